@@ -1,0 +1,45 @@
+"""Errors a user can meet. Each says what happened and what to do next."""
+
+
+class KBError(Exception):
+    """What went wrong, in words for the user, and what to do about it.
+
+    Args:
+        message: What happened, one sentence.
+        hint: What to do next; often a command to copy.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingsError(KBError):
+    """A setting is unknown or has an impossible value."""
+
+
+class ModelError(KBError):
+    """A model is missing, damaged, or can't do what was asked."""
+
+
+class EmbedderMismatch(KBError):
+    """The index was built with another embedder than the one chosen now."""
+
+
+class StoreError(KBError):
+    """The store can't be opened, read or written."""
+
+
+class BusyError(KBError):
+    """Another process is writing to this knowledge base."""
+
+
+class ReadError(KBError):
+    """A document can't be read: the reason is one row of the report."""
+
+
+class QuestionError(KBError):
+    """A question or a history that was handed in has the wrong form."""

@@ -1,0 +1,167 @@
+"""Every setting with its default, once. Read from: defaults < kb.toml < KB_* variables < flags.
+
+`kb.toml` lies in the home and holds plain `name = value` lines. None is read from the working folder: a
+downloaded folder must not be able to send questions to another model.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from kb_assistant.errors import SettingsError
+
+_KB_NAME = re.compile(r"[\w-][\w.-]{0,63}")
+
+
+def default_home() -> Path:
+    """Folder for knowledge bases and models: the platform's place for user data."""
+    from platformdirs import user_data_path
+
+    return user_data_path("kb-assistant", appauthor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one knowledge base.
+
+    Attributes:
+        home: Folder that holds knowledge bases, models and caches.
+        kb: Name of the knowledge base in that home.
+        embedder: Installed model's name or folder (see `kb models list`).
+        model: Chat model: `auto` (the best one installed), `extract` (no language model), an installed
+            model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
+        base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
+        k: Passages given to the model.
+        chunk_tokens: Longest chunk, in tokens of the embedder.
+        context_tokens: Longest prompt and answer together, in tokens of the chat model.
+        max_tokens: Longest answer, in tokens.
+        temperature: 0 gives the same answer each time.
+        seed: For sampling.
+        threads: Threads for models; 0 takes all cores.
+        device: `auto`, `cpu` or `cuda`: where embeddings are computed.
+        readers: Reader processes; 0 takes one a core.
+        read_seconds: Longest time for reading one file.
+        read_megabytes: Most memory for a reader process.
+        file_megabytes: Largest file that is read.
+        lock_seconds: How long a second writer waits for the first.
+    """
+
+    home: Path
+    kb: str = "default"
+    embedder: str = "multilingual-e5-small"
+    model: str = "auto"
+    base_url: str = ""
+    k: int = 5
+    chunk_tokens: int = 256
+    context_tokens: int = 2048
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    threads: int = 0
+    device: str = "auto"
+    readers: int = 0
+    read_seconds: float = 60.0
+    read_megabytes: int = 1024
+    file_megabytes: int = 100
+    lock_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not _KB_NAME.fullmatch(self.kb):
+            raise SettingsError(
+                f"{self.kb!r} can't name a knowledge base.",
+                "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'.",
+            )
+        for name in ("k", "max_tokens", "read_megabytes", "file_megabytes"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
+        self._require("context_tokens", self.context_tokens > self.max_tokens, "more than max_tokens")
+        self._require("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda")
+        for name in ("temperature", "threads", "readers", "read_seconds", "lock_seconds"):
+            self._require(name, getattr(self, name) >= 0, "0 or more")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise SettingsError(f"{name} = {getattr(self, name)!r} is not possible.", f"It must be {wanted}.")
+
+    @property
+    def kb_dir(self) -> Path:
+        return self.home / "kbs" / self.kb
+
+    @property
+    def models_dir(self) -> Path:
+        return self.home / "models"
+
+    @classmethod
+    def load(cls, **flags: Any) -> Settings:
+        """Settings from all places. `flags` win; those that are None were not given.
+
+        Raises:
+            SettingsError: an unknown name or an impossible value, with the place it came from.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        _reject_unknown(given, "arguments")
+        environment = _from_environment(os.environ)
+        home = Path(given.get("home") or environment.get("home") or default_home()).expanduser().absolute()
+        values: dict[str, Any] = {}
+        for source, layer in (
+            (str(home / "kb.toml"), _from_toml(home / "kb.toml")),
+            ("environment", environment),
+            ("arguments", given),
+        ):
+            values.update({name: _convert(name, value, source) for name, value in layer.items()})
+        values["home"] = home
+        return cls(**values)
+
+    def but(self, **changes: Any) -> Settings:
+        """A copy with some settings changed."""
+        return replace(self, **changes)
+
+
+_TYPES: dict[str, type] = {
+    field.name: {"Path": Path, "str": str, "int": int, "float": float}[str(field.type)]
+    for field in fields(Settings)
+}
+
+
+def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
+    unknown = sorted(set(layer) - set(_TYPES))
+    if unknown:
+        raise SettingsError(
+            f"Unknown setting {unknown[0]!r} in {source}.", f"Known settings: {', '.join(sorted(_TYPES))}."
+        )
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        layer = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} can't be read: {error}.", "Mend or delete the file.") from error
+    if "home" in layer:
+        raise SettingsError(f"'home' can't be set in {path}.", "Set KB_HOME or pass --home.")
+    _reject_unknown(layer, str(path))
+    return layer
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """KB_MODEL=… and so on. Other KB_* names may belong to somebody else and are left alone."""
+    return {name: environ[key] for name in _TYPES if environ.get(key := f"KB_{name.upper()}")}
+
+
+def _convert(name: str, value: Any, source: str) -> Any:
+    wanted = _TYPES[name]
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return Path(value).expanduser() if wanted is Path else wanted(value)
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{name} = {value!r} in {source} is not possible.", f"It must be of type {wanted.__name__}."
+        ) from None

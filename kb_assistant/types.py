@@ -1,0 +1,215 @@
+"""The values that cross the public API. Frozen, small, without behaviour beyond their JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["added", "updated", "unchanged", "duplicate", "removed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """Where a chunk stands in its source, as far as its reader knew. What it didn't know is None.
+
+    Attributes:
+        page: Page number, from 1 (PDF).
+        lines: First and last line in the file, from 1, both included (Markdown, text, HTML source);
+            for DOCX, paragraphs counted from 1.
+        heading: Headings above the chunk, outermost first, joined by " > ".
+    """
+
+    page: int | None = None
+    lines: tuple[int, int] | None = None
+    heading: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"page": self.page, "lines": list(self.lines) if self.lines else None, "heading": self.heading}
+
+    def __str__(self) -> str:
+        parts = []
+        if self.page is not None:
+            parts.append(f"p. {self.page}")
+        if self.lines is not None:
+            first, last = self.lines
+            parts.append(f"line {first}" if first == last else f"lines {first}–{last}")
+        if self.heading:
+            parts.append(self.heading)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that a search found.
+
+    Attributes:
+        id: The chunk's id: stable while source and text stay as they are.
+        text: The passage, as it stands in the source.
+        source: Absolute path of the file.
+        locator: Where in the file.
+        score: Fused rank score, larger is better; comparable within one search only.
+        similarity: Cosine of question and passage in [-1, 1]; None where only the keyword side found it.
+        also_in: Other files that hold the very same passage.
+    """
+
+    id: str
+    text: str
+    source: str
+    locator: Locator
+    score: float
+    similarity: float | None = None
+    also_in: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "score": self.score,
+            "similarity": self.similarity,
+            "source": self.source,
+            "also_in": list(self.also_in),
+            "locator": self.locator.to_json(),
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A mark `[n]` in an answer, checked against the passage it points to.
+
+    Attributes:
+        n: The number in the answer; passage n of the prompt, from 1.
+        hit: That passage.
+        supported: True where the passage holds the words of every sentence that cites it.
+    """
+
+    n: int
+    hit: Hit
+    supported: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "source": self.hit.source,
+            "locator": self.hit.locator.to_json(),
+            "supported": self.supported,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with its answer, as history for the next. `hits` are the passages the answer cites."""
+
+    question: str
+    answer: str
+    hits: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What didn't fit the model's context, in whole turns and whole passages."""
+
+    turns: int = 0
+    passages: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        return asdict(self)
+
+    def __bool__(self) -> bool:
+        return bool(self.turns or self.passages)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer cost. Seconds are wall time; a count is None where the model doesn't tell."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_token_s: float | None = None
+    tokens_per_s: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of one file. `reason` says why, where there is something to say."""
+
+    path: str
+    status: Status
+    chunks: int = 0
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an ingest did: one row for each file, nothing left out.
+
+    Attributes:
+        files: One row a file, in path order.
+        embedded: Passages embedded now (those already known keep their vectors).
+        seconds: Wall time.
+        stopped: True where it was stopped before the end; what is reported is committed.
+        dry_run: True where nothing was written and the rows say what would be done.
+    """
+
+    files: tuple[FileResult, ...] = field(default_factory=tuple)
+    embedded: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+    dry_run: bool = False
+
+    def count(self, status: Status) -> int:
+        return sum(row.status == status for row in self.files)
+
+    @property
+    def added(self) -> int:
+        return self.count("added")
+
+    @property
+    def updated(self) -> int:
+        return self.count("updated")
+
+    @property
+    def unchanged(self) -> int:
+        return self.count("unchanged")
+
+    @property
+    def duplicate(self) -> int:
+        return self.count("duplicate")
+
+    @property
+    def removed(self) -> int:
+        return self.count("removed")
+
+    @property
+    def failed(self) -> int:
+        return self.count("failed")
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of all files reported that are in the index now."""
+        return sum(row.chunks for row in self.files if row.status != "removed")
+
+    def __iter__(self) -> Iterator[FileResult]:
+        return iter(self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "duplicate": self.duplicate,
+            "removed": self.removed,
+            "failed": self.failed,
+            "chunks": self.chunks,
+            "embedded": self.embedded,
+            "seconds": round(self.seconds, 3),
+            "stopped": self.stopped,
+            "dry_run": self.dry_run,
+            "files": [row.to_json() for row in self.files],
+        }
