@@ -1,0 +1,36 @@
+"""SQLite's errors, said as what happened and what to do next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kb_assistant.errors import StoreError
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as StoreError with what to do next."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    text = str(error)
+    if "full" in text:
+        return StoreError(f"The disk that holds {path} is full.", "Free some space and run the command again.")
+    if "readonly" in text or "unable to open" in text:
+        return StoreError(f"{path} can't be written.", "Check the folder's permissions, or choose another --home.")
+    if "locked" in text or "busy" in text:
+        return StoreError(f"{path} is in use by another program.", "Close it, then run the command again.")
+    if isinstance(error, sqlite3.OperationalError) and "no such" not in text and "I/O" not in text:
+        return StoreError(f"{path} can't be used: {text}.", "Run `kb verify`.")
+    return damaged(path, text)
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    return StoreError(f"{path} is damaged: {what}.", "Run `kb verify --repair`; it keeps what is sound.")

@@ -1,0 +1,77 @@
+"""What the store keeps: texts, chunks and sources, as values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from kb_assistant.types import Locator
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is embedded and searched: a chunk's own words under the headings above it."""
+
+    heading: str
+    body: str
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of heading and body, 32 bytes: equal texts share it, a damaged one no longer matches."""
+        return hashlib.sha256(f"{self.heading}\x00{self.body}".encode()).digest()
+
+    @property
+    def embedded(self) -> str:
+        return f"{self.heading}\n{self.body}" if self.heading else self.body
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk on its way into the store."""
+
+    text: Text
+    page: int | None = None
+    lines: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file the store knows. `recipe` names reader and splitter: another recipe, another result."""
+
+    path: str
+    digest: str
+    recipe: str
+    title: str
+    reason: str
+    failed: bool
+    ingested_at: str
+    chunks: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "title": self.title,
+            "chunks": self.chunks,
+            "failed": self.failed,
+            "reason": self.reason,
+            "ingested_at": self.ingested_at,
+            "sha256": self.digest,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stored chunk: one place where a text stands."""
+
+    id: str
+    text_id: int
+    text: Text
+    source: str
+    locator: Locator
+
+
+def chunk_id(path: str, text: Text, occurrence: int) -> str:
+    """Id of the occurrence-th chunk with this text in this source: unmoved by what stands around it."""
+    digest = hashlib.sha256(path.encode() + b"\x00" + text.hash + str(occurrence).encode())
+    return digest.hexdigest()[:32]

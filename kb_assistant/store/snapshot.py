@@ -1,0 +1,168 @@
+"""Reads of the store, all within one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kb_assistant.store.faults import damaged
+from kb_assistant.store.records import Chunk, Source, Text
+from kb_assistant.types import Locator
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SOURCES = (
+    "SELECT s.path, s.digest, s.recipe, s.title, s.reason, s.failed, s.ingested_at, count(c.id)"
+    " FROM sources s LEFT JOIN chunks c ON c.source_id = s.id"
+)
+_CHUNKS = (
+    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line"
+    " FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
+)
+
+
+class Snapshot:
+    """Reads within one transaction."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    def meta(self, key: str) -> Any:
+        """The JSON value kept under `key`, or None."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change that a search can see."""
+        return int(self.meta("generation"))
+
+    @property
+    def lineage(self) -> str:
+        """Changes when all vectors are replaced at once; within one, a text id always means the same vector."""
+        return str(self.meta("lineage"))
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors; 1 while nothing was ever embedded."""
+        return int((self.meta("embedder") or {}).get("dimension", 1))
+
+    def sources(self) -> list[Source]:
+        """All sources in path order."""
+        return [_source(row) for row in self._db.execute(_SOURCES + " GROUP BY s.id ORDER BY s.path")]
+
+    def source(self, path: str) -> Source | None:
+        row = self._db.execute(_SOURCES + " WHERE s.path = ? GROUP BY s.id", (path,)).fetchone()
+        return _source(row) if row else None
+
+    def twin(self, path: str, digest: str) -> str | None:
+        """Path of another source with the same content."""
+        row = self._db.execute(
+            "SELECT path FROM sources WHERE digest = ? AND path <> ? AND NOT failed ORDER BY path",
+            (digest, path),
+        ).fetchone()
+        return row[0] if row else None
+
+    def counts(self) -> dict[str, int]:
+        row = self._db.execute(
+            "SELECT (SELECT count(*) FROM sources), (SELECT count(*) FROM chunks),"
+            " (SELECT count(DISTINCT text_id) FROM chunks)"
+        ).fetchone()
+        return dict(zip(("sources", "chunks", "texts"), row, strict=True))
+
+    def known_vectors(self, hashes: Iterable[bytes]) -> set[bytes]:
+        """Those of `hashes` whose text has a vector, retired ones included."""
+        query = "SELECT 1 FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash = ?"
+        return {known for known in set(hashes) if self._db.execute(query, (known,)).fetchone()}
+
+    def live_ids(self) -> NDArray[np.int64]:
+        """Ids of the texts that some chunk uses, ascending, shape (n,), int64."""
+        import numpy as np
+
+        rows = self._db.execute("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
+        return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+    def vectors(self, text_ids: Sequence[int], table: str = "vectors") -> NDArray[np.float32]:
+        """Vectors of texts in the order asked, shape (n, d), float32.
+
+        Raises:
+            StoreError: one is missing or damaged.
+        """
+        import numpy as np
+
+        blobs = []
+        query = f"SELECT vector, crc FROM {table} WHERE text_id = ?"
+        for text_id in text_ids:
+            row = self._db.execute(query, (int(text_id),)).fetchone()
+            if row is None or zlib.crc32(row[0]) != row[1]:
+                raise damaged(self.path, "a vector is missing or altered")
+            blobs.append(row[0])
+        return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), self.dimension)
+
+    def document_counts(self, tokens: Sequence[str]) -> dict[str, int]:
+        """How many texts hold each token; those that none holds are left out."""
+        query = "SELECT doc FROM keyword_counts WHERE term = ?"
+        found = {}
+        for token in tokens:
+            if row := self._db.execute(query, (token,)).fetchone():
+                found[token] = row[0]
+        return found
+
+    def keyword_search(self, tokens: Sequence[str], limit: int) -> list[tuple[int, float]]:
+        """Ids of the texts that hold any of the tokens, with their BM25 score, larger is better, best first."""
+        if not tokens:
+            return []
+        match = " OR ".join('"' + token.replace('"', '""') + '"' for token in tokens)
+        rows = self._db.execute(
+            "SELECT rowid, -rank FROM keywords WHERE keywords MATCH ? ORDER BY rank LIMIT ?", (match, limit)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
+        """Every chunk that holds one of the texts, by text id, in path order.
+
+        Raises:
+            StoreError: a text no longer matches its hash: a damaged page must not become an answer.
+        """
+        marks = ",".join("?" * len(text_ids))
+        rows = self._db.execute(
+            f"{_CHUNKS} WHERE c.text_id IN ({marks}) ORDER BY s.path, c.seq", [int(i) for i in text_ids]
+        )
+        found: dict[int, list[Chunk]] = {}
+        for row in rows:
+            chunk = _chunk(row)
+            if chunk.text.hash != row[4]:
+                raise damaged(self.path, "a text was altered")
+            found.setdefault(chunk.text_id, []).append(chunk)
+        return found
+
+    def chunks_of_source(self, path: str) -> list[Chunk]:
+        """A source's chunks in reading order."""
+        return [_chunk(row) for row in self._db.execute(f"{_CHUNKS} WHERE s.path = ? ORDER BY c.seq", (path,))]
+
+    def chunks(self, ids: Sequence[str]) -> list[Chunk]:
+        """Chunks by id; unknown ids are left out."""
+        marks = ",".join("?" * len(ids))
+        return [_chunk(row) for row in self._db.execute(f"{_CHUNKS} WHERE c.id IN ({marks})", list(ids))]
+
+    def texts(self, text_ids: Iterable[int]) -> list[Text]:
+        query = "SELECT heading, body FROM texts WHERE id = ?"
+        return [Text(*self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
+
+
+def _source(row: tuple[Any, ...]) -> Source:
+    path, digest, recipe, title, reason, failed, ingested_at, chunks = row
+    return Source(path, digest, recipe, title, reason, bool(failed), ingested_at, chunks)
+
+
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    id_, text_id, heading, body, _, path, page, first, last = row
+    lines = None if first is None else (first, last)
+    return Chunk(id_, text_id, Text(heading, body), path, Locator(page, lines, heading or None))

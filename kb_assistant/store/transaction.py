@@ -1,0 +1,137 @@
+"""Writes to the store, all within one transaction: a source with its chunks, texts, vectors and postings."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from kb_assistant import keywords
+from kb_assistant.errors import StoreError
+from kb_assistant.store.records import NewChunk, Source, Text, chunk_id
+from kb_assistant.store.snapshot import Snapshot
+
+
+class Transaction(Snapshot):
+    """Reads and writes within one transaction."""
+
+    def put_meta(self, key: str, value: Any) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
+        """Replace all that is known of `source.path`.
+
+        Args:
+            chunks: Its chunks in reading order.
+            vectors: float32 vectors as little-endian bytes, by text hash, for texts without a stored one.
+
+        Raises:
+            StoreError: a text has neither a stored vector nor one in `vectors`.
+        """
+        before = self._texts_of(source.path)
+        self._db.execute("DELETE FROM sources WHERE path = ?", (source.path,))
+        source_id = self._db.execute(
+            "INSERT INTO sources (path, digest, recipe, title, reason, failed, ingested_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (source.path, source.digest, source.recipe, source.title, source.reason, source.failed,
+             source.ingested_at),
+        ).lastrowid  # fmt: skip
+        seen: dict[bytes, int] = {}
+        for seq, chunk in enumerate(chunks):
+            key = chunk.text.hash
+            occurrence = seen[key] = seen.get(key, -1) + 1
+            first, last = chunk.lines or (None, None)
+            self._db.execute(
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (chunk_id(source.path, chunk.text, occurrence), source_id, seq,
+                 self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last),
+            )  # fmt: skip
+        self._settle(before | self._texts_of(source.path))
+
+    def remove_source(self, path: str) -> None:
+        before = self._texts_of(path)
+        self._db.execute("DELETE FROM sources WHERE path = ?", (path,))
+        self._settle(before)
+
+    def relabel(self, path: str, recipe: str) -> None:
+        """Note that a source's chunks are what `recipe` gives, too."""
+        self._db.execute("UPDATE sources SET recipe = ? WHERE path = ?", (recipe, path))
+
+    def purge_retired(self) -> int:
+        """Delete texts and vectors that no chunk uses. Returns how many."""
+        unused = "SELECT id FROM texts WHERE id NOT IN (SELECT text_id FROM chunks)"
+        self._db.execute(f"DELETE FROM vectors WHERE text_id IN ({unused})")
+        return self._db.execute(f"DELETE FROM texts WHERE id IN ({unused})").rowcount
+
+    def begin_rebuild(self, fingerprint: Any) -> None:
+        """A second table of vectors beside the first; one begun before with the same embedder goes on."""
+        if self.meta("rebuild") != fingerprint:
+            self._db.execute("DROP TABLE IF EXISTS new_vectors")
+            self._db.execute(
+                "CREATE TABLE new_vectors"
+                " (text_id INTEGER PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL)"
+            )
+            self.put_meta("rebuild", fingerprint)
+
+    def missing_in_rebuild(self) -> list[int]:
+        """Ids of live texts without a vector in the table being built."""
+        rows = self._db.execute(
+            "SELECT DISTINCT text_id FROM chunks WHERE text_id NOT IN (SELECT text_id FROM new_vectors)"
+        )
+        return [row[0] for row in rows]
+
+    def put_rebuilt(self, text_id: int, vector: bytes) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO new_vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector))
+        )
+
+    def finish_rebuild(self, fingerprint: Any) -> None:
+        """Swap the new vectors in."""
+        self._db.execute("DROP TABLE vectors")
+        self._db.execute("ALTER TABLE new_vectors RENAME TO vectors")
+        self._db.execute("DELETE FROM meta WHERE key = 'rebuild'")
+        self.put_meta("embedder", fingerprint)
+        self.put_meta("lineage", secrets.token_hex(16))
+        self.purge_retired()
+        self._grow()
+
+    def _texts_of(self, path: str) -> set[int]:
+        rows = self._db.execute(
+            "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ?", (path,)
+        )
+        return {row[0] for row in rows}
+
+    def _put_text(self, text: Text, vector: bytes | None) -> int:
+        row = self._db.execute(
+            "SELECT t.id, v.text_id FROM texts t LEFT JOIN vectors v ON v.text_id = t.id WHERE t.hash = ?",
+            (text.hash,),
+        ).fetchone()
+        if row and row[1] is not None:
+            return int(row[0])
+        if vector is None:
+            raise StoreError("A text came without its vector.", "Run the ingest again.")
+        text_id: int = self._db.execute(
+            "INSERT INTO texts (hash, heading, body) VALUES (?, ?, ?)"
+            " ON CONFLICT (hash) DO UPDATE SET heading = heading RETURNING id",
+            (text.hash, text.heading, text.body),
+        ).fetchone()[0]
+        self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector)))
+        return text_id
+
+    def _settle(self, touched: set[int]) -> None:
+        """Make the keyword index agree with the chunks for the touched texts, and count a new generation."""
+        for text_id in touched:
+            live = self._db.execute("SELECT 1 FROM chunks WHERE text_id = ? LIMIT 1", (text_id,)).fetchone()
+            indexed = self._db.execute("SELECT 1 FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
+            if live and not indexed:
+                text = self.texts([text_id])[0]
+                line = " ".join(keywords.tokens(text.embedded))
+                self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
+            elif indexed and not live:
+                self._db.execute("DELETE FROM keywords WHERE rowid = ?", (text_id,))
+        self._grow()
+
+    def _grow(self) -> None:
+        self.put_meta("generation", self.generation + 1)
