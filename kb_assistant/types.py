@@ -155,6 +155,7 @@ class Report:
         seconds: Wall time.
         stopped: True where it was stopped before the end; what is reported is committed.
         dry_run: True where nothing was written and the rows say what would be done.
+        skipped: Files of types that no reader takes, by suffix; they are not documents and get no row.
     """
 
     files: tuple[FileResult, ...] = field(default_factory=tuple)
@@ -162,6 +163,7 @@ class Report:
     seconds: float = 0.0
     stopped: bool = False
     dry_run: bool = False
+    skipped: dict[str, int] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:
         return sum(row.status == status for row in self.files)
@@ -211,5 +213,6 @@ class Report:
             "seconds": round(self.seconds, 3),
             "stopped": self.stopped,
             "dry_run": self.dry_run,
+            "skipped": self.skipped,
             "files": [row.to_json() for row in self.files],
         }

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import PurePath
 from typing import Literal
+
+from kb_assistant.errors import ReadError
 
 Kind = Literal["prose", "code", "table"]
 
@@ -40,3 +44,90 @@ class Content:
 def nest(headings: Iterable[str]) -> str:
     """Heading path for Block.heading, empty headings left out."""
     return " > ".join(heading for heading in headings if heading)
+
+
+HEADING_CHARS = 200
+_ZERO_WIDTH = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
+
+
+def one_line(text: str) -> str:
+    """White space runs made single spaces; zero-width marks, which page builders hide in headings, gone."""
+    return " ".join(text.translate(_ZERO_WIDTH).split())
+
+
+class Outline:
+    """Blocks in reading order, each put under the headings above it.
+
+    A heading stands in the path of what follows it, not in a text; so one with nothing beneath it, or one too
+    long for a path, also becomes a block of its own: no words are lost.
+    """
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._above: list[tuple[int, str]] = []
+        self._bare: Block | None = None
+        self._bare_level = 0
+
+    def heading(self, level: int, text: str, lines: tuple[int, int] | None) -> None:
+        """Begin a section. A smaller level is an outer one."""
+        self._keep_bare(level)
+        while self._above and self._above[-1][0] >= level:
+            self._above.pop()
+        text = one_line(text)
+        block = Block(text, lines=lines, heading=self.path) if text else None
+        self._above.append((level, text[:HEADING_CHARS].rstrip()))
+        if block and len(text) > HEADING_CHARS:
+            self.blocks.append(block)
+        else:
+            self._bare, self._bare_level = block, level
+
+    def add(self, text: str, kind: Kind = "prose", lines: tuple[int, int] | None = None) -> None:
+        """A block under the headings so far."""
+        self._bare = None
+        self.blocks.append(Block(text, kind, lines=lines, heading=self.path))
+
+    def finish(self) -> tuple[Block, ...]:
+        self._keep_bare(0)
+        return tuple(self.blocks)
+
+    @property
+    def path(self) -> str:
+        return nest(text for _, text in self._above)
+
+    def _keep_bare(self, next_level: int) -> None:
+        """The last heading had no body; a deeper one beneath it carries its words, a sibling doesn't."""
+        if self._bare and next_level <= self._bare_level:
+            self.blocks.append(self._bare)
+        self._bare = None
+
+
+_MODULES = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".txt": "text",
+    ".text": "text",
+    ".log": "text",
+    ".rst": "text",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".pdf": "pdf",
+    ".docx": "docx",
+}
+SUFFIXES = frozenset(_MODULES)
+
+
+def read(name: str, data: bytes) -> Content:
+    """The text of one file; its suffix says which reader is asked. Only that reader's libraries are loaded.
+
+    Raises:
+        ReadError: the file is damaged, locked, holds no text, or isn't of a known format.
+    """
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in _MODULES:
+        raise ReadError(
+            f"Files named {suffix or 'without a suffix'} can't be read.",
+            f"These can: {' '.join(sorted(SUFFIXES))}.",
+        )
+    content: Content = import_module(f"ingest.readers.{_MODULES[suffix]}").read(data)
+    return content

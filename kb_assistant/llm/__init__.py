@@ -1,0 +1,142 @@
+"""Chat models: which one a setting names, which languages it answers in, how long a prompt is for it.
+
+Importing this module loads no engine and no LangChain; opening a model loads what that model needs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kb_assistant.errors import ModelError
+from kb_assistant.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+    from kb_assistant.model_files import Model
+    from kb_assistant.models import ModelHome
+
+_PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]+):(?P<name>.+)")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_NARROW_PER_TOKEN = 3
+_PER_MESSAGE = 8
+
+
+def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | None) -> BaseChatModel:
+    """The chat model that `settings.model` names. A file is loaded at the first question, not here.
+
+    Args:
+        settings: `model` and what goes with it.
+        models: Where installed models are looked up.
+        embeddings: Helps the quoting model compare meanings.
+
+    Raises:
+        ModelError: there is no such model, or a package or an API key is missing.
+    """
+    from kb_assistant.llm.extract import ExtractChat
+
+    if settings.model == "extract":
+        return ExtractChat(embeddings=embeddings)
+    if settings.model == "auto":
+        best = _best_installed(models)
+        return _open_file(best, settings) if best else ExtractChat(embeddings=embeddings)
+    if match := _PROVIDER.fullmatch(settings.model):
+        return _open_provider(match["provider"], match["name"], settings)
+    return _open_file(models.get(settings.model, "chat"), settings)
+
+
+def languages(model: BaseChatModel) -> tuple[str, ...]:
+    """ISO codes of the languages a model answers in; empty where it takes any, or where that is unknown."""
+    return tuple(getattr(model, "languages", ()))
+
+
+def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
+    """Tokens of the context that a prompt takes up.
+
+    Exact for the models here; 0 for the quoting one, which has no limit. For others a careful estimate,
+    because LangChain's own count would download a tokenizer.
+    """
+    from kb_assistant.llm.extract import ExtractChat
+    from kb_assistant.llm.llamacpp import LlamaCppChat
+
+    if isinstance(model, ExtractChat):
+        return 0
+    if isinstance(model, LlamaCppChat):
+        return model.get_num_tokens_from_messages(list(messages))
+    return sum(_PER_MESSAGE + _estimate(str(message.text)) for message in messages)
+
+
+def _estimate(text: str) -> int:
+    """One token a character outside the alphabets of Europe, one for three others."""
+    wide = sum(character >= "\u0600" for character in text)
+    return wide - -(len(text) - wide) // _NARROW_PER_TOKEN
+
+
+def _best_installed(models: ModelHome) -> Model | None:
+    """The largest GGUF file: of the models that lie ready, more parameters answer better."""
+    if find_spec("xllamacpp") is None:
+        return None
+    ready = [model for model in models.installed() if model.path.suffix == ".gguf" and model.path.is_file()]
+    return max(ready, key=lambda model: model.path.stat().st_size, default=None)
+
+
+def _open_file(model: Model, settings: Settings) -> BaseChatModel:
+    from kb_assistant.llm.llamacpp import LlamaCppChat
+
+    if model.path.suffix != ".gguf":
+        raise ModelError(f"{model.name!r} is no GGUF file, so it can't be run here.", "Give a .gguf file.")
+    if find_spec("xllamacpp") is None:
+        raise ModelError("Package xllamacpp is missing.", 'pip install "kb-assistant[llama]"')
+    return LlamaCppChat(
+        model_path=model.path,
+        model_name=model.name,
+        languages=model.languages,
+        context_tokens=min(settings.context_tokens, model.context_tokens or settings.context_tokens),
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+
+
+def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatModel:
+    from langchain.chat_models import init_chat_model
+
+    options: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+    if settings.base_url:
+        options["base_url"] = settings.base_url
+    try:
+        if provider == "openai" and urlsplit(settings.base_url).hostname in _LOOPBACK:
+            options |= _on_this_machine()
+        model: BaseChatModel = init_chat_model(name, model_provider=provider, **options)
+        return model
+    except ImportError as error:
+        install = re.search(r"pip install [\w-]+", str(error))
+        hint = 'pip install "kb-assistant[openai]"' if provider == "openai" else install[0] if install else ""
+        raise ModelError(f"The package for {provider!r} models is missing.", hint) from error
+    except Exception as error:  # each provider raises errors of its own
+        raise _unusable(provider, name, error) from error
+
+
+def _on_this_machine() -> dict[str, Any]:
+    """Options for a server on this machine: no proxy may see the questions, and most want no key."""
+    import httpx
+
+    key = {} if os.environ.get("OPENAI_API_KEY") else {"api_key": "none"}
+    return key | {
+        "http_client": httpx.Client(trust_env=False),
+        "http_async_client": httpx.AsyncClient(trust_env=False),
+    }
+
+
+def _unusable(provider: str, name: str, error: Exception) -> ModelError:
+    if variable := re.search(r"\b[A-Z_]+_API_KEY\b", str(error)):
+        return ModelError(f"{provider}:{name} wants an API key.", f"Set the variable {variable[0]}.")
+    reason = str(error).strip().split("\n")[0]
+    return ModelError(f"{provider}:{name} can't be used: {reason}", "See LangChain's init_chat_model.")

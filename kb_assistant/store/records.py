@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kb_assistant.types import Locator
@@ -46,7 +47,8 @@ class Source:
     reason: str
     failed: bool
     ingested_at: str
-    chunks: int
+    chunks: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -57,6 +59,7 @@ class Source:
             "reason": self.reason,
             "ingested_at": self.ingested_at,
             "sha256": self.digest,
+            "metadata": dict(self.metadata),
         }
 
 
@@ -69,6 +72,7 @@ class Chunk:
     text: Text
     source: str
     locator: Locator
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def chunk_id(path: str, text: Text, occurrence: int) -> str:

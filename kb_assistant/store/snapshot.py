@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SOURCES = (
-    "SELECT s.path, s.digest, s.recipe, s.title, s.reason, s.failed, s.ingested_at, count(c.id)"
-    " FROM sources s LEFT JOIN chunks c ON c.source_id = s.id"
-)
+_SOURCES = "SELECT path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata FROM sources"
 _CHUNKS = (
-    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line"
+    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata"
     " FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
 
@@ -56,10 +53,10 @@ class Snapshot:
 
     def sources(self) -> list[Source]:
         """All sources in path order."""
-        return [_source(row) for row in self._db.execute(_SOURCES + " GROUP BY s.id ORDER BY s.path")]
+        return [_source(row) for row in self._db.execute(_SOURCES + " ORDER BY path")]
 
     def source(self, path: str) -> Source | None:
-        row = self._db.execute(_SOURCES + " WHERE s.path = ? GROUP BY s.id", (path,)).fetchone()
+        row = self._db.execute(_SOURCES + " WHERE path = ?", (path,)).fetchone()
         return _source(row) if row else None
 
     def twin(self, path: str, digest: str) -> str | None:
@@ -158,11 +155,12 @@ class Snapshot:
 
 
 def _source(row: tuple[Any, ...]) -> Source:
-    path, digest, recipe, title, reason, failed, ingested_at, chunks = row
-    return Source(path, digest, recipe, title, reason, bool(failed), ingested_at, chunks)
+    path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata = row
+    return Source(path, digest, recipe, title, reason, bool(failed), ingested_at, chunks, json.loads(metadata))
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
-    id_, text_id, heading, body, _, path, page, first, last = row
+    id_, text_id, heading, body, _, path, page, first, last, metadata = row
     lines = None if first is None else (first, last)
-    return Chunk(id_, text_id, Text(heading, body), path, Locator(page, lines, heading or None))
+    locator = Locator(page, lines, heading or None)
+    return Chunk(id_, text_id, Text(heading, body), path, locator, json.loads(metadata))

@@ -33,11 +33,20 @@ class Transaction(Snapshot):
         before = self._texts_of(source.path)
         self._db.execute("DELETE FROM sources WHERE path = ?", (source.path,))
         source_id = self._db.execute(
-            "INSERT INTO sources (path, digest, recipe, title, reason, failed, ingested_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (source.path, source.digest, source.recipe, source.title, source.reason, source.failed,
-             source.ingested_at),
-        ).lastrowid  # fmt: skip
+            "INSERT INTO sources (path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                source.path,
+                source.digest,
+                source.recipe,
+                source.title,
+                source.reason,
+                source.failed,
+                source.ingested_at,
+                json.dumps(dict(source.metadata), ensure_ascii=False),
+                len(chunks),
+            ),
+        ).lastrowid
         seen: dict[bytes, int] = {}
         for seq, chunk in enumerate(chunks):
             key = chunk.text.hash
@@ -55,9 +64,12 @@ class Transaction(Snapshot):
         self._db.execute("DELETE FROM sources WHERE path = ?", (path,))
         self._settle(before)
 
-    def relabel(self, path: str, recipe: str) -> None:
-        """Note that a source's chunks are what `recipe` gives, too."""
-        self._db.execute("UPDATE sources SET recipe = ? WHERE path = ?", (recipe, path))
+    def relabel(self, source: Source) -> None:
+        """Note a new recipe and reason for a source whose chunks stay as they are."""
+        self._db.execute(
+            "UPDATE sources SET recipe = ?, reason = ?, failed = ? WHERE path = ?",
+            (source.recipe, source.reason, source.failed, source.path),
+        )
 
     def purge_retired(self) -> int:
         """Delete texts and vectors that no chunk uses. Returns how many."""

@@ -1,0 +1,264 @@
+"""HTML: what a visitor would read, under its headings. Nothing is fetched; scripts and hidden parts are left out.
+
+A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Any
+
+from lxml import etree
+
+from ingest.readers import HEADING_CHARS, Content, Kind, Outline, one_line
+from ingest.readers.text import clean, decode
+from kb_assistant.errors import ReadError
+
+# Navigation repeats on every page and says nothing, so it is left out with what isn't text.
+_SKIPPED = frozenset(
+    "audio button canvas head iframe input math nav noscript object rp rt script select style svg template "
+    "video".split()
+)
+_BLOCKS = frozenset(
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
+    "footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary table tbody td "
+    "textarea tfoot th thead tr ul".split()
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_LISTS = frozenset(("ul", "ol", "menu"))
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
+_KNOWN = re.compile(
+    r"utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin"
+)
+# What pages declare and what browsers take it for: the larger set that holds it.
+_MEANT = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "ascii": "cp1252", "big5": "big5hkscs"}
+# libxml2 counts no further.
+_LAST_LINE = 65535
+
+
+def read(data: bytes) -> Content:
+    """The blocks of a page. Its title is <title>, else the first <h1>."""
+    text = _decode(data)
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise ReadError("The page is nested too deep, or one of its texts is too long.", "Save it as plain text.")
+    if root is None:
+        return Content("", ())
+    page = _Page(text.count("\n") + 1)
+    for event, node in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        page.take(event, node)
+    page.end_block()
+    title = one_line(root.findtext("head/title") or "") or page.first_heading
+    return Content(title[:HEADING_CHARS].rstrip(), page.outline.finish())
+
+
+def _decode(data: bytes) -> str:
+    """By byte order mark or declaration; a declaration that the bytes contradict is passed over."""
+    declared = None if data.startswith(codecs.BOM_UTF8) else _CHARSET.search(data[:4096])
+    if declared and b"\0" not in data:
+        name = declared[1].decode("ascii", "replace").lower()
+        if _KNOWN.match(name):
+            try:
+                return clean(data.decode(_MEANT.get(name, name)))
+            except (LookupError, UnicodeError):
+                pass
+    return decode(data)
+
+
+class _Page:
+    """Collects words into lines and lines into blocks while the tree is walked."""
+
+    def __init__(self, line_count: int) -> None:
+        self.outline = Outline()
+        self.first_heading = ""
+        self._line_count = line_count
+        self._line = 1  # where the walk is in the source
+        self._first = self._last = 0  # where the block's text begins and ends in the source
+        self._kind: Kind = "prose"
+        self._words: list[str] = []
+        self._lines: list[str] = []
+        self._prefix = ""
+        self._lists: list[int] = []  # the next number of each list that is open, 0 for bullets
+        self._tables: list[bool] = []  # for each table that is open, whether it holds data or only lays out
+        self._cells: list[str] | None = None
+        self._skipping: Any = None
+
+    def take(self, event: str, node: Any) -> None:
+        """One event of the walk. Parts left out are walked too, because their lines count."""
+        if event != "end":
+            self._line = node.sourceline or self._line
+        if event == "start":
+            if self._skipping is None and (node.tag in _SKIPPED or _is_hidden(node)):
+                self._skipping = node
+            elif self._skipping is None:
+                self._start(node)
+            self._text(node.text)
+            return
+        if event == "end" and self._skipping is None:
+            self._end(node.tag)
+        elif self._skipping is node:
+            self._skipping = None
+        self._text(node.tail)
+
+    def end_block(self) -> None:
+        """What has been collected becomes a block."""
+        self._end_line()
+        text = "\n".join(self._lines)
+        if self._kind == "code":
+            text = re.sub(r"\A(?:[^\S\n]*\n)+", "", text).rstrip()
+        if text.strip():
+            self.outline.add(text, self._kind, self._source_lines(text.count("\n") + 1))
+        self._lines, self._prefix, self._first = [], "", 0
+
+    def _text(self, text: str | None) -> None:
+        if not text:
+            return
+        if self._skipping is None:
+            self._words.append(text)
+            if body := text.strip():
+                start = self._line + text.count("\n", 0, text.index(body[0]))
+                self._first = min(self._first, start) if self._first else start
+                self._last = start + body.count("\n")
+        self._line += text.count("\n")
+
+    def _start(self, node: Any) -> None:
+        tag = node.tag
+        if tag == "br":
+            self._break()
+        elif tag not in _BLOCKS or self._kind == "code":
+            return
+        elif self._in_data():
+            self._start_in_table(tag)
+        elif tag == "li":
+            self._end_line()
+            self._prefix = "  " * max(len(self._lists) - 1, 0) + self._bullet()
+        elif tag in _LISTS:
+            self._end_part()
+            self._lists.append(_number(node.get("start")) if tag == "ol" else 0)
+        elif tag in _HEADINGS or tag in ("pre", "table"):
+            self.end_block()
+            if tag == "table":
+                self._tables.append(_holds_data(node))
+            self._kind = "code" if tag == "pre" else "table" if self._in_data() else "prose"
+        else:
+            self._end_part()
+
+    def _end(self, tag: str) -> None:
+        if tag not in _BLOCKS or (self._kind == "code" and tag != "pre"):
+            return
+        if tag == "table" and self._tables:
+            self.end_block()
+            self._tables.pop()
+            self._kind = "prose"
+        elif self._in_data():
+            self._end_in_table(tag)
+        elif tag in _HEADINGS:
+            self._end_heading(_HEADINGS[tag])
+        elif tag == "pre":
+            self.end_block()
+            self._kind = "prose"
+        else:
+            self._end_part()
+            if tag in _LISTS and self._lists:
+                self._lists.pop()
+                self._end_part()
+
+    def _in_data(self) -> bool:
+        return bool(self._tables) and self._tables[-1]
+
+    def _start_in_table(self, tag: str) -> None:
+        if tag == "tr":
+            self._end_line()
+            self._cells = []
+        elif tag in ("td", "th"):
+            self._cells = self._cells or []
+            if stray := self._take_words():
+                self._cells.append(stray)
+        else:
+            self._words.append(" ")
+
+    def _end_in_table(self, tag: str) -> None:
+        if tag in ("td", "th") and self._cells is not None:
+            self._cells.append(self._take_words())
+        elif tag in ("tr", "caption"):
+            self._end_line()
+        else:
+            self._words.append(" ")
+
+    def _end_heading(self, level: int) -> None:
+        self._end_line()
+        text, lines = one_line(" ".join(self._lines)), self._source_lines(1)
+        self._lines, self._prefix, self._first = [], "", 0
+        if text:
+            self.outline.heading(level, text, lines)
+            if level == 1 and not self.first_heading:
+                self.first_heading = text
+
+    def _break(self) -> None:
+        """A <br> ends a line; a second one ends the paragraph."""
+        if self._kind != "prose":
+            self._words.append("\n")
+        elif self._words or self._lists:
+            self._end_line()
+        else:
+            self.end_block()
+
+    def _bullet(self) -> str:
+        if not self._lists or not self._lists[-1]:
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1] - 1}. "
+
+    def _end_part(self) -> None:
+        """A block element begins or ends: inside a list only the line does."""
+        if self._lists:
+            self._end_line()
+        else:
+            self.end_block()
+
+    def _take_words(self) -> str:
+        words = "".join(self._words)
+        self._words.clear()
+        return words if self._kind == "code" else one_line(words)
+
+    def _end_line(self) -> None:
+        text = self._take_words()
+        if self._cells is not None:
+            text = " | ".join([*self._cells, text] if text else self._cells)
+            self._cells = None
+        if text.strip(" |"):
+            self._lines.append(self._prefix + text)
+            self._prefix = " " * len(self._prefix)
+
+    def _source_lines(self, text_lines: int) -> tuple[int, int] | None:
+        """First and last source line of the block. Where the source breaks lines elsewhere than the text does,
+        an equal number of both would promise more than is known: one line more takes the promise back."""
+        if not self._first or self._last >= _LAST_LINE:
+            return None
+        first, last = min(self._first, self._line_count), min(self._last, self._line_count)
+        if text_lines > 1 and self._kind != "code" and last - first + 1 == text_lines:
+            return (first, last + 1) if last < self._line_count else (max(first - 1, 1), last)
+        return first, last
+
+
+def _is_hidden(node: Any) -> bool:
+    return (
+        node.get("hidden") is not None
+        or node.get("aria-hidden", "").lower() == "true"
+        or bool(_HIDDEN.search(node.get("style", "")))
+    )
+
+
+def _holds_data(table: Any) -> bool:
+    """False for a table that only lays out a page: it holds one cell, or what no cell of data holds."""
+    if next(table.iter("pre", *_HEADINGS), None) is not None or table.find(".//table") is not None:
+        return False
+    return sum(1 for _ in table.iter("td", "th")) > 1
+
+
+def _number(start: str | None) -> int:
+    return int(start) if start and start.isascii() and start.isdigit() and 0 < len(start) < 6 else 1

@@ -1,0 +1,128 @@
+"""Plain text: finds the encoding, gives the whole file as one block with exact lines.
+
+Paragraphs are the splitter's business. `decode` is for the other readers of text formats too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from ingest.readers import Block, Content
+from kb_assistant.errors import ReadError
+
+# UTF-32's mark begins with UTF-16's, so it is looked for first.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# The commonest characters of each script: text decoded with the wrong one of the two codecs has hardly any.
+_COMMON = {
+    "gb18030": frozenset(
+        "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
+        "用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
+        "日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政"
+        "美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员"
+    ),
+    "big5": frozenset(
+        "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡"
+        "用道行所然家種事成方多經麼去法學如都同現當沒動面起看定天分還進好小部其些主樣理心她本前開但因只從想實"
+        "日軍者意無力它與長把機十民第公此已工使情明性知全三又關點正業外將兩高間由問很最重並物手應戰向頭文體政"
+        "美相見被利什二等產或新己制身果加西斯月話合回特代內信表化老給世位次度門任常先海通教兒原東聲提立及比員"
+    ),
+}
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
+_CHINESE = re.compile(r"[一-鿿]")
+
+
+def read(data: bytes) -> Content:
+    """One block from the first line with text to the last one."""
+    lines = decode(data).split("\n")
+    filled = [number for number, line in enumerate(lines, 1) if line.strip()]
+    if not filled:
+        return Content("", ())
+    first, last = filled[0], filled[-1]
+    return Content("", (Block("\n".join(lines[first - 1 : last]).rstrip(), lines=(first, last)),))
+
+
+def decode(data: bytes) -> str:
+    """Bytes of a text file as text: line ends are \\n, control characters are gone, lines keep their numbers.
+
+    Raises:
+        ReadError: the bytes aren't text.
+    """
+    return clean(_decode(data))
+
+
+def clean(text: str) -> str:
+    """One kind of line end; no control characters but tab. A form feed parts words, so it becomes a space."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub("", _PAGE_BREAKS.sub(" ", text))
+
+
+def _decode(data: bytes) -> str:
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data[len(mark) :].decode(codec, "replace" if codec == "utf-8" else "strict")
+            except UnicodeDecodeError as error:
+                raise ReadError(
+                    f"The file begins like {codec[:6].upper()} text but isn't.", "Save it as UTF-8."
+                ) from error
+    if b"\0" in data:
+        return _with_nulls(data)
+    return _utf8(data) or _chinese(data) or _guess(data)
+
+
+def _with_nulls(data: bytes) -> str:
+    """Text if the NUL bytes are strays in good UTF-8, as crashed writers leave them in logs."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(_CONTROLS.findall(text)) * 10 > len(text):
+        raise ReadError("This isn't a text file: it holds binary data.", "If it is text, save it as UTF-8.")
+    return text
+
+
+def _utf8(data: bytes) -> str:
+    """Text if it is UTF-8, a few broken bytes forgiven: logs get cut in the middle of a character."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("�")
+    if broken:
+        letters = len(text) - broken - sum(character < "\x80" for character in text)
+        if broken * 20 > letters:
+            return ""
+    return text
+
+
+def _chinese(data: bytes) -> str:
+    """Text if it is GB18030 or Big5. Statistics over bytes confuse the two in short texts; common words don't."""
+    best, best_share = "", 0.2
+    for codec, common in _COMMON.items():
+        text = data.decode(codec, "replace")
+        characters = _CHINESE.findall(text)
+        if not characters or text.count("�") * 20 > len(characters):
+            continue
+        share = sum(character in common for character in characters) / len(characters)
+        if share > best_share:
+            best, best_share = text, share
+    return best
+
+
+def _guess(data: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    matches = from_bytes(data)
+    best = matches.best()
+    if best is None:
+        raise ReadError("The text's encoding isn't known.", "Save the file as UTF-8.")
+    # Where it makes words as good, the commonest code page is the likelier one.
+    for match in matches:
+        if match.encoding == "cp1252" and match.coherence >= best.coherence and match.chaos < best.chaos + 0.1:
+            return str(match)
+    return str(best)

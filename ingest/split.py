@@ -1,0 +1,239 @@
+"""Cuts documents into pieces of limited length, such that a small change of the text changes few pieces.
+
+A run of blocks under one heading and on one page is a section. It is seen as units (sentences of prose, lines of
+code and tables) with boundaries between them. A boundary's rank is its kind (paragraphs part better than
+sentences, these better than lines, these better than clauses) and then a hash of the text around it. A section too
+long for one piece is cut at its boundary of the lowest rank, as long as that leaves no scrap, and each half again.
+
+The rank depends on nearby text alone, so cuts stay where they are when text is added elsewhere, as in the
+content-defined chunking of Muthitacharoen et al. (A Low-bandwidth Network File System, 2001). Cutting at lowest
+rank first builds a treap (Seidel and Aragon, Randomized Search Trees, 1996), whose shape depends on the ranks and
+not on the order of arrival: text added at the head alters the pieces on its left spine and no other.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+
+from ingest.boundaries import CLAUSE, FORCED, PARAGRAPH, WORD, clause_cuts, cuts_of, forced_cuts, word_cuts
+from ingest.readers import Block, Content
+
+_VERSION = "blocks-1"
+_LONGEST_TOKEN = 8  # characters; only a first guess where text without any boundary is cut
+_CONTEXT = 64  # characters on each side of a boundary that its hash sees
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a document, as it stands there. `lines` are those it stands in, as far as the reader knew."""
+
+    text: str
+    heading: str
+    page: int | None
+    lines: tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Text from `start` to `end` of a section; `rank` is the kind of the boundary before it."""
+
+    start: int
+    end: int
+    rank: int
+    tokens: int = -1
+
+
+@dataclass(slots=True)
+class _Section:
+    blocks: list[Block]
+    text: str = ""
+    starts: list[int] = field(default_factory=list)
+    units: list[_Unit] = field(default_factory=list)
+
+
+class Splitter:
+    """Splits contents into pieces of at most `chunk_tokens`.
+
+    Args:
+        count: Tokens of each text, without the marks a model puts around a text. It is asked in batches.
+        chunk_tokens: Longest piece, as the sum over its units. A tokenizer that needs more tokens for a text than
+            for its parts would exceed it.
+    """
+
+    def __init__(self, count: Callable[[Sequence[str]], list[int]], chunk_tokens: int) -> None:
+        self._count = count
+        self._limit = chunk_tokens
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the same content would be split in another way."""
+        return f"{_VERSION}:{self._limit}"
+
+    def split(self, content: Content) -> list[Piece]:
+        """Pieces in reading order. Together they hold all text but the white space between them."""
+        sections = list(_sections(content.blocks))
+        self._measure(sections)
+        self._refine(sections, CLAUSE, clause_cuts)
+        self._refine(sections, WORD, word_cuts)
+        while self._refine(sections, FORCED, self._forced_cuts):
+            pass
+        return [piece for section in sections for piece in self._pieces(section)]
+
+    def _measure(self, sections: list[_Section]) -> None:
+        unknown = [(section, unit) for section in sections for unit in section.units if unit.tokens < 0]
+        counts = self._count([section.text[unit.start : unit.end].strip() for section, unit in unknown])
+        for (_, unit), tokens in zip(unknown, counts, strict=True):
+            unit.tokens = tokens
+
+    def _refine(self, sections: list[_Section], rank: int, cuts: Callable[[str], list[int]]) -> bool:
+        """Cut the units that are too long at offsets that `cuts` gives; False where it found none."""
+        refined = False
+        for section in sections:
+            if all(unit.tokens <= self._limit for unit in section.units):
+                continue
+            units: list[_Unit] = []
+            for unit in section.units:
+                length = unit.end - unit.start
+                inner = []
+                if unit.tokens > self._limit:
+                    inner = [cut for cut in cuts(section.text[unit.start : unit.end]) if 0 < cut < length]
+                if not inner:
+                    units.append(unit)
+                    continue
+                refined = True
+                for first, last in pairwise([0, *inner, length]):
+                    units.append(_Unit(unit.start + first, unit.start + last, rank if first else unit.rank))
+            section.units = units
+        if refined:
+            self._measure(sections)
+        return refined
+
+    def _forced_cuts(self, text: str) -> list[int]:
+        return forced_cuts(text, self._limit * _LONGEST_TOKEN)
+
+    def _pieces(self, section: _Section) -> Iterator[Piece]:
+        units = section.units
+        before = list(accumulate((unit.tokens for unit in units), initial=0))
+        breaks = [match.start() for match in re.finditer("\n", section.text)]
+        tree = _Lowest(_ranks(section)) if before[-1] > self._limit else None
+        waiting = [(0, len(units))]
+        while waiting:
+            low, high = waiting.pop()
+            if tree and before[high] - before[low] > self._limit and high - low > 1:
+                cut = tree.where(*self._choices(before, low, high))
+                waiting += [(cut, high), (low, cut)]
+            elif piece := _piece(section, units[low].start, units[high - 1].end, breaks):
+                yield piece
+
+    def _choices(self, before: list[int], low: int, high: int) -> tuple[int, int]:
+        """Range of the boundaries far enough from both ends: a quarter of a piece, less where there is none."""
+        margin = self._limit // 4
+        while margin:
+            first = bisect_left(before, before[low] + margin, low + 1, high)
+            last = bisect_right(before, before[high] - margin, first, high)
+            if first < last:
+                return first, last
+            margin //= 2
+        return low + 1, high
+
+
+class _Lowest:
+    """Finds the lowest of a range of ranks, in logarithmic time (a segment tree over their places)."""
+
+    def __init__(self, ranks: list[int]) -> None:
+        self._ranks, self._size = ranks, len(ranks)
+        self._tree = [0] * self._size + list(range(self._size))
+        for node in range(self._size - 1, 0, -1):
+            self._tree[node] = self._lower(self._tree[2 * node], self._tree[2 * node + 1])
+
+    def where(self, first: int, end: int) -> int:
+        """Place of the lowest rank from `first` up to, not including, `end`."""
+        best, first, end = first, first + self._size, end + self._size
+        while first < end:
+            if first & 1:
+                best = self._lower(best, self._tree[first])
+                first += 1
+            if end & 1:
+                end -= 1
+                best = self._lower(best, self._tree[end])
+            first //= 2
+            end //= 2
+        return best
+
+    def _lower(self, one: int, other: int) -> int:
+        return one if self._ranks[one] <= self._ranks[other] else other
+
+
+def _ranks(section: _Section) -> list[int]:
+    """Rank of the boundary before each unit. Boundaries that look alike are told apart by counting from the end,
+    which text added at the head doesn't alter."""
+    ranks = [0] * len(section.units)
+    seen: Counter[str] = Counter()
+    for place in range(len(ranks) - 1, 0, -1):
+        last, unit = section.units[place - 1], section.units[place]
+        left = section.text[max(last.start, last.end - _CONTEXT) : last.end].rstrip()
+        context = f"{left}\0{section.text[unit.start : min(unit.end, unit.start + _CONTEXT)].rstrip()}"
+        seen[context] += 1
+        digest = blake2b(f"{context}\0{seen[context]}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        ranks[place] = unit.rank << 64 | int.from_bytes(digest, "big")
+    return ranks
+
+
+def _sections(blocks: Sequence[Block]) -> Iterator[_Section]:
+    section: _Section | None = None
+    for block in blocks:
+        if section is None or (block.heading, block.page) != (section.blocks[0].heading, section.blocks[0].page):
+            if section:
+                yield _with_units(section)
+            section = _Section([])
+        section.blocks.append(block)
+    if section:
+        yield _with_units(section)
+
+
+def _with_units(section: _Section) -> _Section:
+    section.text = "\n\n".join(block.text for block in section.blocks)
+    start = 0
+    for block in section.blocks:
+        section.starts.append(start)
+        end = start + len(block.text)
+        cuts = [(0, PARAGRAPH), *cuts_of(block.text, block.kind)]
+        ends = [*(start + offset for offset, _ in cuts[1:]), end]
+        for (offset, rank), unit_end in zip(cuts, ends, strict=True):
+            section.units.append(_Unit(start + offset, unit_end, rank))
+        start = end + 2
+    return section
+
+
+def _piece(section: _Section, start: int, end: int, breaks: list[int]) -> Piece | None:
+    text = section.text[start:end]
+    end = start + len(text.rstrip())
+    first = bisect_right(section.starts, start) - 1
+    body = text.lstrip() if section.blocks[first].kind == "prose" else re.sub(r"\A(?:[^\S\n]*\n)+", "", text)
+    start += len(text) - len(body)
+    if start >= end:
+        return None
+    last = bisect_right(section.starts, end - 1) - 1
+    lines = None
+    if (top := _lines(section, first, start, breaks)) and (bottom := _lines(section, last, end - 1, breaks)):
+        lines = top[0], bottom[1]
+    return Piece(section.text[start:end], section.blocks[0].heading, section.blocks[0].page, lines)
+
+
+def _lines(section: _Section, index: int, offset: int, breaks: list[int]) -> tuple[int, int] | None:
+    """The file's line of a character where its block tells lines one by one, else all lines of the block."""
+    lines, start = section.blocks[index].lines, section.starts[index]
+    if lines is None:
+        return None
+    first_break = bisect_left(breaks, start)
+    height = bisect_left(breaks, start + len(section.blocks[index].text)) - first_break
+    if lines[1] - lines[0] != height:
+        return lines
+    line = lines[0] + bisect_left(breaks, offset) - first_break
+    return line, line

@@ -1,0 +1,354 @@
+"""Bring the store in step with folders: what is new, changed, vanished, and nothing else.
+
+Files are read in subprocesses, their new texts embedded in windows, and each source committed in a transaction of
+its own. Files outside the given paths are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ingest.discover import Found, discover
+from ingest.sandbox import Outcome, ReaderPool, hash_file
+from ingest.split import Splitter
+from kb_assistant.errors import KBError
+from kb_assistant.settings import Settings
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.types import FileResult, Report, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+READERS_VERSION = 1
+"""Grows when a reader gives other text for the same bytes, so that files are read again."""
+
+WINDOW = 128
+"""New texts embedded together: enough to sort by length, few enough to lose little to a kill."""
+
+
+class Embedder(Protocol):
+    """What ingest needs of an embedding model; embed.LocalEmbeddings has it."""
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]: ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
+
+    def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingest is. Bytes are those of the files that have to be read."""
+
+    files: int
+    all_files: int
+    bytes: int
+    all_bytes: int
+    chunks: int
+    embedded: int
+    seconds: float
+    path: str = ""
+
+    @property
+    def seconds_left(self) -> float | None:
+        return self.seconds * (self.all_bytes - self.bytes) / self.bytes if self.bytes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do: see KnowledgeBase.ingest for the meaning of each."""
+
+    paths: Sequence[Path]
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    prune: bool = False
+    dry_run: bool = False
+    stop: Callable[[], bool] = field(default=lambda: False)
+    progress: Callable[[Progress], None] = field(default=lambda _: None)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What discovery found, before any file is read."""
+
+    read: dict[str, tuple[Status, str]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    remove: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, FileResult] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def sync(store: KnowledgeStore, embedder: Embedder, settings: Settings, job: Job) -> Report:
+    """Do the job and report on every file.
+
+    Raises:
+        KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
+    """
+    started = time.monotonic()
+    splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
+    recipe = f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
+    plan = _plan(store, job, recipe)
+    if job.dry_run:
+        rows = plan.rows | {
+            path: FileResult(path, status, 0, reason) for path, (status, reason) in plan.read.items()
+        }
+        rows |= {path: FileResult(path, "removed", 0, reason) for path, reason in plan.remove.items()}
+        return _report(rows, plan, 0, started, stopped=False, dry_run=True)
+    run = _Run(store, embedder, splitter, recipe, plan, job, started)
+    stopped = run.read_and_commit(settings)
+    if not stopped:
+        run.remove_vanished()
+    with store.write() as transaction:
+        transaction.purge_retired()
+    return _report(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+
+
+def _report(
+    rows: dict[str, FileResult], plan: _Plan, embedded: int, started: float, stopped: bool, dry_run: bool
+) -> Report:
+    return Report(
+        files=tuple(rows[path] for path in sorted(rows)),
+        embedded=embedded,
+        seconds=time.monotonic() - started,
+        stopped=stopped,
+        dry_run=dry_run,
+        skipped=dict(plan.skipped.most_common()),
+    )
+
+
+def _plan(store: KnowledgeStore, job: Job, recipe: str) -> _Plan:
+    plan = _Plan()
+    with store.read() as snapshot:
+        known = {source.path: source for source in snapshot.sources()}
+    owners = {source.digest: source.path for source in reversed(known.values()) if not source.failed}
+    for root in job.paths:
+        absolute = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
+        under = {path for path in known if Path(path).is_relative_to(absolute)}
+        if not absolute.exists() and not (job.prune and under):
+            hint = f"Its {len(under)} sources stay; `kb rm {root}` or --prune removes them." if under else ""
+            raise KBError(f"{root} doesn't exist.", hint or "Check the path.")
+        found = list(discover(absolute, job.include, job.exclude)) if absolute.exists() else []
+        _plan_removals(plan, under, found, job.prune)
+        for item in found:
+            if str(item.path) not in plan.rows and str(item.path) not in plan.read:
+                _plan_file(plan, item, known.get(str(item.path)), owners, recipe, named=item.path == absolute)
+    return plan
+
+
+def _plan_removals(plan: _Plan, under: set[str], found: list[Found], prune: bool) -> None:
+    on_disk = {str(item.path) for item in found if not (prune and item.ignored)}
+    closed = tuple(f"{item.path}{os.sep}" for item in found if item.problem)
+    for path in under - on_disk:
+        if not path.startswith(closed or ("\0",)):
+            plan.remove[path] = "left out by filters or ignore files" if Path(path).exists() else "no longer there"
+
+
+def _plan_file(
+    plan: _Plan, item: Found, known: Source | None, owners: dict[str, str], recipe: str, named: bool
+) -> None:
+    """One found file: a row where it needs no reading, else a place among those to read."""
+    path = str(item.path)
+    chunks = known.chunks if known else 0
+    if path in plan.remove:
+        return
+    if item.problem:
+        printable = path.encode("utf-8", "backslashreplace").decode()
+        plan.rows[printable] = FileResult(printable, "failed", chunks, item.problem)
+    elif item.ignored:
+        if known:
+            reason = "left out by filters or ignore files, kept in the index; --prune removes it"
+            plan.rows[path] = FileResult(path, "unchanged", chunks, reason)
+    elif item.unsupported:
+        if named:
+            plan.rows[path] = FileResult(path, "failed", 0, f"no reader for {item.path.suffix or 'this'} files")
+        else:
+            plan.skipped[item.path.suffix.lower() or "no suffix"] += 1
+    else:
+        _plan_reading(plan, item.path, known, owners, recipe)
+
+
+def _plan_reading(plan: _Plan, path: Path, known: Source | None, owners: dict[str, str], recipe: str) -> None:
+    try:
+        digest, size = hash_file(path), path.stat().st_size
+    except OSError as error:
+        kept = "; its last version stays in the index" if known else ""
+        plan.rows[str(path)] = FileResult(
+            str(path), "failed", known.chunks if known else 0, f"can't be read: {error.strerror}{kept}"
+        )
+        return
+    if known and known.digest == digest and known.recipe == recipe and not known.failed:
+        plan.rows[str(path)] = FileResult(str(path), "unchanged", known.chunks, known.reason)
+        return
+    status, reason = _kind_of_change(str(path), known, owners.get(digest), plan)
+    owners.setdefault(digest, str(path))
+    plan.read[str(path)] = (status, reason)
+    plan.sizes[str(path)] = size
+
+
+def _kind_of_change(path: str, known: Source | None, owner: str | None, plan: _Plan) -> tuple[Status, str]:
+    if known:
+        return "updated", ""
+    if owner is None or owner == path:
+        return "added", ""
+    if owner in plan.remove:
+        return "added", f"moved from {owner}"
+    return "duplicate", f"same content as {owner}"
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A source that was read and waits for its new texts to be embedded."""
+
+    source: Source
+    chunks: list[NewChunk]
+    status: Status
+
+
+class _Run:
+    """One ingest on its way: reads, embeds and commits; keeps the counts."""
+
+    def __init__(
+        self,
+        store: KnowledgeStore,
+        embedder: Embedder,
+        splitter: Splitter,
+        recipe: str,
+        plan: _Plan,
+        job: Job,
+        started: float,
+    ) -> None:
+        self.store, self.embedder, self.splitter = store, embedder, splitter
+        self.recipe, self.plan, self.job, self.started = recipe, plan, job, started
+        self.files = self.bytes = self.chunks = self.embedded = 0
+        self.all_bytes = sum(plan.sizes.values())
+        self.waiting: list[_Ready] = []
+        self.missing: dict[bytes, str] = {}
+
+    def read_and_commit(self, settings: Settings) -> bool:
+        """Read and commit what is planned. Returns True where it was stopped before the end."""
+        if not self.plan.read:
+            return False
+        workers = min(settings.readers or os.cpu_count() or 1, len(self.plan.read))
+        limits = (settings.read_seconds, settings.read_megabytes, settings.file_megabytes)
+        with ReaderPool(workers, *limits) as pool:
+            for outcome in pool.read(Path(path) for path in self.plan.read):
+                self._take(outcome)
+                if len(self.missing) >= WINDOW or len(self.waiting) >= WINDOW:
+                    self._flush()
+                if self.job.stop():
+                    break
+        self._flush()
+        return self.job.stop()
+
+    def remove_vanished(self) -> None:
+        for path, reason in self.plan.remove.items():
+            with self.store.write() as transaction:
+                transaction.remove_source(path)
+            self.plan.rows[path] = FileResult(path, "removed", 0, reason)
+
+    def _take(self, outcome: Outcome) -> None:
+        path = str(outcome.path)
+        status, reason = self.plan.read[path]
+        chunks: list[NewChunk] = []
+        title = ""
+        if outcome.content is not None:
+            chunks = [_new_chunk(piece.text, piece.heading, piece.page, piece.lines)
+                      for piece in self.splitter.split(outcome.content)]  # fmt: skip
+            title = outcome.content.title
+            reason = reason if chunks else "no text in it"
+        elif outcome.gone and status == "updated":
+            self.plan.remove[path] = outcome.error
+            return
+        elif not outcome.sha256:
+            self._done(FileResult(path, "failed", 0, outcome.error))
+            return
+        else:
+            status, reason = "failed", outcome.error
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        failed = outcome.content is None
+        source = Source(path, outcome.sha256, self.recipe, _clean(title), reason, failed, now, len(chunks))
+        self.waiting.append(_Ready(source, chunks, status))
+        self._note_missing(chunks)
+
+    def _note_missing(self, chunks: list[NewChunk]) -> None:
+        texts = {chunk.text.hash: chunk.text.embedded for chunk in chunks}
+        with self.store.read() as snapshot:
+            known = snapshot.known_vectors(texts)
+        self.missing.update({key: text for key, text in texts.items() if key not in known})
+
+    def _flush(self) -> None:
+        """Embed what is missing, then commit every waiting source whose texts all have vectors."""
+        vectors = self._embed()
+        for ready in self.waiting:
+            keys = {chunk.text.hash for chunk in ready.chunks}
+            if keys & self.missing.keys() <= vectors.keys():
+                self._commit(ready, vectors)
+        self.waiting, self.missing = [], {}
+
+    def _embed(self) -> dict[bytes, bytes]:
+        keys, texts = list(self.missing), list(self.missing.values())
+        vectors: dict[bytes, bytes] = {}
+        if texts and not self.job.stop():
+            for places, batch in self.embedder.encode_batches(texts):
+                vectors.update(
+                    (keys[i], row.astype("<f4").tobytes()) for i, row in zip(places, batch, strict=True)
+                )
+                self.embedded += len(places)
+                self._tell()
+                if self.job.stop():
+                    break
+        return vectors
+
+    def _commit(self, ready: _Ready, vectors: dict[bytes, bytes]) -> None:
+        path = ready.source.path
+        with self.store.write() as transaction:
+            old = transaction.source(path)
+            before = [_new_chunk(c.text.body, c.text.heading, c.locator.page, c.locator.lines)
+                      for c in transaction.chunks_of_source(path)]  # fmt: skip
+            if old and before == ready.chunks and old.digest == ready.source.digest:
+                transaction.relabel(ready.source)
+                status: Status = "failed" if ready.source.failed else "unchanged"
+            else:
+                transaction.put_source(ready.source, ready.chunks, vectors)
+                status = ready.status
+        self._done(FileResult(path, status, len(ready.chunks), ready.source.reason))
+
+    def _done(self, row: FileResult) -> None:
+        self.plan.rows[row.path] = row
+        self.files += 1
+        self.bytes += self.plan.sizes[row.path]
+        self.chunks += row.chunks
+        self._tell(row.path)
+
+    def _tell(self, path: str = "") -> None:
+        seconds = time.monotonic() - self.started
+        self.job.progress(
+            Progress(
+                files=self.files,
+                all_files=len(self.plan.read),
+                bytes=self.bytes,
+                all_bytes=self.all_bytes,
+                chunks=self.chunks,
+                embedded=self.embedded,
+                seconds=seconds,
+                path=path,
+            )
+        )
+
+
+def _new_chunk(text: str, heading: str, page: int | None, lines: tuple[int, int] | None) -> NewChunk:
+    return NewChunk(Text(_clean(heading), _clean(text)), page, lines)
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which UTF-8 can't hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,243 @@
+"""One turn as a LangChain runnable: question and history → hits → prompt → model → checked citations.
+
+The chain streams dictionaries that add up: first what was found ("queries", "hits", "dropped", "note"), then
+pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same turn as an object.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.utils import AddableDict
+
+from kb_assistant.citations import CitedStream
+from kb_assistant.errors import QuestionError
+from kb_assistant.keywords import is_chinese
+from kb_assistant.llm import count_tokens, languages
+from kb_assistant.prompts import Prompt, fit, wording
+from kb_assistant.retrieve import Retrieval, Searcher
+from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
+
+_NO_CHINESE = (
+    "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
+)
+
+
+class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
+    """Answers {"question": str, "history": Sequence[Turn]}.
+
+    Args:
+        searcher: Finds the passages.
+        model: Gives the chat model for a question's language; called only when there is something to answer.
+        k: Passages to find.
+        prompt_tokens: Room for the prompt, in tokens of the model.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        model: Callable[[], BaseChatModel],
+        quoter: Callable[[], BaseChatModel],
+        k: int,
+        prompt_tokens: int,
+    ) -> None:
+        self._searcher, self._model, self._quoter = searcher, model, quoter
+        self._k, self._prompt_tokens = k, prompt_tokens
+
+    def invoke(
+        self,
+        input: Mapping[str, Any],
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AddableDict:
+        """The whole turn at once: the sum of what `stream` gives."""
+        whole = AddableDict()
+        for piece in self.stream(input, config, **kwargs):
+            whole = whole + piece
+        return whole
+
+    def stream(
+        self,
+        input: Mapping[str, Any],
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AddableDict]:
+        """The turn piece by piece.
+
+        Args:
+            kwargs: `stop`, a function asked before each piece; once it says True, the model is stopped and the
+                turn ends with what there is.
+
+        Raises:
+            QuestionError: an empty question.
+            ModelError: the model is missing or can't answer.
+        """
+        stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
+        question, history = str(input["question"]).strip(), tuple(input.get("history") or ())
+        if not question:
+            raise QuestionError("The question is empty.", "Ask something.")
+        found = self._searcher.search(question, history, self._k)
+        if not found.relevant:
+            yield _header(found, found.hits, Dropped(), "")
+            yield AddableDict(answer=wording(question).refusal)
+            yield AddableDict(citations=(), refused=True, usage=Usage())
+            return
+        model, note = self._model_for(question)
+        prompt = fit(question, found.hits, history, lambda m: count_tokens(model, m), self._prompt_tokens)
+        yield _header(found, prompt.hits, prompt.dropped, note)
+        yield from _answer(model, prompt, config, stop)
+
+    def _model_for(self, question: str) -> tuple[BaseChatModel, str]:
+        model = self._model()
+        spoken = languages(model)
+        if spoken and "zh" not in spoken and is_chinese(question):
+            return self._quoter(), _NO_CHINESE
+        return model, ""
+
+
+def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str) -> AddableDict:
+    return AddableDict(queries=found.queries, hits=tuple(hits), dropped=dropped, note=note)
+
+
+def _answer(
+    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
+) -> Iterator[AddableDict]:
+    cited = CitedStream(prompt.hits)
+    meter = _Meter()
+    with closing(cast(Any, model.stream(prompt.messages, config))) as chunks:
+        for chunk in chunks:
+            meter.take(chunk)
+            if text := cited.feed(chunk.text):
+                yield AddableDict(answer=text)
+            if stop():
+                break
+    if text := cited.finish():
+        yield AddableDict(answer=text)
+    yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage())
+
+
+class _Meter:
+    """Counts and times one answer."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._first: float | None = None
+        self._last = self._start
+        self._prompt: int | None = None
+        self._completion: int | None = None
+
+    def take(self, chunk: AIMessageChunk) -> None:
+        self._last = time.perf_counter()
+        if chunk.text and self._first is None:
+            self._first = self._last
+        if used := chunk.usage_metadata:
+            self._prompt, self._completion = used["input_tokens"], used["output_tokens"]
+
+    def usage(self) -> Usage:
+        first = None if self._first is None else self._first - self._start
+        speed = None
+        if self._first is not None and self._completion and self._completion > 1 and self._last > self._first:
+            speed = round((self._completion - 1) / (self._last - self._first), 2)
+        return Usage(self._prompt, self._completion, None if first is None else round(first, 4), speed)
+
+
+class Reply:
+    """An answer on its way. Iterate for its text; what was found is there before the first word.
+
+    Attributes:
+        question: As asked.
+        queries: The forms of it that were searched.
+        hits: The passages given to the model; citation [n] means hits[n - 1].
+        dropped: Turns and passages that didn't fit.
+        note: Something the reader should know about how it is answered, or "".
+    """
+
+    def __init__(self, chain: AnswerChain, question: str, history: Sequence[Turn] = ()) -> None:
+        self.question = question
+        self._stopped = False
+        self._pieces = chain.stream({"question": question, "history": history}, stop=lambda: self._stopped)
+        header = next(self._pieces)
+        self.queries: tuple[str, ...] = header["queries"]
+        self.hits: tuple[Hit, ...] = header["hits"]
+        self.dropped: Dropped = header["dropped"]
+        self.note: str = header["note"]
+        self._text = ""
+        self._end: AddableDict | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self._pieces:
+            if "answer" in piece:
+                self._text += piece["answer"]
+                yield piece["answer"]
+            else:
+                self._end = piece
+
+    def __str__(self) -> str:
+        return self.answer
+
+    def stop(self) -> None:
+        """End the answer after the token in work. What was said stays; may be called from another thread."""
+        self._stopped = True
+
+    @property
+    def query(self) -> str:
+        """The fullest form of the question that was searched."""
+        return self.queries[-1]
+
+    @property
+    def answer(self) -> str:
+        """The whole text; waits for the rest of it."""
+        self._finish()
+        return self._text.strip()
+
+    @property
+    def stopped(self) -> bool:
+        """True where `stop` ended it early."""
+        return self._stopped
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The passages the answer cites, in order of first mention; waits for the rest of it."""
+        return cast("tuple[Citation, ...]", self._finish()["citations"])
+
+    @property
+    def refused(self) -> bool:
+        """True where nothing relevant was found and no model was asked."""
+        return bool(self._finish()["refused"])
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and seconds; waits for the rest of the answer."""
+        return cast(Usage, self._finish()["usage"])
+
+    @property
+    def turn(self) -> Turn:
+        """Question and answer as history for the next question; waits for the rest of the answer."""
+        return Turn(self.question, self.answer, tuple(citation.hit for citation in self.citations))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "answer": self.answer,
+            "refused": self.refused,
+            "stopped": self.stopped,
+            "citations": [citation.to_json() for citation in self.citations],
+            "hits": [hit.to_json() for hit in self.hits],
+            "query": self.query,
+            "queries": list(self.queries),
+            "dropped": self.dropped.to_json(),
+            "note": self.note,
+            "usage": self.usage.to_json(),
+        }
+
+    def _finish(self) -> AddableDict:
+        for _ in self:
+            pass
+        if self._end is None:  # the iterator was broken off by an exception
+            self._end = AddableDict(citations=(), refused=False, usage=Usage())
+        return self._end

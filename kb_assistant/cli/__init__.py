@@ -1,0 +1,67 @@
+"""`kb`: a thin skin over KnowledgeBase and ModelHome. Heavy modules load inside the commands that need them.
+
+Exit codes: 0 done; 1 done, but something failed (a file, a check); 2 not done, the error says why; 130 stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import typer
+
+from kb_assistant.cli import documents, models, talk
+from kb_assistant.errors import KBError
+
+app = typer.Typer(
+    name="kb",
+    help="Ask your own documents, on your own machine.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    documents.ingest,
+    documents.search,
+    talk.ask,
+    talk.chat,
+    documents.sources,
+    documents.rm,
+    documents.status,
+    documents.verify,
+    documents.rebuild,
+    models.doctor,
+):
+    app.command()(command)
+app.add_typer(models.app, name="models")
+
+
+@app.callback()
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("kb-assistant"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. Errors meant for users go to stderr in two lines, or as JSON where --json is given."""
+    try:
+        app()
+    except KBError as error:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False))
+        typer.echo(f"kb: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"    {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,156 @@
+"""Commands on documents: ingest, search, sources, rm, status, verify, rebuild."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, open_kb, stopping
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only files matching this pattern, as in .gitignore; repeatable.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No files matching this pattern; repeatable.")] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Also remove what the patterns or ignore files leave out now.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    embedder: Embedder = None,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Bring the knowledge base in step with files and folders.
+
+    New and changed files are read, unchanged ones skipped, vanished ones removed. Ctrl-C stops after the files in
+    work; what is committed stays, and the next run goes on from there.
+    """
+    stopped = threading.Event()
+
+    def stop() -> None:
+        show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
+        stopped.set()
+
+    with open_kb(kb, home, embedder=embedder) as base, show.ingest_progress() as progress, stopping(stop):
+        report = base.ingest(
+            paths,
+            include=include or (),
+            exclude=exclude or (),
+            prune=prune,
+            dry_run=dry_run,
+            progress=progress,
+            stop=stopped.is_set,
+        )
+    if json:
+        show.as_json(report.to_json())
+    else:
+        show.report(report)
+    raise typer.Exit(130 if report.stopped else int(report.failed > 0))
+
+
+def search(
+    question: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    k: K = None,
+    embedder: Embedder = None,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Find the passages that bear most on a question, by meaning and by word."""
+    with open_kb(kb, home, embedder=embedder) as base:
+        hits = base.search(question, k)
+    if json:
+        show.as_json({"query": question, "hits": [hit.to_json() for hit in hits]})
+    elif hits:
+        show.hits(hits)
+    else:
+        show.note("Nothing found.")
+
+
+def sources(kb: Kb = None, home: Home = None, json: Json = False) -> None:
+    """List the files it knows, with their chunks."""
+    with open_kb(kb, home) as base:
+        known = base.sources()
+    if json:
+        show.as_json([source.to_json() for source in known])
+        return
+    for source in known:
+        mark = "failed" if source.failed else f"{source.chunks} chunks"
+        typer.echo(f"{mark:>12}  {show.place(source.path, source.reason)}")
+
+
+def rm(
+    paths: Annotated[list[str], typer.Argument(help="Files, or folders with all under them.", show_default=False)],
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Forget files. The files themselves stay; the next ingest of their folder brings them back."""
+    with open_kb(kb, home) as base:
+        gone = base.remove(paths)
+    if json:
+        show.as_json({"removed": gone})
+    else:
+        typer.echo(f"{len(gone)} forgotten")
+    if not gone:
+        show.note("No source lies there; `kb sources` lists them.")
+        raise typer.Exit(1)
+
+
+def status(kb: Kb = None, home: Home = None, json: Json = False) -> None:
+    """Show counts, size and models."""
+    with open_kb(kb, home) as base:
+        state = base.status()
+    if json:
+        show.as_json(state)
+    else:
+        for name, value in state.items():
+            typer.echo(f"{name:>10}: {value}")
+
+
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Keep what is sound, drop the rest.")] = False,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Prove that sources, chunks, vectors, keyword index and FAISS agree."""
+    with open_kb(kb, home) as base:
+        verdict = base.verify(mend=repair)
+    if json:
+        show.as_json(verdict.to_json())
+    else:
+        for fault in verdict.faults:
+            typer.echo(show.plain(fault))
+        for path in verdict.lost:
+            typer.echo(f"to be read again: {show.plain(path)}")
+        typer.echo("repaired" if verdict.repaired else "all agrees" if verdict.sound else "faults found")
+    if verdict.repaired:
+        show.note("Run `kb ingest` on your folders again: it reads what was lost, and only that.")
+    elif not verdict.sound:
+        show.note("Run `kb verify --repair`.")
+    raise typer.Exit(0 if verdict.sound else 1)
+
+
+def rebuild(embedder: Embedder = None, kb: Kb = None, home: Home = None) -> None:
+    """Embed all texts again with another embedder, beside the old index, then swap.
+
+    Stopped or killed, it goes on where it was; searches with the old embedder go on meanwhile.
+    """
+    stopped = threading.Event()
+    with open_kb(kb, home, embedder=embedder) as base, stopping(stopped.set):
+        done = base.rebuild(lambda now, total: show.note(f"{now}/{total} texts"), stopped.is_set)
+        name = base.embedder.fingerprint["name"]
+    if not done:
+        show.note("Stopped; the old index is in use. Run it again to go on.")
+        raise typer.Exit(130)
+    typer.echo(f"The index uses {name} now.")
+    if embedder:
+        show.note(f'Put `embedder = "{embedder}"` into kb.toml, or pass --embedder from now on.')

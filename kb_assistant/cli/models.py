@@ -1,0 +1,107 @@
+"""Commands on models and on the machine: models list, pull, add, rm; doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Home, Json
+
+if TYPE_CHECKING:
+    from kb_assistant.models import ModelHome
+
+app = typer.Typer(help="Models: what is installed, what can be.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _models(home: Path | None) -> ModelHome:
+    from kb_assistant.models import ModelHome
+    from kb_assistant.settings import Settings
+
+    return ModelHome(Settings.load(home=home).models_dir)
+
+
+@app.command("list")
+def list_models(home: Home = None, json: Json = False) -> None:
+    """List installed models and those that can be pulled by name."""
+    from kb_assistant.models import CATALOGUE
+
+    installed = _models(home).installed()
+    names = {model.name for model in installed}
+    rows = [(model, True) for model in installed] + [
+        (offer.model, False) for offer in CATALOGUE.values() if offer.model.name not in names
+    ]
+    if json:
+        show.as_json(
+            [
+                {
+                    "name": model.name,
+                    "kind": model.kind,
+                    "installed": here,
+                    "licence": model.licence,
+                    "languages": list(model.languages),
+                    "path": str(model.path) if here else None,
+                }
+                for model, here in rows
+            ]
+        )
+        return
+    for model, here in rows:
+        state = "installed" if here else f"kb models pull {model.name}"
+        languages = ",".join(model.languages) or "?"
+        typer.echo(f"{model.name:<26} {model.kind:<9} {languages:<6} {model.licence or '?':<12} {state}")
+    typer.echo(f"{'extract':<26} {'chat':<9} {'any':<6} {'-':<12} built in: quotes passages, no language model")
+
+
+@app.command()
+def pull(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names from `kb models list`, or org/name on the Hugging Face hub; default: all listed."
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Download models. This is the only command that uses the network by itself."""
+    from kb_assistant.models import CATALOGUE
+
+    models = _models(home)
+    for name in names or list(CATALOGUE):
+        models.pull(name, show.note)
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="A model's folder, or a .gguf file. It stays where it is.")],
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    home: Home = None,
+) -> None:
+    """Make a model on this machine known by a name."""
+    model = _models(home).add(path, name)
+    typer.echo(f"{model.name}: {model.kind}, {model.path}")
+
+
+@app.command()
+def rm(name: Annotated[str, typer.Argument(help="Its name.")], home: Home = None) -> None:
+    """Remove a model; one that was added stays where it lies."""
+    _models(home).remove(name)
+    typer.echo(f"{name} removed")
+
+
+def doctor(home: Home = None, json: Json = False) -> None:
+    """Check this machine: what is there, what is missing, and what to install."""
+    from kb_assistant.doctor import examine
+    from kb_assistant.settings import Settings
+
+    findings = examine(Settings.load(home=home))
+    if json:
+        show.as_json([finding.to_json() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.state:>7}  {finding.subject}: {finding.detail}")
+            if finding.advice:
+                typer.echo(f"         → {finding.advice}")
+    raise typer.Exit(int(any(finding.state == "broken" for finding in findings)))

@@ -1,0 +1,52 @@
+"""Options that several commands take, and the knowledge base they lead to."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kb_assistant.knowledge import KnowledgeBase
+
+Kb = Annotated[str | None, typer.Option("--kb", help="Name of the knowledge base [default].", metavar="NAME")]
+Home = Annotated[
+    Path | None, typer.Option("--home", help="Folder of knowledge bases and models [KB_HOME].", metavar="DIR")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Embedder = Annotated[
+    str | None, typer.Option("--embedder", help="Embedding model: an installed name or a folder.", metavar="MODEL")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="auto, extract, an installed name, a .gguf file or provider:model.", metavar="MODEL"
+    ),
+]
+K = Annotated[int | None, typer.Option("-k", help="How many passages.", min=1)]
+
+
+def open_kb(kb: str | None, home: Path | None, **settings: Any) -> KnowledgeBase:
+    """The knowledge base that the options name."""
+    from kb_assistant.knowledge import KnowledgeBase
+
+    return KnowledgeBase.open(kb, home=home, **settings)
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Within it, the first Ctrl-C calls `stop`; the second breaks off at once."""
+
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

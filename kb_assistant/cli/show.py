@@ -1,0 +1,122 @@
+"""What the commands print. Results go to stdout, notes and progress to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import typer
+
+from kb_assistant.types import Citation, Hit, Report, Status
+
+if TYPE_CHECKING:
+    from ingest.sync import Progress
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def plain(text: str) -> str:
+    """Text from documents, without the control characters that could steer a terminal."""
+    return _CONTROL.sub("", text)
+
+
+def as_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def note(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def place(source: str, locator: object) -> str:
+    """`docs/a.md, lines 3–9, Heading`: the path as short as it can be typed here."""
+    try:
+        path = os.path.relpath(source)
+    except ValueError:  # another drive on Windows
+        path = source
+    shown = source if path.startswith("..") or source.startswith("document:") else path
+    return plain(", ".join(part for part in (shown, str(locator)) if part))
+
+
+def hits(found: Sequence[Hit], width: int = 300) -> None:
+    for number, hit in enumerate(found, start=1):
+        typer.echo(f"{number}. {place(hit.source, hit.locator)}")
+        text = " ".join(plain(hit.text).split())
+        typer.echo(f"   {text[:width]}{'…' if len(text) > width else ''}")
+        if hit.also_in:
+            typer.echo(f"   also in: {', '.join(plain(path) for path in hit.also_in)}")
+
+
+def citations(cited: Sequence[Citation]) -> None:
+    for citation in cited:
+        doubt = "" if citation.supported else "  (the passage doesn't plainly say so)"
+        typer.echo(f"  [{citation.n}] {place(citation.hit.source, citation.hit.locator)}{doubt}")
+
+
+def report(done: Report) -> None:
+    """Files that failed or want attention, then the counts."""
+    for row in done:
+        if row.status != "unchanged" and (row.reason or done.dry_run):
+            typer.echo(f"{row.status:>9}  {place(row.path, row.reason)}")
+    counts = ", ".join(f"{done.count(name)} {name}" for name in get_args(Status) if done.count(name))
+    typer.echo(
+        f"{counts or 'nothing to do'}: {done.chunks} chunks, {done.embedded} embedded in {done.seconds:.1f} s"
+        + (" (dry run: nothing written)" if done.dry_run else "")
+        + (" (stopped; run it again to go on)" if done.stopped else "")
+    )
+    if done.skipped:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())
+        typer.echo(f"not documents, left out: {kinds}")
+
+
+@contextmanager
+def ingest_progress() -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal; elsewhere a line now and then."""
+    if not sys.stderr.isatty():
+        yield _Lines().tell
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"),
+        console=Console(stderr=True), transient=True,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("reading", total=None, speed="")
+
+        def tell(now: Progress) -> None:
+            bar.update(
+                task,
+                total=now.all_bytes or None,
+                completed=now.bytes,
+                description=f"{now.files}/{now.all_files} files",
+                speed=_speed(now),
+            )
+
+        yield tell
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def tell(self, now: Progress) -> None:
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            name = f" {plain(Path(now.path).name)}" if now.path else ""
+            note(f"{now.files}/{now.all_files} files, {_speed(now)}{name}")
+
+
+def _speed(now: Progress) -> str:
+    rate = f"{now.embedded / now.seconds:.1f} chunks/s" if now.seconds else ""
+    left = now.seconds_left
+    return rate if left is None else f"{rate}, about {left:.0f} s left"

@@ -1,0 +1,139 @@
+"""Commands that answer: ask for one question, chat for a conversation."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Home, Json, K, Kb, Model, open_kb, stopping
+from kb_assistant.errors import KBError, QuestionError
+from kb_assistant.types import Turn
+
+if TYPE_CHECKING:
+    from kb_assistant.chain import Reply
+    from kb_assistant.knowledge import KnowledgeBase
+
+_HELP = "/sources shows the passages of the last answer, /new starts over, /quit leaves; Ctrl-C stops an answer."
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="Your question.", show_default=False)],
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            help='File with the turns before: a JSON list of {"role": "user"|"assistant", "text"}; - is stdin.'
+        ),
+    ] = None,
+    model: Model = None,
+    k: K = None,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Answer one question from the documents, with citations."""
+    with open_kb(kb, home, model=model, k=k) as base:
+        reply = base.ask(question, _read_history(history) if history else ())
+        if json:
+            with stopping(reply.stop):
+                show.as_json(reply.to_json())
+        else:
+            _stream(reply)
+    if reply.stopped:
+        raise typer.Exit(130)
+
+
+def chat(model: Model = None, k: K = None, kb: Kb = None, home: Home = None) -> None:
+    """Talk with the documents. Follow-up questions keep the thread."""
+    with open_kb(kb, home, model=model, k=k) as base:
+        _ = base.store  # a missing knowledge base is said before the first question
+        turns: list[Turn] = []
+        last: Reply | None = None
+        for line in _lines(base):
+            if line in ("/quit", "/exit"):
+                break
+            if line == "/new":
+                turns, last = [], None
+                show.note("A new conversation.")
+            elif line == "/sources":
+                _show_sources(last)
+            elif line.startswith("/"):
+                show.note(_HELP)
+            elif line:
+                last = _turn(base, line, turns) or last
+
+
+def _turn(base: KnowledgeBase, question: str, turns: list[Turn]) -> Reply | None:
+    """One question of a chat. An error ends the turn, not the chat; a stopped answer counts."""
+    try:
+        reply = base.ask(question, turns)
+        _stream(reply)
+    except KBError as error:
+        show.note(f"{error.message} {error.hint}")
+        return None
+    turns.append(reply.turn)
+    return reply
+
+
+def _stream(reply: Reply) -> None:
+    if reply.note:
+        show.note(reply.note)
+    with stopping(reply.stop):
+        for piece in reply:
+            typer.echo(show.plain(piece), nl=False)
+    typer.echo(" … (stopped)" if reply.stopped else "")
+    if reply.refused:
+        show.hits(reply.hits, width=120)
+    else:
+        show.citations(reply.citations)
+    if reply.dropped:
+        left = reply.dropped
+        show.note(f"Left out for want of room: {left.turns} earlier turns, {left.passages} passages.")
+
+
+def _show_sources(last: Reply | None) -> None:
+    if last is None:
+        show.note("No answer yet.")
+    else:
+        show.note(f"Searched: {show.plain(last.query)}")
+        show.hits(last.hits, width=1000)
+
+
+def _lines(base: KnowledgeBase) -> Iterator[str]:
+    """Questions: edited on a terminal, else read from stdin and shown."""
+    if not sys.stdin.isatty():
+        for line in sys.stdin:
+            if line.strip():
+                typer.echo(f"\n> {line.strip()}")
+                yield line.strip()
+        return
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.history import FileHistory
+
+    show.note(_HELP)
+    session: PromptSession[str] = PromptSession(history=FileHistory(str(base.settings.kb_dir / "questions.txt")))
+    while True:
+        try:
+            yield session.prompt("> ").strip()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        messages = json_module.loads(text)
+    except (OSError, ValueError) as error:
+        raise QuestionError(
+            f"The history {path} can't be read: {error}.", "It is a JSON list of messages."
+        ) from error
+    if not isinstance(messages, list):
+        raise QuestionError(f"The history {path} isn't a list.", "It is a JSON list of messages, oldest first.")
+    return messages

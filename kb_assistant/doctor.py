@@ -1,0 +1,139 @@
+"""`kb doctor`: what of this machine the assistant can use, what is missing, and what to install."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from kb_assistant.errors import KBError
+from kb_assistant.models import ModelHome
+from kb_assistant.settings import Settings
+
+State = Literal["ok", "missing", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. "missing" is optional or can be had; "broken" stops the assistant from working."""
+
+    subject: str
+    state: State
+    detail: str
+    advice: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything worth knowing. Loads faiss and, where it is installed, torch; no model."""
+    return [_python(), _home(settings.home), _faiss(), _torch(), _llama(), *_models(settings)]
+
+
+def _python() -> Finding:
+    detail = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores"
+    with sqlite3.connect(":memory:") as db:
+        options = {row[0] for row in db.execute("PRAGMA compile_options")}
+    if "ENABLE_FTS5" not in options:
+        return Finding("python", "broken", f"{detail}, without FTS5", "Use a Python whose SQLite has FTS5.")
+    return Finding("python", "ok", detail)
+
+
+def _home(home: Path) -> Finding:
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    if not os.access(there, os.W_OK):
+        return Finding("home", "broken", f"{home} can't be written", "Choose another with --home or KB_HOME.")
+    return Finding("home", "ok", f"{home}, {free:.0f} GB free")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _faiss() -> Finding:
+    cpu, gpu = _version("faiss-cpu"), _version("faiss-gpu")
+    if cpu and gpu:
+        return Finding(
+            "faiss",
+            "broken",
+            f"faiss-cpu {cpu} and faiss-gpu {gpu} are both installed; they overwrite each other's files",
+            f"{sys.executable} -m pip uninstall -y faiss-cpu faiss-gpu, then install one of the two again",
+        )
+    if not cpu and not gpu:
+        return Finding("faiss", "broken", "not installed", 'pip install "kb-assistant[cpu]", or [gpu] with CUDA')
+    from kb_assistant.index import import_faiss
+
+    try:
+        faiss = import_faiss()
+    except KBError as error:
+        return Finding(
+            "faiss",
+            "broken",
+            error.message,
+            "pip install --force-reinstall the same package, with its dependencies",
+        )
+    name = f"faiss-gpu {gpu}" if gpu else f"faiss-cpu {cpu}"
+    gpus = getattr(faiss, "get_num_gpus", int)()
+    if gpu and not gpus:
+        return Finding(
+            "faiss",
+            "ok",
+            f"{name}, which sees no GPU and works on the CPU",
+            "Check the NVIDIA driver with nvidia-smi.",
+        )
+    return Finding("faiss", "ok", f"{name}, {gpus} GPUs" if gpus else name)
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except Exception as error:
+        return Finding("torch", "broken", f"can't be loaded: {error}", "pip install torch")
+    if torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(0)
+        return Finding("torch", "ok", f"{torch.__version__}, {card.name} with {card.total_memory / 1e9:.0f} GB")
+    return Finding("torch", "ok", f"{torch.__version__}, CPU")
+
+
+def _llama() -> Finding:
+    if find_spec("xllamacpp") is None:
+        return Finding(
+            "llama.cpp",
+            "missing",
+            "xllamacpp is not installed: answers are quotes",
+            'pip install "kb-assistant[llama]"',
+        )
+    return Finding("llama.cpp", "ok", f"xllamacpp {_version('xllamacpp')}")
+
+
+def _models(settings: Settings) -> list[Finding]:
+    home = ModelHome(settings.models_dir)
+    found = []
+    for subject, name, kind in (
+        ("embedder", settings.embedder, "embedder"),
+        ("chat model", settings.model, "chat"),
+    ):
+        if name in ("auto", "extract") or ":" in name:
+            chats = [model.name for model in home.installed() if model.kind == "chat"]
+            detail = f"{name}; installed: {', '.join(chats) or 'none'}"
+            advice = "" if chats else "kb models pull smollm2-135m-instruct"
+            found.append(Finding(subject, "ok" if chats else "missing", detail, advice))
+            continue
+        try:
+            model = home.get(name, "embedder" if kind == "embedder" else "chat")
+            found.append(Finding(subject, "ok", f"{model.name} at {model.path}"))
+        except KBError as error:
+            found.append(Finding(subject, "broken", error.message, error.hint))
+    return found

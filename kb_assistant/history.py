@@ -1,0 +1,47 @@
+"""A conversation handed in as messages, as turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kb_assistant.errors import QuestionError
+from kb_assistant.types import Turn
+
+History = Sequence[Turn] | Sequence[Mapping[str, Any]]
+
+
+def turns(history: History) -> tuple[Turn, ...]:
+    """Turns as they are, or made of {"role", "text"} messages.
+
+    Raises:
+        QuestionError: messages of another form.
+    """
+    if all(isinstance(item, Turn) for item in history):
+        return tuple(item for item in history if isinstance(item, Turn))
+    return history_from([item for item in history if not isinstance(item, Turn)])
+
+
+def history_from(messages: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
+    """Turns from a list of {"role": "user" | "assistant", "text": str}, oldest first.
+
+    Raises:
+        QuestionError: another form, with the place of the fault.
+    """
+    paired: list[Turn] = []
+    question: str | None = None
+    for number, message in enumerate(messages, start=1):
+        role, text = (message.get("role"), message.get("text")) if isinstance(message, Mapping) else (None, None)
+        if role not in ("user", "assistant") or not isinstance(text, str):
+            raise QuestionError(
+                f"Message {number} of the history has the wrong form.",
+                'Each is {"role": "user" or "assistant", "text": "…"}, oldest first.',
+            )
+        if role == "user":
+            if question is not None:
+                paired.append(Turn(question, ""))
+            question = text
+        else:
+            paired.append(Turn(question or "", text))
+            question = None
+    return (*paired, Turn(question, "")) if question is not None else tuple(paired)

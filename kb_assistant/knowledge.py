@@ -1,0 +1,379 @@
+"""KnowledgeBase: everything a user does with documents, as one object. CLI, page and tools are skins over it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from kb_assistant.errors import EmbedderMismatch, StoreError
+from kb_assistant.history import History, turns
+from kb_assistant.index import VectorIndex
+from kb_assistant.lock import writing
+from kb_assistant.models import ModelHome
+from kb_assistant.rebuild import rebuild
+from kb_assistant.retrieve import Retrieval, Searcher
+from kb_assistant.settings import Settings
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.types import Hit, Report
+from kb_assistant.verify import Verdict, find_faults, repair
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.retrievers import BaseRetriever
+
+    from ingest.sync import Progress
+    from kb_assistant.chain import AnswerChain, Reply
+    from kb_assistant.embed import LocalEmbeddings
+    from kb_assistant.vectorstore import KnowledgeVectorStore
+
+
+class KnowledgeBase:
+    """A folder of documents one can search and ask. Safe to share between threads; close it after use.
+
+    Args:
+        settings: Where it lies and which models it uses.
+        embedder: Used instead of the settings' embedder; it must have LocalEmbeddings' methods.
+        chat_model: Used instead of the settings' model: any LangChain chat model.
+
+    Example:
+        >>> with KnowledgeBase.open("handbook") as kb:       # doctest: +SKIP
+        ...     kb.ingest("docs")
+        ...     first = kb.ask("Who founded the station?")
+        ...     for piece in first:
+        ...         print(piece, end="")
+        ...     second = kb.ask("and who runs it now?", history=[first.turn])
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        embedder: LocalEmbeddings | None = None,
+        chat_model: BaseChatModel | None = None,
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self.models = ModelHome(self.settings.models_dir)
+        self._given_embedder, self._given_model = embedder, chat_model
+        self._lock = threading.RLock()
+        self._store: KnowledgeStore | None = None
+        self._index = VectorIndex(self.settings.kb_dir / "index.cache")
+
+    @classmethod
+    def open(cls, kb: str | None = None, **settings: Any) -> KnowledgeBase:
+        """A knowledge base by name, with any settings by keyword: `KnowledgeBase.open("notes", model="extract")`.
+
+        Nothing is made on disk before the first ingest.
+        """
+        return cls(Settings.load(kb=kb, **settings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store. Models stay loaded for other knowledge bases of this process."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    @property
+    def store(self) -> KnowledgeStore:
+        """The open store.
+
+        Raises:
+            StoreError: there is no such knowledge base, or its file is damaged.
+        """
+        with self._lock:
+            if self._store is None:
+                self._store = KnowledgeStore(self._path)
+            return self._store
+
+    @cached_property
+    def embedder(self) -> LocalEmbeddings:
+        """The embedding model; its weights load when it first embeds.
+
+        Raises:
+            ModelError: it isn't installed.
+        """
+        if self._given_embedder is not None:
+            return self._given_embedder
+        from kb_assistant.embed import LocalEmbeddings
+
+        model = self.models.get(self.settings.embedder, "embedder")
+        return LocalEmbeddings(model, self.settings.device, self.settings.threads)
+
+    @cached_property
+    def chat_model(self) -> BaseChatModel:
+        """The model that answers; it loads when it is first asked.
+
+        Raises:
+            ModelError: it isn't installed.
+        """
+        if self._given_model is not None:
+            return self._given_model
+        from kb_assistant.llm import open_chat_model
+
+        return open_chat_model(self.settings, self.models, self.embedder)
+
+    def ingest(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        prune: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Bring the knowledge base in step with files and folders; what lies elsewhere is left alone.
+
+        New and changed files are read and embedded, unchanged ones aren't even parsed, vanished ones are removed.
+        Each file is committed by itself: a stop or a kill loses at most the files in work.
+
+        Args:
+            paths: Files and folders.
+            include: Only files that match one of these patterns (as in .gitignore, relative to the folder).
+            exclude: No files that match one of these.
+            prune: Also remove sources that are still there but are left out now, and those of a path that is gone.
+            dry_run: Only say what would be done.
+            progress: Told how far it is.
+            stop: Asked often; once true, the ingest ends after what is in work.
+
+        Raises:
+            KBError: a path doesn't exist.
+            BusyError: another process is writing.
+            EmbedderMismatch: the index was built with another embedder.
+            StoreError: the disk is full, or the home can't be written.
+        """
+        try:
+            from ingest.sync import Job, sync
+        except ImportError as error:
+            raise StoreError(
+                f"Another package named 'ingest' stands before ours: {error}.",
+                "Start from a folder without one, or uninstall it.",
+            ) from error
+
+        roots = [paths] if isinstance(paths, str | Path) else list(paths)
+        job = Job([Path(root).expanduser() for root in roots], include, exclude, prune, dry_run, stop, progress)
+        store = self._create()
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            if not dry_run:
+                self._adopt_embedder(store)
+            report = sync(store, self.embedder, self.settings, job)
+            self._save_index(store)
+        return report
+
+    def search(self, question: str, k: int | None = None, history: History = ()) -> tuple[Hit, ...]:
+        """The k passages that bear most on the question, best first.
+
+        Raises:
+            StoreError: there is no such knowledge base.
+            EmbedderMismatch: the index was built with another embedder.
+        """
+        return self.retrieve(question, k, history).hits
+
+    def retrieve(self, question: str, k: int | None = None, history: History = ()) -> Retrieval:
+        """The same with the forms that were searched, whether anything is relevant, and timings."""
+        return self._searcher().search(question, turns(history), k or self.settings.k)
+
+    def ask(self, question: str, history: History = ()) -> Reply:
+        """An answer from the documents, with checked citations; iterate it for the text as it comes.
+
+        Args:
+            history: Turns before, oldest first: `reply.turn` of each, or {"role", "text"} messages.
+
+        Raises:
+            QuestionError: an empty question, or a history of another form.
+            ModelError: the model is missing or can't answer.
+            StoreError, EmbedderMismatch: as for search.
+        """
+        from kb_assistant.chain import Reply
+
+        return Reply(self.as_chain(), question, turns(history))
+
+    def as_chain(self) -> AnswerChain:
+        """The turn as a LangChain runnable: {"question", "history"} in, dictionaries that add up out."""
+        from kb_assistant.chain import AnswerChain
+
+        room = self.settings.context_tokens - self.settings.max_tokens
+        return AnswerChain(self._searcher(), lambda: self.chat_model, self._quoter, self.settings.k, room)
+
+    def as_retriever(self, k: int | None = None) -> BaseRetriever:
+        """This knowledge base as a LangChain retriever."""
+        from kb_assistant.retriever import KnowledgeRetriever
+
+        return KnowledgeRetriever(kb=self, k=k or self.settings.k)
+
+    def as_vectorstore(self) -> KnowledgeVectorStore:
+        """This knowledge base as a LangChain vector store; made on disk if it isn't there yet."""
+        from kb_assistant.vectorstore import KnowledgeVectorStore
+
+        store = self._create()
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            self._adopt_embedder(store)
+        return KnowledgeVectorStore(self)
+
+    def sources(self) -> list[Source]:
+        """All files it knows, failed ones included, in path order."""
+        with self.store.read() as snapshot:
+            return snapshot.sources()
+
+    def remove(self, paths: Iterable[str | Path]) -> list[str]:
+        """Forget files, and all files under folders. The files themselves stay. Returns what was forgotten.
+
+        Raises:
+            BusyError: another process is writing.
+        """
+        roots = [Path(path).expanduser().absolute() for path in paths]
+        known = [source.path for source in self.sources()]
+        gone = [path for path in known if any(Path(path).is_relative_to(root) for root in roots)]
+        self.forget_sources(gone)
+        return gone
+
+    def status(self) -> dict[str, Any]:
+        """Counts, sizes and models, as JSON values. Loads no model."""
+        with self.store.read() as snapshot:
+            counts, embedder = snapshot.counts(), snapshot.meta("embedder")
+            failed = sum(source.failed for source in snapshot.sources())
+        files = [file for file in self.settings.kb_dir.rglob("*") if file.is_file()]
+        return {
+            "kb": self.settings.kb,
+            "folder": str(self.settings.kb_dir),
+            **counts,
+            "failed": failed,
+            "megabytes": round(sum(file.stat().st_size for file in files) / 1e6, 1),
+            "embedder": (embedder or {}).get("name"),
+            "model": self.settings.model,
+        }
+
+    def verify(self, mend: bool = False) -> Verdict:
+        """Prove that sources, chunks, vectors, keyword index and FAISS agree.
+
+        Args:
+            mend: Repair what doesn't: sound sources are kept, the others read again by the next ingest.
+
+        Raises:
+            StoreError: there is no such knowledge base.
+            BusyError: another process is writing (only with `mend`).
+        """
+        if not self._path.exists():
+            raise StoreError(
+                f"There is no knowledge base at {self._path.parent}.", "Make it with `kb ingest FOLDER`."
+            )
+        try:
+            faults = find_faults(self.store, self._index)
+        except StoreError as error:
+            faults = (error.message,)
+        if not faults or not mend:
+            return Verdict(faults)
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            self.close()
+            lost = repair(self._path)
+            self._index.forget()
+        return Verdict(faults, repaired=not find_faults(self.store, self._index), lost=lost)
+
+    def rebuild(
+        self,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Embed all texts again with the embedder chosen now, beside the old vectors, then swap them in.
+
+        Searches with the old embedder go on meanwhile. Stopped or killed, it goes on where it was.
+
+        Args:
+            progress: Told texts done and all texts.
+
+        Returns:
+            False where it was stopped before the end.
+        """
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            if not rebuild(self.store, self.embedder, progress, stop):
+                return False
+            self._save_index(self.store)
+        return True
+
+    def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
+        """Store texts as sources of one chunk each, in one transaction."""
+        with self.store.read() as snapshot:
+            known = snapshot.known_vectors(text.hash for _, text in sources)
+        new = {text.hash: text.embedded for _, text in sources if text.hash not in known}
+        rows = self.embedder.encode_passages(list(new.values()))
+        vectors = {key: row.astype("<f4").tobytes() for key, row in zip(new, rows, strict=True)}
+        with writing(self.settings.kb_dir, self.settings.lock_seconds), self.store.write() as transaction:
+            for source, text in sources:
+                transaction.put_source(source, [NewChunk(text)], vectors)
+
+    def forget_sources(self, paths: Sequence[str]) -> None:
+        """Remove sources by their exact names, in one transaction."""
+        if not paths:
+            return
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            with self.store.write() as transaction:
+                for path in paths:
+                    transaction.remove_source(path)
+                transaction.purge_retired()
+            self._save_index(self.store)
+
+    def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]:
+        """The k chunks nearest in meaning with their cosines: dense search alone."""
+        self._check_embedder()
+        vectors = self.embedder.encode_queries([question])
+        with self.store.read() as snapshot:
+            ranked = self._index.search(snapshot, vectors, k)[0]
+            places = snapshot.chunks_of_texts([text_id for text_id, _ in ranked])
+        return [(chunk, score) for text_id, score in ranked for chunk in places.get(text_id, ())]
+
+    @property
+    def _path(self) -> Path:
+        return self.settings.kb_dir / "kb.sqlite"
+
+    def _create(self) -> KnowledgeStore:
+        with self._lock:
+            if self._store is None:
+                self._store = KnowledgeStore(self._path, create=True)
+            return self._store
+
+    def _searcher(self) -> Searcher:
+        self._check_embedder()
+        floor = getattr(getattr(self.embedder, "model", None), "floor", None)
+        return Searcher(self.store, self._index, self.embedder, floor)
+
+    def _quoter(self) -> BaseChatModel:
+        from kb_assistant.llm import open_chat_model
+
+        return open_chat_model(self.settings.but(model="extract"), self.models, self.embedder)
+
+    def _check_embedder(self) -> None:
+        with self.store.read() as snapshot:
+            built_with = snapshot.meta("embedder")
+        if built_with is not None and built_with != dict(self.embedder.fingerprint):
+            chosen, before = self.embedder.fingerprint["name"], built_with.get("name")
+            raise EmbedderMismatch(
+                f"This index was built with the embedder {before!r}, not with {chosen!r} as it is now.",
+                f"Run `kb rebuild --embedder {chosen}`, or go on with --embedder {before}.",
+            )
+
+    def _adopt_embedder(self, store: KnowledgeStore) -> None:
+        """Note the embedder of a knowledge base that has no texts yet."""
+        with store.read() as snapshot:
+            unused = snapshot.counts()["texts"] == 0
+            fits = snapshot.meta("embedder") == dict(self.embedder.fingerprint)
+        if fits:
+            return
+        if not unused:
+            self._check_embedder()
+        with store.write() as transaction:
+            transaction.put_meta("embedder", dict(self.embedder.fingerprint))
+            transaction.purge_retired()
+
+    def _save_index(self, store: KnowledgeStore) -> None:
+        with store.read() as snapshot:
+            self._index.save(snapshot)

@@ -1,0 +1,100 @@
+"""Answers without a language model: the sentences of the passages that answer best, quoted and cited.
+
+Its words are those of the documents, so it can't invent anything; it can't sum up or translate either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import Field
+
+from kb_assistant.llm.quotes import quote
+
+
+class ExtractChat(BaseChatModel):
+    """A chat model that quotes: up to three sentences of the passages, each followed by its mark `[n]`.
+
+    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`; without them its
+    text is taken for both. Of earlier human messages the last one says what a follow-up is about.
+
+    Attributes:
+        embeddings: Compares meanings; without them words are compared alone.
+        sentences: Sentences quoted at most.
+        characters: Length of an answer at most, unless its best sentence alone is longer.
+    """
+
+    model_name: str = "extract"
+    embeddings: Any = Field(default=None, exclude=True, repr=False)
+    sentences: int = Field(default=3, ge=1)
+    characters: int = Field(default=300, ge=1)
+    stop: list[str] | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "extract"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model_name": self.model_name, "sentences": self.sentences, "characters": self.characters}
+
+    def get_num_tokens(self, text: str) -> int:
+        """Characters: it has no tokens, and no context that could be too short."""
+        return len(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Characters of all messages."""
+        del tools
+        return sum(len(message.text) for message in messages)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        del kwargs
+        answer = self._answer(messages)
+        cut = min((at for word in stop or self.stop or () if (at := answer.find(word)) >= 0), default=None)
+        answer = answer[:cut]
+        for line in answer.splitlines(keepends=True):
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=line))
+            if run_manager:
+                run_manager.on_llm_new_token(line, chunk=chunk)
+            yield chunk
+        end = {"finish_reason": "stop", "model_name": self.model_name, "model_provider": "extract"}
+        last = AIMessageChunk(content="", response_metadata=end, chunk_position="last")
+        yield ChatGenerationChunk(message=last, generation_info={"finish_reason": "stop"})
+
+    def _answer(self, messages: list[BaseMessage]) -> str:
+        question, passages = _asked(messages[-1])
+        before = [message for message in messages[:-1] if message.type == "human"]
+        found = quote(
+            question,
+            passages,
+            earlier=_asked(before[-1])[0] if before else "",
+            embeddings=self.embeddings,
+            most=self.sentences,
+            characters=self.characters,
+        )
+        return "\n".join(f"{sentence.text} [{sentence.passage}]" for sentence in found)
+
+
+def _asked(message: BaseMessage) -> tuple[str, list[str]]:
+    text = str(message.text)
+    return message.additional_kwargs.get("question", text), message.additional_kwargs.get("passages", [text])

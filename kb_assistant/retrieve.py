@@ -1,0 +1,191 @@
+"""From a question, with the turns before it, to hits: dense and keyword search over several forms, fused by rank.
+
+Joining the history to the question helps some conversations and ruins others, so both forms are searched and the
+four lists fused: Reciprocal Rank Fusion, Cormack, Clarke and Büttcher, SIGIR 2009. What this doesn't do: rewriting
+by a model, reranking.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kb_assistant import keywords
+from kb_assistant.index import VectorIndex
+from kb_assistant.store import KnowledgeStore, Snapshot
+from kb_assistant.types import Hit, Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RRF_K = 60
+"""The constant of the RRF paper."""
+
+DEPTH = 50
+"""Hits taken from each list before fusion."""
+
+POSTINGS = 20_000
+"""Postings read for one keyword list: the rarest tokens first, so that common words cost nothing."""
+
+HISTORY_TURNS = 3
+HISTORY_CHARACTERS = 600
+"""How much of the conversation joins the question; the embedder's window holds little more."""
+
+COVERAGE = 0.5
+"""Share of the question's words, weighted by rarity, that one passage must hold to count as evidence by itself."""
+
+
+class QueryEmbedder(Protocol):
+    """What retrieval needs of an embedding model."""
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What a search found.
+
+    Attributes:
+        queries: The forms of the question that were searched; the first is the question alone.
+        hits: Best first.
+        relevant: False where nothing found seems to bear on the question.
+        seconds: Wall time of "embed", "dense", "keyword" and "fuse".
+    """
+
+    queries: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    relevant: bool
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def query(self) -> str:
+        """The fullest form that was searched."""
+        return self.queries[-1]
+
+
+class Searcher:
+    """Hybrid search over one knowledge base.
+
+    Args:
+        floor: Cosine above which a passage counts as relevant by itself; None lets everything pass.
+    """
+
+    def __init__(
+        self, store: KnowledgeStore, index: VectorIndex, embedder: QueryEmbedder, floor: float | None = None
+    ) -> None:
+        self._store, self._index, self._embedder, self._floor = store, index, embedder, floor
+
+    def search(self, question: str, history: Sequence[Turn] = (), k: int = 5) -> Retrieval:
+        """The k passages that bear most on the question."""
+        queries = forms(question, history)
+        clock = _Clock()
+        vectors = self._embedder.encode_queries(queries)
+        clock.lap("embed")
+        with self._store.read() as snapshot:
+            dense = self._index.search(snapshot, vectors, DEPTH)
+            clock.lap("dense")
+            worded = [_keyword_list(snapshot, keywords.query_tokens(query)) for query in queries]
+            clock.lap("keyword")
+            lists = [[text_id for text_id, _ in ranked] for ranked in (*dense, *worded)]
+            scores = fuse(lists)
+            similarity = {text_id: cosine for ranked in reversed(dense) for text_id, cosine in ranked}
+            hits = _hits(snapshot, scores, similarity, k)
+            relevant = self._is_relevant(snapshot, queries, dense, hits)
+            clock.lap("fuse")
+        return Retrieval(queries, hits, relevant, clock.laps)
+
+    def _is_relevant(
+        self,
+        snapshot: Snapshot,
+        queries: Sequence[str],
+        dense: list[list[tuple[int, float]]],
+        hits: Sequence[Hit],
+    ) -> bool:
+        if self._floor is None or not hits:
+            return bool(hits)
+        best = max((ranked[0][1] for ranked in dense if ranked), default=-1.0)
+        return best >= self._floor or any(_coverage(snapshot, query, hits) >= COVERAGE for query in queries)
+
+
+def forms(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
+    """The question alone, and with the last turns before it where there are any."""
+    question = question.strip()
+    if not history:
+        return (question,)
+    told = " ".join(f"{turn.question} {turn.answer}" for turn in history[-HISTORY_TURNS:])
+    return question, f"{told[-HISTORY_CHARACTERS:]} {question}"
+
+
+def fuse(lists: Sequence[Sequence[int]]) -> dict[int, float]:
+    """RRF: each list adds 1 / (RRF_K + rank) to what it holds, ranks from 1. Best first, ties by id."""
+    scores: dict[int, float] = {}
+    for ranked in lists:
+        for rank, item in enumerate(ranked, start=1):
+            scores[item] = scores.get(item, 0.0) + 1 / (RRF_K + rank)
+    return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _keyword_list(snapshot: Snapshot, tokens: Sequence[str]) -> list[tuple[int, float]]:
+    counts = snapshot.document_counts(tokens)
+    chosen: list[str] = []
+    postings = 0
+    for token, count in sorted(counts.items(), key=lambda pair: pair[1]):
+        postings += count
+        if chosen and postings > POSTINGS:
+            break
+        chosen.append(token)
+    return snapshot.keyword_search(chosen, DEPTH)
+
+
+def _hits(snapshot: Snapshot, scores: dict[int, float], similarity: dict[int, float], k: int) -> tuple[Hit, ...]:
+    best = list(scores)[: k + DEPTH]  # spare ones, for texts that vanished since the index was built
+    places = snapshot.chunks_of_texts(best)
+    hits = []
+    for text_id in best:
+        if text_id not in places:
+            continue
+        first, *others = places[text_id]
+        elsewhere = tuple(dict.fromkeys(chunk.source for chunk in others if chunk.source != first.source))
+        hits.append(
+            Hit(
+                id=first.id,
+                text=first.text.body,
+                source=first.source,
+                locator=first.locator,
+                score=scores[text_id],
+                similarity=similarity.get(text_id),
+                also_in=elsewhere,
+            )
+        )
+    return tuple(hits[:k])
+
+
+def _coverage(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> float:
+    """Largest share of the query's tokens in one hit, each weighted by its rarity; absent ones weigh most."""
+    wanted = keywords.query_tokens(query)
+    if not wanted:
+        return 0.0
+    total = snapshot.counts()["texts"]
+    counts = snapshot.document_counts(wanted)
+    weights = {token: math.log1p(total / (counts.get(token, 0) + 0.5)) for token in wanted}
+    held = (
+        sum(
+            weights[token] for token in weights.keys() & set(keywords.tokens(f"{hit.locator.heading}\n{hit.text}"))
+        )
+        for hit in hits
+    )
+    return max(held, default=0.0) / sum(weights.values())
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._last = now - self._last, now

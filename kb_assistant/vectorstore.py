@@ -1,0 +1,115 @@
+"""The knowledge base as a LangChain VectorStore, for tools that bring documents of their own.
+
+A document added here is a source of its own, `document:ID`, with one chunk; ingesting folders doesn't touch it.
+Searches find these and ingested files alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.documents import Document
+from langchain_core.vectorstores import VectorStore
+
+from kb_assistant.store import Chunk, Source, Text
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+    from kb_assistant.knowledge import KnowledgeBase
+
+_PREFIX = "document:"
+
+
+def to_document(chunk: Chunk, **more: Any) -> Document:
+    """A chunk as LangChain's Document: metadata of its source, and where it stands."""
+    if chunk.source.startswith(_PREFIX):
+        return Document(
+            chunk.text.body, id=chunk.source.removeprefix(_PREFIX), metadata={**chunk.metadata, **more}
+        )
+    place = {"source": chunk.source, **chunk.locator.to_json()}
+    return Document(chunk.text.body, id=chunk.id, metadata={**chunk.metadata, **place, **more})
+
+
+class KnowledgeVectorStore(VectorStore):
+    """Add, find, get and delete LangChain documents in a knowledge base."""
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._kb = kb
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """The knowledge base's embedding model."""
+        return self._kb.embedder
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        **_: Any,
+    ) -> list[str]:
+        """Add or replace documents, all in one transaction.
+
+        Args:
+            texts: Each becomes one chunk; the embedder cuts what exceeds its window.
+            metadatas: JSON values, one dictionary a text.
+            ids: One a text; made up where missing. A known id is replaced.
+
+        Returns:
+            The ids.
+        """
+        bodies = list(texts)
+        names = [given or str(uuid.uuid4()) for given in ids or [""] * len(bodies)]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        sources = [
+            (Source(_PREFIX + name, hashlib.sha256(body.encode()).hexdigest(), "document", "", "", False, now, 1,
+                    metadata), Text("", body))
+            for name, body, metadata in zip(names, bodies, metadatas or [{}] * len(bodies), strict=True)
+        ]  # fmt: skip
+        self._kb.put_texts(sources)
+        return names
+
+    def delete(self, ids: list[str] | None = None, **_: Any) -> bool | None:
+        """Delete documents by id; unknown ids are passed over. None of them given deletes all documents."""
+        known = [source.path for source in self._kb.sources() if source.path.startswith(_PREFIX)]
+        wanted = known if ids is None else [_PREFIX + name for name in ids if _PREFIX + name in known]
+        self._kb.forget_sources(wanted)
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """Documents by id, and chunks of ingested files by theirs; unknown ids are left out."""
+        with self._kb.store.read() as snapshot:
+            found = [chunk for name in ids for chunk in snapshot.chunks_of_source(_PREFIX + name)]
+            found += snapshot.chunks(ids)
+        return [to_document(chunk) for chunk in found]
+
+    def similarity_search(self, query: str, k: int = 4, **_: Any) -> list[Document]:
+        """The k documents nearest in meaning, nearest first; equal texts are all given."""
+        return [document for document, _ in self.similarity_search_with_score(query, k)]
+
+    def similarity_search_with_score(self, query: str, k: int = 4, **_: Any) -> list[tuple[Document, float]]:
+        """The same with cosines."""
+        ranked = self._kb.nearest(query, k)
+        return [(to_document(chunk), score) for chunk, score in ranked][:k]
+
+    @classmethod
+    def from_texts(
+        cls, texts: list[str], embedding: Embeddings, metadatas: list[dict[str, Any]] | None = None, **kwargs: Any
+    ) -> KnowledgeVectorStore:
+        """A vector store over `kb=KnowledgeBase(...)`, which brings its own embedding model.
+
+        Raises:
+            ValueError: no `kb` is given, or `embedding` isn't the one it was built with.
+        """
+        kb: KnowledgeBase | None = kwargs.get("kb")
+        if kb is None or embedding is not kb.embedder:
+            raise ValueError("Pass kb=KnowledgeBase(...) and embedding=kb.embedder.")
+        made = cls(kb)
+        made.add_texts(texts, metadatas, ids=kwargs.get("ids"))
+        return made

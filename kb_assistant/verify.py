@@ -1,0 +1,223 @@
+"""Proof that sources, chunks, texts, vectors, keyword index and FAISS agree; and the way back when they don't.
+
+Repair copies every source that is sound in all its parts into a new file and swaps that in; the others are read
+again by the next ingest. The damaged file is kept beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kb_assistant import keywords
+from kb_assistant.errors import StoreError
+from kb_assistant.index import VectorIndex
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id
+
+MOST_FAULTS = 20
+"""Faults listed of one kind; a damaged page can make thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verification found.
+
+    Attributes:
+        faults: In words; empty where all agrees.
+        repaired: True where the faults were mended.
+        lost: Sources that have to be read again after a repair.
+    """
+
+    faults: tuple[str, ...]
+    repaired: bool = False
+    lost: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        return not self.faults or self.repaired
+
+    def to_json(self) -> dict[str, Any]:
+        return {"faults": list(self.faults), "repaired": self.repaired, "lost": list(self.lost)}
+
+
+def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
+    """All disagreements, in words."""
+    try:
+        with store.read() as snapshot, contextlib.closing(_raw(store.path)) as db:
+            faults = list(_database_faults(db)) or list(_content_faults(db, snapshot.dimension))
+            return tuple(faults or index.check(snapshot))
+    except StoreError as error:
+        return (error.message,)
+    except (sqlite3.DatabaseError, ValueError) as error:
+        return (f"the database can't be read: {error}",)
+
+
+def _raw(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=30)
+
+
+def _database_faults(db: sqlite3.Connection) -> Iterator[str]:
+    for (line,) in db.execute(f"PRAGMA integrity_check({MOST_FAULTS})"):
+        if line != "ok":
+            yield f"database: {line}"
+    for table, rowid, *_ in db.execute("PRAGMA foreign_key_check"):
+        yield f"database: row {rowid} of {table} points nowhere"
+
+
+def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
+    yield from _chunk_faults(db)
+    live = {row[0] for row in db.execute("SELECT DISTINCT text_id FROM chunks")}
+    indexed = {row[0] for row in db.execute("SELECT rowid FROM keywords")}
+    if missing := live - indexed:
+        yield f"keywords: {len(missing)} texts are not in the keyword index"
+    if stale := indexed - live:
+        yield f"keywords: {len(stale)} texts in the keyword index belong to no chunk"
+    faults = {"texts: {} differ from their hash": 0, "vectors: {} are missing or altered": 0,
+              "keywords: {} entries differ from their text": 0}  # fmt: skip
+    rows = db.execute(
+        "SELECT t.id, t.hash, t.heading, t.body, v.vector, v.crc, k.tokens FROM texts t"
+        " LEFT JOIN vectors v ON v.text_id = t.id LEFT JOIN keywords k ON k.rowid = t.id"
+    )
+    for text_id, digest, heading, body, vector, crc, tokens in rows:
+        text = Text(heading, body)
+        sound = (
+            text.hash == digest,
+            vector is not None and len(vector) == 4 * dimension and zlib.crc32(vector) == crc,
+            text_id not in indexed or tokens == " ".join(keywords.tokens(text.embedded)),
+        )
+        for kind, holds in zip(faults, sound, strict=True):
+            faults[kind] += not holds
+    yield from (kind.format(count) for kind, count in faults.items() if count)
+    try:
+        db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
+    except sqlite3.DatabaseError as error:
+        yield f"keywords: the index disagrees with its text: {error}"
+    finally:
+        db.rollback()
+
+
+def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
+    counts = "SELECT path FROM sources s WHERE chunks <> (SELECT count(*) FROM chunks c WHERE c.source_id = s.id)"
+    yield from (f"chunks: {path} has lost or gained some" for (path,) in db.execute(counts))
+    seen: Counter[tuple[str, bytes]] = Counter()
+    wrong = 0
+    rows = db.execute(
+        "SELECT c.id, s.path, t.heading, t.body FROM chunks c JOIN sources s ON s.id = c.source_id"
+        " JOIN texts t ON t.id = c.text_id ORDER BY c.source_id, c.seq"
+    )
+    for id_, path, heading, body in rows:
+        text = Text(heading, body)
+        wrong += id_ != chunk_id(path, text, seen[path, text.hash])
+        seen[path, text.hash] += 1
+    if wrong:
+        yield f"chunks: {wrong} ids differ from what they stand for"
+
+
+def repair(path: Path) -> tuple[str, ...]:
+    """Swap in a new file with all that is sound. Returns the sources that are lost until they are read again.
+
+    The caller holds the writer's lock. A kill at any moment leaves the old file or the new one.
+
+    Raises:
+        StoreError: the disk is full or the folder can't be written.
+    """
+    fresh = path.with_name(path.name + ".repair")
+    for leftover in _with_side_files(fresh):
+        leftover.unlink(missing_ok=True)
+    new = KnowledgeStore(fresh, create=True)
+    lost: list[str] = []
+    with contextlib.closing(_raw(path)) as old:
+        _copy_embedder(old, new)
+        for source_id, source in _sources(old):
+            try:
+                chunks, vectors = _sound_parts(old, source_id, source.chunks)
+            except (sqlite3.DatabaseError, ValueError):
+                lost.append(source.path)
+                continue
+            with new.write() as transaction:
+                transaction.put_source(source, chunks, vectors)
+    _checkpoint(fresh)
+    new.close()
+    _swap(path, fresh)
+    return tuple(lost)
+
+
+def _copy_embedder(old: sqlite3.Connection, new: KnowledgeStore) -> None:
+    with contextlib.suppress(sqlite3.DatabaseError):
+        for key, value in old.execute("SELECT key, value FROM meta WHERE key = 'embedder'").fetchall():
+            with new.write() as transaction:
+                transaction.put_meta(key, json.loads(value))
+
+
+def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
+    """What can be read of the sources: from the first on, and from the last on, up to a damaged page."""
+    found: dict[int, Source] = {}
+    for order in ("ASC", "DESC"):
+        query = (
+            "SELECT id, path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks"
+            f" FROM sources NOT INDEXED ORDER BY id {order}"
+        )
+        with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+            for row in db.execute(query):
+                id_, path, digest, recipe, title, reason, failed, at, metadata, chunks = row
+                meta = json.loads(metadata)
+                found[id_] = Source(path, digest, recipe, title, reason, bool(failed), at, chunks, meta)
+    return sorted(found.items())
+
+
+def _sound_parts(db: sqlite3.Connection, source_id: int, count: int) -> tuple[list[NewChunk], dict[bytes, bytes]]:
+    """A source's chunks and vectors.
+
+    Raises:
+        ValueError: a part is missing or altered.
+        sqlite3.DatabaseError: a part can't be read.
+    """
+    chunks, vectors = [], {}
+    rows = db.execute(
+        "SELECT c.seq, c.page, c.first_line, c.last_line, t.hash, t.heading, t.body, v.vector, v.crc"
+        " FROM chunks c LEFT JOIN texts t ON t.id = c.text_id LEFT JOIN vectors v ON v.text_id = c.text_id"
+        " WHERE c.source_id = ? ORDER BY c.seq",
+        (source_id,),
+    ).fetchall()
+    if len(rows) != count:
+        raise ValueError("chunks are missing")
+    for place, (seq, page, first, last, digest, heading, body, vector, crc) in enumerate(rows):
+        if seq != place or body is None or vector is None or zlib.crc32(vector) != crc:
+            raise ValueError("a part is missing")
+        text = Text(heading, body)
+        if text.hash != digest:
+            raise ValueError("a text was altered")
+        chunks.append(NewChunk(text, page, None if first is None else (first, last)))
+        vectors[digest] = vector
+    return chunks, vectors
+
+
+def _with_side_files(path: Path) -> list[Path]:
+    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
+
+
+def _checkpoint(path: Path) -> None:
+    """Bring everything into the main file, so that it can be moved alone."""
+    with contextlib.closing(_raw(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode = DELETE")
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _swap(path: Path, fresh: Path) -> None:
+    kept = path.with_name(path.name + ".damaged")
+    kept.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.link(path, kept)
+    for side in _with_side_files(path)[1:]:
+        side.unlink(missing_ok=True)
+    fresh.replace(path)

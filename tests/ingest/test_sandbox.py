@@ -1,0 +1,250 @@
+"""The sandbox: a file that breaks its reader is one failed row, and the others go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest import sandbox
+from ingest.sandbox import Outcome, ReaderPool, hash_file
+from ingest.worker import decode
+
+ROOT = Path(sandbox.__file__).parent.parent
+# Stands in for the readers: what the file says is what they do.
+BAD_READERS = """
+import os, time
+from ingest import worker
+from ingest.readers import Block, Content
+
+def read(name, data):
+    text = data.decode()
+    if text == "hang":
+        time.sleep(600)
+    if text == "spin":
+        while True:
+            pass
+    if text == "crash":
+        os.abort()
+    if text == "hog":
+        hoard = bytearray(2_000_000_000)
+    if text == "bug":
+        raise IndexError("no such thing")
+    if text == "long":
+        text = "x" * 2_000_000
+    if text == "print":
+        os.write(1, b"noise"); print("more noise", flush=True)
+        text = os.read(0, 10).decode() + "quiet"
+    if text == "write":
+        open("/tmp/sandbox-test-file", "w").write("x" * 100_000)
+    return Content("", (Block(text),))
+
+worker.read = read
+"""
+
+
+@pytest.fixture
+def bad_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = sandbox._START.replace("from ingest.worker", f"exec({BAD_READERS!r}); from ingest.worker")
+    monkeypatch.setattr(sandbox, "_START", start)
+
+
+def pool(workers: int = 1, seconds: float = 20, text_megabytes: int = 1) -> ReaderPool:
+    return ReaderPool(workers, seconds, 512, 1, text_megabytes)
+
+
+def write(folder: Path, *texts: str) -> list[Path]:
+    paths = [folder / f"{number}-{text[:10]}.txt" for number, text in enumerate(texts)]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return paths
+
+
+def by_text(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
+    return {outcome.path.stem.partition("-")[2]: outcome for outcome in outcomes}
+
+
+def test_reads_many_files(tmp_path: Path) -> None:
+    paths = write(tmp_path, *(f"文字 {number}" for number in range(20)))
+    with pool(workers=2) as readers:
+        outcomes = {outcome.path: outcome for outcome in readers.read(paths)}
+    assert set(outcomes) == set(paths)
+    for path, outcome in outcomes.items():
+        assert outcome.content is not None
+        assert outcome.content.blocks[0].text == path.read_text()
+        assert outcome.content.blocks[0].lines == (1, 1)
+        assert outcome.sha256 == hash_file(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("bad_readers")
+def test_files_that_break_their_reader(tmp_path: Path) -> None:
+    paths = write(tmp_path, "crash", "bug", "long", "print", "hang", "fine", "hog", "spin", "last")
+    with pool(seconds=1) as readers:
+        outcomes = by_text(readers.read(paths))
+    errors = {text: outcome.error for text, outcome in outcomes.items()}
+    assert errors.pop("hog") in (
+        "Reading took more than 512 MB of memory (read_megabytes).",
+        "" if sys.platform != "linux" else "limits hold on Linux",
+    )
+    assert errors == {
+        "crash": "The reader crashed on this file, or ran out of memory.",
+        "bug": "The reader failed on this file (IndexError).",
+        "long": "There is more than 1 MB of text in it.",
+        "print": "",
+        "hang": "Reading took longer than 1 s (read_seconds).",
+        "fine": "",
+        "spin": "Reading took longer than 1 s (read_seconds).",
+        "last": "",
+    }
+    assert outcomes["bug"].sha256
+    assert outcomes["print"].content is not None
+    assert outcomes["print"].content.blocks[0].text == "quiet"
+
+
+@pytest.mark.usefixtures("bad_readers")
+@pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
+def test_readers_can_not_write_files(tmp_path: Path) -> None:
+    with pool() as readers:
+        (outcome,) = readers.read(write(tmp_path, "write"))
+    assert outcome.error == "The reader failed on this file (OSError)."
+    Path("/tmp/sandbox-test-file").unlink(missing_ok=True)
+
+
+def test_files_that_are_refused(tmp_path: Path) -> None:
+    big, damaged = tmp_path / "big.txt", tmp_path / "damaged.pdf"
+    big.write_bytes(b"x" * 1_000_001)
+    damaged.write_bytes(b"%PDF-1.4 no")
+    with pool() as readers:
+        outcomes = {o.path: o for o in readers.read([big, damaged, tmp_path / "gone.txt", tmp_path])}
+    assert outcomes[big].error == "The file is larger than 1 MB. Split it, or raise file_megabytes."
+    assert outcomes[damaged].error == "The PDF is damaged. Save or download it anew."
+    assert outcomes[damaged].sha256 == hash_file(damaged)
+    assert outcomes[tmp_path / "gone.txt"] == Outcome(
+        tmp_path / "gone.txt", "", None, "The file vanished while it was being read.", gone=True
+    )
+    assert outcomes[tmp_path].error == "This isn't a regular file."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes in folders are POSIX")
+def test_a_pipe_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pool() as readers:
+        (outcome,) = readers.read([tmp_path / "pipe.txt"])
+    assert outcome.error == "This isn't a regular file."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes such names")
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xd6\xd0.txt")
+    path.write_text("text")
+    with pool() as readers:
+        (outcome,) = readers.read([path])
+    assert outcome.content is not None
+
+
+def test_paths_are_drawn_lazily_and_reading_may_stop_early(tmp_path: Path) -> None:
+    drawn = 0
+
+    def paths() -> Iterator[Path]:
+        nonlocal drawn
+        for path in write(tmp_path, *(str(number) for number in range(50))):
+            drawn += 1
+            yield path
+
+    with pool(workers=1) as readers:
+        outcomes = readers.read(paths())
+        next(outcomes)
+        assert drawn <= 3
+        outcomes.close()  # type: ignore[attr-defined]
+        assert len(list(readers.read(write(tmp_path, "again")))) == 1
+
+
+@pytest.mark.usefixtures("bad_readers")
+def test_closing_ends_a_worker_in_the_middle_of_a_file(tmp_path: Path) -> None:
+    started = time.monotonic()
+    readers = pool(workers=2, seconds=0)
+    outcomes = readers.read(write(tmp_path, "fine", "hang", "hang"))
+    next(outcomes)
+    processes = [worker._process for worker in readers._workers if worker._process]
+    readers.close()
+    assert time.monotonic() - started < 20
+    assert processes
+    assert all(process.returncode is not None for process in processes)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+def test_ctrl_c_does_not_reach_workers(tmp_path: Path) -> None:
+    (first, second) = write(tmp_path, "one", "two")
+    with pool() as readers:
+        list(readers.read([first]))
+        process = readers._workers[0]._process
+        assert process is not None
+        process.send_signal(signal.SIGINT)
+        (outcome,) = readers.read([second])
+        assert not outcome.error
+        assert readers._workers[0]._process is process
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, "text")
+    code = (
+        "import sys, os; from pathlib import Path; from ingest.sandbox import ReaderPool\n"
+        "pool = ReaderPool(1, 20, 512, 1); list(pool.read([Path(sys.argv[1])]))\n"
+        "print(pool._workers[0]._process.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT)
+    worker = Path("/proc", out.stdout.strip(), "stat")
+    deadline = time.monotonic() + 10
+    while worker.exists() and ") Z " not in worker.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not worker.exists() or ") Z " in worker.read_text()
+
+
+def test_a_worker_that_can_not_start_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sandbox, "_START", "raise SystemExit(3)")
+    with pool() as readers, pytest.raises(sandbox.KBError, match="exit code 3"):
+        list(readers.read(write(tmp_path, "x")))
+
+
+def test_workers_get_no_proxies_and_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    tell = "worker.read = lambda name, data: Content('', (Block(repr(dict(os.environ))),)); "
+    start = sandbox._START.replace("from ingest.worker", f"exec({BAD_READERS!r}); {tell}from ingest.worker")
+    monkeypatch.setattr(sandbox, "_START", start)
+    with pool() as readers:
+        (outcome,) = readers.read(write(tmp_path, "x"))
+    assert outcome.content is not None
+    assert "proxy" not in outcome.content.blocks[0].text
+    assert "secret" not in outcome.content.blocks[0].text
+
+
+GOOD_REPLY = {"sha256": "0" * 64, "error": "", "gone": False, "title": "", "blocks": []}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": 1},
+        {"sha256": "00"},
+        {"title": None},
+        {"blocks": [["x", "prose", None, None]]},
+        {"blocks": [["x", "picture", None, None, ""]]},
+        {"blocks": [["x", "prose", "1", None, ""]]},
+        {"blocks": [["x", "prose", None, [1], ""]]},
+        {"blocks": 3},
+    ],
+)
+def test_malformed_replies_are_refused(change: dict[str, object]) -> None:
+    assert decode(json.dumps(GOOD_REPLY).encode())[1] is not None
+    with pytest.raises((TypeError, ValueError, KeyError)):
+        decode(json.dumps(GOOD_REPLY | change).encode())

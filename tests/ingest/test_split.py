@@ -1,0 +1,229 @@
+"""The splitter: nothing is lost, nothing is too long, and a small change of a text changes few pieces."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
+from ingest.readers import Block, Content, Kind, read
+from ingest.split import Piece, Splitter
+
+TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]{1,6}|[^\w\s]")
+
+
+def count(texts: Sequence[str]) -> list[int]:
+    """A Chinese character is a token, so are six letters of a word and a mark."""
+    return [len(TOKEN.findall(text)) for text in texts]
+
+
+def split(text: str, limit: int, kind: Kind = "prose") -> list[Piece]:
+    block = Block(text, kind, lines=(1, text.count("\n") + 1))
+    return Splitter(count, limit).split(Content("", (block,)))
+
+
+def bare(*texts: str) -> str:
+    return re.sub(r"\s+", "", "".join(texts))
+
+
+def places(parts: Sequence[Piece | Block]) -> list[tuple[str, int | None]]:
+    """Headings and pages in the order they come, each run once."""
+    return [place for place, _ in groupby((part.heading, part.page) for part in parts)]
+
+
+WORDS = st.sampled_from(
+    (
+        '水泵|维护周期三个月|。|！”|，|；|pump|Dr.|e.g.|3.14|ends.|why?|"so."| |\n|\n\n|\n- |......|e\u0301|'
+        + "supercalifragilisticexpialidocious" * 3
+    ).split("|")
+)
+TEXTS = st.lists(WORDS, max_size=60).map("".join).filter(lambda text: bool(text.strip()))
+BLOCKS = st.lists(
+    st.builds(
+        Block,
+        TEXTS,
+        st.sampled_from(["prose", "code", "table"]),
+        st.sampled_from([None, 1, 2]),
+        st.none(),
+        st.sampled_from(["", "A"]),
+    ),
+    max_size=5,
+)
+
+
+@given(BLOCKS, st.integers(4, 40))
+@settings(max_examples=200, deadline=None)
+def test_all_text_is_kept_in_order_and_no_piece_is_too_long(blocks: list[Block], limit: int) -> None:
+    content = Content("", tuple(blocks))
+    pieces = Splitter(count, limit).split(content)
+    assert bare(*(piece.text for piece in pieces)) == bare(*(block.text for block in blocks))
+    assert all(tokens <= limit for tokens in count([piece.text for piece in pieces]))
+    assert all(piece.text.strip() and piece.text == piece.text.rstrip() for piece in pieces)
+    assert places(pieces) == places(blocks)
+    assert pieces == Splitter(count, limit).split(content)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        "# 泵/## Part/水泵要维护。三个月一次，不能忘！/One sentence. Another one here.//```/x = 1/| a | b |/- one".split(
+            "/"
+        )
+    ),
+    max_size=40,
+)
+
+
+@given(LINES, st.integers(4, 30), st.sampled_from(["a.md", "a.txt"]))
+@settings(max_examples=200, deadline=None)
+def test_lines_hold_the_first_and_last_words_of_a_piece(lines: list[str], limit: int, name: str) -> None:
+    content = read(name, "\n".join(lines).encode())
+    for piece in Splitter(count, limit).split(content):
+        assert piece.lines is not None
+        first, last = piece.lines
+        assert piece.text.split("\n")[0] in lines[first - 1] or "#" in lines[first - 1]
+        assert piece.text.split("\n")[-1] in lines[last - 1] or "#" in lines[last - 1]
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["\n\n", "\n"]))
+@settings(max_examples=30, deadline=None)
+def test_text_added_at_the_head_changes_few_pieces(seed: int, gap: str) -> None:
+    paragraphs = [
+        f"第{seed + i}台水泵在{i * 7 % 31}号检修。记录编号是 R{seed * i % 997}，由{'甲乙丙丁'[i % 4]}班负责。"
+        * (1 + i % 3)
+        for i in range(100)
+    ]
+    before = {piece.text for piece in split(gap.join(paragraphs), 128)}
+    after = {piece.text for piece in split(gap.join(["新加的一段话，放在最前面。它不长。", *paragraphs]), 128)}
+    assert len(before) > 15
+    assert len(before - after) <= 3
+    assert len(after - before) <= 4
+
+
+@given(st.integers(1, 98))
+@settings(max_examples=30, deadline=None)
+def test_text_changed_in_the_middle_changes_few_pieces(place: int) -> None:
+    paragraphs = [
+        f"Pump number {i} was seen on day {i * 7 % 31}. Its record is R{i * i % 997}." for i in range(100)
+    ]
+    before = {piece.text for piece in split("\n\n".join(paragraphs), 96)}
+    paragraphs[place] = "This paragraph was rewritten. It says something else now."
+    after = {piece.text for piece in split("\n\n".join(paragraphs), 96)}
+    assert len(before - after) <= 6
+
+
+def test_chinese_pieces() -> None:
+    text = "水泵每三个月检修一次。他说：“先关阀门！”然后再拆盖板；密封圈要换新的。\n\n负责人是王工……电话是8021。"
+    assert [piece.text for piece in split(text, 100)] == [text]
+    assert [piece.text for piece in split(text, 21)] == [
+        "水泵每三个月检修一次。",
+        "他说：“先关阀门！”然后再拆盖板；",
+        "密封圈要换新的。",
+        "负责人是王工……电话是8021。",
+    ]
+
+
+def test_english_pieces() -> None:
+    text = 'Dr. J. Smith paid 3.14 euros, e.g. for www.a.com/b. "Why?" he asked. The pump runs.\n\nIt stopped.'
+    offsets = [0, *(offset for offset, _ in cuts_of(text, "prose")), len(text)]
+    sentences = [text[start:end].strip() for start, end in pairwise(offsets)]
+    assert sentences == [
+        "Dr. J. Smith paid 3.14 euros, e.g. for www.a.com/b.",
+        '"Why?"',
+        "he asked.",
+        "The pump runs.",
+        "It stopped.",
+    ]
+
+
+def test_kinds_of_cut() -> None:
+    text = "一。二。\n\n三\n- 四\n1. Five"
+    assert [(text[:offset], kind) for offset, kind in cuts_of(text, "prose")] == [
+        ("一。", SENTENCE),
+        ("一。二。\n\n", PARAGRAPH),
+        ("一。二。\n\n三\n", SENTENCE),
+        ("一。二。\n\n三\n- 四\n", SENTENCE),
+    ]
+
+
+def test_code_and_tables_are_cut_between_lines() -> None:
+    rows = [f"| part {i} | {i} months. Yes. |" for i in range(20)]
+    for piece in split("\n".join(rows), 30, "table"):
+        assert set(piece.text.split("\n")) <= set(rows)
+
+
+def test_indentation_of_code_is_kept() -> None:
+    text = "\n".join(f"    call({i})" for i in range(20))
+    assert all(piece.text.startswith("    call") for piece in split(text, 16, "code"))
+
+
+def test_a_paragraph_break_is_preferred_to_a_sentence() -> None:
+    first, second = "水泵停了。再等一等。" * 3, "阀门开着。没有人看。" * 3
+    assert [piece.text for piece in split(f"{first}\n\n{second}", 40)] == [first, second]
+
+
+def test_one_sentence_too_long_is_cut_at_its_clauses() -> None:
+    pieces = [piece.text for piece in split("甲乙丙丁戊，" * 10 + "结束。", 20)]
+    assert all(text.endswith(("，", "。")) for text in pieces)
+
+
+def test_words_without_any_space_are_cut_anywhere() -> None:
+    pieces = [piece.text for piece in split("a" * 1000, 10)]
+    assert "".join(pieces) == "a" * 1000
+
+
+def test_accents_and_emoji_stay_whole() -> None:
+    assert forced_cuts("e\u0301" * 5, 100) == [6]
+    assert forced_cuts("👩\u200d🔬" * 3, 100) == [6]
+
+
+def test_pages_and_headings_part_sections() -> None:
+    content = Content(
+        "", (Block("one", page=1), Block("two", page=1), Block("three", page=2), Block("x", heading="H"))
+    )
+    pieces = Splitter(count, 50).split(content)
+    assert [(piece.text, piece.page, piece.heading) for piece in pieces] == [
+        ("one\n\ntwo", 1, ""),
+        ("three", 2, ""),
+        ("x", None, "H"),
+    ]
+
+
+def test_lines_of_joined_blocks_and_of_inexact_ones() -> None:
+    blocks = (Block("one", lines=(3, 3)), Block("two\nthree", lines=(7, 20)))
+    assert Splitter(count, 50).split(Content("", blocks))[0].lines == (3, 20)
+    assert [piece.lines for piece in Splitter(count, 1).split(Content("", blocks))] == [(3, 3), (7, 20), (7, 20)]
+
+
+def test_tokens_are_counted_in_batches() -> None:
+    calls: list[int] = []
+
+    def counting(texts: Sequence[str]) -> list[int]:
+        calls.append(len(texts))
+        return count(texts)
+
+    blocks = tuple(Block("水泵停了。再等一等。", heading=str(i)) for i in range(50))
+    Splitter(counting, 64).split(Content("", blocks))
+    assert calls == [100]
+
+
+def test_fingerprint_tells_the_size() -> None:
+    assert Splitter(count, 64).fingerprint != Splitter(count, 65).fingerprint
+
+
+@pytest.mark.parametrize(
+    "text", ["foo bar\n" * 30_000, "中文，" * 30_000, "." * 100_000, "a" + "\u0301" * 50_000, "No. " * 30_000]
+)
+def test_monotonous_texts_take_no_more_time_than_others(text: str) -> None:
+    started = time.monotonic()
+    split(text.strip(), 64)
+    assert time.monotonic() - started < 20
+
+
+def test_no_content() -> None:
+    assert Splitter(count, 64).split(Content("", ())) == []
