@@ -156,9 +156,9 @@ class _Worker:
     def kill(self) -> None:
         """End the process and let none start; whoever waits for its reply is freed."""
         with self._lock:
-            self._closed = True
-            if self._process:
-                self._process.kill()
+            self._closed, process = True, self._process
+        if process:
+            process.kill()
 
     def stop(self) -> int | None:
         """Reap the process and close its pipes. Returns its exit code."""

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.errors import ModelError
+from kb_assistant.errors import EmbedderMismatch, ModelError
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_MAGIC = "kb-index-1"
+_MAGIC = "kb-index-2"
 
 
 def import_faiss() -> Any:
@@ -50,6 +50,7 @@ class _Built:
 
     generation: int
     lineage: str
+    stamp: str
     ids: NDArray[np.int64]
     index: Any
 
@@ -77,8 +78,16 @@ class VectorIndex:
 
         Returns:
             For each query (text id, cosine) pairs, nearest first.
+
+        Raises:
+            EmbedderMismatch: the queries were made with a model of another dimension.
         """
         built = self._at(snapshot)
+        if len(built.ids) and queries.shape[1] != built.index.d:
+            raise EmbedderMismatch(
+                f"This index holds vectors of {built.index.d} numbers; the question has {queries.shape[1]}.",
+                "Use the embedder that the index was built with, or run `kb rebuild`.",
+            )
         k = min(k, len(built.ids))
         if k == 0:
             return [[] for _ in queries]
@@ -94,7 +103,10 @@ class VectorIndex:
 
     def save(self, snapshot: Snapshot) -> None:
         """Bring the cache file to the snapshot's generation."""
-        if _stamp_of(self._cache) != _stamp(snapshot.generation, snapshot.lineage):
+        for leftover in self._cache.parent.glob(f"{self._cache.name}.*"):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+        if _first_line(self._cache) != _header(snapshot.stamp):
             self._write(self._at(snapshot))
 
     def check(self, snapshot: Snapshot) -> list[str]:
@@ -102,6 +114,8 @@ class VectorIndex:
         import numpy as np
 
         built = self._at(snapshot)
+        if built.stamp != snapshot.stamp:  # a later one, which the caller's view of the store can't judge
+            return []
         if not np.array_equal(np.sort(built.ids), snapshot.live_ids()):
             return ["the FAISS index holds other texts than the store"]
         if len(built.ids) and not np.array_equal(_vectors_in(built.index), snapshot.vectors(built.ids.tolist())):
@@ -123,7 +137,7 @@ class VectorIndex:
         with self._lock:
             built = self._built
             if built is None or built.lineage != lineage:
-                built = self._read(generation, lineage)
+                built = self._read(snapshot)
                 if built is None:
                     built = _fresh(snapshot)
                     self._write(built)
@@ -144,33 +158,38 @@ class VectorIndex:
             scores, places = self._gpu[1].search(queries, k)
             return scores, places
 
-    def _read(self, generation: int, lineage: str) -> _Built | None:
+    def _read(self, snapshot: Snapshot) -> _Built | None:
         import numpy as np
 
-        wanted = _stamp(generation, lineage)
+        wanted = _header(snapshot.stamp)
         try:
             data = self._cache.read_bytes()
         except OSError:
             return None
-        header, body = data[: len(wanted)], memoryview(data)[len(wanted) + 12 :]
-        if header != wanted or len(data) < len(wanted) + 12:
+        head = len(wanted) + 4
+        if data[: len(wanted)] != wanted or int.from_bytes(data[len(wanted) : head], "little") != zlib.crc32(
+            memoryview(data)[head:]
+        ):
             return None
-        crc = int.from_bytes(data[len(wanted) : len(wanted) + 4], "little")
-        count = int.from_bytes(data[len(wanted) + 4 : len(wanted) + 12], "little")
-        if zlib.crc32(body) != crc:
-            return None
-        ids = np.frombuffer(body[: count * 8], dtype="<i8")
-        index = import_faiss().deserialize_index(np.frombuffer(body[count * 8 :], dtype=np.uint8))
-        return _Built(generation, lineage, ids, index)
+        count = int.from_bytes(data[head : head + 8], "little")
+        ids = np.frombuffer(data, dtype="<i8", count=count, offset=head + 8)
+        index = import_faiss().deserialize_index(np.frombuffer(data, np.uint8, offset=head + 8 + 8 * count))
+        return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
 
     def _write(self, built: _Built) -> None:
         """Stamp, crc of the rest, number of ids, ids, FAISS's own bytes. A disk that refuses is no error here."""
-        body = built.ids.astype("<i8").tobytes() + import_faiss().serialize_index(built.index).tobytes()
-        head = zlib.crc32(body).to_bytes(4, "little") + len(built.ids).to_bytes(8, "little")
+        body = b"".join(
+            (
+                len(built.ids).to_bytes(8, "little"),
+                built.ids.astype("<i8").tobytes(),
+                import_faiss().serialize_index(built.index).tobytes(),
+            )
+        )
         temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with temporary.open("wb") as file:
-                file.write(_stamp(built.generation, built.lineage) + head + body)
+                file.write(_header(built.stamp) + zlib.crc32(body).to_bytes(4, "little"))
+                file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._cache)
@@ -179,23 +198,22 @@ class VectorIndex:
                 temporary.unlink(missing_ok=True)
 
 
-def _stamp(generation: int, lineage: str) -> bytes:
-    return f"{_MAGIC} {lineage[:32]:>32} {generation:>16}\n".encode()
+def _header(stamp: str) -> bytes:
+    return f"{_MAGIC} {stamp}\n".encode()
 
 
-def _stamp_of(cache: Path) -> bytes:
+def _first_line(cache: Path) -> bytes:
     try:
         with cache.open("rb") as file:
-            return file.read(len(_stamp(0, "")))
+            return file.readline(200)
     except OSError:
         return b""
 
 
 def _fresh(snapshot: Snapshot) -> _Built:
     ids = snapshot.live_ids()
-    return _Built(
-        snapshot.generation, snapshot.lineage, ids, _flat(snapshot.vectors(ids.tolist()), snapshot.dimension)
-    )
+    index = _flat(snapshot.vectors(ids.tolist()), snapshot.dimension)
+    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
 
 
 def _updated(built: _Built, snapshot: Snapshot) -> _Built:
@@ -209,7 +227,8 @@ def _updated(built: _Built, snapshot: Snapshot) -> _Built:
     if len(new):
         vectors = np.concatenate([vectors, snapshot.vectors(new.tolist())])
     ids = np.concatenate([built.ids[kept], new])
-    return _Built(snapshot.generation, snapshot.lineage, ids, _flat(vectors, snapshot.dimension))
+    index = _flat(vectors, snapshot.dimension)
+    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
 
 
 def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:

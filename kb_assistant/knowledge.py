@@ -162,10 +162,11 @@ class KnowledgeBase:
 
         roots = [paths] if isinstance(paths, str | Path) else list(paths)
         job = Job([Path(root).expanduser() for root in roots], include, exclude, prune, dry_run, stop, progress)
+        if dry_run:
+            return sync(self._peek(), self.embedder, self.settings, job)
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            if not dry_run:
-                self._adopt_embedder(store)
+            self._adopt_embedder(store)
             report = sync(store, self.embedder, self.settings, job)
             self._save_index(store)
         return report
@@ -294,22 +295,25 @@ class KnowledgeBase:
         Returns:
             False where it was stopped before the end.
         """
+        store = self.store
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            if not rebuild(self.store, self.embedder, progress, stop):
+            if not rebuild(store, self.embedder, progress, stop):
                 return False
-            self._save_index(self.store)
+            self._save_index(store)
         return True
 
     def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
         """Store texts as sources of one chunk each, in one transaction."""
-        with self.store.read() as snapshot:
-            known = snapshot.known_vectors(text.hash for _, text in sources)
-        new = {text.hash: text.embedded for _, text in sources if text.hash not in known}
-        rows = self.embedder.encode_passages(list(new.values()))
-        vectors = {key: row.astype("<f4").tobytes() for key, row in zip(new, rows, strict=True)}
-        with writing(self.settings.kb_dir, self.settings.lock_seconds), self.store.write() as transaction:
-            for source, text in sources:
-                transaction.put_source(source, [NewChunk(text)], vectors)
+        store = self.store
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            with store.read() as snapshot:
+                known = snapshot.known_vectors(text.hash for _, text in sources)
+            new = {text.hash: text.embedded for _, text in sources if text.hash not in known}
+            rows = self.embedder.encode_passages(list(new.values()))
+            vectors = {key: row.astype("<f4").tobytes() for key, row in zip(new, rows, strict=True)}
+            with store.write() as transaction:
+                for source, text in sources:
+                    transaction.put_source(source, [NewChunk(text)], vectors)
 
     def forget_sources(self, paths: Sequence[str]) -> None:
         """Remove sources by their exact names, in one transaction."""
@@ -334,6 +338,16 @@ class KnowledgeBase:
     @property
     def _path(self) -> Path:
         return self.settings.kb_dir / "kb.sqlite"
+
+    def _peek(self) -> KnowledgeStore | None:
+        """The store as it is, for a look that changes nothing; None where there is none yet."""
+        if not self._path.exists():
+            return None
+        with self.store.read() as snapshot:
+            used = snapshot.counts()["texts"] > 0
+        if used:
+            self._check_embedder()
+        return self.store
 
     def _create(self) -> KnowledgeStore:
         with self._lock:
@@ -373,6 +387,7 @@ class KnowledgeBase:
         with store.write() as transaction:
             transaction.put_meta("embedder", dict(self.embedder.fingerprint))
             transaction.purge_retired()
+            transaction.begin_lineage()
 
     def _save_index(self, store: KnowledgeStore) -> None:
         with store.read() as snapshot:

@@ -88,7 +88,7 @@ class Searcher:
         with self._store.read() as snapshot:
             dense = self._index.search(snapshot, vectors, DEPTH)
             clock.lap("dense")
-            worded = [_keyword_list(snapshot, keywords.query_tokens(query)) for query in queries]
+            worded = [keyword_list(snapshot, keywords.query_tokens(query)) for query in queries]
             clock.lap("keyword")
             lists = [[text_id for text_id, _ in ranked] for ranked in (*dense, *worded)]
             scores = fuse(lists)
@@ -129,7 +129,7 @@ def fuse(lists: Sequence[Sequence[int]]) -> dict[int, float]:
     return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _keyword_list(snapshot: Snapshot, tokens: Sequence[str]) -> list[tuple[int, float]]:
+def keyword_list(snapshot: Snapshot, tokens: Sequence[str]) -> list[tuple[int, float]]:
     counts = snapshot.document_counts(tokens)
     chosen: list[str] = []
     postings = 0

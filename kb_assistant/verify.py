@@ -20,7 +20,7 @@ from typing import Any
 from kb_assistant import keywords
 from kb_assistant.errors import StoreError
 from kb_assistant.index import VectorIndex
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id, seal_of
 
 MOST_FAULTS = 20
 """Faults listed of one kind; a damaged page can make thousands."""
@@ -52,16 +52,18 @@ def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
     """All disagreements, in words."""
     try:
         with store.read() as snapshot, contextlib.closing(_raw(store.path)) as db:
-            faults = list(_database_faults(db)) or list(_content_faults(db, snapshot.dimension))
-            return tuple(faults or index.check(snapshot))
+            db.execute("BEGIN")  # one view for all questions, whatever is written meanwhile
+            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot.dimension))
+            db.execute("ROLLBACK")
+            return tuple(faults or _postings_faults(db) or index.check(snapshot))
     except StoreError as error:
         return (error.message,)
-    except (sqlite3.DatabaseError, ValueError) as error:
+    except (sqlite3.Error, ValueError, TypeError) as error:
         return (f"the database can't be read: {error}",)
 
 
 def _raw(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=30)
+    return sqlite3.connect(path, timeout=30, isolation_level=None)
 
 
 def _database_faults(db: sqlite3.Connection) -> Iterator[str]:
@@ -70,6 +72,16 @@ def _database_faults(db: sqlite3.Connection) -> Iterator[str]:
             yield f"database: {line}"
     for table, rowid, *_ in db.execute("PRAGMA foreign_key_check"):
         yield f"database: row {rowid} of {table} points nowhere"
+
+
+def _meta_faults(db: sqlite3.Connection) -> Iterator[str]:
+    for key, value, crc in db.execute("SELECT key, value, crc FROM meta"):
+        if not _is_whole(value, crc):
+            yield f"database: the {key} was altered"
+
+
+def _is_whole(value: object, crc: object) -> bool:
+    return zlib.crc32(value if isinstance(value, bytes) else str(value).encode()) == crc
 
 
 def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
@@ -90,23 +102,27 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         text = Text(heading, body)
         sound = (
             text.hash == digest,
-            vector is not None and len(vector) == 4 * dimension and zlib.crc32(vector) == crc,
+            isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc),
             text_id not in indexed or tokens == " ".join(keywords.tokens(text.embedded)),
         )
         for kind, holds in zip(faults, sound, strict=True):
             faults[kind] += not holds
     yield from (kind.format(count) for kind, count in faults.items() if count)
+
+
+def _postings_faults(db: sqlite3.Connection) -> list[str]:
+    """SQLite's own check of the keyword index. It takes the form of a write, so it has its own transaction."""
     try:
         db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
     except sqlite3.DatabaseError as error:
-        yield f"keywords: the index disagrees with its text: {error}"
-    finally:
-        db.rollback()
+        return [f"keywords: the index disagrees with its text: {error}"]
+    return []
 
 
 def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
-    counts = "SELECT path FROM sources s WHERE chunks <> (SELECT count(*) FROM chunks c WHERE c.source_id = s.id)"
-    yield from (f"chunks: {path} has lost or gained some" for (path,) in db.execute(counts))
+    for id_, path, seal in db.execute("SELECT id, path, seal FROM sources").fetchall():
+        if seal != seal_of(db, id_):
+            yield f"sources: {path} or its list of chunks was altered"
     seen: Counter[tuple[str, bytes]] = Counter()
     wrong = 0
     rows = db.execute(
@@ -135,11 +151,11 @@ def repair(path: Path) -> tuple[str, ...]:
     new = KnowledgeStore(fresh, create=True)
     lost: list[str] = []
     with contextlib.closing(_raw(path)) as old:
-        _copy_embedder(old, new)
-        for source_id, source in _sources(old):
+        # Vectors without a name for the model they are from are worth nothing.
+        for source_id, source in _sources(old) if _copy_embedder(old, new) else ():
             try:
-                chunks, vectors = _sound_parts(old, source_id, source.chunks)
-            except (sqlite3.DatabaseError, ValueError):
+                chunks, vectors = _sound_parts(old, source_id, source)
+            except (sqlite3.Error, ValueError, TypeError):
                 lost.append(source.path)
                 continue
             with new.write() as transaction:
@@ -150,11 +166,17 @@ def repair(path: Path) -> tuple[str, ...]:
     return tuple(lost)
 
 
-def _copy_embedder(old: sqlite3.Connection, new: KnowledgeStore) -> None:
-    with contextlib.suppress(sqlite3.DatabaseError):
-        for key, value in old.execute("SELECT key, value FROM meta WHERE key = 'embedder'").fetchall():
-            with new.write() as transaction:
-                transaction.put_meta(key, json.loads(value))
+def _copy_embedder(old: sqlite3.Connection, new: KnowledgeStore) -> bool:
+    """Note the old file's embedder in the new one. Returns False where it can't be read."""
+    try:
+        value, crc = old.execute("SELECT value, crc FROM meta WHERE key = 'embedder'").fetchone()
+    except (sqlite3.Error, TypeError):
+        return False
+    if not _is_whole(value, crc):
+        return False
+    with new.write() as transaction:
+        transaction.put_meta("embedder", json.loads(value))
+    return True
 
 
 def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
@@ -165,7 +187,7 @@ def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
             "SELECT id, path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks"
             f" FROM sources NOT INDEXED ORDER BY id {order}"
         )
-        with contextlib.suppress(sqlite3.DatabaseError, ValueError):
+        with contextlib.suppress(sqlite3.Error, ValueError, TypeError):
             for row in db.execute(query):
                 id_, path, digest, recipe, title, reason, failed, at, metadata, chunks = row
                 meta = json.loads(metadata)
@@ -173,13 +195,18 @@ def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
     return sorted(found.items())
 
 
-def _sound_parts(db: sqlite3.Connection, source_id: int, count: int) -> tuple[list[NewChunk], dict[bytes, bytes]]:
+def _sound_parts(
+    db: sqlite3.Connection, source_id: int, source: Source
+) -> tuple[list[NewChunk], dict[bytes, bytes]]:
     """A source's chunks and vectors.
 
     Raises:
-        ValueError: a part is missing or altered.
-        sqlite3.DatabaseError: a part can't be read.
+        ValueError, TypeError: a part is missing or altered.
+        sqlite3.Error: a part can't be read.
     """
+    (seal,) = db.execute("SELECT seal FROM sources WHERE id = ?", (source_id,)).fetchone()
+    if seal != seal_of(db, source_id):
+        raise ValueError("its row or those of its chunks were altered")
     chunks, vectors = [], {}
     rows = db.execute(
         "SELECT c.seq, c.page, c.first_line, c.last_line, t.hash, t.heading, t.body, v.vector, v.crc"
@@ -187,10 +214,10 @@ def _sound_parts(db: sqlite3.Connection, source_id: int, count: int) -> tuple[li
         " WHERE c.source_id = ? ORDER BY c.seq",
         (source_id,),
     ).fetchall()
-    if len(rows) != count:
+    if len(rows) != source.chunks:
         raise ValueError("chunks are missing")
     for place, (seq, page, first, last, digest, heading, body, vector, crc) in enumerate(rows):
-        if seq != place or body is None or vector is None or zlib.crc32(vector) != crc:
+        if seq != place or not isinstance(vector, bytes) or not _is_whole(vector, crc):
             raise ValueError("a part is missing")
         text = Text(heading, body)
         if text.hash != digest:

@@ -40,7 +40,7 @@ _EARLIER = 0.3
 _COMPARED = 16
 # A sentence this much worse than the best isn't quoted, nor one that says nearly the same.
 _RELATIVE = 0.8
-_SAME = 0.7
+_SAME = 0.9
 _MARK = re.compile(r"\s*\[\d{1,3}\]")
 
 _NUMBER = re.compile(
@@ -119,7 +119,8 @@ def _scores(
     wanted = {_fold(term): 1.0 for term in query_tokens(question)}
     for term in query_tokens(earlier):
         wanted.setdefault(_fold(term), _EARLIER)
-    weights = {term: weight * idf[term] for term, weight in wanted.items() if term in idf}
+    # A word that no sentence holds counts too: else a word of the turn before could stand for the whole question.
+    weights = {term: weight * idf.get(term, math.log(1 + len(found))) for term, weight in wanted.items()}
     of_passage: dict[int, set[str]] = {}
     for sentence in found:
         of_passage.setdefault(sentence.passage, set()).update(sentence.terms)

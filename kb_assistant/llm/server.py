@@ -13,7 +13,6 @@ import queue
 import re
 import secrets
 import threading
-import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Iterator
@@ -61,6 +60,8 @@ class LlamaServer:
         self.address: str = self._server.listening_address
         self._running: dict[threading.Thread, threading.Event] = {}
         self._control: dict[str, bool] = {}
+        # A server that is freed before its loop runs hangs for ever; this request is answered by the loop.
+        self._ask("/lora-adapters")
 
     def stream(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The chunks of a chat completion as they come. Closing the iterator stops the model.
@@ -131,15 +132,16 @@ class LlamaServer:
             self._control[markup] = len(as_control) < len(as_text)
         return f"{markup[0]} {markup[1:]}" if self._control[markup] else markup
 
-    def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
-        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), headers)
+        data = None if body is None else json.dumps(body).encode()
         try:
-            with _loopback.open(request, timeout=_HTTP_SECONDS) as answer:
-                result: dict[str, Any] = json.load(answer)
-                return result
+            with _loopback.open(
+                urllib.request.Request(self.address + path, data, headers), timeout=_HTTP_SECONDS
+            ) as answer:
+                return json.load(answer)
         except (OSError, ValueError) as error:
-            raise ModelError(f"The chat model's tokenizer doesn't answer: {error}.") from error
+            raise ModelError(f"The chat model doesn't answer on {self.address}{path}: {error}.") from error
 
 
 def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:

@@ -7,8 +7,6 @@ of every search at once, its vector kept until the end of the ingest in case the
 
 from __future__ import annotations
 
-import json
-import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from pathlib import Path
 from kb_assistant.errors import StoreError
 from kb_assistant.store.faults import damaged, translated
 from kb_assistant.store.records import Chunk, NewChunk, Source, Text, chunk_id
-from kb_assistant.store.snapshot import Snapshot
+from kb_assistant.store.snapshot import Snapshot, seal_of
 from kb_assistant.store.transaction import Transaction
 
 __all__ = [
@@ -31,16 +29,17 @@ __all__ = [
     "Transaction",
     "chunk_id",
     "damaged",
+    "seal_of",
 ]
 
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, recipe TEXT NOT NULL,
     title TEXT NOT NULL, reason TEXT NOT NULL, failed INTEGER NOT NULL, ingested_at TEXT NOT NULL,
-    metadata TEXT NOT NULL, chunks INTEGER NOT NULL);
+    metadata TEXT NOT NULL, chunks INTEGER NOT NULL, seal INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX sources_digest ON sources (digest);
 CREATE TABLE texts (
     id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,
@@ -84,7 +83,7 @@ class KnowledgeStore:
                     "Check the folder's permissions, or choose another --home.",
                 ) from error
         with translated(path):
-            self._prepare(self._connection())
+            self._prepare(self._connection(), create)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection; a new one where the file was replaced by a repair."""
@@ -103,18 +102,19 @@ class KnowledgeStore:
             self._all.append(connection)
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
+    def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
         found: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA_VERSION:
             raise StoreError(f"{self.path} was made by a newer version.", "Upgrade kb-assistant.")
         if found:
             return
+        if not create:
+            raise StoreError(f"{self.path} holds no knowledge base.", "Fill it with `kb ingest FOLDER`.")
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO meta VALUES ('generation', '0')")
-            connection.execute("INSERT INTO meta VALUES ('lineage', ?)", (json.dumps(secrets.token_hex(16)),))
+            Transaction(self.path, connection).begin_lineage()
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
 

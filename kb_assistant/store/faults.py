@@ -15,11 +15,11 @@ def translated(path: Path) -> Iterator[None]:
     """SQLite's errors as StoreError with what to do next."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         raise _explain(path, error) from error
 
 
-def _explain(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+def _explain(path: Path, error: sqlite3.Error) -> StoreError:
     text = str(error)
     if "full" in text:
         return StoreError(f"The disk that holds {path} is full.", "Free some space and run the command again.")
@@ -27,7 +27,10 @@ def _explain(path: Path, error: sqlite3.DatabaseError) -> StoreError:
         return StoreError(f"{path} can't be written.", "Check the folder's permissions, or choose another --home.")
     if "locked" in text or "busy" in text:
         return StoreError(f"{path} is in use by another program.", "Close it, then run the command again.")
-    if isinstance(error, sqlite3.OperationalError) and "no such" not in text and "I/O" not in text:
+    if "I/O" in text:
+        hint = "Check the disk, its free space and any limit on file sizes; then run `kb verify`."
+        return StoreError(f"{path} can't be read or written: {text}.", hint)
+    if isinstance(error, sqlite3.OperationalError) and "no such" not in text:
         return StoreError(f"{path} can't be used: {text}.", "Run `kb verify`.")
     return damaged(path, text)
 

@@ -77,5 +77,5 @@ class Chunk:
 
 def chunk_id(path: str, text: Text, occurrence: int) -> str:
     """Id of the occurrence-th chunk with this text in this source: unmoved by what stands around it."""
-    digest = hashlib.sha256(path.encode() + b"\x00" + text.hash + str(occurrence).encode())
+    digest = hashlib.sha256(f"{path}\x00".encode() + text.hash + str(occurrence).encode())
     return digest.hexdigest()[:32]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.store.faults import damaged
-from kb_assistant.store.records import Chunk, Source, Text
+from kb_assistant.store.records import Chunk, Source, Text, chunk_id
 from kb_assistant.types import Locator
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SOURCES = "SELECT path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata FROM sources"
 _CHUNKS = (
-    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata"
+    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata, c.seq"
     " FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
 
@@ -32,14 +32,29 @@ class Snapshot:
         self._db = connection
 
     def meta(self, key: str) -> Any:
-        """The JSON value kept under `key`, or None."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        """The JSON value kept under `key`, or None.
+
+        Raises:
+            StoreError: it was altered.
+        """
+        row = self._db.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        if zlib.crc32(str(row[0]).encode()) != row[1]:
+            raise damaged(self.path, f"the {key} was altered")
+        return json.loads(row[0])
 
     @property
     def generation(self) -> int:
         """Grows with every change that a search can see."""
-        return int(self.meta("generation"))
+        return int((self.meta("generation") or [0])[0])
+
+    @property
+    def stamp(self) -> str:
+        """Names this very state. A number alone wouldn't: after a power cut took the last files back, the same
+        numbers are counted again for other texts."""
+        number, chance = self.meta("generation") or [0, ""]
+        return f"{self.lineage} {number} {chance}"
 
     @property
     def lineage(self) -> str:
@@ -98,7 +113,7 @@ class Snapshot:
         query = f"SELECT vector, crc FROM {table} WHERE text_id = ?"
         for text_id in text_ids:
             row = self._db.execute(query, (int(text_id),)).fetchone()
-            if row is None or zlib.crc32(row[0]) != row[1]:
+            if row is None or not isinstance(row[0], bytes) or zlib.crc32(row[0]) != row[1]:
                 raise damaged(self.path, "a vector is missing or altered")
             blobs.append(row[0])
         return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), self.dimension)
@@ -126,7 +141,7 @@ class Snapshot:
         """Every chunk that holds one of the texts, by text id, in path order.
 
         Raises:
-            StoreError: a text no longer matches its hash: a damaged page must not become an answer.
+            StoreError: a text or a path no longer matches its hash: a damaged page must not become an answer.
         """
         marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(
@@ -135,8 +150,8 @@ class Snapshot:
         found: dict[int, list[Chunk]] = {}
         for row in rows:
             chunk = _chunk(row)
-            if chunk.text.hash != row[4]:
-                raise damaged(self.path, "a text was altered")
+            if chunk.text.hash != row[4] or not _has_its_id(chunk, row[10]):
+                raise damaged(self.path, "a text or the path of its file was altered")
             found.setdefault(chunk.text_id, []).append(chunk)
         return found
 
@@ -160,7 +175,26 @@ def _source(row: tuple[Any, ...]) -> Source:
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
-    id_, text_id, heading, body, _, path, page, first, last, metadata = row
+    id_, text_id, heading, body, _, path, page, first, last, metadata, _ = row
     lines = None if first is None else (first, last)
     locator = Locator(page, lines, heading or None)
     return Chunk(id_, text_id, Text(heading, body), path, locator, json.loads(metadata))
+
+
+def _has_its_id(chunk: Chunk, seq: int) -> bool:
+    """Whether text and path are those the id was made from; a text comes at most `seq` times before place `seq`."""
+    return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in range(seq + 1))
+
+
+def seal_of(db: sqlite3.Connection, source_id: int) -> int:
+    """Checksum of a source's row and of its chunks' rows."""
+    row = db.execute(
+        "SELECT path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks FROM sources"
+        " WHERE id = ?",
+        (source_id,),
+    ).fetchone()
+    places = db.execute(
+        "SELECT id, seq, text_id, page, first_line, last_line FROM chunks WHERE source_id = ? ORDER BY seq",
+        (source_id,),
+    ).fetchall()
+    return zlib.crc32(repr((row, places)).encode())

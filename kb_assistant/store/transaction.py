@@ -11,14 +11,20 @@ from typing import Any
 from kb_assistant import keywords
 from kb_assistant.errors import StoreError
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id
-from kb_assistant.store.snapshot import Snapshot
+from kb_assistant.store.snapshot import Snapshot, seal_of
 
 
 class Transaction(Snapshot):
     """Reads and writes within one transaction."""
 
     def put_meta(self, key: str, value: Any) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+        text = json.dumps(value)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, text, zlib.crc32(text.encode())))
+
+    def begin_lineage(self) -> None:
+        """From here on text ids may mean other vectors than before."""
+        self.put_meta("lineage", secrets.token_hex(16))
+        self._grow()
 
     def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
         """Replace all that is known of `source.path`.
@@ -57,6 +63,7 @@ class Transaction(Snapshot):
                 (chunk_id(source.path, chunk.text, occurrence), source_id, seq,
                  self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last),
             )  # fmt: skip
+        self._seal(source.path)
         self._settle(before | self._texts_of(source.path))
 
     def remove_source(self, path: str) -> None:
@@ -65,11 +72,12 @@ class Transaction(Snapshot):
         self._settle(before)
 
     def relabel(self, source: Source) -> None:
-        """Note a new recipe and reason for a source whose chunks stay as they are."""
+        """Note a new recipe, title and reason for a source whose chunks stay as they are."""
         self._db.execute(
-            "UPDATE sources SET recipe = ?, reason = ?, failed = ? WHERE path = ?",
-            (source.recipe, source.reason, source.failed, source.path),
+            "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ?",
+            (source.recipe, source.title, source.reason, source.failed, source.path),
         )
+        self._seal(source.path)
 
     def purge_retired(self) -> int:
         """Delete texts and vectors that no chunk uses. Returns how many."""
@@ -101,13 +109,13 @@ class Transaction(Snapshot):
 
     def finish_rebuild(self, fingerprint: Any) -> None:
         """Swap the new vectors in."""
+        self._db.execute("DELETE FROM new_vectors WHERE text_id NOT IN (SELECT text_id FROM chunks)")
         self._db.execute("DROP TABLE vectors")
         self._db.execute("ALTER TABLE new_vectors RENAME TO vectors")
         self._db.execute("DELETE FROM meta WHERE key = 'rebuild'")
         self.put_meta("embedder", fingerprint)
-        self.put_meta("lineage", secrets.token_hex(16))
         self.purge_retired()
-        self._grow()
+        self.begin_lineage()
 
     def _texts_of(self, path: str) -> set[int]:
         rows = self._db.execute(
@@ -146,4 +154,8 @@ class Transaction(Snapshot):
         self._grow()
 
     def _grow(self) -> None:
-        self.put_meta("generation", self.generation + 1)
+        self.put_meta("generation", [self.generation + 1, secrets.token_hex(8)])
+
+    def _seal(self, path: str) -> None:
+        (source_id,) = self._db.execute("SELECT id FROM sources WHERE path = ?", (path,)).fetchone()
+        self._db.execute("UPDATE sources SET seal = ? WHERE id = ?", (seal_of(self._db, source_id), source_id))

@@ -158,7 +158,7 @@ def test_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
 
 
 def test_folders_nested_deeper_than_python_recurses(tmp_path: Path) -> None:
-    depth = 1500
+    depth = 1100
     folder = os.open(tmp_path, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("d", dir_fd=folder)
@@ -167,5 +167,10 @@ def test_folders_nested_deeper_than_python_recurses(tmp_path: Path) -> None:
         folder = inner
     os.close(os.open("a.md", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
     os.close(folder)
-    rows = list(discover(tmp_path))
-    assert rows == [Found(tmp_path / "/".join(["d"] * depth) / "a.md")]
+    file = tmp_path / "/".join(["d"] * depth) / "a.md"
+    try:
+        assert list(discover(tmp_path)) == [Found(file)]
+    finally:  # pytest's own cleaning up would recurse too deep
+        file.unlink()
+        for level in range(depth, 0, -1):
+            os.rmdir(f"{tmp_path}{'/d' * level}")  # noqa: PTH106 - a Path takes its time over so many parts

@@ -71,9 +71,7 @@ def test_all_text_is_kept_in_order_and_no_piece_is_too_long(blocks: list[Block],
 
 LINES = st.lists(
     st.sampled_from(
-        "# 泵/## Part/水泵要维护。三个月一次，不能忘！/One sentence. Another one here.//```/x = 1/| a | b |/- one".split(
-            "/"
-        )
+        ("# 泵/## Part/水泵要维护。三个月一次，不能忘！/One. Another one.//```/x = 1/| a | b |/- one").split("/")
     ),
     max_size=40,
 )

@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -291,9 +290,9 @@ class Conformance:
     path: Path
 
     @pytest.fixture(autouse=True, scope="class")
-    def _path(self, request: pytest.FixtureRequest, gguf: Path) -> Iterator[None]:
-        request.cls.path = gguf
-        return
+    @classmethod
+    def _path(cls, gguf: Path) -> None:
+        cls.path = gguf
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:

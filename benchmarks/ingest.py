@@ -1,0 +1,239 @@
+"""Ingest of a folder, in chunks a second, against the usual LangChain pipeline with the same model.
+
+1. Embed and store: both get the very same list of chunk texts. Ours embeds them and commits texts, vectors and
+   keyword postings to disk with the FAISS file; the peer is HuggingFaceEmbeddings and FAISS.from_documents in memory.
+   Our steps are timed one by one, so that each one's gain shows; "as it is" is what `kb ingest` does.
+2. The whole: files in, ready to search, each with its own reader and splitter (the peer reads files as plain text
+   and cuts 1,000 characters with 200 of overlap). The numbers of chunks differ, so seconds are compared.
+
+The model is loaded before the clock starts. All run in turns, each in one process. The peer needs
+langchain-huggingface and langchain-community; where they are installed elsewhere, name that Python by --peer-python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import in_turns, quantile, report, seconds
+from numpy.typing import NDArray
+
+from ingest.discover import discover
+from kb_assistant import KnowledgeBase, Settings
+from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.index import VectorIndex
+from kb_assistant.model_files import Model
+from kb_assistant.models import ModelHome
+from kb_assistant.store import KnowledgeStore, NewChunk, Source
+
+BATCH = 32
+PEER = Path(__file__).with_name("peer.py")
+
+
+class _Plain(LocalEmbeddings):
+    """Without bfloat16."""
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+
+class _InFileOrder(_Plain):
+    """Batches of BATCH in the order of the texts."""
+
+    def _batches(self, texts: Sequence[str], prefix: str) -> list[list[int]]:  # noqa: ARG002
+        return [list(range(start, min(start + BATCH, len(texts)))) for start in range(0, len(texts), BATCH)]
+
+
+class _ByLength(_InFileOrder):
+    """Batches of BATCH of about the same length."""
+
+    def _batches(self, texts: Sequence[str], prefix: str) -> list[list[int]]:
+        lengths = self.count_tokens(texts)
+        order = sorted(range(len(texts)), key=lambda place: -lengths[place])
+        return [[order[place] for place in batch] for batch in super()._batches(texts, prefix)]
+
+
+STEPS: dict[str, Callable[[Model, int], LocalEmbeddings]] = {
+    "one by one": lambda model, threads: _Plain(model, "cpu", threads, batch_tokens=1),
+    "in file order": lambda model, threads: _InFileOrder(model, "cpu", threads),
+    "sorted": lambda model, threads: _ByLength(model, "cpu", threads),
+    "packed": lambda model, threads: _Plain(model, "cpu", threads),
+    "as it is": lambda model, threads: LocalEmbeddings(model, "cpu", threads),
+}
+"""Our embedder, step by step; a new one is a line here."""
+
+
+class Ours:
+    """One step: chunks to a store on disk."""
+
+    def __init__(self, embedder: LocalEmbeddings, chunks: Sequence[NewChunk], folder: Path) -> None:
+        self.embedder, self.chunks, self.folder = embedder, chunks, folder
+        self.vectors = np.empty((0, 0), np.float32)
+        embedder.encode_passages(["warm"])
+
+    def run(self) -> None:
+        self.vectors = self.embedder.encode_passages([chunk.text.embedded for chunk in self.chunks])
+        vectors = {
+            chunk.text.hash: row.astype("<f4").tobytes()
+            for chunk, row in zip(self.chunks, self.vectors, strict=True)
+        }
+        shutil.rmtree(self.folder, ignore_errors=True)
+        store = KnowledgeStore(self.folder / "kb.sqlite", create=True)
+        with store.write() as transaction:
+            transaction.put_meta("embedder", dict(self.embedder.fingerprint))
+            transaction.put_source(Source("all", "", "", "", "", False, ""), self.chunks, vectors)
+        with store.read() as snapshot:
+            VectorIndex(self.folder / "index.cache").save(snapshot)
+        store.close()
+
+
+class Peer:
+    """The peer on one order, in its own interpreter; it times itself."""
+
+    def __init__(self, python: Path, order: dict[str, Any]) -> None:
+        self.python, self.order = python, order
+        self.chunks = 0
+        self.times: list[float] = []
+
+    def run(self) -> None:
+        done = subprocess.run(
+            [self.python, PEER], input=json.dumps(self.order), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"The peer failed: {done.stderr.strip().splitlines()[-1]}")
+        answer = json.loads(done.stdout.splitlines()[-1])
+        self.chunks = answer["chunks"]
+        self.times.append(answer["seconds"])
+
+
+def main() -> None:
+    arguments = parse()
+    model = ModelHome(arguments.models or Settings.load().models_dir).get(arguments.embedder, "embedder")
+    files = chosen(arguments.folder, arguments.files)
+    order = {
+        "model": str(model.path),
+        "dtype": arguments.peer_dtype,
+        "prompt": model.passage_prefix,
+        "threads": arguments.threads,
+    }
+    with tempfile.TemporaryDirectory(prefix="kb-ingest-") as name:
+        work = Path(name)
+        copies = [copied(file, arguments.folder, work / "docs") for file in files]
+        chunks = chunks_of(work, model, arguments)
+        texts = [chunk.text.embedded for chunk in chunks]
+        lengths = LocalEmbeddings(model).count_tokens(texts)
+        what = f"{len(files)} files, {len(texts):,} different chunks, {sum(lengths):,} tokens"
+        if "embed" in arguments.parts:
+            peer = Peer(arguments.peer_python, order | {"texts": texts, "vectors": str(work / "peer.npy")})
+            report(f"Embed and store: {what}", list(embed_rows(work, model, chunks, peer, arguments)), arguments.json)
+        if "whole" in arguments.parts:
+            peer = Peer(arguments.peer_python, order | {"files": [str(copy) for copy in copies]})
+            report(f"The whole: {len(files)} files", list(whole_rows(work, model, peer, arguments)), arguments.json)
+
+
+def embed_rows(
+    work: Path, model: Model, chunks: Sequence[NewChunk], peer: Peer, arguments: argparse.Namespace
+) -> Iterator[dict[str, object]]:
+    names = arguments.step or list(STEPS)
+    ours = [Ours(STEPS[name](model, arguments.threads), chunks, work / "store") for name in names]
+    times = in_turns([peer.run, *(step.run for step in ours)], arguments.rounds)[1:]
+    theirs = quantile(peer.times, 0.5)
+    vectors: NDArray[np.float32] = np.load(work / "peer.npy")
+    yield row("peer", peer.times, len(chunks), 1.0)
+    for name, step, taken in zip(names, ours, times, strict=True):
+        nearest = float((step.vectors * vectors).sum(axis=1).min())
+        yield row(f"ours, {name}", taken, len(chunks), theirs / quantile(taken, 0.5)) | {"lowest cosine": nearest}
+
+
+def whole_rows(
+    work: Path, model: Model, peer: Peer, arguments: argparse.Namespace
+) -> Iterator[dict[str, object]]:
+    embedder = STEPS["as it is"](model, arguments.threads)
+    embedder.encode_passages(["warm"])
+    home = work / "whole"
+    done: list[int] = []
+
+    def ours() -> None:
+        shutil.rmtree(home, ignore_errors=True)
+        with KnowledgeBase(Settings(home=home), embedder=embedder) as kb:
+            kb.ingest(work / "docs")
+            done.append(kb.status()["chunks"])
+
+    _, times = in_turns([peer.run, ours], arguments.rounds)
+    yield row("peer", peer.times, peer.chunks, 1.0)
+    yield row("ours, as it is", times, done[-1], quantile(peer.times, 0.5) / quantile(times, 0.5))
+
+
+def row(name: str, times: Sequence[float], chunks: int, speed: float) -> dict[str, object]:
+    median = quantile(times, 0.5)
+    return {
+        "pipeline": name,
+        "chunks": chunks,
+        "median s": median,
+        "min s": min(times),
+        "chunks/s": chunks / median,
+        "times as fast": speed,
+        "lowest cosine": None,
+    }
+
+
+def chosen(folder: Path, count: int) -> list[Path]:
+    """Files that have a reader, evenly spread over the folder; all for 0."""
+    files = [found.path for found in discover(folder) if not (found.ignored or found.unsupported or found.problem)]
+    return [files[place * len(files) // count] for place in range(count)] if 0 < count < len(files) else files
+
+
+def copied(file: Path, folder: Path, target: Path) -> Path:
+    copy = target / file.relative_to(folder)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    return copy
+
+
+def chunks_of(work: Path, model: Model, arguments: argparse.Namespace) -> list[NewChunk]:
+    """What our own splitter makes of the files, each text once, in path order."""
+    from vectors import RandomEmbeddings
+
+    class Counting(RandomEmbeddings):
+        count_tokens = LocalEmbeddings(model).count_tokens
+
+    with KnowledgeBase(Settings(home=work / "chunks"), embedder=Counting()) as kb:  # type: ignore[arg-type]
+        taken = seconds(lambda: kb.ingest(work / "docs"))
+        report("Ours without the embedding", [{"seconds": taken, **kb.status()}], arguments.json)
+        with kb.store.read() as snapshot:
+            found = {
+                chunk.text.hash: NewChunk(chunk.text)
+                for source in snapshot.sources()
+                for chunk in snapshot.chunks_of_source(source.path)
+            }
+    return list(found.values())
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a tree of documents")
+    parser.add_argument("--files", type=int, default=0, help="only so many, evenly spread (default: all)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds (default %(default)s)")
+    parser.add_argument("--step", action="append", choices=list(STEPS), help="only this step; may be repeated")
+    parser.add_argument("--parts", nargs="+", choices=["embed", "whole"], default=["embed", "whole"])
+    parser.add_argument("--embedder", default=Settings(home=Path()).embedder, help="(default %(default)s)")
+    parser.add_argument("--models", type=Path, help="folder of models (default: that of the home)")
+    parser.add_argument("--threads", type=int, default=0, help="threads for both (default: torch's choice)")
+    parser.add_argument("--peer-python", type=Path, default=Path(sys.executable), help="Python that has the peer")
+    parser.add_argument("--peer-dtype", choices=["float32", "auto"], default="float32",
+                        help="auto: as the model's folder says, float16 there is slow on a CPU")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Time of a search without the embedding, over real texts: p50 and p95 of each part, against 25 ms.
+
+Fills a knowledge base with passages of the given texts and random unit vectors (their values don't matter for the
+time an exact index takes), then searches with real questions. Vectors of the questions cost next to nothing here.
+The cosine floor is set out of reach, so that each search also pays for the second opinion by keywords.
+
+Peers on the same data: an exact matrix product in NumPy beside the dense part, and an FTS5 query of all tokens
+beside the keyword part, which reads rare tokens first and stops. The overlap says what that stop costs: the share
+of the ten best of the full list that the shorter one has among its ten best, and among all it gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from measure import in_turns, quantile, report
+from numpy.typing import NDArray
+from texts import Question, passages, questions
+from vectors import RandomEmbeddings, unit_vectors
+
+from kb_assistant import keywords
+from kb_assistant.index import VectorIndex
+from kb_assistant.retrieve import DEPTH, Searcher, forms, keyword_list
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+
+LIMIT_MS = 25.0
+PARTS = ("embed", "dense", "keyword", "fuse")
+OUT_OF_REACH = 2.0
+CHUNKS_A_SOURCE = 1000
+
+
+def fill(store: KnowledgeStore, texts: Sequence[str]) -> None:
+    """Put the passages into the store, CHUNKS_A_SOURCE in a transaction."""
+    with store.write() as transaction:
+        transaction.put_meta("embedder", RandomEmbeddings.fingerprint)
+    for number, start in enumerate(range(0, len(texts), CHUNKS_A_SOURCE)):
+        chunks = [NewChunk(Text("", body)) for body in texts[start : start + CHUNKS_A_SOURCE]]
+        rows = unit_vectors(len(chunks), seed=number)
+        vectors = {chunk.text.hash: row.tobytes() for chunk, row in zip(chunks, rows, strict=True)}
+        source = Source(f"/texts/{number:04}.txt", f"{number}", "", "", "", False, "2025-01-01T00:00:00+00:00")
+        with store.write() as transaction:
+            transaction.put_source(source, chunks, vectors)
+        if sys.stderr.isatty():
+            print(f"\r{start + len(chunks):,} of {len(texts):,} passages", end="", file=sys.stderr)
+
+
+def ask_all(searcher: Searcher, asked: Sequence[Question], k: int) -> dict[str, list[float]]:
+    """Milliseconds of each part for each question."""
+    times: dict[str, list[float]] = {part: [] for part in (*PARTS, "all but embed")}
+    for question in asked:
+        laps = searcher.search(question.text, question.history, k).seconds
+        for part in PARTS:
+            times[part].append(laps[part] * 1000)
+        times["all but embed"].append(sum(laps[part] for part in PARTS[1:]) * 1000)
+    return times
+
+
+def rows_of(label: str, times: dict[str, list[float]]) -> Iterator[dict[str, object]]:
+    for part, values in times.items():
+        p50, p95 = quantile(values, 0.5), quantile(values, 0.95)
+        share = p50 / LIMIT_MS if part == "all but embed" else None
+        yield {"questions": label, "part": part, "p50 ms": p50, "p95 ms": p95, "p50 / limit": share}
+
+
+def dense_rows(store: KnowledgeStore, index: VectorIndex, rounds: int) -> Iterator[dict[str, object]]:
+    """Our index against one matrix product with a partial sort, in turns."""
+    with store.read() as snapshot:
+        matrix = snapshot.vectors(snapshot.live_ids().tolist())
+        for count in (1, 2):
+            queries = unit_vectors(count, seed=count)
+
+            def exact(queries: NDArray[np.float32] = queries) -> None:
+                scores = queries @ matrix.T
+                best = np.argpartition(-scores, DEPTH, axis=1)[:, :DEPTH]
+                np.take_along_axis(scores, best, axis=1).sort(axis=1)
+
+            def ours(queries: NDArray[np.float32] = queries) -> None:
+                index.search(snapshot, queries, DEPTH)
+
+            yield comparison(f"dense, {count} forms: ours / NumPy", *in_turns([ours, exact], rounds))
+
+
+def keyword_rows(store: KnowledgeStore, asked: Sequence[Question]) -> Iterator[dict[str, object]]:
+    """The keyword part against an FTS5 query of all tokens, in turns, and how far the two lists agree."""
+    ours: list[float] = []
+    peer: list[float] = []
+    best: list[float] = []
+    held: list[float] = []
+    with store.read() as snapshot:
+        for question in asked:
+            for form in forms(question.text, question.history):
+                tokens = keywords.query_tokens(form)
+                started = time.perf_counter()
+                pruned = [text_id for text_id, _ in keyword_list(snapshot, tokens)]
+                middle = time.perf_counter()
+                full = [text_id for text_id, _ in snapshot.keyword_search(tokens, DEPTH)][:10]
+                ours.append(middle - started)
+                peer.append(time.perf_counter() - middle)
+                if full:
+                    best.append(len(set(full) & set(pruned[:10])) / len(full))
+                    held.append(len(set(full) & set(pruned)) / len(full))
+    overlap = {"top-10 overlap": sum(best) / len(best), f"in our {DEPTH}": sum(held) / len(held)}
+    yield comparison("keyword: ours / all tokens", ours, peer) | overlap
+
+
+def comparison(name: str, ours: Sequence[float], peer: Sequence[float]) -> dict[str, object]:
+    mine, other = quantile(ours, 0.5) * 1000, quantile(peer, 0.5) * 1000
+    return {
+        "pair": name,
+        "ours p50 ms": mine,
+        "peer p50 ms": other,
+        "ours min": min(ours) * 1000,
+        "peer min": min(peer) * 1000,
+        "ratio p50": mine / other,
+        "ratio p95": quantile(ours, 0.95) / quantile(peer, 0.95),
+    }
+
+
+def main() -> None:
+    arguments = parse()
+    home = arguments.home or Path(tempfile.mkdtemp(prefix="kb-search-"))
+    try:
+        run(arguments, home)
+    finally:
+        if arguments.home is None:
+            shutil.rmtree(home)
+
+
+def run(arguments: argparse.Namespace, home: Path) -> None:
+    filled = home / "kb.sqlite"
+    store = KnowledgeStore(filled, create=True)
+    with store.read() as snapshot:
+        held = snapshot.counts()["texts"]
+    if not held:
+        texts = passages(arguments.text, arguments.characters, arguments.chunks)
+        started = time.perf_counter()
+        fill(store, texts)
+        held = len(texts)
+        report("Fill", [{"passages": held, "seconds": time.perf_counter() - started}], arguments.json)
+    index = VectorIndex(home / "index.cache")
+    searcher = Searcher(store, index, RandomEmbeddings(), floor=OUT_OF_REACH)
+    asked = questions(arguments.questions, arguments.count)
+    ask_all(searcher, asked[:20], arguments.k)
+    groups = {
+        "alone": [Question(question.text, ()) for question in asked],
+        "with history": [question for question in asked if question.history],
+    }
+    rows = [
+        row
+        for name, group in groups.items()
+        if group
+        for row in rows_of(f"{len(group)} {name}", ask_all(searcher, group, arguments.k))
+    ]
+    report(f"Search over {held:,} passages; limit {LIMIT_MS:g} ms for p50 without the embedding", rows, arguments.json)
+    pairs = [*keyword_rows(store, asked), *dense_rows(store, index, arguments.rounds)]
+    report("Against peers", pairs, arguments.json)
+    store.close()
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=Path, nargs="+", required=True,
+                        help='folders of .md and .txt files, .jsonl files with a field "text"')  # fmt: skip
+    parser.add_argument("--questions", type=Path, nargs="+", required=True,
+                        help='.jsonl files with a field "text", and "history" where there is one')  # fmt: skip
+    parser.add_argument("--chunks", type=int, default=100_000, help="passages (default %(default)s)")
+    parser.add_argument("--characters", type=int, default=240,
+                        help="longest Chinese passage; others four times that (default %(default)s)")  # fmt: skip
+    parser.add_argument("--count", type=int, default=600, help="questions (default %(default)s)")
+    parser.add_argument("--k", type=int, default=5, help="hits wanted (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of the dense pair (default %(default)s)")
+    parser.add_argument("--home", type=Path, help="keep the filled store here, and use it again if it is there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
