@@ -1,0 +1,47 @@
+# Set-up and the commands that README and CI call. Needs Python 3.11 or later, pip and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+# The demo keeps its knowledge base and models here, apart from yours.
+DEMO   := $(VENV)/demo
+READY  := $(VENV)/ready
+DEV    := $(VENV)/ready-dev
+
+.PHONY: demo test test-slow test-gpu lint bench docs clean
+
+demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
+	@$(BIN)/kb models pull --home $(DEMO)
+	@$(BIN)/kb ingest sample_docs --home $(DEMO)
+	@$(BIN)/kb chat --home $(DEMO) < docs/demo.txt
+
+test: lint  ## fast tests, linters and types
+	$(BIN)/python -m pytest
+
+test-slow: $(DEV)
+	$(BIN)/python -m pytest -m slow
+
+test-gpu: $(DEV)
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(DEV)  ## write the generated reference anew
+	$(BIN)/python docs/generate.py
+
+# torch comes first and by itself, so that nothing that follows swaps a CPU build for a CUDA one.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e ".[cpu,llama]"
+	@touch $@
+
+$(DEV): $(READY)
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,openai,dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
