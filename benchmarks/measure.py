@@ -52,6 +52,12 @@ def report(title: str, rows: Sequence[Row], as_json: bool) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:,.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:,.0f}" if isinstance(
-        value, float
-    ) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:,.3g}"
+        if isinstance(value, float) and abs(value) < 100
+        else f"{value:,.0f}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )

@@ -1,8 +1,8 @@
-"""The usual LangChain pipeline, timed by itself: read files as text, split, embed, put into FAISS. JSON in and out.
+"""The usual LangChain pipeline, timed by itself: read files as text, split, embed, put into FAISS.
 
-Started by `ingest.py`, with `python peer.py` and one JSON object on standard input: `model` (folder), `dtype`,
-`prompt`, `threads`, and either `texts` (embedded as they are) or `files`. Prints seconds, chunks, and with `texts`
-the vectors' file. Loading the model is not timed.
+Started by `ingest_speed.py` with one JSON object on standard input: `model` (folder), `dtype`, `prompt`,
+`threads`, either `texts` (embedded as they are) or `files`, and where to keep the `vectors`, if anywhere. Prints
+seconds and chunks. Loading the model is not timed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 def main() -> None:
     order: dict[str, Any] = json.load(sys.stdin)
     import torch
-    from langchain_community.vectorstores import FAISS
+    from langchain_community.vectorstores import FAISS  # type: ignore[import-not-found]
     from langchain_core.documents import Document
-    from langchain_huggingface import HuggingFaceEmbeddings
+    from langchain_huggingface import HuggingFaceEmbeddings  # type: ignore[import-not-found]
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     if order["threads"]:

@@ -1,7 +1,7 @@
-"""Time to find out that nothing changed: a second ingest of the same folder, against 2 s and against hashing alone.
+"""Time to find out that nothing changed: a second ingest of a folder, against 2 s and against hashing alone.
 
-Every file is read and hashed each time, because names, sizes and dates can lie. The peer is just that: all bytes of
-the same files through SHA-256. Embedding is left out (random vectors); it plays no part in a second ingest.
+Every file is read and hashed each time, because names, sizes and dates can lie. The peer is just that: all bytes
+of the same files through SHA-256. Embedding is left out (random vectors); it plays no part in a second ingest.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def run(kb: KnowledgeBase, arguments: argparse.Namespace) -> None:
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
 
 
-def print_times(
-    what: str, files: int, first: float, ours: list[float], peer: list[float], as_json: bool
-) -> None:
+def print_times(what: str, files: int, first: float, ours: list[float], peer: list[float], as_json: bool) -> None:
     rows = [
         {"work": "first ingest, embedding left out", "median s": first, "min s": first, "files/s": files / first},
         *(

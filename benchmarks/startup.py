@@ -1,6 +1,6 @@
 """Time until the command line answers: `kb --help` against 0.3 s and against a bare interpreter, in turns.
 
-Also the time that `import kb_assistant` takes, and which of the heavy libraries each of the two loads: none should.
+Also the time that `import kb_assistant` takes, and which heavy libraries are loaded then: none should be.
 """
 
 from __future__ import annotations

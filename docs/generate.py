@@ -31,7 +31,9 @@ def commands() -> str:
 
 
 def _page(arguments: list[str]) -> str:
-    result = CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "100", "TERM": "dumb"}, prog_name="kb")
+    result = CliRunner().invoke(
+        app, [*arguments, "--help"], env={"COLUMNS": "100", "TERM": "dumb"}, prog_name="kb"
+    )
     return f"## {' '.join(['kb', *arguments])}\n\n```\n{result.output.strip()}\n```\n"
 
 

@@ -28,8 +28,9 @@ from kb_assistant.errors import KBError
 _START_SECONDS = 60.0
 # Without proxies, PYTHON* and credentials: what a process needs to start and to find its libraries.
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
-# Ctrl-C is the parent's business, from the first moment on. The parent's search path makes `ingest` importable
-# wherever it is installed; -I would leave out all but the standard library and site-packages.
+# Ctrl-C is the parent's business (`process_group` below covers the moments before this line runs). The parent's
+# search path makes `ingest` importable wherever it is installed; -I would leave out all but the standard library
+# and site-packages.
 _START = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import json, sys; "
     "sys.path[:] = json.loads(sys.argv[1]); from ingest.worker import work; work(**json.loads(sys.argv[2]))"
@@ -232,4 +233,5 @@ def _spawn(limits: _Limits) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+        process_group=0,  # so that a terminal's Ctrl-C doesn't reach them; where the system has no groups, ignored
     )

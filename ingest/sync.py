@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ingest.discover import Found, discover
+from ingest.plan import Plan, kept_note, make_plan
 from ingest.sandbox import Outcome, ReaderPool, hash_file
 from ingest.split import Splitter
-from kb_assistant.errors import KBError
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, Report, Status
@@ -76,19 +74,8 @@ class Job:
     progress: Callable[[Progress], None] = field(default=lambda _: None)
 
 
-@dataclass(slots=True)
-class _Plan:
-    """What discovery found, before any file is read."""
-
-    read: dict[str, tuple[Status, str]] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-    remove: dict[str, str] = field(default_factory=dict)
-    rows: dict[str, FileResult] = field(default_factory=dict)
-    skipped: Counter[str] = field(default_factory=Counter)
-
-
-def sync(store: KnowledgeStore, embedder: Embedder, settings: Settings, job: Job) -> Report:
-    """Do the job and report on every file.
+def sync(store: KnowledgeStore | None, embedder: Embedder, settings: Settings, job: Job) -> Report:
+    """Do the job and report on every file. A dry run needs no store where there is none yet.
 
     Raises:
         KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
@@ -96,8 +83,8 @@ def sync(store: KnowledgeStore, embedder: Embedder, settings: Settings, job: Job
     started = time.monotonic()
     splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
     recipe = f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
-    plan = _plan(store, job, recipe)
-    if job.dry_run:
+    plan = make_plan(_known(store), job.paths, job.include, job.exclude, job.prune, recipe)
+    if job.dry_run or store is None:
         rows = plan.rows | {
             path: FileResult(path, status, 0, reason) for path, (status, reason) in plan.read.items()
         }
@@ -107,13 +94,13 @@ def sync(store: KnowledgeStore, embedder: Embedder, settings: Settings, job: Job
     stopped = run.read_and_commit(settings)
     if not stopped:
         run.remove_vanished()
-    with store.write() as transaction:
-        transaction.purge_retired()
+        with store.write() as transaction:
+            transaction.purge_retired()
     return _report(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
 
 
 def _report(
-    rows: dict[str, FileResult], plan: _Plan, embedded: int, started: float, stopped: bool, dry_run: bool
+    rows: dict[str, FileResult], plan: Plan, embedded: int, started: float, stopped: bool, dry_run: bool
 ) -> Report:
     return Report(
         files=tuple(rows[path] for path in sorted(rows)),
@@ -125,92 +112,21 @@ def _report(
     )
 
 
-def _plan(store: KnowledgeStore, job: Job, recipe: str) -> _Plan:
-    plan = _Plan()
+def _known(store: KnowledgeStore | None) -> dict[str, Source]:
+    if store is None:
+        return {}
     with store.read() as snapshot:
-        known = {source.path: source for source in snapshot.sources()}
-    owners = {source.digest: source.path for source in reversed(known.values()) if not source.failed}
-    for root in job.paths:
-        absolute = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
-        under = {path for path in known if Path(path).is_relative_to(absolute)}
-        if not absolute.exists() and not (job.prune and under):
-            hint = f"Its {len(under)} sources stay; `kb rm {root}` or --prune removes them." if under else ""
-            raise KBError(f"{root} doesn't exist.", hint or "Check the path.")
-        found = list(discover(absolute, job.include, job.exclude)) if absolute.exists() else []
-        _plan_removals(plan, under, found, job.prune)
-        for item in found:
-            if str(item.path) not in plan.rows and str(item.path) not in plan.read:
-                _plan_file(plan, item, known.get(str(item.path)), owners, recipe, named=item.path == absolute)
-    return plan
-
-
-def _plan_removals(plan: _Plan, under: set[str], found: list[Found], prune: bool) -> None:
-    on_disk = {str(item.path) for item in found if not (prune and item.ignored)}
-    closed = tuple(f"{item.path}{os.sep}" for item in found if item.problem)
-    for path in under - on_disk:
-        if not path.startswith(closed or ("\0",)):
-            plan.remove[path] = "left out by filters or ignore files" if Path(path).exists() else "no longer there"
-
-
-def _plan_file(
-    plan: _Plan, item: Found, known: Source | None, owners: dict[str, str], recipe: str, named: bool
-) -> None:
-    """One found file: a row where it needs no reading, else a place among those to read."""
-    path = str(item.path)
-    chunks = known.chunks if known else 0
-    if path in plan.remove:
-        return
-    if item.problem:
-        printable = path.encode("utf-8", "backslashreplace").decode()
-        plan.rows[printable] = FileResult(printable, "failed", chunks, item.problem)
-    elif item.ignored:
-        if known:
-            reason = "left out by filters or ignore files, kept in the index; --prune removes it"
-            plan.rows[path] = FileResult(path, "unchanged", chunks, reason)
-    elif item.unsupported:
-        if named:
-            plan.rows[path] = FileResult(path, "failed", 0, f"no reader for {item.path.suffix or 'this'} files")
-        else:
-            plan.skipped[item.path.suffix.lower() or "no suffix"] += 1
-    else:
-        _plan_reading(plan, item.path, known, owners, recipe)
-
-
-def _plan_reading(plan: _Plan, path: Path, known: Source | None, owners: dict[str, str], recipe: str) -> None:
-    try:
-        digest, size = hash_file(path), path.stat().st_size
-    except OSError as error:
-        kept = "; its last version stays in the index" if known else ""
-        plan.rows[str(path)] = FileResult(
-            str(path), "failed", known.chunks if known else 0, f"can't be read: {error.strerror}{kept}"
-        )
-        return
-    if known and known.digest == digest and known.recipe == recipe and not known.failed:
-        plan.rows[str(path)] = FileResult(str(path), "unchanged", known.chunks, known.reason)
-        return
-    status, reason = _kind_of_change(str(path), known, owners.get(digest), plan)
-    owners.setdefault(digest, str(path))
-    plan.read[str(path)] = (status, reason)
-    plan.sizes[str(path)] = size
-
-
-def _kind_of_change(path: str, known: Source | None, owner: str | None, plan: _Plan) -> tuple[Status, str]:
-    if known:
-        return "updated", ""
-    if owner is None or owner == path:
-        return "added", ""
-    if owner in plan.remove:
-        return "added", f"moved from {owner}"
-    return "duplicate", f"same content as {owner}"
+        return {source.path: source for source in snapshot.sources()}
 
 
 @dataclass(slots=True)
 class _Ready:
-    """A source that was read and waits for its new texts to be embedded."""
+    """A source that was read and waits for its new texts to be embedded. `reason` is for the report alone."""
 
     source: Source
     chunks: list[NewChunk]
     status: Status
+    reason: str
 
 
 class _Run:
@@ -222,7 +138,7 @@ class _Run:
         embedder: Embedder,
         splitter: Splitter,
         recipe: str,
-        plan: _Plan,
+        plan: Plan,
         job: Job,
         started: float,
     ) -> None:
@@ -258,26 +174,32 @@ class _Run:
     def _take(self, outcome: Outcome) -> None:
         path = str(outcome.path)
         status, reason = self.plan.read[path]
+        if outcome.gone and status == "updated":
+            self.plan.remove[path] = outcome.error
+            return
+        digest = outcome.sha256 or _hash_now(outcome.path)
+        if outcome.content is None and (not digest or (not outcome.sha256 and self._holds(path, digest))):
+            known = self.plan.known.get(path)
+            kept = known.chunks if known else 0
+            self._done(FileResult(path, "failed", kept, f"{outcome.error}{kept_note(known)}"))
+            return
         chunks: list[NewChunk] = []
-        title = ""
+        title, lasting = "", outcome.error
         if outcome.content is not None:
             chunks = [_new_chunk(piece.text, piece.heading, piece.page, piece.lines)
                       for piece in self.splitter.split(outcome.content)]  # fmt: skip
             title = outcome.content.title
-            reason = reason if chunks else "no text in it"
-        elif outcome.gone and status == "updated":
-            self.plan.remove[path] = outcome.error
-            return
-        elif not outcome.sha256:
-            self._done(FileResult(path, "failed", 0, outcome.error))
-            return
-        else:
-            status, reason = "failed", outcome.error
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+            lasting = "" if chunks else "no text in it"
         failed = outcome.content is None
-        source = Source(path, outcome.sha256, self.recipe, _clean(title), reason, failed, now, len(chunks))
-        self.waiting.append(_Ready(source, chunks, status))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        source = Source(path, digest, self.recipe, _clean(title), lasting, failed, now, len(chunks))
+        self.waiting.append(_Ready(source, chunks, "failed" if failed else status, lasting or reason))
         self._note_missing(chunks)
+
+    def _holds(self, path: str, digest: str) -> bool:
+        """Whether the chunks in the store are those of this very content."""
+        known = self.plan.known.get(path)
+        return known is not None and not known.failed and known.digest == digest
 
     def _note_missing(self, chunks: list[NewChunk]) -> None:
         texts = {chunk.text.hash: chunk.text.embedded for chunk in chunks}
@@ -320,7 +242,7 @@ class _Run:
             else:
                 transaction.put_source(ready.source, ready.chunks, vectors)
                 status = ready.status
-        self._done(FileResult(path, status, len(ready.chunks), ready.source.reason))
+        self._done(FileResult(path, status, len(ready.chunks), ready.reason))
 
     def _done(self, row: FileResult) -> None:
         self.plan.rows[row.path] = row
@@ -347,6 +269,14 @@ class _Run:
 
 def _new_chunk(text: str, heading: str, page: int | None, lines: tuple[int, int] | None) -> NewChunk:
     return NewChunk(Text(_clean(heading), _clean(text)), page, lines)
+
+
+def _hash_now(path: Path) -> str:
+    """The file's hash, or nothing where it can't be opened at the moment."""
+    try:
+        return hash_file(path)
+    except OSError:
+        return ""
 
 
 def _clean(text: str) -> str:

@@ -7,17 +7,18 @@ pieces of "answer", at the end "citations", "refused" and "usage". Reply is the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, run_in_executor
 from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.citations import CitedStream
-from kb_assistant.errors import QuestionError
+from kb_assistant.errors import KBError, ModelError
+from kb_assistant.history import asked, turns
 from kb_assistant.keywords import is_chinese
 from kb_assistant.llm import count_tokens, languages
 from kb_assistant.prompts import Prompt, fit, wording
@@ -30,7 +31,7 @@ _NO_CHINESE = (
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
-    """Answers {"question": str, "history": Sequence[Turn]}.
+    """Answers {"question": str, "history": turns or {"role", "text"} messages}; the history may be missing.
 
     Args:
         searcher: Finds the passages.
@@ -75,13 +76,11 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
                 turn ends with what there is.
 
         Raises:
-            QuestionError: an empty question.
+            QuestionError: an empty question, or a history of another form.
             ModelError: the model is missing or can't answer.
         """
         stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
-        question, history = str(input["question"]).strip(), tuple(input.get("history") or ())
-        if not question:
-            raise QuestionError("The question is empty.", "Ask something.")
+        question, history = asked(str(input["question"])), turns(input.get("history") or ())
         found = self._searcher.search(question, history, self._k)
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
@@ -92,6 +91,21 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         prompt = fit(question, found.hits, history, lambda m: count_tokens(model, m), self._prompt_tokens)
         yield _header(found, prompt.hits, prompt.dropped, note)
         yield from _answer(model, prompt, config, stop)
+
+    async def astream(
+        self,
+        input: Mapping[str, Any],
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AddableDict]:
+        """The same in an event loop: each piece is made in a thread."""
+        pieces = cast("Generator[AddableDict]", self.stream(input, config, **kwargs))
+        try:
+            while (piece := await run_in_executor(config, next, pieces, None)) is not None:
+                yield piece
+        finally:
+            with suppress(ValueError):  # cancelled while a piece is made: it ends after that one
+                pieces.close()
 
     def _model_for(self, question: str) -> tuple[BaseChatModel, str]:
         model = self._model()
@@ -110,7 +124,7 @@ def _answer(
 ) -> Iterator[AddableDict]:
     cited = CitedStream(prompt.hits)
     meter = _Meter()
-    with closing(cast(Any, model.stream(prompt.messages, config))) as chunks:
+    with closing(_chunks(model, prompt, config)) as chunks:
         for chunk in chunks:
             meter.take(chunk)
             if text := cited.feed(chunk.text):
@@ -120,6 +134,18 @@ def _answer(
     if text := cited.finish():
         yield AddableDict(answer=text)
     yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage())
+
+
+def _chunks(model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None) -> Generator[AIMessageChunk]:
+    """What the model says. Its errors, of whatever library, are words for the user."""
+    try:
+        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config))) as chunks:
+            yield from chunks
+    except KBError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"The chat model failed: {reason}", "Check its server, or choose another model.") from error
 
 
 class _Meter:

@@ -21,12 +21,18 @@ ATTRIBUTION = 0.7
 
 ATTRIBUTION_WORDS = 3
 
-_MARK = re.compile(r"\s?[\[【]\s*(\d{1,3}(?:\s*[,，、]\s*\d{1,3})*)\s*[\]】]")
-_PARTIAL_MARK = re.compile(r"\s?[\[【][\d\s,，、]*$")
+_BLANK = r"[^\S\n]"
+_MARK = rf"{_BLANK}*[\[【]{_BLANK}*\d{{1,3}}(?:{_BLANK}*[,，、]{_BLANK}*\d{{1,3}})*{_BLANK}*[\]】]"
 _CLOSERS = r"[”’」』）)\"']*"
-_END = re.compile(rf"(?:[。！？!?]+{_CLOSERS}|\.{_CLOSERS}(?=[\s\[【]))|(?P<newline>\n+)")
-_MAYBE_MARK = re.compile(r"[ \t]*(?:[\[【][\d\s,，、]*)?")
-_UNSETTLED = " \t.。！？!?\"'”’」』）)"
+# A full stop or newline ends a sentence; marks may follow a full stop.
+_UNIT = re.compile(
+    rf"(?P<mark>{_MARK})"
+    rf"|(?P<stop>[。！？!?]+{_CLOSERS}|\.{_CLOSERS}(?=[\s\[【]))(?P<marks>(?:{_MARK})*)"
+    r"|(?P<newline>\n)"
+)
+_MAYBE_MARK = rf"{_BLANK}*(?:[\[【](?:{_BLANK}|[\d,，、])*)?"
+_MARK_MAY_FOLLOW = re.compile(_MAYBE_MARK)
+_UNSETTLED = re.compile(rf"(?:\.{_CLOSERS}|{_MAYBE_MARK})\Z")
 
 
 class CitedStream:
@@ -61,50 +67,45 @@ class CitedStream:
         return self._drain(final=True) + self._close_sentence()
 
     def _drain(self, final: bool) -> str:
+        """Show what is pending, up to where more text could change how it reads."""
         shown = ""
-        while self._pending:
-            mark, end = _MARK.search(self._pending), _END.search(self._pending)
-            if mark and (not end or mark.start() < end.start()):
-                shown += self._take(mark.start()) + self._take_mark(mark)
-            elif end and end["newline"]:
-                shown += self._take(end.start()) + self._close_sentence() + self._take(len(end["newline"]))
+        while unit := _UNIT.search(self._pending):
+            if unit["stop"] and not final and _MARK_MAY_FOLLOW.fullmatch(self._pending, unit.end()):
+                break
+            shown += self._take(unit.start())
+            if unit["newline"]:
+                shown += self._close_sentence() + self._take(1)
                 self._sentence = ""
-            elif end:
-                if not final and _MAYBE_MARK.fullmatch(self._pending, end.end()):
-                    break  # a mark may follow the full stop: wait until it can be told
-                shown += self._take(end.end()) + self._take_marks_ahead() + self._close_sentence()
+            elif unit["stop"]:
+                shown += self._take(len(unit["stop"])) + self._take_marks(unit["marks"]) + self._close_sentence()
             else:
-                return shown + self._take(len(self._pending) if final else self._settled())
-        return shown
-
-    def _settled(self) -> int:
-        """How much of the pending text may go: nothing that may yet be a mark, or a sentence's end."""
-        partial = _PARTIAL_MARK.search(self._pending)
-        return len(self._pending[: partial.start()] if partial else self._pending.rstrip(_UNSETTLED))
-
-    def _take_marks_ahead(self) -> str:
-        shown = ""
-        while mark := _MARK.match(self._pending.lstrip(" \t")):
-            self._pending = self._pending.lstrip(" \t")
-            shown += self._take_mark(mark)
-        return shown
+                shown += self._take_marks(unit["mark"])
+        if final:
+            settled = len(self._pending)
+        elif unit:
+            settled = unit.start()
+        else:
+            unsettled = _UNSETTLED.search(self._pending)
+            settled = unsettled.start() if unsettled else len(self._pending)
+        return shown + self._take(settled)
 
     def _take(self, length: int) -> str:
         text, self._pending = self._pending[:length], self._pending[length:]
         self._sentence += text
         return text
 
-    def _take_mark(self, mark: re.Match[str]) -> str:
-        """Pass over a mark; its valid numbers are shown, each once a sentence."""
-        self._pending = self._pending[len(mark[0]) :]
-        numbers = [int(number) for number in re.findall(r"\d+", mark[1])]
-        fresh = [n for n in dict.fromkeys(numbers) if 1 <= n <= len(self._hits) and n not in self._marks]
+    def _take_marks(self, marks: str) -> str:
+        """Pass over marks; their valid numbers are shown, each once a sentence."""
+        self._pending = self._pending[len(marks) :]
+        numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", marks))
+        fresh = [n for n in numbers if 1 <= n <= len(self._hits) and n not in self._marks]
         self._marks += fresh
         return "".join(self._shown(n) for n in fresh)
 
     def _shown(self, n: int) -> str:
         """A mark, after a space in text that is written with spaces."""
-        return f" [{n}]" if self._sentence[-1:].isascii() else f"[{n}]"
+        last = self._sentence[-1:]
+        return f" [{n}]" if last.isascii() and last.strip() else f"[{n}]"
 
     def _close_sentence(self) -> str:
         """Note what the sentence cites; cite for it where it doesn't and a passage plainly holds it."""

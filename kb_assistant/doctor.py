@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from kb_assistant.errors import KBError
+from kb_assistant.llm import is_provider
+from kb_assistant.model_files import Kind
 from kb_assistant.models import ModelHome
 from kb_assistant.settings import Settings
 
@@ -120,20 +122,31 @@ def _llama() -> Finding:
 
 def _models(settings: Settings) -> list[Finding]:
     home = ModelHome(settings.models_dir)
-    found = []
-    for subject, name, kind in (
-        ("embedder", settings.embedder, "embedder"),
-        ("chat model", settings.model, "chat"),
-    ):
-        if name in ("auto", "extract") or ":" in name:
-            chats = [model.name for model in home.installed() if model.kind == "chat"]
-            detail = f"{name}; installed: {', '.join(chats) or 'none'}"
-            advice = "" if chats else "kb models pull smollm2-135m-instruct"
-            found.append(Finding(subject, "ok" if chats else "missing", detail, advice))
-            continue
-        try:
-            model = home.get(name, "embedder" if kind == "embedder" else "chat")
-            found.append(Finding(subject, "ok", f"{model.name} at {model.path}"))
-        except KBError as error:
-            found.append(Finding(subject, "broken", error.message, error.hint))
-    return found
+    chat = settings.model
+    if chat == "auto":
+        return [_installed(home, "embedder", settings.embedder), _best_chat(home)]
+    if chat == "extract":
+        found = Finding("chat model", "ok", "extract: quotes passages, no language model")
+    elif is_provider(chat):
+        found = Finding("chat model", "ok", f"{chat} at {settings.base_url or 'its provider'}; not tried")
+    else:
+        found = _installed(home, "chat", chat)
+    return [_installed(home, "embedder", settings.embedder), found]
+
+
+def _installed(home: ModelHome, kind: Kind, name: str) -> Finding:
+    subject = {"embedder": "embedder", "chat": "chat model"}[kind]
+    try:
+        model = home.get(name, kind)
+    except KBError as error:
+        return Finding(subject, "broken", error.message, error.hint)
+    return Finding(subject, "ok", f"{model.name} at {model.path}")
+
+
+def _best_chat(home: ModelHome) -> Finding:
+    chats = [model.name for model in home.installed() if model.kind == "chat"]
+    if not chats:
+        return Finding(
+            "chat model", "missing", "none installed: answers are quotes", "kb models pull smollm2-135m-instruct"
+        )
+    return Finding("chat model", "ok", f"auto; installed: {', '.join(chats)}")

@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +214,12 @@ class LocalEmbeddings(Embeddings):
             )
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
         return np.asarray(raw / np.maximum(lengths, 1e-12), np.float32)
+
+
+@lru_cache(maxsize=2)
+def open_embeddings(model: Model, device: str = "auto", threads: int = 0) -> LocalEmbeddings:
+    """The model's embeddings, loaded once for all knowledge bases of this process."""
+    return LocalEmbeddings(model, device, threads)
 
 
 def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

@@ -1,14 +1,26 @@
-"""A conversation handed in as messages, as turns."""
+"""A question and the conversation before it, as handed in: checked, and messages made turns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from kb_assistant.errors import QuestionError
 from kb_assistant.types import Turn
 
 History = Sequence[Turn] | Sequence[Mapping[str, Any]]
+
+
+def asked(question: str) -> str:
+    """The question without blanks around it.
+
+    Raises:
+        QuestionError: nothing is left.
+    """
+    question = question.strip()
+    if not question:
+        raise QuestionError("The question is empty.", "Ask something.")
+    return question
 
 
 def turns(history: History) -> tuple[Turn, ...]:
@@ -19,7 +31,7 @@ def turns(history: History) -> tuple[Turn, ...]:
     """
     if all(isinstance(item, Turn) for item in history):
         return tuple(item for item in history if isinstance(item, Turn))
-    return history_from([item for item in history if not isinstance(item, Turn)])
+    return history_from(cast("Sequence[Mapping[str, Any]]", history))
 
 
 def history_from(messages: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:

@@ -167,8 +167,10 @@ class VectorIndex:
         except OSError:
             return None
         head = len(wanted) + 4
-        if data[: len(wanted)] != wanted or int.from_bytes(data[len(wanted) : head], "little") != zlib.crc32(
-            memoryview(data)[head:]
+        if data[: len(wanted)] != wanted:
+            return None
+        if int.from_bytes(data[len(wanted) : head], "little") != zlib.crc32(
+            memoryview(data)[head:], zlib.crc32(wanted)
         ):
             return None
         count = int.from_bytes(data[head : head + 8], "little")
@@ -177,7 +179,8 @@ class VectorIndex:
         return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
 
     def _write(self, built: _Built) -> None:
-        """Stamp, crc of the rest, number of ids, ids, FAISS's own bytes. A disk that refuses is no error here."""
+        """Stamp, crc of all, number of ids, ids, FAISS's own bytes. A disk that refuses is no error here."""
+        head = _header(built.stamp)
         body = b"".join(
             (
                 len(built.ids).to_bytes(8, "little"),
@@ -188,7 +191,7 @@ class VectorIndex:
         temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with temporary.open("wb") as file:
-                file.write(_header(built.stamp) + zlib.crc32(body).to_bytes(4, "little"))
+                file.write(head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "little"))
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())

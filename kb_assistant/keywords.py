@@ -76,4 +76,5 @@ def _cjk_tokens(run: str) -> list[str]:
 def _word_tokens(word: str) -> list[str]:
     whole = word.lower().strip("_").replace("’", "'").removesuffix("'s")
     parts = [part.lower() for piece in _PART.findall(word) for part in _CAMEL.split(piece)]
-    return [whole, *(part for part in parts if len(part) > 1 and part != whole)]
+    found = [whole, *(part for part in parts if len(part) > 1 and part != whole)]
+    return [token for token in found if token]  # of "_" nothing is left

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
-from kb_assistant.history import History, turns
+from kb_assistant.history import History, asked, turns
 from kb_assistant.index import VectorIndex
 from kb_assistant.lock import writing
 from kb_assistant.models import ModelHome
@@ -103,10 +103,10 @@ class KnowledgeBase:
         """
         if self._given_embedder is not None:
             return self._given_embedder
-        from kb_assistant.embed import LocalEmbeddings
+        from kb_assistant.embed import open_embeddings
 
         model = self.models.get(self.settings.embedder, "embedder")
-        return LocalEmbeddings(model, self.settings.device, self.settings.threads)
+        return open_embeddings(model, self.settings.device, self.settings.threads)
 
     @cached_property
     def chat_model(self) -> BaseChatModel:
@@ -175,6 +175,7 @@ class KnowledgeBase:
         """The k passages that bear most on the question, best first.
 
         Raises:
+            QuestionError: an empty question, or a history of another form.
             StoreError: there is no such knowledge base.
             EmbedderMismatch: the index was built with another embedder.
         """
@@ -182,7 +183,7 @@ class KnowledgeBase:
 
     def retrieve(self, question: str, k: int | None = None, history: History = ()) -> Retrieval:
         """The same with the forms that were searched, whether anything is relevant, and timings."""
-        return self._searcher().search(question, turns(history), k or self.settings.k)
+        return self._searcher().search(asked(question), turns(history), k or self.settings.k)
 
     def ask(self, question: str, history: History = ()) -> Reply:
         """An answer from the documents, with checked citations; iterate it for the text as it comes.

@@ -65,7 +65,7 @@ class ModelHome:
             if not model.path.exists():
                 raise ModelError(
                     f"The files of {model.name!r} are gone from {model.path}.",
-                    f"Put them back, or: kb models remove {model.name}",
+                    f"Put them back, or: kb models rm {model.name}",
                 )
             if not model.path.is_relative_to(self.folder):
                 model = replace(model, sha256=self._digests.weights_digest(model.path))
@@ -117,7 +117,7 @@ class ModelHome:
         if self._holds(model.name):
             raise ModelError(
                 f"A model named {model.name!r} is already there.",
-                f"Give another name, or: kb models remove {model.name}",
+                f"Give another name, or: kb models rm {model.name}",
             )
         with self._installing(model.name) as work:
             self._publish(model, work / "model")
@@ -152,9 +152,13 @@ class ModelHome:
         try:
             content["path"] = file.parent / content["path"]
             content["languages"] = tuple(content["languages"])
-            return Model(**content)
+            model = Model(**content)
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{file} is damaged: {error}.", f"kb models remove {name}") from error
+            raise ModelError(f"{file} is damaged: {error}.", f"kb models rm {name}") from error
+        if name in CATALOGUE and model.path.is_relative_to(self.folder):
+            # A floor that was measured anew serves models that were pulled before, too.
+            model = replace(model, floor=CATALOGUE[name].model.floor)
+        return model
 
     @contextmanager
     def _installing(self, name: str) -> Iterator[Path]:

@@ -7,15 +7,15 @@ by a model, reranking.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kb_assistant import keywords
+from kb_assistant.bm25 import WordIndex
 from kb_assistant.index import VectorIndex
-from kb_assistant.store import KnowledgeStore, Snapshot
+from kb_assistant.store import Chunk, KnowledgeStore, Snapshot
 from kb_assistant.types import Hit, Turn
 
 if TYPE_CHECKING:
@@ -28,15 +28,16 @@ RRF_K = 60
 DEPTH = 50
 """Hits taken from each list before fusion."""
 
-POSTINGS = 20_000
-"""Postings read for one keyword list: the rarest tokens first, so that common words cost nothing."""
-
 HISTORY_TURNS = 3
 HISTORY_CHARACTERS = 600
 """How much of the conversation joins the question; the embedder's window holds little more."""
 
-COVERAGE = 0.5
-"""Share of the question's words, weighted by rarity, that one passage must hold to count as evidence by itself."""
+COVERAGE = 0.8
+"""Share of the question's words, weighted by rarity, that one passage must hold to be evidence by itself."""
+
+DOUBT = 0.05
+DOUBT_COVERAGE = 0.35
+"""A cosine this little below the floor is enough where one passage holds this share of the question's words."""
 
 
 class QueryEmbedder(Protocol):
@@ -88,27 +89,34 @@ class Searcher:
         with self._store.read() as snapshot:
             dense = self._index.search(snapshot, vectors, DEPTH)
             clock.lap("dense")
-            worded = [keyword_list(snapshot, keywords.query_tokens(query)) for query in queries]
+            words = [keywords.query_tokens(query) for query in queries]
+            index = WordIndex(snapshot, self._index.load(snapshot))
+            worded = [index.rank(wanted, DEPTH) for wanted in words]
             clock.lap("keyword")
             lists = [[text_id for text_id, _ in ranked] for ranked in (*dense, *worded)]
             scores = fuse(lists)
             similarity = {text_id: cosine for ranked in reversed(dense) for text_id, cosine in ranked}
             hits = _hits(snapshot, scores, similarity, k)
-            relevant = self._is_relevant(snapshot, queries, dense, hits)
+            relevant = self._is_relevant(dense, index, words[0], list(hits))
             clock.lap("fuse")
-        return Retrieval(queries, hits, relevant, clock.laps)
+        return Retrieval(queries, tuple(hits.values()), relevant, clock.laps)
 
     def _is_relevant(
         self,
-        snapshot: Snapshot,
-        queries: Sequence[str],
         dense: list[list[tuple[int, float]]],
-        hits: Sequence[Hit],
+        index: WordIndex,
+        words: Sequence[str],
+        text_ids: Sequence[int],
     ) -> bool:
-        if self._floor is None or not hits:
-            return bool(hits)
+        """Whether something found bears on the question. `words` are those of the question alone: what the
+        conversation said before is found in the passages anyway."""
+        if self._floor is None or not text_ids:
+            return bool(text_ids)
         best = max((ranked[0][1] for ranked in dense if ranked), default=-1.0)
-        return best >= self._floor or any(_coverage(snapshot, query, hits) >= COVERAGE for query in queries)
+        if best >= self._floor:
+            return True
+        wanted = DOUBT_COVERAGE if best >= self._floor - DOUBT else COVERAGE
+        return index.coverage(words, text_ids) >= wanted
 
 
 def forms(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
@@ -129,56 +137,30 @@ def fuse(lists: Sequence[Sequence[int]]) -> dict[int, float]:
     return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def keyword_list(snapshot: Snapshot, tokens: Sequence[str]) -> list[tuple[int, float]]:
-    counts = snapshot.document_counts(tokens)
-    chosen: list[str] = []
-    postings = 0
-    for token, count in sorted(counts.items(), key=lambda pair: pair[1]):
-        postings += count
-        if chosen and postings > POSTINGS:
+def _hits(snapshot: Snapshot, scores: dict[int, float], similarity: dict[int, float], k: int) -> dict[int, Hit]:
+    """The k best by text id. Texts that vanished since the index was built are passed over."""
+    ranked = list(scores)
+    hits: dict[int, Hit] = {}
+    for start in range(0, len(ranked), k):
+        part = ranked[start : start + k]
+        places = snapshot.chunks_of_texts(part)
+        hits.update((i, _hit(places[i], scores[i], similarity.get(i))) for i in part if i in places)
+        if len(hits) >= k:
             break
-        chosen.append(token)
-    return snapshot.keyword_search(chosen, DEPTH)
+    return dict(list(hits.items())[:k])
 
 
-def _hits(snapshot: Snapshot, scores: dict[int, float], similarity: dict[int, float], k: int) -> tuple[Hit, ...]:
-    best = list(scores)[: k + DEPTH]  # spare ones, for texts that vanished since the index was built
-    places = snapshot.chunks_of_texts(best)
-    hits = []
-    for text_id in best:
-        if text_id not in places:
-            continue
-        first, *others = places[text_id]
-        elsewhere = tuple(dict.fromkeys(chunk.source for chunk in others if chunk.source != first.source))
-        hits.append(
-            Hit(
-                id=first.id,
-                text=first.text.body,
-                source=first.source,
-                locator=first.locator,
-                score=scores[text_id],
-                similarity=similarity.get(text_id),
-                also_in=elsewhere,
-            )
-        )
-    return tuple(hits[:k])
-
-
-def _coverage(snapshot: Snapshot, query: str, hits: Sequence[Hit]) -> float:
-    """Largest share of the query's tokens in one hit, each weighted by its rarity; absent ones weigh most."""
-    wanted = keywords.query_tokens(query)
-    if not wanted:
-        return 0.0
-    total = snapshot.counts()["texts"]
-    counts = snapshot.document_counts(wanted)
-    weights = {token: math.log1p(total / (counts.get(token, 0) + 0.5)) for token in wanted}
-    held = (
-        sum(
-            weights[token] for token in weights.keys() & set(keywords.tokens(f"{hit.locator.heading}\n{hit.text}"))
-        )
-        for hit in hits
+def _hit(places: Sequence[Chunk], score: float, similarity: float | None) -> Hit:
+    first, *others = places
+    return Hit(
+        id=first.id,
+        text=first.text.body,
+        source=first.source,
+        locator=first.locator,
+        score=score,
+        similarity=similarity,
+        also_in=tuple(dict.fromkeys(chunk.source for chunk in others if chunk.source != first.source)),
     )
-    return max(held, default=0.0) / sum(weights.values())
 
 
 class _Clock:

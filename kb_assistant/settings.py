@@ -140,7 +140,7 @@ def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
 def _from_toml(path: Path) -> dict[str, Any]:
     try:
         layer = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path} can't be read: {error}.", "Mend or delete the file.") from error
@@ -158,7 +158,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 def _convert(name: str, value: Any, source: str) -> Any:
     wanted = _TYPES[name]
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (wanted is int and isinstance(value, float)):
             raise ValueError
         return Path(value).expanduser() if wanted is Path else wanted(value)
     except (TypeError, ValueError):

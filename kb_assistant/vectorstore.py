@@ -110,6 +110,7 @@ class KnowledgeVectorStore(VectorStore):
         kb: KnowledgeBase | None = kwargs.get("kb")
         if kb is None or embedding is not kb.embedder:
             raise ValueError("Pass kb=KnowledgeBase(...) and embedding=kb.embedder.")
+        kb.as_vectorstore()  # makes it on disk where it isn't there yet
         made = cls(kb)
         made.add_texts(texts, metadatas, ids=kwargs.get("ids"))
         return made

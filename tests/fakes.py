@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from numpy.typing import NDArray
 
 _WORD = re.compile(r"[一-鿿]+|\w+")
@@ -33,11 +37,10 @@ class HashEmbeddings(Embeddings):
         embedded: How many texts were embedded so far.
     """
 
-    dimension = 64
-
-    def __init__(self, name: str = "hash", batch: int = 32) -> None:
+    def __init__(self, name: str = "hash", batch: int = 32, dimension: int = 64) -> None:
         self.name = name
         self.batch = batch
+        self.dimension = dimension
         self.embedded = 0
 
     @property
@@ -87,3 +90,49 @@ class HashEmbeddings(Embeddings):
         if not vector.any():
             vector[0] = 1
         return vector / np.float32(np.linalg.norm(vector))
+
+
+class BlindEmbeddings(HashEmbeddings):
+    """Vectors that say nothing: each text's is drawn by its hash, so that only words can find anything."""
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        drawn = np.random.default_rng(list(hashlib.sha256(text.encode(errors="replace")).digest()[:8]))
+        vector = drawn.standard_normal(self.dimension).astype(np.float32)
+        return vector / np.float32(np.linalg.norm(vector))
+
+
+class ScriptedChat(BaseChatModel):
+    """A chat model that says its pieces and keeps its prompts.
+
+    Attributes:
+        pieces: What it says, one chunk each; an exception among them is raised when its turn comes.
+        languages: Languages it answers in, as chat models of this project tell.
+        used: Prompt and completion tokens reported with the last chunk; None reports nothing.
+        prompts: The messages of each call.
+        said: How many pieces were asked of it.
+    """
+
+    pieces: list[Any]
+    languages: tuple[str, ...] = ()
+    used: tuple[int, int] | None = None
+    prompts: list[list[BaseMessage]] = []
+    said: int = 0
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        return generate_from_stream(self._stream(messages, *args, **kwargs))
+
+    def _stream(self, messages: list[BaseMessage], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        self.prompts.append(messages)
+        for piece in self.pieces:
+            self.said += 1
+            if isinstance(piece, Exception):
+                raise piece
+            yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+        if self.used:
+            asked, answered = self.used
+            usage: Any = {"input_tokens": asked, "output_tokens": answered, "total_tokens": asked + answered}
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))

@@ -273,7 +273,7 @@ def test_an_added_folder_that_moved_is_reported(models_dir: ModelHome, tmp_path:
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(ModelError, match="are gone from") as caught:
         models_dir.get("moved", "embedder")
-    assert "kb models remove moved" in caught.value.hint
+    assert "kb models rm moved" in caught.value.hint
 
 
 def test_a_taken_name_is_refused(models_dir: ModelHome, tmp_path: Path) -> None:

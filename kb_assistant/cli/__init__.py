@@ -5,13 +5,13 @@ Exit codes: 0 done; 1 done, but something failed (a file, a check); 2 not done, 
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import sys
 
 import typer
 
-from kb_assistant.cli import documents, models, talk
+from kb_assistant.cli import documents, models, show, talk
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -38,27 +38,36 @@ for command in (
 app.add_typer(models.app, name="models")
 
 
-@app.callback()
-def _version(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
 
-        typer.echo(installed("kb-assistant"))
+        typer.echo(version("kb-assistant"))
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    del version
 
 
 def main() -> None:
     """Run the command line. Errors meant for users go to stderr in two lines, or as JSON where --json is given."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Chinese shows escapes, not a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="kb")
     except KBError as error:
         if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False))
-        typer.echo(f"kb: {error.message}", err=True)
+            show.as_json({"error": error.message, "hint": error.hint})
+        show.note(f"kb: {error.message}")
         if error.hint:
-            typer.echo(f"    {error.hint}", err=True)
+            show.note(f"    {error.hint}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingest.sync import Progress
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_ESCAPED = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -29,11 +30,13 @@ def plain(text: str) -> str:
 
 
 def as_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """JSON with letters of all scripts as they are; what could steer a terminal, or is no text, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    typer.echo(_ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def note(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(plain(text), err=True)
 
 
 def place(source: str, locator: object) -> str:

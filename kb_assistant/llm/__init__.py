@@ -51,6 +51,11 @@ def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | 
     return _open_file(models.get(settings.model, "chat"), settings)
 
 
+def is_provider(name: str) -> bool:
+    """Whether a model's name is `provider:model`, for LangChain's init_chat_model."""
+    return _PROVIDER.fullmatch(name) is not None
+
+
 def languages(model: BaseChatModel) -> tuple[str, ...]:
     """ISO codes of the languages a model answers in; empty where it takes any, or where that is unknown."""
     return tuple(getattr(model, "languages", ()))
@@ -111,6 +116,8 @@ def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatMode
     options: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
     if settings.base_url:
         options["base_url"] = settings.base_url
+        if provider == "openai":
+            options["stream_usage"] = True  # off by default at other addresses, but these servers count too
     try:
         if provider == "openai" and urlsplit(settings.base_url).hostname in _LOOPBACK:
             options |= _on_this_machine()

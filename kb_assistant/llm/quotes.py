@@ -20,6 +20,7 @@ from kb_assistant.keywords import query_tokens, tokens
 from kb_assistant.llm.sentences import sentences
 
 Vectors = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
 
 
 class SentenceEmbeddings(Protocol):
@@ -33,9 +34,13 @@ class SentenceEmbeddings(Protocol):
 # How much each sign counts, found by trying them on English and Chinese reading tests.
 _MEANING = 1.0
 _PASSAGE = 0.3
+_CARRY = 0.4
+_CODE = 2.0
 _RANK = 0.1
-_KIND = 0.2
-_EARLIER = 0.3
+_KIND = 0.3
+# Of a follow-up: the words of the turn before, and the meaning of both turns read together.
+_EARLIER = 0.2
+_JOINED = 0.25
 # Meanings are compared for this many sentences, the likeliest by their words: embedding costs time.
 _COMPARED = 16
 # A sentence this much worse than the best isn't quoted, nor one that says nearly the same.
@@ -51,7 +56,7 @@ _DATE = re.compile(
     r"|\b(?:[Mm]on|[Tt]ues|[Ww]ednes|[Tt]hurs|[Ff]ri|[Ss]atur|[Ss]un)days?\b|\d\s?(?:[ap]\.?m\b|th\b|st\b|nd\b|rd\b)"
     r"|\b(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)"
 )
-_NAME = re.compile(r"(?<=[\w,;:] )[A-Z][\w'’-]+|[先女教老]\w[生士授师]|由.{2,8}(?:[创发建负管])|·|名叫|叫做|担任")
+_NAME = re.compile(r"(?<=[\w,;:] )[A-Z][\w'’-]+|由.{2,6}?[于在创发建设负管主担]|·|名叫|叫做|担任|[生士授师员长]是")
 _PLACE = re.compile(r"(?<=[\w,] )[A-Z]\w+|位于|坐落|地处|[省市县区镇村路街号楼室]|\b(?:in|at|on|near) the\b")
 _KINDS = (
     (re.compile(r"\b(?:who|whose|whom)\b|谁|哪位|何人", re.I), _NAME),
@@ -92,11 +97,9 @@ def quote(
         most: Sentences at most.
         characters: All together at most this long; the best one is quoted whole in any case.
     """
-    found = [
-        Sentence(text, number)
-        for number, passage in enumerate(passages, start=1)
-        for text in sentences(_MARK.sub("", passage))
-    ]
+    found: list[Sentence] = []
+    for number, passage in enumerate(passages, start=1):
+        found += _telling([Sentence(text, number) for text in sentences(_MARK.sub("", passage))])
     if not found:
         return []
     scores = _scores(question, earlier, found, embeddings)
@@ -111,28 +114,35 @@ def quote(
     return [found[i] for i in sorted(picked)]
 
 
-def _scores(
-    question: str, earlier: str, found: list[Sentence], embeddings: SentenceEmbeddings | None
-) -> npt.NDArray[np.float64]:
+def _telling(found: list[Sentence]) -> list[Sentence]:
+    """Without lines that only name what a fuller sentence tells, as headings do."""
+    return [one for one in found if not any(one.terms < other.terms for other in found)]
+
+
+def _scores(question: str, earlier: str, found: list[Sentence], embeddings: SentenceEmbeddings | None) -> Scores:
     spread = Counter(term for sentence in found for term in sentence.terms)
     idf = {term: math.log(1 + len(found) / count) for term, count in spread.items()}
-    wanted = {_fold(term): 1.0 for term in query_tokens(question)}
+    wanted = {_fold(term): _CODE if any(map(str.isdigit, term)) else 1.0 for term in query_tokens(question)}
     for term in query_tokens(earlier):
         wanted.setdefault(_fold(term), _EARLIER)
     # A word that no sentence holds counts too: else a word of the turn before could stand for the whole question.
     weights = {term: weight * idf.get(term, math.log(1 + len(found))) for term, weight in wanted.items()}
     of_passage: dict[int, set[str]] = {}
+    before: list[set[str]] = []
     for sentence in found:
-        of_passage.setdefault(sentence.passage, set()).update(sentence.terms)
+        said = of_passage.setdefault(sentence.passage, set())
+        before.append(said - sentence.terms)
+        said.update(sentence.terms)
     last = max(of_passage)
-    kinds = [sign for asked, sign in _KINDS if asked.search(question)]
+    signs = [sign for asked, sign in _KINDS if asked.search(question)]
     scores = np.array(
         [
             _overlap(weights, sentence.terms)
+            + _CARRY * _overlap(weights, earlier_terms)
             + _PASSAGE * _overlap(weights, of_passage[sentence.passage])
             + _RANK * (1 - (sentence.passage - 1) / last)
-            + _KIND * any(sign.search(sentence.text) for sign in kinds)
-            for sentence in found
+            + _KIND * any(_tells(sentence.text, sign, question) for sign in signs)
+            for sentence, earlier_terms in zip(found, before, strict=True)
         ]
     )
     if embeddings is not None:
@@ -141,21 +151,23 @@ def _scores(
     return scores
 
 
+def _tells(text: str, sign: re.Pattern[str], question: str) -> bool:
+    """True where a text holds what is asked for, such as a name, that the question doesn't hold itself."""
+    return any(match[0] not in question for match in sign.finditer(text))
+
+
 def _overlap(weights: dict[str, float], terms: set[str] | frozenset[str]) -> float:
     total = sum(weights.values())
     return sum(weight for term, weight in weights.items() if term in terms) / total if total else 0.0
 
 
-def _likeness(
-    question: str, earlier: str, texts: list[str], embeddings: SentenceEmbeddings
-) -> npt.NDArray[np.float64]:
-    """Cosine of question and sentence, scaled to 0…1 over the texts."""
+def _likeness(question: str, earlier: str, texts: list[str], embeddings: SentenceEmbeddings) -> Scores:
+    """How near each text is to the question in meaning, 0 to 1 over the texts."""
     forms = [question, f"{earlier} {question}"] if earlier else [question]
-    asked = embeddings.encode_queries(forms).mean(axis=0)
-    cosines = embeddings.encode_passages(texts) @ asked
-    low, high = float(cosines.min()), float(cosines.max())
-    scaled: npt.NDArray[np.float64] = (cosines.astype(np.float64) - low) / max(high - low, 1e-6)
-    return scaled
+    cosines = (embeddings.encode_passages(texts) @ embeddings.encode_queries(forms).T).astype(np.float64)
+    low, high = cosines.min(axis=0), cosines.max(axis=0)
+    scaled: Scores = (cosines - low) / np.maximum(high - low, 1e-6)
+    return scaled[:, 0] * (1 - _JOINED) + scaled[:, -1] * _JOINED
 
 
 def _same(one: Sentence, other: Sentence) -> bool:

@@ -19,12 +19,12 @@ _SHORT = re.compile(
     re.IGNORECASE,
 )
 _OWN_LINE = re.compile(
-    r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|\||>)"
+    r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|>|.*\|\s)"
 )
 _MARKER = re.compile(r"\s*(?:[-*+•·‣▪]\s+|>\s*|#{1,6}\s+)")
 _TABLE_RULE = re.compile(r"[\s|:+=-]*")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
-_STANDS_ALONE = re.compile(r"\s*[|#]|.*[;{}]\s*$")
+_STANDS_ALONE = re.compile(r"\s*[|#]|.* \| |.*[;{}]\s*$")
 # What PDF readers leave where a word was broken at a line's end.
 _SOFT_HYPHENS = ("\xad", "\x02", "\ufffe")
 # Narrower lines are taken for lines of their own, not for wrapped prose.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kb_assistant.errors import StoreError
@@ -20,6 +21,7 @@ from kb_assistant.store.snapshot import Snapshot, seal_of
 from kb_assistant.store.transaction import Transaction
 
 __all__ = [
+    "TOKENIZER",
     "Chunk",
     "KnowledgeStore",
     "NewChunk",
@@ -30,11 +32,14 @@ __all__ = [
     "chunk_id",
     "damaged",
     "seal_of",
+    "translated",
 ]
 
 SCHEMA_VERSION = 1
 
-_SCHEMA = """
+TOKENIZER = "unicode61 remove_diacritics 0 tokenchars '-_.''/:@+#'"
+
+_SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE sources (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, recipe TEXT NOT NULL,
@@ -52,9 +57,17 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_source ON chunks (source_id, seq);
 CREATE INDEX chunks_text ON chunks (text_id);
 CREATE VIRTUAL TABLE keywords USING fts5 (
-    tokens, tokenize = "unicode61 remove_diacritics 0 tokenchars '-_.''/:@+#'");
+    tokens, tokenize = "{TOKENIZER}");
 CREATE VIRTUAL TABLE keyword_counts USING fts5vocab (keywords, 'row');
 """
+
+
+class _Connection(sqlite3.Connection):
+    """Closed when the thread it was made for ends."""
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # it never opened
+            self.close()
 
 
 class KnowledgeStore:
@@ -70,7 +83,7 @@ class KnowledgeStore:
     def __init__(self, path: Path, create: bool = False) -> None:
         self.path = path
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
         if not create and not path.exists():
             raise StoreError(f"There is no knowledge base at {path.parent}.", "Make it with `kb ingest FOLDER`.")
@@ -88,10 +101,12 @@ class KnowledgeStore:
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection; a new one where the file was replaced by a repair."""
         inode = self.path.stat().st_ino if self.path.exists() else -1
-        held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
+        held: tuple[int, _Connection] | None = getattr(self._local, "held", None)
         if held and held[0] == inode:
             return held[1]
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, timeout=30, factory=_Connection
+        )
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL loses nothing to kill -9; a power cut may undo the last files, which the next ingest redoes.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -99,7 +114,7 @@ class KnowledgeStore:
         connection.execute("PRAGMA cell_size_check = ON")
         self._local.held = (self.path.stat().st_ino, connection)
         with self._lock:
-            self._all.append(connection)
+            self._all.add(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
@@ -147,7 +162,7 @@ class KnowledgeStore:
 
     def close(self) -> None:
         with self._lock:
-            for connection in self._all:
+            for connection in list(self._all):
                 connection.close()
             self._all.clear()
         self._local = threading.local()

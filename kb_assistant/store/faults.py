@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _explain(path, error) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:  # also in SQLite's message that quotes the damage
+        raise damaged(path, "a part of it can't be decoded") from error
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SOURCES = "SELECT path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata FROM sources"
 _CHUNKS = (
-    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata, c.seq"
-    " FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
+    "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata,"
+    " c.seq FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
 
 
@@ -118,20 +118,36 @@ class Snapshot:
             blobs.append(row[0])
         return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), self.dimension)
 
-    def document_counts(self, tokens: Sequence[str]) -> dict[str, int]:
-        """How many texts hold each token; those that none holds are left out."""
-        query = "SELECT doc FROM keyword_counts WHERE term = ?"
-        found = {}
-        for token in tokens:
-            if row := self._db.execute(query, (token,)).fetchone():
-                found[token] = row[0]
-        return found
+    def holders(self, token: str, limit: int = -1) -> NDArray[np.int64]:
+        """Ids of the texts that hold the token, ascending, int64; the first `limit` of them where it is given."""
+        import numpy as np
+
+        query = (
+            "SELECT group_concat(rowid) FROM (SELECT rowid FROM keywords WHERE keywords MATCH ?"
+            " ORDER BY rowid LIMIT ?)"
+        )
+        ids: str | None = self._db.execute(query, (_phrase(token), limit)).fetchone()[0]
+        return np.fromstring(ids or "", dtype=np.int64, sep=",")
+
+    def token_lines(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The tokens of texts as they were indexed, by text id."""
+        marks = ",".join("?" * len(text_ids))
+        rows = self._db.execute(
+            f"SELECT rowid, tokens FROM keywords WHERE rowid IN ({marks})", [int(i) for i in text_ids]
+        )
+        return {row[0]: row[1].split() for row in rows}
+
+    @property
+    def last_text_id(self) -> int:
+        """The largest id of a text, 0 where there is none."""
+        return int(self._db.execute("SELECT ifnull(max(id), 0) FROM texts").fetchone()[0])
 
     def keyword_search(self, tokens: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """Ids of the texts that hold any of the tokens, with their BM25 score, larger is better, best first."""
+        """Ids of the texts that hold any of the tokens, with FTS5's BM25, larger is better, best first. It counts
+        every text that holds any of them: exact, and slow for common words."""
         if not tokens:
             return []
-        match = " OR ".join('"' + token.replace('"', '""') + '"' for token in tokens)
+        match = " OR ".join(_phrase(token) for token in tokens)
         rows = self._db.execute(
             "SELECT rowid, -rank FROM keywords WHERE keywords MATCH ? ORDER BY rank LIMIT ?", (match, limit)
         )
@@ -169,20 +185,26 @@ class Snapshot:
         return [Text(*self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
 
 
+def _phrase(token: str) -> str:
+    return '"' + token.replace('"', '""') + '"'
+
+
 def _source(row: tuple[Any, ...]) -> Source:
     path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata = row
-    return Source(path, digest, recipe, title, reason, bool(failed), ingested_at, chunks, json.loads(metadata))
+    return Source(
+        path, digest, recipe, title, reason, bool(failed), ingested_at, chunks, json.loads(str(metadata))
+    )
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
     id_, text_id, heading, body, _, path, page, first, last, metadata, _ = row
     lines = None if first is None else (first, last)
     locator = Locator(page, lines, heading or None)
-    return Chunk(id_, text_id, Text(heading, body), path, locator, json.loads(metadata))
+    return Chunk(id_, text_id, Text(heading, body), path, locator, json.loads(str(metadata)))
 
 
 def _has_its_id(chunk: Chunk, seq: int) -> bool:
-    """Whether text and path are those the id was made from; a text comes at most `seq` times before place `seq`."""
+    """Whether text and path are those the id was made from; before place `seq` it can stand `seq` times."""
     return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in range(seq + 1))
 
 

@@ -23,7 +23,7 @@ LIGHTHOUSE = [
     "The museum in Aldersea opens at nine on Saturdays. Tickets cost four pounds.",
 ]
 LIBRARY = [
-    "海东图书馆建于1958年，由周明远先生捐资创办。馆内藏书约三十二万册。",
+    "海东图书馆由周明远先生捐资创办。馆内藏书约三十二万册。",
     "图书馆每周二至周日开放，时间为上午九点到下午六点。周一闭馆。",
     "办理借书证需要身份证和五十元押金。每人一次最多借八本书。",
 ]
@@ -42,7 +42,7 @@ def asked(question: str, passages: list[str]) -> HumanMessage:
         ("How far is the lamp seen?", LIGHTHOUSE, "Its lamp is seen from 18 miles away. [1]"),
         ("When does the museum open?", LIGHTHOUSE, "The museum in Aldersea opens at nine on Saturdays. [3]"),
         ("How much is a ticket?", LIGHTHOUSE, "Tickets cost four pounds. [3]"),
-        ("图书馆是谁创办的？", LIBRARY, "海东图书馆建于1958年，由周明远先生捐资创办。 [1]"),
+        ("图书馆是谁创办的？", LIBRARY, "海东图书馆由周明远先生捐资创办。 [1]"),
         ("图书馆什么时候开放？", LIBRARY, "图书馆每周二至周日开放，时间为上午九点到下午六点。 [2]"),
         ("一次可以借几本书？", LIBRARY, "每人一次最多借八本书。 [3]"),
         ("押金多少钱？", LIBRARY, "办理借书证需要身份证和五十元押金。 [3]"),
@@ -50,6 +50,27 @@ def asked(question: str, passages: list[str]) -> HumanMessage:
 )
 def test_the_sentence_that_answers_is_quoted(question: str, passages: list[str], answer: str) -> None:
     assert ExtractChat().invoke([asked(question, passages)]).text == answer
+
+
+def test_what_the_passage_said_before_counts_for_its_next_sentences() -> None:
+    passage = "Corran Lighthouse Cooperative owns the tower. It was founded by Alasdair Munn. It sells fish."
+    answer = ExtractChat(sentences=1).invoke([asked("Who founded the Corran Lighthouse Cooperative?", [passage])])
+    assert answer.text == "It was founded by Alasdair Munn. [1]"
+
+
+def test_a_line_that_only_names_what_a_sentence_tells_is_not_quoted() -> None:
+    passage = (
+        "ERR-1058\nERR-1058 means that the motor is hot.\nERR-1042\nERR-1042 means that the inlet is blocked."
+    )
+    answer = ExtractChat().invoke([asked("What does ERR-1058 mean?", [passage])])
+    assert answer.text == "ERR-1058 means that the motor is hot. [1]"
+
+
+def test_a_row_of_a_table_is_quoted_by_itself() -> None:
+    passage = (
+        "Destination | Meal allowance a day | Hotel limit\nPort Lorne | 24 euros | 85 euros\nAbroad | 54 euros | 9"
+    )
+    assert ExtractChat().invoke([asked("Port Lorne", [passage])]).text == "Port Lorne | 24 euros | 85 euros [1]"
 
 
 def test_a_follow_up_is_about_what_was_asked_before() -> None:
@@ -94,10 +115,10 @@ def test_sentences_come_in_the_order_of_the_passages_and_only_once() -> None:
     passages = [
         "The boiler is checked in May.",
         "The boiler is checked in May!",
-        "Every boiler here is checked again in autumn.",
+        "Every boiler here is checked again in October.",
     ]
     answer = ExtractChat().invoke([asked("When is the boiler checked?", passages)])
-    assert answer.text == "The boiler is checked in May. [1]\nEvery boiler here is checked again in autumn. [3]"
+    assert answer.text == "The boiler is checked in May. [1]\nEvery boiler here is checked again in October. [3]"
 
 
 def test_an_answer_is_short_unless_its_best_sentence_is_long() -> None:

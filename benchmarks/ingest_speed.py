@@ -1,13 +1,14 @@
 """Ingest of a folder, in chunks a second, against the usual LangChain pipeline with the same model.
 
 1. Embed and store: both get the very same list of chunk texts. Ours embeds them and commits texts, vectors and
-   keyword postings to disk with the FAISS file; the peer is HuggingFaceEmbeddings and FAISS.from_documents in memory.
+   keyword postings to disk with the FAISS file; the peer is HuggingFaceEmbeddings and FAISS.from_documents, in
+   memory.
    Our steps are timed one by one, so that each one's gain shows; "as it is" is what `kb ingest` does.
 2. The whole: files in, ready to search, each with its own reader and splitter (the peer reads files as plain text
    and cuts 1,000 characters with 200 of overlap). The numbers of chunks differ, so seconds are compared.
 
-The model is loaded before the clock starts. All run in turns, each in one process. The peer needs
-langchain-huggingface and langchain-community; where they are installed elsewhere, name that Python by --peer-python.
+The model is loaded before the clock starts, and all run in turns. The peer needs langchain-huggingface and
+langchain-community; where they are installed elsewhere, name that Python by --peer-python.
 """
 
 from __future__ import annotations
@@ -134,10 +135,14 @@ def main() -> None:
         what = f"{len(files)} files, {len(texts):,} different chunks, {sum(lengths):,} tokens"
         if "embed" in arguments.parts:
             peer = Peer(arguments.peer_python, order | {"texts": texts, "vectors": str(work / "peer.npy")})
-            report(f"Embed and store: {what}", list(embed_rows(work, model, chunks, peer, arguments)), arguments.json)
+            report(
+                f"Embed and store: {what}", list(embed_rows(work, model, chunks, peer, arguments)), arguments.json
+            )
         if "whole" in arguments.parts:
             peer = Peer(arguments.peer_python, order | {"files": [str(copy) for copy in copies]})
-            report(f"The whole: {len(files)} files", list(whole_rows(work, model, peer, arguments)), arguments.json)
+            report(
+                f"The whole: {len(files)} files", list(whole_rows(work, model, peer, arguments)), arguments.json
+            )
 
 
 def embed_rows(
@@ -154,9 +159,7 @@ def embed_rows(
         yield row(f"ours, {name}", taken, len(chunks), theirs / quantile(taken, 0.5)) | {"lowest cosine": nearest}
 
 
-def whole_rows(
-    work: Path, model: Model, peer: Peer, arguments: argparse.Namespace
-) -> Iterator[dict[str, object]]:
+def whole_rows(work: Path, model: Model, peer: Peer, arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
     embedder = STEPS["as it is"](model, arguments.threads)
     embedder.encode_passages(["warm"])
     home = work / "whole"

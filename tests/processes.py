@@ -1,0 +1,95 @@
+"""The kb command as a process of its own, to be stopped, killed and starved."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Command:
+    """Runs `kb` with a fake embedder on one home. Its processes bear `scratch` as TMPDIR, and so are known."""
+
+    home: Path
+    scratch: Path
+    delay: float = 0.0
+
+    @property
+    def log(self) -> Path:
+        return self.scratch / "embedded.log"
+
+    @property
+    def log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def has_gone_on(self, process: subprocess.Popen[str], size: int) -> bool:
+        """Whether it has asked for an embedding since the log had that size, or has ended."""
+        return self.log_size > size or process.poll() is not None
+
+    def embedded(self) -> list[str]:
+        """All texts embedded so far, repeats included."""
+        if not self.log.exists():
+            return []
+        entries = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [entry for entry in entries if entry is not None]
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        self.scratch.mkdir(exist_ok=True)
+        settings = {
+            "KB_HOME": str(self.home),
+            "KB_CHUNK_TOKENS": "32",
+            "KB_READERS": "2",
+            "KB_FAKE_DELAY": str(self.delay),
+            "KB_FAKE_LOG": str(self.log),
+            "TMPDIR": str(self.scratch),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.kb_fake", *map(str, arguments)],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """kill -9 for the process and its group. The readers have groups of their own; they end by themselves."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+
+    def left_over(self) -> list[int]:
+        """Processes of ours that still run. Knows them by their environment."""
+        mark = f"TMPDIR={self.scratch}\0".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                try:
+                    environment = (folder / "environ").read_bytes()
+                except OSError:
+                    continue
+                if mark in environment:
+                    found.append(int(folder.name))
+        return found
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.01)

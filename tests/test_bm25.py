@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kb_assistant import bm25, keywords
+from kb_assistant.bm25 import WordIndex
+from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
+
+TEXTS = [
+    "The pump stands in the north hall.",
+    "The pump house: pump one, pump two.",
+    "水泵每月检查一次，检查由站长负责。",
+    "The north hall is closed in winter. The hall keys hang at the gate, the gate is open until noon.",
+    "Error ERR-1042 stops the pump.",
+]
+
+
+def store_of(path: Path, texts: list[str]) -> KnowledgeStore:
+    store = KnowledgeStore(path / "kb.sqlite", create=True)
+    chunks = [NewChunk(Text("", text)) for text in texts]
+    with store.write() as transaction:
+        transaction.put_meta("embedder", {"name": "none", "dimension": 2})
+        vectors = {chunk.text.hash: np.array([1, 0], "<f4").tobytes() for chunk in chunks}
+        transaction.put_source(Source("a.txt", "", "", "", "", False, ""), chunks, vectors)
+    return store
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Iterator[Snapshot]:
+    with store_of(tmp_path, TEXTS).read() as snapshot:
+        yield snapshot
+
+
+def ranked(snapshot: Snapshot, question: str) -> list[str]:
+    found = WordIndex(snapshot, total=len(TEXTS)).rank(keywords.query_tokens(question), 10)
+    return [text.body for text in snapshot.texts([text_id for text_id, _ in found])]
+
+
+@pytest.mark.parametrize(
+    ("question", "best"),
+    [
+        ("north pump", TEXTS[0]),
+        ("pump", TEXTS[1]),
+        ("谁负责检查水泵？", TEXTS[2]),
+        ("gate keys", TEXTS[3]),
+        ("err-1042", TEXTS[4]),
+    ],
+)
+def test_the_text_with_the_rarest_words_is_best(snapshot: Snapshot, question: str, best: str) -> None:
+    assert ranked(snapshot, question)[0] == best
+
+
+def test_it_finds_what_fts5_finds(snapshot: Snapshot) -> None:
+    words = keywords.query_tokens("north pump gate 检查")
+    ours = [text_id for text_id, _ in WordIndex(snapshot, len(TEXTS)).rank(words, 10)]
+    assert set(ours) == {text_id for text_id, _ in snapshot.keyword_search(words, 10)}
+
+
+def test_score_is_that_of_the_formula(snapshot: Snapshot) -> None:
+    words = {text_id: keywords.tokens(TEXTS[text_id - 1]) for text_id in (1, 2, 5)}
+    rarity = math.log1p((5 - 3 + 0.5) / (3 + 0.5))
+    mean = sum(map(len, words.values())) / 3
+    wanted = {}
+    for text_id, line in words.items():
+        n = line.count("pump")
+        wanted[text_id] = rarity * n * 2.2 / (n + 1.2 * (0.25 + 0.75 * len(line) / mean))
+    assert dict(WordIndex(snapshot, len(TEXTS)).rank(["pump"], 10)) == pytest.approx(wanted)
+
+
+def test_unknown_and_no_words_find_nothing(snapshot: Snapshot) -> None:
+    index = WordIndex(snapshot, len(TEXTS))
+    assert index.rank(["zebra"], 10) == []
+    assert index.rank([], 10) == []
+    assert index.coverage([], [1]) == 0.0
+
+
+def test_coverage_is_the_weighted_share_of_the_best_text(snapshot: Snapshot) -> None:
+    index = WordIndex(snapshot, len(TEXTS))
+    assert index.coverage(["north", "hall"], [1, 2]) == pytest.approx(1.0)
+    pump, zebra = math.log1p(5 / 3.5), math.log1p(5 / 0.5)
+    assert index.coverage(["pump", "zebra"], [1, 4]) == pytest.approx(pump / (pump + zebra))
+    assert index.coverage(["zebra"], [1]) == 0.0
+
+
+def test_common_words_are_left_out_but_never_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"common number {i}" for i in range(100)] + ["common rare"]
+    monkeypatch.setattr(bm25, "POSTINGS", 50)
+    monkeypatch.setattr(bm25, "_FEW", 10)
+    with store_of(tmp_path, texts).read() as snapshot:
+        found = WordIndex(snapshot, 101).rank(["common", "rare"], 10)
+        assert [text.body for text in snapshot.texts([i for i, _ in found])] == ["common rare"]
+        alone = WordIndex(snapshot, 101).rank(["common"], 200)
+        assert len(alone) == bm25.CANDIDATES
+        assert alone[0][1] > 0

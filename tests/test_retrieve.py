@@ -1,0 +1,189 @@
+"""Retrieval: fusion by hand, forms of follow-ups, history that helps, and a floor under recall."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb_assistant.errors import StoreError
+from kb_assistant.history import turns
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.retrieve import HISTORY_CHARACTERS, HISTORY_TURNS, RRF_K, Retrieval, forms, fuse
+from kb_assistant.settings import Settings
+from kb_assistant.types import Turn
+from tests.fakes import BlindEmbeddings, HashEmbeddings
+
+QUESTIONS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "data" / "sample_questions.json").read_text(encoding="utf-8")
+)
+ANSWERED = [question for question in QUESTIONS if question["source"]]
+
+
+def test_fusion_adds_one_over_sixty_plus_rank() -> None:
+    assert RRF_K == 60
+    scores = fuse([[7, 8, 9], [9, 7]])
+    assert scores == {7: 1 / 61 + 1 / 62, 9: 1 / 63 + 1 / 61, 8: 1 / 62}
+    assert list(scores) == [7, 9, 8], "best first"
+
+
+def test_equal_scores_go_by_id_so_that_the_order_is_always_the_same() -> None:
+    assert list(fuse([[5, 1], [1, 5]])) == [1, 5]
+    assert list(fuse([[3], [2], [1]])) == [1, 2, 3]
+
+
+def test_nothing_fused_is_nothing() -> None:
+    assert fuse([]) == fuse([[], []]) == {}
+
+
+def test_a_question_without_history_has_one_form() -> None:
+    assert forms("  Who runs it? ", ()) == ("Who runs it?",)
+
+
+def test_a_follow_up_is_searched_alone_and_with_the_turns_before_it() -> None:
+    told = [Turn("Who founded the cooperative?", "Alasdair Munn.")]
+    alone, joined = forms("and now?", told)
+    assert alone == "and now?"
+    assert joined.endswith("and now?")
+    assert "Who founded the cooperative?" in joined
+    assert "Alasdair Munn." in joined
+
+
+def test_only_the_last_turns_join_the_question_and_only_so_much_of_them() -> None:
+    told = [Turn(f"question {number}", "answer " * 9) for number in range(HISTORY_TURNS + 2)]
+    joined = forms("now?", told)[-1]
+    assert "question 0" not in joined
+    assert f"question {HISTORY_TURNS + 1}" in joined
+    long = forms("now?", [Turn("q", "word " * 1000)])[-1]
+    assert len(long) <= HISTORY_CHARACTERS + len(" now?")
+
+
+def in_folder(tmp_path: Path, files: dict[str, str], embedder: HashEmbeddings) -> KnowledgeBase:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name, text in files.items():
+        (docs / name).write_text(text, encoding="utf-8")
+    base = KnowledgeBase(Settings(home=tmp_path / "home", readers=1), embedder=embedder)  # type: ignore[arg-type]
+    base.ingest(docs)
+    return base
+
+
+FILES = {"tides.md": "The tide rises twice a day.", "bread.md": "Bread rises in the oven.", "钟.md": "塔上有一口铜钟。"}
+
+
+def test_scores_and_similarities_are_those_of_the_lists(tmp_path: Path) -> None:
+    """Two lists by hand: words that only tides.md holds, and vectors made of the same words."""
+    embedder = HashEmbeddings()
+    with in_folder(tmp_path, FILES, embedder) as base:
+        hits = base.search("tide twice", 3)
+    assert Path(hits[0].source).name == "tides.md"
+    assert hits[0].score == pytest.approx(2 / 61), "first in both lists"
+    asked, told = embedder.encode_queries(["tide twice"])[0], embedder.encode_passages([hits[0].text])[0]
+    assert hits[0].similarity == pytest.approx(float(asked @ told), abs=1e-6)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert all(hit.score < 1 / 61 for hit in hits[1:]), "the others stand in the dense list alone"
+
+
+@pytest.mark.parametrize(("k", "found"), [(1, 1), (2, 2), (3, 3), (50, 3)])
+def test_k_passages_are_found_where_there_are_so_many(tmp_path: Path, k: int, found: int) -> None:
+    with in_folder(tmp_path, FILES, BlindEmbeddings()) as base:
+        hits = base.search("tide", k)
+        assert len(hits) == len({hit.id for hit in hits}) == found
+
+
+def test_a_passage_that_stands_in_two_files_is_one_hit_with_both_names(tmp_path: Path) -> None:
+    with in_folder(tmp_path, FILES | {"copy.md": FILES["tides.md"]}, BlindEmbeddings()) as base:
+        hits = base.search("tide twice", 5)
+    assert Path(hits[0].source).name == "copy.md"
+    assert [Path(path).name for path in hits[0].also_in] == ["tides.md"]
+    assert len(hits) == 3
+
+
+def test_an_empty_knowledge_base_finds_nothing(tmp_path: Path) -> None:
+    with in_folder(tmp_path, {"empty.md": ""}, HashEmbeddings()) as base:
+        found = base.retrieve("anything")
+    assert (found.hits, found.relevant) == ((), False)
+
+
+def test_a_missing_knowledge_base_is_said(tmp_path: Path) -> None:
+    base = KnowledgeBase(Settings(home=tmp_path), embedder=HashEmbeddings())  # type: ignore[arg-type]
+    with pytest.raises(StoreError) as caught:
+        base.search("anything")
+    assert "kb ingest" in caught.value.hint
+
+
+def test_questions_that_could_be_query_syntax_are_only_words(tmp_path: Path) -> None:
+    with in_folder(tmp_path, FILES, BlindEmbeddings()) as base:
+        for question in ('"', '" OR "', "tide AND", "NEAR(tide)", "tide*", "col:tide", "(", "_", "\ud800", "' --"):
+            assert len(base.search(question, 3)) == 3
+
+
+def test_timings_are_told(sample_kb: KnowledgeBase) -> None:
+    found = sample_kb.retrieve("Who founded the Aldersea Station?")
+    assert set(found.seconds) == {"embed", "dense", "keyword", "fuse"}
+    assert all(seconds >= 0 for seconds in found.seconds.values())
+
+
+FOUNDED = [Turn("Who founded the Corran Lighthouse Cooperative?", "It was founded by Alasdair Munn in 1962.")]
+TOWER = [Turn("白鹭洲有观鸟塔吗？", "有，白鹭洲湿地观测站有一座观鸟塔。")]
+
+
+@pytest.mark.parametrize(
+    ("question", "history", "source", "fact"),
+    [
+        ("and who runs it now?", FOUNDED, "lighthouse-cooperative.md", "Bridget Hallam"),
+        ("它什么时候开放？", TOWER, "湿地观测站.md", "6:30至11:30"),
+        ("门票多少钱？", TOWER, "湿地观测站.md", "每张15元"),
+    ],
+)
+def test_history_finds_what_a_follow_up_means(
+    sample_kb: KnowledgeBase, question: str, history: Sequence[Turn], source: str, fact: str
+) -> None:
+    """The same words mean other things in other documents: only the turn before tells which."""
+    rank_with = rank(sample_kb.retrieve(question, 20, history), source, fact)
+    rank_alone = rank(sample_kb.retrieve(question, 20), source, fact)
+    assert rank_with <= 2
+    assert rank_with <= rank_alone
+
+
+def test_the_same_follow_up_means_another_thing_after_another_question(sample_kb: KnowledgeBase) -> None:
+    station = [Turn("Who founded the Aldersea Station?", "The Aldersea Station was founded by Miriam Okafor in 1987.")]
+    assert rank(sample_kb.retrieve("and who runs it now?", 5, station), "history.md", "Tomas Lindqvist") == 1
+
+
+def rank(found: Retrieval, source: str, fact: str) -> float:
+    """Place of the first passage of that file that holds the fact; infinite where there is none."""
+    for place, hit in enumerate(found.hits, start=1):
+        if hit.source.endswith(source) and "".join(fact.split()) in "".join(hit.text.split()):
+            return place
+    return math.inf
+
+
+def kind(question: dict[str, Any]) -> str:
+    name = str(question["id"])
+    return "cross-language" if name.startswith("cross") else "follow-up" if "follow" in name else "standalone"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "floor"),
+    [("standalone", 0.95), ("follow-up", 0.94), ("cross-language", 0.44)],  # measured: 1.00, 1.00, 0.56
+)
+def test_the_passage_with_the_answer_is_among_the_first_five(
+    sample_kb: KnowledgeBase, wanted: str, floor: float
+) -> None:
+    asked = [question for question in ANSWERED if kind(question) == wanted]
+    missed = [
+        question["id"]
+        for question in asked
+        if rank(
+            sample_kb.retrieve(question["question"], 5, turns(question["history"])),
+            question["source"],
+            question["answer"],
+        )
+        > 5
+    ]
+    assert 1 - len(missed) / len(asked) >= floor, missed

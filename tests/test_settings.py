@@ -1,0 +1,141 @@
+"""Settings: four places in order, and a mistake in any is said with its place."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb_assistant.errors import SettingsError
+from kb_assistant.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for field in fields(Settings):
+        monkeypatch.delenv(f"KB_{field.name.upper()}", raising=False)
+    monkeypatch.setenv("KB_HOME", str(tmp_path))
+
+
+def write(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kb.toml").write_text(text, encoding="utf-8")
+
+
+def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().k == 5
+    write(tmp_path, "k = 6\nmodel = 'extract'\nkb = '知识库'\n")
+    assert (Settings.load().k, Settings.load().model, Settings.load().kb) == (6, "extract", "知识库")
+    monkeypatch.setenv("KB_K", "7")
+    assert Settings.load().k == 7
+    assert Settings.load(k=8).k == 8
+    assert Settings.load(k=None).k == 7, "None is a flag that wasn't given"
+    assert Settings.load(k=8).model == "extract"
+
+
+def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values: dict[str, Any] = {
+        field.name: {"str": "cpu", "int": 64, "float": 1.5}[str(field.type)]
+        for field in fields(Settings)
+        if field.name not in ("home", "context_tokens")
+    } | {"context_tokens": 4096}
+    write(tmp_path, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
+    from_file = Settings.load()
+    assert {name: getattr(from_file, name) for name in values} == values
+    (tmp_path / "kb.toml").unlink()
+    for name, value in values.items():
+        monkeypatch.setenv(f"KB_{name.upper()}", str(value))
+    assert Settings.load() == from_file
+    assert Settings.load(**values) == from_file
+
+
+def test_home_comes_from_flag_or_environment_and_is_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings.load().home == tmp_path
+    assert Settings.load(home="~/x").home == Path.home() / "x"
+    monkeypatch.chdir(tmp_path)
+    assert Settings.load(home=Path("here")).home == tmp_path / "here"
+    monkeypatch.delenv("KB_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert Settings.load().home.name == "kb-assistant"
+
+
+def test_nothing_is_read_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    write(folder, 'base_url = "http://evil.example"\n')
+    (folder / ".env").write_text("KB_MODEL=openai:x\n")
+    monkeypatch.chdir(folder)
+    assert (Settings.load().base_url, Settings.load().model) == ("", "auto")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("colour = 'red'\n", "Unknown setting 'colour'", "chunk_tokens"),
+        ("k = 'many'\n", "k = 'many'", "type int"),
+        ("k = 6.7\n", "k = 6.7", "type int"),
+        ("k = true\n", "k = True", "type int"),
+        ("k = 0\n", "k = 0", "at least 1"),
+        ("chunk_tokens = 8\n", "chunk_tokens = 8", "at least 32"),
+        ("max_tokens = 5000\n", "context_tokens = 2048", "more than max_tokens"),
+        ("device = 'tpu'\n", "device = 'tpu'", "cpu or cuda"),
+        ("temperature = -1\n", "temperature", "0 or more"),
+        ("home = '/x'\n", "'home' can't be set", "KB_HOME"),
+        ("kb = '../x'\n", "'../x' can't name", "letters"),
+        ("k 5\n", "can't be read", "Mend"),
+        ("[k]\nx = 1\n", "k = {'x': 1}", "type int"),
+    ],
+)
+def test_a_mistake_in_the_file_is_said(tmp_path: Path, text: str, message: str, hint: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_mistake_names_the_place_it_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "colour = 1\n")
+    with pytest.raises(SettingsError, match="kb.toml"):
+        Settings.load()
+    write(tmp_path, "")
+    monkeypatch.setenv("KB_K", "many")
+    with pytest.raises(SettingsError, match="environment"):
+        Settings.load()
+    with pytest.raises(SettingsError, match="arguments"):
+        Settings.load(colour=1)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "x" * 65, "a b", "a\n", "-/"])
+def test_a_knowledge_base_cannot_be_named_like_a_path(name: str) -> None:
+    with pytest.raises(SettingsError):
+        Settings.load(kb=name)
+
+
+def test_foreign_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_LAYOUT", "de")
+    monkeypatch.setenv("KB_MODEL", "")
+    assert Settings.load().model == "auto", "an empty variable isn't set"
+
+
+def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "kb.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="can't be read"):
+        Settings.load()
+    (tmp_path / "kb.toml").unlink()
+    (tmp_path / "kb.toml").mkdir()
+    with pytest.raises(SettingsError, match="can't be read"):
+        Settings.load()
+
+
+def test_settings_change_only_as_copies() -> None:
+    settings = Settings.load()
+    assert settings.but(k=9).k == 9
+    assert settings.k == 5
+    with pytest.raises(AttributeError):
+        settings.k = 9  # type: ignore[misc]
+    with pytest.raises(SettingsError):
+        settings.but(k=0)

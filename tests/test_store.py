@@ -1,0 +1,168 @@
+"""The store: one file that is the truth, whose ids stay, and whose errors say what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kb_assistant.errors import StoreError
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id
+from tests.law import contents, small_kb
+from tests.processes import ROOT
+
+
+def source(path: str, chunks: int = 1) -> Source:
+    return Source(path, "d" * 64, "recipe", "Title", "", False, "2026-01-01T00:00:00+00:00", chunks)
+
+
+def put(store: KnowledgeStore, path: str, *bodies: str) -> None:
+    texts = [Text("", body) for body in bodies]
+    vector = b"\0" * 256
+    with store.write() as transaction:
+        transaction.put_source(source(path), [NewChunk(text) for text in texts], {t.hash: vector for t in texts})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> KnowledgeStore:
+    made = KnowledgeStore(tmp_path / "kb.sqlite", create=True)
+    with made.write() as transaction:
+        transaction.put_meta("embedder", {"dimension": 64})
+    return made
+
+
+def ids(store: KnowledgeStore, path: str) -> list[str]:
+    with store.read() as snapshot:
+        return [chunk.id for chunk in snapshot.chunks_of_source(path)]
+
+
+def test_ids_depend_on_path_text_and_occurrence_alone(store: KnowledgeStore) -> None:
+    put(store, "/a", "one", "two", "two")
+    first = ids(store, "/a")
+    put(store, "/a", "zero", "two", "one", "three", "two")
+    again = ids(store, "/a")
+    assert (again[2], again[1], again[4]) == tuple(first)
+    put(store, "/b", "one")
+    assert ids(store, "/b")[0] not in again
+    # Written down, so that an upgrade that changes ids is a failed test and not a surprise.
+    assert chunk_id("/a", Text("Heading", "文本"), 1) == "2738f40d0d25ca2614d1a2c34bc357fe"
+
+
+def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path, store: KnowledgeStore) -> None:
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "kb.sqlite")) as db:
+        db.execute("PRAGMA user_version = 99")
+    for create in (True, False):
+        with pytest.raises(StoreError, match="newer version") as caught:
+            KnowledgeStore(tmp_path / "kb.sqlite", create)
+        assert caught.value.hint == "Upgrade kb-assistant."
+
+
+def test_an_error_within_a_transaction_undoes_all_of_it(store: KnowledgeStore) -> None:
+    put(store, "/a", "one")
+
+    def change() -> None:
+        with store.write() as transaction:
+            transaction.remove_source("/a")
+            transaction.put_source(source("/b"), [NewChunk(Text("", "unknown"))], {})
+
+    with pytest.raises(StoreError, match="without its vector"):
+        change()
+    assert len(ids(store, "/a")) == 1
+    assert ids(store, "/b") == []
+
+
+def test_a_view_stays_as_it_was(store: KnowledgeStore, tmp_path: Path) -> None:
+    put(store, "/a", "one")
+    other = KnowledgeStore(tmp_path / "kb.sqlite")
+    with store.read() as snapshot:
+        assert snapshot.counts()["chunks"] == 1
+        put(other, "/b", "two")
+        assert snapshot.counts()["chunks"] == 1
+        with store.read() as nested:
+            assert nested.counts()["chunks"] == 1
+    with store.read() as snapshot:
+        assert snapshot.counts()["chunks"] == 2
+
+
+def test_text_of_any_kind_comes_back_as_it_was(store: KnowledgeStore) -> None:
+    bodies = [
+        "nul \0 inside",
+        "emoji 👩‍🔬",
+        "line\r\nends\u2028",
+        "'; DROP TABLE texts; --",
+        '"quotes" AND (OR*',
+        "　全角",
+    ]
+    put(store, "/a", *bodies)
+    with store.read() as snapshot:
+        assert [chunk.text.body for chunk in snapshot.chunks_of_source("/a")] == bodies
+        for word in ('"', "AND", "nul", "*", "'", "(", "emoji"):
+            snapshot.keyword_search([word], 5)
+
+
+def test_threads_that_ended_leave_no_open_file(store: KnowledgeStore) -> None:
+    """Each request of a server has a thread; their connections stayed open until the end."""
+    put(store, "/a", "one")
+
+    def read() -> None:
+        with store.read() as snapshot:
+            snapshot.counts()
+
+    def open_files_after(threads: int) -> int:
+        for _ in range(threads):
+            thread = threading.Thread(target=read)
+            thread.start()
+            thread.join()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("counts open files through /proc")
+    few = open_files_after(threads=1)
+    assert open_files_after(threads=40) <= few + 4
+
+
+def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from kb_assistant.store import KnowledgeStore\n"
+        "sys.stdin.readline()\n"
+        "KnowledgeStore(Path(sys.argv[1]), create=True).close()"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "kb" / "kb.sqlite")], cwd=ROOT,
+                         stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[1] for process in processes] == ["", "", "", ""]
+    with KnowledgeStore(tmp_path / "kb" / "kb.sqlite").read() as snapshot:
+        assert snapshot.generation == 1
+
+
+def test_a_file_that_was_deleted_is_missed_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A valve.")
+    with small_kb(tmp_path / "home") as kb:
+        kb.ingest(tmp_path / "a.md")
+        for file in kb.settings.kb_dir.glob("kb.sqlite*"):
+            file.unlink()
+        with pytest.raises(StoreError):
+            kb.search("valve")
+
+
+def test_the_same_files_give_the_same_contents_on_any_number_of_readers(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for number in range(30):
+        (docs / f"{number}.md").write_text(f"Valve {number}.\n\nIt belongs to circuit {number * 7}.")
+    with small_kb(tmp_path / "one", readers=1) as one, small_kb(tmp_path / "four", readers=4) as four:
+        one.ingest(docs)
+        four.ingest(docs)
+        assert contents(one) == contents(four)
