@@ -145,7 +145,9 @@ def _chunks(model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None)
         raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"The chat model failed: {reason}", "Check its server, or choose another model.") from error
+        raise ModelError(
+            f"The chat model failed: {reason}", "Check its server, or choose another model."
+        ) from error
 
 
 class _Meter:

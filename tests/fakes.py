@@ -13,6 +13,7 @@ from langchain_core.language_models.chat_models import BaseChatModel, generate_f
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from numpy.typing import NDArray
+from pydantic import Field
 
 _WORD = re.compile(r"[一-鿿]+|\w+")
 
@@ -115,7 +116,7 @@ class ScriptedChat(BaseChatModel):
     pieces: list[Any]
     languages: tuple[str, ...] = ()
     used: tuple[int, int] | None = None
-    prompts: list[list[BaseMessage]] = []
+    prompts: list[list[BaseMessage]] = Field(default_factory=list)
     said: int = 0
 
     @property

@@ -47,7 +47,7 @@ def base_with(home: Path, model: Any, floor: float | None = None, **settings: An
 
 
 def scripted(*pieces: str | Exception, **more: Any) -> ScriptedChat:
-    return ScriptedChat(pieces=list(pieces), prompts=[], **more)
+    return ScriptedChat(pieces=list(pieces), **more)
 
 
 def test_what_was_found_is_there_before_the_model_is_asked(docs_home: Path) -> None:
@@ -181,7 +181,9 @@ def test_a_chinese_question_to_an_english_model_is_answered_with_quotes_and_a_no
 
 
 @pytest.mark.parametrize("languages", [(), ("zh", "en")])
-def test_a_model_that_speaks_chinese_or_does_not_tell_is_asked(docs_home: Path, languages: tuple[str, ...]) -> None:
+def test_a_model_that_speaks_chinese_or_does_not_tell_is_asked(
+    docs_home: Path, languages: tuple[str, ...]
+) -> None:
     model = scripted("周三至周日开放[1]。", languages=languages)
     with base_with(docs_home, model) as base:
         reply = base.ask("观鸟塔什么时候开放？")
@@ -279,7 +281,9 @@ def test_the_chain_composes_and_a_whole_turn_is_the_sum_of_its_pieces(docs_home:
         chain = base.as_chain()
         pieces = list(chain.stream({"question": ASKED}))
         whole = chain.invoke({"question": ASKED})
-        composed = (RunnableLambda(lambda text: {"question": text}) | chain | RunnableLambda(_answer_of)).invoke(ASKED)
+        composed = (RunnableLambda(lambda text: {"question": text}) | chain | RunnableLambda(_answer_of)).invoke(
+            ASKED
+        )
         batch = (chain | _answer_of).batch([{"question": ASKED}] * 2)
     assert set(pieces[0]) == {"queries", "hits", "dropped", "note"}
     assert all(set(piece) == {"answer"} for piece in pieces[1:-1])

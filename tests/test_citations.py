@@ -39,7 +39,21 @@ FRAGMENTS = st.sampled_from(
     [
         *("The tower is 34 metres high", "The tower is 99 metres high", "founded by Alasdair Munn in 1962", "Hm"),
         *("观鸟塔周三至周日6:30至11:30开放", "门票每张15元", "门票每张16元", "好"),
-        *("[1]", " [2]", "[3]", "[0]", "[7]", "[1, 9]", "[1,2]", "[2、 3]", "【2】", "【 3 】", "[12", "[1234]", "[]"),
+        *(
+            "[1]",
+            " [2]",
+            "[3]",
+            "[0]",
+            "[7]",
+            "[1, 9]",
+            "[1,2]",
+            "[2、 3]",
+            "【2】",
+            "【 3 】",
+            "[12",
+            "[1234]",
+            "[]",
+        ),
         *("[", "]", "【", "】", ",", "，", "1", "7", "a[1]", "[x]"),
         *(" ", "  ", "\t", "\n", "\n\n", "\u3000", "\u00a0", "\r\n", "\u2028", "\x1f"),
         *(".", "。", "！", "?", "...", "”", '"', "'", "）", ")", "3.14", "e.g. ", "Dr."),
@@ -138,7 +152,9 @@ def test_a_sentence_without_a_mark_is_cited_only_where_a_passage_plainly_holds_i
 
 
 def test_each_sentence_is_looked_at_by_itself() -> None:
-    said = "The tower is 34 metres high. Nobody knows what tomorrow brings. It was founded by Alasdair Munn in 1962."
+    said = (
+        "The tower is 34 metres high. Nobody knows what tomorrow brings. It was founded by Alasdair Munn in 1962."
+    )
     shown, citations = say([said])
     assert shown == (
         "The tower is 34 metres high. [1] Nobody knows what tomorrow brings. "

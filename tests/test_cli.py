@@ -54,7 +54,7 @@ def docs(tmp_path: Path) -> Path:
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *pieces: str | Exception) -> ScriptedChat:
-    model = ScriptedChat(pieces=list(pieces), prompts=[])
+    model = ScriptedChat(pieces=list(pieces))
     monkeypatch.setattr(KnowledgeBase, "chat_model", model)
     return model
 
@@ -181,7 +181,7 @@ def test_other_commands_print_json_too(tmp_path: Path, docs: Path) -> None:
 @pytest.mark.usefixtures("hashed")
 def test_an_answer_is_followed_by_its_sources(tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(docs.parent)
     assert "2 added: 2 chunks, 2 embedded" in kb("ingest", "docs", home=home).stdout
     script(monkeypatch, "The tower is ", "34 metres high [1]. ", "It is purple [1].")
     done = kb("ask", "How high is the tower?", home=home)

@@ -49,7 +49,9 @@ class TestRetriever(RetrieversIntegrationTests):
         docs = folder / "docs"
         docs.mkdir()
         for number in range(5):
-            (docs / f"{number}.md").write_text(f"# Note {number}\n\nTide table of day {number}. 潮汐表。\n", "utf-8")
+            (docs / f"{number}.md").write_text(
+                f"# Note {number}\n\nTide table of day {number}. 潮汐表。\n", "utf-8"
+            )
         with open_base(folder / "home") as base:
             base.ingest(docs)
             cls.base = base

@@ -101,7 +101,7 @@ def kill_often(command: Command, docs: Path, files: int, kills: int, seed: int) 
 
 def test_three_kills_leave_what_is_committed(command: Command, tmp_path: Path) -> None:
     command.delay = 0.05
-    kill_often(command, tmp_path / "docs", files=60, kills=3, seed=1)
+    kill_often(command, tmp_path / "docs", files=40, kills=3, seed=1)
 
 
 @pytest.mark.slow

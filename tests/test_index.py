@@ -145,7 +145,7 @@ def test_questions_of_another_dimension_are_refused(vectors: Vectors, tmp_path: 
     index = VectorIndex(tmp_path / "index.cache")
     with (
         vectors.store.read() as snapshot,
-        pytest.raises(EmbedderMismatch, match="48 numbers; .* has 64"),
+        pytest.raises(EmbedderMismatch, match=r"48 numbers; .* has 64"),
     ):
         index.search(snapshot, np.zeros((1, 64), np.float32), 3)
 

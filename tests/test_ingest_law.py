@@ -142,14 +142,15 @@ def play(script: list[tuple[str, str, str, list[str]]]) -> None:
             check_the_law(kb, fresh)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=4, max_size=14))
 def test_edits_and_ingests_in_any_order_equal_one_fresh_ingest(script: list[Any]) -> None:
     play(script)
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(1800)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=10, max_size=40))
 def test_long_histories_equal_one_fresh_ingest(script: list[Any]) -> None:
     play(script)

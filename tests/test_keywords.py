@@ -102,7 +102,8 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
     docs.mkdir()
     for number in range(60):
         (docs / f"filler-{number}.md").write_text(
-            f"# Note {number}\n\nThe weather of day {number} was mild. 第{number}天的天气很好，适合散步。\n", "utf-8"
+            f"# Note {number}\n\nThe weather of day {number} was mild. 第{number}天的天气很好，适合散步。\n",
+            "utf-8",
         )
     special = {
         "english.md": "The lamp is filled with colza oil from a brass can.",

@@ -142,10 +142,9 @@ def test_ingest_search_and_answers_work_without_a_network(offline: Offline, tmp_
     (docs / "lighthouse.md").write_text(whole.split("## The hostel")[0], encoding="utf-8")
     whole = (samples / "zh" / "湿地观测站.md").read_text(encoding="utf-8")
     (docs / "zh" / "湿地观测站.md").write_text(whole.split("## 水")[0], encoding="utf-8")
-    shutil.copy(samples / "en" / "pump-manual.pdf", docs)
+    shutil.copy(Path(__file__).parent / "data" / "handbook.html", docs)
     commands = [
         ["ingest", str(docs), "--json"],
-        ["search", FOUNDER, "--json", "-k", "1"],
         ["ask", FOUNDER, "--json", "-k", "1", "-m", "extract"],
         ["ask", FOUNDER, "--json", "-k", "1", "-m", "smollm2-135m-instruct"],
     ]
@@ -155,15 +154,16 @@ def test_ingest_search_and_answers_work_without_a_network(offline: Offline, tmp_
     assert quiet(done.stderr), done.stderr
     outputs = done.stdout.split("\0")
     assert outputs[1::2] == ["0"] * len(commands), done.stdout
-    ingested, found, quoted, answered = map(json.loads, outputs[:-1:2])
+    ingested, quoted, answered = map(json.loads, outputs[:-1:2])
     assert (ingested["added"], ingested["failed"]) == (3, 0)
-    assert "Alasdair Munn" in found["hits"][0]["text"]
+    assert "Alasdair Munn" in quoted["hits"][0]["text"], "the search works too"
     assert "Lighthouse Cooperative" in quoted["answer"]
     assert "Munn" in answered["answer"]
     assert answered["usage"]["prompt_tokens"] > 0
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_installed_command_over_all_sample_documents_without_a_network(
     offline: Offline, tmp_path: Path
 ) -> None:

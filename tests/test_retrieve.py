@@ -72,7 +72,11 @@ def in_folder(tmp_path: Path, files: dict[str, str], embedder: HashEmbeddings) -
     return base
 
 
-FILES = {"tides.md": "The tide rises twice a day.", "bread.md": "Bread rises in the oven.", "钟.md": "塔上有一口铜钟。"}
+FILES = {
+    "tides.md": "The tide rises twice a day.",
+    "bread.md": "Bread rises in the oven.",
+    "钟.md": "塔上有一口铜钟。",
+}
 
 
 def test_scores_and_similarities_are_those_of_the_lists(tmp_path: Path) -> None:
@@ -151,7 +155,9 @@ def test_history_finds_what_a_follow_up_means(
 
 
 def test_the_same_follow_up_means_another_thing_after_another_question(sample_kb: KnowledgeBase) -> None:
-    station = [Turn("Who founded the Aldersea Station?", "The Aldersea Station was founded by Miriam Okafor in 1987.")]
+    station = [
+        Turn("Who founded the Aldersea Station?", "The Aldersea Station was founded by Miriam Okafor in 1987.")
+    ]
     assert rank(sample_kb.retrieve("and who runs it now?", 5, station), "history.md", "Tomas Lindqvist") == 1
 
 

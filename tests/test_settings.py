@@ -99,7 +99,7 @@ def test_a_mistake_in_the_file_is_said(tmp_path: Path, text: str, message: str, 
 
 def test_a_mistake_names_the_place_it_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "colour = 1\n")
-    with pytest.raises(SettingsError, match="kb.toml"):
+    with pytest.raises(SettingsError, match=r"kb\.toml"):
         Settings.load()
     write(tmp_path, "")
     monkeypatch.setenv("KB_K", "many")

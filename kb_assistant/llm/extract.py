@@ -87,7 +87,7 @@ class ExtractChat(BaseChatModel):
         found = quote(
             question,
             passages,
-            earlier=_asked(before[-1])[0] if before else "",
+            earlier=messages[-1].additional_kwargs.get("earlier") or (_asked(before[-1])[0] if before else ""),
             embeddings=self.embeddings,
             most=self.sentences,
             characters=self.characters,

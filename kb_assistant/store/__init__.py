@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from kb_assistant.errors import StoreError
@@ -62,12 +62,28 @@ CREATE VIRTUAL TABLE keyword_counts USING fts5vocab (keywords, 'row');
 """
 
 
-class _Connection(sqlite3.Connection):
-    """Closed when the thread it was made for ends."""
+class _Held:
+    """A thread's connection to the file with this inode. It closes when the thread has ended."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        # NORMAL loses nothing to kill -9; a power cut may undo the last files, which the next ingest redoes.
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        self.connection.execute("PRAGMA cell_size_check = ON")
+        self.inode = _inode(path)
 
     def __del__(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # it never opened
-            self.close()
+        if connection := getattr(self, "connection", None):
+            connection.close()
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return -1
 
 
 class KnowledgeStore:
@@ -83,7 +99,7 @@ class KnowledgeStore:
     def __init__(self, path: Path, create: bool = False) -> None:
         self.path = path
         self._local = threading.local()
-        self._all: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
         if not create and not path.exists():
             raise StoreError(f"There is no knowledge base at {path.parent}.", "Make it with `kb ingest FOLDER`.")
@@ -96,26 +112,16 @@ class KnowledgeStore:
                     "Check the folder's permissions, or choose another --home.",
                 ) from error
         with translated(path):
-            self._prepare(self._connection(), create)
+            self._prepare(self._held().connection, create)
 
-    def _connection(self) -> sqlite3.Connection:
+    def _held(self) -> _Held:
         """This thread's connection; a new one where the file was replaced by a repair."""
-        inode = self.path.stat().st_ino if self.path.exists() else -1
-        held: tuple[int, _Connection] | None = getattr(self._local, "held", None)
-        if held and held[0] == inode:
-            return held[1]
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, timeout=30, factory=_Connection
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL loses nothing to kill -9; a power cut may undo the last files, which the next ingest redoes.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cell_size_check = ON")
-        self._local.held = (self.path.stat().st_ino, connection)
-        with self._lock:
-            self._all.add(connection)
-        return connection
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None or held.inode != _inode(self.path):
+            self._local.held = held = _Held(self.path)
+            with self._lock:
+                self._all.add(held)
+        return held
 
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
         found: int = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -137,7 +143,8 @@ class KnowledgeStore:
     def read(self) -> Iterator[Snapshot]:
         """A consistent view: what is committed meanwhile shows in the next one."""
         with translated(self.path):
-            connection = self._connection()
+            held = self._held()
+            connection = held.connection
             if connection.in_transaction:
                 yield Snapshot(self.path, connection)
                 return
@@ -151,7 +158,8 @@ class KnowledgeStore:
     def write(self) -> Iterator[Transaction]:
         """One transaction: all of it is kept, or, after an error or a kill, none."""
         with translated(self.path):
-            connection = self._connection()
+            held = self._held()
+            connection = held.connection
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(self.path, connection)
@@ -162,7 +170,7 @@ class KnowledgeStore:
 
     def close(self) -> None:
         with self._lock:
-            for connection in list(self._all):
-                connection.close()
+            for held in list(self._all):
+                held.connection.close()
             self._all.clear()
         self._local = threading.local()
