@@ -13,7 +13,7 @@ DEV    := $(VENV)/ready-dev
 demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
 	@$(BIN)/kb models pull --home $(DEMO)
 	@$(BIN)/kb ingest sample_docs --home $(DEMO)
-	@$(BIN)/kb chat --home $(DEMO) < docs/demo.txt
+	@$(BIN)/kb chat -k 2 --home $(DEMO) < docs/demo.txt
 
 test: lint  ## fast tests, linters and types
 	$(BIN)/python -m pytest

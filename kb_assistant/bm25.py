@@ -50,7 +50,7 @@ class WordIndex:
         if not found:
             return []
         self._read(found)
-        mean = sum(self._words[text_id].total() for text_id in found) / len(found)
+        mean = sum(self._words[text_id].total() for text_id in found) / len(found) or 1.0  # 0 in a damaged index
         scores = {text_id: self._score(set(words), self._words[text_id], mean) for text_id in found}
         return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
@@ -100,7 +100,7 @@ class WordIndex:
             first = self._snapshot.holders(word, _FEW)
             self._holders[word] = first
             whole = len(first) < _FEW
-            spread = 1.0 if whole else max(1.0, self._snapshot.last_text_id / int(first[-1]))
+            spread = 1.0 if whole else max(1.0, self._snapshot.last_text_id / max(1, int(first[-1])))
             self._counts[word] = min(len(first) * spread, max(self._total, len(first)))
         return self._counts[word]
 

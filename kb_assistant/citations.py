@@ -16,7 +16,7 @@ from kb_assistant.types import Citation, Hit
 SUPPORT = 0.5
 """Share of a sentence's words that its cited passage must hold."""
 
-ATTRIBUTION = 0.7
+ATTRIBUTION = 0.6
 """Share of a sentence's words that a passage must hold to be cited unasked; at least ATTRIBUTION_WORDS of them."""
 
 ATTRIBUTION_WORDS = 3

@@ -22,6 +22,7 @@ from kb_assistant.types import Dropped, Hit, Turn
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
+_MARK = re.compile(r" ?\[\d+\]")
 _FENCE = re.compile(r"<(?=/?passage\b)", re.IGNORECASE)
 
 
@@ -113,10 +114,10 @@ def render(question: str, hits: Sequence[Hit], history: Sequence[Turn]) -> list[
 
     messages: list[BaseMessage] = []
     for turn in history[:-1]:
-        messages += [HumanMessage(turn.question), AIMessage(turn.answer)]
+        messages += [HumanMessage(turn.question), AIMessage(_unmarked(turn.answer))]
     words = wording(question)
     passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
-    before = [f"{turn.question} {turn.answer}" for turn in history[-1:]]
+    before = [f"{turn.question} {_unmarked(turn.answer)}" for turn in history[-1:]]
     asked = "\n".join([words.task, " ".join([*before, question])])
     text = "\n\n".join([words.rules, *reversed(passages), asked])
     values = {
@@ -133,6 +134,11 @@ def _passage(n: int, hit: Hit) -> str:
     if hit.locator.heading:
         label += f", {hit.locator.heading}"
     return f"{_defuse(' '.join(label.split()))}\n<passage>\n{_defuse(hit.text)}\n</passage>"
+
+
+def _unmarked(answer: str) -> str:
+    """An earlier answer without its citations: their numbers meant other passages."""
+    return _MARK.sub("", answer)
 
 
 def _defuse(text: str) -> str:

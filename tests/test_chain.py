@@ -210,12 +210,13 @@ def test_a_model_that_counts_nothing_leaves_the_counts_open(docs_home: Path) -> 
 
 def test_what_does_not_fit_is_dropped_and_told(docs_home: Path) -> None:
     model = scripted("So it is.")
-    history = [Turn("word " * 300, "word " * 300), Turn("Short?", "Short.")]
+    history = [Turn("word " * 300, "word " * 300), Turn("Early?", "Early."), Turn("Short?", "Short.")]
     with base_with(docs_home, model, context_tokens=600, max_tokens=100) as base:
         reply = base.ask(ASKED, history)
         assert reply.dropped == Dropped(turns=1, passages=0)
         _ = reply.answer
-    assert [message.text for message in model.prompts[0][:2]] == ["Short?", "Short."]
+    assert [message.text for message in model.prompts[0][:-1]] == ["Early?", "Early."]
+    assert "Short? Short. How high is the tower?" in model.prompts[0][-1].text
 
 
 MESSAGES = [{"role": "user", "text": "Who founded the cooperative?"}, {"role": "assistant", "text": "Munn [2]."}]
@@ -232,7 +233,7 @@ def test_history_may_be_turns_or_messages(docs_home: Path) -> None:
         prompts += model.prompts
     assert len(prompts) == 4
     assert all(prompt == prompts[0] for prompt in prompts)
-    assert [message.text for message in prompts[0][:2]] == [TOLD.question, TOLD.answer]
+    assert f"{TOLD.question} {TOLD.answer} and when?" in prompts[0][-1].text
 
 
 def test_messages_become_turns() -> None:

@@ -60,7 +60,7 @@ def test_make_demo_answers_in_two_languages_and_follows_up(models_home: Path, tm
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for expected in ("Alasdair Munn", "and who runs it now?", "[1]", "lighthouse-cooperative.md", "6:30至11:30"):
+    for expected in ("Miriam Okafor", "and who runs it now?", "[1]", "history.md", "6:30至11:30"):
         assert expected in done.stdout
 
 

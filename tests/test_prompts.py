@@ -82,6 +82,13 @@ def test_the_turn_before_stands_next_to_the_question() -> None:
     assert message.additional_kwargs["earlier"] == "Who founded it?"
 
 
+def test_citations_of_earlier_answers_are_left_out() -> None:
+    turns = [Turn("One?", "It is a. [1]"), Turn("Two?", "乙。[2]")]
+    _, answer, last = render("Three?", [hit("text")], turns)
+    assert answer == AIMessage("It is a.")
+    assert str(last.content).endswith("Two? 乙。 Three?")
+
+
 def test_the_best_passage_comes_last() -> None:
     said = str(render("Why?", [hit("best"), hit("second")], [])[-1].content)
     assert said.index("[2] a.md") < said.index("[1] a.md")

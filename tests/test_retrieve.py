@@ -193,3 +193,13 @@ def test_the_passage_with_the_answer_is_among_the_first_five(
         > 5
     ]
     assert 1 - len(missed) / len(asked) >= floor, missed
+
+
+def test_what_the_documents_do_not_hold_is_told_from_what_they_do(sample_kb: KnowledgeBase) -> None:
+    """The floor of the real embedder; measured: 6 of 13 refused, 1 of 68 refused by mistake."""
+
+    def irrelevant(question: dict[str, Any]) -> bool:
+        return not sample_kb.retrieve(question["question"], 5, turns(question["history"])).relevant
+
+    assert sum(map(irrelevant, (question for question in QUESTIONS if not question["source"]))) >= 5
+    assert sum(map(irrelevant, ANSWERED)) <= 2

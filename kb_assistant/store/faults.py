@@ -7,8 +7,22 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from kb_assistant.errors import StoreError
+
+T = TypeVar("T")
+
+
+class Altered(Exception):
+    """A row holds what was never written there: SQLite gives any type back that a damaged page claims."""
+
+
+def of(kind: type[T], value: object) -> T:
+    """The value, surely of that type. Raises Altered."""
+    if not isinstance(value, kind):
+        raise Altered(f"{kind.__name__} wanted, {type(value).__name__} found")
+    return value
 
 
 @contextmanager
@@ -18,8 +32,9 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _explain(path, error) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:  # also in SQLite's message that quotes the damage
-        raise damaged(path, "a part of it can't be decoded") from error
+    except (Altered, UnicodeDecodeError, json.JSONDecodeError) as error:
+        # UnicodeDecodeError comes also of an error of SQLite's, whose words quote the damage.
+        raise damaged(path, "a row can't be decoded") from error
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.store.faults import damaged
+from kb_assistant.store.faults import damaged, of
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id
 from kb_assistant.types import Locator
 
@@ -22,6 +22,9 @@ _CHUNKS = (
     "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata,"
     " c.seq FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
+
+_MOST_CHUNKS = 1_000_000
+"""Of one source. A larger place can only be damage."""
 
 
 class Snapshot:
@@ -99,7 +102,7 @@ class Snapshot:
         import numpy as np
 
         rows = self._db.execute("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
-        return np.fromiter((row[0] for row in rows), dtype=np.int64)
+        return np.fromiter((of(int, row[0]) for row in rows), dtype=np.int64)
 
     def vectors(self, text_ids: Sequence[int], table: str = "vectors") -> NDArray[np.float32]:
         """Vectors of texts in the order asked, shape (n, d), float32.
@@ -109,14 +112,14 @@ class Snapshot:
         """
         import numpy as np
 
-        blobs = []
+        blobs, size = [], 4 * self.dimension
         query = f"SELECT vector, crc FROM {table} WHERE text_id = ?"
         for text_id in text_ids:
             row = self._db.execute(query, (int(text_id),)).fetchone()
-            if row is None or not isinstance(row[0], bytes) or zlib.crc32(row[0]) != row[1]:
+            if row is None or len(of(bytes, row[0])) != size or zlib.crc32(row[0]) != row[1]:
                 raise damaged(self.path, "a vector is missing or altered")
             blobs.append(row[0])
-        return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), self.dimension)
+        return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), size // 4)
 
     def holders(self, token: str, limit: int = -1) -> NDArray[np.int64]:
         """Ids of the texts that hold the token, ascending, int64; the first `limit` of them where it is given."""
@@ -135,7 +138,7 @@ class Snapshot:
         rows = self._db.execute(
             f"SELECT rowid, tokens FROM keywords WHERE rowid IN ({marks})", [int(i) for i in text_ids]
         )
-        return {row[0]: row[1].split() for row in rows}
+        return {row[0]: of(str, row[1]).split() for row in rows}
 
     @property
     def last_text_id(self) -> int:
@@ -182,7 +185,8 @@ class Snapshot:
 
     def texts(self, text_ids: Iterable[int]) -> list[Text]:
         query = "SELECT heading, body FROM texts WHERE id = ?"
-        return [Text(*self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
+        rows = [of(tuple, self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
+        return [Text(of(str, heading), of(str, body)) for heading, body in rows]
 
 
 def _phrase(token: str) -> str:
@@ -190,22 +194,27 @@ def _phrase(token: str) -> str:
 
 
 def _source(row: tuple[Any, ...]) -> Source:
-    path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata = row
-    return Source(
-        path, digest, recipe, title, reason, bool(failed), ingested_at, chunks, json.loads(str(metadata))
-    )
+    *words, failed, ingested_at, chunks, metadata = row
+    path, digest, recipe, title, reason, when = (of(str, word) for word in (*words, ingested_at))
+    return Source(path, digest, recipe, title, reason, bool(failed), when, of(int, chunks), _mapping(metadata))
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
     id_, text_id, heading, body, _, path, page, first, last, metadata, _ = row
-    lines = None if first is None else (first, last)
-    locator = Locator(page, lines, heading or None)
-    return Chunk(id_, text_id, Text(heading, body), path, locator, json.loads(str(metadata)))
+    lines = None if first is None else (of(int, first), of(int, last))
+    locator = Locator(None if page is None else of(int, page), lines, heading or None)
+    text = Text(of(str, heading), of(str, body))
+    return Chunk(of(str, id_), of(int, text_id), text, of(str, path), locator, _mapping(metadata))
 
 
-def _has_its_id(chunk: Chunk, seq: int) -> bool:
+def _mapping(written: object) -> dict[str, Any]:
+    return of(dict, json.loads(of(str, written)))
+
+
+def _has_its_id(chunk: Chunk, seq: object) -> bool:
     """Whether text and path are those the id was made from; before place `seq` it can stand `seq` times."""
-    return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in range(seq + 1))
+    occurrences = range(min(of(int, seq) + 1, _MOST_CHUNKS))
+    return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in occurrences)
 
 
 def seal_of(db: sqlite3.Connection, source_id: int) -> int:
