@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _MARK = re.compile(r" ?\[\d+\]")
-_FENCE = re.compile(r"<(?=/?passage\b)", re.IGNORECASE)
+_FENCE = re.compile(r"[<＜](?=\s*[/／]?\s*passage\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

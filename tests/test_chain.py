@@ -233,7 +233,9 @@ def test_history_may_be_turns_or_messages(docs_home: Path) -> None:
         prompts += model.prompts
     assert len(prompts) == 4
     assert all(prompt == prompts[0] for prompt in prompts)
-    assert f"{TOLD.question} {TOLD.answer} and when?" in prompts[0][-1].text
+    assert prompts[0][-1].text.endswith("Who founded the cooperative? Munn. and when?"), (
+        "old marks mean nothing now"
+    )
 
 
 def test_messages_become_turns() -> None:

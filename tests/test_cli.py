@@ -212,7 +212,7 @@ def test_chat_from_a_pipe_keeps_the_thread(tmp_path: Path, docs: Path, monkeypat
     done = kb("chat", home=home, stdin="\n".join([*lines, "never asked"]))
     assert done.code == 0
     asked = [prompt[-1].text.splitlines()[-1] for prompt in model.prompts]
-    assert asked == ["How high is the tower?", "How high is the tower? 34 metres [1]. and in feet?", "Again?"]
+    assert asked == ["How high is the tower?", "How high is the tower? 34 metres. and in feet?", "Again?"]
     assert done.stdout.count("34 metres [1].") == 3
     assert "> and in feet?" in done.stdout
     assert "1. " in done.stdout

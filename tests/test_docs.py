@@ -66,7 +66,7 @@ def test_make_demo_answers_in_two_languages_and_follows_up(models_home: Path, tm
 
 def test_the_readme_commands_run(desk: tuple[Path, dict[str, str]]) -> None:
     (use,) = (block for block in blocks("README.md", "") if "kb ingest ./docs" in block)
-    output = run(["bash", "-e"], desk, stdin=use)
+    output = run(["bash", "-e", "-c", use], desk)
     assert "ERR-1042" in output
     assert "all agrees" in output
 
