@@ -150,7 +150,7 @@ def test_edits_and_ingests_in_any_order_equal_one_fresh_ingest(script: list[Any]
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits, min_size=10, max_size=40))
 def test_long_histories_equal_one_fresh_ingest(script: list[Any]) -> None:
     play(script)
