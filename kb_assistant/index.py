@@ -53,6 +53,8 @@ class _Built:
     stamp: str
     ids: NDArray[np.int64]
     index: Any
+    quick: Any
+    """The same vectors in half precision, to find candidates: half the memory to read, several times as fast."""
 
 
 class VectorIndex:
@@ -149,8 +151,7 @@ class VectorIndex:
     def _nearest(self, built: _Built, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]:
         faiss = import_faiss()
         if getattr(faiss, "get_num_gpus", int)() == 0:
-            scores, places = built.index.search(queries, k)
-            return scores, places
+            return _exact_best(built, queries, k)
         with self._lock:  # a GPU index serves one search at a time
             if self._gpu is None or self._gpu[0] is not built:
                 resources = faiss.StandardGpuResources()
@@ -176,7 +177,7 @@ class VectorIndex:
         count = int.from_bytes(data[head : head + 8], "little")
         ids = np.frombuffer(data, dtype="<i8", count=count, offset=head + 8)
         index = import_faiss().deserialize_index(np.frombuffer(data, np.uint8, offset=head + 8 + 8 * count))
-        return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
+        return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index, _halved(index))
 
     def _write(self, built: _Built) -> None:
         """Stamp, crc of all, number of ids, ids, FAISS's own bytes. A disk that refuses is no error here."""
@@ -216,7 +217,7 @@ def _first_line(cache: Path) -> bytes:
 def _fresh(snapshot: Snapshot) -> _Built:
     ids = snapshot.live_ids()
     index = _flat(snapshot.vectors(ids.tolist()), snapshot.dimension)
-    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
+    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index, _halved(index))
 
 
 def _updated(built: _Built, snapshot: Snapshot) -> _Built:
@@ -231,7 +232,7 @@ def _updated(built: _Built, snapshot: Snapshot) -> _Built:
         vectors = np.concatenate([vectors, snapshot.vectors(new.tolist())])
     ids = np.concatenate([built.ids[kept], new])
     index = _flat(vectors, snapshot.dimension)
-    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index)
+    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index, _halved(index))
 
 
 def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:
@@ -240,6 +241,28 @@ def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:
     if len(vectors):
         index.add(vectors)
     return index
+
+
+def _halved(index: Any) -> Any:
+    """The vectors of an exact index in half precision."""
+    faiss = import_faiss()
+    halved = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    if index.ntotal:
+        halved.add(_vectors_in(index))
+    return halved
+
+
+def _exact_best(
+    built: _Built, queries: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Cosines and places of the k nearest: twice as many by half precision, ordered by the exact product."""
+    import numpy as np
+
+    _, near = built.quick.search(queries, min(2 * k, len(built.ids)))
+    near.sort(axis=1)
+    scores = np.einsum("qd,qkd->qk", queries, _vectors_in(built.index)[near])
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(near, order, axis=1)
 
 
 def _vectors_in(index: Any) -> NDArray[np.float32]:
