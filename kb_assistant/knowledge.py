@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kb_assistant.errors import EmbedderMismatch, StoreError
+from kb_assistant.errors import StoreError
 from kb_assistant.history import History, asked, turns
 from kb_assistant.index import VectorIndex
 from kb_assistant.lock import writing
 from kb_assistant.models import ModelHome
-from kb_assistant.rebuild import rebuild
+from kb_assistant.rebuild import adopt_embedder, rebuild, require_embedder
 from kb_assistant.retrieve import Retrieval, Searcher
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
@@ -166,7 +166,7 @@ class KnowledgeBase:
             return sync(self._peek(), self.embedder, self.settings, job)
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            self._adopt_embedder(store)
+            adopt_embedder(store, self.embedder.fingerprint)
             report = sync(store, self.embedder, self.settings, job)
             self._save_index(store)
         return report
@@ -219,7 +219,7 @@ class KnowledgeBase:
 
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            self._adopt_embedder(store)
+            adopt_embedder(store, self.embedder.fingerprint)
         return KnowledgeVectorStore(self)
 
     def sources(self) -> list[Source]:
@@ -329,9 +329,9 @@ class KnowledgeBase:
 
     def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]:
         """The k chunks nearest in meaning with their cosines: dense search alone."""
-        self._check_embedder()
         vectors = self.embedder.encode_queries([question])
         with self.store.read() as snapshot:
+            require_embedder(snapshot, self.embedder.fingerprint)
             ranked = self._index.search(snapshot, vectors, k)[0]
             places = snapshot.chunks_of_texts([text_id for text_id, _ in ranked])
         return [(chunk, score) for text_id, score in ranked for chunk in places.get(text_id, ())]
@@ -368,27 +368,7 @@ class KnowledgeBase:
 
     def _check_embedder(self) -> None:
         with self.store.read() as snapshot:
-            built_with = snapshot.meta("embedder")
-        if built_with is not None and built_with != dict(self.embedder.fingerprint):
-            chosen, before = self.embedder.fingerprint["name"], built_with.get("name")
-            raise EmbedderMismatch(
-                f"This index was built with the embedder {before!r}, not with {chosen!r} as it is now.",
-                f"Run `kb rebuild --embedder {chosen}`, or go on with --embedder {before}.",
-            )
-
-    def _adopt_embedder(self, store: KnowledgeStore) -> None:
-        """Note the embedder of a knowledge base that has no texts yet."""
-        with store.read() as snapshot:
-            unused = snapshot.counts()["texts"] == 0
-            fits = snapshot.meta("embedder") == dict(self.embedder.fingerprint)
-        if fits:
-            return
-        if not unused:
-            self._check_embedder()
-        with store.write() as transaction:
-            transaction.put_meta("embedder", dict(self.embedder.fingerprint))
-            transaction.purge_retired()
-            transaction.begin_lineage()
+            require_embedder(snapshot, self.embedder.fingerprint)
 
     def _save_index(self, store: KnowledgeStore) -> None:
         with store.read() as snapshot:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from kb_assistant import keywords
 from kb_assistant.bm25 import WordIndex
 from kb_assistant.index import VectorIndex
+from kb_assistant.rebuild import require_embedder
 from kb_assistant.store import Chunk, KnowledgeStore, Snapshot
 from kb_assistant.types import Hit, Turn
 
@@ -42,6 +43,9 @@ DOUBT_COVERAGE = 0.35
 
 class QueryEmbedder(Protocol):
     """What retrieval needs of an embedding model."""
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]: ...
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
@@ -81,12 +85,17 @@ class Searcher:
         self._store, self._index, self._embedder, self._floor = store, index, embedder, floor
 
     def search(self, question: str, history: Sequence[Turn] = (), k: int = 5) -> Retrieval:
-        """The k passages that bear most on the question."""
+        """The k passages that bear most on the question.
+
+        Raises:
+            EmbedderMismatch: the index was built with another embedder, or is since it was opened.
+        """
         queries = forms(question, history)
         clock = _Clock()
         vectors = self._embedder.encode_queries(queries)
         clock.lap("embed")
         with self._store.read() as snapshot:
+            require_embedder(snapshot, self._embedder.fingerprint)
             dense = self._index.search(snapshot, vectors, DEPTH)
             clock.lap("dense")
             words = [keywords.query_tokens(query) for query in queries]
