@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+
+BUSY_SECONDS = 30.0
+"""How long a connection waits for another's transaction."""
 
 TOKENIZER = "unicode61 remove_diacritics 0 tokenchars '-_.''/:@+#'"
 
@@ -66,8 +70,10 @@ class _Held:
     """A thread's connection to the file with this inode. It closes when the thread has ended."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+        )
+        _use_wal(self.connection)
         # NORMAL loses nothing to kill -9; a power cut may undo the last files, which the next ingest redoes.
         self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.execute("PRAGMA foreign_keys = ON")
@@ -77,6 +83,19 @@ class _Held:
     def __del__(self) -> None:
         if connection := getattr(self, "connection", None):
             connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite's own timeout doesn't cover this switch, which two processes may make at once on a new file."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _inode(path: Path) -> int:
