@@ -106,7 +106,8 @@ class ScriptedChat(BaseChatModel):
     """A chat model that says its pieces and keeps its prompts.
 
     Attributes:
-        pieces: What it says, one chunk each; an exception among them is raised when its turn comes.
+        pieces: What it says, one chunk each; an exception among them is raised, a function called, when its turn
+            comes.
         languages: Languages it answers in, as chat models of this project tell.
         used: Prompt and completion tokens reported with the last chunk; None reports nothing.
         prompts: The messages of each call.
@@ -132,6 +133,9 @@ class ScriptedChat(BaseChatModel):
             self.said += 1
             if isinstance(piece, Exception):
                 raise piece
+            if callable(piece):
+                piece()
+                continue
             yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
         if self.used:
             asked, answered = self.used

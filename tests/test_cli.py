@@ -6,13 +6,18 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from langchain_core.messages import BaseMessage
+from numpy.typing import NDArray
 
 from kb_assistant.knowledge import KnowledgeBase
 from tests.fakes import HashEmbeddings, ScriptedChat
@@ -53,7 +58,7 @@ def docs(tmp_path: Path) -> Path:
     return folder
 
 
-def script(monkeypatch: pytest.MonkeyPatch, *pieces: str | Exception) -> ScriptedChat:
+def script(monkeypatch: pytest.MonkeyPatch, *pieces: str | Exception | Callable[[], None]) -> ScriptedChat:
     model = ScriptedChat(pieces=list(pieces))
     monkeypatch.setattr(KnowledgeBase, "chat_model", model)
     return model
@@ -245,6 +250,95 @@ def test_chat_with_the_real_embedder_in_chinese(sample_home: Path) -> None:
     assert "6:30至11:30" in done.stdout
     assert "湿地观测站.md, line" in done.stdout
     assert "白鹭洲有观鸟塔吗" in done.stderr.split("Searched:")[1]
+
+
+# Ctrl-C
+
+
+def ctrl_c() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def words_of(prompt: Sequence[BaseMessage]) -> str:
+    return "\n".join(message.text for message in prompt)
+
+
+PARTIAL = ("The tower is 34 metres high [1]. ", ctrl_c, "It is ", "never said")
+
+
+@pytest.mark.usefixtures("hashed")
+def test_ctrl_c_ends_ask_with_what_was_said_and_130(
+    tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    kb("ingest", docs, home=home)
+    monkeypatch.chdir(docs.parent)
+    script(monkeypatch, *PARTIAL)
+    before = signal.getsignal(signal.SIGINT)
+    done = kb("ask", "How high is the tower?", home=home)
+    assert (done.code, done.stderr) == (130, "")
+    assert done.stdout.splitlines() == [
+        "The tower is 34 metres high [1]. It is  … (stopped)",
+        "  [1] docs/tower.md, line 3, Tower",
+    ]
+    as_json = kb("ask", "How high is the tower?", "--json", home=home)
+    assert (as_json.code, as_json.stderr) == (130, "")
+    assert as_json.json["answer"] == "The tower is 34 metres high [1]. It is"
+    assert as_json.json["stopped"] is True
+    assert [citation["n"] for citation in as_json.json["citations"]] == [1]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.usefixtures("hashed")
+def test_ctrl_c_twice_awaits_nothing_more(tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    kb("ingest", docs, home=home)
+    script(monkeypatch, "34 metres ", ctrl_c, ctrl_c, "never said")
+    done = kb("ask", "How high is the tower?", home=home)
+    assert (done.code, done.stdout, done.stderr) == (130, "34 metres … (stopped)\n", "")
+    as_json = kb("ask", "How high is the tower?", "--json", home=home)
+    assert (as_json.code, as_json.stdout, as_json.stderr) == (130, "", "")
+
+
+@pytest.mark.usefixtures("hashed")
+@pytest.mark.parametrize("pieces", [PARTIAL, (PARTIAL[0], ctrl_c, ctrl_c, "never said")])
+def test_a_stopped_answer_is_part_of_the_chat_which_goes_on(
+    tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch, pieces: tuple[str | Callable[[], None], ...]
+) -> None:
+    home = tmp_path / "home"
+    kb("ingest", docs, home=home)
+    model = script(monkeypatch, *pieces)
+    done = kb("chat", home=home, stdin="How high is the tower?\nand in feet?\n/sources\n")
+    assert done.code == 0
+    assert done.stdout.count(" … (stopped)") == 2
+    assert "never said" not in done.stdout
+    assert len(model.prompts) == 2
+    assert "34 metres high" in words_of(model.prompts[1])
+    assert done.stderr.startswith("Searched: How high is the tower? The tower is 34 metres high [1]")
+
+
+@pytest.mark.usefixtures("hashed")
+def test_ctrl_c_while_passages_are_looked_for_ends_the_turn_not_the_chat(
+    tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(HashEmbeddings):
+        """The user presses Ctrl-C while some questions are embedded."""
+
+        def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if texts[0].startswith("Too soon"):
+                ctrl_c()
+            return super().encode_queries(texts)
+
+    home = tmp_path / "home"
+    kb("ingest", docs, home=home)
+    monkeypatch.setattr(KnowledgeBase, "embedder", Interrupted())
+    model = script(monkeypatch, "34 metres [1].")
+    done = kb("chat", home=home, stdin="Too soon?\nHow high is the tower?\n")
+    assert (done.code, done.stderr) == (0, "Stopped before the answer.\n")
+    assert len(model.prompts) == 1
+    assert "Too soon" not in words_of(model.prompts[0])
+    alone = kb("ask", "Too soon?", home=home)
+    assert (alone.code, alone.stdout, alone.stderr) == (130, "", "")
 
 
 ESC = "\x1b[31mred\x1b]0;title\x07 \x9b5n\u202e"

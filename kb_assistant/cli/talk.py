@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,20 +72,27 @@ def chat(model: Model = None, k: K = None, kb: Kb = None, home: Home = None) -> 
 
 def _turn(base: KnowledgeBase, question: str, turns: list[Turn]) -> Reply | None:
     """One question of a chat. An error ends the turn, not the chat; a stopped answer counts."""
-    try:
-        reply = base.ask(question, turns)
-        _stream(reply)
-    except KBError as error:
-        show.note(f"{error.message} {error.hint}")
-        return None
-    turns.append(reply.turn)
+    hurried = threading.Event()
+    # Libraries load at the first question and, broken off half-way, stay broken; and a Ctrl-C that comes a moment
+    # after the answer is not meant for the chat.
+    with stopping(hurried.set):
+        try:
+            reply = base.ask(question, turns)
+            if hurried.is_set():
+                show.note("Stopped before the answer.")
+                return None
+            _stream(reply)
+        except KBError as error:
+            show.note(f"{error.message} {error.hint}")
+            return None
+        turns.append(reply.turn)
     return reply
 
 
 def _stream(reply: Reply) -> None:
     if reply.note:
         show.note(reply.note)
-    with stopping(reply.stop):
+    with stopping(reply.stop), suppress(KeyboardInterrupt):  # a second Ctrl-C doesn't await the next token
         for piece in reply:
             typer.echo(show.plain(piece), nl=False)
     typer.echo(" … (stopped)" if reply.stopped else "")
