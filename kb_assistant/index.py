@@ -1,8 +1,8 @@
 """Nearest neighbours: a FAISS index over the store's vectors, derived from them and never the truth.
 
 Read from a cache file that bears the generation it was built from; a wrong generation, a truncated or an altered
-file means: build again from the store. On a machine where faiss sees a GPU the search runs there, with the same
-exact inner products.
+file means: build again from the store. On a machine where faiss sees a GPU the search for up to GPU_MOST
+neighbours runs there, with the same exact inner products.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAGIC = "kb-index-2"
+
+GPU_MOST = 2048
+"""Neighbours that FAISS finds on a GPU at most; for more of them the search runs on the CPU."""
 
 
 def import_faiss() -> Any:
@@ -150,7 +153,7 @@ class VectorIndex:
 
     def _nearest(self, built: _Built, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]:
         faiss = import_faiss()
-        if getattr(faiss, "get_num_gpus", int)() == 0:
+        if k > GPU_MOST or getattr(faiss, "get_num_gpus", int)() == 0:
             return _exact_best(built, queries, k)
         with self._lock:  # a GPU index serves one search at a time
             if self._gpu is None or self._gpu[0] is not built:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kb_assistant.errors import EmbedderMismatch
-from kb_assistant.index import VectorIndex, import_faiss
+from kb_assistant.index import GPU_MOST, VectorIndex, import_faiss
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
 DIMENSION = 48
@@ -100,7 +100,21 @@ def test_values_and_ids_are_exact_on_a_gpu(vectors: Vectors, tmp_path: Path) -> 
     assert faiss.get_num_gpus() > 0, "this needs faiss-gpu and a GPU"
     check_through_changes(vectors, tmp_path / "index.cache")
     vectors.add(range(1000, 6000))
-    vectors.check(VectorIndex(tmp_path / "index.cache"), k=5000)
+    for k in (GPU_MOST, GPU_MOST + 1, 5000):
+        vectors.check(VectorIndex(tmp_path / "index.cache"), k=k)
+
+
+def test_more_neighbours_than_a_gpu_can_find_are_found_on_the_cpu(
+    vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a GPU whose every use would fail."""
+    monkeypatch.setattr(import_faiss(), "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(import_faiss(), "StandardGpuResources", None, raising=False)
+    vectors.add(range(GPU_MOST + 1))
+    index = VectorIndex(tmp_path / "index.cache")
+    vectors.check(index, k=GPU_MOST + 1)
+    with pytest.raises(TypeError, match="NoneType"):
+        vectors.check(index, k=GPU_MOST)
 
 
 def test_the_file_is_read_and_not_only_written(
