@@ -38,7 +38,8 @@ def contents(kb: KnowledgeBase) -> dict[str, Any]:
             " LEFT JOIN vectors v ON v.text_id = t.id LEFT JOIN keywords k ON k.rowid = t.id ORDER BY t.hash"
         ).fetchall()
         counts = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("vectors", "keywords")]
-        vocabulary = db.execute("SELECT term, doc, cnt FROM keyword_counts ORDER BY term").fetchall()
+        db.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab (main, keywords, row)")
+        vocabulary = db.execute("SELECT term, doc, cnt FROM temp.words ORDER BY term").fetchall()
     return {
         "sources": sources,
         "chunks": chunks,

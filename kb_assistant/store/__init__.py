@@ -62,7 +62,6 @@ CREATE INDEX chunks_source ON chunks (source_id, seq);
 CREATE INDEX chunks_text ON chunks (text_id);
 CREATE VIRTUAL TABLE keywords USING fts5 (
     tokens, tokenize = "{TOKENIZER}");
-CREATE VIRTUAL TABLE keyword_counts USING fts5vocab (keywords, 'row');
 """
 
 
