@@ -59,7 +59,8 @@ class WordIndex:
         self._read(text_ids)
         weights = {word: math.log1p(self._total / (self._count(word) + 0.5)) for word in words}
         held = (
-            sum(weights[word] for word in weights.keys() & self._words[text_id].keys()) for text_id in text_ids
+            math.fsum(weights[word] for word in weights.keys() & self._words[text_id].keys())
+            for text_id in text_ids
         )
         return max(held, default=0.0) / sum(weights.values()) if weights else 0.0
 
@@ -86,7 +87,7 @@ class WordIndex:
 
     def _score(self, words: set[str], text: Counter[str], mean: float) -> float:
         stretch = K1 * (1 - B + B * text.total() / mean)
-        return sum(
+        return math.fsum(  # exact: the order of a set, which differs from run to run, must not break ties
             self._rarity(word) * text[word] * (K1 + 1) / (text[word] + stretch) for word in words & text.keys()
         )
 

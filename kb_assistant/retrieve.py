@@ -8,7 +8,7 @@ by a model, reranking.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -102,8 +102,8 @@ class Searcher:
             index = WordIndex(snapshot, self._index.load(snapshot))
             worded = [index.rank(wanted, DEPTH) for wanted in words]
             clock.lap("keyword")
-            lists = [[text_id for text_id, _ in ranked] for ranked in (*dense, *worded)]
-            scores = fuse(lists)
+            names = snapshot.chunk_ids({text_id for ranked in (*dense, *worded) for text_id, _ in ranked})
+            scores = fuse([_in_order(ranked, names) for ranked in (*dense, *worded)], names)
             similarity = {text_id: cosine for ranked in reversed(dense) for text_id, cosine in ranked}
             hits = _hits(snapshot, scores, similarity, k)
             relevant = self._is_relevant(dense, index, words[0], list(hits))
@@ -137,13 +137,18 @@ def forms(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     return question, f"{told[-HISTORY_CHARACTERS:]} {question}"
 
 
-def fuse(lists: Sequence[Sequence[int]]) -> dict[int, float]:
-    """RRF: each list adds 1 / (RRF_K + rank) to what it holds, ranks from 1. Best first, ties by id."""
+def _in_order(ranked: Sequence[tuple[int, float]], names: Mapping[int, str]) -> list[int]:
+    """Text ids best first, ties by name: text ids tell only which text was stored first."""
+    return [text_id for text_id, _ in sorted(ranked, key=lambda pair: (-pair[1], names.get(pair[0], "")))]
+
+
+def fuse(lists: Sequence[Sequence[int]], names: Mapping[int, str]) -> dict[int, float]:
+    """RRF: each list adds 1 / (RRF_K + rank) to what it holds, ranks from 1. Best first, ties by name."""
     scores: dict[int, float] = {}
     for ranked in lists:
         for rank, item in enumerate(ranked, start=1):
             scores[item] = scores.get(item, 0.0) + 1 / (RRF_K + rank)
-    return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
+    return dict(sorted(scores.items(), key=lambda pair: (-pair[1], names.get(pair[0], ""))))
 
 
 def _hits(snapshot: Snapshot, scores: dict[int, float], similarity: dict[int, float], k: int) -> dict[int, Hit]:

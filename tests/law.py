@@ -51,7 +51,7 @@ def contents(kb: KnowledgeBase) -> dict[str, Any]:
 
 
 def answers(kb: KnowledgeBase, questions: list[str]) -> dict[str, Any]:
-    """What searches find, by each side alone and fused. Equal scores come in any order."""
+    """What searches find, by each side alone, where equal scores come in any order, and fused."""
     found: dict[str, Any] = {}
     for question in questions:
         with kb.store.read() as snapshot:
@@ -61,7 +61,7 @@ def answers(kb: KnowledgeBase, questions: list[str]) -> dict[str, Any]:
         found[question] = {
             "dense": sorted((chunk.id, round(score, 5)) for chunk, score in kb.nearest(question, 1000)),
             "keyword": sorted((texts[i].hash, round(score, 6)) for i, score in words),
-            "hits": sorted((hit.id, hit.text, hit.source, hit.also_in, str(hit.locator)) for hit in hits),
+            "hits": [(hit.id, hit.text, hit.source, hit.also_in, str(hit.locator)) for hit in hits],
         }
     return found
 

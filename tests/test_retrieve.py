@@ -26,18 +26,19 @@ ANSWERED = [question for question in QUESTIONS if question["source"]]
 
 def test_fusion_adds_one_over_sixty_plus_rank() -> None:
     assert RRF_K == 60
-    scores = fuse([[7, 8, 9], [9, 7]])
+    scores = fuse([[7, 8, 9], [9, 7]], {})
     assert scores == {7: 1 / 61 + 1 / 62, 9: 1 / 63 + 1 / 61, 8: 1 / 62}
     assert list(scores) == [7, 9, 8], "best first"
 
 
-def test_equal_scores_go_by_id_so_that_the_order_is_always_the_same() -> None:
-    assert list(fuse([[5, 1], [1, 5]])) == [1, 5]
-    assert list(fuse([[3], [2], [1]])) == [1, 2, 3]
+def test_equal_scores_go_by_name_so_that_the_order_is_always_the_same() -> None:
+    names = {1: "c", 2: "b", 3: "a", 5: "b"}
+    assert list(fuse([[5, 1], [1, 5]], names)) == [5, 1]
+    assert list(fuse([[1], [2], [3]], names)) == [3, 2, 1]
 
 
 def test_nothing_fused_is_nothing() -> None:
-    assert fuse([]) == fuse([[], []]) == {}
+    assert fuse([], {}) == fuse([[], []], {}) == {}
 
 
 def test_a_question_without_history_has_one_form() -> None:
@@ -97,6 +98,20 @@ def test_k_passages_are_found_where_there_are_so_many(tmp_path: Path, k: int, fo
     with in_folder(tmp_path, FILES, BlindEmbeddings()) as base:
         hits = base.search("tide", k)
         assert len(hits) == len({hit.id for hit in hits}) == found
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_equal_hits_come_in_the_same_order_whatever_was_stored_first(tmp_path: Path, turned: bool) -> None:
+    """Texts that differ in a number only, so that many cosines and BM25 scores are the same."""
+    files = {f"{number}.md": f"Mooring number {number} is free." for number in range(12)}
+    with in_folder(tmp_path, files, HashEmbeddings(dimension=8)) as base:
+        first = [hit.id for hit in base.search("free mooring", 12)]
+        paths = sorted((hit.source for hit in base.search("free mooring", 12)), reverse=turned)
+        base.remove(paths)
+        for path in paths:
+            base.ingest(path)
+        assert [hit.id for hit in base.search("free mooring", 12)] == first
+    assert len(first) == 12
 
 
 def test_a_passage_that_stands_in_two_files_is_one_hit_with_both_names(tmp_path: Path) -> None:

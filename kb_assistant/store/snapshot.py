@@ -156,6 +156,15 @@ class Snapshot:
         )
         return [(row[0], row[1]) for row in rows]
 
+    def chunk_ids(self, text_ids: Iterable[int]) -> dict[int, str]:
+        """Of each text the first of its chunks' ids, by text id: a name that is the same in every store."""
+        wanted = [int(text_id) for text_id in text_ids]
+        marks = ",".join("?" * len(wanted))
+        rows = self._db.execute(
+            f"SELECT text_id, min(id) FROM chunks WHERE text_id IN ({marks}) GROUP BY text_id", wanted
+        )
+        return {row[0]: of(str, row[1]) for row in rows}
+
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
         """Every chunk that holds one of the texts, by text id, in path order.
 
