@@ -20,9 +20,10 @@ from kb_assistant.citations import CitedStream
 from kb_assistant.errors import KBError, ModelError
 from kb_assistant.history import asked, turns
 from kb_assistant.keywords import is_chinese
-from kb_assistant.llm import count_tokens, languages
+from kb_assistant.llm import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
 from kb_assistant.prompts import Prompt, fit, wording
 from kb_assistant.retrieve import Retrieval, Searcher
+from kb_assistant.settings import Settings
 from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 
 _NO_CHINESE = (
@@ -36,8 +37,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
     Args:
         searcher: Finds the passages.
         model: Gives the chat model for a question's language; called only when there is something to answer.
-        k: Passages to find.
-        prompt_tokens: Room for the prompt, in tokens of the model.
+        settings: How many passages to find, and how long prompts and answers may be.
     """
 
     def __init__(
@@ -45,11 +45,9 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         searcher: Searcher,
         model: Callable[[], BaseChatModel],
         quoter: Callable[[], BaseChatModel],
-        k: int,
-        prompt_tokens: int,
+        settings: Settings,
     ) -> None:
-        self._searcher, self._model, self._quoter = searcher, model, quoter
-        self._k, self._prompt_tokens = k, prompt_tokens
+        self._searcher, self._model, self._quoter, self._settings = searcher, model, quoter, settings
 
     def invoke(
         self,
@@ -81,14 +79,21 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         """
         stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
-        found = self._searcher.search(question, history, self._k)
+        found = self._searcher.search(question, history, self._settings.k)
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
             yield AddableDict(answer=wording(question).refusal)
             yield AddableDict(citations=(), refused=True, usage=Usage())
             return
         model, note = self._model_for(question)
-        prompt = fit(question, found.hits, history, lambda m: count_tokens(model, m), self._prompt_tokens)
+        prompt = fit(
+            question,
+            found.hits,
+            history,
+            lambda messages: count_tokens(model, messages),
+            prompt_tokens(model, self._settings),
+            rounds=takes_rounds(model),
+        )
         yield _header(found, prompt.hits, prompt.dropped, note)
         yield from _answer(model, prompt, config, stop)
 
@@ -124,7 +129,7 @@ def _answer(
 ) -> Iterator[AddableDict]:
     cited = CitedStream(prompt.hits)
     meter = _Meter()
-    with closing(_chunks(model, prompt, config)) as chunks:
+    with closing(_chunks(model, prompt, config, stop)) as chunks:
         for chunk in chunks:
             meter.take(chunk)
             if text := cited.feed(chunk.text):
@@ -136,10 +141,13 @@ def _answer(
     yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage())
 
 
-def _chunks(model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None) -> Generator[AIMessageChunk]:
+def _chunks(
+    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
+) -> Generator[AIMessageChunk]:
     """What the model says. Its errors, of whatever library, are words for the user."""
+    extra: dict[str, Any] = {"cancelled": stop} if takes_cancelled(model) else {}
     try:
-        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config))) as chunks:
+        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config, **extra))) as chunks:
             yield from chunks
     except KBError:
         raise
@@ -159,6 +167,7 @@ class _Meter:
         self._last = self._start
         self._prompt: int | None = None
         self._completion: int | None = None
+        self._reused: int | None = None
 
     def take(self, chunk: AIMessageChunk) -> None:
         self._last = time.perf_counter()
@@ -166,13 +175,16 @@ class _Meter:
             self._first = self._last
         if used := chunk.usage_metadata:
             self._prompt, self._completion = used["input_tokens"], used["output_tokens"]
+            self._reused = used.get("input_token_details", {}).get("cache_read")
 
     def usage(self) -> Usage:
         first = None if self._first is None else self._first - self._start
         speed = None
         if self._first is not None and self._completion and self._completion > 1 and self._last > self._first:
             speed = round((self._completion - 1) / (self._last - self._first), 2)
-        return Usage(self._prompt, self._completion, None if first is None else round(first, 4), speed)
+        return Usage(
+            self._prompt, self._completion, None if first is None else round(first, 4), speed, self._reused
+        )
 
 
 class Reply:

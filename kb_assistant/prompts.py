@@ -1,10 +1,10 @@
 """What the model is told: earlier turns as they were, then rules, passages and question in the last message.
 
 Earlier turns are rendered the same each time and without their passages, so that the model's cache of them serves
-the next turn. The turn just before stands again next to the question: small models lose "it" otherwise. For their
-sake, too, the best passage comes last and the task is said after it in one short sentence. The rules stand in the
-last message because some models, ChatGLM2 among them, have no system role. Passages are fenced as data. What
-doesn't fit the context is left out in whole passages and whole turns.
+the next turn. For small models the turn just before stands next to the question instead: they lose "it" otherwise.
+For their sake, too, the best passage comes last and the task is said after it in one short sentence. The rules
+stand in the last message because some models, ChatGLM2 among them, have no system role. Passages, with file names
+and headings, are fenced as data. What doesn't fit the context is left out in whole passages and whole turns.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def fit(
     history: Sequence[Turn],
     count: Callable[[list[BaseMessage]], int],
     limit: int,
+    *,
+    rounds: bool = False,
 ) -> Prompt:
     """The fullest prompt of at most `limit` tokens.
 
@@ -83,13 +85,14 @@ def fit(
     Args:
         count: Tokens of messages, by the model's own tokenizer and template.
         limit: Tokens for the whole prompt; the answer's are not among them.
+        rounds: See render.
 
     Raises:
         ModelError: the question alone, or no passage at all, fits.
     """
 
     def fits(passages: Sequence[Hit], turns: Sequence[Turn]) -> bool:
-        return count(render(question, passages, turns)) <= limit
+        return count(render(question, passages, turns, rounds=rounds)) <= limit
 
     kept: list[Hit] = []
     for hit in hits:
@@ -103,21 +106,27 @@ def fit(
     first = len(history)
     while first > 0 and fits(kept, history[first - 1 :]):
         first -= 1
-    return Prompt(
-        render(question, kept, history[first:]), tuple(kept), Dropped(turns=first, passages=len(hits) - len(kept))
-    )
+    messages = render(question, kept, history[first:], rounds=rounds)
+    return Prompt(messages, tuple(kept), Dropped(turns=first, passages=len(hits) - len(kept)))
 
 
-def render(question: str, hits: Sequence[Hit], history: Sequence[Turn]) -> list[BaseMessage]:
-    """The messages for one turn. `additional_kwargs` of the last carry question and passages as values."""
+def render(
+    question: str, hits: Sequence[Hit], history: Sequence[Turn], *, rounds: bool = False
+) -> list[BaseMessage]:
+    """The messages for one turn. `additional_kwargs` of the last carry question and passages as values.
+
+    Args:
+        rounds: All earlier turns are messages of their own; without it, the last of them stands in the question's.
+    """
     from langchain_core.messages import AIMessage, HumanMessage
 
     messages: list[BaseMessage] = []
-    for turn in history[:-1]:
+    apart = history if rounds else history[:-1]
+    for turn in apart:
         messages += [HumanMessage(turn.question), AIMessage(_unmarked(turn.answer))]
     words = wording(question)
     passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
-    before = [f"{turn.question} {_unmarked(turn.answer)}" for turn in history[-1:]]
+    before = [f"{turn.question} {_unmarked(turn.answer)}" for turn in history[len(apart) :]]
     asked = "\n".join([words.task, " ".join([*before, question])])
     text = "\n\n".join([words.rules, *reversed(passages), asked])
     values = {
@@ -133,7 +142,7 @@ def _passage(n: int, hit: Hit) -> str:
     label = f"[{n}] {Path(hit.source).name}"
     if hit.locator.heading:
         label += f", {hit.locator.heading}"
-    return f"{_defuse(' '.join(label.split()))}\n<passage>\n{_defuse(hit.text)}\n</passage>"
+    return f"<passage>\n{_defuse(' '.join(label.split()))}\n{_defuse(hit.text)}\n</passage>"
 
 
 def _unmarked(answer: str) -> str:

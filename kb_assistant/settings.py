@@ -39,12 +39,15 @@ class Settings:
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
         k: Passages given to the model.
         chunk_tokens: Longest chunk, in tokens of the embedder.
-        context_tokens: Longest prompt and answer together, in tokens of the chat model.
+        context_tokens: Longest prompt and answer together, in tokens of the chat model; unset, as long as it
+            was trained for.
         max_tokens: Longest answer, in tokens.
-        temperature: 0 gives the same answer each time.
-        seed: For sampling.
+        temperature: Of sampling; 0 takes the most probable token. Unset, the model's own: 0.8 for ChatGLM2, 0
+            for others.
+        seed: For sampling: the same seed gives the same answer.
         threads: Threads for models; 0 takes all cores.
-        device: `auto`, `cpu` or `cuda`: where embeddings are computed.
+        device: `auto`, `cpu` or `cuda`: where torch computes embeddings, and answers where it is the engine.
+        quantize: ChatGLM2 by torch: `auto` (INT4 as it is, fp16 to NF4), `none`, `int4` or `nf4`.
         readers: Reader processes; 0 takes one a core.
         read_seconds: Longest time for reading one file.
         read_megabytes: Most memory for a reader process.
@@ -59,12 +62,13 @@ class Settings:
     base_url: str = ""
     k: int = 5
     chunk_tokens: int = 256
-    context_tokens: int = 2048
+    context_tokens: int | None = None
     max_tokens: int = 256
-    temperature: float = 0.0
+    temperature: float | None = None
     seed: int = 0
     threads: int = 0
     device: str = "auto"
+    quantize: str = "auto"
     readers: int = 0
     read_seconds: float = 60.0
     read_megabytes: int = 1024
@@ -80,10 +84,12 @@ class Settings:
         for name in ("k", "max_tokens", "read_megabytes", "file_megabytes"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
-        self._require("context_tokens", self.context_tokens > self.max_tokens, "more than max_tokens")
+        room = self.context_tokens is None or self.context_tokens > self.max_tokens
+        self._require("context_tokens", room, "more than max_tokens")
         self._require("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda")
+        self._require("quantize", self.quantize in ("auto", "none", "int4", "nf4"), "auto, none, int4 or nf4")
         for name in ("temperature", "threads", "readers", "read_seconds", "lock_seconds"):
-            self._require(name, getattr(self, name) >= 0, "0 or more")
+            self._require(name, (getattr(self, name) or 0) >= 0, "0 or more")
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
@@ -124,7 +130,7 @@ class Settings:
 
 
 _TYPES: dict[str, type] = {
-    field.name: {"Path": Path, "str": str, "int": int, "float": float}[str(field.type)]
+    field.name: {"Path": Path, "str": str, "int": int, "float": float}[str(field.type).removesuffix(" | None")]
     for field in fields(Settings)
 }
 

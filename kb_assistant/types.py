@@ -121,12 +121,17 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost. Seconds are wall time; a count is None where the model doesn't tell."""
+    """What an answer cost. Seconds are wall time; a count is None where the model doesn't tell.
+
+    Attributes:
+        reused_tokens: Tokens of the prompt that the model remembered from an earlier turn and didn't read again.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     first_token_s: float | None = None
     tokens_per_s: float | None = None
+    reused_tokens: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

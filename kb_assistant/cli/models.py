@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
 
 if TYPE_CHECKING:
-    from kb_assistant.models import ModelHome
+    from kb_assistant.models import Model, ModelHome
 
 app = typer.Typer(help="Models: what is installed, what can be.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,6 +21,18 @@ def _models(home: Path | None) -> ModelHome:
     from kb_assistant.settings import Settings
 
     return ModelHome(Settings.load(home=home).models_dir)
+
+
+def _row(model: Model, *, installed: bool) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "installed": installed,
+        "licence": model.licence,
+        "languages": list(model.languages),
+        "context_tokens": model.context_tokens or None,
+        "path": str(model.path) if installed else None,
+    }
 
 
 @app.command("list")
@@ -34,25 +46,13 @@ def list_models(home: Home = None, json: Json = False) -> None:
         (offer.model, False) for offer in CATALOGUE.values() if offer.model.name not in names
     ]
     if json:
-        show.as_json(
-            [
-                {
-                    "name": model.name,
-                    "kind": model.kind,
-                    "installed": here,
-                    "licence": model.licence,
-                    "languages": list(model.languages),
-                    "path": str(model.path) if here else None,
-                }
-                for model, here in rows
-            ]
-        )
+        show.as_json([_row(model, installed=here) for model, here in rows])
         return
     for model, here in rows:
         state = "installed" if here else f"kb models pull {model.name}"
         languages = ",".join(model.languages) or "?"
-        typer.echo(f"{model.name:<26} {model.kind:<9} {languages:<6} {model.licence or '?':<12} {state}")
-    typer.echo(f"{'extract':<26} {'chat':<9} {'any':<6} {'-':<12} built in: quotes passages, no language model")
+        typer.echo(f"{model.name:<26} {model.kind:<9} {languages:<6} {model.licence or '?':<21} {state}")
+    typer.echo(f"{'extract':<26} {'chat':<9} {'any':<6} {'-':<21} built in: quotes passages, no language model")
 
 
 @app.command()
@@ -77,11 +77,31 @@ def pull(
 def add(
     path: Annotated[Path, typer.Argument(help="A model's folder, or a .gguf file. It stays where it is.")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    engine: Annotated[
+        Literal["auto", "llama", "torch"],
+        typer.Option(help="For ChatGLM2; auto is torch with a CUDA GPU or without llama.cpp."),
+    ] = "auto",
+    precision: Annotated[
+        Literal["q4_0", "q8_0", "f16", "f32"],
+        typer.Option(help="For ChatGLM2 in fp16 and llama.cpp; INT4 stays as it is."),
+    ] = "q4_0",
     home: Home = None,
+    json: Json = False,
 ) -> None:
-    """Make a model on this machine known by a name."""
-    model = _models(home).add(path, name)
-    typer.echo(f"{model.name}: {model.kind}, {model.path}")
+    """Make a model on this machine known by a name; a ChatGLM2 folder is made ready for its engine."""
+    with show.share("writing") as progress:
+        model = _models(home).add(
+            path,
+            name,
+            engine=engine,
+            precision=precision,
+            say=show.note,
+            progress=progress,
+        )
+    if json:
+        show.as_json(_row(model, installed=True))
+    else:
+        typer.echo(f"{model.name}: {model.kind}, {model.path}")
 
 
 @app.command()

@@ -108,6 +108,30 @@ def ingest_progress() -> Iterator[Callable[[Progress], None]]:
         yield tell
 
 
+@contextmanager
+def share(doing: str) -> Iterator[Callable[[float], None]]:
+    """Progress as a share from 0 to 1: a bar on a terminal; elsewhere a line now and then."""
+    if not sys.stderr.isatty():
+        yield _Shares(doing).tell
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=1.0, visible=False)
+        yield lambda done: bar.update(task, completed=done, visible=True)
+
+
+class _Shares:
+    def __init__(self, doing: str) -> None:
+        self._doing, self._last = doing, time.monotonic()
+
+    def tell(self, done: float) -> None:
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            note(f"{self._doing}: {done:.0%}")
+
+
 class _Lines:
     def __init__(self) -> None:
         self._last = time.monotonic()

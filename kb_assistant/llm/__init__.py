@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,9 @@ _PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]+):(?P<name>.+)")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _NARROW_PER_TOKEN = 3
 _PER_MESSAGE = 8
+
+DEFAULT_CONTEXT = 4096
+"""Tokens of prompt and answer for models that don't tell what they were trained for."""
 
 
 def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | None) -> BaseChatModel:
@@ -61,6 +65,18 @@ def languages(model: BaseChatModel) -> tuple[str, ...]:
     return tuple(getattr(model, "languages", ()))
 
 
+def takes_rounds(model: BaseChatModel) -> bool:
+    """Whether a model keeps the thread of earlier turns by itself; small ones want the last said again."""
+    return bool(getattr(model, "takes_rounds", False))
+
+
+def takes_cancelled(model: BaseChatModel) -> bool:
+    """Whether a model's calls take `cancelled=`, to be stopped while they wait or read a prompt."""
+    from kb_assistant.llm.local import LocalChat
+
+    return isinstance(model, LocalChat)
+
+
 def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
     """Tokens of the context that a prompt takes up.
 
@@ -68,11 +84,11 @@ def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
     because LangChain's own count would download a tokenizer.
     """
     from kb_assistant.llm.extract import ExtractChat
-    from kb_assistant.llm.llamacpp import LlamaCppChat
+    from kb_assistant.llm.local import LocalChat
 
     if isinstance(model, ExtractChat):
         return 0
-    if isinstance(model, LlamaCppChat):
+    if isinstance(model, LocalChat):
         return model.get_num_tokens_from_messages(list(messages))
     return sum(_PER_MESSAGE + _estimate(str(message.text)) for message in messages)
 
@@ -83,37 +99,66 @@ def _estimate(text: str) -> int:
     return wide - -(len(text) - wide) // _NARROW_PER_TOKEN
 
 
+def prompt_tokens(model: BaseChatModel, settings: Settings) -> int:
+    """Room for the prompt, in tokens of the model: its context without the answer."""
+    context = getattr(model, "context_tokens", None) or settings.context_tokens or DEFAULT_CONTEXT
+    return int(context) - settings.max_tokens
+
+
+def context_of(model: Model, settings: Settings) -> int:
+    """Tokens of prompt and answer: what the model was trained for, unless told otherwise, within its limit."""
+    if not settings.context_tokens:
+        return model.context_tokens or DEFAULT_CONTEXT
+    return min(settings.context_tokens, model.longest_context or model.context_tokens or settings.context_tokens)
+
+
 def _best_installed(models: ModelHome) -> Model | None:
-    """The largest GGUF file: of the models that lie ready, more parameters answer better."""
-    if find_spec("xllamacpp") is None:
-        return None
-    ready = [model for model in models.installed() if model.path.suffix == ".gguf" and model.path.is_file()]
-    return max(ready, key=lambda model: model.path.stat().st_size, default=None)
+    """The one with most bytes of weights: of the models that lie ready, more parameters answer better."""
+    llama = find_spec("xllamacpp") is not None
+    ready = {
+        model.name: (_weight_bytes(model.path), model)
+        for model in models.installed()
+        if model.kind == "chat" and ((model.template and model.path.is_dir()) or (llama and model.path.is_file()))
+    }
+    return max(ready.values(), key=lambda found: found[0])[1] if ready else None
+
+
+def _weight_bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.bin")]
+    return sum(file.stat().st_size for file in files)
 
 
 def _open_file(model: Model, settings: Settings) -> BaseChatModel:
-    from kb_assistant.llm.llamacpp import LlamaCppChat
+    options: dict[str, Any] = {
+        "model_name": model.name,
+        "languages": model.languages,
+        "context_tokens": context_of(model, settings),
+        "max_tokens": settings.max_tokens,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "threads": settings.threads,
+    }
+    if model.template and model.path.is_dir():
+        from kb_assistant.llm.torch_chat import TorchChat
 
+        options |= {"quantize": settings.quantize, "device": settings.device}
+        return TorchChat(folder=model.path, **options)
     if model.path.suffix != ".gguf":
         raise ModelError(f"{model.name!r} is no GGUF file, so it can't be run here.", "Give a .gguf file.")
     if find_spec("xllamacpp") is None:
         raise ModelError("Package xllamacpp is missing.", 'pip install "kb-assistant[llama]"')
-    return LlamaCppChat(
-        model_path=model.path,
-        model_name=model.name,
-        languages=model.languages,
-        context_tokens=min(settings.context_tokens, model.context_tokens or settings.context_tokens),
-        max_tokens=settings.max_tokens,
-        temperature=settings.temperature,
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    from kb_assistant.llm.llamacpp import LlamaCppChat
+
+    if model.template:
+        options["tokenizer_path"] = model.path.with_name("tokenizer.json")
+        options["generation"] = 3 if model.template == "chatglm3" else 2
+    return LlamaCppChat(model_path=model.path, **options)
 
 
 def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatModel:
     from langchain.chat_models import init_chat_model
 
-    options: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+    options: dict[str, Any] = {"temperature": settings.temperature or 0.0, "max_tokens": settings.max_tokens}
     if settings.base_url:
         options["base_url"] = settings.base_url
         if provider == "openai":

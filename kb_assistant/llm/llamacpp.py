@@ -1,6 +1,6 @@
 """A GGUF file as a LangChain chat model, run by llama.cpp in this process.
 
-Messages in, streamed text and exact token counts out. Loading and the engine itself are in server.py.
+Prompts and token counts; loading and the engine itself are in server.py.
 """
 
 from __future__ import annotations
@@ -8,55 +8,44 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
-from langchain_core.messages import AIMessageChunk, BaseMessage, ChatMessage
-from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import Field, PrivateAttr
+from langchain_core.messages import BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from pydantic import PrivateAttr
 
-from kb_assistant.errors import ModelError
+from kb_assistant.llm.chatglm2.prompt import Template
+from kb_assistant.llm.chatglm2.tokenizer import read_tokenizer
+from kb_assistant.llm.local import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation, usage_of
 from kb_assistant.llm.server import LlamaServer, open_server
 
-_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
-_REPLACEMENT = "\ufffd"
 
-
-class LlamaCppChat(BaseChatModel):
+class LlamaCppChat(LocalChat):
     """Chat model over one GGUF file. The file is loaded at first use and shared within the process.
 
-    With temperature 0 the most probable token is taken each time.
+    Where no temperature is given, ChatGLM takes its own, 0.8, and other models 0.
 
     Attributes:
-        model_path: The file.
-        model_name: How answers name the model; by default the file's name without its ending.
-        languages: Languages it answers in; empty where unknown.
-        context_tokens: Longest prompt and answer together.
-        max_tokens: Longest answer.
-        threads: Threads of the engine; 0 takes all cores.
-        stop: Texts that end an answer; they aren't part of it.
+        model_path: The file. Answers name the model by it where it has no model_name.
+        tokenizer_path: tokenizer.json of a ChatGLM, which gets its prompt as token ids; None for models whose
+            file brings tokenizer and chat template.
+        generation: Which ChatGLM that is.
     """
 
     model_path: Path
-    model_name: str = ""
-    languages: tuple[str, ...] = ()
-    context_tokens: int = Field(default=2048, ge=16)
-    max_tokens: int | None = Field(default=256, ge=1)
-    temperature: float | None = Field(default=0.0, ge=0)
-    top_p: float = 0.8
-    top_k: int = 50
-    repeat_penalty: float = 1.0
-    seed: int = 0
-    threads: int = Field(default=0, ge=0)
-    stop: list[str] | None = None
+    tokenizer_path: Path | None = None
+    generation: Literal[2, 3] = 2
 
     _server: LlamaServer | None = PrivateAttr(default=None)
+    _template: Template | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         self.model_name = self.model_name or self.model_path.stem
+        if self.temperature is None:
+            self.temperature = CHATGLM2.temperature if self.tokenizer_path else 0.0
+        if self.tokenizer_path:
+            self._template = Template(read_tokenizer(self.tokenizer_path), self.generation)
 
     @property
     def server(self) -> LlamaServer:
@@ -66,100 +55,81 @@ class LlamaCppChat(BaseChatModel):
         return self._server
 
     @property
+    def takes_rounds(self) -> bool:
+        return self._template is not None
+
+    @property
     def _llm_type(self) -> str:
         return "llamacpp"
 
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        names = ("model_path", "context_tokens", "max_tokens", "stop", *_SAMPLING)
-        return {name: str(value) for name in names if (value := getattr(self, name)) is not None}
-
     def get_num_tokens(self, text: str) -> int:
         """Tokens of `text` by the model's own tokenizer, as content of a message."""
+        if self._template:
+            return len(self._template.encode(text))
         return len(self.server.tokens(self.server.plain(text), control=False))
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Tokens of the prompt these messages make, by the model's own chat template: exact."""
         del tools  # not supported, so they cost nothing
-        prompt = self.server.prompt(_wire(messages, self.server.plain))
-        return len(self.server.tokens(prompt, control=True))
+        said = conversation(messages)
+        if self._template:
+            return len(self._template.prompt(said))
+        return len(self.server.tokens(self.server.prompt(_wire(said, self.server.plain)), control=True))
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        body = self._request(kwargs) | {
-            "messages": _wire(messages, self.server.plain),
-            "stop": stop or self.stop or [],
-        }
-        end: dict[str, Any] = {"model_name": self.model_name, "model_provider": "llamacpp"}
-        usage: UsageMetadata | None = None
-        held = ""
-        for event in self.server.stream(body):
-            usage = _usage(event) or usage
-            end |= _ending(event)
-            text, held = whole_characters(held + _text(event))
-            if text:
-                chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
-                if run_manager:
-                    run_manager.on_llm_new_token(text, chunk=chunk)
-                yield chunk
-        yield ChatGenerationChunk(
-            message=AIMessageChunk(content="", response_metadata=end, usage_metadata=usage, chunk_position="last"),
-            generation_info={"finish_reason": end.get("finish_reason")},
-        )
-
-    def _request(self, given: dict[str, Any]) -> dict[str, Any]:
-        values = {name: given.get(name, getattr(self, name)) for name in (*_SAMPLING, "max_tokens")}
-        return {name: value for name, value in values.items() if value is not None} | {"cache_prompt": True}
+    def _pieces(
+        self, messages: Sequence[Said], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Piece]:
+        if self._template:
+            asked: dict[str, Any] = {"prompt": self._template.prompt(messages)}
+        else:
+            asked = {"messages": _wire(messages, self.server.plain)}
+        events = self.server.stream(asked | _body(sampling, self.context_tokens), cancelled)
+        pieces = map(_piece, events)
+        return _without_blank(pieces) if self._template else pieces
 
 
-_SAMPLING = ("temperature", "top_p", "top_k", "repeat_penalty", "seed")
+def _wire(messages: Sequence[Said], plain: Callable[[str], str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": plain(content)} for role, content in messages]
 
 
-def whole_characters(text: str) -> tuple[str, str]:
-    """Split a text into what can be shown and an end that may still be half a character."""
-    shown = text.rstrip(_REPLACEMENT)
-    return shown, text[len(shown) :]
+def _body(sampling: Sampling, context_tokens: int) -> dict[str, Any]:
+    """The request's fields. Order and kinds of samplers are those of ChatGLM2's own chat."""
+    limit = {} if sampling.max_tokens is None else {"max_tokens": sampling.max_tokens}
+    return limit | {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": 0.0,
+        "repeat_penalty": sampling.repeat_penalty,
+        "repeat_last_n": context_tokens,
+        "samplers": ["penalties", "temperature", "top_k", "top_p"],
+        "seed": sampling.seed,
+        "stop": list(sampling.stop),
+        "cache_prompt": True,
+    }
 
 
-def _wire(messages: list[BaseMessage], plain: Callable[[str], str]) -> list[dict[str, str]]:
-    return [{"role": _role(message), "content": plain(_content(message))} for message in messages]
+def _without_blank(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces, but no white space before the first word: SentencePiece puts a blank there."""
+    started = False
+    for piece in pieces:
+        text = piece.text if started else piece.text.lstrip()
+        started = started or bool(text)
+        yield Piece(text, piece.usage, piece.ending)
 
 
-def _role(message: BaseMessage) -> str:
-    role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, "")
-    if role not in _ROLES.values():
-        raise ModelError(f"This chat model takes no messages of type {message.type!r}.")
-    return role
+def _piece(event: dict[str, Any]) -> Piece:
+    said = [choice["delta"].get("content") if "delta" in choice else choice["text"] for choice in _choices(event)]
+    return Piece("".join(text for text in said if text), _usage(event), _ending(event))
 
 
-def _content(message: BaseMessage) -> str:
-    blocks = message.content if isinstance(message.content, list) else []
-    kinds = {block.get("type") for block in blocks if isinstance(block, dict)} - {"text", "reasoning"}
-    if kinds:
-        raise ModelError(f"This chat model reads text only, not {', '.join(sorted(map(str, kinds)))}.")
-    return str(message.text)
-
-
-def _text(event: dict[str, Any]) -> str:
-    return "".join(choice["delta"].get("content") or "" for choice in event.get("choices", ()))
+def _choices(event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    choices: Sequence[dict[str, Any]] = event.get("choices", ())
+    return choices
 
 
 def _ending(event: dict[str, Any]) -> dict[str, Any]:
-    reasons = [choice["finish_reason"] for choice in event.get("choices", ()) if choice.get("finish_reason")]
+    reasons = [choice["finish_reason"] for choice in _choices(event) if choice.get("finish_reason")]
     ending: dict[str, Any] = {"finish_reason": reasons[0]} if reasons else {}
     if timings := event.get("timings"):
         ending["timings"] = {
@@ -174,9 +144,4 @@ def _usage(event: dict[str, Any]) -> UsageMetadata | None:
     if not (usage := event.get("usage")):
         return None
     cached = usage.get("prompt_tokens_details", {}).get("cached_tokens")
-    return UsageMetadata(
-        input_tokens=usage["prompt_tokens"],
-        output_tokens=usage["completion_tokens"],
-        total_tokens=usage["total_tokens"],
-        input_token_details=InputTokenDetails() if cached is None else InputTokenDetails(cache_read=cached),
-    )
+    return usage_of(usage["prompt_tokens"], usage["completion_tokens"], cached)

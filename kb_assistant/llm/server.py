@@ -7,26 +7,23 @@ a random key. What this doesn't do: messages, sampling, LangChain.
 
 from __future__ import annotations
 
-import atexit
 import json
-import queue
 import re
 import secrets
 import threading
 import urllib.request
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import ModelError
+from kb_assistant.llm.worker import Take, Worker, never
 
 # Prompt tokens read between two looks at whether the reader has gone away.
 _PROMPT_BATCH = 128
 # Memory for prompts of conversations other than the last one.
 _PROMPT_CACHE_MIB = 256
-_STOP_SECONDS = 2.0
-_EXIT_SECONDS = 30.0
 _HTTP_SECONDS = 60.0
 # What a control token can look like; the tokenizer says which of these it really is.
 _MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
@@ -58,48 +55,35 @@ class LlamaServer:
         self.key = secrets.token_urlsafe(32)
         self._server = _load(path, context_tokens, threads, self.key)
         self.address: str = self._server.listening_address
-        self._running: dict[threading.Thread, threading.Event] = {}
+        self._worker: Worker[dict[str, Any]] = Worker("llama-answer")
         self._control: dict[str, bool] = {}
         # A server that is freed before its loop runs hangs for ever; this request is answered by the loop.
         self._ask("/lora-adapters")
 
-    def stream(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The chunks of a chat completion as they come. Closing the iterator stops the model.
+    def stream(self, body: dict[str, Any], cancelled: Callable[[], bool] = never) -> Iterator[dict[str, Any]]:
+        """The chunks of an answer as they come. Closing the iterator stops the model.
+
+        Args:
+            body: A request to the OpenAI API, with "messages", or with a "prompt" of token ids.
+            cancelled: Asked often, also while other requests are answered; once it says True, the stream ends.
 
         Raises:
             ModelError: the prompt doesn't fit, or the engine refused the request.
         """
-        chunks: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
-        gone = threading.Event()
         # Without progress chunks nobody could stop the model while it reads a long prompt.
         request = body | {"stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
+        answer = self._server.handle_completions if "prompt" in body else self._server.handle_chat_completions
 
-        def take(chunk: dict[str, Any]) -> bool:
-            chunks.put(chunk)
-            return gone.is_set()
-
-        def work() -> None:
+        def work(take: Take[dict[str, Any]]) -> None:
             try:
-                self._server.handle_chat_completions(request, take)
+                answer(request, take)
             except Exception as error:
-                chunks.put(error)
-            finally:
-                self._running.pop(threading.current_thread(), None)
-                chunks.put(None)
+                raise ModelError(f"The chat model can't answer: {error}.") from error
 
-        thread = threading.Thread(target=work, name="llama-answer", daemon=True)
-        self._running[thread] = gone
-        thread.start()
-        try:
-            while (chunk := chunks.get()) is not None:
-                if isinstance(chunk, Exception):
-                    raise ModelError(f"The chat model can't answer: {chunk}.") from chunk
-                if "error" in chunk:
-                    raise _refusal(chunk["error"])
-                yield chunk
-        finally:
-            gone.set()
-            thread.join(_STOP_SECONDS)
+        for chunk in self._worker.stream(work, cancelled):
+            if "error" in chunk:
+                raise _refusal(chunk["error"])
+            yield chunk
 
     def prompt(self, messages: list[dict[str, str]]) -> str:
         """The text the model gets for a conversation, by its own chat template."""
@@ -117,14 +101,6 @@ class LlamaServer:
         """
         text = text.encode("utf-8", "replace").decode("utf-8")
         return _MARKUP.sub(lambda match: self._broken(match[0]), text)
-
-    def stop(self, seconds: float) -> None:
-        """Ask every running answer to end and wait for it."""
-        running = list(self._running.items())
-        for _, gone in running:
-            gone.set()
-        for thread, _ in running:
-            thread.join(seconds)
 
     def _broken(self, markup: str) -> str:
         if markup not in self._control:
@@ -199,10 +175,3 @@ def _refusal(error: dict[str, Any]) -> ModelError:
             "Raise context_tokens, or ask with fewer passages (k).",
         )
     return ModelError(f"The chat model can't answer: {error.get('message', error)}.")
-
-
-# A thread inside the engine that outlives the interpreter would end the process with abort().
-@atexit.register
-def _stop_all() -> None:
-    for server in list(_loaded.values()):
-        server.stop(_EXIT_SECONDS)

@@ -1,0 +1,76 @@
+"""Keys and values of prompts that were read before, so that the next turn reads only what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import DynamicCache
+
+
+@dataclass(slots=True)
+class _Kept:
+    ids: list[int]
+    cache: DynamicCache
+
+
+class PrefixCache:
+    """Caches of several conversations, the latest used last, within a bound of memory.
+
+    Args:
+        limit_bytes: Most memory for them all; the oldest go first.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._kept: list[_Kept] = []
+
+    def take(self, ids: Sequence[int]) -> tuple[DynamicCache, int]:
+        """A cache that holds the start of a prompt, and how many of its tokens.
+
+        A cache that the whole prompt continues is taken out; of one that goes on otherwise the common start is
+        copied, so that both conversations keep theirs. The last token is always left to read: its logits are
+        wanted.
+        """
+        best = max(self._kept, key=lambda kept: _common(kept.ids, ids), default=None)
+        common = 0 if best is None else min(_common(best.ids, ids), len(ids) - 1)
+        if best is None or common == 0:
+            return DynamicCache(), 0
+        if common >= len(best.ids) - 1:
+            self._kept.remove(best)
+            best.cache.crop(common)
+            return best.cache, common
+        return _copy(best.cache, common), common
+
+    def give(self, ids: Sequence[int], cache: DynamicCache) -> None:
+        """Keep the cache of these tokens. Those that it continues are dropped, and the oldest to make room."""
+        kept = _Kept(list(ids), cache)
+        self._kept = [old for old in self._kept if _common(old.ids, kept.ids) < len(old.ids)]
+        self._kept.append(kept)
+        while self._kept and sum(_bytes(kept.cache) for kept in self._kept) > self._limit:
+            del self._kept[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the kept caches take."""
+        return sum(_bytes(kept.cache) for kept in self._kept)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both start with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (left, right) in pairs if left != right), min(len(one), len(other)))
+
+
+def _copy(cache: DynamicCache, length: int) -> DynamicCache:
+    copy = DynamicCache()
+    layers: list[Any] = cache.layers
+    for i, layer in enumerate(layers):
+        copy.update(layer.keys[:, :, :length].clone(), layer.values[:, :, :length].clone(), i)
+    return copy
+
+
+def _bytes(cache: DynamicCache) -> int:
+    layers: list[Any] = cache.layers
+    return sum(int(layer.keys.nbytes + layer.values.nbytes) for layer in layers if layer.is_initialized)

@@ -1,0 +1,100 @@
+"""An official ChatGLM2 folder as a LangChain chat model, run by torch."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.messages import BaseMessage
+from pydantic import PrivateAttr
+
+from kb_assistant.llm.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
+from kb_assistant.llm.chatglm2.prompt import Template
+from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
+from kb_assistant.llm.local import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation
+
+if TYPE_CHECKING:
+    from kb_assistant.llm.torch_engine import TorchEngine
+
+_loaded: weakref.WeakValueDictionary[tuple[Any, ...], TorchEngine] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
+
+
+class TorchChat(LocalChat):
+    """Chat model over an official ChatGLM2 or ChatGLM3 folder. It is loaded at first use and shared.
+
+    Attributes:
+        folder: The folder.
+        quantize: "int4", "nf4" (see `load_model`), "none", or "auto": INT4 folders as they are, fp16 ones as NF4
+            where bitsandbytes is installed, else as INT4.
+        device: "cpu", "cuda", or "auto".
+    """
+
+    folder: Path
+    quantize: Literal["auto", "none", "int4", "nf4"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    _checkpoint: Checkpoint = PrivateAttr()
+    _template: Template = PrivateAttr()
+    _engine: TorchEngine | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        self._checkpoint = read_checkpoint(self.folder)
+        self._template = Template(
+            build_tokenizer(self.folder / TOKENIZER, self._checkpoint.generation), self._checkpoint.generation
+        )
+        self.model_name = self.model_name or self.folder.name
+        if self.temperature is None:
+            self.temperature = CHATGLM2.temperature
+
+    @property
+    def engine(self) -> TorchEngine:
+        """The loaded model."""
+        if self._engine is None:
+            self._engine = self._open()
+        return self._engine
+
+    @property
+    def takes_rounds(self) -> bool:
+        return True
+
+    @property
+    def _llm_type(self) -> str:
+        return "torch"
+
+    def get_num_tokens(self, text: str) -> int:
+        """Tokens of `text` by the model's own tokenizer."""
+        return len(self._template.encode(text))
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Tokens of the prompt these messages make: exact."""
+        del tools  # not supported, so they cost nothing
+        return len(self._template.prompt(conversation(messages)))
+
+    def _pieces(
+        self, messages: Sequence[Said], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Piece]:
+        ids, engine = self._template.prompt(messages), self.engine
+        return engine.worker.stream(lambda take: engine.answer(ids, sampling, take), cancelled)
+
+    def _open(self) -> TorchEngine:
+        """The engine for these settings, loaded now unless this process has it already."""
+        import torch
+
+        from kb_assistant.llm.torch_engine import TorchEngine, best_device, best_quantize
+
+        device, quantize = best_device(self.device), best_quantize(self._checkpoint, self.quantize)
+        key = (self.folder.resolve(), quantize, device, self.context_tokens)
+        with _loading:
+            engine = _loaded.get(key)
+            if engine is None:
+                if self.threads:
+                    torch.set_num_threads(self.threads)
+                engine = _loaded[key] = TorchEngine(
+                    self.folder, self._template, quantize, device, self.context_tokens
+                )
+            return engine

@@ -1,0 +1,237 @@
+"""ChatGLM2 by torch: token ids in, pieces of text out. On CUDA, and on a CPU where llama.cpp isn't wanted."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from transformers import DynamicCache, GlmForCausalLM
+from transformers.generation.logits_process import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from kb_assistant.errors import ModelError
+from kb_assistant.llm.chatglm2.model import Quantize, load_model
+from kb_assistant.llm.chatglm2.prompt import Template
+from kb_assistant.llm.local import Piece, Sampling, usage_of
+from kb_assistant.llm.prefix_cache import PrefixCache
+from kb_assistant.llm.worker import Take, Worker
+
+if TYPE_CHECKING:
+    from kb_assistant.llm.chatglm2.checkpoint import Checkpoint
+
+# Prompt tokens read between two looks at whether the reader has gone away: many where reading is fast.
+_PROMPT_BATCH = {"cpu": 64, "cuda": 512}
+# Memory for prompts of conversations other than the last one; 28 KB a token.
+_PREFIX_BYTES = 256 * 2**20
+
+
+class TorchEngine:
+    """A loaded model and the conversations it remembers.
+
+    Args:
+        folder: An official folder.
+        quantize: As `load_model` takes it.
+        device: "cpu" or "cuda".
+        context_tokens: Longest prompt and answer together.
+    """
+
+    def __init__(
+        self, folder: Path, template: Template, quantize: Quantize | None, device: str, context_tokens: int
+    ) -> None:
+        self._model: GlmForCausalLM = load_model(folder, best_dtype(device, quantize), quantize, device)
+        self._template, self._context = template, context_tokens
+        self._prefixes = PrefixCache(_PREFIX_BYTES)
+        self._device = torch.device(device)
+        self.worker: Worker[Piece] = Worker("glm-answer")
+
+    @torch.inference_mode()
+    def answer(self, ids: Sequence[int], sampling: Sampling, take: Take[Piece]) -> None:
+        """Say the answer to a prompt, piece by piece, until it ends or nobody listens.
+
+        Raises:
+            ModelError: the prompt doesn't fit the context.
+        """
+        if len(ids) >= self._context:
+            raise ModelError(
+                f"The prompt has {len(ids)} tokens; the context holds {self._context}.",
+                "Raise context_tokens, or ask with fewer passages (k).",
+            )
+        cache, reused = self._prefixes.take(ids)
+        run = _Run(list(ids), cache, reused)
+        try:
+            if self._read(run, take):
+                self._write(run, sampling, take)
+        finally:
+            self._prefixes.give(run.ids[: cache.get_seq_length()], cache)
+        take(run.end())
+
+    def _read(self, run: _Run, take: Take[Piece]) -> bool:
+        """Read what is new of the prompt; False where nobody waits for the answer any more."""
+        for first in range(run.reused, len(run.ids), _PROMPT_BATCH[self._device.type]):
+            if take(Piece()):
+                run.finish = "cancelled"
+                return False
+            run.logits = self._forward(run.ids[first : first + _PROMPT_BATCH[self._device.type]], run.cache)
+        run.read_at = time.perf_counter()
+        return True
+
+    def _write(self, run: _Run, sampling: Sampling, take: Take[Piece]) -> None:
+        choose = _Chooser(sampling, self._template.known, self._device)
+        spelt = _Spelling(self._template, sampling.stop)
+        room = self._context - len(run.ids)
+        for _ in range(min(room, sampling.max_tokens or room)):
+            token = choose(run.logits, run.ids)
+            run.written += 1
+            if token in self._template.stops:
+                run.finish = "stop"
+                break
+            run.ids.append(token)
+            text = spelt.feed(token)
+            if spelt.stopped:
+                run.finish = "stop"
+            elif take(Piece(text)):
+                run.finish = "cancelled"
+            if run.finish:
+                break
+            run.logits = self._forward([token], run.cache)
+        take(Piece(spelt.rest()))
+        run.finish = run.finish or "length"
+
+    def _forward(self, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
+        """Logits [vocabulary] after the last of these tokens."""
+        tokens = torch.tensor([ids], device=self._device)
+        output = self._model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        logits: torch.Tensor = output.logits[0, -1].float()
+        return logits
+
+
+@dataclass(slots=True)
+class _Run:
+    """One answer on its way."""
+
+    ids: list[int]
+    cache: DynamicCache
+    reused: int
+    logits: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    written: int = 0
+    finish: str = ""
+    started_at: float = field(default_factory=time.perf_counter)
+    read_at: float = 0.0
+    prompt: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.prompt = len(self.ids)
+
+    def end(self) -> Piece:
+        """The last piece: tokens, times in ms, and why it ended."""
+        now = time.perf_counter()
+        read_at = self.read_at or now
+        timings = {
+            "prompt_ms": 1000 * (read_at - self.started_at),
+            "predicted_ms": 1000 * (now - read_at),
+            "predicted_per_second": self.written / max(now - read_at, 1e-9),
+        }
+        return Piece(
+            usage=usage_of(self.prompt, self.written, self.reused),
+            ending={"finish_reason": self.finish, "timings": timings},
+        )
+
+
+class _Chooser:
+    """Picks the next token. The order of the steps is that of transformers' own sampling."""
+
+    def __init__(self, sampling: Sampling, known: int, device: torch.device) -> None:
+        self._greedy, self._known = sampling.temperature == 0, known
+        self._steps = LogitsProcessorList()
+        if sampling.repeat_penalty != 1:
+            self._steps.append(RepetitionPenaltyLogitsProcessor(sampling.repeat_penalty))
+        if not self._greedy:
+            self._steps.append(TemperatureLogitsWarper(sampling.temperature))
+            self._steps.append(TopKLogitsWarper(sampling.top_k))
+            self._steps.append(TopPLogitsWarper(sampling.top_p))
+        self._random = torch.Generator(device).manual_seed(sampling.seed)
+
+    def __call__(self, logits: torch.Tensor, ids: Sequence[int]) -> int:
+        """Raises:
+        ModelError: the logits are no numbers.
+        """
+        logits = logits[: self._known]  # what follows is padding of the output layer
+        if not bool(torch.isfinite(logits).all()):
+            raise ModelError("The model's arithmetic overflowed.", "Its weights may be damaged: add it again.")
+        before = cast(torch.LongTensor, torch.tensor([ids], device=logits.device))
+        scores = self._steps(before, cast(torch.FloatTensor, logits[None]))
+        if self._greedy:
+            return int(scores.argmax())
+        return int(torch.multinomial(scores.softmax(dim=-1)[0], 1, generator=self._random))
+
+
+class _Spelling:
+    """Text of tokens as they come: whole characters only, no blank in front, and none of the stop words."""
+
+    def __init__(self, template: Template, stop: Sequence[str]) -> None:
+        self._template, self._stop = template, [word for word in stop if word]
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self._started = False
+        self.stopped = False
+
+    def feed(self, token: int) -> str:
+        """What can be shown now that this token came."""
+        return self._show(self._decoder.decode(self._template.spelling(token)))
+
+    def rest(self) -> str:
+        """What was held back because a stop word might have begun. Half a character is left out."""
+        rest, self._held = self._held, ""
+        return "" if self.stopped else rest
+
+    def _show(self, text: str) -> str:
+        text = text if self._started else text.lstrip()
+        self._started = self._started or bool(text)
+        text = self._held + text
+        found = [at for word in self._stop if (at := text.find(word)) >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)]
+        held = max((_overlap(text, word) for word in self._stop), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+
+def _overlap(text: str, word: str) -> int:
+    """Length of the longest end of `text` with which `word` begins."""
+    return next((n for n in range(min(len(text), len(word) - 1), 0, -1) if text.endswith(word[:n])), 0)
+
+
+def best_device(wanted: str) -> str:
+    """ "cpu" or "cuda" for a setting that may be "auto"."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def best_dtype(device: str, quantize: Quantize | None) -> torch.dtype:
+    """bfloat16 where there are kernels for it: it can't overflow. Older GPUs take fp16, plain CPUs fp32."""
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
+    return torch.bfloat16 if quantize else torch.float32
+
+
+def best_quantize(checkpoint: Checkpoint, wanted: str) -> Quantize | None:
+    """What `quantize` = "auto" means for a folder: INT4 as it is; fp16 to NF4 where bitsandbytes is there."""
+    from importlib.util import find_spec
+
+    if wanted == "none":
+        return None
+    if wanted == "auto":
+        return "nf4" if checkpoint.bits == 16 and find_spec("bitsandbytes") else "int4"
+    return "int4" if wanted == "int4" else "nf4"

@@ -1,0 +1,130 @@
+"""One model, many sessions: requests wait in line and run in threads; readers get the pieces as they come."""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Take = Callable[[T], bool]
+"""Hands a piece to the reader; True says that nobody wants more."""
+
+_POLL_SECONDS = 0.05
+_STOP_SECONDS = 2.0
+_EXIT_SECONDS = 30.0
+
+_workers: weakref.WeakSet[Worker[Any]] = weakref.WeakSet()
+
+
+def never() -> bool:
+    """For requests that nobody cancels."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class _Done:
+    """The end of a request."""
+
+
+class Worker(Generic[T]):
+    """Runs requests one at a time, first come, first served.
+
+    A request runs in a thread of its own: a reader that pauses, or forgets its stream, holds nobody up.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._line: deque[threading.Event] = deque()
+        self._moved = threading.Condition()
+        self._running: dict[threading.Thread, threading.Event] = {}
+        _workers.add(self)
+
+    def stream(self, work: Callable[[Take[T]], None], cancelled: Callable[[], bool] = never) -> Iterator[T]:
+        """The pieces that `work` hands out, as they come. Closing the iterator ends the request.
+
+        Args:
+            work: Called when it is this request's turn, unless that is over by then.
+            cancelled: Asked often, also while the request waits; once it says True, the stream ends.
+
+        Raises:
+            Exception: what `work` raised.
+        """
+        pieces: queue.SimpleQueue[T | _Failed | _Done] = queue.SimpleQueue()
+        gone = threading.Event()
+
+        def take(piece: T) -> bool:
+            pieces.put(piece)
+            return gone.is_set()
+
+        def run() -> None:
+            try:
+                with self._turn(gone):
+                    if not gone.is_set():
+                        work(take)
+            except Exception as error:
+                pieces.put(_Failed(error))
+            finally:
+                self._running.pop(threading.current_thread(), None)
+                pieces.put(_Done())
+
+        thread = threading.Thread(target=run, name=self._name, daemon=True)
+        self._running[thread] = gone
+        thread.start()
+        try:
+            yield from _until_done(pieces, cancelled)
+        finally:
+            gone.set()
+            thread.join(_STOP_SECONDS)
+
+    def stop(self, seconds: float) -> None:
+        """Ask every request to end and wait for it."""
+        running = list(self._running.items())
+        for _, gone in running:
+            gone.set()
+        for thread, _ in running:
+            thread.join(seconds)
+
+    @contextmanager
+    def _turn(self, gone: threading.Event) -> Iterator[None]:
+        """Waits until this request is the first in line, or gone."""
+        with self._moved:
+            self._line.append(gone)
+            while self._line[0] is not gone and not gone.is_set():
+                self._moved.wait(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            with self._moved:
+                self._line.remove(gone)
+                self._moved.notify_all()
+
+
+def _until_done(pieces: queue.SimpleQueue[T | _Failed | _Done], cancelled: Callable[[], bool]) -> Iterator[T]:
+    while not cancelled():
+        try:
+            piece = pieces.get(timeout=None if cancelled is never else _POLL_SECONDS)
+        except queue.Empty:
+            continue
+        if isinstance(piece, _Done):
+            return
+        if isinstance(piece, _Failed):
+            raise piece.error
+        yield piece
+
+
+# A thread inside an engine that outlives the interpreter would end the process with abort().
+@atexit.register
+def _stop_all() -> None:
+    for worker in list(_workers):
+        worker.stop(_EXIT_SECONDS)
