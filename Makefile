@@ -8,7 +8,7 @@ DEMO   := $(VENV)/demo
 READY  := $(VENV)/ready
 DEV    := $(VENV)/ready-dev
 
-.PHONY: demo test test-slow test-gpu lint bench docs clean
+.PHONY: demo test test-slow test-gpu test-weights lint bench docs clean
 
 demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
 	@$(BIN)/kb models pull --home $(DEMO)
@@ -23,6 +23,9 @@ test-slow: $(DEV)
 
 test-gpu: $(DEV)
 	$(BIN)/python -m pytest -m gpu
+
+test-weights: $(DEV)  ## KB_CHATGLM2=folder: what only the official weights can show
+	$(BIN)/python -m pytest -m weights
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -40,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(READY)
-	$(PIP) install -c constraints.txt -e ".[cpu,llama,openai,dev]"
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,nf4,openai,dev]"
 	@touch $@
 
 clean:

@@ -80,13 +80,42 @@ def test_a_faiss_that_cannot_be_loaded_is_a_fault(tmp_path: Path, monkeypatch: p
 def test_a_sound_machine(home: Path) -> None:
     done = kb("doctor", "--json", home=home)
     rows = {row["subject"]: row for row in done.json}
-    assert list(rows) == ["python", "home", "faiss", "torch", "llama.cpp", "embedder", "chat model"]
+    assert list(rows) == ["python", "home", "faiss", "torch", "llama.cpp", "embedder", "chat model", "memory"]
     assert {tuple(row) for row in done.json} == {("subject", "state", "detail", "advice")}
     assert {row["state"] for row in done.json} == {"ok"}, done.stdout
     assert done.code == 0
     assert "multilingual-e5-small at" in rows["embedder"]["detail"]
     assert "smollm2-135m-instruct" in rows["chat model"]["detail"]
     assert str(home) in rows["home"]["detail"]
+
+
+def test_memory_is_estimated_for_a_model_and_a_context(home: Path) -> None:
+    def memory(*options: str) -> dict[str, str]:
+        return next(row for row in kb("doctor", "--json", *options, home=home).json if row["subject"] == "memory")
+
+    # 30 layers, 3 heads of 64 for keys and values, 16 bits: 23,040 bytes a token.
+    assert "takes about 0.6 GB" in memory()["detail"]
+    assert "context of 8,192 tokens" in memory()["detail"]
+    assert "cache 0.19" in memory()["detail"]
+    assert "cache 0.02" in memory("--context", "1024")["detail"]
+
+
+def test_too_little_memory_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb_assistant.llm.memory.free_bytes", lambda _: 200_000_000)
+    found = finding(Settings(home=home), "memory")
+    assert (found.state, "0.2 GB are free" in found.detail) == ("missing", True)
+    assert "context_tokens" in found.advice
+
+
+def test_a_faster_build_is_recommended_where_the_cpu_would_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = "CPU : AVX2 = 1 | AVX512 = 1 | REPACK = 1 | "
+    monkeypatch.setattr("xllamacpp.get_system_info", lambda: used)
+    monkeypatch.setattr(doctor, "_cpu_flags", lambda: {"avx2", "avx512f", "avx512_vnni"})
+    found = doctor._llama()
+    assert "without this CPU's AVX512_VNNI" in found.detail
+    assert "--no-binary xllamacpp" in found.advice
+    monkeypatch.setattr(doctor, "_cpu_flags", lambda: {"avx2", "avx512f"})
+    assert doctor._llama().advice == ""
 
 
 def test_missing_models_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.options import Home, Json
+from kb_assistant.cli.options import Home, Json, Model
 
 if TYPE_CHECKING:
-    from kb_assistant.models import Model, ModelHome
+    from kb_assistant.model_files import Model as Described
+    from kb_assistant.models import ModelHome
 
 app = typer.Typer(help="Models: what is installed, what can be.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,7 +24,7 @@ def _models(home: Path | None) -> ModelHome:
     return ModelHome(Settings.load(home=home).models_dir)
 
 
-def _row(model: Model, *, installed: bool) -> dict[str, Any]:
+def _row(model: Described, *, installed: bool) -> dict[str, Any]:
     return {
         "name": model.name,
         "kind": model.kind,
@@ -111,12 +112,18 @@ def rm(name: Annotated[str, typer.Argument(help="Its name.")], home: Home = None
     typer.echo(f"{name} removed")
 
 
-def doctor(home: Home = None, json: Json = False) -> None:
-    """Check this machine: what is there, what is missing, and what to install."""
+def doctor(
+    model: Model = None,
+    context: Annotated[int | None, typer.Option(help="Tokens of prompt and answer.", min=1)] = None,
+    quantize: Annotated[str | None, typer.Option(help="For torch: auto, none, int4 or nf4.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Check this machine: what is there, what is missing, whether the chat model fits, what to install."""
     from kb_assistant.doctor import examine
     from kb_assistant.settings import Settings
 
-    findings = examine(Settings.load(home=home))
+    findings = examine(Settings.load(home=home, model=model, context_tokens=context, quantize=quantize))
     if json:
         show.as_json([finding.to_json() for finding in findings])
     else:

@@ -48,7 +48,7 @@ def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | 
     if settings.model == "extract":
         return ExtractChat(embeddings=embeddings)
     if settings.model == "auto":
-        best = _best_installed(models)
+        best = best_installed(models)
         return _open_file(best, settings) if best else ExtractChat(embeddings=embeddings)
     if match := _PROVIDER.fullmatch(settings.model):
         return _open_provider(match["provider"], match["name"], settings)
@@ -112,7 +112,7 @@ def context_of(model: Model, settings: Settings) -> int:
     return min(settings.context_tokens, model.longest_context or model.context_tokens or settings.context_tokens)
 
 
-def _best_installed(models: ModelHome) -> Model | None:
+def best_installed(models: ModelHome) -> Model | None:
     """The one with most bytes of weights: of the models that lie ready, more parameters answer better."""
     llama = find_spec("xllamacpp") is not None
     ready = {

@@ -167,7 +167,7 @@ def _nf4(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.device) 
     try:
         import bitsandbytes
     except ImportError as error:
-        raise ModelError("Package bitsandbytes is missing.", 'pip install "kb-assistant[int4]"') from error
+        raise ModelError("Package bitsandbytes is missing.", 'pip install "kb-assistant[nf4]"') from error
     layers: Any = bitsandbytes.nn  # without types
     with torch.device("meta"):
         linear = layers.Linear4bit(

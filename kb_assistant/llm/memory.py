@@ -1,0 +1,91 @@
+"""How much memory a chat model will take, from its files' headers, before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kb_assistant.llm import context_of
+from kb_assistant.llm.chatglm2.checkpoint import Checkpoint, read_checkpoint
+from kb_assistant.model_files import Model
+from kb_assistant.settings import Settings
+
+# Measured beside weights and cache: the runtime's own code and buffers (benchmarks/chatglm2.py).
+_WORK = {"llama": 300_000_000, "cpu": 700_000_000, "cuda": 700_000_000}
+_KV_BYTES = 2  # keys and values are kept in 16 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that a model takes once it answers.
+
+    Attributes:
+        weights: The weights as they are in memory.
+        cache: Keys and values of a full context.
+        work: Everything else: code, buffers, the CUDA context.
+        place: "memory", or "GPU memory".
+    """
+
+    weights: int
+    cache: int
+    work: int
+    place: str
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.cache + self.work
+
+
+def estimate(model: Model, settings: Settings) -> Memory | None:
+    """What a chat model will take with these settings; None where its files don't tell."""
+    context = context_of(model, settings)
+    if model.path.is_dir():
+        return _by_torch(read_checkpoint(model.path), settings, context) if model.template else None
+    if find_spec("gguf") is None:
+        return None
+    cache = _gguf_cache(model.path, context)
+    return Memory(model.path.stat().st_size, cache, _WORK["llama"], "memory")
+
+
+def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memory:
+    from kb_assistant.llm.torch_engine import best_device, best_dtype, best_quantize
+
+    device, quantize = best_device(settings.device), best_quantize(checkpoint, settings.quantize)
+    linear = sum(rows * columns for _, (rows, columns) in checkpoint.linear_shapes())
+    width = best_dtype(device, quantize).itemsize
+    # INT4: half a byte and a scale a row; NF4: a float for 64 weights more.
+    bytes_each = {None: float(width), "int4": 0.5 + 4 / 128, "nf4": 0.5 + 4 / 64}[quantize]
+    weights = int(linear * bytes_each) + (checkpoint.parameters - linear) * width
+    kept = checkpoint.layers * 2 * checkpoint.groups * checkpoint.head_dim * context * width
+    return Memory(weights, kept, _WORK[device], "GPU memory" if device == "cuda" else "memory")
+
+
+def _gguf_cache(file: Path, context: int) -> int:
+    """Bytes of keys and values, from the file's own header. 0 where it doesn't tell."""
+    from gguf import GGUFReader
+
+    reader = GGUFReader(file)
+
+    def number(key: str) -> int:
+        field: Any = reader.get_field(f"{architecture}.{key}")
+        return 0 if field is None else int(field.contents())
+
+    named: Any = reader.get_field("general.architecture")
+    architecture = str(named.contents())
+    heads = number("attention.head_count") or 1
+    groups = number("attention.head_count_kv") or heads
+    head_dim = number("attention.key_length") or number("embedding_length") // heads
+    return number("block_count") * 2 * groups * head_dim * context * _KV_BYTES
+
+
+def free_bytes(place: str) -> int:
+    """Memory that is free now, of the machine or of the GPU."""
+    if place == "GPU memory":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
