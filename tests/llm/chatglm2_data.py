@@ -1,4 +1,4 @@
-"""Tiny ChatGLM2 folders and what the original code says for them; tests/data/chatglm2/README.md tells their origin."""
+"""Tiny ChatGLM2 folders and what the original code says for them; tests/data/chatglm2/README.md has more."""
 
 from __future__ import annotations
 
