@@ -39,7 +39,8 @@ class PrefixCache:
             return DynamicCache(), 0
         if common >= len(best.ids) - 1:
             self._kept.remove(best)
-            best.cache.crop(common)
+            if len(best.ids) > common:
+                best.cache.crop(common - len(best.ids))
             return best.cache, common
         return _copy(best.cache, common), common
 
