@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r" ?\[\d+\]")
 _FENCE = re.compile(r"[<＜](?=\s*[/／]?\s*passage\b)", re.IGNORECASE)
+# How ChatGLM2's prompt begins a turn: a passage must not open one.
+_ROUND = re.compile(r"\[(?=\s*Round\s+\d+\s*\])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +153,4 @@ def _unmarked(answer: str) -> str:
 
 
 def _defuse(text: str) -> str:
-    return _FENCE.sub("‹", text)
+    return _ROUND.sub("‹", _FENCE.sub("‹", text))
