@@ -47,10 +47,16 @@ def questions(paths: Sequence[Path], limit: int) -> list[Question]:
     """Questions of .jsonl files with fields "text" and, in some, "history": evenly spread over each file."""
     found = []
     for path in paths:
-        rows = list(_rows(path))
-        step = max(1, len(rows) * len(paths) // limit)
-        found += [Question(row["text"], turns(row.get("history") or ())) for row in rows[::step]]
+        asked = list(rows(path))
+        step = max(1, len(asked) * len(paths) // limit)
+        found += [Question(row["text"], turns(row.get("history") or ())) for row in asked[::step]]
     return found[:limit]
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a .jsonl file, one a line."""
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines)
 
 
 def _passages(path: Path, characters: int) -> Iterator[str]:
@@ -64,12 +70,7 @@ def _texts(path: Path) -> Iterator[str]:
             if file.suffix in _TEXT_SUFFIXES:
                 yield file.read_text(encoding="utf-8", errors="replace")
     else:
-        yield from (row["text"] for row in _rows(path))
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
+        yield from (row["text"] for row in rows(path))
 
 
 def _cut(text: str, characters: int) -> Iterator[str]:
