@@ -1,7 +1,7 @@
 """ChatGLM2 at full size: tokens a second against the memory's bandwidth, memory, time to the first token.
 
 Weights are random, of the official size and layout: the arithmetic is the same, the words are noise. Decoding
-reads all weights once a token, so its ceiling is the bandwidth, measured in the same run, over the bytes read a token.
+reads all weights once a token, so its ceiling is the bandwidth of the same run over the bytes read a token.
 
 Prompts are token ids. The second turn's prompt is the first one's with its answer and new tokens behind.
 """
@@ -35,13 +35,13 @@ Answer = Callable[[list[int], int], tuple[float, float, int, int]]
 """Prompt and length to: seconds to the first token, seconds for the others, tokens written, tokens reused."""
 
 
-def bandwidth(rounds: int = 12, gigabytes: float = 1.0) -> float:
-    """Bytes a second that all cores read from an array far larger than the caches; the best of some rounds."""
-    words = torch.ones(int(gigabytes * 1e9) // 4, dtype=torch.float32)
+def bandwidth(device: str, rounds: int = 12, gigabytes: float = 1.0) -> float:
+    """Bytes a second read from an array far larger than the caches, by all cores; the best of some rounds."""
+    words = torch.ones(int(gigabytes * 1e9) // 4, dtype=torch.float32, device=device)
     best = 0.0
     for _ in range(rounds):
         started = time.perf_counter()
-        words.sum()
+        words.sum().item()
         best = max(best, words.nbytes / (time.perf_counter() - started))
     return best
 
@@ -49,12 +49,15 @@ def bandwidth(rounds: int = 12, gigabytes: float = 1.0) -> float:
 def bytes_a_token(checkpoint: Checkpoint, engine: str) -> int:
     """Weights read for one token: everything but the embedding, of which one row is read."""
     linear = sum(rows * columns for _, (rows, columns) in checkpoint.linear_shapes())
-    blocks = 18 / 32 if engine == "llama" else 0.5 + 4 / 128  # Q4_0's blocks; nibbles and the kernel's ones
+    # Q4_0's blocks; nibbles and the kernel's ones; nibbles and a float for 64 of them.
+    blocks = {"llama": 18 / 32, "int4": 0.5 + 4 / 128, "nf4": 0.5 + 4 / 64, "none": 2}[engine.split("-")[-1]]
     return int(linear * blocks) + 2 * checkpoint.vocabulary * checkpoint.hidden
 
 
 def resident() -> float:
-    """GB of this process that no file backs: what really takes memory."""
+    """GB of this process that no file backs, or of GPU memory at its peak: what really takes memory."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_reserved():
+        return torch.cuda.max_memory_reserved() / 1e9
     info = psutil.Process().memory_full_info()
     return float(info.uss) / 1e9
 
@@ -180,18 +183,20 @@ def alone(work: Callable[..., Any], *values: Any) -> Any:
 def measured(
     engine: str, folder: Path, home: Path, arguments: argparse.Namespace
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    checkpoint = make_folder(folder, arguments.tokenizer, arguments.layers)
+    bits = 16 if engine.endswith(("nf4", "none")) else 4
+    folder = folder.with_name(f"{folder.name}-{bits}")
+    checkpoint = make_folder(folder, arguments.tokenizer, arguments.layers, bits)
     context = arguments.turn_prompt + arguments.new + 64
     if engine == "llama":
         answer = llama(add(folder, home), context, arguments.threads)
     else:
-        device, quantize = engine.split("-")
-        answer = by_torch(folder, context, arguments.threads, device, quantize)
-    before = bandwidth()
+        answer = by_torch(folder, context, arguments.threads, *engine.split("-"))
+    device = "cuda" if engine.startswith("cuda") else "cpu"
+    before = bandwidth(device)
     answer(prompt(8, 1), 2)
     row = speed(answer, engine, 1.0, arguments.rounds, arguments.prompt, arguments.written)
-    rate = max(before, bandwidth())
-    read = bytes_a_token(checkpoint, "llama" if engine == "llama" else "torch")
+    rate = max(before, bandwidth(device))
+    read = bytes_a_token(checkpoint, engine)
     of_it = row["decode tok/s"] * read / rate
     yield "speed", row | {"ceiling": rate / read, "of it": of_it, "read GB/s": rate / 1e9}
     yield "turns", turns(answer, engine, arguments.turn_prompt, arguments.new)

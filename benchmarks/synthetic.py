@@ -1,4 +1,4 @@
-"""A ChatGLM2 folder of full size with random weights, in the official INT4 layout: to measure with."""
+"""A ChatGLM2 folder of full size with random weights, in the official layouts: to measure with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from kb_assistant.llm.chatglm2.checkpoint import Checkpoint, read_checkpoint
 
-# The numbers of chatglm2-6b-int4's config.json.
+# The numbers of chatglm2-6b's config.json.
 CONFIG = {
     "_name_or_path": "THUDM/chatglm2-6b",
     "model_type": "chatglm",
@@ -24,15 +24,15 @@ CONFIG = {
     "padded_vocab_size": 65024,
     "layernorm_epsilon": 1e-5,
     "seq_length": 32768,
-    "quantization_bit": 4,
 }
 
 
-def make_folder(folder: Path, tokenizer: Path, layers: int) -> Checkpoint:
-    """Write the folder, one file a layer, unless it is there already; 3.9 GB with 28 layers.
+def make_folder(folder: Path, tokenizer: Path, layers: int, bits: int = 4) -> Checkpoint:
+    """Write the folder, one file a layer, unless it is there already; with 28 layers 3.9 GB in INT4, else 12.5.
 
     Args:
         tokenizer: A tokenizer.model to put beside the weights.
+        bits: 4 for the layout of chatglm2-6b-int4, 16 for that of chatglm2-6b.
     """
     config = folder / "config.json"
     if config.exists() and json.loads(config.read_text())["num_layers"] == layers:
@@ -40,7 +40,7 @@ def make_folder(folder: Path, tokenizer: Path, layers: int) -> Checkpoint:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(tokenizer, folder / "tokenizer.model")
-    config.write_text(json.dumps(CONFIG | {"num_layers": layers}))
+    config.write_text(json.dumps(CONFIG | {"num_layers": layers, "quantization_bit": bits % 16}))
     save_file({}, folder / "empty.safetensors")  # read_checkpoint wants a file of weights to be there
     shapes = read_checkpoint(folder).tensor_shapes()
     (folder / "empty.safetensors").unlink()
@@ -50,16 +50,16 @@ def make_folder(folder: Path, tokenizer: Path, layers: int) -> Checkpoint:
         parts = name.split(".")
         files.setdefault(f"layer-{parts[3]}" if "layers" in parts else "outer", []).append(name)
     for file, names in files.items():
-        tensors = {name: _random(name, shapes[name], generator) for name in names}
+        tensors = {name: _random(name, shapes[name], generator, bits == 4) for name in names}
         save_file(tensors, folder / f"{file}.safetensors")
     return read_checkpoint(folder)
 
 
-def _random(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+def _random(name: str, shape: tuple[int, ...], generator: torch.Generator, packed: bool) -> torch.Tensor:
     if name.endswith("weight_scale"):
         return torch.full(shape, 0.005, dtype=torch.float16)
     if "layernorm" in name:
         return torch.ones(shape, dtype=torch.float16)
-    if len(shape) == 2 and "word_embeddings" not in name and "output_layer" not in name:
+    if packed and len(shape) == 2 and "word_embeddings" not in name and "output_layer" not in name:
         return torch.randint(-128, 128, shape, dtype=torch.int8, generator=generator)
     return (torch.randn(shape, generator=generator) * 0.02).half()
