@@ -40,6 +40,7 @@ REPORT = {
     "seconds",
     "files",
 }
+USAGE = {"prompt_tokens", "completion_tokens", "first_token_s", "tokens_per_s", "reused_tokens"}
 ANSWER = {"answer", "refused", "citations", "hits", "query", "dropped", "usage"}
 
 
@@ -156,7 +157,7 @@ def test_ask_json_with_history_from_a_file_and_from_stdin(sample_home: Path, tmp
     assert answer["dropped"] == {"turns": 0, "passages": 0}
     assert FOUNDER in answer["query"]
     assert answer["query"].endswith("and who runs it now?")
-    assert set(answer["usage"]) == {"prompt_tokens", "completion_tokens", "first_token_s", "tokens_per_s"}
+    assert set(answer["usage"]) == USAGE
     assert answer["citations"]
     for citation in answer["citations"]:
         assert set(citation) >= {"n", "source", "locator"}
