@@ -38,8 +38,9 @@ def prepare(
     """
     build_tokenizer(checkpoint.folder / TOKENIZER, checkpoint.generation).save(str(folder / TOKENIZER_NAME))
     file = folder / GGUF_NAME
-    if not file.exists():
-        write_gguf(checkpoint, file, kind, progress)
+    if file.exists():  # of a run broken off later; write_gguf keeps it if it is of the same source and kind
+        file.replace(file.with_name(f"{file.name}.part"))
+    write_gguf(checkpoint, file, kind, progress)
     return _model(checkpoint, file, digest(file))
 
 
