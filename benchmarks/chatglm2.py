@@ -51,7 +51,8 @@ def bytes_a_token(checkpoint: Checkpoint, engine: str) -> int:
     linear = sum(rows * columns for _, (rows, columns) in checkpoint.linear_shapes())
     # Q4_0's blocks; nibbles and the kernel's ones; nibbles and a float for 64 of them.
     blocks = {"llama": 18 / 32, "int4": 0.5 + 4 / 128, "nf4": 0.5 + 4 / 64, "none": 2}[engine.split("-")[-1]]
-    return int(linear * blocks) + 2 * checkpoint.vocabulary * checkpoint.hidden
+    output = 34 / 32 if engine == "llama" else 2
+    return int(linear * blocks + checkpoint.vocabulary * checkpoint.hidden * output)
 
 
 def resident() -> float:

@@ -129,7 +129,7 @@ class ModelHome:
                 .gguf file.
             name: What to call it; its file's or folder's name without this.
             engine: For ChatGLM2: "llama", "torch", or "auto": torch with a CUDA GPU or without xllamacpp.
-            precision: For ChatGLM2 in fp16 and llama.cpp: what its matrices become. INT4 stays as it is.
+            precision: For ChatGLM2 and llama.cpp: what its fp16 weights become (see `write_gguf`); INT4 stays.
             say: Told what is found, a sentence at a time.
             progress: Told the share that is written, from 0 to 1.
 

@@ -84,7 +84,7 @@ def add(
     ] = "auto",
     precision: Annotated[
         Literal["q4_0", "q8_0", "f16", "f32"],
-        typer.Option(help="For ChatGLM2 in fp16 and llama.cpp; INT4 stays as it is."),
+        typer.Option(help="For ChatGLM2's fp16 weights and llama.cpp; INT4 stays as it is."),
     ] = "q4_0",
     home: Home = None,
     json: Json = False,
