@@ -27,7 +27,7 @@ from pathlib import Path
 from kb_assistant.models import ModelHome
 def tell(share):
     print(share, flush=True)
-    time.sleep(0.05)
+    time.sleep(0.03)
 ModelHome(Path(sys.argv[1])).add(Path(sys.argv[2]), "m", engine="llama", progress=tell)
 """
 
@@ -235,7 +235,7 @@ def test_a_disk_that_fills_up_is_reported_and_the_add_goes_on_later(tmp_path: Pa
     assert done.code == 2
     assert "kb: m can't be written: " in done.stderr
     assert "Traceback" not in done.stderr
-    assert kb_process(*arguments, home=home).code == 0
+    assert kb(*arguments, home=home).code == 0
     assert (home / "models" / "m" / "model.gguf").read_bytes() == converted(TINY_INT4, tmp_path / "m.gguf")
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.chatglm2 import load_model
 from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
-from kb_assistant.llm.chatglm2.gguf_file import KINDS, Kind, gguf_bytes, write_gguf
+from kb_assistant.llm.chatglm2.gguf_file import Kind, gguf_bytes, write_gguf
 from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.llm.chatglm2.weights import dequantised
 from kb_assistant.llm.server import open_server
@@ -69,25 +69,28 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- numbers
 
 
-def test_int4_weights_stay_exactly_what_they_are(finished: Path) -> None:
-    source, written = tensors(TINY_INT4), read(finished)
+@pytest.mark.parametrize(
+    ("kind", "outer", "off"),
+    [("q4_0", "Q8_0", 0.005), ("q8_0", "Q8_0", 0.005), ("f16", "F16", 0), ("f32", "F32", 0)],
+)
+def test_int4_weights_stay_exactly_what_they_are(tmp_path: Path, kind: Kind, outer: str, off: float) -> None:
+    """Only embedding and output layer, which are fp16 in the folder, become what is asked for."""
+    source, written = tensors(TINY_INT4), read(write(TINY_INT4, tmp_path / "m.gguf", kind))
     assert written.keys() == SOURCES.keys()
     kinds = set()
-    for name, (kind, found) in written.items():
+    for name, (found_kind, found) in written.items():
         expected = source[SOURCES[name]]
+        if name in ("token_embd.weight", "output.weight"):
+            assert found_kind == outer
+            assert (found.float() - expected.float()).abs().max() <= off * expected.abs().max(), name
+            continue
         if expected.dtype == torch.int8:
-            kinds.add((name.split(".", 2)[-1], kind))
+            kinds.add((name.split(".", 2)[-1], found_kind))
             expected = dequantised(expected, source[f"{SOURCES[name]}_scale"], torch.float32)
-        assert found.float().equal(expected.float()), name
+        assert found.equal(expected.float()), name
     # Rows of 170 aren't whole blocks of 32.
     q4_0 = {(f"{matrix}.weight", "Q4_0") for matrix in ("attn_qkv", "attn_output", "ffn_up")}
     assert kinds == q4_0 | {("ffn_down.weight", "F32")}
-    assert written["token_embd.weight"][0] == written["output.weight"][0] == "F16"
-
-
-def test_int4_weights_stay_what_they_are_whatever_is_asked_for(finished: Path, tmp_path: Path) -> None:
-    for kind in KINDS:
-        assert write(TINY_INT4, tmp_path / f"{kind}.gguf", kind).read_bytes() == finished.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -115,11 +118,10 @@ def test_float_weights_become_what_is_asked_for(
         assert (found - expected).abs().max() <= off * expected.abs().max(), name
 
 
-def test_the_size_is_known_beforehand(tmp_path: Path) -> None:
-    for kind in KINDS:
-        file = write(TINY, tmp_path / f"{kind}.gguf", kind)
-        reader = GGUFReader(file)
-        assert file.stat().st_size - reader.data_offset == gguf_bytes(read_checkpoint(TINY), kind)
+@pytest.mark.parametrize(("source", "kind"), [(TINY, "q4_0"), (TINY, "f32"), (TINY_INT4, "q4_0")])
+def test_the_size_is_known_beforehand(tmp_path: Path, source: Path, kind: Kind) -> None:
+    file = write(source, tmp_path / "m.gguf", kind)
+    assert file.stat().st_size - GGUFReader(file).data_offset == gguf_bytes(read_checkpoint(source), kind)
 
 
 def test_the_file_tells_the_architecture(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_weights_that_are_no_numbers_are_not_written(tmp_path: Path, damage: flo
 # --- interruptions
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(share=st.floats(0, 1), noise=st.binary(max_size=64))
 @example(share=0, noise=b"")
 @example(share=1, noise=b"")
@@ -267,12 +269,9 @@ def large(folder: Path, megabytes: int, bits: int) -> Path:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the memory")
-@pytest.mark.parametrize(("bits", "megabytes", "slack"), [(4, 120, 60), (16, 220, 120)])
-def test_writing_holds_one_tensor_and_no_second_copy_of_the_model(
-    tmp_path: Path, bits: int, megabytes: int, slack: int
-) -> None:
+def test_writing_holds_one_tensor_and_no_second_copy_of_the_model(tmp_path: Path) -> None:
     """Pages of the mapped source count as memory of the process, so a copy would show as twice the source."""
-    folder = large(tmp_path / "m", megabytes, bits)
+    folders = [large(tmp_path / "int4", 100, 4), large(tmp_path / "fp16", 180, 16)]
     code = (
         "import sys, torch, gguf; from pathlib import Path\n"
         "from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint\n"
@@ -281,15 +280,17 @@ def test_writing_holds_one_tensor_and_no_second_copy_of_the_model(
         "    lines = Path('/proc/self/status').read_text().splitlines()\n"
         "    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1000\n"
         "before = peak()\n"
-        "write_gguf(read_checkpoint(Path(sys.argv[1])), Path(sys.argv[2]), 'f16')\n"
-        "print(peak() - before)\n"
+        "for folder in map(Path, sys.argv[1:]):\n"
+        "    write_gguf(read_checkpoint(folder), folder.with_suffix('.gguf'), 'f16')\n"
+        "    print(peak() - before)\n"
     )
-    command = [sys.executable, "-c", code, str(folder), str(tmp_path / "m.gguf")]
+    command = [sys.executable, "-c", code, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    source = (folder / "pytorch_model.bin").stat().st_size / 1e6
+    int4, fp16 = ((folder / "pytorch_model.bin").stat().st_size / 1e6 for folder in folders)
     shutil.rmtree(tmp_path)  # pytest would keep it for days
-    assert source > 0.95 * megabytes
-    assert float(done.stdout) < source + slack
+    peaks = [float(peak) for peak in done.stdout.split()]
+    assert 95 < int4 < peaks[0] < int4 + 60
+    assert 170 < fp16 < peaks[1] < fp16 + 120
 
 
 # --- in llama.cpp

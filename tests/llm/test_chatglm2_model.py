@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ from tests.llm.chatglm2_data import TINY, TINY_INT4, copied, golden, tensors
 CLOSE = 5e-5
 FP32, INT4 = golden("golden_fp32"), golden("golden_int4")
 MATRICES = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Matrices as small as these gain nothing from two, which wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
