@@ -13,11 +13,12 @@ from kb_assistant.errors import BusyError, StoreError
 
 
 @contextmanager
-def writing(folder: Path, patience: float) -> Iterator[None]:
-    """Hold the writer's lock of the knowledge base in `folder`.
+def writing(folder: Path, patience: float, what: str = "this knowledge base") -> Iterator[None]:
+    """Hold the writer's lock of the knowledge base, or whatever else is written, in `folder`.
 
     Args:
         patience: Seconds to wait for another writer.
+        what: What is written, for the message.
 
     Raises:
         BusyError: another process still writes after that time; the message says which.
@@ -31,7 +32,7 @@ def writing(folder: Path, patience: float) -> Iterator[None]:
         lock.acquire(timeout=patience)
     except Timeout:
         raise BusyError(
-            f"Another process is writing to this knowledge base{_describe(holder)}.",
+            f"Another process is writing to {what}{_describe(holder)}.",
             "Wait until it is done, or stop it; searching works meanwhile.",
         ) from None
     except OSError as error:

@@ -57,6 +57,11 @@ class ModelHome:
         """All models there, by name. The files of an added one may have moved: `get` finds out."""
         return [self._read(file.parent.name) for file in sorted(self.folder.glob(f"[!.]*/{DESCRIPTION}"))]
 
+    def unfinished(self) -> list[str]:
+        """Names of models whose `add` was broken off. The same call goes on; `remove` frees their place."""
+        begun = {folder.name.removeprefix(_UNFINISHED) for folder in self.folder.glob(f"{_UNFINISHED}*")}
+        return sorted(name for name in begun if not self._holds(name))
+
     def get(self, name_or_path: str, kind: Kind) -> Model:
         """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file.
 
@@ -158,7 +163,8 @@ class ModelHome:
         """
         unfinished = self.folder / f"{_UNFINISHED}{_checked_name(name)}"
         if unfinished.is_dir() and not self._holds(name):
-            shutil.rmtree(unfinished, ignore_errors=True)
+            with writing(unfinished, patience=0, what=f"the model {name!r}"):
+                shutil.rmtree(unfinished, ignore_errors=True)
             return
         if not self._holds(name):
             raise _not_installed(name)
@@ -189,13 +195,17 @@ class ModelHome:
         progress: Callable[[float], None],
     ) -> None:
         """Publish a ChatGLM folder: as it lies there for torch, written anew for llama.cpp."""
-        from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
+        from kb_assistant.llm.chatglm2.checkpoint import TOKENIZER, read_checkpoint
         from kb_assistant.llm.chatglm2.prepare import describe_folder, prepare
+        from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
+        from kb_assistant.llm.chatglm2.weights import Weights
 
         checkpoint = read_checkpoint(folder)
         say(f"{checkpoint.describe()}.")
         say("Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.")
         if choose_engine(engine) == "torch":
+            build_tokenizer(folder / TOKENIZER, checkpoint.generation)
+            Weights(checkpoint)  # opened and compared with the configuration, not loaded
             say("It will be run by torch, from where it lies.")
             with self._installing(name) as work:
                 model = describe_folder(folder, self._digests.weights_digest)
@@ -204,7 +214,7 @@ class ModelHome:
         work = self.folder / f"{_UNFINISHED}{name}"
         try:
             (work / "model").mkdir(parents=True, exist_ok=True)
-            with writing(work, patience=0):
+            with writing(work, patience=0, what=f"the model {name!r}"):
                 say(f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on.")
                 model = prepare(checkpoint, work / "model", precision, weights_digest, progress)
                 self._publish(replace(model, name=name), work / "model")
@@ -326,7 +336,7 @@ def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ModelError(
             f"{name!r} can't name a model.",
-            "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'.",
+            "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'; `kb models add` takes --name.",
         )
     return name
 

@@ -53,6 +53,8 @@ def list_models(home: Home = None, json: Json = False) -> None:
         state = "installed" if here else f"kb models pull {model.name}"
         languages = ",".join(model.languages) or "?"
         typer.echo(f"{model.name:<26} {model.kind:<9} {languages:<6} {model.licence or '?':<21} {state}")
+    for name in _models(home).unfinished():
+        typer.echo(f"{name:<26} unfinished: repeat its `kb models add` to go on, or: kb models rm {name}")
     typer.echo(f"{'extract':<26} {'chat':<9} {'any':<6} {'-':<21} built in: quotes passages, no language model")
 
 

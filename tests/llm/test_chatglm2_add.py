@@ -218,7 +218,7 @@ def test_a_written_file_of_the_same_folder_is_not_written_again(models_dir: Mode
 
 def test_a_second_add_at_the_same_time_is_refused(models_dir: ModelHome, tmp_path: Path) -> None:
     with adding(models_dir, TINY_INT4) as process:
-        with pytest.raises(BusyError, match=f"process {process.pid}"):
+        with pytest.raises(BusyError, match=rf"writing to the model 'm': process {process.pid}"):
             models_dir.add(TINY_INT4, "m", engine="llama")
         models_dir.add(TINY_INT4, "other", engine="llama")
     assert process.returncode == 0
@@ -296,11 +296,12 @@ def test_a_folder_that_cannot_be_used_is_an_error_and_leaves_no_model(
     assert ModelHome(tmp_path / "home" / "models").installed() == []
 
 
+@pytest.mark.parametrize("engine", ["llama", "torch"])
 @pytest.mark.parametrize("file", ["tokenizer.model", "pytorch_model.bin"])
-def test_a_damaged_file_is_an_error_and_leaves_no_model(tmp_path: Path, file: str) -> None:
+def test_a_damaged_file_is_an_error_and_leaves_no_model(tmp_path: Path, engine: str, file: str) -> None:
     folder = copied(TINY_INT4, tmp_path / "m")
     (folder / file).write_bytes((folder / file).read_bytes()[:5000])
-    done = kb("models", "add", folder, "--engine", "llama", "--json", home=tmp_path / "home")
+    done = kb("models", "add", folder, "--engine", engine, "--json", home=tmp_path / "home")
     assert done.code == 2
     assert f"{file} is damaged" in done.json["error"]
     assert done.json["hint"]

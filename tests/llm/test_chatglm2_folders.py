@@ -57,6 +57,11 @@ class Callback:
         ({"rmsnorm": False}, "rmsnorm = False", "official folder"),
         ({"add_bias_linear": True}, "add_bias_linear = True", "official folder"),
         ({"quantization_bit": 8}, "is quantised to 8 bits", "Use chatglm2-6b-int4"),
+        ({"num_layers": True}, "config.json is damaged: num_layers = True", "Download"),
+        ({"padded_vocab_size": "640"}, "config.json is damaged: padded_vocab_size = '640'", "Download"),
+        ({"seq_length": "long"}, "config.json is damaged: seq_length = 'long'", "Download"),
+        ({"layernorm_epsilon": "1e-5"}, "config.json is damaged: layernorm_epsilon = '1e-5'", "Download"),
+        ({"rope_ratio": float("nan")}, "config.json is damaged: rope_ratio = nan", "Download"),
         ({"num_layers": 0}, "config.json is damaged: num_layers = 0", "Download"),
         ({"hidden_size": "128"}, "config.json is damaged: hidden_size = '128'", "Download"),
         ({"ffn_hidden_size": None}, "config.json is damaged: ffn_hidden_size = None", "Download"),
@@ -117,10 +122,9 @@ def test_a_missing_tokenizer_is_named(tmp_path: Path) -> None:
         lambda data: data[:5000],
         lambda data: data[:4000] + bytes(100) + data[4100:],
         lambda _: bytes(i * 37 % 251 for i in range(9000)),
-        lambda _: POINTER.encode(),
         lambda _: b"<html>",
     ],
-    ids=["empty", "half", "hole", "noise", "pointer", "page"],
+    ids=["empty", "half", "hole", "noise", "page"],
 )
 def test_a_damaged_tokenizer_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     file = copied(TINY_INT4, tmp_path / "m") / "tokenizer.model"
@@ -164,10 +168,9 @@ def test_a_damaged_index_is_named(tmp_path: Path, content: str) -> None:
         lambda data: data[:1],
         lambda data: data[: len(data) // 2],
         lambda data: data[:-1],
-        lambda _: POINTER.encode(),
         lambda _: b"<html>",
     ],
-    ids=["empty", "byte", "half", "short", "pointer", "page"],
+    ids=["empty", "byte", "half", "short", "page"],
 )
 def test_damaged_weights_are_named(tmp_path: Path, source: Path, damage: Callable[[bytes], bytes]) -> None:
     folder = copied(source, tmp_path / "m")
@@ -176,6 +179,15 @@ def test_damaged_weights_are_named(tmp_path: Path, source: Path, damage: Callabl
     said = refused(folder)
     assert f"{file} is damaged" in said
     assert "Download the folder again" in said
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model", "pytorch_model.bin", "model.safetensors"])
+def test_a_pointer_in_the_place_of_a_file_is_called_so(tmp_path: Path, name: str) -> None:
+    folder = copied(TINY if name == "model.safetensors" else TINY_INT4, tmp_path / "m")
+    (folder / name).write_text(POINTER)
+    said = refused(folder)
+    assert f"{folder / name} is only a pointer to the file" in said
+    assert f"Run in {folder}: git lfs pull" in said
 
 
 def without(name: str) -> Callable[[dict[str, torch.Tensor]], None]:
@@ -200,9 +212,19 @@ def spoilt(name: str, value: float) -> Callable[[dict[str, torch.Tensor]], None]
     return change
 
 
+def retyped(name: str, dtype: torch.dtype) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(weights: dict[str, torch.Tensor]) -> None:
+        weights[name] = weights[name].to(dtype)
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (retyped(DENSE, torch.float16), f"is damaged: {DENSE} holds torch.float16"),
+        (retyped(DENSE, torch.uint8), f"is damaged: {DENSE} holds torch.uint8"),
+        (retyped(f"{DENSE}_scale", torch.int8), f"is damaged: {DENSE}_scale holds torch.int8"),
         (without(DENSE), f"is incomplete: {DENSE} is missing"),
         (without(f"{DENSE}_scale"), f"is incomplete: {DENSE}_scale is missing"),
         (half(DENSE), f"is damaged: {DENSE} has the shape [64, 64], not [128, 64]"),
@@ -210,7 +232,7 @@ def spoilt(name: str, value: float) -> Callable[[dict[str, torch.Tensor]], None]
         (spoilt("transformer.embedding.word_embeddings.weight", float("inf")), "holds values that are no numbers"),
         (spoilt("transformer.encoder.final_layernorm.weight", float("nan")), "holds values that are no numbers"),
     ],
-    ids=["missing", "no scale", "shape", "scale", "embedding", "norm"],
+    ids=["float", "unsigned", "scale type", "missing", "no scale", "shape", "scale", "embedding", "norm"],
 )
 def test_wrong_tensors_are_named(
     tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], None], message: str

@@ -21,6 +21,7 @@ _CHAT_TRAINED = 8192
 _GLM4_VOCABULARY = 100_000
 _ROPE_BASE = 10_000.0
 _AGAIN = "Download the folder again, all of its files."
+_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def is_chatglm(config: Mapping[str, Any]) -> bool:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """What the folder holds. Its files of weights are only looked for, not opened.
+    """What the folder holds. Of its files of weights only the first bytes are read.
 
     Raises:
         ModelError: it isn't ChatGLM2 or ChatGLM3 in the official layout, a file is missing, or its
@@ -141,7 +142,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise ModelError(f"{folder} has no {TOKENIZER}.", _AGAIN)
     generation = _generation(folder, config)
     rope = _rope(folder, config, generation)
-    longest = int(config.get("seq_length") or _CHAT_TRAINED)
+    longest = _positive(folder, config, "seq_length") if config.get("seq_length") else _CHAT_TRAINED
+    shards = _shards(folder)
+    for file in (folder / TOKENIZER, *shards):
+        _refuse_pointer(file)
     return Checkpoint(
         folder=folder,
         generation=generation or 2,
@@ -153,11 +157,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         head_dim=_positive(folder, config, "kv_channels"),
         ffn=_positive(folder, config, "ffn_hidden_size"),
         vocabulary=_positive(folder, config, "padded_vocab_size"),
-        epsilon=float(config.get("layernorm_epsilon", 1e-5)),
+        epsilon=_number(folder, config, "layernorm_epsilon", 1e-5),
         rope=rope,
         context=longest if rope != Rope() else min(longest, _CHAT_TRAINED),
         longest=longest,
-        shards=_shards(folder),
+        shards=shards,
     )
 
 
@@ -168,7 +172,7 @@ def _refuse_relatives(folder: Path, config: Mapping[str, Any]) -> None:
             f"{folder} holds ChatGLM-6B, the first generation, which is another network.",
             "Use chatglm2-6b or chatglm2-6b-int4.",
         )
-    if config["padded_vocab_size"] > _GLM4_VOCABULARY:
+    if _positive(folder, config, "padded_vocab_size") > _GLM4_VOCABULARY:
         raise ModelError(
             f"{folder} holds GLM-4, not ChatGLM2.", "Use a .gguf file of it: kb models add glm-4.gguf"
         )
@@ -216,25 +220,44 @@ def _generation(folder: Path, config: Mapping[str, Any]) -> Literal[2, 3] | None
 
 def _rope(folder: Path, config: Mapping[str, Any], generation: int | None) -> Rope:
     """ChatGLM2 divides positions by rope_ratio, ChatGLM3 multiplies the base of the angles by it."""
-    ratio = config.get("rope_ratio", 1)
-    if not isinstance(ratio, int | float) or ratio <= 0:
-        raise ModelError(f"{folder / 'config.json'} is damaged: rope_ratio = {ratio!r}.", _AGAIN)
+    ratio = _number(folder, config, "rope_ratio", 1.0)
     if ratio == 1:
         return Rope()
     if generation is None:
         raise ModelError(
-            f"{folder} has rope_ratio = {ratio}, which ChatGLM2 and ChatGLM3 read differently, and nothing in "
+            f"{folder} has rope_ratio = {ratio:g}, which ChatGLM2 and ChatGLM3 read differently, and nothing in "
             "the folder tells which of them it is.",
             'Put "_name_or_path": "THUDM/chatglm2-6b-32k" (or chatglm3-6b-32k) into its config.json.',
         )
-    return Rope(factor=float(ratio)) if generation == 2 else Rope(theta=_ROPE_BASE * ratio)
+    return Rope(factor=ratio) if generation == 2 else Rope(theta=_ROPE_BASE * ratio)
 
 
 def _positive(folder: Path, config: Mapping[str, Any], key: str) -> int:
     value = config.get(key)
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ModelError(f"{folder / 'config.json'} is damaged: {key} = {value!r}.", _AGAIN)
     return value
+
+
+def _number(folder: Path, config: Mapping[str, Any], key: str, default: float) -> float:
+    value = config.get(key, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ModelError(f"{folder / 'config.json'} is damaged: {key} = {value!r}.", _AGAIN)
+    return float(value)
+
+
+def _refuse_pointer(file: Path) -> None:
+    """A repository cloned without Git LFS has a few lines of text in the place of large files."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(len(_POINTER))
+    except OSError as error:
+        raise ModelError(f"{file} can't be read: {error.strerror}.", _AGAIN) from error
+    if start == _POINTER:
+        raise ModelError(
+            f"{file} is only a pointer to the file, as git leaves it without Git LFS.",
+            f"Run in {file.parent}: git lfs pull; or download the files themselves.",
+        )
 
 
 def _shards(folder: Path) -> tuple[Path, ...]:

@@ -59,9 +59,8 @@ def write_gguf(
     """Write the model to `file`. What is written of it already, by a run that was broken off, is kept.
 
     The INT4 folder's matrices stay as they are (Q4_0, no loss) whatever `kind` is; those of an fp16 folder become
-    `kind`. Embedding and output layer become `kind` too, but Q8_0 for "q4_0": on a CPU with AVX2, llama.cpp spends
-    half of each token's time on an output layer in F16. A matrix whose rows aren't whole blocks of 32 becomes F16,
-    or F32 where it was INT4.
+    `kind`. Embedding and output layer become `kind` too, but Q8_0 for "q4_0": half the memory of F16, and an error
+    far below that of INT4. A matrix whose rows aren't whole blocks of 32 becomes F16, or F32 where it was INT4.
 
     Args:
         kind: "f16" is exact for official folders, which hold nothing finer.
@@ -89,8 +88,8 @@ def write_gguf(
             data = _data(weights, checkpoint, tensors[i])
             out.write(data)
             out.write(bytes(_padded(len(data)) - len(data)))
-        out.flush()
-        os.fsync(out.fileno())
+            out.flush()
+            os.fsync(out.fileno())
     part.replace(file)
     say(1.0)
 
@@ -116,7 +115,7 @@ def _tensors(checkpoint: Checkpoint, kind: Kind) -> Iterator[_Tensor]:
 
     f32, f16 = G.F32, G.F16
     wanted = {"q4_0": G.Q4_0, "q8_0": G.Q8_0, "f16": G.F16, "f32": G.F32}[kind]
-    outer = G.Q8_0 if wanted == G.Q4_0 else wanted
+    outer: G = G.Q8_0 if wanted == G.Q4_0 else wanted
 
     def matrix(columns: int) -> GGMLQuantizationType:
         if checkpoint.bits == 4:

@@ -59,7 +59,7 @@ def load_model(
 
     def plain(name: str) -> nn.Parameter:
         # A copy even where type and device stay: a mapped tensor would keep the file open, and its pages twice.
-        tensor = finite(name, weights[name]).to(device, dtype, copy=True)
+        tensor = finite(name, weights[name].to(device, dtype, copy=True))
         return nn.Parameter(tensor, requires_grad=False)
 
     model.model.embed_tokens.weight = plain("transformer.embedding.word_embeddings.weight")
@@ -129,18 +129,19 @@ def _builder(
     def bias(name: str, first: int, last: int) -> torch.Tensor | None:
         if not name.endswith("query_key_value"):
             return None
-        return finite(name, weights[f"{name}.bias"])[first:last].to(device, dtype, copy=True)
+        return finite(name, weights[f"{name}.bias"][first:last].to(device, dtype, copy=True))
 
     def packed(name: str, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
         weight = weights[f"{name}.weight"][first:last]
         if checkpoint.bits == 4:
             return weight, finite(name, weights[f"{name}.weight_scale"])[first:last]
-        return quantised(finite(name, weight))
+        nibbles, scale = quantised(weight)
+        return nibbles, finite(name, scale)
 
     def full(name: str, first: int, last: int) -> torch.Tensor:
         if checkpoint.bits == 4:
             return dequantised(*packed(name, first, last), dtype)
-        return finite(name, weights[f"{name}.weight"][first:last]).to(dtype, copy=True)
+        return finite(name, weights[f"{name}.weight"][first:last].to(dtype, copy=True))
 
     def plain_linear(name: str, first: int, last: int) -> nn.Module:
         return _linear(full(name, first, last).to(device), bias(name, first, last))

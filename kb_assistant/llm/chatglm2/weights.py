@@ -17,7 +17,7 @@ class Weights:
     """The tensors of a checkpoint by name, checked for completeness. Only shapes are in memory.
 
     Raises:
-        ModelError: a file is damaged or would run code, or a tensor is missing or has another shape.
+        ModelError: a file is damaged or would run code, or a tensor is missing or has another shape or type.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -25,7 +25,8 @@ class Weights:
         for shard in checkpoint.shards:
             opened = _open(shard)
             self._files |= dict.fromkeys(opened.keys(), opened)
-        for name, shape in checkpoint.tensor_shapes().items():
+        shapes = checkpoint.tensor_shapes()
+        for name, shape in shapes.items():
             if name not in self._files:
                 raise ModelError(f"{checkpoint.folder} is incomplete: {name} is missing.", _AGAIN)
             if (found := self._shape(name)) != shape:
@@ -33,6 +34,9 @@ class Weights:
                     f"{checkpoint.folder} is damaged: {name} has the shape {list(found)}, not {list(shape)}.",
                     "Its config.json belongs to other weights, or the download is damaged.",
                 )
+            kind = self[name].dtype
+            if not (kind == torch.int8 if f"{name}_scale" in shapes else kind.is_floating_point):
+                raise ModelError(f"{checkpoint.folder} is damaged: {name} holds {kind}.", _AGAIN)
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """A tensor, mapped from its file where possible."""
@@ -80,10 +84,14 @@ def finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself.
 
     Raises:
-        ModelError: it holds NaN or infinity, as damaged files do.
+        ModelError: it holds NaN or infinity, as damaged files do, and large values of float32 in fp16.
     """
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-        raise ModelError(f"The weights are damaged: {name} holds values that are no numbers.", _AGAIN)
+        raise ModelError(
+            f"{name} holds values that are no numbers in {str(tensor.dtype).removeprefix('torch.')}: the weights "
+            "are damaged, or too large for that type.",
+            _AGAIN,
+        )
     return tensor
 
 
