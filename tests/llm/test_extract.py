@@ -15,6 +15,7 @@ from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.quotes import Vectors, quote
 from kb_assistant.llm.sentences import sentences
 from kb_assistant.models import ModelHome
+from tests.llm.conformance import Conformance
 
 LIGHTHOUSE = [
     "Aldersea lighthouse was founded in 1871 by Marta Keel. She had lost two brothers at sea. Its lamp is seen "
@@ -199,7 +200,7 @@ def test_sentences(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 
-class Conformance:
+class Quoting(Conformance):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
         return ExtractChat
@@ -209,21 +210,13 @@ class Conformance:
         return {}
 
     @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-    @property
     def returns_usage_metadata(self) -> bool:
         return False
 
 
-class TestUnitConformance(Conformance, ChatModelUnitTests):
+class TestUnitConformance(Quoting, ChatModelUnitTests):
     pass
 
 
-class TestIntegrationConformance(Conformance, ChatModelIntegrationTests):
+class TestIntegrationConformance(Quoting, ChatModelIntegrationTests):
     pass

@@ -28,6 +28,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.local import whole_characters
+from tests.llm.conformance import LocalConformance
 
 CONVERSATIONS: dict[str, list[BaseMessage]] = {
     "one question": [HumanMessage("What is a lighthouse?")],
@@ -287,7 +288,7 @@ def test_a_process_that_ends_amid_an_answer_is_silent_and_ends_well(gguf: Path) 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
 
 
-class Conformance:
+class Llama(LocalConformance):
     path: Path
 
     @pytest.fixture(autouse=True, scope="class")
@@ -303,22 +304,10 @@ class Conformance:
     def chat_model_params(self) -> dict[str, Any]:
         return {"model_path": self.path, "context_tokens": 1024, "threads": 1}
 
-    @property
-    def standard_chat_model_params(self) -> dict[str, Any]:
-        return {"temperature": 0, "max_tokens": 16, "timeout": 60, "stop": [], "max_retries": 2}
 
-    @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
-    def has_structured_output(self) -> bool:
-        return False
-
-
-class TestUnitConformance(Conformance, ChatModelUnitTests):
+class TestUnitConformance(Llama, ChatModelUnitTests):
     pass
 
 
-class TestIntegrationConformance(Conformance, ChatModelIntegrationTests):
+class TestIntegrationConformance(Llama, ChatModelIntegrationTests):
     pass

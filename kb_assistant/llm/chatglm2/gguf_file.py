@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.chatglm2.checkpoint import TOKENIZER, Checkpoint
 from kb_assistant.llm.chatglm2.tokenizer import Pieces, control_tokens
+from kb_assistant.model_files import require_space
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
     from kb_assistant.llm.chatglm2.weights import Weights
 
-Kind = Literal["q4_0", "q8_0", "f16", "f32"]
-KINDS: tuple[Kind, ...] = ("q4_0", "q8_0", "f16", "f32")
+Precision = Literal["q4_0", "q8_0", "f16", "f32"]
 
 _BLOCK = 32
 # A score below every piece's, so that no text is ever merged into a control token.
@@ -54,16 +54,19 @@ class _Tensor:
 
 
 def write_gguf(
-    checkpoint: Checkpoint, file: Path, kind: Kind = "q4_0", say: Callable[[float], None] = lambda _: None
+    checkpoint: Checkpoint,
+    file: Path,
+    precision: Precision = "q4_0",
+    say: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Write the model to `file`. What is written of it already, by a run that was broken off, is kept.
 
-    The INT4 folder's matrices stay as they are (Q4_0, no loss) whatever `kind` is; those of an fp16 folder become
-    `kind`. Embedding and output layer become `kind` too, but Q8_0 for "q4_0": half the memory of F16, and an error
-    far below that of INT4. A matrix whose rows aren't whole blocks of 32 becomes F16, or F32 where it was INT4.
+    The INT4 folder's matrices stay as they are (Q4_0, no loss) whatever `precision` is; those of an fp16 folder
+    become that. So do embedding and output layer, but Q8_0 for "q4_0": half the memory of F16, and an error far
+    below that of INT4. A matrix whose rows aren't whole blocks of 32 becomes F16, or F32 where it was INT4.
 
     Args:
-        kind: "f16" is exact for official folders, which hold nothing finer.
+        precision: "f16" is exact for official folders, which hold nothing finer.
         say: Told the share that is written, from 0 to 1.
 
     Raises:
@@ -73,11 +76,12 @@ def write_gguf(
 
     require_writer()
     weights = Weights(checkpoint)
-    tensors = list(_tensors(checkpoint, kind))
+    tensors = list(_tensors(checkpoint, precision))
     part = file.with_name(f"{file.name}.part")
     head = _head(checkpoint, tensors, file.with_name(f"{file.name}.head"))
     done, size = _done(part, head, tensors)
-    _require_space(file.parent, len(head) + sum(_padded(tensor.nbytes) for tensor in tensors) - size)
+    wanted = len(head) + sum(_padded(tensor.nbytes) for tensor in tensors)
+    require_space(file.parent, wanted - size + _FREE_BYTES)
     with part.open("r+b" if size else "wb") as out:
         out.truncate(size)
         out.seek(size)
@@ -104,17 +108,12 @@ def require_writer() -> None:
         raise ModelError("Package gguf is missing.", 'pip install "kb-assistant[llama]"') from error
 
 
-def gguf_bytes(checkpoint: Checkpoint, kind: Kind) -> int:
-    """Size of the tensors of the file, in bytes."""
-    return sum(_padded(tensor.nbytes) for tensor in _tensors(checkpoint, kind))
-
-
-def _tensors(checkpoint: Checkpoint, kind: Kind) -> Iterator[_Tensor]:
+def _tensors(checkpoint: Checkpoint, precision: Precision) -> Iterator[_Tensor]:
     """Everything the file holds, in its order."""
     from gguf import GGMLQuantizationType as G
 
     f32, f16 = G.F32, G.F16
-    wanted = {"q4_0": G.Q4_0, "q8_0": G.Q8_0, "f16": G.F16, "f32": G.F32}[kind]
+    wanted = {"q4_0": G.Q4_0, "q8_0": G.Q8_0, "f16": G.F16, "f32": G.F32}[precision]
     outer: G = G.Q8_0 if wanted == G.Q4_0 else wanted
 
     def matrix(columns: int) -> GGMLQuantizationType:
@@ -273,13 +272,3 @@ def _done(part: Path, head: bytes, tensors: list[_Tensor]) -> tuple[int, int]:
 
 def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
-
-
-def _require_space(folder: Path, wanted: int) -> None:
-    import shutil
-
-    free = shutil.disk_usage(folder).free
-    if free < wanted + _FREE_BYTES:
-        raise ModelError(
-            f"{wanted / 1e9:.1f} GB are needed in {folder}, {free / 1e9:.1f} GB are free.", "Make room."
-        )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from kb_assistant.llm.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
-from kb_assistant.llm.chatglm2.gguf_file import Kind, write_gguf
+from kb_assistant.llm.chatglm2.gguf_file import Precision, write_gguf
 from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.model_files import Model
 
@@ -27,7 +27,7 @@ def describe_folder(folder: Path, digest: Callable[[Path], str]) -> Model:
 def prepare(
     checkpoint: Checkpoint,
     folder: Path,
-    kind: Kind,
+    precision: Precision,
     digest: Callable[[Path], str],
     progress: Callable[[float], None],
 ) -> Model:
@@ -38,9 +38,9 @@ def prepare(
     """
     build_tokenizer(checkpoint.folder / TOKENIZER, checkpoint.generation).save(str(folder / TOKENIZER_NAME))
     file = folder / GGUF_NAME
-    if file.exists():  # of a run broken off later; write_gguf keeps it if it is of the same source and kind
+    if file.exists():  # of a run broken off later; write_gguf keeps it if it is of the same source and precision
         file.replace(file.with_name(f"{file.name}.part"))
-    write_gguf(checkpoint, file, kind, progress)
+    write_gguf(checkpoint, file, precision, progress)
     return _model(checkpoint, file, digest(file))
 
 
