@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +63,15 @@ def make_plan(
         for item in found:
             if str(item.path) not in plan.rows and str(item.path) not in plan.digests:
                 _plan_file(plan, item, recipe, named=item.path == absolute)
+    _plan_changes(plan)
+    return plan
+
+
+def plan_documents(known: dict[str, Source], given: Mapping[str, tuple[str, int]], recipe: str) -> Plan:
+    """What to do about documents that are handed in: digest and size by the path of their source."""
+    plan = Plan(known)
+    for path, (digest, size) in given.items():
+        _plan_content(plan, path, digest, size, recipe)
     _plan_changes(plan)
     return plan
 
@@ -124,11 +133,17 @@ def _plan_reading(plan: Plan, path: Path, known: Source | None, recipe: str) -> 
         reason = f"can't be read: {error.strerror}{kept_note(known)}"
         plan.rows[str(path)] = FileResult(str(path), "failed", known.chunks if known else 0, reason)
         return
+    _plan_content(plan, str(path), digest, size, recipe)
+
+
+def _plan_content(plan: Plan, path: str, digest: str, size: int, recipe: str) -> None:
+    """A row where the content is known already, else a place among those to read."""
+    known = plan.known.get(path)
     if known and known.digest == digest and known.recipe == recipe and not known.failed:
-        plan.rows[str(path)] = FileResult(str(path), "unchanged", known.chunks, known.reason)
+        plan.rows[path] = FileResult(path, "unchanged", known.chunks, known.reason)
         return
-    plan.digests[str(path)] = digest
-    plan.sizes[str(path)] = size
+    plan.digests[path] = digest
+    plan.sizes[path] = size
 
 
 def _plan_changes(plan: Plan) -> None:

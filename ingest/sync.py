@@ -1,28 +1,34 @@
 """Bring the store in step with folders: what is new, changed, vanished, and nothing else.
 
 Files are read in subprocesses, their new texts embedded in windows, and each source committed in a transaction of
-its own. Files outside the given paths are left alone.
+its own. Files outside the given paths are left alone. Documents that programs hand in take the same way, without
+being read.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ingest.plan import Plan, kept_note, make_plan
+from ingest.plan import Plan, kept_note, make_plan, plan_documents
+from ingest.readers import Block, Content, one_line
+from ingest.readers.text import clean
 from ingest.sandbox import Outcome, ReaderPool, hash_file
 from ingest.split import Splitter
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, Report, Status
 
 if TYPE_CHECKING:
     import numpy as np
+    from langchain_core.documents import Document
     from numpy.typing import NDArray
 
 READERS_VERSION = 1
@@ -62,6 +68,38 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A document that a program hands in. `path` names its source."""
+
+    path: str
+    title: str
+    text: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        whole = json.dumps([self.title, self.text, dict(self.metadata)], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
+
+    @property
+    def content(self) -> Content:
+        """One block of prose under the title, which isn't said twice where the text begins with it."""
+        title = one_line(self.title)
+        body = clean(self.text).strip("\n")
+        rest = body.removeprefix(title).strip("\n") if title else body
+        text = rest if rest.strip() else body
+        blocks = (Block(text, heading=title),) if text.strip() else ()
+        return Content(title, blocks)
+
+
+def given(document: Document) -> Given:
+    """LangChain's document, named after its id or else its text."""
+    name = document.id or hashlib.sha256(document.page_content.encode("utf-8", "replace")).hexdigest()[:32]
+    title = str(document.metadata.get("title") or "")
+    return Given(DOCUMENT_PREFIX + name, title, document.page_content, document.metadata)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What to do: see KnowledgeBase.ingest for the meaning of each."""
 
@@ -81,8 +119,7 @@ def sync(store: KnowledgeStore | None, embedder: Embedder, settings: Settings, j
         KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
     """
     started = time.monotonic()
-    splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
-    recipe = f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
+    splitter, recipe = _recipe(embedder, settings)
     plan = make_plan(_known(store), job.paths, job.include, job.exclude, job.prune, recipe)
     if job.dry_run or store is None:
         rows = plan.rows | {
@@ -97,6 +134,29 @@ def sync(store: KnowledgeStore | None, embedder: Embedder, settings: Settings, j
         with store.write() as transaction:
             transaction.purge_retired()
     return _report(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+
+
+def put_documents(
+    store: KnowledgeStore, embedder: Embedder, settings: Settings, documents: Iterable[Given], job: Job
+) -> Report:
+    """Bring the sources of these documents in step with them; others are left alone. Of `job` only progress and
+    stop count."""
+    started = time.monotonic()
+    splitter, recipe = _recipe(embedder, settings)
+    given = {document.path: document for document in documents}
+    plan = plan_documents(
+        _known(store),
+        {path: (document.digest, len(document.text)) for path, document in given.items()},
+        recipe,
+    )
+    run = _Run(store, embedder, splitter, recipe, plan, job, started)
+    stopped = run.commit_all(given[path] for path in plan.read)
+    return _report(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+
+
+def _recipe(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
+    splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
+    return splitter, f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
 
 
 def _report(
@@ -158,11 +218,24 @@ class _Run:
         with ReaderPool(workers, *limits) as pool:
             for outcome in pool.read(Path(path) for path in self.plan.read):
                 self._take(outcome)
-                if len(self.missing) >= WINDOW or len(self.waiting) >= WINDOW:
-                    self._flush()
-                if self.job.stop():
+                if self._stopped_after_flush():
                     break
         self._flush()
+        return self.job.stop()
+
+    def commit_all(self, documents: Iterable[Given]) -> bool:
+        """Commit documents that need no reading. Returns True where it was stopped before the end."""
+        for document in documents:
+            self._prepare(document.path, document.digest, document.content, "", document.metadata)
+            if self._stopped_after_flush():
+                break
+        self._flush()
+        return self.job.stop()
+
+    def _stopped_after_flush(self) -> bool:
+        """Flush where a window is full. Returns whether to stop."""
+        if len(self.missing) >= WINDOW or len(self.waiting) >= WINDOW:
+            self._flush()
         return self.job.stop()
 
     def remove_vanished(self) -> None:
@@ -173,7 +246,7 @@ class _Run:
 
     def _take(self, outcome: Outcome) -> None:
         path = str(outcome.path)
-        status, reason = self.plan.read[path]
+        status, _ = self.plan.read[path]
         if outcome.gone and status == "updated":
             self.plan.remove[path] = outcome.error
             return
@@ -183,16 +256,23 @@ class _Run:
             kept = known.chunks if known else 0
             self._done(FileResult(path, "failed", kept, f"{outcome.error}{kept_note(known)}"))
             return
+        self._prepare(path, digest, outcome.content, outcome.error, {})
+
+    def _prepare(
+        self, path: str, digest: str, content: Content | None, error: str, metadata: Mapping[str, Any]
+    ) -> None:
+        """Split what was read and put it among what waits for vectors."""
+        status, reason = self.plan.read[path]
         chunks: list[NewChunk] = []
-        title, lasting = "", outcome.error
-        if outcome.content is not None:
+        title, lasting = "", error
+        if content is not None:
             chunks = [_new_chunk(piece.text, piece.heading, piece.page, piece.lines)
-                      for piece in self.splitter.split(outcome.content)]  # fmt: skip
-            title = outcome.content.title
+                      for piece in self.splitter.split(content)]  # fmt: skip
+            title = content.title
             lasting = "" if chunks else "no text in it"
-        failed = outcome.content is None
+        failed = content is None
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        source = Source(path, digest, self.recipe, _clean(title), lasting, failed, now, len(chunks))
+        source = Source(path, digest, self.recipe, _clean(title), lasting, failed, now, len(chunks), metadata)
         self.waiting.append(_Ready(source, chunks, "failed" if failed else status, lasting or reason))
         self._note_missing(chunks)
 

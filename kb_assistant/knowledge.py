@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.errors import StoreError
@@ -21,6 +22,7 @@ from kb_assistant.types import Hit, Report
 from kb_assistant.verify import Verdict, find_faults, repair
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
     from langchain_core.language_models import BaseChatModel
     from langchain_core.retrievers import BaseRetriever
 
@@ -152,22 +154,43 @@ class KnowledgeBase:
             EmbedderMismatch: the index was built with another embedder.
             StoreError: the disk is full, or the home can't be written.
         """
-        try:
-            from ingest.sync import Job, sync
-        except ImportError as error:
-            raise StoreError(
-                f"Another package named 'ingest' stands before ours: {error}.",
-                "Start from a folder without one, or uninstall it.",
-            ) from error
-
+        ingesting = _import_ingest()
         roots = [paths] if isinstance(paths, str | Path) else list(paths)
-        job = Job([Path(root).expanduser() for root in roots], include, exclude, prune, dry_run, stop, progress)
+        paths = [Path(root).expanduser() for root in roots]
+        job = ingesting.Job(paths, include, exclude, prune, dry_run, stop, progress)
         if dry_run:
-            return sync(self._peek(), self.embedder, self.settings, job)
+            return ingesting.sync(self._peek(), self.embedder, self.settings, job)
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             adopt_embedder(store, self.embedder.fingerprint)
-            report = sync(store, self.embedder, self.settings, job)
+            report = ingesting.sync(store, self.embedder, self.settings, job)
+            self._save_index(store)
+        return report
+
+    def add(
+        self,
+        documents: Iterable[Document],
+        *,
+        progress: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Add documents that aren't files, or replace them; each is split like a file's text.
+
+        Args:
+            documents: LangChain's. `id` names the source, `document:ID`; without it the text's hash does.
+                metadata["title"], where there is one, stands above every piece; the other metadata are kept.
+            progress, stop: As for ingest.
+
+        Raises:
+            As ingest does.
+        """
+        ingesting = _import_ingest()
+        given = [ingesting.given(document) for document in documents]
+        store = self._create()
+        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+            adopt_embedder(store, self.embedder.fingerprint)
+            job = ingesting.Job((), stop=stop, progress=progress)
+            report = ingesting.put_documents(store, self.embedder, self.settings, given, job)
             self._save_index(store)
         return report
 
@@ -372,3 +395,15 @@ class KnowledgeBase:
     def _save_index(self, store: KnowledgeStore) -> None:
         with store.read() as snapshot:
             self._index.save(snapshot)
+
+
+def _import_ingest() -> ModuleType:
+    """The one place where the core reaches up to ingest."""
+    try:
+        from ingest import sync
+    except ImportError as error:
+        raise StoreError(
+            f"Another package named 'ingest' stands before ours: {error}.",
+            "Start from a folder without one, or uninstall it.",
+        ) from error
+    return sync

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
+from kb_assistant.store import DOCUMENT_PREFIX as _PREFIX
 from kb_assistant.store import Chunk, Source, Text
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from kb_assistant.knowledge import KnowledgeBase
-
-_PREFIX = "document:"
 
 
 def to_document(chunk: Chunk, **more: Any) -> Document:

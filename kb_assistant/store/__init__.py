@@ -17,11 +17,12 @@ from pathlib import Path
 
 from kb_assistant.errors import StoreError
 from kb_assistant.store.faults import damaged, translated
-from kb_assistant.store.records import Chunk, NewChunk, Source, Text, chunk_id
+from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
 from kb_assistant.store.transaction import Transaction
 
 __all__ = [
+    "DOCUMENT_PREFIX",
     "TOKENIZER",
     "Chunk",
     "KnowledgeStore",

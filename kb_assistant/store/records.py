@@ -9,6 +9,9 @@ from typing import Any
 
 from kb_assistant.types import Locator
 
+DOCUMENT_PREFIX = "document:"
+"""How the path of a source begins that isn't a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
