@@ -47,6 +47,7 @@ class CitedStream:
     def __init__(self, hits: Sequence[Hit]) -> None:
         self._hits = tuple(hits)
         self._words = [set(keywords.tokens(f"{hit.locator.heading or ''}\n{hit.text}")) for hit in hits]
+        self._numbers = [keywords.numbers(f"{hit.locator.heading or ''}\n{hit.text}") for hit in hits]
         self._pending = ""
         self._sentence = ""
         self._marks: list[int] = []
@@ -110,7 +111,11 @@ class CitedStream:
     def _close_sentence(self) -> str:
         """Note what the sentence cites; cite for it where it doesn't and a passage plainly holds it."""
         words = {token for token in keywords.tokens(self._sentence) if token not in keywords.STOPWORDS}
-        shares = [_share(words, passage) for passage in self._words]
+        numbers = keywords.numbers(self._sentence)
+        shares = [
+            _share(words, passage) if numbers <= held else 0.0
+            for passage, held in zip(self._words, self._numbers, strict=True)
+        ]
         added = ""
         if not self._marks and len(words) >= ATTRIBUTION_WORDS and max(shares, default=0.0) >= ATTRIBUTION:
             self._marks = [shares.index(max(shares)) + 1]
@@ -122,7 +127,5 @@ class CitedStream:
 
 
 def _share(words: set[str], passage: set[str]) -> float:
-    """Share of the words that the passage holds; 0 where a number isn't among them."""
-    if not words or any(word not in passage for word in words if word[0].isdigit()):
-        return 0.0
-    return len(words & passage) / len(words)
+    """Share of the words that the passage holds."""
+    return len(words & passage) / len(words) if words else 0.0

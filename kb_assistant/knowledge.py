@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -9,12 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.history import History, asked, turns
 from kb_assistant.index import VectorIndex
 from kb_assistant.lock import writing
 from kb_assistant.models import ModelHome
-from kb_assistant.rebuild import adopt_embedder, rebuild, require_embedder
+from kb_assistant.rebuild import adopt_embedder, rebuild, renew_keywords, require_embedder
 from kb_assistant.retrieve import Retrieval, Searcher
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from kb_assistant.chain import AnswerChain, Reply
     from kb_assistant.embed import LocalEmbeddings
     from kb_assistant.vectorstore import KnowledgeVectorStore
+
+_log = logging.getLogger(__name__)
 
 
 class KnowledgeBase:
@@ -163,6 +166,7 @@ class KnowledgeBase:
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             adopt_embedder(store, self.embedder.fingerprint)
+            renew_keywords(store)
             report = ingesting.sync(store, self.embedder, self.settings, job)
             self._save_index(store)
         return report
@@ -189,6 +193,7 @@ class KnowledgeBase:
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             adopt_embedder(store, self.embedder.fingerprint)
+            renew_keywords(store)
             job = ingesting.Job((), stop=stop, progress=progress)
             report = ingesting.put_documents(store, self.embedder, self.settings, given, job)
             self._save_index(store)
@@ -380,6 +385,7 @@ class KnowledgeBase:
 
     def _searcher(self) -> Searcher:
         self._check_embedder()
+        self._renew_keywords()
         floor = getattr(getattr(self.embedder, "model", None), "floor", None)
         return Searcher(self.store, self._index, self.embedder, floor)
 
@@ -391,6 +397,18 @@ class KnowledgeBase:
     def _check_embedder(self) -> None:
         with self.store.read() as snapshot:
             require_embedder(snapshot, self.embedder.fingerprint)
+
+    def _renew_keywords(self) -> None:
+        """Index words anew where an older version did it, unless another process writes: it may be doing just
+        that. Until it is done, searches go by meaning alone."""
+        with self.store.read() as snapshot:
+            if snapshot.keywords_fit:
+                return
+        try:
+            with writing(self.settings.kb_dir, patience=0):
+                renew_keywords(self.store)
+        except (BusyError, StoreError) as error:
+            _log.warning("Searching by meaning alone, words can't be indexed anew now: %s", error.message)
 
     def _save_index(self, store: KnowledgeStore) -> None:
         with store.read() as snapshot:

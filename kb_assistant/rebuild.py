@@ -1,7 +1,11 @@
-"""Which embedder an index belongs to, and how it changes: new vectors grow beside the old, then are swapped in."""
+"""Which embedder and which rules for words an index belongs to, and how they change.
+
+New vectors grow beside the old, then are swapped in; the keyword index is made anew in one transaction.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +14,8 @@ from kb_assistant.store import KnowledgeStore, Snapshot
 
 if TYPE_CHECKING:
     from kb_assistant.embed import LocalEmbeddings
+
+_log = logging.getLogger(__name__)
 
 BATCH = 256
 """Vectors committed together: what a kill can cost."""
@@ -44,6 +50,18 @@ def adopt_embedder(store: KnowledgeStore, fingerprint: Mapping[str, str | int]) 
         transaction.put_meta("embedder", dict(fingerprint))
         transaction.purge_retired()
         transaction.begin_lineage()
+
+
+def renew_keywords(store: KnowledgeStore) -> None:
+    """Make the keyword index anew where an older version made it; the caller holds the writer's lock."""
+    with store.read() as snapshot:
+        if snapshot.keywords_fit:
+            return
+        count = snapshot.counts()["texts"]
+    if count:
+        _log.warning("Words are indexed anew for this version: %d texts, nothing is embedded.", count)
+    with store.write() as transaction:
+        transaction.renew_keywords()
 
 
 def rebuild(

@@ -98,7 +98,7 @@ class Searcher:
             require_embedder(snapshot, self._embedder.fingerprint)
             dense = self._index.search(snapshot, vectors, DEPTH)
             clock.lap("dense")
-            words = [keywords.query_tokens(query) for query in queries]
+            words = [keywords.query_tokens(query) if snapshot.keywords_fit else [] for query in queries]
             index = WordIndex(snapshot, self._index.load(snapshot))
             worded = [index.rank(wanted, DEPTH) for wanted in words]
             clock.lap("keyword")

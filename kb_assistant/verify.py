@@ -93,6 +93,8 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         yield f"keywords: {len(missing)} texts are not in the keyword index"
     if stale := indexed - live:
         yield f"keywords: {len(stale)} texts in the keyword index belong to no chunk"
+    rules = json.dumps(keywords.rules())
+    fit = db.execute("SELECT 1 FROM meta WHERE key = 'keywords' AND value = ?", (rules,)).fetchone()
     faults = {"texts: {} differ from their hash": 0, "vectors: {} are missing or altered": 0,
               "keywords: {} entries differ from their text": 0}  # fmt: skip
     rows = db.execute(
@@ -104,7 +106,7 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         sound = (
             text.hash == digest,
             isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc),
-            text_id not in indexed or tokens == " ".join(keywords.tokens(text.embedded)),
+            not fit or text_id not in indexed or tokens == " ".join(keywords.tokens(text.embedded)),
         )
         for kind, holds in zip(faults, sound, strict=True):
             faults[kind] += not holds

@@ -171,6 +171,16 @@ def test_a_number_that_the_passage_does_not_hold_is_not_supported() -> None:
     assert cited("The tower is 35 metres high.") == [], "nor is it cited unasked"
 
 
+def test_other_forms_of_its_words_are_support() -> None:
+    pumps = hit("The keepers opened both valves. Reindeer counted: 4,812, by release v1.2.")
+    assert cited("A keeper is opening the valve [1].", [pumps]) == [(1, True)]
+    assert cited("There are 4812 reindeers [1].", [pumps]) == [(1, True)]
+    assert cited("There are 812 reindeers [1].", [pumps]) == [(1, False)], "part of a number is another number"
+    assert cited("Release v1.3 counted the reindeer [1].", [pumps]) == [(1, False)]
+    assert cited("觀鳥塔週三至週日開放[3]。") == [(3, True)]
+    assert cited("門票每張１５元。") == [(3, True)]
+
+
 def test_the_wrong_passage_is_not_support() -> None:
     assert cited("The cooperative was founded by Alasdair Munn [1].") == [(1, False)]
     assert cited("观鸟塔周三至周日开放[2]。") == [(2, False)]

@@ -75,7 +75,7 @@ class Sentence:
 
     @cached_property
     def terms(self) -> frozenset[str]:
-        return frozenset(map(_fold, tokens(self.text)))
+        return frozenset(tokens(self.text))
 
 
 def quote(
@@ -122,9 +122,9 @@ def _telling(found: list[Sentence]) -> list[Sentence]:
 def _scores(question: str, earlier: str, found: list[Sentence], embeddings: SentenceEmbeddings | None) -> Scores:
     spread = Counter(term for sentence in found for term in sentence.terms)
     idf = {term: math.log(1 + len(found) / count) for term, count in spread.items()}
-    wanted = {_fold(term): _CODE if any(map(str.isdigit, term)) else 1.0 for term in query_tokens(question)}
+    wanted = {term: _CODE if any(map(str.isdigit, term)) else 1.0 for term in query_tokens(question)}
     for term in query_tokens(earlier):
-        wanted.setdefault(_fold(term), _EARLIER)
+        wanted.setdefault(term, _EARLIER)
     # A word that no sentence holds counts too: else a word of the turn before could stand for the whole question.
     weights = {term: weight * idf.get(term, math.log(1 + len(found))) for term, weight in wanted.items()}
     of_passage: dict[int, set[str]] = {}
@@ -173,13 +173,3 @@ def _likeness(question: str, earlier: str, texts: list[str], embeddings: Sentenc
 def _same(one: Sentence, other: Sentence) -> bool:
     either = one.terms | other.terms
     return one.text == other.text or len(one.terms & other.terms) > _SAME * len(either)
-
-
-def _fold(term: str) -> str:
-    """A word without its English ending, so that "opened" finds "opening"."""
-    if len(term) < 4 or not term.isascii() or not term.isalpha():
-        return term
-    for ending in ("ing", "edly", "ed", "es", "s", "ly", "er", "e"):
-        if term.endswith(ending) and len(term) - len(ending) >= 3:
-            return term.removesuffix(ending)
-    return term

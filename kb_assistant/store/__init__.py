@@ -154,7 +154,9 @@ class KnowledgeStore:
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
-            Transaction(self.path, connection).begin_lineage()
+            first = Transaction(self.path, connection)
+            first.begin_lineage()
+            first.renew_keywords()
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant import keywords
 from kb_assistant.store.faults import damaged, of
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id
 from kb_assistant.types import Locator
@@ -68,6 +69,11 @@ class Snapshot:
     def dimension(self) -> int:
         """Length of the vectors; 1 while nothing was ever embedded."""
         return int((self.meta("embedder") or {}).get("dimension", 1))
+
+    @property
+    def keywords_fit(self) -> bool:
+        """Whether the keyword index was made by the rules that make a question's words now."""
+        return bool(self.meta("keywords") == keywords.rules())
 
     def sources(self) -> list[Source]:
         """All sources in path order."""

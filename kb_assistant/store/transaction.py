@@ -26,6 +26,15 @@ class Transaction(Snapshot):
         self.put_meta("lineage", secrets.token_hex(16))
         self._grow()
 
+    def renew_keywords(self) -> None:
+        """Make the keyword index anew where other rules made it."""
+        if self.keywords_fit:
+            return
+        self._db.execute("DELETE FROM keywords")
+        for (text_id,) in self._db.execute("SELECT DISTINCT text_id FROM chunks").fetchall():
+            self._index(text_id)
+        self.put_meta("keywords", keywords.rules())
+
     def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
         """Replace all that is known of `source.path`.
 
@@ -142,16 +151,19 @@ class Transaction(Snapshot):
 
     def _settle(self, touched: set[int]) -> None:
         """Make the keyword index agree with the chunks for the touched texts, and count a new generation."""
+        self.renew_keywords()  # words of two kinds of rules never mix
         for text_id in touched:
             live = self._db.execute("SELECT 1 FROM chunks WHERE text_id = ? LIMIT 1", (text_id,)).fetchone()
             indexed = self._db.execute("SELECT 1 FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
             if live and not indexed:
-                text = self.texts([text_id])[0]
-                line = " ".join(keywords.tokens(text.embedded))
-                self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
+                self._index(text_id)
             elif indexed and not live:
                 self._db.execute("DELETE FROM keywords WHERE rowid = ?", (text_id,))
         self._grow()
+
+    def _index(self, text_id: int) -> None:
+        line = " ".join(keywords.tokens(self.texts([text_id])[0].embedded))
+        self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
 
     def _grow(self) -> None:
         self.put_meta("generation", [self.generation + 1, secrets.token_hex(8)])

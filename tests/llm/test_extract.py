@@ -43,6 +43,8 @@ def asked(question: str, passages: list[str]) -> HumanMessage:
         ("How far is the lamp seen?", LIGHTHOUSE, "Its lamp is seen from 18 miles away. [1]"),
         ("When does the museum open?", LIGHTHOUSE, "The museum in Aldersea opens at nine on Saturdays. [3]"),
         ("How much is a ticket?", LIGHTHOUSE, "Tickets cost four pounds. [3]"),
+        ("Which keepers have families?", LIGHTHOUSE, "The present keeper is Jonas Reed, who has a family. [2]"),
+        ("圖書館什麼時候開放？", LIBRARY, "图书馆每周二至周日开放，时间为上午九点到下午六点。 [2]"),
         ("图书馆是谁创办的？", LIBRARY, "海东图书馆由周明远先生捐资创办。 [1]"),
         ("图书馆什么时候开放？", LIBRARY, "图书馆每周二至周日开放，时间为上午九点到下午六点。 [2]"),
         ("一次可以借几本书？", LIBRARY, "每人一次最多借八本书。 [3]"),
