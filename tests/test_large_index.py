@@ -251,7 +251,7 @@ def test_a_damaged_file_changes_nothing(vectors: Vectors, cache: Path, monkeypat
             b"", b"\n\n", good[:20], good[:head], good[: head + 8], good[: head + 2000], good[:-1], good + b"\0",
             good[:head] + b"\xff" * (len(good) - head), draw.randbytes(len(good)),
         ]  # fmt: skip
-        for place in [*range(0, head + 16, 9), *draw.sample(range(head, len(good)), 10)]:
+        for place in [*range(0, head + 16, 23), *draw.sample(range(head, len(good)), 10)]:
             bad.append(good[:place] + bytes([good[place] ^ (1 << draw.randrange(8))]) + good[place + 1 :])
         for data in bad:
             cache.write_bytes(data)
