@@ -128,12 +128,12 @@ def test_recall_is_measured_and_true(vectors: Vectors, cache: Path) -> None:
 def test_the_measured_recall_is_low_where_few_lists_are_read(
     vectors: Vectors, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kb_assistant.approximate.TARGET", 0.0)
+    monkeypatch.setattr("kb_assistant.approximate.TARGET", 0.3)
     monkeypatch.setattr("kb_assistant.approximate.LEAST_LISTS", 1)
     vectors.add(range(2000))
     save(vectors, cache)
     described = facts(vectors, VectorIndex(cache))
-    assert described["lists_read"] == 1
+    assert 1 <= described["lists_read"] <= 5  # type: ignore[operator]
     assert 0.1 < described["recall@10"] < 0.9  # type: ignore[operator]
     assert recall(vectors, VectorIndex(cache)) < 0.7
 
@@ -142,8 +142,9 @@ def test_any_number_of_neighbours_is_found(vectors: Vectors, cache: Path) -> Non
     vectors.add(range(1000))
     index = VectorIndex(cache)
     assert recall(vectors, index, k=1) >= 0.9
-    for k in (700, 1000, 5000):
-        assert recall(vectors, index, k=k) >= 0.9
+    assert recall(vectors, index, k=700) >= 0.8, "many more than the recall was measured for"
+    for k in (1000, 5000):
+        assert recall(vectors, index, k=k) == 1
     with vectors.store.read() as snapshot:
         assert index.search(snapshot, vectors.unit(2), 0) == [[], []]
 
