@@ -171,6 +171,19 @@ def test_recall_stays_through_deletions_and_additions(vectors: Vectors, cache: P
     assert faults(vectors, index) == []
 
 
+def test_an_update_leaves_alone_what_searches_may_be_using(vectors: Vectors) -> None:
+    vectors.add(range(600))
+    with vectors.store.read() as snapshot:
+        old = Approximate.of(snapshot)
+    facts_before = old.facts
+    vectors.remove(range(50))
+    vectors.add(range(700, 720))
+    with vectors.store.read() as snapshot:
+        new = old.updated(snapshot)
+    assert (old.index.ntotal, old.facts) == (600, facts_before)
+    assert (new.index.ntotal, new.facts["vectors"]) == (570, 570)
+
+
 def test_it_changes_its_kind_at_the_limit_and_back(vectors: Vectors, cache: Path) -> None:
     index = VectorIndex(cache)
     vectors.add(range(LARGE))
