@@ -1,7 +1,8 @@
-"""An embedding model that costs next to nothing: random unit vectors, the same for the same text."""
+"""Vectors that cost next to nothing: an embedding model of random ones, and clustered ones, as of topics."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 
@@ -35,6 +36,31 @@ def unit_vectors(count: int, seed: int) -> NDArray[np.float32]:
     """Random vectors of length 1: float32 (count, DIMENSION)."""
     raw = np.random.default_rng(seed).standard_normal((count, DIMENSION), np.float32)
     return np.asarray(raw / np.linalg.norm(raw, axis=1, keepdims=True))
+
+
+def clustered_vectors(count: int, seed: int) -> NDArray[np.float32]:
+    """Vectors of length 1 around 20,000 topics, float32 (count, DIMENSION).
+
+    As those of text embeddings they share a direction, vary in some directions much more than in others, and have
+    topics of very unequal size that overlap. Two of them stand at a cosine of 0.18 on average.
+    """
+    topics, shares, spread, common = _topics()
+    draw = np.random.default_rng(seed)
+    around = topics[draw.choice(len(topics), count, p=shares)]
+    raw = around + 0.7 * spread * draw.standard_normal(around.shape, np.float32) + common
+    return np.asarray(raw / np.linalg.norm(raw, axis=1, keepdims=True))
+
+
+@functools.cache
+def _topics() -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
+    """Centres, their shares of all texts, the spread in each direction, and the direction all have in common."""
+    spread = np.arange(1, DIMENSION + 1, dtype=np.float32) ** -0.5
+    spread /= np.linalg.norm(spread)
+    shares = np.arange(1, 20_001) ** -0.7
+    centres = spread * np.random.default_rng(0).standard_normal((20_000, DIMENSION), np.float32)
+    common = np.zeros(DIMENSION, np.float32)
+    common[DIMENSION // 2] = 0.6
+    return centres, shares / shares.sum(), spread, common
 
 
 def _seed(text: str) -> int:

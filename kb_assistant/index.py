@@ -1,52 +1,45 @@
 """Nearest neighbours: a FAISS index over the store's vectors, derived from them and never the truth.
 
-Read from a cache file that bears the generation it was built from; a wrong generation, a truncated or an altered
-file means: build again from the store. On a machine where faiss sees a GPU the search for up to GPU_MOST
-neighbours runs there, with the same exact inner products.
+Up to EXACT_MOST texts every search is exact; beyond, an approximate index finds the candidates, with a recall that
+was measured (`approximate.py`). Read from a cache file that bears the state of the store it was built from; a
+truncated or an altered file means: build again from the store. So does a file of another state, but for the
+approximate index, which takes long to build: from that, all is taken over that the store proves to be the same.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kb_assistant.errors import EmbedderMismatch, ModelError
+from kb_assistant.approximate import Approximate
+from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.exact import GPU_MOST, Exact, import_faiss
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_MAGIC = "kb-index-2"
+__all__ = ["EXACT_MOST", "GPU_MOST", "VectorIndex", "import_faiss"]
 
-GPU_MOST = 2048
-"""Neighbours that FAISS finds on a GPU at most; for more of them the search runs on the CPU."""
+EXACT_MOST = 200_000
+"""Texts up to which every search is exact; beyond, it would take tens of milliseconds on two cores."""
 
-
-def import_faiss() -> Any:
-    """The faiss module.
-
-    Raises:
-        ModelError: neither faiss-cpu nor faiss-gpu is installed, or the install is broken.
-    """
-    try:
-        import faiss
-    except Exception as error:  # faiss-gpu without its CUDA wheels raises RuntimeError
-        raise ModelError(
-            f"FAISS can't be loaded: {error}.",
-            'Run `kb doctor`; usually: pip install "kb-assistant[cpu]" (or [gpu], never both).',
-        ) from error
-    return faiss
+_MAGIC = "kb-index-3"
+_LINE = 1000
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """An index that no one changes any more, so that threads may search it without a lock.
+    """An index, and the state of the store that it is of.
 
     `lineage` changes when all vectors are replaced at once; within one, a text id always means the same vector.
     """
@@ -54,14 +47,11 @@ class _Built:
     generation: int
     lineage: str
     stamp: str
-    ids: NDArray[np.int64]
-    index: Any
-    quick: Any
-    """The same vectors in half precision, to find candidates: half the memory to read, several times as fast."""
+    held: Exact | Approximate
 
 
 class VectorIndex:
-    """Exact search over all live texts of the generation that is asked for, or a later one.
+    """Search over all live texts of the generation that is asked for, or a later one.
 
     Args:
         cache: The cache file. It may be missing, stale or damaged; it is replaced, never trusted.
@@ -70,67 +60,83 @@ class VectorIndex:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._built: _Built | None = None
-        self._gpu: tuple[_Built, Any] | None = None
         self._lock = threading.Lock()
 
-    def search(self, snapshot: Snapshot, queries: NDArray[np.float32], k: int) -> list[list[tuple[int, float]]]:
+    def search(
+        self,
+        snapshot: Snapshot,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.int64] | None = None,
+    ) -> list[list[tuple[int, float]]]:
         """The k texts nearest to each query.
 
         Args:
             snapshot: The view of the store to search.
             queries: Unit vectors, shape (n, d), float32.
             k: How many for each query; fewer come back where there are fewer.
+            allowed: Ids of the only texts to be found, shape (m,), int64, ascending, each once; None for all. Ids
+                of texts that aren't there are passed over.
 
         Returns:
-            For each query (text id, cosine) pairs, nearest first.
+            For each query (text id, cosine) pairs, nearest first. The cosines are exact, also where the search is
+            approximate.
 
         Raises:
             EmbedderMismatch: the queries were made with a model of another dimension.
+            StoreError: a vector is missing or damaged.
         """
+        import numpy as np
+
         built = self._at(snapshot)
-        if len(built.ids) and queries.shape[1] != built.index.d:
+        held = built.held
+        if len(held.ids) and queries.shape[1] != held.dimension:
             raise EmbedderMismatch(
-                f"This index holds vectors of {built.index.d} numbers; the question has {queries.shape[1]}.",
+                f"This index holds vectors of {held.dimension} numbers; the question has {queries.shape[1]}.",
                 "Use the embedder that the index was built with, or run `kb rebuild`.",
             )
-        k = min(k, len(built.ids))
-        if k == 0:
-            return [[] for _ in queries]
-        scores, places = self._nearest(built, queries, k)
-        return [
-            list(zip(built.ids[row].tolist(), line.tolist(), strict=True))
-            for row, line in zip(places, scores, strict=True)
-        ]
+        if built.stamp != snapshot.stamp:  # a later one may hold texts that this view doesn't know yet
+            live = snapshot.live_ids()
+            allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
+        return held.search(snapshot, queries, k, allowed)
 
     def load(self, snapshot: Snapshot) -> int:
         """Make the index ready before the first search. Returns how many vectors it holds."""
-        return len(self._at(snapshot).ids)
+        return len(self._at(snapshot).held.ids)
 
     def save(self, snapshot: Snapshot) -> None:
         """Bring the cache file to the snapshot's generation."""
         for leftover in self._cache.parent.glob(f"{self._cache.name}.*"):  # of a process that was killed
             with contextlib.suppress(OSError):
                 leftover.unlink()
-        if _first_line(self._cache) != _header(snapshot.stamp):
+        if self._read_facts(snapshot) is None:
             self._write(self._at(snapshot))
+
+    def describe(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        """What the index of this state is, as JSON values; None where the next search will have to build it.
+
+        Reads a few lines of the cache file and loads neither FAISS nor an index. The values: "kind" is "exact",
+        "ivf-int8" or "ivf-pq"; "vectors" counts them. Those of an approximate index: "recall@10" against the exact
+        ten, as it was measured; "lists", and the "lists_read" of them by a search; how many vectors the lists were
+        "trained_on"; how many texts were added and removed since, "changed", and how many since the recall was
+        measured, "unmeasured".
+        """
+        built = self._built
+        if built is not None and built.stamp == snapshot.stamp:
+            return built.held.facts
+        return self._read_facts(snapshot)
 
     def check(self, snapshot: Snapshot) -> list[str]:
         """Faults of the index against the store, in words."""
-        import numpy as np
-
         built = self._at(snapshot)
         if built.stamp != snapshot.stamp:  # a later one, which the caller's view of the store can't judge
             return []
-        if not np.array_equal(np.sort(built.ids), snapshot.live_ids()):
-            return ["the FAISS index holds other texts than the store"]
-        if len(built.ids) and not np.array_equal(_vectors_in(built.index), snapshot.vectors(built.ids.tolist())):
-            return ["the FAISS index holds other vectors than the store"]
-        return []
+        return built.held.faults(snapshot)
 
     def forget(self) -> None:
         """Drop what is in memory and on disk; the next search builds it again."""
         with self._lock:
-            self._built = self._gpu = None
+            self._built = None
             self._cache.unlink(missing_ok=True)
 
     def _at(self, snapshot: Snapshot) -> _Built:
@@ -147,56 +153,43 @@ class VectorIndex:
                     built = _fresh(snapshot)
                     self._write(built)
             elif built.generation < generation:
-                built = _updated(built, snapshot)
+                built = _updated(built.held, snapshot)
             self._built = built
             return built
 
-    def _nearest(self, built: _Built, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]:
-        faiss = import_faiss()
-        if k > GPU_MOST or getattr(faiss, "get_num_gpus", int)() == 0:
-            return _exact_best(built, queries, k)
-        with self._lock:  # a GPU index serves one search at a time
-            if self._gpu is None or self._gpu[0] is not built:
-                resources = faiss.StandardGpuResources()
-                self._gpu = (built, faiss.index_cpu_to_gpu(resources, 0, built.index))
-            scores, places = self._gpu[1].search(queries, k)
-            return scores, places
-
-    def _read(self, snapshot: Snapshot) -> _Built | None:
-        import numpy as np
-
-        wanted = _header(snapshot.stamp)
+    def _read_facts(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        """The facts in the cache file, if it is of this very state."""
         try:
-            data = self._cache.read_bytes()
+            with self._cache.open("rb") as file:
+                head = _read_head(file)
         except OSError:
             return None
-        head = len(wanted) + 4
-        if data[: len(wanted)] != wanted:
+        return head.facts if head is not None and head.stamp == snapshot.stamp else None
+
+    def _read(self, snapshot: Snapshot) -> _Built | None:
+        """What the cache file holds, brought to the snapshot's state; None if it is of no use."""
+        try:
+            with self._cache.open("rb") as file:
+                head = _read_head(file)
+                if head is None or not (head.stamp == snapshot.stamp or head.can_be_updated(snapshot)):
+                    return None
+                held = _read_body(file, head)
+        except (OSError, RuntimeError):  # RuntimeError: another version of FAISS doesn't know the format
             return None
-        if int.from_bytes(data[len(wanted) : head], "little") != zlib.crc32(
-            memoryview(data)[head:], zlib.crc32(wanted)
-        ):
+        if held is None:
             return None
-        count = int.from_bytes(data[head : head + 8], "little")
-        ids = np.frombuffer(data, dtype="<i8", count=count, offset=head + 8)
-        index = import_faiss().deserialize_index(np.frombuffer(data, np.uint8, offset=head + 8 + 8 * count))
-        return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index, _halved(index))
+        if head.stamp == snapshot.stamp:
+            return _of(snapshot, held)
+        built = _updated(held, snapshot)
+        self._write(built)
+        return built
 
     def _write(self, built: _Built) -> None:
-        """Stamp, crc of all, number of ids, ids, FAISS's own bytes. A disk that refuses is no error here."""
-        head = _header(built.stamp)
-        body = b"".join(
-            (
-                len(built.ids).to_bytes(8, "little"),
-                built.ids.astype("<i8").tobytes(),
-                import_faiss().serialize_index(built.index).tobytes(),
-            )
-        )
+        """A disk that refuses is no error here."""
         temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with temporary.open("wb") as file:
-                file.write(head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "little"))
-                file.write(body)
+                _write_all(file, built)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._cache)
@@ -205,71 +198,93 @@ class VectorIndex:
                 temporary.unlink(missing_ok=True)
 
 
-def _header(stamp: str) -> bytes:
-    return f"{_MAGIC} {stamp}\n".encode()
-
-
-def _first_line(cache: Path) -> bytes:
-    try:
-        with cache.open("rb") as file:
-            return file.readline(200)
-    except OSError:
-        return b""
+def _of(snapshot: Snapshot, held: Exact | Approximate) -> _Built:
+    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
 
 
 def _fresh(snapshot: Snapshot) -> _Built:
-    ids = snapshot.live_ids()
-    index = _flat(snapshot.vectors(ids.tolist()), snapshot.dimension)
-    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index, _halved(index))
-
-
-def _updated(built: _Built, snapshot: Snapshot) -> _Built:
-    """The index of a later generation, taking over the vectors of texts that are still live."""
-    import numpy as np
-
     live = snapshot.live_ids()
-    kept = np.isin(built.ids, live, assume_unique=True)
-    new = np.setdiff1d(live, built.ids, assume_unique=True)
-    vectors = _vectors_in(built.index)[kept]
-    if len(new):
-        vectors = np.concatenate([vectors, snapshot.vectors(new.tolist())])
-    ids = np.concatenate([built.ids[kept], new])
-    index = _flat(vectors, snapshot.dimension)
-    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, ids, index, _halved(index))
+    exact = len(live) <= EXACT_MOST
+    return _of(snapshot, Exact.of(snapshot, live) if exact else Approximate.of(snapshot))
 
 
-def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:
-    """An exact inner-product index over unit vectors, shape (n, dimension)."""
-    index = import_faiss().IndexFlatIP(dimension)
-    if len(vectors):
-        index.add(vectors)
-    return index
+def _updated(held: Exact | Approximate, snapshot: Snapshot) -> _Built:
+    """The index of another state of the same lineage, taking over what is still the same."""
+    live = snapshot.live_ids()
+    exact = len(live) <= EXACT_MOST
+    if isinstance(held, Exact) and exact:
+        return _of(snapshot, held.updated(snapshot, live))
+    if isinstance(held, Approximate) and not exact:
+        return _of(snapshot, held.updated(snapshot))
+    return _fresh(snapshot)
 
 
-def _halved(index: Any) -> Any:
-    """The vectors of an exact index in half precision."""
-    faiss = import_faiss()
-    halved = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    if index.ntotal:
-        halved.add(_vectors_in(index))
-    return halved
+# The cache file: a line with the stamp, a line of JSON with the facts, the crc of both and that of what follows (4
+# bytes each, little-endian): text ids, for an approximate index the checksums of their vectors, FAISS's own bytes.
+# It is read and written in blocks: a second copy of a large index may not fit into memory.
 
 
-def _exact_best(
-    built: _Built, queries: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Cosines and places of the k nearest: twice as many by half precision, ordered by the exact product."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    stamp: str
+    facts: dict[str, Any]
+    crc: int
+    body_crc: int
+
+    def can_be_updated(self, snapshot: Snapshot) -> bool:
+        """Whether it is an approximate index of other generations of the same texts."""
+        return self.facts["kind"] != Exact.kind and self.stamp.split()[0] == snapshot.lineage
+
+
+def _read_head(file: BinaryIO) -> _Head | None:
+    lines = [file.readline(_LINE), file.readline(_LINE)]
+    crc = zlib.crc32(b"".join(lines))
+    magic, _, stamp = lines[0].decode(errors="replace").rstrip("\n").partition(" ")
+    if magic != _MAGIC or int.from_bytes(file.read(4), "little") != crc:
+        return None
+    return _Head(stamp, json.loads(lines[1]), crc, int.from_bytes(file.read(4), "little"))
+
+
+def _read_body(file: BinaryIO, head: _Head) -> Exact | Approximate | None:
     import numpy as np
 
-    _, near = built.quick.search(queries, min(2 * k, len(built.ids)))
-    near.sort(axis=1)
-    scores = np.einsum("qd,qkd->qk", queries, _vectors_in(built.index)[near])
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(near, order, axis=1)
+    start, crc = file.tell(), head.crc
+    for block in _blocks(file):
+        crc = zlib.crc32(block, crc)
+    if crc != head.body_crc:
+        return None
+    file.seek(start)
+    faiss = import_faiss()
+    count = 8 * head.facts["vectors"]
+    ids = np.frombuffer(file.read(count), dtype="<i8")
+    exact = head.facts["kind"] == Exact.kind
+    sums = None if exact else np.frombuffer(file.read(count), dtype="<i8")
+    index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
+    return Exact(ids, index) if sums is None else Approximate.from_facts(head.facts, ids, sums, index)
 
 
-def _vectors_in(index: Any) -> NDArray[np.float32]:
-    """The vectors an exact index holds, shape (n, d), without a copy."""
-    flat = import_faiss().rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
-    vectors: NDArray[np.float32] = flat.reshape(index.ntotal, index.d)
-    return vectors
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        yield block
+
+
+def _write_all(file: BinaryIO, built: _Built) -> None:
+    faiss = import_faiss()
+    held = built.held
+    head = f"{_MAGIC} {built.stamp}\n{json.dumps(held.facts)}\n".encode()
+    crc = zlib.crc32(head)
+    file.write(head + crc.to_bytes(4, "little"))
+    place = file.tell()
+    file.write(bytes(4))
+
+    def write(block: bytes) -> None:
+        nonlocal crc
+        crc = zlib.crc32(block, crc)
+        file.write(block)
+
+    write(held.ids.astype("<i8").tobytes())
+    if isinstance(held, Approximate):
+        write(held.sums.astype("<i8").tobytes())
+    faiss.write_index(held.index, faiss.PyCallbackIOWriter(write))
+    file.seek(place)
+    file.write(crc.to_bytes(4, "little"))

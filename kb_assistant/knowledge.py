@@ -267,10 +267,11 @@ class KnowledgeBase:
         return gone
 
     def status(self) -> dict[str, Any]:
-        """Counts, sizes and models, as JSON values. Loads no model."""
+        """Counts, sizes, index (see `VectorIndex.describe`) and models, as JSON values. Loads no model."""
         with self.store.read() as snapshot:
             counts, embedder = snapshot.counts(), snapshot.meta("embedder")
             failed = sum(source.failed for source in snapshot.sources())
+            index = self._index.describe(snapshot)
         files = [file for file in self.settings.kb_dir.rglob("*") if file.is_file()]
         return {
             "kb": self.settings.kb,
@@ -278,6 +279,7 @@ class KnowledgeBase:
             **counts,
             "failed": failed,
             "megabytes": round(sum(file.stat().st_size for file in files) / 1e6, 1),
+            "index": index,
             "embedder": (embedder or {}).get("name"),
             "model": self.settings.model,
         }

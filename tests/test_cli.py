@@ -174,6 +174,10 @@ def test_other_commands_print_json_too(tmp_path: Path, docs: Path) -> None:
     assert [Path(row["path"]).name for row in kb("sources", "--json", home=home).json] == ["tower.md", "鸟.md"]
     status = kb("status", "--json", home=home).json
     assert (status["sources"], status["chunks"], status["failed"], status["kb"]) == (2, 2, 0, "default")
+    assert status["index"] == {"kind": "exact", "vectors": 2}
+    assert "index: exact, vectors 2\n" in kb("status", home=home).stdout
+    (home / "kbs" / "default" / "index.cache").unlink()
+    assert "index: built at the next search\n" in kb("status", home=home).stdout
     assert kb("verify", "--json", home=home).json["faults"] == []
     gone = kb("rm", docs / "tower.md", "--json", home=home)
     assert (gone.code, gone.json) == (0, {"removed": [str(docs / "tower.md")]})

@@ -112,7 +112,7 @@ def status(kb: Kb = None, home: Home = None, json: Json = False) -> None:
         show.as_json(state)
     else:
         for name, value in state.items():
-            typer.echo(f"{name:>10}: {value}")
+            typer.echo(f"{name:>10}: {show.facts(value) if name == 'index' else value}")
 
 
 def verify(

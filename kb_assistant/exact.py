@@ -1,0 +1,197 @@
+"""Exact nearest neighbours: all vectors in memory, and a copy in half precision that finds the candidates.
+
+On a machine where faiss sees a GPU the search for up to GPU_MOST neighbours runs there, with the same exact inner
+products; a search that is limited to some texts runs on the CPU.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from kb_assistant.errors import ModelError
+from kb_assistant.store import Snapshot
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GPU_MOST = 2048
+"""Neighbours that FAISS finds on a GPU at most; for more of them the search runs on the CPU."""
+
+FEW = 4096
+"""A search limited to this many texts or fewer takes the products of all of them, whatever the index."""
+
+
+def import_faiss() -> Any:
+    """The faiss module.
+
+    Raises:
+        ModelError: neither faiss-cpu nor faiss-gpu is installed, or the install is broken.
+    """
+    try:
+        import faiss
+    except Exception as error:  # faiss-gpu without its CUDA wheels raises RuntimeError
+        raise ModelError(
+            f"FAISS can't be loaded: {error}.",
+            'Run `kb doctor`; usually: pip install "kb-assistant[cpu]" (or [gpu], never both).',
+        ) from error
+    return faiss
+
+
+class Exact:
+    """Vectors that no one changes any more, so that threads may search them without a lock.
+
+    Args:
+        ids: Text ids, shape (n,), int64, in any order.
+        index: An IndexFlatIP whose rows are the vectors of `ids`.
+    """
+
+    kind = "exact"
+
+    def __init__(self, ids: NDArray[np.int64], index: Any) -> None:
+        self.ids, self.index = ids, index
+        self._quick = _halved(index)
+        self._gpu: Any = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, ids: NDArray[np.int64]) -> Exact:
+        """Over these texts of the store.
+
+        Raises:
+            StoreError: a vector is missing or damaged.
+        """
+        return cls(ids, _flat(snapshot.vectors(ids.tolist()), snapshot.dimension))
+
+    @property
+    def dimension(self) -> int:
+        return int(self.index.d)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it is, as JSON values."""
+        return {"kind": self.kind, "vectors": len(self.ids)}
+
+    def updated(self, snapshot: Snapshot, live: NDArray[np.int64]) -> Exact:
+        """The same for the texts `live`, taking over the vectors of those that it has."""
+        import numpy as np
+
+        kept = np.isin(self.ids, live, assume_unique=True)
+        new = np.setdiff1d(live, self.ids, assume_unique=True)
+        vectors = vectors_in(self.index)[kept]
+        if len(new):
+            vectors = np.concatenate([vectors, snapshot.vectors(new.tolist())])
+        return Exact(np.concatenate([self.ids[kept], new]), _flat(vectors, snapshot.dimension))
+
+    def search(
+        self, _: Snapshot, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
+    ) -> list[list[tuple[int, float]]]:
+        """The k nearest of each query among the texts `allowed`, or of all: (text id, cosine), nearest first."""
+        import numpy as np
+
+        inside = None if allowed is None else np.flatnonzero(np.isin(self.ids, allowed, assume_unique=True))
+        k = min(k, len(self.ids if inside is None else inside))
+        if k == 0:
+            return [[] for _ in queries]
+        if inside is None:
+            scores, places = self._nearest(queries, k)
+        elif len(inside) <= FEW:
+            ids, vectors = self.ids[inside], vectors_in(self.index)[inside]
+            return [ranked(query, ids, vectors, k) for query in queries]
+        else:
+            scores, places = self._best(queries, k, inside)
+        return [
+            list(zip(self.ids[row].tolist(), line.tolist(), strict=True))
+            for row, line in zip(places, scores, strict=True)
+        ]
+
+    def faults(self, snapshot: Snapshot) -> list[str]:
+        """Faults against the store, in words."""
+        import numpy as np
+
+        if not np.array_equal(np.sort(self.ids), snapshot.live_ids()):
+            return ["the FAISS index holds other texts than the store"]
+        if not np.array_equal(vectors_in(self.index), snapshot.vectors(self.ids.tolist())):
+            return ["the FAISS index holds other vectors than the store"]
+        return []
+
+    def _nearest(self, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]:
+        faiss = import_faiss()
+        if k > GPU_MOST or getattr(faiss, "get_num_gpus", int)() == 0:
+            return self._best(queries, k)
+        with self._lock:  # a GPU index serves one search at a time
+            if self._gpu is None:
+                resources = faiss.StandardGpuResources()
+                self._gpu = faiss.index_cpu_to_gpu(resources, 0, self.index)
+            scores, places = self._gpu.search(queries, k)
+            return scores, places
+
+    def _best(
+        self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Cosines and places of the k nearest, of the places `inside` if they are given: twice as many by half
+        precision, ordered by the exact product."""
+        import numpy as np
+
+        count = len(self.ids) if inside is None else len(inside)
+        only = None if inside is None else import_faiss().SearchParameters(sel=selector(inside))
+        _, near = self._quick.search(queries, min(2 * k, count), params=only)
+        near.sort(axis=1)
+        scores = np.einsum("qd,qkd->qk", queries, vectors_in(self.index)[near])
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, order, axis=1), np.take_along_axis(near, order, axis=1)
+
+
+def ranked(
+    query: NDArray[np.float32], ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int
+) -> list[tuple[int, float]]:
+    """The k of these texts nearest to one query, with their exact cosines.
+
+    Args:
+        query: A unit vector, shape (d,), float32.
+        ids: Text ids, shape (n,), int64.
+        vectors: Their unit vectors, shape (n, d), float32.
+    """
+    import numpy as np
+
+    cosines = vectors @ query
+    best = np.argsort(-cosines, kind="stable")[:k]
+    return list(zip(ids[best].tolist(), cosines[best].tolist(), strict=True))
+
+
+def selector(numbers: NDArray[np.int64]) -> Any:
+    """FAISS's selector of these numbers, a bit for each up to the largest: quicker than its hash table."""
+    import numpy as np
+
+    chosen = np.zeros(int(numbers.max()) + 1, dtype=bool)
+    chosen[numbers] = True
+    return import_faiss().IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
+
+
+def vectors_in(index: Any) -> NDArray[np.float32]:
+    """The vectors an exact index holds, shape (n, d), without a copy."""
+    import numpy as np
+
+    if not index.ntotal:
+        return np.empty((0, index.d), dtype=np.float32)
+    flat = import_faiss().rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
+    vectors: NDArray[np.float32] = flat.reshape(index.ntotal, index.d)
+    return vectors
+
+
+def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:
+    """An exact inner-product index over unit vectors, shape (n, dimension)."""
+    index = import_faiss().IndexFlatIP(dimension)
+    if len(vectors):
+        index.add(vectors)
+    return index
+
+
+def _halved(index: Any) -> Any:
+    """The vectors of an exact index in half precision: half the memory to read, several times as fast."""
+    faiss = import_faiss()
+    halved = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    if index.ntotal:
+        halved.add(vectors_in(index))
+    return halved
