@@ -2,7 +2,6 @@
 
 Fills a knowledge base with passages of the given texts and random unit vectors (their values don't matter for the
 time an exact index takes), then searches with real questions. Vectors of the questions cost next to nothing here.
-The cosine floor is set out of reach, so that each search also pays for the second opinion by keywords.
 
 Peers on the same data: an exact matrix product in NumPy beside the dense part, and an FTS5 query of all tokens
 beside the keyword part, which reads rare tokens first and stops. The overlap says what that stop costs: the share
@@ -25,15 +24,14 @@ from numpy.typing import NDArray
 from texts import Question, passages, questions
 from vectors import RandomEmbeddings, unit_vectors
 
-from kb_assistant import keywords
 from kb_assistant.bm25 import WordIndex
+from kb_assistant.conversation import conversation
 from kb_assistant.index import VectorIndex
-from kb_assistant.retrieve import DEPTH, Searcher, forms
+from kb_assistant.retrieve import DEPTH, Searcher
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
 LIMIT_MS = 25.0
 PARTS = ("embed", "dense", "keyword", "fuse")
-OUT_OF_REACH = 2.0
 CHUNKS_A_SOURCE = 1000
 
 
@@ -97,8 +95,9 @@ def keyword_rows(store: KnowledgeStore, asked: Sequence[Question]) -> Iterator[d
     with store.read() as snapshot:
         total = len(snapshot.live_ids())
         for question in asked:
-            for form in forms(question.text, question.history):
-                tokens = keywords.query_tokens(form)
+            talk = conversation(question.text, question.history)
+            for name in talk.searched:
+                tokens = talk.words[name]
                 started = time.perf_counter()
                 pruned = [text_id for text_id, _ in WordIndex(snapshot, total).rank(tokens, DEPTH)]
                 middle = time.perf_counter()
@@ -147,7 +146,7 @@ def run(arguments: argparse.Namespace, home: Path) -> None:
         held = len(texts)
         report("Fill", [{"passages": held, "seconds": time.perf_counter() - started}], arguments.json)
     index = VectorIndex(home / "index.cache")
-    searcher = Searcher(store, index, RandomEmbeddings(), floor=OUT_OF_REACH)
+    searcher = Searcher(store, index, RandomEmbeddings())
     asked = questions(arguments.questions, arguments.count)
     ask_all(searcher, asked[:20], arguments.k)
     groups = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kb_assistant.store import Snapshot
@@ -24,11 +25,44 @@ POSTINGS = 20_000
 CANDIDATES = 100
 """Texts whose words are counted."""
 
-K1, B = 1.2, 0.75
-"""The usual constants of BM25: when a repeated word stops counting, and how much long texts are held back."""
+K1, B = 1.0, 0.5
+"""When a repeated word stops counting, and how much long texts are held back. Passages are cut to a length, which
+tells less than that of whole documents: the usual 0.75 is worse on sets of passages."""
 
 _FEW = 2_000
 """Postings of a word that is read without asking how common it is."""
+
+_MOST_WORDS = 4_000
+"""Words whose postings are kept; of most a few, of common ones _FEW, so that they take some ten MB."""
+
+
+@dataclass(slots=True)
+class Postings:
+    """Which texts hold which words, as far as they were read.
+
+    Attributes:
+        holders: Text ids by word, ascending, int64; of a common word only the first ones, until more are wanted.
+        counts: How many texts hold each word; of a common one a guess.
+    """
+
+    holders: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+
+
+class PostingsCache:
+    """Postings of one state of the store, kept for the next searches: a conversation repeats its words. Threads
+    may share it."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[str, Postings] = ("", Postings())
+
+    def at(self, snapshot: Snapshot) -> Postings:
+        """Those of the snapshot's state; empty where the store changed, or too many words were read."""
+        stamp, postings = self._kept
+        if stamp != snapshot.stamp or len(postings.counts) > _MOST_WORDS:
+            postings = Postings()
+            self._kept = (snapshot.stamp, postings)
+        return postings
 
 
 class WordIndex:
@@ -36,12 +70,20 @@ class WordIndex:
 
     Args:
         total: How many texts there are.
+        allowed: Ids of the only texts to be found, ascending; None for all.
+        postings: Read before, from the same state.
     """
 
-    def __init__(self, snapshot: Snapshot, total: int) -> None:
-        self._snapshot, self._total = snapshot, total
-        self._holders: dict[str, NDArray[np.int64]] = {}
-        self._counts: dict[str, float] = {}
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        total: int,
+        allowed: NDArray[np.int64] | None = None,
+        postings: Postings | None = None,
+    ) -> None:
+        self._snapshot, self._total, self.allowed = snapshot, total, allowed
+        kept = postings or Postings()
+        self._holders, self._counts = kept.holders, kept.counts
         self._words: dict[int, Counter[str]] = {}
 
     def rank(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
@@ -50,19 +92,29 @@ class WordIndex:
         if not found:
             return []
         self._read(found)
-        mean = sum(self._words[text_id].total() for text_id in found) / len(found) or 1.0  # 0 in a damaged index
+        mean = self._mean(found)
         scores = {text_id: self._score(set(words), self._words[text_id], mean) for text_id in found}
         return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
-    def coverage(self, words: Sequence[str], text_ids: Sequence[int]) -> float:
-        """Largest share of the words in one of the texts, each weighted by its rarity; absent ones weigh most."""
+    def table(self, words: Iterable[str], text_ids: Sequence[int]) -> WordTable:
+        """How much each word counts in each of these texts."""
+        import numpy as np
+
         self._read(text_ids)
-        weights = {word: math.log1p(self._total / (self._count(word) + 0.5)) for word in words}
-        held = (
-            math.fsum(weights[word] for word in weights.keys() & self._words[text_id].keys())
-            for text_id in text_ids
-        )
-        return max(held, default=0.0) / sum(weights.values()) if weights else 0.0
+        columns = {word: column for column, word in enumerate(dict.fromkeys(words))}
+        mean = self._mean(text_ids)
+        counted = np.zeros((len(text_ids), len(columns)))
+        for row, text_id in enumerate(text_ids):
+            text = self._words[text_id]
+            stretch = _stretch(text, mean)
+            for word in columns.keys() & text.keys():
+                counted[row, columns[word]] = text[word] * (K1 + 1) / (text[word] + stretch)
+        return WordTable(columns, np.array([self._rarity(word) for word in columns]), counted, self._total)
+
+    def words_of(self, text_id: int) -> frozenset[str]:
+        """The words of a text."""
+        self._read([text_id])
+        return frozenset(self._words[text_id])
 
     def _candidates(self, words: Sequence[str]) -> list[int]:
         """Ids of the texts whose words are rarest in sum."""
@@ -76,6 +128,8 @@ class WordIndex:
             if lists and postings > POSTINGS:
                 break
             holders = self._all_holders(word)
+            if self.allowed is not None:
+                holders = np.intersect1d(holders, self.allowed, assume_unique=True)
             lists.append(holders)
             weights.append(np.full(len(holders), self._rarity(word)))
         if not lists:
@@ -85,8 +139,12 @@ class WordIndex:
         best = np.lexsort((ids, -sums))[:CANDIDATES]
         return [int(text_id) for text_id in ids[best]]
 
+    def _mean(self, text_ids: Sequence[int]) -> float:
+        """Mean length of texts; never 0, as it would be in a damaged index."""
+        return sum(self._words[text_id].total() for text_id in text_ids) / max(1, len(text_ids)) or 1.0
+
     def _score(self, words: set[str], text: Counter[str], mean: float) -> float:
-        stretch = K1 * (1 - B + B * text.total() / mean)
+        stretch = _stretch(text, mean)
         return math.fsum(  # exact: the order of a set, which differs from run to run, must not break ties
             self._rarity(word) * text[word] * (K1 + 1) / (text[word] + stretch) for word in words & text.keys()
         )
@@ -99,7 +157,7 @@ class WordIndex:
         """How many texts hold the word; of a common one a guess, by how close together the first stand."""
         if word not in self._counts:
             first = self._snapshot.holders(word, _FEW)
-            self._holders[word] = first
+            self._holders.setdefault(word, first)  # another thread may have read all of them meanwhile
             whole = len(first) < _FEW
             spread = 1.0 if whole else max(1.0, self._snapshot.last_text_id / max(1, int(first[-1])))
             self._counts[word] = min(len(first) * spread, max(self._total, len(first)))
@@ -115,3 +173,48 @@ class WordIndex:
         unread = [text_id for text_id in text_ids if text_id not in self._words]
         self._words.update((text_id, Counter()) for text_id in unread)
         self._words.update((i, Counter(line)) for i, line in self._snapshot.token_lines(unread).items())
+
+
+def _stretch(text: Counter[str], mean: float) -> float:
+    return K1 * (1 - B + B * text.total() / mean)
+
+
+@dataclass(frozen=True, slots=True)
+class WordTable:
+    """Words in texts.
+
+    Attributes:
+        columns: Place of each of the w words.
+        rarities: The weight of each in BM25, shape (w,), float64.
+        counted: How often each text holds each word, as BM25 counts it, shape (n, w), float64; 0 where it doesn't.
+        total: How many texts the index has.
+    """
+
+    columns: Mapping[str, int]
+    rarities: NDArray[np.float64]
+    counted: NDArray[np.float64]
+    total: int
+
+    def scores(self, words: Iterable[str]) -> NDArray[np.float64]:
+        """BM25 of each text for some of the words, shape (n,)."""
+        some = self._some(words)
+        scores: NDArray[np.float64] = self.counted[:, some] @ self.rarities[some]
+        return scores
+
+    def most(self, words: Iterable[str]) -> float:
+        """What no text's score can reach."""
+        return (K1 + 1) * float(self.rarities[self._some(words)].sum())
+
+    def coverage(self, words: Iterable[str]) -> NDArray[np.float64]:
+        """Share of the words that each text holds, weighted by rarity, shape (n,); absent ones weigh most."""
+        some = self._some(words)
+        whole = self.rarities[some].sum()
+        held: NDArray[np.float64] = (self.counted[:, some] > 0) @ self.rarities[some]
+        return held / whole if whole else held
+
+    def rarest(self, words: Iterable[str]) -> float:
+        """Rarity of the rarest word: from 0 for one that is everywhere to 1 for one that is nowhere."""
+        return float(self.rarities[self._some(words)].max(initial=0.0)) / math.log1p((self.total + 0.5) / 0.5)
+
+    def _some(self, words: Iterable[str]) -> list[int]:
+        return [self.columns[word] for word in words]

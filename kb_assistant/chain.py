@@ -1,7 +1,8 @@
 """One turn as a LangChain runnable: question and history → hits → prompt → model → checked citations.
 
-The chain streams dictionaries that add up: first what was found ("queries", "hits", "dropped", "note"), then
-pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same turn as an object.
+The chain streams dictionaries that add up: first what was found ("queries", "hits", "dropped", "note", "evidence",
+"uncertain"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same turn as an
+object.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.citations import CitedStream
 from kb_assistant.errors import KBError, ModelError
+from kb_assistant.filters import parse_conditions
 from kb_assistant.history import asked, turns
 from kb_assistant.keywords import is_chinese
 from kb_assistant.llm import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
@@ -32,7 +34,8 @@ _NO_CHINESE = (
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
-    """Answers {"question": str, "history": turns or {"role", "text"} messages}; the history may be missing.
+    """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions}; the last two
+    may be missing.
 
     Args:
         searcher: Finds the passages.
@@ -79,7 +82,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         """
         stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
-        found = self._searcher.search(question, history, self._settings.k)
+        where = parse_conditions(input.get("where") or ())
+        found = self._searcher.search(question, history, self._settings.k, where=where)
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
             yield AddableDict(answer=wording(question).refusal)
@@ -121,7 +125,14 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
 
 
 def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str) -> AddableDict:
-    return AddableDict(queries=found.queries, hits=tuple(hits), dropped=dropped, note=note)
+    return AddableDict(
+        queries=found.queries,
+        hits=tuple(hits),
+        dropped=dropped,
+        note=note,
+        evidence=found.evidence,
+        uncertain=found.uncertain,
+    )
 
 
 def _answer(
@@ -196,17 +207,24 @@ class Reply:
         hits: The passages given to the model; citation [n] means hits[n - 1].
         dropped: Turns and passages that didn't fit.
         note: Something the reader should know about how it is answered, or "".
+        evidence: How probable it is that the passages bear on the question, from 0 to 1.
+        uncertain: True where they may or may not: the answer deserves a second look.
     """
 
-    def __init__(self, chain: AnswerChain, question: str, history: Sequence[Turn] = ()) -> None:
+    def __init__(
+        self, chain: AnswerChain, question: str, history: Sequence[Turn] = (), where: Sequence[str] = ()
+    ) -> None:
         self.question = question
         self._stopped = False
-        self._pieces = chain.stream({"question": question, "history": history}, stop=lambda: self._stopped)
+        asked_for = {"question": question, "history": history, "where": where}
+        self._pieces = chain.stream(asked_for, stop=lambda: self._stopped)
         header = next(self._pieces)
         self.queries: tuple[str, ...] = header["queries"]
         self.hits: tuple[Hit, ...] = header["hits"]
         self.dropped: Dropped = header["dropped"]
         self.note: str = header["note"]
+        self.evidence: float = header["evidence"]
+        self.uncertain: bool = header["uncertain"]
         self._text = ""
         self._end: AddableDict | None = None
 
@@ -265,6 +283,8 @@ class Reply:
         return {
             "answer": self.answer,
             "refused": self.refused,
+            "evidence": round(self.evidence, 4),
+            "uncertain": self.uncertain,
             "stopped": self.stopped,
             "citations": [citation.to_json() for citation in self.citations],
             "hits": [hit.to_json() for hit in self.hits],

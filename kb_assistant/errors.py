@@ -43,3 +43,7 @@ class ReadError(KBError):
 
 class QuestionError(KBError):
     """A question or a history that was handed in has the wrong form."""
+
+
+class DatasetError(KBError):
+    """A set of questions and documents has the wrong form."""

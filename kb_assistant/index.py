@@ -32,6 +32,9 @@ __all__ = ["EXACT_MOST", "GPU_MOST", "VectorIndex", "import_faiss"]
 EXACT_MOST = 200_000
 """Texts up to which every search is exact; beyond, it would take tens of milliseconds on two cores."""
 
+SAMPLE = 512
+"""Vectors that stand for all of an index."""
+
 _MAGIC = "kb-index-3"
 _LINE = 1000
 _BLOCK = 1 << 20
@@ -60,6 +63,7 @@ class VectorIndex:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._built: _Built | None = None
+        self._sample: tuple[_Built, NDArray[np.float32]] | None = None
         self._lock = threading.Lock()
 
     def search(
@@ -99,6 +103,20 @@ class VectorIndex:
             live = snapshot.live_ids()
             allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
         return held.search(snapshot, queries, k, allowed)
+
+    def sample(self, snapshot: Snapshot) -> NDArray[np.float32]:
+        """Vectors of up to SAMPLE texts, evenly spread, shape (m, d), float32: what cosines are usual here.
+
+        Raises:
+            StoreError: a vector is missing or damaged.
+        """
+        built = self._at(snapshot)
+        kept = self._sample
+        if kept is None or kept[0] is not built:
+            ids = built.held.ids if built.stamp == snapshot.stamp else snapshot.live_ids()
+            spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
+            kept = self._sample = (built, snapshot.vectors(spread))
+        return kept[1]
 
     def load(self, snapshot: Snapshot) -> int:
         """Make the index ready before the first search. Returns how many vectors it holds."""

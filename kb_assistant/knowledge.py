@@ -10,13 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from kb_assistant.bm25 import PostingsCache
 from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.filters import parse_conditions
 from kb_assistant.history import History, asked, turns
 from kb_assistant.index import VectorIndex
 from kb_assistant.lock import writing
 from kb_assistant.models import ModelHome
 from kb_assistant.rebuild import adopt_embedder, rebuild, renew_keywords, require_embedder
-from kb_assistant.retrieve import Retrieval, Searcher
+from kb_assistant.retrieve import SIDES, Floors, Retrieval, Searcher, Side
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import Hit, Report
@@ -65,6 +67,7 @@ class KnowledgeBase:
         self._lock = threading.RLock()
         self._store: KnowledgeStore | None = None
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
+        self._postings = PostingsCache()
 
     @classmethod
     def open(cls, kb: str | None = None, **settings: Any) -> KnowledgeBase:
@@ -162,12 +165,13 @@ class KnowledgeBase:
         paths = [Path(root).expanduser() for root in roots]
         job = ingesting.Job(paths, include, exclude, prune, dry_run, stop, progress)
         if dry_run:
-            return ingesting.sync(self._peek(), self.embedder, self.settings, job)
+            planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job)
+            return planned
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             adopt_embedder(store, self.embedder.fingerprint)
             renew_keywords(store)
-            report = ingesting.sync(store, self.embedder, self.settings, job)
+            report: Report = ingesting.sync(store, self.embedder, self.settings, job)
             self._save_index(store)
         return report
 
@@ -195,29 +199,50 @@ class KnowledgeBase:
             adopt_embedder(store, self.embedder.fingerprint)
             renew_keywords(store)
             job = ingesting.Job((), stop=stop, progress=progress)
-            report = ingesting.put_documents(store, self.embedder, self.settings, given, job)
+            report: Report = ingesting.put_documents(store, self.embedder, self.settings, given, job)
             self._save_index(store)
         return report
 
-    def search(self, question: str, k: int | None = None, history: History = ()) -> tuple[Hit, ...]:
+    def search(
+        self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()
+    ) -> tuple[Hit, ...]:
         """The k passages that bear most on the question, best first.
 
+        Args:
+            where: Conditions on sources such as "type=pdf"; see kb_assistant.filters.
+
         Raises:
-            QuestionError: an empty question, or a history of another form.
+            QuestionError: an empty question, or a history or condition of another form.
             StoreError: there is no such knowledge base.
             EmbedderMismatch: the index was built with another embedder.
         """
-        return self.retrieve(question, k, history).hits
+        return self.retrieve(question, k, history, where=where).hits
 
-    def retrieve(self, question: str, k: int | None = None, history: History = ()) -> Retrieval:
-        """The same with the forms that were searched, whether anything is relevant, and timings."""
-        return self._searcher().search(asked(question), turns(history), k or self.settings.k)
+    def retrieve(
+        self,
+        question: str,
+        k: int | None = None,
+        history: History = (),
+        *,
+        where: Iterable[str] = (),
+        sides: Sequence[Side] = SIDES,
+    ) -> Retrieval:
+        """The same with the texts that were searched, the evidence, and timings.
 
-    def ask(self, question: str, history: History = ()) -> Reply:
+        Args:
+            sides: One of the searches alone, for comparing.
+        """
+        conditions = parse_conditions(where)
+        return self._searcher().search(
+            asked(question), turns(history), k or self.settings.k, where=conditions, sides=sides
+        )
+
+    def ask(self, question: str, history: History = (), *, where: Iterable[str] = ()) -> Reply:
         """An answer from the documents, with checked citations; iterate it for the text as it comes.
 
         Args:
             history: Turns before, oldest first: `reply.turn` of each, or {"role", "text"} messages.
+            where: Conditions on sources, as for search.
 
         Raises:
             QuestionError: an empty question, or a history of another form.
@@ -226,10 +251,10 @@ class KnowledgeBase:
         """
         from kb_assistant.chain import Reply
 
-        return Reply(self.as_chain(), question, turns(history))
+        return Reply(self.as_chain(), question, turns(history), tuple(where))
 
     def as_chain(self) -> AnswerChain:
-        """The turn as a LangChain runnable: {"question", "history"} in, dictionaries that add up out."""
+        """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out."""
         from kb_assistant.chain import AnswerChain
 
         return AnswerChain(self._searcher(), lambda: self.chat_model, self._quoter, self.settings)
@@ -248,6 +273,11 @@ class KnowledgeBase:
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             adopt_embedder(store, self.embedder.fingerprint)
         return KnowledgeVectorStore(self)
+
+    @property
+    def floors(self) -> Floors:
+        """Evidence below which it refuses, and below which an answer is marked uncertain."""
+        return Floors(self.settings.floor, max(self.settings.floor, self.settings.certain))
 
     def sources(self) -> list[Source]:
         """All files it knows, failed ones included, in path order."""
@@ -388,8 +418,8 @@ class KnowledgeBase:
     def _searcher(self) -> Searcher:
         self._check_embedder()
         self._renew_keywords()
-        floor = getattr(getattr(self.embedder, "model", None), "floor", None)
-        return Searcher(self.store, self._index, self.embedder, floor)
+        usual = getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
+        return Searcher(self.store, self._index, self.embedder, self.floors, usual, self._postings)
 
     def _quoter(self) -> BaseChatModel:
         from kb_assistant.llm import open_chat_model

@@ -45,7 +45,8 @@ class Model:
         longest_context: Longest input that can be asked for; 0 where that is context_tokens.
         template: "chatglm2" or "chatglm3" where prompts are made as that model wants them; "" where the file
             brings its own chat template.
-        floor: Cosine below which a passage doesn't answer a question; None where not calibrated.
+        usual_cosines: Mean and standard deviation of cosines between questions and passages that have nothing to
+            do with each other; None where nobody measured.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Model:
     query_prefix: str = ""
     passage_prefix: str = ""
     context_tokens: int = 0
-    floor: float | None = None
+    usual_cosines: tuple[float, float] | None = None
     longest_context: int = 0
     template: Literal["", "chatglm2", "chatglm3"] = ""
 

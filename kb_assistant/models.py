@@ -245,12 +245,13 @@ class ModelHome:
         try:
             content["path"] = file.parent / content["path"]
             content["languages"] = tuple(content["languages"])
+            content.pop("floor", None)  # what older versions noted
             model = Model(**content)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{file} is damaged: {error}.", f"kb models rm {name}") from error
         if name in CATALOGUE and model.path.is_relative_to(self.folder):
-            # A floor that was measured anew serves models that were pulled before, too.
-            model = replace(model, floor=CATALOGUE[name].model.floor)
+            # What was measured anew serves models that were pulled before, too.
+            model = replace(model, usual_cosines=CATALOGUE[name].model.usual_cosines)
         return model
 
     @contextmanager

@@ -38,6 +38,8 @@ class Settings:
             model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
         k: Passages given to the model.
+        floor: Evidence, from 0 to 1, below which a question is refused; `kb eval` recommends one.
+        certain: Evidence below which an answer is marked uncertain.
         chunk_tokens: Longest chunk, in tokens of the embedder.
         context_tokens: Longest prompt and answer together, in tokens of the chat model; unset, as long as it
             was trained for.
@@ -61,6 +63,8 @@ class Settings:
     model: str = "auto"
     base_url: str = ""
     k: int = 5
+    floor: float = 0.45
+    certain: float = 0.75
     chunk_tokens: int = 256
     context_tokens: int | None = None
     max_tokens: int = 256
@@ -83,6 +87,8 @@ class Settings:
             )
         for name in ("k", "max_tokens", "read_megabytes", "file_megabytes"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("floor", "certain"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
         room = self.context_tokens is None or self.context_tokens > self.max_tokens
         self._require("context_tokens", room, "more than max_tokens")

@@ -48,9 +48,10 @@ class Hit:
         text: The passage, as it stands in the source.
         source: Absolute path of the file.
         locator: Where in the file.
-        score: Fused rank score, larger is better; comparable within one search only.
+        score: Larger is better; comparable within one search only.
         similarity: Cosine of question and passage in [-1, 1]; None where only the keyword side found it.
         also_in: Other files that hold the very same passage.
+        near_in: Files that hold nearly the same, such as other versions; they get no hit of their own.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Hit:
     score: float
     similarity: float | None = None
     also_in: tuple[str, ...] = ()
+    near_in: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,6 +70,7 @@ class Hit:
             "similarity": self.similarity,
             "source": self.source,
             "also_in": list(self.also_in),
+            "near_in": list(self.near_in),
             "locator": self.locator.to_json(),
             "text": self.text,
         }

@@ -68,7 +68,7 @@ def test_score_is_that_of_the_formula(snapshot: Snapshot) -> None:
     wanted = {}
     for text_id, line in words.items():
         n = line.count("pump")
-        wanted[text_id] = rarity * n * 2.2 / (n + 1.2 * (0.25 + 0.75 * len(line) / mean))
+        wanted[text_id] = rarity * n * 2 / (n + 0.5 + 0.5 * len(line) / mean)
     assert dict(WordIndex(snapshot, len(TEXTS)).rank(["pump"], 10)) == pytest.approx(wanted)
 
 
@@ -76,15 +76,32 @@ def test_unknown_and_no_words_find_nothing(snapshot: Snapshot) -> None:
     index = WordIndex(snapshot, len(TEXTS))
     assert index.rank(["zebra"], 10) == []
     assert index.rank([], 10) == []
-    assert index.coverage([], [1]) == 0.0
+    table = index.table([], [1])
+    assert (table.coverage([])[0], table.most([]), table.rarest([])) == (0.0, 0.0, 0.0)
 
 
-def test_coverage_is_the_weighted_share_of_the_best_text(snapshot: Snapshot) -> None:
+def test_coverage_is_the_weighted_share_of_the_words(snapshot: Snapshot) -> None:
+    words = ["north", "hall", "pump", "zebra"]
+    table = WordIndex(snapshot, len(TEXTS)).table(words, [1, 2, 4])
+    assert table.coverage(["north", "hall"]).tolist() == pytest.approx([1, 0, 1])
+    pump, zebra = math.log1p(2.5 / 3.5), math.log1p(5.5 / 0.5)
+    assert table.coverage(["pump", "zebra"])[0] == pytest.approx(pump / (pump + zebra))
+    assert table.coverage(["zebra"]).tolist() == [0, 0, 0]
+    assert (table.rarest(["pump", "zebra"]), table.rarest(["pump"])) == (1.0, pytest.approx(pump / zebra))
+
+
+def test_a_table_scores_as_the_ranking_does(snapshot: Snapshot) -> None:
     index = WordIndex(snapshot, len(TEXTS))
-    assert index.coverage(["north", "hall"], [1, 2]) == pytest.approx(1.0)
-    pump, zebra = math.log1p(5 / 3.5), math.log1p(5 / 0.5)
-    assert index.coverage(["pump", "zebra"], [1, 4]) == pytest.approx(pump / (pump + zebra))
-    assert index.coverage(["zebra"], [1]) == 0.0
+    words = keywords.query_tokens("north pump")
+    found = dict(index.rank(words, 10))
+    scores = index.table([*words, "gate"], list(found)).scores(words)
+    assert scores.tolist() == pytest.approx(list(found.values()))
+    assert max(scores) < index.table(words, [1]).most(words)
+
+
+def test_only_what_is_allowed_is_found(snapshot: Snapshot) -> None:
+    index = WordIndex(snapshot, len(TEXTS), np.array([2, 4]))
+    assert [text_id for text_id, _ in index.rank(["pump", "gate"], 10)] == [4, 2]
 
 
 def test_common_words_are_left_out_but_never_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

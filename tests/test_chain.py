@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,10 +39,10 @@ def docs_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "home"
 
 
-def base_with(home: Path, model: Any, floor: float | None = None, **settings: Any) -> KnowledgeBase:
+def base_with(home: Path, model: Any, floor: float = 0, certain: float = 0, **settings: Any) -> KnowledgeBase:
     embedder: Any = HashEmbeddings()
-    embedder.model = SimpleNamespace(floor=floor)
-    return KnowledgeBase(Settings(home=home, **settings), embedder=embedder, chat_model=model)
+    options: dict[str, Any] = {"floor": floor, "certain": certain, **settings}
+    return KnowledgeBase(Settings(home=home, **options), embedder=embedder, chat_model=model)
 
 
 def scripted(*pieces: str | Exception, **more: Any) -> ScriptedChat:
@@ -154,7 +153,7 @@ def test_a_models_own_error_keeps_its_words(docs_home: Path) -> None:
 )
 def test_a_refusal_asks_no_model(docs_home: Path, question: str, refusal: str) -> None:
     model = scripted("never")
-    with base_with(docs_home, model, floor=0.99) as base:
+    with base_with(docs_home, model, floor=0.5) as base:
         reply = base.ask(question)
         assert reply.answer == refusal
         assert reply.refused
@@ -165,8 +164,19 @@ def test_a_refusal_asks_no_model(docs_home: Path, question: str, refusal: str) -
 
 
 def test_what_the_documents_hold_is_not_refused(docs_home: Path) -> None:
-    with base_with(docs_home, scripted("Munn [1]."), floor=0.99) as base:
+    with base_with(docs_home, scripted("Munn [1]."), floor=0.5) as base:
         assert not base.ask("Who founded the cooperative in 1962?").refused
+
+
+def test_between_the_floors_an_answer_is_given_and_marked(docs_home: Path) -> None:
+    with base_with(docs_home, scripted("Munn [1]."), certain=1) as base:
+        reply = base.ask("Who founded the cooperative in 1962?")
+        assert reply.uncertain
+        assert not reply.refused
+        assert reply.to_json()["uncertain"] is True
+        assert 0 < reply.evidence < 1
+    with base_with(docs_home, scripted("Munn [1].")) as base:
+        assert not base.ask("Who founded the cooperative in 1962?").uncertain
 
 
 def test_a_chinese_question_to_an_english_model_is_answered_with_quotes_and_a_note(docs_home: Path) -> None:
@@ -288,7 +298,7 @@ def test_the_chain_composes_and_a_whole_turn_is_the_sum_of_its_pieces(docs_home:
             ASKED
         )
         batch = (chain | _answer_of).batch([{"question": ASKED}] * 2)
-    assert set(pieces[0]) == {"queries", "hits", "dropped", "note"}
+    assert set(pieces[0]) == {"queries", "hits", "dropped", "note", "evidence", "uncertain"}
     assert all(set(piece) == {"answer"} for piece in pieces[1:-1])
     assert set(pieces[-1]) == {"citations", "refused", "usage"}
     summed = pieces[0]

@@ -25,7 +25,20 @@ from tests.real import RememberedEmbeddings
 from tests.shell import KB, Done, kb, kb_process
 
 COMMANDS = (
-    *("ingest", "search", "ask", "chat", "sources", "rm", "status", "verify", "rebuild", "doctor", "models"),
+    *(
+        "ingest",
+        "search",
+        "ask",
+        "chat",
+        "sources",
+        "rm",
+        "status",
+        "verify",
+        "rebuild",
+        "doctor",
+        "eval",
+        "models",
+    ),
 )
 FOUNDER = "Who founded the Corran Lighthouse Cooperative?"
 REPORT = {
@@ -48,6 +61,8 @@ ANSWER = {"answer", "refused", "citations", "hits", "query", "dropped", "usage"}
 def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     """`kb` in this process uses vectors without a model."""
     monkeypatch.setattr(KnowledgeBase, "embedder", HashEmbeddings())
+    for name in ("KB_FLOOR", "KB_CERTAIN"):  # fitted to real embedders
+        monkeypatch.setenv(name, "0")
 
 
 @pytest.fixture
@@ -124,7 +139,7 @@ def test_ingest_json_counts_files_and_says_why(tmp_path: Path, docs: Path) -> No
 def test_search_json_with_the_real_embedder(sample_home: Path, k: int) -> None:
     done = kb("search", FOUNDER, "--json", "-k", str(k), home=sample_home)
     assert (done.code, done.stderr) == (0, "")
-    assert set(done.json) == {"query", "hits"}
+    assert set(done.json) == {"query", "evidence", "hits"}
     assert done.json["query"] == FOUNDER
     assert len(done.json["hits"]) == k
     first = done.json["hits"][0]

@@ -1,4 +1,4 @@
-"""Retrieval: fusion by hand, forms of follow-ups, history that helps, and a floor under recall."""
+"""Retrieval: what is found for questions and follow-ups, in both languages, with filters; a floor under recall."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import QuestionError, StoreError
 from kb_assistant.history import turns
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retrieve import HISTORY_CHARACTERS, HISTORY_TURNS, RRF_K, Retrieval, forms, fuse
+from kb_assistant.retrieve import Retrieval
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from tests.fakes import BlindEmbeddings, HashEmbeddings
@@ -24,48 +24,9 @@ QUESTIONS: list[dict[str, Any]] = json.loads(
 ANSWERED = [question for question in QUESTIONS if question["source"]]
 
 
-def test_fusion_adds_one_over_sixty_plus_rank() -> None:
-    assert RRF_K == 60
-    scores = fuse([[7, 8, 9], [9, 7]], {})
-    assert scores == {7: 1 / 61 + 1 / 62, 9: 1 / 63 + 1 / 61, 8: 1 / 62}
-    assert list(scores) == [7, 9, 8], "best first"
-
-
-def test_equal_scores_go_by_name_so_that_the_order_is_always_the_same() -> None:
-    names = {1: "c", 2: "b", 3: "a", 5: "b"}
-    assert list(fuse([[5, 1], [1, 5]], names)) == [5, 1]
-    assert list(fuse([[1], [2], [3]], names)) == [3, 2, 1]
-
-
-def test_nothing_fused_is_nothing() -> None:
-    assert fuse([], {}) == fuse([[], []], {}) == {}
-
-
-def test_a_question_without_history_has_one_form() -> None:
-    assert forms("  Who runs it? ", ()) == ("Who runs it?",)
-
-
-def test_a_follow_up_is_searched_alone_and_with_the_turns_before_it() -> None:
-    told = [Turn("Who founded the cooperative?", "Alasdair Munn.")]
-    alone, joined = forms("and now?", told)
-    assert alone == "and now?"
-    assert joined.endswith("and now?")
-    assert "Who founded the cooperative?" in joined
-    assert "Alasdair Munn." in joined
-
-
-def test_only_the_last_turns_join_the_question_and_only_so_much_of_them() -> None:
-    told = [Turn(f"question {number}", "answer " * 9) for number in range(HISTORY_TURNS + 2)]
-    joined = forms("now?", told)[-1]
-    assert "question 0" not in joined
-    assert f"question {HISTORY_TURNS + 1}" in joined
-    long = forms("now?", [Turn("q", "word " * 1000)])[-1]
-    assert len(long) <= HISTORY_CHARACTERS + len(" now?")
-
-
 def in_folder(tmp_path: Path, files: dict[str, str], embedder: HashEmbeddings) -> KnowledgeBase:
     docs = tmp_path / "docs"
-    docs.mkdir()
+    docs.mkdir(exist_ok=True)
     for name, text in files.items():
         (docs / name).write_text(text, encoding="utf-8")
     base = KnowledgeBase(Settings(home=tmp_path / "home", readers=1), embedder=embedder)  # type: ignore[arg-type]
@@ -80,17 +41,35 @@ FILES = {
 }
 
 
-def test_scores_and_similarities_are_those_of_the_lists(tmp_path: Path) -> None:
-    """Two lists by hand: words that only tides.md holds, and vectors made of the same words."""
+def test_similarities_are_cosines_to_the_question_alone(tmp_path: Path) -> None:
     embedder = HashEmbeddings()
     with in_folder(tmp_path, FILES, embedder) as base:
-        hits = base.search("tide twice", 3)
+        hits = base.search("tide twice", 3, [Turn("Does bread rise?", "In the oven.")])
     assert Path(hits[0].source).name == "tides.md"
-    assert hits[0].score == pytest.approx(2 / 61), "first in both lists"
     asked, told = embedder.encode_queries(["tide twice"])[0], embedder.encode_passages([hits[0].text])[0]
     assert hits[0].similarity == pytest.approx(float(asked @ told), abs=1e-6)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert all(hit.score < 1 / 61 for hit in hits[1:]), "the others stand in the dense list alone"
+
+
+def test_one_side_alone_finds_by_itself(tmp_path: Path) -> None:
+    with in_folder(tmp_path, FILES, BlindEmbeddings()) as base:
+        worded = base.retrieve("tide twice", 3, sides=["keyword"])
+        near = base.retrieve("tide twice", 3, sides=["dense"])
+    assert [Path(hit.source).name for hit in worded.hits] == ["tides.md"]
+    assert len(near.hits) == 3
+
+
+@pytest.mark.parametrize("sides", [["dense"], ["keyword"], ["dense", "keyword"]])
+def test_conditions_limit_both_sides(tmp_path: Path, sides: list[Any]) -> None:
+    files = {f"old/{n}.md": f"The tide rises twice a day, note {n}." for n in range(60)}
+    (tmp_path / "docs" / "old").mkdir(parents=True)
+    with in_folder(tmp_path, files | {"new.txt": "The tide is a tide."}, HashEmbeddings()) as base:
+        hits = base.retrieve("tide twice day note", 5, where=["type=txt"], sides=sides).hits
+        assert [Path(hit.source).name for hit in hits] == ["new.txt"]
+        assert base.search("tide", 5, where=["path=old/7.md"])[0].source.endswith("old/7.md")
+        assert base.search("tide", 5, where=["type=pdf"]) == ()
+        with pytest.raises(QuestionError, match="no condition"):
+            base.search("tide", 5, where=["pdf"])
 
 
 @pytest.mark.parametrize(("k", "found"), [(1, 1), (2, 2), (3, 3), (50, 3)])
@@ -115,7 +94,7 @@ def test_equal_hits_come_in_the_same_order_whatever_was_stored_first(tmp_path: P
 
 
 def test_a_passage_that_stands_in_two_files_is_one_hit_with_both_names(tmp_path: Path) -> None:
-    with in_folder(tmp_path, FILES | {"copy.md": FILES["tides.md"]}, BlindEmbeddings()) as base:
+    with in_folder(tmp_path, FILES | {"copy.md": FILES["tides.md"]}, HashEmbeddings()) as base:
         hits = base.search("tide twice", 5)
     assert Path(hits[0].source).name == "copy.md"
     assert [Path(path).name for path in hits[0].also_in] == ["tides.md"]

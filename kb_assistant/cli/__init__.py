@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from kb_assistant.cli import documents, models, show, talk
+from kb_assistant.cli import documents, evaluate, models, show, talk
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ for command in (
     models.doctor,
 ):
     app.command()(command)
+app.command("eval")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, open_kb, stopping
+from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
 
 
 def ingest(
@@ -57,6 +57,7 @@ def ingest(
 
 def search(
     question: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    where: Where = None,
     k: K = None,
     embedder: Embedder = None,
     kb: Kb = None,
@@ -65,9 +66,11 @@ def search(
 ) -> None:
     """Find the passages that bear most on a question, by meaning and by word."""
     with open_kb(kb, home, embedder=embedder) as base:
-        hits = base.search(question, k)
+        found = base.retrieve(question, k, where=where or ())
+    hits = found.hits
     if json:
-        show.as_json({"query": question, "hits": [hit.to_json() for hit in hits]})
+        listed = [hit.to_json() for hit in hits]
+        show.as_json({"query": question, "evidence": round(found.evidence, 4), "hits": listed})
     elif hits:
         show.hits(hits)
     else:

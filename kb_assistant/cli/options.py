@@ -27,6 +27,14 @@ Model = Annotated[
         "--model", "-m", help="auto, extract, an installed name, a .gguf file or provider:model.", metavar="MODEL"
     ),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        help='Only in sources with this, such as type=pdf or "path=manual/*"; repeatable.',
+        metavar="CONDITION",
+    ),
+]
 K = Annotated[int | None, typer.Option("-k", help="How many passages.", min=1)]
 
 

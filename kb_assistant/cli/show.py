@@ -18,6 +18,7 @@ from kb_assistant.types import Citation, Hit, Report, Status
 
 if TYPE_CHECKING:
     from ingest.sync import Progress
+    from kb_assistant.evaluate.run import Evaluation
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ESCAPED = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")
@@ -63,8 +64,9 @@ def hits(found: Sequence[Hit], width: int = 300) -> None:
         typer.echo(f"{number}. {place(hit.source, hit.locator)}")
         text = " ".join(plain(hit.text).split())
         typer.echo(f"   {text[:width]}{'…' if len(text) > width else ''}")
-        if hit.also_in:
-            typer.echo(f"   also in: {', '.join(plain(path) for path in hit.also_in)}")
+        for name, paths in (("also in", hit.also_in), ("nearly the same in", hit.near_in)):
+            if paths:
+                typer.echo(f"   {name}: {', '.join(plain(path) for path in paths)}")
 
 
 def citations(cited: Sequence[Citation]) -> None:
@@ -87,6 +89,22 @@ def report(done: Report) -> None:
     if done.skipped:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())
         typer.echo(f"not documents, left out: {kinds}")
+
+
+def evaluation(found: Evaluation) -> None:
+    """A line for each way of searching, then what was refused."""
+    counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
+    typer.echo(f"{found.name}: {counts}")
+    for measured in found.ways:
+        values = "  ".join(f"{name} {value}" for name, value in measured.total.items() if "mrr" not in name)
+        typer.echo(f"{measured.way.name:>14}  {values}")
+    if refusal := found.refusal:
+        typer.echo(f"   at floor {refusal.floor:.2f}: wrongly refused {refusal.wrongly_refused()}")
+        for name, refused in refusal.rightly_refused().items():
+            typer.echo(f"   rightly refused, {name}: {refused}")
+        best = refusal.recommended
+        typer.echo(f"   recommended floor {best.floor:.2f}: {best.answered_right:.1%} answered right, "
+                   f"{best.refused_right:.1%} refused right")  # fmt: skip
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.options import Home, Json, K, Kb, Model, open_kb, stopping
+from kb_assistant.cli.options import Home, Json, K, Kb, Model, Where, open_kb, stopping
 from kb_assistant.errors import KBError, QuestionError
 from kb_assistant.types import Turn
 
@@ -32,6 +32,7 @@ def ask(
             help='File with the turns before: a JSON list of {"role": "user"|"assistant", "text"}; - is stdin.'
         ),
     ] = None,
+    where: Where = None,
     model: Model = None,
     k: K = None,
     kb: Kb = None,
@@ -40,7 +41,7 @@ def ask(
 ) -> None:
     """Answer one question from the documents, with citations."""
     with open_kb(kb, home, model=model, k=k) as base:
-        reply = base.ask(question, _read_history(history) if history else ())
+        reply = base.ask(question, _read_history(history) if history else (), where=where or ())
         if json:
             with stopping(reply.stop):
                 show.as_json(reply.to_json())
@@ -50,7 +51,7 @@ def ask(
         raise typer.Exit(130)
 
 
-def chat(model: Model = None, k: K = None, kb: Kb = None, home: Home = None) -> None:
+def chat(where: Where = None, model: Model = None, k: K = None, kb: Kb = None, home: Home = None) -> None:
     """Talk with the documents. Follow-up questions keep the thread."""
     with open_kb(kb, home, model=model, k=k) as base:
         _ = base.store  # a missing knowledge base is said before the first question
@@ -67,17 +68,17 @@ def chat(model: Model = None, k: K = None, kb: Kb = None, home: Home = None) -> 
             elif line.startswith("/"):
                 show.note(_HELP)
             elif line:
-                last = _turn(base, line, turns) or last
+                last = _turn(base, line, turns, where or ()) or last
 
 
-def _turn(base: KnowledgeBase, question: str, turns: list[Turn]) -> Reply | None:
+def _turn(base: KnowledgeBase, question: str, turns: list[Turn], where: Sequence[str]) -> Reply | None:
     """One question of a chat. An error ends the turn, not the chat; a stopped answer counts."""
     hurried = threading.Event()
     # Libraries load at the first question and, broken off half-way, stay broken; and a Ctrl-C that comes a moment
     # after the answer is not meant for the chat.
     with stopping(hurried.set):
         try:
-            reply = base.ask(question, turns)
+            reply = base.ask(question, turns, where=where)
             if hurried.is_set():
                 show.note("Stopped before the answer.")
                 return None
@@ -100,6 +101,8 @@ def _stream(reply: Reply) -> None:
         show.hits(reply.hits, width=120)
     else:
         show.citations(reply.citations)
+    if reply.uncertain:
+        show.note("Uncertain: the passages may not be about this. Look at them before you rely on the answer.")
     if reply.dropped:
         left = reply.dropped
         show.note(f"Left out for want of room: {left.turns} earlier turns, {left.passages} passages.")

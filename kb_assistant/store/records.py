@@ -68,7 +68,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stored chunk: one place where a text stands."""
+    """A stored chunk: one place where a text stands, the seq-th of its source, from 0."""
 
     id: str
     text_id: int
@@ -76,6 +76,7 @@ class Chunk:
     source: str
     locator: Locator
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
 
 
 def chunk_id(path: str, text: Text, occurrence: int) -> str:

@@ -110,6 +110,14 @@ class Snapshot:
         rows = self._db.execute("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
         return np.fromiter((of(int, row[0]) for row in rows), dtype=np.int64)
 
+    def text_ids_of(self, paths: Iterable[str]) -> NDArray[np.int64]:
+        """Ids of the texts of these sources, ascending, each once, int64."""
+        import numpy as np
+
+        query = "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ?"
+        found = {of(int, row[0]) for path in paths for row in self._db.execute(query, (path,))}
+        return np.array(sorted(found), dtype=np.int64)
+
     def vectors(self, text_ids: Sequence[int], table: str = "vectors") -> NDArray[np.float32]:
         """Vectors of texts in the order asked, shape (n, d), float32.
 
@@ -187,6 +195,13 @@ class Snapshot:
         )
         return {row[0]: of(str, row[1]) for row in rows}
 
+    def headings(self, text_ids: Sequence[int]) -> list[str]:
+        """What stands above each of these texts, in their order; "" for one that isn't there."""
+        marks = ",".join("?" * len(text_ids))
+        rows = self._db.execute(f"SELECT id, heading FROM texts WHERE id IN ({marks})", [int(i) for i in text_ids])
+        found = {row[0]: of(str, row[1]) for row in rows}
+        return [found.get(text_id, "") for text_id in text_ids]
+
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
         """Every chunk that holds one of the texts, by text id, in path order.
 
@@ -231,11 +246,11 @@ def _source(row: tuple[Any, ...]) -> Source:
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
-    id_, text_id, heading, body, _, path, page, first, last, metadata, _ = row
+    id_, text_id, heading, body, _, path, page, first, last, metadata, seq = row
     lines = None if first is None else (of(int, first), of(int, last))
     locator = Locator(None if page is None else of(int, page), lines, heading or None)
     text = Text(of(str, heading), of(str, body))
-    return Chunk(of(str, id_), of(int, text_id), text, of(str, path), locator, _mapping(metadata))
+    return Chunk(of(str, id_), of(int, text_id), text, of(str, path), locator, _mapping(metadata), of(int, seq))
 
 
 def _mapping(written: object) -> dict[str, Any]:

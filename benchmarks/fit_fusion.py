@@ -1,0 +1,326 @@
+"""Fits the weights of kb_assistant/fusion.py to sets with conversations, and shows what they do to sets not seen.
+
+For each question the pool of texts that `kb` would order is measured; the weights are those that make the right
+documents most probable (a softmax over the pool; L-BFGS). Conversations are added that are made from sets without
+any: a question after others about anything, and after others under the same title. They teach where history helps
+and where it misleads. Each counts alike. Sets without titles are fitted apart, together with the others stripped
+of theirs, which count as much as all of the former. "held out" is fitted to all but the set it is tried on and
+what was made from it.
+
+With --evidence the logistic model is fitted instead, which tells questions put to their own documents from those
+put to another set's; "held out" knows neither the documents it is tried on nor their questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from measure import report
+
+from kb_assistant import KnowledgeBase, Settings, Turn, fusion
+from kb_assistant import retrieve as retrieving
+from kb_assistant.conversation import Conversation
+from kb_assistant.evaluate.corpus import corpus_of
+from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
+from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
+from kb_assistant.fusion import EVIDENCE, MEASURES, TOP, Fused, Pool, features, signals
+from kb_assistant.retrieve import Retrieval
+
+VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
+HEADING = MEASURES.index("heading")
+DEPTH = 120
+STEPS = 80
+PENALTY = 1e-3
+_SENTENCE = re.compile(r"(?<=[.!?。！？])\s*")
+
+
+@dataclass
+class Task:
+    """Questions to one set's documents: what was measured of the pool of each, and which of it is right."""
+
+    name: str
+    origin: str
+    headed: bool
+    stripped: bool = False
+    pools: list[np.ndarray] = field(default_factory=list)
+    right: list[np.ndarray] = field(default_factory=list)
+    documents: list[list[str]] = field(default_factory=list)
+    wanted: list[frozenset[str]] = field(default_factory=list)
+
+
+class Watch:
+    """Sees the pools of searches on their way."""
+
+    def __init__(self) -> None:
+        self.talk: Conversation
+        self.pool: Pool
+        self.fused: Fused
+
+    def __call__(self, talk: Conversation, pool: Pool, sides: Sequence[str] = ()) -> Fused:
+        self.talk, self.pool, self.fused = talk, pool, fusion.fuse(talk, pool, sides)
+        return self.fused
+
+
+def search(kb: KnowledgeBase, question: Question) -> tuple[Watch, Retrieval]:
+    watch = Watch()
+    with patch.object(retrieving, "fuse", watch):
+        found = kb.retrieve(question.text, 1, question.history)
+    return watch, found
+
+
+def measured(watch: Watch) -> np.ndarray:
+    """What was measured of a pool, shape (n, views, measures); 0 for views that the conversation lacks."""
+    found = features(watch.talk, watch.pool)
+    empty = np.zeros((len(watch.pool.text_ids), len(MEASURES)))
+    return np.stack([found.get(view, empty) for view in VIEWS], axis=1)
+
+
+def documents(kb: KnowledgeBase, pool: Pool) -> list[str]:
+    with kb.store.read() as snapshot:
+        places = snapshot.chunks_of_texts(pool.text_ids)
+    return [places[text_id][0].source.removeprefix("document:") for text_id in pool.text_ids]
+
+
+def task_of(kb: KnowledgeBase, name: str, origin: str, questions: Sequence[Question]) -> Task:
+    task = Task(name, origin, headed=True)
+    headings = []
+    for question in questions:
+        watch, _ = search(kb, question)
+        if not watch.pool.text_ids:
+            continue
+        names = documents(kb, watch.pool)
+        task.pools.append(measured(watch).astype(np.float32))
+        task.right.append(np.array([one in question.right for one in names]))
+        task.documents.append(names)
+        task.wanted.append(frozenset(question.right))
+        headings.append(np.mean([bool(heading) for heading in watch.pool.headings]))
+    task.headed = bool(np.mean(headings) >= 0.5)
+    return task
+
+
+def stripped(task: Task) -> Task:
+    """The same without headings."""
+    pools = [pool.copy() for pool in task.pools]
+    for pool in pools:
+        pool[:, :, HEADING] = 0
+    return replace(task, name=f"{task.name}, no titles", headed=False, stripped=True, pools=pools)
+
+
+def made_up(data: EvalSet, questions: Sequence[Question], same: bool) -> Iterator[Question]:
+    """Questions of a set without conversations, after one to three others."""
+    chance = random.Random(1)
+    texts = {document.id: document for document in data.documents()}
+    everything = data.judged
+    by_title = defaultdict(list)
+    for one in everything:
+        by_title[texts[next(iter(one.right))].title or one.id].append(one)
+    for question in questions:
+        title = texts[next(iter(question.right))].title or question.id
+        others = [one for one in (by_title[title] if same else everything) if one.id != question.id]
+        if others:
+            past = chance.sample(others, min(chance.randint(1, 3), len(others)))
+            turns = tuple(
+                Turn(one.text, _sentence(texts[next(iter(one.right))].text, one.answers)) for one in past
+            )
+            yield replace(question, history=turns)
+
+
+def _sentence(text: str, answers: Sequence[str]) -> str:
+    """The sentence that holds the answer."""
+    return next((part for part in _SENTENCE.split(text) if answers and answers[0] in part), *answers[:1])[:400]
+
+
+def fit(tasks: Sequence[Task]) -> np.ndarray:
+    """Weights of each measure of each view, shape (views, measures)."""
+    batches = [_batch(task) for task in tasks]
+    own = sum(not task.stripped for task in tasks)
+    shares = [1 / own if not task.stripped else 1 / (len(tasks) - own) for task in tasks]
+    weights = torch.zeros(len(VIEWS) * len(MEASURES))
+    weights[:2] = torch.tensor([1.0, 5.0])
+    weights.requires_grad_(True)
+    headed = any(task.headed for task in tasks)
+    used = torch.tensor([headed or place % len(MEASURES) != HEADING for place in range(len(weights))])
+    shares = [share / sum(shares) for share in shares]
+    optimizer = torch.optim.LBFGS([weights], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = PENALTY * (weights**2).sum()
+        for (values, right, there), share in zip(batches, shares, strict=True):
+            scores = (values @ (weights * used)).masked_fill(~there, -1e9)
+            lost = torch.logsumexp(scores, 1) - torch.logsumexp(scores.masked_fill(~right, -1e9), 1)
+            loss = loss + lost.mean() * share
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return (weights * used).detach().numpy().reshape(len(VIEWS), len(MEASURES))
+
+
+def _batch(task: Task) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    kept = [number for number, right in enumerate(task.right) if right.any()]
+    values = torch.zeros(len(kept), DEPTH, len(VIEWS) * len(MEASURES))
+    right, there = torch.zeros(2, len(kept), DEPTH, dtype=torch.bool)
+    for row, number in enumerate(kept):
+        pool = task.pools[number]
+        near = np.argsort(-(pool[:, 0, 0] + pool[:, 2, 0] + 10 * pool[:, 0, 1] + 10 * pool[:, 2, 1]))
+        near = sorted(near, key=lambda place: not task.right[number][place])[:DEPTH]  # the right ones first
+        values[row, : len(near)] = torch.tensor(pool[near].reshape(len(near), -1))
+        right[row, : len(near)] = torch.tensor(task.right[number][near])
+        there[row, : len(near)] = True
+    return values, right, there
+
+
+def recall(task: Task, weights: np.ndarray, k: int = 5) -> float:
+    values = []
+    for pool, names, wanted in zip(task.pools, task.documents, task.wanted, strict=True):
+        order = np.argsort(-(pool.reshape(len(pool), -1) @ weights.ravel()), kind="stable")
+        best = list(dict.fromkeys(names[place] for place in order))[:k]
+        values.append(len(wanted & set(best)) / len(wanted))
+    return float(np.mean(values))
+
+
+def signs_of(kb: KnowledgeBase, questions: Sequence[Question]) -> list[list[float]]:
+    rows = []
+    for question in questions:
+        watch, _ = search(kb, question)
+        places = [list(watch.pool.text_ids).index(text_id) for text_id in watch.fused.text_ids[:TOP]]
+        if places:
+            found = signals(watch.talk, watch.pool, features(watch.talk, watch.pool), places)
+            rows.append([found[name] for name in EVIDENCE])
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What was seen when questions of one set were put to the documents of one."""
+
+    documents: str
+    questions: str
+    signs: np.ndarray
+
+    @property
+    def answered(self) -> bool:
+        return self.documents == self.questions
+
+
+def logistic(asked: Sequence[Asked]) -> np.ndarray:
+    """Weights of the signs. Each set of documents counts alike, and its own questions as much as all others."""
+    from sklearn.linear_model import LogisticRegression
+
+    share = {
+        one: 1 / sum(len(other.signs) for other in asked
+                     if (other.documents, other.answered) == (one.documents, one.answered))
+        for one in asked
+    }  # fmt: skip
+    model = LogisticRegression(C=30, max_iter=5000, fit_intercept=False)
+    model.fit(
+        np.concatenate([one.signs for one in asked]),
+        np.concatenate([np.full(len(one.signs), one.answered) for one in asked]),
+        1000 * np.concatenate([np.full(len(one.signs), share[one]) for one in asked]),
+    )
+    weights: np.ndarray = model.coef_[0]
+    return weights
+
+
+def probability(one: Asked, weights: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-one.signs @ weights))
+
+
+def fit_evidence(asked: Sequence[Asked], as_json: bool) -> None:
+    weights = logistic(asked)
+    print("EVIDENCE", json.dumps(dict(zip(EVIDENCE, weights.round(3).tolist(), strict=True))))
+    seen, unseen = {}, {}
+    for one in asked:
+        seen[one] = probability(one, weights)
+        others = [other for other in asked if one.documents not in (other.documents, other.questions)]
+        unseen[one] = probability(one, logistic(others))
+    for name, found in (("fitted", seen), ("held out", unseen)):
+        own = np.concatenate([values for one, values in found.items() if one.answered])
+        floor = float(np.quantile(own, WRONGLY_REFUSED))
+        table = [
+            {"documents": one.documents, "questions": one.questions, "asked": len(one.signs),
+             "refused": float(np.mean(values < floor))}
+            for one, values in found.items()
+        ]  # fmt: skip
+        strange = np.concatenate([values for one, values in found.items() if not one.answered])
+        table.append({"documents": "all", "questions": "strange", "asked": len(strange),
+                      "refused": float(np.mean(strange < floor))})  # fmt: skip
+        report(
+            f"Evidence, {name}, at the floor {floor:.3f} that refuses 3 % of what has an answer", table, as_json
+        )
+
+
+def fit_weights(tasks: Sequence[Task], as_json: bool) -> None:
+    headed = [task for task in tasks if task.headed]
+    bare = [task for task in tasks if not task.headed] + [stripped(task) for task in headed]
+    for name, some in (("WITH_HEADINGS", headed), ("WITHOUT_HEADINGS", bare)):
+        weights = fit(some)
+        rows = {view: [round(float(weight), 2) for weight in weights[row]] for row, view in enumerate(VIEWS)}
+        print(name, json.dumps(rows))
+        table = []
+        for task in some:
+            others = [other for other in some if other.origin != task.origin]
+            table.append({"set": task.name, "questions": len(task.pools), "fitted": recall(task, weights),
+                          "held out": recall(task, fit(others)) if others else None})  # fmt: skip
+        report(f"Recall@5, {name}", table, as_json)
+
+
+def tasks_of(kb: KnowledgeBase, data: EvalSet, limit: int) -> Iterator[Task]:
+    """The set's own questions, and conversations made from them where it has none."""
+    questions = spread(data.judged, limit)
+    yield task_of(kb, data.name, data.name, questions)
+    if any(question.history for question in questions):
+        return
+    few = spread(questions, limit // 2)
+    for same, kind in ((False, "anything"), (True, "the same title")):
+        made = list(made_up(data, few, same))
+        if 2 * len(made) > len(few):
+            yield task_of(kb, f"{data.name} after {kind}", data.name, made)
+
+
+def main() -> None:
+    arguments = parse()
+    settings = Settings.load(home=arguments.home)
+    embedder = KnowledgeBase(settings).embedder
+    sets = [read_set(folder) for folder in arguments.sets]
+    tasks: list[Task] = []
+    asked: list[Asked] = []
+    for data in sets:
+        with corpus_of(data, settings, embedder) as kb:
+            if not arguments.evidence:
+                tasks += tasks_of(kb, data, arguments.limit)
+                continue
+            for other in sets:
+                few = spread(other.judged, arguments.limit if other is data else arguments.limit // 3)
+                asked.append(Asked(data.name, other.name, np.array(signs_of(kb, few))))
+    if arguments.evidence:
+        fit_evidence(asked, arguments.json)
+    else:
+        fit_weights(tasks, arguments.json)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "sets", type=Path, nargs="+", help="folders with corpus.jsonl, queries.jsonl and qrels.tsv"
+    )
+    parser.add_argument("--evidence", action="store_true", help="fit the model of evidence instead")
+    parser.add_argument("--limit", type=int, default=400, help="questions a set (default %(default)s)")
+    parser.add_argument("--home", type=Path, help="keep the embedded documents here, and use them again")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The command that measures: eval."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Embedder, Home, Json, open_kb, stopping
+
+if TYPE_CHECKING:
+    from kb_assistant.evaluate.run import Evaluation
+
+
+def evaluate(
+    sets: Annotated[list[Path], typer.Argument(help="Folders of sets.", show_default=False, metavar="DIR...")],
+    k: Annotated[str, typer.Option("--k", help="How many documents count, parted by commas.")] = "5,10",
+    others: Annotated[
+        list[Path] | None,
+        typer.Option("--other", help="A set whose questions they don't answer; repeatable.", metavar="DIR"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Questions of each kind at most, evenly spread [all].", min=1)
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here.", metavar="FILE")] = None,
+    embedder: Embedder = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Measure how well documents are found and questions refused, on sets of one's own or public ones.
+
+    A set is a folder with corpus.jsonl ({"id", "title", "text"}), queries.jsonl ({"id", "text"} and perhaps
+    "history", "rewrite", "answers", "labels", "answerable") and qrels.tsv (question, document, score; a header
+    line). Documents are embedded once and kept in the home.
+    """
+    from kb_assistant.evaluate.corpus import corpus_of
+    from kb_assistant.evaluate.datasets import read_set
+    from kb_assistant.evaluate.run import evaluate as run
+
+    depths = _depths(k)
+    read, wrong = [read_set(folder) for folder in sets], [read_set(folder) for folder in others or ()]
+    stopped = threading.Event()
+    done: list[Evaluation] = []
+    with open_kb(None, home, embedder=embedder) as base, stopping(stopped.set):
+        for data in read:
+            with (
+                show.ingest_progress() as progress,
+                corpus_of(data, base.settings, base.embedder, progress, stopped.is_set) as kb,
+                show.share(data.name) as counted,
+            ):
+                done.append(run(data, kb, depths=depths, limit=limit, others=wrong, progress=counted))
+    if report:
+        from kb_assistant.evaluate.report import page
+
+        report.write_text(page(done), encoding="utf-8")
+    if json:
+        show.as_json([evaluation.to_json() for evaluation in done])
+    else:
+        for evaluation in done:
+            show.evaluation(evaluation)
+
+
+def _depths(text: str) -> tuple[int, ...]:
+    try:
+        depths = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        depths = ()
+    if not depths or depths[0] < 1:
+        raise typer.BadParameter(f"{text!r} isn't a list of numbers such as 5,10", param_hint="--k")
+    return depths

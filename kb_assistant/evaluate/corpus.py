@@ -1,0 +1,60 @@
+"""A set's documents as a knowledge base: embedded once, kept in the home, brought in step when the set changes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from langchain_core.documents import Document
+
+from kb_assistant.errors import DatasetError
+from kb_assistant.evaluate.datasets import EvalSet
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.settings import Settings
+from kb_assistant.store import DOCUMENT_PREFIX
+from kb_assistant.types import Hit
+
+if TYPE_CHECKING:
+    from ingest.sync import Progress
+    from kb_assistant.embed import LocalEmbeddings
+
+
+@contextmanager
+def corpus_of(
+    data: EvalSet,
+    settings: Settings,
+    embedder: LocalEmbeddings,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[KnowledgeBase]:
+    """The knowledge base of a set's documents, a source `document:ID` each.
+
+    Raises:
+        DatasetError: the set's corpus has the wrong form, or it was stopped before all was embedded.
+    """
+    name = re.sub(r"[^\w-]", "-", data.name)[:40].strip("-") or "set"
+    place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]
+    kept = settings.but(home=settings.home / "eval", kb=f"{name}-{place}")
+    with KnowledgeBase(kept, embedder=embedder) as kb:
+        documents = [
+            Document(document.text, id=document.id, metadata={"title": document.title})
+            for document in data.documents()
+        ]
+        report = kb.add(documents, progress=progress, stop=stop)
+        if report.stopped:
+            raise DatasetError(
+                f"Stopped while embedding {data.name}.",
+                "Run it again: what is embedded is kept, it goes on there.",
+            )
+        wanted = {f"{DOCUMENT_PREFIX}{document.id}" for document in documents}
+        kb.forget_sources([source.path for source in kb.sources() if source.path not in wanted])
+        yield kb
+
+
+def documents_of(hits: tuple[Hit, ...]) -> list[str]:
+    """Ids of the documents that hold the passages, each once, best first."""
+    paths = [path for hit in hits for path in (hit.source, *hit.also_in)]
+    return list(dict.fromkeys(path.removeprefix(DOCUMENT_PREFIX) for path in paths))

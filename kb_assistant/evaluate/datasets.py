@@ -1,0 +1,200 @@
+"""Sets of documents, questions and judgements, in BEIR's form (Thakur et al., NeurIPS 2021) with conversations.
+
+A set is a folder with corpus.jsonl (id, text, perhaps title), queries.jsonl (id, text, perhaps history, rewrite,
+answers, labels, answerable) and qrels.tsv (question, document, score; a header line). BEIR's own names, `_id` and
+qrels/test.tsv, are taken too. unjudged.jsonl, where there is one, holds questions that the documents don't answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kb_assistant.errors import DatasetError, QuestionError
+from kb_assistant.history import turns
+from kb_assistant.types import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of a set.
+
+    Attributes:
+        history: The turns before it, oldest first.
+        rewrite: The question as a person would put it without the turns before; "" where nobody did.
+        answers: Reference answers.
+        labels: What the set says of it, such as its type.
+        right: Relevance, above 0, of the documents that answer it, by their ids.
+        answerable: False where the set says that no document answers it.
+        conversation: The same for all questions of one conversation.
+    """
+
+    id: str
+    text: str
+    history: tuple[Turn, ...] = ()
+    rewrite: str = ""
+    answers: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    right: Mapping[str, int] = field(default_factory=dict)
+    answerable: bool = True
+    conversation: str = ""
+
+    @property
+    def turn(self) -> int:
+        """Which question of its conversation it is, from 1."""
+        return 1 + sum(bool(turn.question) for turn in self.history)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalDocument:
+    """One document of a set."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """A set in a folder. Documents are read anew each time they are asked for: there may be many."""
+
+    folder: Path
+    questions: tuple[Question, ...]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def corpus(self) -> Path:
+        return self.folder / "corpus.jsonl"
+
+    def documents(self) -> Iterator[EvalDocument]:
+        """The documents in the file's order.
+
+        Raises:
+            DatasetError: a line has the wrong form.
+        """
+        for number, row in _rows(self.corpus):
+            place = f"{self.corpus}, line {number}"
+            yield EvalDocument(_id(row, place), str(row.get("title") or ""), _text(row, place))
+
+    @cached_property
+    def judged(self) -> tuple[Question, ...]:
+        """The questions with a right document."""
+        return tuple(question for question in self.questions if question.right)
+
+    @cached_property
+    def unanswerable(self) -> tuple[Question, ...]:
+        """The questions that no document answers."""
+        return tuple(question for question in self.questions if not question.answerable)
+
+
+def read_set(folder: Path) -> EvalSet:
+    """The set in a folder.
+
+    Raises:
+        DatasetError: a file is missing, or a line has the wrong form; says which.
+    """
+    if not (folder / "corpus.jsonl").is_file():
+        raise DatasetError(f"{folder} holds no corpus.jsonl.", "`kb eval --help` tells what a set consists of.")
+    right = _judgements(folder)
+    questions = [
+        _question(row, f"{folder / 'queries.jsonl'}, line {number}", right)
+        for number, row in _rows(folder / "queries.jsonl")
+    ]
+    extra = folder / "unjudged.jsonl"
+    if extra.is_file():
+        questions += [_question({**row, "answerable": False}, f"{extra}, line {n}", {}) for n, row in _rows(extra)]
+    return EvalSet(folder.resolve(), tuple(questions))
+
+
+def spread(questions: Sequence[Question], limit: int | None) -> tuple[Question, ...]:
+    """At most `limit` of them, evenly spread; all where there is no limit."""
+    count = len(questions) if limit is None else min(limit, len(questions))
+    return tuple(questions[place * len(questions) // count] for place in range(count))
+
+
+def _judgements(folder: Path) -> dict[str, dict[str, int]]:
+    files = [folder / "qrels.tsv", folder / "qrels" / "test.tsv"]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise DatasetError(f"{folder} holds no qrels.tsv.", "It has a line for each right document of a question.")
+    right: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for number, line in enumerate(_lines(file), start=1):
+        cells = line.split("\t")
+        try:
+            question, document, score = cells[0], cells[-2], float(cells[-1])
+        except (IndexError, ValueError):
+            if number > 1:  # the first line is the header
+                raise DatasetError(
+                    f"{file}, line {number} isn't a question, a document and a score.", "Part them by tabs."
+                ) from None
+            continue
+        if score > 0:
+            right[question][document] = max(1, round(score))
+    return dict(right)
+
+
+def _question(row: Mapping[str, Any], place: str, right: Mapping[str, Mapping[str, int]]) -> Question:
+    name, text = _id(row, place), _text(row, place)
+    messages = row.get("history") or []
+    answers = row.get("answers") or []
+    try:
+        history = turns(messages)
+        labels = {str(key): str(value) for key, value in (row.get("labels") or {}).items()}
+        opening = messages[0]["text"] if messages else text
+    except (QuestionError, AttributeError, TypeError, KeyError) as error:
+        raise DatasetError(
+            f"{place}: {error}", 'Labels are an object, history is [{"role", "text"}, …].'
+        ) from error
+    return Question(
+        id=name,
+        text=text,
+        history=history,
+        rewrite=str(row.get("rewrite") or ""),
+        answers=tuple(answers) if isinstance(answers, list) else (str(answers),),
+        labels=labels,
+        right=right.get(name, {}),
+        answerable=bool(row.get("answerable", True)),
+        conversation=opening,
+    )
+
+
+def _id(row: Mapping[str, Any], place: str) -> str:
+    name = row.get("id", row.get("_id"))
+    if not isinstance(name, str | int) or name == "":
+        raise DatasetError(f"{place} has no id.", "Give each line an id of its own.")
+    return str(name)
+
+
+def _text(row: Mapping[str, Any], place: str) -> str:
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise DatasetError(f"{place} has no text.", 'Each line is {"id": …, "text": …}.')
+    return text
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Lines of JSON objects with their numbers, from 1."""
+    for number, line in enumerate(_lines(file), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise DatasetError(f"{file}, line {number} isn't a JSON object.", "Write one object a line.")
+        yield number, row
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            yield from (line.rstrip("\n") for line in lines if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{file} can't be read: {error}.", "It must be a text file in UTF-8.") from error

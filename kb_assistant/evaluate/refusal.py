@@ -1,0 +1,92 @@
+"""How well evidence tells questions that the documents answer from others, and which floor parts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kb_assistant.evaluate.metrics import Estimate, estimate
+
+WRONGLY_REFUSED = 0.03
+"""Share of answerable questions that the recommended floor may refuse."""
+
+STEPS = 100
+"""Floors on the curve, evenly spread between 0 and 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one floor does: the share of answerable questions that are answered, and of the others refused."""
+
+    floor: float
+    answered_right: float
+    refused_right: float
+
+    def to_json(self) -> dict[str, float]:
+        return {
+            "floor": self.floor,
+            "answered right": round(self.answered_right, 4),
+            "refused right": round(self.refused_right, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Evidence of questions, and what floors make of it.
+
+    Attributes:
+        answerable: Evidence of each question that the documents answer.
+        unanswerable: Evidence of each that they don't, by where the questions come from.
+        floor: The floor in use.
+        uncertain: Below this an answer is marked uncertain.
+    """
+
+    answerable: Sequence[float]
+    unanswerable: Mapping[str, Sequence[float]]
+    floor: float
+    uncertain: float
+
+    @property
+    def curve(self) -> tuple[Point, ...]:
+        """Each floor from 0 to 1. All unanswerable questions count alike, wherever they come from."""
+        others = [value for values in self.unanswerable.values() for value in values]
+        floors = [step / STEPS for step in range(STEPS + 1)]
+        return tuple(Point(floor, _share(self.answerable, floor), 1 - _share(others, floor)) for floor in floors)
+
+    @property
+    def recommended(self) -> Point:
+        """The highest floor that refuses at most WRONGLY_REFUSED of what has an answer."""
+        return max(
+            (point for point in self.curve if point.answered_right >= 1 - WRONGLY_REFUSED),
+            key=lambda point: point.floor,
+        )
+
+    def wrongly_refused(self) -> Estimate:
+        return estimate([float(value < self.floor) for value in self.answerable])
+
+    def rightly_refused(self) -> dict[str, Estimate]:
+        return {
+            name: estimate([float(value < self.floor) for value in values])
+            for name, values in self.unanswerable.items()
+        }
+
+    def marked_uncertain(self) -> Estimate:
+        """Share of the answerable questions that are answered, but marked."""
+        return estimate([float(self.floor <= value < self.uncertain) for value in self.answerable])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "floor": self.floor,
+            "uncertain below": self.uncertain,
+            "wrongly refused": self.wrongly_refused().to_json(),
+            "marked uncertain": self.marked_uncertain().to_json(),
+            "rightly refused": {name: share.to_json() for name, share in self.rightly_refused().items()},
+            "recommended": self.recommended.to_json(),
+            "curve": [point.to_json() for point in self.curve],
+        }
+
+
+def _share(values: Sequence[float], floor: float) -> float:
+    """Share of the values that pass the floor; 1 where there are none."""
+    return sum(value >= floor for value in values) / len(values) if values else 1.0

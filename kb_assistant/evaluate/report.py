@@ -1,0 +1,124 @@
+"""An evaluation as a page of HTML with plots in it: one file, no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from kb_assistant.evaluate.metrics import Estimate, import_measure
+from kb_assistant.evaluate.refusal import Refusal
+from kb_assistant.evaluate.run import Evaluation, Measured
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
+th, td { border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+svg { max-width: 100%; height: auto; background: #fff; }
+small { color: #555; }
+@media (prefers-color-scheme: dark) { body { background: #1c1c1c; color: #ddd; } small { color: #aaa; } }
+"""
+
+
+def page(evaluations: Sequence[Evaluation]) -> str:
+    """The whole page.
+
+    Raises:
+        KBError: matplotlib isn't installed.
+    """
+    body = "\n".join(_section(evaluation) for evaluation in evaluations)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body>\n<h1>Evaluation</h1>\n"
+        "<p><small>In brackets the bounds that 95 % of the means of bootstrap samples lie within; whole "
+        f"conversations are drawn.</small></p>\n{body}\n</body></html>\n"
+    )
+
+
+def _section(evaluation: Evaluation) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in evaluation.counts.items())
+    parts = [f"<h2>{escape(evaluation.name)}</h2><p>{escape(counts)}</p>"]
+    if evaluation.ways:
+        parts += [_ways_table(evaluation.ways), _bars(evaluation)]
+        parts += [f"<h3>By turn and label</h3>{_groups_table(evaluation)}"]
+    if evaluation.refusal:
+        parts += [f"<h3>Refusal</h3>{_refusal_table(evaluation.refusal)}", _curve(evaluation.refusal)]
+    return "\n".join(parts)
+
+
+def _ways_table(ways: Sequence[Measured]) -> str:
+    names = list(ways[0].total)
+    rows = [
+        [measured.way.name, *(str(measured.total[name]) for name in names), measured.way.about]
+        for measured in ways
+    ]
+    return _table(["searched", *names, "what it does"], rows)
+
+
+def _groups_table(evaluation: Evaluation) -> str:
+    measure = f"recall@{evaluation.depths[0]}"
+    groups = evaluation.ways[0].groups
+    rows = [
+        [name, str(groups[name][measure].count), *(str(one.groups[name][measure]) for one in evaluation.ways)]
+        for name in groups
+    ]
+    return _table([measure, "questions", *(one.way.name for one in evaluation.ways)], rows)
+
+
+def _refusal_table(refusal: Refusal) -> str:
+    rows = [["refused, with an answer", str(refusal.wrongly_refused())]]
+    rows += [["answered, but marked uncertain", str(refusal.marked_uncertain())]]
+    rows += [
+        [f"refused, {name}, without an answer", str(share)] for name, share in refusal.rightly_refused().items()
+    ]
+    best = refusal.recommended
+    rows += [["floor in use", f"{refusal.floor:.2f}"]]
+    rows += [["floor recommended", f"{best.floor:.2f}: {best.answered_right:.1%} answered right, "
+              f"{best.refused_right:.1%} refused right"]]  # fmt: skip
+    return _table(["questions", "share"], rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    return f"<table>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+
+
+def _bars(evaluation: Evaluation) -> str:
+    measure = f"recall@{evaluation.depths[0]}"
+    found: list[Estimate] = [one.total[measure] for one in evaluation.ways]
+    names = [one.way.name for one in evaluation.ways]
+    figure, axes = _figure(height=0.6 + 0.4 * len(names))
+    axes.barh(names, [one.mean for one in found], color="#4477aa",
+              xerr=[[one.mean - one.low for one in found], [one.high - one.mean for one in found]])  # fmt: skip
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel=measure)
+    return _svg(figure)
+
+
+def _curve(refusal: Refusal) -> str:
+    figure, axes = _figure(height=3.2)
+    curve = refusal.curve
+    floors = [point.floor for point in curve]
+    axes.plot(floors, [point.answered_right for point in curve], color="#4477aa", label="answered right")
+    if refusal.unanswerable:
+        axes.plot(floors, [point.refused_right for point in curve], color="#cc6677", label="refused right")
+    axes.axvline(refusal.floor, color="#555555", linestyle=":", label="floor in use")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="floor of evidence", ylabel="share")
+    axes.legend()
+    return _svg(figure)
+
+
+def _figure(height: float):  # type: ignore[no-untyped-def]  # matplotlib's own types load with it
+    figure = import_measure("matplotlib.figure").Figure(figsize=(8, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _svg(figure) -> str:  # type: ignore[no-untyped-def]
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]

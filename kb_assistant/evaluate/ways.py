@@ -1,0 +1,47 @@
+"""The ways of searching that are compared, from the last turn alone to what a person would have typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kb_assistant.evaluate.datasets import Question
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.retrieve import Retrieval, Side
+
+OURS = "kb"
+"""The name of the way that `kb ask` searches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of searching. `about` says what it does; sets without a question that it fits go without it."""
+
+    name: str
+    about: str
+    search: Callable[[KnowledgeBase, Question, int], Retrieval]
+    fits: Callable[[Question], bool] = lambda _: True
+
+
+def _last(*sides: Side) -> Callable[[KnowledgeBase, Question, int], Retrieval]:
+    return lambda kb, question, k: kb.retrieve(question.text, k, sides=sides)
+
+
+def _joined(kb: KnowledgeBase, question: Question, k: int) -> Retrieval:
+    told = [text for turn in question.history for text in (turn.question, turn.answer)]
+    return kb.retrieve(" ".join([*told, question.text]), k)
+
+
+WAYS = (
+    Way("keywords", "BM25 alone, the last turn alone", _last("keyword")),
+    Way("dense", "the embedder alone, the last turn alone", _last("dense")),
+    Way("last turn", "both, the last turn alone", _last("dense", "keyword")),
+    Way("with history", "both, all turns as one question", _joined, lambda question: bool(question.history)),
+    Way(OURS, "as kb ask searches", lambda kb, question, k: kb.retrieve(question.text, k, question.history)),
+    Way(
+        "human rewrite",
+        "both, the question as a person rewrote it",
+        lambda kb, question, k: kb.retrieve(question.rewrite or question.text, k),
+        lambda question: bool(question.rewrite),
+    ),
+)

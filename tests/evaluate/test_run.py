@@ -1,0 +1,113 @@
+"""An evaluation from a folder to a page, with the real embedder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb_assistant.errors import DatasetError
+from kb_assistant.evaluate.corpus import corpus_of, documents_of
+from kb_assistant.evaluate.datasets import read_set
+from kb_assistant.evaluate.report import page
+from kb_assistant.evaluate.run import Evaluation, evaluate
+from kb_assistant.settings import Settings
+from kb_assistant.types import Hit, Locator
+from tests.evaluate.sets import CORPUS, write_set
+from tests.fakes import HashEmbeddings
+from tests.shell import kb
+
+
+def test_documents_are_embedded_once_and_follow_the_set(tmp_path: Path) -> None:
+    folder, settings = write_set(tmp_path / "set"), Settings(home=tmp_path / "home")
+    embedder: Any = HashEmbeddings()
+    with corpus_of(read_set(folder), settings, embedder) as base:
+        assert len(base.sources()) == len(CORPUS)
+    with corpus_of(read_set(folder), settings, embedder) as base:
+        assert base.add([]).embedded == 0
+    (folder / "corpus.jsonl").write_text('{"id": "pump", "text": "Gone."}\n', encoding="utf-8")
+    with corpus_of(read_set(folder), settings, embedder) as base:
+        assert [source.path for source in base.sources()] == ["document:pump"]
+    with (
+        pytest.raises(DatasetError, match="Stopped"),
+        corpus_of(read_set(write_set(tmp_path / "other")), settings, embedder, stop=lambda: True),
+    ):
+        pass
+
+
+def test_documents_of_hits() -> None:
+    def hit(source: str, *also: str) -> Hit:
+        return Hit("", "", f"document:{source}", Locator(), 1.0, also_in=tuple(f"document:{one}" for one in also))
+
+    assert documents_of((hit("a", "b"), hit("a"), hit("c"))) == ["a", "b", "c"]
+
+
+def small_evaluation(tmp_path: Path) -> Evaluation:
+    embedder: Any = HashEmbeddings()
+    data = read_set(write_set(tmp_path / "set"))
+    shares: list[float] = []
+    with corpus_of(data, Settings(home=tmp_path / "home"), embedder) as base:
+        found = evaluate(data, base, depths=(1, 3), progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    return found
+
+
+def test_ways_are_compared_by_turn_and_label(tmp_path: Path) -> None:
+    found = small_evaluation(tmp_path)
+    names = [measured.way.name for measured in found.ways]
+    assert names == ["keywords", "dense", "last turn", "with history", "kb", "human rewrite"]
+    ours = found.ways[names.index("kb")]
+    assert set(ours.total) == {f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "hit") for k in (1, 3)}
+    assert ours.groups["turn 2"]["recall@3"].count == 1
+    assert ours.groups["kind: time"]["recall@3"].mean == ours.values["recall@3"]["follow"]
+    assert found.refusal is not None
+    assert list(found.refusal.unanswerable) == ["its own"]
+    assert json.loads(json.dumps(found.to_json()))["questions"] == 2
+
+
+def test_the_page_has_all_of_it_and_nothing_that_runs_or_loads(tmp_path: Path) -> None:
+    html = page([small_evaluation(tmp_path)])
+    for wanted in ("human rewrite", "turn 2", "kind: time", "floor recommended", "<svg"):
+        assert wanted in html
+    assert html.count("<svg") == html.count("</svg>") == 2
+    assert not re.search(r"<script|<link|<img|@import|src=|href=\"http", html)
+
+
+def test_names_from_a_set_are_text_on_the_page(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "<b>set")
+    queries = (
+        (folder / "queries.jsonl").read_text(encoding="utf-8").replace('"time"', '"<script>alert(1)</script>"')
+    )
+    (folder / "queries.jsonl").write_text(queries, encoding="utf-8")
+    embedder: Any = HashEmbeddings()
+    data = read_set(folder)
+    with corpus_of(data, Settings(home=tmp_path / "home"), embedder) as base:
+        html = page([evaluate(data, base, depths=(1,))])
+    assert "<script>" not in html
+    assert "<b>" not in html
+
+
+def test_kb_eval(tmp_path: Path, home: Path) -> None:
+    """The whole command with the real embedder: JSON, text and page."""
+    folder, report = write_set(tmp_path / "gates"), tmp_path / "out.html"
+    ended = kb("eval", folder, "--k", "1,3", "--json", "--report", report, home=home)
+    assert ended.code == 0, ended.stderr
+    (found,) = ended.json
+    ways = {row["way"]: row for row in found["retrieval"]}
+    assert ways["kb"]["recall@1"]["mean"] == 1.0
+    assert found["refusal"]["rightly refused"]["its own"]["mean"] == 1.0
+    assert "gates" in report.read_text(encoding="utf-8")
+    text = kb("eval", folder, home=home).stdout
+    assert "human rewrite" in text
+    assert "recommended floor" in text
+
+
+@pytest.mark.parametrize("k", ["0", "x", "5,-1", ""])
+def test_wrong_depths_are_said(tmp_path: Path, k: str, home: Path) -> None:
+    ended = kb("eval", write_set(tmp_path / "set"), "--k", k, home=home)
+    assert ended.code == 2
+    assert "--k" in ended.stderr

@@ -1,0 +1,138 @@
+"""Measures by hand, and what the weights make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb_assistant import fusion
+from kb_assistant.bm25 import WordIndex
+from kb_assistant.conversation import SEARCHED, Conversation, conversation
+from kb_assistant.fusion import EVIDENCE, MATCH, MEASURES, TYPICAL, Background, Pool, evidence, features, fuse
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.types import Turn
+from tests.fakes import HashEmbeddings
+
+TEXTS = [
+    Text("The pump", "It stands in the north hall."),
+    Text("The gate", "It is open until noon."),
+    Text("The crane", "Nobody may use the crane in a storm."),
+]
+HISTORY = [Turn("Where is the pump?", "In the north hall.")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[KnowledgeStore]:
+    embedder = HashEmbeddings()
+    store = KnowledgeStore(tmp_path / "kb.sqlite", create=True)
+    vectors = embedder.encode_passages([text.embedded for text in TEXTS])
+    with store.write() as transaction:
+        transaction.put_meta("embedder", dict(embedder.fingerprint))
+        transaction.put_source(
+            Source("a.md", "", "", "", "", False, ""),
+            [NewChunk(text) for text in TEXTS],
+            {text.hash: row.astype("<f4").tobytes() for text, row in zip(TEXTS, vectors, strict=True)},
+        )
+    yield store
+    store.close()
+
+
+def pooled(store: KnowledgeStore, talk: Conversation) -> tuple[Pool, list[str]]:
+    """All texts, and their headings in the pool's order."""
+    embedder = HashEmbeddings()
+    with store.read() as snapshot:
+        words = WordIndex(snapshot, len(TEXTS))
+        views = embedder.encode_queries([talk.texts[name] for name in talk.embedded])
+        ids = snapshot.live_ids().tolist()
+        pool = Pool.of(snapshot, ids, talk, views, Background(snapshot.vectors(ids)), words)
+    return pool, list(pool.headings)
+
+
+def test_every_view_has_weights_for_every_measure() -> None:
+    talk = conversation("now?", [Turn("a?", "b."), Turn("c?", "d."), Turn("e?", "f.")])
+    for weights in (fusion.WITH_HEADINGS, fusion.WITHOUT_HEADINGS):
+        assert weights.keys() == talk.texts.keys()
+        assert {len(row) for row in weights.values()} == {len(MEASURES)}
+    assert set(SEARCHED) <= talk.texts.keys()
+
+
+def test_measures_by_hand(store: KnowledgeStore) -> None:
+    pool, headings = pooled(store, conversation("Who may use the crane?", ()))
+    table = features(conversation("Who may use the crane?", ()), pool)["question"]
+    crane = headings.index("The crane")
+    distance, share, match, heading = table[crane]
+    assert distance == pytest.approx(
+        (pool.cosines["question"][crane] - pool.cosines["question"].mean()) / pool.cosines["question"].std(),
+        abs=1e-3,
+    )
+    assert 0 < share < 1
+    assert match == pytest.approx(share * pool.table.most(["may", "use", "crane"]) / MATCH)
+    assert heading == 1
+    assert [row[3] for place, row in enumerate(table) if place != crane] == [0, 0]
+
+
+def test_best_first_and_cosines_to_the_question(store: KnowledgeStore) -> None:
+    talk = conversation("Who may use the crane?", ())
+    pool, headings = pooled(store, talk)
+    fused = fuse(talk, pool)
+    crane = headings.index("The crane")
+    assert fused.text_ids[0] == pool.text_ids[crane]
+    assert fused.similarities[0] == pytest.approx(pool.cosines["question"][crane])
+    assert list(fused.scores) == sorted(fused.scores, reverse=True)
+    assert fuse(talk, pool, ["keyword"]).text_ids[0] == pool.text_ids[crane]
+
+
+def test_what_was_said_before_tells_what_is_meant(store: KnowledgeStore) -> None:
+    alone, told = conversation("Is it big?", ()), conversation("Is it big?", HISTORY)
+    pool, headings = pooled(store, told)
+    assert headings[pool.text_ids.index(fuse(told, pool).text_ids[0])] == "The pump"
+    assert fuse(told, pool).scores != fuse(alone, pooled(store, alone)[0]).scores
+
+
+def test_nothing_found_has_no_evidence(store: KnowledgeStore) -> None:
+    talk = conversation("anything", ())
+    with store.read() as snapshot:
+        views = HashEmbeddings().encode_queries(["anything"])
+        pool = Pool.of(snapshot, [], talk, views, Background(views), WordIndex(snapshot, 3))
+    assert fuse(talk, pool) == fusion.Fused((), (), (), 0.0)
+
+
+def test_a_question_of_other_things_has_less_evidence(store: KnowledgeStore) -> None:
+    def seen(question: str) -> float:
+        talk = conversation(question, ())
+        return fuse(talk, pooled(store, talk)[0]).evidence
+
+    assert seen("Who may use the crane in a storm?") > seen("Is there a good recipe for lentil soup?")
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(EVIDENCE, st.floats(-5, 5))))
+def test_evidence_is_a_probability(signs: dict[str, float]) -> None:
+    assert 0 <= evidence(signs) <= 1
+
+
+def test_distances_are_in_standard_deviations() -> None:
+    sample = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]], np.float32)
+    view = np.array([1, 0], np.float32)
+    usual = sample @ view
+    found = Background(sample).distance(view, np.array([0.9], np.float32))
+    assert found[0] == pytest.approx((0.9 - usual.mean()) / usual.std())
+
+
+def test_a_small_index_leans_on_what_is_usual_elsewhere() -> None:
+    view = np.array([1, 0], np.float32)
+    alone = Background(np.zeros((0, 2), np.float32), (0.7, 0.1))
+    assert alone.distance(view, np.array([0.9], np.float32))[0] == pytest.approx(2)
+    few = np.repeat(np.array([[0.5, 0.5]], np.float32), TYPICAL, axis=0)
+    both = Background(few, (0.7, 0.1))
+    spread = np.sqrt(0.5 * 0.1**2 + 0.25 * 0.2**2)
+    assert both.distance(view, np.array([0.9], np.float32))[0] == pytest.approx((0.9 - 0.6) / spread, rel=1e-4)
+
+
+def test_no_spread_at_all_is_no_division_by_nothing() -> None:
+    view = np.array([1, 0], np.float32)
+    assert np.isfinite(Background(np.array([view])).distance(view, np.array([1], np.float32))).all()

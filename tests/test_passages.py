@@ -1,0 +1,98 @@
+"""From ranked texts to passages: joined, folded, spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb_assistant.passages import Ranked, passages
+from kb_assistant.store import Chunk, Text
+from kb_assistant.types import Hit, Locator
+
+WORDS = frozenset(f"word{n}" for n in range(40))
+
+
+def chunk(text_id: int, source: str = "a.md", seq: int = 0, heading: str = "H", page: int | None = None) -> Chunk:
+    locator = Locator(page, (10 * seq + 1, 10 * seq + 9), heading)
+    return Chunk(f"{source}-{seq}-{text_id}", text_id, Text(heading, f"text {text_id}"), source, locator, seq=seq)
+
+
+def ranked(text_id: int, score: float, words: frozenset[str] | None = None) -> Ranked:
+    return Ranked(text_id, score, 0.9, frozenset({f"own{text_id}"}) if words is None else words)
+
+
+def found(texts: Sequence[Ranked], places: dict[int, list[Chunk]], k: int = 5) -> tuple[Hit, ...]:
+    return passages(texts, lambda ids: {i: places[i] for i in ids if i in places}, k)
+
+
+def test_neighbours_of_one_section_are_one_passage() -> None:
+    places = {1: [chunk(1, seq=4)], 2: [chunk(2, "b.md")], 3: [chunk(3, seq=3)]}
+    first, second = found([ranked(1, 3), ranked(2, 2), ranked(3, 1)], places)
+    assert (first.text, first.locator.lines, first.score) == ("text 3\ntext 1", (31, 49), 3)
+    assert second.source == "b.md"
+
+
+def test_what_stands_apart_or_under_another_heading_or_page_stays_apart() -> None:
+    places = {
+        1: [chunk(1, seq=1)],
+        2: [chunk(2, seq=3)],
+        3: [chunk(3, seq=2, heading="Other")],
+        4: [chunk(4, seq=0, page=2)],
+    }
+    assert len(found([ranked(n, 5 - n) for n in (1, 2, 3, 4)], places)) == 4
+
+
+def test_a_passage_takes_one_neighbour_only() -> None:
+    places = {n: [chunk(n, seq=n)] for n in (1, 2, 3)}
+    assert [hit.text for hit in found([ranked(n, 5 - n) for n in (1, 2, 3)], places)] == [
+        "text 1\ntext 2",
+        "text 3",
+    ]
+
+
+def test_versions_of_one_text_are_folded() -> None:
+    places = {n: [chunk(n, f"v{n}.md")] for n in (1, 2, 3)}
+    texts = [ranked(1, 3, WORDS | {"v1"}), ranked(2, 2, WORDS | {"v2"}), ranked(3, 1)]
+    first, second = found(texts, places)
+    assert (first.source, first.near_in) == ("v1.md", ("v2.md",))
+    assert (second.source, second.near_in) == ("v3.md", ())
+
+
+def test_alike_texts_of_one_file_and_short_ones_are_kept_apart() -> None:
+    """Rows of a table differ in the number that counts."""
+    places = {1: [chunk(1, seq=0)], 2: [chunk(2, seq=5)], 3: [chunk(3, "b.md")], 4: [chunk(4, "c.md")]}
+    short = frozenset({"valve", "opens", "bar"})
+    texts = [ranked(1, 4, WORDS), ranked(2, 3, WORDS), ranked(3, 2, short), ranked(4, 1, short)]
+    assert len(found(texts, places)) == 4
+
+
+def test_where_scores_tie_files_take_turns() -> None:
+    places = {n: [chunk(n, "a.md" if n < 4 else "b.md", seq=2 * n)] for n in (1, 2, 3, 4)}
+    assert [hit.source for hit in found([ranked(n, 1.0) for n in (1, 2, 3, 4)], places, 2)] == ["a.md", "b.md"]
+    spread = [ranked(n, 2 - n / 10) for n in (1, 2, 3, 4)]
+    assert [hit.source for hit in found(spread, places, 2)] == ["a.md", "a.md"]
+
+
+def test_the_same_text_elsewhere_is_named() -> None:
+    (hit,) = found([ranked(1, 1)], {1: [chunk(1, "a.md"), chunk(1, "b.md"), chunk(1, "a.md", seq=7)]})
+    assert (hit.source, hit.also_in) == ("a.md", ("b.md",))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc"), st.integers(0, 9)), unique=True, max_size=30),
+    st.integers(1, 8),
+)
+def test_no_text_is_given_twice_and_k_are_given_where_there_are_so_many(
+    drawn: list[tuple[int, str, int]], k: int
+) -> None:
+    places = {n: [chunk(n, source, seq)] for n, (_, source, seq) in enumerate(drawn)}
+    texts = sorted((ranked(n, float(score)) for n, (score, _, _) in enumerate(drawn)), key=lambda one: -one.score)
+    hits = found(texts, places, k)
+    lines = [line for hit in hits for line in hit.text.split("\n")]
+    assert len(lines) == len(set(lines))
+    assert len(hits) <= k
+    if len(hits) < k:
+        assert len(lines) == len(drawn)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
