@@ -202,7 +202,7 @@ def _memory(model: Model, settings: Settings) -> list[Finding]:
 
 
 def _installed(home: ModelHome, kind: Kind, name: str) -> Finding:
-    subject = {"embedder": "embedder", "chat": "chat model"}[kind]
+    subject = {"embedder": "embedder", "chat": "chat model", "reranker": "reranker"}[kind]
     try:
         model = home.get(name, kind)
     except KBError as error:

@@ -153,7 +153,7 @@ class LocalEmbeddings(Embeddings):
         half = torch.bfloat16 if self._on == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
         dtype = half if self._on == "cuda" else torch.float32
         try:
-            with _quiet():
+            with quiet():
                 from sentence_transformers import SentenceTransformer
 
                 network = SentenceTransformer(
@@ -248,7 +248,7 @@ def _clean(text: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the libraries' progress bars, warnings and load reports on stderr."""
     from transformers.utils import logging as transformers_logging
 

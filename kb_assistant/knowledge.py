@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ingest.sync import Progress
     from kb_assistant.chain import AnswerChain, Reply
     from kb_assistant.embed import LocalEmbeddings
+    from kb_assistant.rerank import Reranker
     from kb_assistant.vectorstore import KnowledgeVectorStore
 
 _log = logging.getLogger(__name__)
@@ -419,7 +420,16 @@ class KnowledgeBase:
         self._check_embedder()
         self._renew_keywords()
         usual = getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
-        return Searcher(self.store, self._index, self.embedder, self.floors, usual, self._postings)
+        return Searcher(self.store, self._index, self.embedder, self.floors, usual, self._postings, self._reranker)
+
+    @cached_property
+    def _reranker(self) -> Reranker | None:
+        if not self.settings.reranker:
+            return None
+        from kb_assistant.rerank import open_reranker
+
+        model = self.models.get(self.settings.reranker, "reranker")
+        return open_reranker(model, self.settings.device, self.settings.rerank_seconds)
 
     def _quoter(self) -> BaseChatModel:
         from kb_assistant.llm import open_chat_model

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
 
-Kind = Literal["embedder", "chat"]
+Kind = Literal["embedder", "chat", "reranker"]
 
 DESCRIPTION = "model.json"
 _WEIGHTS = {".safetensors", ".gguf"}
@@ -176,7 +176,7 @@ def describe(path: Path, digest: Callable[[Path], str] = weights_digest) -> Mode
             f"{path} isn't a model: it has no config.json, and it isn't a .gguf file.",
             "Give a folder in Hugging Face layout (config.json, tokenizer.json, *.safetensors) or a .gguf file.",
         )
-    kind = "embedder" if modules else _kind_of(config, path)
+    kind = "embedder" if modules and not _is_classifier(config) else _kind_of(config, path)
     _require_files(path, kind)
     prompts = read_config(path / "config_sentence_transformers.json").get("prompts") or {}
     return Model(
@@ -207,8 +207,10 @@ def _kind_of(config: dict[str, Any], path: Path) -> Kind:
     architectures = [str(name) for name in config.get("architectures") or ()]
     if any(name.endswith(("ForCausalLM", "ForConditionalGeneration")) for name in architectures):
         return "chat"
-    if any(name.endswith("ForSequenceClassification") for name in architectures):
-        raise ModelError(f"{path} is a classifier or reranker.", "Give an embedding model or a chat model.")
+    if _is_classifier(config):
+        if len(config.get("id2label") or {"0": ""}) > 1:
+            raise ModelError(f"{path} is a classifier.", "Give an embedding model, a chat model or a reranker.")
+        return "reranker"
     model_type = config.get("model_type")
     if model_type in _ENCODERS:
         return "embedder"
@@ -218,6 +220,10 @@ def _kind_of(config: dict[str, Any], path: Path) -> Kind:
     )
 
 
+def _is_classifier(config: dict[str, Any]) -> bool:
+    return any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
+
+
 def _require_files(path: Path, kind: Kind) -> None:
     if not any(path.glob("*.safetensors")):
         pickled = any(path.glob("*.bin")) or any(path.glob("*.pt"))
@@ -225,7 +231,7 @@ def _require_files(path: Path, kind: Kind) -> None:
             f"{path} has no weights in safetensors form" + (", only pickled ones." if pickled else "."),
             "Pickled weights can run code and are never loaded: download the safetensors, or convert them.",
         )
-    if kind == "embedder" and not (path / "tokenizer.json").is_file():
+    if kind != "chat" and not (path / "tokenizer.json").is_file():
         raise ModelError(f"{path} has no tokenizer.json.", "Download the model again, with its tokenizer.json.")
 
 

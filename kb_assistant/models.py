@@ -337,7 +337,7 @@ def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
 
 
 def _phrase(kind: Kind) -> str:
-    return {"embedder": "an embedder", "chat": "a chat model"}[kind]
+    return {"embedder": "an embedder", "chat": "a chat model", "reranker": "a reranker"}[kind]
 
 
 def _checked_name(name: str) -> str:

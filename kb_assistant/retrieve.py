@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from kb_assistant.bm25 import PostingsCache, WordIndex
-from kb_assistant.conversation import Conversation, conversation
+from kb_assistant.conversation import ASKED, Conversation, conversation
 from kb_assistant.filters import Condition
 from kb_assistant.fusion import Background, Fused, Pool, fuse
 from kb_assistant.index import VectorIndex
 from kb_assistant.passages import Ranked, passages
 from kb_assistant.rebuild import require_embedder
+from kb_assistant.rerank import RERANKED
 from kb_assistant.store import KnowledgeStore, Snapshot
 from kb_assistant.types import Hit, Turn
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from kb_assistant.rerank import Reranker
 
 DEPTH = 50
 """Texts taken from each list before fusion."""
@@ -58,7 +61,7 @@ class Retrieval:
         hits: Best first.
         evidence: How probable it is that they bear on the question, from 0 to 1; 0 where nothing was found.
         floors: Those of the knowledge base.
-        seconds: Wall time of "embed", "dense", "keyword" and "fuse".
+        seconds: Wall time of "embed", "dense", "keyword", "fuse", "rerank" where one does, and "passages".
     """
 
     queries: tuple[str, ...]
@@ -89,6 +92,7 @@ class Searcher:
     Args:
         usual_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if they are known.
         postings: What earlier searchers of the same store read.
+        reranker: Orders the best texts anew.
     """
 
     def __init__(
@@ -99,10 +103,11 @@ class Searcher:
         floors: Floors = Floors(),
         usual_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
         self._floors, self._usual = floors, usual_cosines
-        self._postings = postings or PostingsCache()
+        self._postings, self._reranker = postings or PostingsCache(), reranker
 
     def search(
         self,
@@ -139,8 +144,13 @@ class Searcher:
             background = Background(self._index.sample(snapshot), self._usual)
             pool = Pool.of(snapshot, sorted(found), talk, vectors, background, words)
             fused = fuse(talk, pool, sides)
-            hits = passages(_ranked(fused, words), snapshot.chunks_of_texts, k)
             clock.lap("fuse")
+            ranked = _ranked(fused, words)
+            if self._reranker and len(sides) > 1:
+                ranked = self._reranked(snapshot, talk, ranked)
+                clock.lap("rerank")
+            hits = passages(ranked, snapshot.chunks_of_texts, k)
+            clock.lap("passages")
         queries = tuple(talk.texts[name] for name in talk.searched)
         return Retrieval(queries, hits, fused.evidence, self._floors, clock.laps)
 
@@ -155,6 +165,18 @@ class Searcher:
         rows = [number for number, name in enumerate(talk.embedded) if name in talk.searched]
         lists = self._index.search(snapshot, vectors[rows], DEPTH, allowed)
         return {text_id for ranked in lists for text_id, _ in ranked}
+
+    def _reranked(self, snapshot: Snapshot, talk: Conversation, ranked: list[Ranked]) -> list[Ranked]:
+        """The texts that the reranker read, in its order, then the others in theirs."""
+        assert self._reranker
+        question = talk.texts.get(ASKED, talk.question)
+        bodies = [text.embedded for text in snapshot.texts([one.text_id for one in ranked[:RERANKED]])]
+        scores = self._reranker.scores(question, bodies)
+        best = [replace(one, score=score) for one, score in zip(ranked, scores, strict=False)]
+        best.sort(key=lambda one: -one.score)
+        lowest = best[-1].score if best else 0.0
+        others = [replace(one, score=lowest - place) for place, one in enumerate(ranked[len(scores) :], start=1)]
+        return [*best, *others]
 
 
 def _allowed(snapshot: Snapshot, where: Sequence[Condition]) -> NDArray[np.int64] | None:
