@@ -16,7 +16,8 @@ from kb_assistant.types import Turn
 QUESTION = "question"
 ASKED = "asked"
 TOLD = "told"
-SEARCHED = (QUESTION, ASKED, TOLD)
+REWRITTEN = "rewritten"
+SEARCHED = (QUESTION, ASKED, TOLD, REWRITTEN)
 """The texts that are searched for; those of single turns only help to order what was found."""
 
 TURNS = 3
@@ -36,7 +37,7 @@ class Conversation:
     Attributes:
         texts: What stands for the question, by name: QUESTION alone; ASKED, with the last questions before it;
             TOLD, with the end of the last turns; "question 1", "answer 1" and so on, each of the last turns by
-            itself, counted backwards.
+            itself, counted backwards; REWRITTEN, where a model put it as a question of its own.
         words: The words of each; those of single turns without the question's.
     """
 
@@ -63,9 +64,11 @@ class Conversation:
         return tuple(name for name in SEARCHED if name in self.texts)
 
 
-def conversation(question: str, history: Sequence[Turn]) -> Conversation:
+def conversation(question: str, history: Sequence[Turn], rewritten: str = "") -> Conversation:
     """The texts and words of a question."""
     texts = {QUESTION: question.strip(), **_views(question.strip(), history[-TURNS:])}
+    if rewritten:
+        texts[REWRITTEN] = rewritten
     words = {name: query_tokens(text) for name, text in texts.items()}
     asked = set(words[QUESTION])
     for name in words.keys() - set(SEARCHED):

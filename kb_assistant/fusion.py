@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kb_assistant.bm25 import WordIndex, WordTable
-from kb_assistant.conversation import QUESTION, TOLD, Conversation
+from kb_assistant.conversation import QUESTION, REWRITTEN, TOLD, Conversation
 from kb_assistant.keywords import query_tokens, tokens
 from kb_assistant.store import Snapshot
 
@@ -267,7 +267,8 @@ def evidence(signs: Mapping[str, float]) -> float:
 
 def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:
     headed = sum(map(bool, pool.headings))
-    return WITH_HEADINGS if 2 * headed >= len(pool.headings) else WITHOUT_HEADINGS
+    weights = WITH_HEADINGS if 2 * headed >= len(pool.headings) else WITHOUT_HEADINGS
+    return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on what is asked
 
 
 @lru_cache(maxsize=20_000)

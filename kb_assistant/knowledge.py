@@ -21,7 +21,7 @@ from kb_assistant.rebuild import adopt_embedder, rebuild, renew_keywords, requir
 from kb_assistant.retrieve import SIDES, Floors, Retrieval, Searcher, Side
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
-from kb_assistant.types import Hit, Report
+from kb_assistant.types import Hit, Report, Turn
 from kb_assistant.verify import Verdict, find_faults, repair
 
 if TYPE_CHECKING:
@@ -227,15 +227,17 @@ class KnowledgeBase:
         *,
         where: Iterable[str] = (),
         sides: Sequence[Side] = SIDES,
+        rewrite: bool = True,
     ) -> Retrieval:
         """The same with the texts that were searched, the evidence, and timings.
 
         Args:
             sides: One of the searches alone, for comparing.
+            rewrite: False leaves the chat model out even where the setting `rewrite` wants it.
         """
         conditions = parse_conditions(where)
         return self._searcher().search(
-            asked(question), turns(history), k or self.settings.k, where=conditions, sides=sides
+            asked(question), turns(history), k or self.settings.k, where=conditions, sides=sides, rewrite=rewrite
         )
 
     def ask(self, question: str, history: History = (), *, where: Iterable[str] = ()) -> Reply:
@@ -420,7 +422,10 @@ class KnowledgeBase:
         self._check_embedder()
         self._renew_keywords()
         usual = getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
-        return Searcher(self.store, self._index, self.embedder, self.floors, usual, self._postings, self._reranker)
+        rewriter = self._rewritten if self.settings.rewrite == "model" else None
+        return Searcher(
+            self.store, self._index, self.embedder, self.floors, usual, self._postings, self._reranker, rewriter
+        )
 
     @cached_property
     def _reranker(self) -> Reranker | None:
@@ -430,6 +435,11 @@ class KnowledgeBase:
 
         model = self.models.get(self.settings.reranker, "reranker")
         return open_reranker(model, self.settings.device, self.settings.rerank_seconds)
+
+    def _rewritten(self, question: str, history: Sequence[Turn]) -> str:
+        from kb_assistant.rewrite import rewrite
+
+        return rewrite(self.chat_model, question, history, self.settings)
 
     def _quoter(self) -> BaseChatModel:
         from kb_assistant.llm import open_chat_model

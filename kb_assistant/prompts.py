@@ -35,6 +35,7 @@ class Wording:
     rules: str
     task: str
     refusal: str
+    condense: str
 
 
 ENGLISH = Wording(
@@ -44,6 +45,10 @@ ENGLISH = Wording(
     ),
     task="Answer the question from the passages above in one sentence.",
     refusal="The documents don't hold an answer to this. The nearest passages are listed as sources.",
+    condense=(
+        "Rewrite the last question so that it can be understood without the conversation: put names in place of "
+        "words like it, they or there. Write the question only."
+    ),
 )
 CHINESE = Wording(
     rules=(
@@ -52,6 +57,7 @@ CHINESE = Wording(
     ),
     task="请根据上面的资料，用一两句话回答问题。",
     refusal="文档中没有这个问题的答案。最接近的段落列在来源中。",
+    condense="请改写最后一个问题，使它不看对话也能看懂：把“它”“那里”等词换成具体的名称。只写出改写后的问题。",
 )
 
 
@@ -110,6 +116,14 @@ def fit(
         first -= 1
     messages = render(question, kept, history[first:], rounds=rounds)
     return Prompt(messages, tuple(kept), Dropped(turns=first, passages=len(hits) - len(kept)))
+
+
+def condense(question: str, history: Sequence[Turn]) -> list[BaseMessage]:
+    """What asks a model to put a follow-up as a question of its own."""
+    from langchain_core.messages import HumanMessage
+
+    told = [f"- {turn.question}\n- {_unmarked(turn.answer)}" for turn in history]
+    return [HumanMessage("\n".join([*told, f"- {question}", "", wording(question).condense]))]
 
 
 def render(

@@ -1,13 +1,14 @@
 """From a question, with the turns before it, to passages: dense and keyword search over several texts, fused.
 
 Each text that stands for the question (conversation.py) is searched by meaning and by word; whatever any of them
-finds is then measured against all of them (fusion.py). What this doesn't do: rewriting by a model.
+finds is then measured against all of them (fusion.py). A model that rewrites the question and one that orders the
+best passages anew are optional.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -61,7 +62,7 @@ class Retrieval:
         hits: Best first.
         evidence: How probable it is that they bear on the question, from 0 to 1; 0 where nothing was found.
         floors: Those of the knowledge base.
-        seconds: Wall time of "embed", "dense", "keyword", "fuse", "rerank" where one does, and "passages".
+        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and perhaps "rerank".
     """
 
     queries: tuple[str, ...]
@@ -93,6 +94,7 @@ class Searcher:
         usual_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if they are known.
         postings: What earlier searchers of the same store read.
         reranker: Orders the best texts anew.
+        rewriter: Puts a follow-up as a question of its own; "" where it can't.
     """
 
     def __init__(
@@ -104,10 +106,11 @@ class Searcher:
         usual_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
         reranker: Reranker | None = None,
+        rewriter: Callable[[str, Sequence[Turn]], str] | None = None,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
         self._floors, self._usual = floors, usual_cosines
-        self._postings, self._reranker = postings or PostingsCache(), reranker
+        self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
 
     def search(
         self,
@@ -117,18 +120,22 @@ class Searcher:
         *,
         where: Sequence[Condition] = (),
         sides: Sequence[Side] = SIDES,
+        rewrite: bool = True,
     ) -> Retrieval:
         """The k passages that bear most on the question.
 
         Args:
             where: Only passages of sources that fulfil all of these.
             sides: Which searches find and order them; one of them alone is for comparing.
+            rewrite: Whether the rewriter is asked, where there is one.
 
         Raises:
             EmbedderMismatch: the index was built with another embedder, or is since it was opened.
         """
-        talk = conversation(question, history)
         clock = _Clock()
+        rewritten = self._rewriter(question, history) if self._rewriter and history and rewrite else ""
+        clock.lap("rewrite")
+        talk = conversation(question, history, rewritten)
         vectors = self._embedder.encode_queries([talk.texts[name] for name in talk.embedded])
         clock.lap("embed")
         with self._store.read() as snapshot:

@@ -38,6 +38,8 @@ class Settings:
             model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
         k: Passages given to the model.
+        rewrite: `off`, or `model`: the chat model puts a follow-up as a question of its own, to be searched, too.
+        rewrite_seconds: Time after which the search goes on without.
         reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
         rerank_seconds: Time after which it reads no further passages.
         floor: Evidence, from 0 to 1, below which a question is refused; `kb eval` recommends one.
@@ -65,6 +67,8 @@ class Settings:
     model: str = "auto"
     base_url: str = ""
     k: int = 5
+    rewrite: str = "off"
+    rewrite_seconds: float = 10.0
     reranker: str = ""
     rerank_seconds: float = 2.0
     floor: float = 0.45
@@ -96,9 +100,18 @@ class Settings:
         self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
         room = self.context_tokens is None or self.context_tokens > self.max_tokens
         self._require("context_tokens", room, "more than max_tokens")
+        self._require("rewrite", self.rewrite in ("off", "model"), "off or model")
         self._require("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda")
         self._require("quantize", self.quantize in ("auto", "none", "int4", "nf4"), "auto, none, int4 or nf4")
-        for name in ("temperature", "threads", "readers", "read_seconds", "lock_seconds", "rerank_seconds"):
+        for name in (
+            "temperature",
+            "threads",
+            "readers",
+            "read_seconds",
+            "lock_seconds",
+            "rewrite_seconds",
+            "rerank_seconds",
+        ):
             self._require(name, (getattr(self, name) or 0) >= 0, "0 or more")
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:

@@ -39,19 +39,21 @@ def evaluate(
     from kb_assistant.evaluate.corpus import corpus_of
     from kb_assistant.evaluate.datasets import read_set
     from kb_assistant.evaluate.run import evaluate as run
+    from kb_assistant.evaluate.ways import REWRITTEN, WAYS
 
     depths = _depths(k)
     read, wrong = [read_set(folder) for folder in sets], [read_set(folder) for folder in others or ()]
     stopped = threading.Event()
     done: list[Evaluation] = []
     with open_kb(None, home, embedder=embedder) as base, stopping(stopped.set):
+        ways = WAYS if base.settings.rewrite == "off" else (*WAYS, REWRITTEN)
         for data in read:
             with (
                 show.ingest_progress() as progress,
                 corpus_of(data, base.settings, base.embedder, progress, stopped.is_set) as kb,
                 show.share(data.name) as counted,
             ):
-                done.append(run(data, kb, depths=depths, limit=limit, others=wrong, progress=counted))
+                done.append(run(data, kb, depths=depths, limit=limit, others=wrong, ways=ways, progress=counted))
     if report:
         from kb_assistant.evaluate.report import page
 

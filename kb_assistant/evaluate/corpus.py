@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.datasets import EvalSet
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.models import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX
 from kb_assistant.types import Hit
@@ -39,6 +40,7 @@ def corpus_of(
     place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]
     kept = settings.but(home=settings.home / "eval", kb=f"{name}-{place}")
     with KnowledgeBase(kept, embedder=embedder) as kb:
+        kb.models = ModelHome(settings.models_dir)  # chat models and rerankers are those of the home
         documents = [
             Document(document.text, id=document.id, metadata={"title": document.title})
             for document in data.documents()

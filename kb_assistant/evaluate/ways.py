@@ -32,12 +32,24 @@ def _joined(kb: KnowledgeBase, question: Question, k: int) -> Retrieval:
     return kb.retrieve(" ".join([*told, question.text]), k)
 
 
+REWRITTEN = Way(
+    "model rewrite",
+    "as kb ask searches, with the question as the chat model rewrote it besides",
+    lambda kb, question, k: kb.retrieve(question.text, k, question.history),
+    lambda question: bool(question.history),
+)
+"""Compared where the setting `rewrite` is on."""
+
 WAYS = (
     Way("keywords", "BM25 alone, the last turn alone", _last("keyword")),
     Way("dense", "the embedder alone, the last turn alone", _last("dense")),
     Way("last turn", "both, the last turn alone", _last("dense", "keyword")),
     Way("with history", "both, all turns as one question", _joined, lambda question: bool(question.history)),
-    Way(OURS, "as kb ask searches", lambda kb, question, k: kb.retrieve(question.text, k, question.history)),
+    Way(
+        OURS,
+        "as kb ask searches, without a model",
+        lambda kb, question, k: kb.retrieve(question.text, k, question.history, rewrite=False),
+    ),
     Way(
         "human rewrite",
         "both, the question as a person rewrote it",
