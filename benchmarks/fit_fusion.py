@@ -30,7 +30,7 @@ from measure import report
 from kb_assistant import KnowledgeBase, Settings, Turn, fusion
 from kb_assistant import retrieve as retrieving
 from kb_assistant.conversation import Conversation
-from kb_assistant.evaluate.corpus import corpus_of
+from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
 from kb_assistant.fusion import EVIDENCE, MEASURES, TOP, Fused, Pool, features, signals
@@ -297,7 +297,8 @@ def main() -> None:
     tasks: list[Task] = []
     asked: list[Asked] = []
     for data in sets:
-        with corpus_of(data, settings, embedder) as kb:
+        with open_corpus(data, settings, embedder) as kb:
+            fill(kb, data)
             if not arguments.evidence:
                 tasks += tasks_of(kb, data, arguments.limit)
                 continue

@@ -170,7 +170,7 @@ def kind(question: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(
     ("wanted", "floor"),
-    [("standalone", 0.95), ("follow-up", 0.94), ("cross-language", 0.44)],  # measured: 1.00, 1.00, 0.56
+    [("standalone", 0.95), ("follow-up", 0.94), ("cross-language", 0.55)],  # measured: 1.00, 1.00, 0.67
 )
 def test_the_passage_with_the_answer_is_among_the_first_five(
     sample_kb: KnowledgeBase, wanted: str, floor: float
@@ -190,10 +190,10 @@ def test_the_passage_with_the_answer_is_among_the_first_five(
 
 
 def test_what_the_documents_do_not_hold_is_told_from_what_they_do(sample_kb: KnowledgeBase) -> None:
-    """The floor of the real embedder; measured: 6 of 13 refused, 1 of 68 refused by mistake."""
+    """The floor of the real embedder; measured: 8 of 13 refused, 1 of 68 refused by mistake."""
 
     def irrelevant(question: dict[str, Any]) -> bool:
         return not sample_kb.retrieve(question["question"], 5, turns(question["history"])).relevant
 
-    assert sum(map(irrelevant, (question for question in QUESTIONS if not question["source"]))) >= 5
+    assert sum(map(irrelevant, (question for question in QUESTIONS if not question["source"]))) >= 7
     assert sum(map(irrelevant, ANSWERED)) <= 2

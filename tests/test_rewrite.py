@@ -103,3 +103,14 @@ def test_the_prompt_is_in_the_questions_language_and_without_marks() -> None:
     )
     (chinese,) = condense("它有多高？", [Turn("钟楼在哪里？", "在北厅。")])
     assert chinese.text.endswith(CHINESE.condense)
+
+
+def test_a_real_small_model_does_no_harm(sample_home: Path) -> None:
+    """SmolLM2 rewrites badly; what the question and its history find stays found."""
+    told = [Turn("Who founded the Corran Lighthouse Cooperative?", "It was founded by Alasdair Munn in 1962.")]
+    model = "smollm2-135m-instruct"
+    with KnowledgeBase.open(home=sample_home, model=model, rewrite="model", rewrite_seconds=60) as kb:
+        found = kb.retrieve("and who runs it now?", 5, told)
+    assert any("Bridget Hallam" in hit.text for hit in found.hits)
+    assert len(found.queries) in (3, 4)
+    assert found.seconds["rewrite"] < 60

@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.options import Embedder, Home, Json, open_kb, stopping
+from kb_assistant.cli.options import Embedder, Home, Json, Kb, open_kb, stopping
 
 if TYPE_CHECKING:
+    from kb_assistant.evaluate.datasets import EvalSet
     from kb_assistant.evaluate.run import Evaluation
+    from kb_assistant.knowledge import KnowledgeBase
 
 
 def evaluate(
-    sets: Annotated[list[Path], typer.Argument(help="Folders of sets.", show_default=False, metavar="DIR...")],
+    sets: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of sets.", show_default=False, metavar="[DIR...]")
+    ] = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="Measure one's own knowledge base, by its headings or --questions.")
+    ] = False,
+    questions: Annotated[
+        Path | None,
+        typer.Option(help='With --mine: lines of {"text": question, "source": file}.', metavar="FILE"),
+    ] = None,
     k: Annotated[str, typer.Option("--k", help="How many documents count, parted by commas.")] = "5,10",
     others: Annotated[
         list[Path] | None,
@@ -27,6 +38,7 @@ def evaluate(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots here.", metavar="FILE")] = None,
     embedder: Embedder = None,
+    kb: Kb = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
@@ -36,24 +48,33 @@ def evaluate(
     "history", "rewrite", "answers", "labels", "answerable") and qrels.tsv (question, document, score; a header
     line). Documents are embedded once and kept in the home.
     """
-    from kb_assistant.evaluate.corpus import corpus_of
+    from kb_assistant.evaluate.corpus import fill, open_corpus
     from kb_assistant.evaluate.datasets import read_set
+    from kb_assistant.evaluate.mine import FILE_NOTE, HEADINGS_NOTE, own_set
     from kb_assistant.evaluate.run import evaluate as run
     from kb_assistant.evaluate.ways import REWRITTEN, WAYS
 
+    if bool(sets) == mine:
+        raise typer.BadParameter("give either folders of sets or --mine")
     depths = _depths(k)
-    read, wrong = [read_set(folder) for folder in sets], [read_set(folder) for folder in others or ()]
+    read, wrong = [read_set(folder) for folder in sets or ()], [read_set(folder) for folder in others or ()]
     stopped = threading.Event()
     done: list[Evaluation] = []
-    with open_kb(None, home, embedder=embedder) as base, stopping(stopped.set):
-        ways = WAYS if base.settings.rewrite == "off" else (*WAYS, REWRITTEN)
+
+    def measure(data: EvalSet, filled: KnowledgeBase) -> None:
+        ways = WAYS if filled.settings.rewrite == "off" else (*WAYS, REWRITTEN)
+        with show.share(data.name) as counted:
+            done.append(run(data, filled, depths=depths, limit=limit, others=wrong, ways=ways, progress=counted))
+
+    with open_kb(kb, home, embedder=embedder) as base:
+        if mine:
+            show.note(FILE_NOTE if questions else HEADINGS_NOTE)
+            measure(own_set(base, questions), base)
         for data in read:
-            with (
-                show.ingest_progress() as progress,
-                corpus_of(data, base.settings, base.embedder, progress, stopped.is_set) as kb,
-                show.share(data.name) as counted,
-            ):
-                done.append(run(data, kb, depths=depths, limit=limit, others=wrong, ways=ways, progress=counted))
+            with open_corpus(data, base.settings, base.embedder) as filled:
+                with stopping(stopped.set), show.ingest_progress() as progress:
+                    fill(filled, data, progress, stopped.is_set)
+                measure(data, filled)
     if report:
         from kb_assistant.evaluate.report import page
 

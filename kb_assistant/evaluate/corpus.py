@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
@@ -23,37 +22,36 @@ if TYPE_CHECKING:
     from kb_assistant.embed import LocalEmbeddings
 
 
-@contextmanager
-def corpus_of(
+def open_corpus(data: EvalSet, settings: Settings, embedder: LocalEmbeddings) -> KnowledgeBase:
+    """The knowledge base for a set's documents, in the home's folder `eval`; `fill` puts them in."""
+    name = re.sub(r"[^\w-]", "-", data.name)[:40].strip("-") or "set"
+    place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]
+    kb = KnowledgeBase(settings.but(home=settings.home / "eval", kb=f"{name}-{place}"), embedder=embedder)
+    kb.models = ModelHome(settings.models_dir)  # chat models and rerankers are those of the home
+    return kb
+
+
+def fill(
+    kb: KnowledgeBase,
     data: EvalSet,
-    settings: Settings,
-    embedder: LocalEmbeddings,
     progress: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[KnowledgeBase]:
-    """The knowledge base of a set's documents, a source `document:ID` each.
+) -> None:
+    """Bring the knowledge base in step with a set's documents, a source `document:ID` each.
 
     Raises:
         DatasetError: the set's corpus has the wrong form, or it was stopped before all was embedded.
     """
-    name = re.sub(r"[^\w-]", "-", data.name)[:40].strip("-") or "set"
-    place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]
-    kept = settings.but(home=settings.home / "eval", kb=f"{name}-{place}")
-    with KnowledgeBase(kept, embedder=embedder) as kb:
-        kb.models = ModelHome(settings.models_dir)  # chat models and rerankers are those of the home
-        documents = [
-            Document(document.text, id=document.id, metadata={"title": document.title})
-            for document in data.documents()
-        ]
-        report = kb.add(documents, progress=progress, stop=stop)
-        if report.stopped:
-            raise DatasetError(
-                f"Stopped while embedding {data.name}.",
-                "Run it again: what is embedded is kept, it goes on there.",
-            )
-        wanted = {f"{DOCUMENT_PREFIX}{document.id}" for document in documents}
-        kb.forget_sources([source.path for source in kb.sources() if source.path not in wanted])
-        yield kb
+    documents = [
+        Document(document.text, id=document.id, metadata={"title": document.title})
+        for document in data.documents()
+    ]
+    if kb.add(documents, progress=progress, stop=stop).stopped:
+        raise DatasetError(
+            f"Stopped while embedding {data.name}.", "Run it again: what is embedded is kept, it goes on there."
+        )
+    wanted = {f"{DOCUMENT_PREFIX}{document.id}" for document in documents}
+    kb.forget_sources([source.path for source in kb.sources() if source.path not in wanted])
 
 
 def documents_of(hits: tuple[Hit, ...]) -> list[str]:

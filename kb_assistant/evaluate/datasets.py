@@ -80,7 +80,7 @@ class EvalSet:
         Raises:
             DatasetError: a line has the wrong form.
         """
-        for number, row in _rows(self.corpus):
+        for number, row in rows(self.corpus):
             place = f"{self.corpus}, line {number}"
             yield EvalDocument(_id(row, place), str(row.get("title") or ""), _text(row, place))
 
@@ -105,12 +105,14 @@ def read_set(folder: Path) -> EvalSet:
         raise DatasetError(f"{folder} holds no corpus.jsonl.", "`kb eval --help` tells what a set consists of.")
     right = _judgements(folder)
     questions = [
-        _question(row, f"{folder / 'queries.jsonl'}, line {number}", right)
-        for number, row in _rows(folder / "queries.jsonl")
+        parse_question(row, f"{folder / 'queries.jsonl'}, line {number}", right.get(_name(row), {}))
+        for number, row in rows(folder / "queries.jsonl")
     ]
     extra = folder / "unjudged.jsonl"
     if extra.is_file():
-        questions += [_question({**row, "answerable": False}, f"{extra}, line {n}", {}) for n, row in _rows(extra)]
+        questions += [
+            parse_question({**row, "answerable": False}, f"{extra}, line {n}", {}) for n, row in rows(extra)
+        ]
     return EvalSet(folder.resolve(), tuple(questions))
 
 
@@ -141,7 +143,12 @@ def _judgements(folder: Path) -> dict[str, dict[str, int]]:
     return dict(right)
 
 
-def _question(row: Mapping[str, Any], place: str, right: Mapping[str, Mapping[str, int]]) -> Question:
+def parse_question(row: Mapping[str, Any], place: str, right: Mapping[str, int]) -> Question:
+    """A question from its line; `place` says where that stands.
+
+    Raises:
+        DatasetError: it has the wrong form.
+    """
     name, text = _id(row, place), _text(row, place)
     messages = row.get("history") or []
     answers = row.get("answers") or []
@@ -160,17 +167,22 @@ def _question(row: Mapping[str, Any], place: str, right: Mapping[str, Mapping[st
         rewrite=str(row.get("rewrite") or ""),
         answers=tuple(answers) if isinstance(answers, list) else (str(answers),),
         labels=labels,
-        right=right.get(name, {}),
+        right=right,
         answerable=bool(row.get("answerable", True)),
         conversation=opening,
     )
 
 
 def _id(row: Mapping[str, Any], place: str) -> str:
-    name = row.get("id", row.get("_id"))
-    if not isinstance(name, str | int) or name == "":
+    name = _name(row)
+    if not name:
         raise DatasetError(f"{place} has no id.", "Give each line an id of its own.")
-    return str(name)
+    return name
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    name = row.get("id", row.get("_id"))
+    return str(name) if isinstance(name, str | int) else ""
 
 
 def _text(row: Mapping[str, Any], place: str) -> str:
@@ -180,7 +192,7 @@ def _text(row: Mapping[str, Any], place: str) -> str:
     return text
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Lines of JSON objects with their numbers, from 1."""
     for number, line in enumerate(_lines(file), start=1):
         try:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from kb_assistant.errors import DatasetError
-from kb_assistant.evaluate.corpus import corpus_of, documents_of
-from kb_assistant.evaluate.datasets import read_set
+from kb_assistant.evaluate.corpus import documents_of, fill, open_corpus
+from kb_assistant.evaluate.datasets import EvalSet, read_set
 from kb_assistant.evaluate.report import page
 from kb_assistant.evaluate.run import Evaluation, evaluate
+from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.types import Hit, Locator
 from tests.evaluate.sets import CORPUS, write_set
@@ -21,21 +22,29 @@ from tests.fakes import HashEmbeddings
 from tests.shell import kb
 
 
-def test_documents_are_embedded_once_and_follow_the_set(tmp_path: Path) -> None:
-    folder, settings = write_set(tmp_path / "set"), Settings(home=tmp_path / "home")
+def filled(folder: Path, home: Path) -> tuple[EvalSet, KnowledgeBase]:
     embedder: Any = HashEmbeddings()
-    with corpus_of(read_set(folder), settings, embedder) as base:
+    data = read_set(folder)
+    base = open_corpus(data, Settings(home=home), embedder)
+    fill(base, data)
+    return data, base
+
+
+def test_documents_are_embedded_once_and_follow_the_set(tmp_path: Path) -> None:
+    folder, home = write_set(tmp_path / "set"), tmp_path / "home"
+    data, base = filled(folder, home)
+    with base:
         assert len(base.sources()) == len(CORPUS)
-    with corpus_of(read_set(folder), settings, embedder) as base:
-        assert base.add([]).embedded == 0
+    embedded: list[int] = []
+    with filled(folder, home)[1] as base:
+        fill(base, data, progress=lambda now: embedded.append(now.embedded))
+    assert not any(embedded)
     (folder / "corpus.jsonl").write_text('{"id": "pump", "text": "Gone."}\n', encoding="utf-8")
-    with corpus_of(read_set(folder), settings, embedder) as base:
+    with filled(folder, home)[1] as base:
         assert [source.path for source in base.sources()] == ["document:pump"]
-    with (
-        pytest.raises(DatasetError, match="Stopped"),
-        corpus_of(read_set(write_set(tmp_path / "other")), settings, embedder, stop=lambda: True),
-    ):
-        pass
+        with pytest.raises(DatasetError, match="Stopped") as caught:
+            fill(base, read_set(write_set(tmp_path / "other")), stop=lambda: True)
+    assert "again" in caught.value.hint
 
 
 def test_documents_of_hits() -> None:
@@ -46,11 +55,10 @@ def test_documents_of_hits() -> None:
 
 
 def small_evaluation(tmp_path: Path) -> Evaluation:
-    embedder: Any = HashEmbeddings()
-    data = read_set(write_set(tmp_path / "set"))
     shares: list[float] = []
-    with corpus_of(data, Settings(home=tmp_path / "home"), embedder) as base:
-        found = evaluate(data, base, depths=(1, 3), progress=shares.append)
+    data, base = filled(write_set(tmp_path / "set"), tmp_path / "home")
+    with base:
+        found = evaluate(data, base, depths=(1, 3), others=[data], progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1
     return found
@@ -83,9 +91,8 @@ def test_names_from_a_set_are_text_on_the_page(tmp_path: Path) -> None:
         (folder / "queries.jsonl").read_text(encoding="utf-8").replace('"time"', '"<script>alert(1)</script>"')
     )
     (folder / "queries.jsonl").write_text(queries, encoding="utf-8")
-    embedder: Any = HashEmbeddings()
-    data = read_set(folder)
-    with corpus_of(data, Settings(home=tmp_path / "home"), embedder) as base:
+    data, base = filled(folder, tmp_path / "home")
+    with base:
         html = page([evaluate(data, base, depths=(1,))])
     assert "<script>" not in html
     assert "<b>" not in html
