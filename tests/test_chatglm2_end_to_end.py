@@ -92,6 +92,7 @@ def test_a_chat_keeps_its_rounds_and_the_model_remembers_them(
     docs_home: Path, prompts: list[str], model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KB_MAX_TOKENS", "12")
+    monkeypatch.setenv("KB_FLOOR", "0")  # after this model's noise a question is no follow-up to anything
     asked = "Who built the lighthouse?\nWhen was the lighthouse built?\n灯塔是谁建的？\n"
     done = kb("chat", "--model", model, "-k", "1", home=docs_home, stdin=asked)
     assert done.code == 0, done.stderr

@@ -47,8 +47,12 @@ def test_requests_run_one_at_a_time_in_the_order_they_came() -> None:
     assert next(held) == "piece"
 
     def ask(i: int) -> None:
-        for _ in worker.stream(lambda take: take(str(i)) and None):
+        def run(take: Take[str]) -> None:
             order.append(i)
+            take(str(i))
+
+        for _ in worker.stream(run):
+            pass
 
     threads = []
     for i in range(5):
