@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kb_assistant import fusion
 from kb_assistant.bm25 import WordIndex
-from kb_assistant.conversation import SEARCHED, Conversation, conversation
+from kb_assistant.conversation import REWRITTEN, SEARCHED, Conversation, conversation
 from kb_assistant.fusion import EVIDENCE, MATCH, MEASURES, TYPICAL, Background, Pool, evidence, features, fuse
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import Turn
@@ -58,7 +58,7 @@ def test_every_view_has_weights_for_every_measure() -> None:
     for weights in (fusion.WITH_HEADINGS, fusion.WITHOUT_HEADINGS):
         assert weights.keys() == talk.texts.keys()
         assert {len(row) for row in weights.values()} == {len(MEASURES)}
-    assert set(SEARCHED) <= talk.texts.keys()
+    assert set(SEARCHED) == {*talk.searched, REWRITTEN}
 
 
 def test_measures_by_hand(store: KnowledgeStore) -> None:
