@@ -58,10 +58,11 @@ class PostingsCache:
 
     def at(self, snapshot: Snapshot) -> Postings:
         """Those of the snapshot's state; empty where the store changed, or too many words were read."""
-        stamp, postings = self._kept
-        if stamp != snapshot.stamp or len(postings.counts) > _MOST_WORDS:
+        state = f"{snapshot.stamp} {snapshot.meta('keywords')}"  # the index may be made anew by other rules
+        kept, postings = self._kept
+        if kept != state or len(postings.counts) > _MOST_WORDS:
             postings = Postings()
-            self._kept = (snapshot.stamp, postings)
+            self._kept = (state, postings)
         return postings
 
 

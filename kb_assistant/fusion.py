@@ -115,7 +115,7 @@ class Pool:
         names = snapshot.chunk_ids(found)
         text_ids = sorted(names, key=lambda text_id: names[text_id])
         views = dict(zip(talk.embedded, vectors, strict=True))
-        rows = snapshot.vectors(text_ids)
+        rows = snapshot.vectors(text_ids).reshape(len(text_ids), vectors.shape[1])
         cosines = {name: rows @ view for name, view in views.items()}
         distances = {name: background.distance(views[name], cosines[name]) for name in views}
         table = words.table((word for some in talk.words.values() for word in some), text_ids)
@@ -137,9 +137,9 @@ class Background:
 
     def distance(self, view: NDArray[np.float32], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosines to a view in standard deviations above the usual ones."""
-        cosines_here = self.sample @ view
-        here, mean, variance = len(cosines_here), 0.0, 0.0
+        here, mean, variance = len(self.sample), 0.0, 0.0
         if here:
+            cosines_here = self.sample @ view
             mean, variance = float(cosines_here.mean()), float(cosines_here.var())
         if self.elsewhere:
             there, spread = self.elsewhere

@@ -140,6 +140,9 @@ class Searcher:
         clock.lap("embed")
         with self._store.read() as snapshot:
             require_embedder(snapshot, self._embedder.fingerprint)
+            floors = self._floors
+            if not snapshot.keywords_fit:  # without words nobody can tell what bears on the question
+                talk, floors = replace(talk, words=dict.fromkeys(talk.words, ())), Floors()
             total, postings = self._index.load(snapshot), self._postings.at(snapshot)
             words = WordIndex(snapshot, total, _allowed(snapshot, where), postings)
             found = self._near(snapshot, talk, vectors, words.allowed) if "dense" in sides else set()
@@ -159,7 +162,7 @@ class Searcher:
             hits = passages(ranked, snapshot.chunks_of_texts, k)
             clock.lap("passages")
         queries = tuple(talk.texts[name] for name in talk.searched)
-        return Retrieval(queries, hits, fused.evidence, self._floors, clock.laps)
+        return Retrieval(queries, hits, fused.evidence, floors, clock.laps)
 
     def _near(
         self,

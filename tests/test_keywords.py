@@ -15,7 +15,6 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.store import TOKENIZER
 from tests.fakes import BlindEmbeddings
-from tests.shell import kb
 
 
 @pytest.mark.parametrize(
@@ -294,9 +293,7 @@ def wordy(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
     ],
 )
 def test_a_word_that_only_one_document_holds_is_found_by_search(
-    wordy: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, question: str, source: str
+    wordy: KnowledgeBase, question: str, source: str
 ) -> None:
-    monkeypatch.setattr(KnowledgeBase, "embedder", wordy.embedder)
-    done = kb("search", question, "--json", "-k", "2", home=wordy.settings.home)
-    found = [Path(hit["source"]).name for hit in done.json["hits"]]
-    assert source in found, done.stdout
+    found = [Path(hit.source).name for hit in wordy.retrieve(question, 2, sides=["keyword"]).hits]
+    assert source in found

@@ -122,7 +122,7 @@ def test_questions_that_could_be_query_syntax_are_only_words(tmp_path: Path) -> 
 
 def test_timings_are_told(sample_kb: KnowledgeBase) -> None:
     found = sample_kb.retrieve("Who founded the Aldersea Station?")
-    assert set(found.seconds) == {"embed", "dense", "keyword", "fuse"}
+    assert set(found.seconds) == {"rewrite", "embed", "dense", "keyword", "fuse", "passages"}
     assert all(seconds >= 0 for seconds in found.seconds.values())
 
 

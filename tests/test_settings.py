@@ -36,10 +36,10 @@ def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path, monkeyp
 
 def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values: dict[str, Any] = {
-        field.name: {"str": "cpu", "int": 64, "float": 1.5}[str(field.type).removesuffix(" | None")]
+        field.name: {"str": "cpu", "int": 64, "float": 0.5}[str(field.type).removesuffix(" | None")]
         for field in fields(Settings)
-        if field.name not in ("home", "context_tokens", "quantize")
-    } | {"context_tokens": 4096, "quantize": "nf4"}
+        if field.name not in ("home", "context_tokens", "quantize", "rewrite")
+    } | {"context_tokens": 4096, "quantize": "nf4", "rewrite": "model"}
     write(tmp_path, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
     from_file = Settings.load()
     assert {name: getattr(from_file, name) for name in values} == values

@@ -47,7 +47,8 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHAT, *arguments],
             stdin=side, stdout=side, stderr=side, cwd=ROOT, start_new_session=True,
-            env=os.environ | {"KB_HOME": str(home), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env=os.environ | {"KB_HOME": str(home), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+            | {"KB_FLOOR": "0", "KB_CERTAIN": "0"},
         )  # fmt: skip
         os.close(side)
 

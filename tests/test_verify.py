@@ -78,7 +78,8 @@ def search_all(kb: KnowledgeBase, sound: Sound) -> None:
             hits = kb.search(question, 50)
         except KBError:
             continue
-        assert {(hit.text, source) for hit in hits for source in (hit.source, *hit.also_in)} <= sound.passages
+        parts = [(part, hit) for hit in hits for part in hit.text.split("\n")]  # neighbours are joined
+        assert {(part, source) for part, hit in parts for source in (hit.source, *hit.also_in)} <= sound.passages
 
 
 def check_damage(sound: Sound, home: Path, database: bytes) -> bool:
