@@ -1,14 +1,11 @@
 """Bring the store in step with folders: what is new, changed, vanished, and nothing else.
 
 Files are read in subprocesses, their new texts embedded in windows, and each source committed in a transaction of
-its own. Files outside the given paths are left alone. Documents that programs hand in take the same way, without
-being read.
+its own. Files outside the given paths are left alone.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,18 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ingest.plan import Plan, kept_note, make_plan, plan_documents
-from ingest.readers import Block, Content, one_line
-from ingest.readers.text import clean
+from ingest.plan import Plan, kept_note, make_plan
+from ingest.readers import Content
 from ingest.sandbox import Outcome, ReaderPool, hash_file
 from ingest.split import Splitter
 from kb_assistant.settings import Settings
-from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, Report, Status
 
 if TYPE_CHECKING:
     import numpy as np
-    from langchain_core.documents import Document
     from numpy.typing import NDArray
 
 READERS_VERSION = 1
@@ -68,38 +63,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A document that a program hands in. `path` names its source."""
-
-    path: str
-    title: str
-    text: str
-    metadata: Mapping[str, Any]
-
-    @property
-    def digest(self) -> str:
-        whole = json.dumps([self.title, self.text, dict(self.metadata)], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
-
-    @property
-    def content(self) -> Content:
-        """One block of prose under the title, which isn't said twice where the text begins with it."""
-        title = one_line(self.title)
-        body = clean(self.text).strip("\n")
-        rest = body.removeprefix(title).strip("\n") if title else body
-        text = rest if rest.strip() else body
-        blocks = (Block(text, heading=title),) if text.strip() else ()
-        return Content(title, blocks)
-
-
-def given(document: Document) -> Given:
-    """LangChain's document, named after its id or else its text."""
-    name = document.id or hashlib.sha256(document.page_content.encode("utf-8", "replace")).hexdigest()[:32]
-    title = str(document.metadata.get("title") or "")
-    return Given(DOCUMENT_PREFIX + name, title, document.page_content, document.metadata)
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """What to do: see KnowledgeBase.ingest for the meaning of each."""
 
@@ -119,47 +82,29 @@ def sync(store: KnowledgeStore | None, embedder: Embedder, settings: Settings, j
         KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
     """
     started = time.monotonic()
-    splitter, recipe = _recipe(embedder, settings)
-    plan = make_plan(_known(store), job.paths, job.include, job.exclude, job.prune, recipe)
+    splitter, recipe = recipe_of(embedder, settings)
+    plan = make_plan(known_sources(store), job.paths, job.include, job.exclude, job.prune, recipe)
     if job.dry_run or store is None:
         rows = plan.rows | {
             path: FileResult(path, status, 0, reason) for path, (status, reason) in plan.read.items()
         }
         rows |= {path: FileResult(path, "removed", 0, reason) for path, reason in plan.remove.items()}
-        return _report(rows, plan, 0, started, stopped=False, dry_run=True)
-    run = _Run(store, embedder, splitter, recipe, plan, job, started)
+        return report_of(rows, plan, 0, started, stopped=False, dry_run=True)
+    run = Run(store, embedder, splitter, recipe, plan, job, started)
     stopped = run.read_and_commit(settings)
     if not stopped:
         run.remove_vanished()
         with store.write() as transaction:
             transaction.purge_retired()
-    return _report(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+    return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
 
 
-def put_documents(
-    store: KnowledgeStore, embedder: Embedder, settings: Settings, documents: Iterable[Given], job: Job
-) -> Report:
-    """Bring the sources of these documents in step with them; others are left alone. Of `job` only progress and
-    stop count."""
-    started = time.monotonic()
-    splitter, recipe = _recipe(embedder, settings)
-    given = {document.path: document for document in documents}
-    plan = plan_documents(
-        _known(store),
-        {path: (document.digest, len(document.text)) for path, document in given.items()},
-        recipe,
-    )
-    run = _Run(store, embedder, splitter, recipe, plan, job, started)
-    stopped = run.commit_all(given[path] for path in plan.read)
-    return _report(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
-
-
-def _recipe(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
+def recipe_of(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
     splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
     return splitter, f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
 
 
-def _report(
+def report_of(
     rows: dict[str, FileResult], plan: Plan, embedded: int, started: float, stopped: bool, dry_run: bool
 ) -> Report:
     return Report(
@@ -172,7 +117,7 @@ def _report(
     )
 
 
-def _known(store: KnowledgeStore | None) -> dict[str, Source]:
+def known_sources(store: KnowledgeStore | None) -> dict[str, Source]:
     if store is None:
         return {}
     with store.read() as snapshot:
@@ -189,7 +134,7 @@ class _Ready:
     reason: str
 
 
-class _Run:
+class Run:
     """One ingest on its way: reads, embeds and commits; keeps the counts."""
 
     def __init__(
@@ -223,10 +168,11 @@ class _Run:
         self._flush()
         return self.job.stop()
 
-    def commit_all(self, documents: Iterable[Given]) -> bool:
-        """Commit documents that need no reading. Returns True where it was stopped before the end."""
-        for document in documents:
-            self._prepare(document.path, document.digest, document.content, "", document.metadata)
+    def commit_all(self, contents: Iterable[tuple[str, Content, Mapping[str, Any]]]) -> bool:
+        """Commit what needs no reading: source path, content, metadata. Returns True where it was stopped before
+        the end."""
+        for path, content, metadata in contents:
+            self._prepare(path, self.plan.digests[path], content, "", metadata)
             if self._stopped_after_flush():
                 break
         self._flush()

@@ -110,7 +110,7 @@ class WordIndex:
             stretch = _stretch(text, mean)
             for word in columns.keys() & text.keys():
                 counted[row, columns[word]] = text[word] * (K1 + 1) / (text[word] + stretch)
-        return WordTable(columns, np.array([self._rarity(word) for word in columns]), counted, self._total)
+        return WordTable(columns, np.array([self._rarity(word) for word in columns]), counted)
 
     def words_of(self, text_id: int) -> frozenset[str]:
         """The words of a text."""
@@ -188,13 +188,11 @@ class WordTable:
         columns: Place of each of the w words.
         rarities: The weight of each in BM25, shape (w,), float64.
         counted: How often each text holds each word, as BM25 counts it, shape (n, w), float64; 0 where it doesn't.
-        total: How many texts the index has.
     """
 
     columns: Mapping[str, int]
     rarities: NDArray[np.float64]
     counted: NDArray[np.float64]
-    total: int
 
     def scores(self, words: Iterable[str]) -> NDArray[np.float64]:
         """BM25 of each text for some of the words, shape (n,)."""
@@ -212,10 +210,6 @@ class WordTable:
         whole = self.rarities[some].sum()
         held: NDArray[np.float64] = (self.counted[:, some] > 0) @ self.rarities[some]
         return held / whole if whole else held
-
-    def rarest(self, words: Iterable[str]) -> float:
-        """Rarity of the rarest word: from 0 for one that is everywhere to 1 for one that is nowhere."""
-        return float(self.rarities[self._some(words)].max(initial=0.0)) / math.log1p((self.total + 0.5) / 0.5)
 
     def _some(self, words: Iterable[str]) -> list[int]:
         return [self.columns[word] for word in words]

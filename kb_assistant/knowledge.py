@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kb_assistant.bm25 import PostingsCache
 from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.filters import parse_conditions
+from kb_assistant.fusion import CERTAIN, REFUSE
 from kb_assistant.history import History, asked, turns
 from kb_assistant.index import VectorIndex
 from kb_assistant.lock import writing
@@ -161,7 +163,7 @@ class KnowledgeBase:
             EmbedderMismatch: the index was built with another embedder.
             StoreError: the disk is full, or the home can't be written.
         """
-        ingesting = _import_ingest()
+        ingesting = _import_ingest("sync")
         roots = [paths] if isinstance(paths, str | Path) else list(paths)
         paths = [Path(root).expanduser() for root in roots]
         job = ingesting.Job(paths, include, exclude, prune, dry_run, stop, progress)
@@ -193,7 +195,7 @@ class KnowledgeBase:
         Raises:
             As ingest does.
         """
-        ingesting = _import_ingest()
+        ingesting = _import_ingest("documents")
         given = [ingesting.given(document) for document in documents]
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
@@ -279,8 +281,16 @@ class KnowledgeBase:
 
     @property
     def floors(self) -> Floors:
-        """Evidence below which it refuses, and below which an answer is marked uncertain."""
-        return Floors(self.settings.floor, max(self.settings.floor, self.settings.certain))
+        """Evidence below which it refuses, and below which an answer is marked uncertain. Unset, nothing is
+        refused with an embedder that was never measured."""
+        refuse, certain = (REFUSE, CERTAIN) if self._usual_cosines else (0.0, 0.0)
+        refuse = refuse if self.settings.floor is None else self.settings.floor
+        certain = certain if self.settings.certain is None else self.settings.certain
+        return Floors(refuse, max(refuse, certain))
+
+    @property
+    def _usual_cosines(self) -> tuple[float, float] | None:
+        return getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
 
     def sources(self) -> list[Source]:
         """All files it knows, failed ones included, in path order."""
@@ -421,10 +431,16 @@ class KnowledgeBase:
     def _searcher(self) -> Searcher:
         self._check_embedder()
         self._renew_keywords()
-        usual = getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
         rewriter = self._rewritten if self.settings.rewrite == "model" else None
         return Searcher(
-            self.store, self._index, self.embedder, self.floors, usual, self._postings, self._reranker, rewriter
+            self.store,
+            self._index,
+            self.embedder,
+            self.floors,
+            self._usual_cosines,
+            self._postings,
+            self._reranker,
+            rewriter,
         )
 
     @cached_property
@@ -467,13 +483,12 @@ class KnowledgeBase:
             self._index.save(snapshot)
 
 
-def _import_ingest() -> ModuleType:
+def _import_ingest(module: str) -> ModuleType:
     """The one place where the core reaches up to ingest."""
     try:
-        from ingest import sync
+        return import_module(f"ingest.{module}")
     except ImportError as error:
         raise StoreError(
             f"Another package named 'ingest' stands before ours: {error}.",
             "Start from a folder without one, or uninstall it.",
         ) from error
-    return sync

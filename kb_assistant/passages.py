@@ -5,7 +5,7 @@ A manual kept in seven versions must not fill the page, and two pieces of one se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kb_assistant.store import Chunk
@@ -44,8 +44,10 @@ class _Passage:
             and len(self.chunks) < JOINED
         )
 
-    def join(self, chunk: Chunk) -> None:
+    def join(self, chunk: Chunk, also_in: Collection[str]) -> None:
+        """Add it; other files hold the passage still where they hold this chunk, too."""
         self.chunks = sorted([*self.chunks, chunk], key=lambda one: one.seq)
+        self.also_in = {path: None for path in self.also_in if path in also_in}
 
     def hit(self) -> Hit:
         first = self.chunks[0]
@@ -117,7 +119,7 @@ def _fold(found: Sequence[_Passage], one: Ranked, chunks: Sequence[Chunk]) -> bo
             passage.near_in.update(dict.fromkeys(chunk.source for chunk in chunks))
             return True
         if passage.takes(chunks[0]):
-            passage.join(chunks[0])
+            passage.join(chunks[0], {chunk.source for chunk in chunks})
             return True
     return False
 

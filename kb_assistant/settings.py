@@ -42,8 +42,9 @@ class Settings:
         rewrite_seconds: Time after which the search goes on without.
         reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
         rerank_seconds: Time after which it reads no further passages.
-        floor: Evidence, from 0 to 1, below which a question is refused; `kb eval` recommends one.
-        certain: Evidence below which an answer is marked uncertain.
+        floor: Evidence, from 0 to 1, below which a question is refused; `kb eval` recommends one. Unset, 0.45 for
+            the embedder that comes along, 0 for those that were never measured.
+        certain: Evidence below which an answer is marked uncertain. Unset, 0.75 or 0 in the same way.
         chunk_tokens: Longest chunk, in tokens of the embedder.
         context_tokens: Longest prompt and answer together, in tokens of the chat model; unset, as long as it
             was trained for.
@@ -71,8 +72,8 @@ class Settings:
     rewrite_seconds: float = 10.0
     reranker: str = ""
     rerank_seconds: float = 2.0
-    floor: float = 0.45
-    certain: float = 0.75
+    floor: float | None = None
+    certain: float | None = None
     chunk_tokens: int = 256
     context_tokens: int | None = None
     max_tokens: int = 256
@@ -96,7 +97,7 @@ class Settings:
         for name in ("k", "max_tokens", "read_megabytes", "file_megabytes"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("floor", "certain"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+            self._require(name, 0 <= (getattr(self, name) or 0) <= 1, "from 0 to 1")
         self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
         room = self.context_tokens is None or self.context_tokens > self.max_tokens
         self._require("context_tokens", room, "more than max_tokens")

@@ -77,7 +77,7 @@ def test_unknown_and_no_words_find_nothing(snapshot: Snapshot) -> None:
     assert index.rank(["zebra"], 10) == []
     assert index.rank([], 10) == []
     table = index.table([], [1])
-    assert (table.coverage([])[0], table.most([]), table.rarest([])) == (0.0, 0.0, 0.0)
+    assert (table.coverage([])[0], table.most([])) == (0.0, 0.0)
 
 
 def test_coverage_is_the_weighted_share_of_the_words(snapshot: Snapshot) -> None:
@@ -87,7 +87,6 @@ def test_coverage_is_the_weighted_share_of_the_words(snapshot: Snapshot) -> None
     pump, zebra = math.log1p(2.5 / 3.5), math.log1p(5.5 / 0.5)
     assert table.coverage(["pump", "zebra"])[0] == pytest.approx(pump / (pump + zebra))
     assert table.coverage(["zebra"]).tolist() == [0, 0, 0]
-    assert (table.rarest(["pump", "zebra"]), table.rarest(["pump"])) == (1.0, pytest.approx(pump / zebra))
 
 
 def test_a_table_scores_as_the_ranking_does(snapshot: Snapshot) -> None:

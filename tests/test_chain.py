@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from langchain_core.runnables import RunnableLambda
 
 from kb_assistant.chain import Reply
 from kb_assistant.errors import ModelError, QuestionError
+from kb_assistant.fusion import CERTAIN, REFUSE
 from kb_assistant.history import history_from, turns
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.prompts import CHINESE, ENGLISH
+from kb_assistant.retrieve import Floors
 from kb_assistant.settings import Settings
 from kb_assistant.types import Dropped, Turn, Usage
 from tests.fakes import HashEmbeddings, ScriptedChat
@@ -369,3 +372,15 @@ def test_a_real_model_answers_with_counts(sample_kb: KnowledgeBase, models_home:
     assert usage.completion_tokens is not None
     assert 3 < usage.completion_tokens <= 32
     assert usage.tokens_per_s is not None
+
+
+def test_an_embedder_that_was_never_measured_refuses_nothing_unless_told(docs_home: Path) -> None:
+    embedder: Any = HashEmbeddings()
+    with KnowledgeBase(Settings(home=docs_home), embedder=embedder, chat_model=scripted("Zebra.")) as base:
+        assert base.floors == Floors(0, 0)
+        assert not base.ask("Whereabouts unknown zebra?").refused
+    with KnowledgeBase(Settings(home=docs_home, floor=0.6), embedder=embedder) as base:
+        assert base.floors == Floors(0.6, 0.6)
+    embedder.model = SimpleNamespace(usual_cosines=(0.7, 0.04))
+    with KnowledgeBase(Settings(home=docs_home), embedder=embedder) as base:
+        assert base.floors == Floors(REFUSE, CERTAIN)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
 
-from ingest.sync import Given
+from ingest.documents import Given
 from kb_assistant.knowledge import KnowledgeBase
 from tests.law import contents, small_kb
 
@@ -81,3 +82,15 @@ def test_no_letter_is_lost(title: str, text: str) -> None:
     content = Given("document:a", title, text, {}).content
     held = "".join([content.title, *(block.text for block in content.blocks)])
     assert not {letter for letter in text if letter.isalnum()} - set(held)
+
+
+def test_a_title_is_left_out_as_a_line_of_its_own_only() -> None:
+    """ "Pumping" begins with "Pump", too."""
+    (block,) = Given("document:a", "Pump", "Pumping is work.\nAlways.", {}).content.blocks
+    assert block.text == "Pumping is work.\nAlways."
+
+
+def test_metadata_that_json_does_not_know_become_text(tmp_path: Path) -> None:
+    kb = filled(tmp_path, Document("The pump.", id="a", metadata={"date": date(2024, 5, 17), "tags": ("x",)}))
+    assert kb.sources()[0].metadata == {"date": "2024-05-17", "tags": ["x"]}
+    assert kb.search("pump", where=["date>=2024-05"])

@@ -96,3 +96,12 @@ def test_no_text_is_given_twice_and_k_are_given_where_there_are_so_many(
     if len(hits) < k:
         assert len(lines) == len(drawn)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_a_joined_passage_is_in_other_files_that_hold_both_parts() -> None:
+    one, other = (
+        [chunk(1, "a.md", 0), chunk(1, "b.md"), chunk(1, "c.md")],
+        [chunk(2, "a.md", 1), chunk(2, "b.md", 1)],
+    )
+    (hit,) = found([ranked(1, 2), ranked(2, 1)], {1: one, 2: other})
+    assert hit.also_in == ("b.md",)
