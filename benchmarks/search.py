@@ -31,7 +31,7 @@ from kb_assistant.retrieve import DEPTH, Searcher
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
 LIMIT_MS = 25.0
-PARTS = ("embed", "dense", "keyword", "fuse")
+PARTS = ("embed", "dense", "keyword", "fuse", "passages")
 CHUNKS_A_SOURCE = 1000
 
 

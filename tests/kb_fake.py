@@ -31,8 +31,8 @@ class SlowEmbeddings(HashEmbeddings):
 
 def _log(entries: Sequence[str | None]) -> None:
     if name := os.environ.get("KB_FAKE_LOG"):
-        with Path(name).open("a") as file:  # one write in append mode: a kill leaves whole lines
-            file.write("".join(json.dumps(entry) + "\n" for entry in entries))
+        with Path(name).open("ab", buffering=0) as file:  # one write in append mode: a kill leaves whole lines
+            file.write("".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
 
 if __name__ == "__main__":

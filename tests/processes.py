@@ -36,10 +36,11 @@ class Command:
         return self.log_size > size or process.poll() is not None
 
     def embedded(self) -> list[str]:
-        """All texts embedded so far, repeats included."""
+        """All texts embedded so far, repeats included. A line that is just being written doesn't count yet."""
         if not self.log.exists():
             return []
-        entries = [json.loads(line) for line in self.log.read_text().splitlines()]
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        entries = [json.loads(line) for line in whole.splitlines()]
         return [entry for entry in entries if entry is not None]
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
