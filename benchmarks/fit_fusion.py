@@ -18,23 +18,32 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from measure import report
 
-from kb_assistant import KnowledgeBase, Settings, Turn, fusion
-from kb_assistant import retrieve as retrieving
-from kb_assistant.conversation import Conversation
+from kb_assistant import KnowledgeBase, Settings, Turn
+from kb_assistant.conversation import TOLD, Conversation
 from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
-from kb_assistant.fusion import EVIDENCE, MEASURES, TOP, Fused, Pool, features, signals
-from kb_assistant.retrieve import Retrieval
+from kb_assistant.fusion import (
+    DOUBT,
+    EVIDENCE,
+    GUESS,
+    MEASURES,
+    REFUSE,
+    TOP,
+    Pool,
+    features,
+    fuse,
+    probability,
+    signals,
+)
 
 VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
 HEADING = MEASURES.index("heading")
@@ -50,7 +59,7 @@ class Task:
 
     name: str
     origin: str
-    headed: bool
+    headed: bool = True
     stripped: bool = False
     pools: list[np.ndarray] = field(default_factory=list)
     right: list[np.ndarray] = field(default_factory=list)
@@ -58,30 +67,10 @@ class Task:
     wanted: list[frozenset[str]] = field(default_factory=list)
 
 
-class Watch:
-    """Sees the pools of searches on their way."""
-
-    def __init__(self) -> None:
-        self.talk: Conversation
-        self.pool: Pool
-        self.fused: Fused
-
-    def __call__(self, talk: Conversation, pool: Pool, sides: Sequence[str] = ()) -> Fused:
-        self.talk, self.pool, self.fused = talk, pool, fusion.fuse(talk, pool, sides)
-        return self.fused
-
-
-def search(kb: KnowledgeBase, question: Question) -> tuple[Watch, Retrieval]:
-    watch = Watch()
-    with patch.object(retrieving, "fuse", watch):
-        found = kb.retrieve(question.text, 1, question.history)
-    return watch, found
-
-
-def measured(watch: Watch) -> np.ndarray:
+def measured(talk: Conversation, pool: Pool) -> np.ndarray:
     """What was measured of a pool, shape (n, views, measures); 0 for views that the conversation lacks."""
-    found = features(watch.talk, watch.pool)
-    empty = np.zeros((len(watch.pool.text_ids), len(MEASURES)))
+    found = features(talk, pool)
+    empty = np.zeros((len(pool.text_ids), len(MEASURES)))
     return np.stack([found.get(view, empty) for view in VIEWS], axis=1)
 
 
@@ -91,29 +80,33 @@ def documents(kb: KnowledgeBase, pool: Pool) -> list[str]:
     return [places[text_id][0].source.removeprefix("document:") for text_id in pool.text_ids]
 
 
-def task_of(kb: KnowledgeBase, name: str, origin: str, questions: Sequence[Question]) -> Task:
-    task = Task(name, origin, headed=True)
-    headings = []
+def task_of(
+    kb: KnowledgeBase, name: str, origin: str, questions: Sequence[Question], headed: bool | None = None
+) -> Task:
+    task = Task(name, origin)
+    searcher = kb.searcher()
     for question in questions:
-        watch, _ = search(kb, question)
-        if not watch.pool.text_ids:
+        talk, pool = searcher.measure(question.text, question.history, headed)
+        if not pool.text_ids:
             continue
-        names = documents(kb, watch.pool)
-        task.pools.append(measured(watch).astype(np.float32))
+        task.headed = pool.headed
+        names = documents(kb, pool)
+        task.pools.append(measured(talk, pool).astype(np.float32))
         task.right.append(np.array([one in question.right for one in names]))
         task.documents.append(names)
         task.wanted.append(frozenset(question.right))
-        headings.append(np.mean([bool(heading) for heading in watch.pool.headings]))
-    task.headed = bool(np.mean(headings) >= 0.5)
     return task
 
 
-def stripped(task: Task) -> Task:
-    """The same without headings."""
-    pools = [pool.copy() for pool in task.pools]
-    for pool in pools:
-        pool[:, :, HEADING] = 0
-    return replace(task, name=f"{task.name}, no titles", headed=False, stripped=True, pools=pools)
+def tasks_with(kb: KnowledgeBase, name: str, origin: str, questions: Sequence[Question]) -> Iterator[Task]:
+    """The task as it is, and as it would be without headings where it has them."""
+    task = task_of(kb, name, origin, questions)
+    yield task
+    if task.headed:
+        bare = task_of(kb, f"{name}, no titles", origin, questions, headed=False)
+        for pool in bare.pools:
+            pool[:, :, HEADING] = 0
+        yield replace(bare, stripped=True)
 
 
 def made_up(data: EvalSet, questions: Sequence[Question], same: bool) -> Iterator[Question]:
@@ -190,14 +183,15 @@ def recall(task: Task, weights: np.ndarray, k: int = 5) -> float:
     return float(np.mean(values))
 
 
-def signs_of(kb: KnowledgeBase, questions: Sequence[Question]) -> list[list[float]]:
+def signs_of(kb: KnowledgeBase, questions: Sequence[Question]) -> list[dict[str, float]]:
     rows = []
+    searcher = kb.searcher()
     for question in questions:
-        watch, _ = search(kb, question)
-        places = [list(watch.pool.text_ids).index(text_id) for text_id in watch.fused.text_ids[:TOP]]
-        if places:
-            found = signals(watch.talk, watch.pool, features(watch.talk, watch.pool), places)
-            rows.append([found[name] for name in EVIDENCE])
+        talk, pool = searcher.measure(question.text, question.history)
+        if best := fuse(talk, pool).text_ids[:TOP]:
+            if TOLD in talk.texts:
+                pool = pool.seen_by(TOLD, kb.embedder.encode_queries([talk.texts[TOLD]])[0])
+            rows.append(signals(talk, pool, best))
     return rows
 
 
@@ -207,14 +201,20 @@ class Asked:
 
     documents: str
     questions: str
-    signs: np.ndarray
+    signs: Sequence[dict[str, float]]
 
     @property
     def answered(self) -> bool:
         return self.documents == self.questions
 
+    def values(self, names: Iterable[str]) -> np.ndarray:
+        return np.array([[signs[name] for name in names] for signs in self.signs])
 
-def logistic(asked: Sequence[Asked]) -> np.ndarray:
+
+Logistic = dict[str, float]
+
+
+def logistic(asked: Sequence[Asked], names: Sequence[str]) -> Logistic:
     """Weights of the signs. Each set of documents counts alike, and its own questions as much as all others."""
     from sklearn.linear_model import LogisticRegression
 
@@ -225,37 +225,44 @@ def logistic(asked: Sequence[Asked]) -> np.ndarray:
     }  # fmt: skip
     model = LogisticRegression(C=30, max_iter=5000, fit_intercept=False)
     model.fit(
-        np.concatenate([one.signs for one in asked]),
+        np.concatenate([one.values(names) for one in asked]),
         np.concatenate([np.full(len(one.signs), one.answered) for one in asked]),
         1000 * np.concatenate([np.full(len(one.signs), share[one]) for one in asked]),
     )
-    weights: np.ndarray = model.coef_[0]
-    return weights
+    return dict(zip(names, model.coef_[0].round(3).tolist(), strict=True))
 
 
-def probability(one: Asked, weights: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-one.signs @ weights))
+def judged(one: Asked, guess: Logistic, whole: Logistic) -> np.ndarray:
+    """The evidence of each question, as fusion.evidence comes to it."""
+    values = []
+    for signs in one.signs:
+        first = probability(guess, signs)
+        doubt = not signs["follow-up"] or DOUBT[0] <= first <= DOUBT[1]
+        values.append(probability(whole, signs) if doubt else first)
+    return np.array(values)
 
 
 def fit_evidence(asked: Sequence[Asked], as_json: bool) -> None:
-    weights = logistic(asked)
-    print("EVIDENCE", json.dumps(dict(zip(EVIDENCE, weights.round(3).tolist(), strict=True))))
+    models = [logistic(asked, list(names)) for names in (GUESS, EVIDENCE)]
+    print("GUESS", json.dumps(models[0]), "\nEVIDENCE", json.dumps(models[1]))
     seen, unseen = {}, {}
     for one in asked:
-        seen[one] = probability(one, weights)
+        seen[one] = judged(one, *models)
         others = [other for other in asked if one.documents not in (other.documents, other.questions)]
-        unseen[one] = probability(one, logistic(others))
+        unseen[one] = judged(one, *(logistic(others, list(names)) for names in (GUESS, EVIDENCE)))
     for name, found in (("fitted", seen), ("held out", unseen)):
         own = np.concatenate([values for one, values in found.items() if one.answered])
         floor = float(np.quantile(own, WRONGLY_REFUSED))
         table = [
             {"documents": one.documents, "questions": one.questions, "asked": len(one.signs),
-             "refused": float(np.mean(values < floor))}
+             "refused": float(np.mean(values < floor)), f"below {REFUSE}": float(np.mean(values < REFUSE))}
             for one, values in found.items()
         ]  # fmt: skip
         strange = np.concatenate([values for one, values in found.items() if not one.answered])
-        table.append({"documents": "all", "questions": "strange", "asked": len(strange),
-                      "refused": float(np.mean(strange < floor))})  # fmt: skip
+        for label, values in (("own", own), ("strange", strange)):
+            table.append({"documents": "all", "questions": label, "asked": len(values),
+                          "refused": float(np.mean(values < floor)),
+                          f"below {REFUSE}": float(np.mean(values < REFUSE))})  # fmt: skip
         report(
             f"Evidence, {name}, at the floor {floor:.3f} that refuses 3 % of what has an answer", table, as_json
         )
@@ -263,7 +270,7 @@ def fit_evidence(asked: Sequence[Asked], as_json: bool) -> None:
 
 def fit_weights(tasks: Sequence[Task], as_json: bool) -> None:
     headed = [task for task in tasks if task.headed]
-    bare = [task for task in tasks if not task.headed] + [stripped(task) for task in headed]
+    bare = [task for task in tasks if not task.headed]
     for name, some in (("WITH_HEADINGS", headed), ("WITHOUT_HEADINGS", bare)):
         weights = fit(some)
         rows = {view: [round(float(weight), 2) for weight in weights[row]] for row, view in enumerate(VIEWS)}
@@ -279,14 +286,14 @@ def fit_weights(tasks: Sequence[Task], as_json: bool) -> None:
 def tasks_of(kb: KnowledgeBase, data: EvalSet, limit: int) -> Iterator[Task]:
     """The set's own questions, and conversations made from them where it has none."""
     questions = spread(data.judged, limit)
-    yield task_of(kb, data.name, data.name, questions)
+    yield from tasks_with(kb, data.name, data.name, questions)
     if any(question.history for question in questions):
         return
     few = spread(questions, limit // 2)
     for same, kind in ((False, "anything"), (True, "the same title")):
         made = list(made_up(data, few, same))
         if 2 * len(made) > len(few):
-            yield task_of(kb, f"{data.name} after {kind}", data.name, made)
+            yield from tasks_with(kb, f"{data.name} after {kind}", data.name, made)
 
 
 def main() -> None:
@@ -304,7 +311,7 @@ def main() -> None:
                 continue
             for other in sets:
                 few = spread(other.judged, arguments.limit if other is data else arguments.limit // 3)
-                asked.append(Asked(data.name, other.name, np.array(signs_of(kb, few))))
+                asked.append(Asked(data.name, other.name, signs_of(kb, few)))
     if arguments.evidence:
         fit_evidence(asked, arguments.json)
     else:

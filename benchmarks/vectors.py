@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_assistant.keywords import tokens
+
 DIMENSION = 384
 _BATCH = 512
 
@@ -30,6 +32,19 @@ class RandomEmbeddings:
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.concatenate([unit_vectors(1, _seed(text)) for text in texts])
+
+
+def word_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    """A random vector for each word, summed: texts that share words are near. float32 (n, DIMENSION), unit rows."""
+    table = _word_table()
+    rows = [table[[_seed(word) % len(table) for word in set(tokens(text))] or [0]].sum(axis=0) for text in texts]
+    summed = np.stack(rows)
+    return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True), np.float32)
+
+
+@functools.cache
+def _word_table() -> NDArray[np.float32]:
+    return unit_vectors(1 << 16, seed=0)
 
 
 def unit_vectors(count: int, seed: int) -> NDArray[np.float32]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 POSTINGS = 20_000
 """Postings read for one list: the rarest words first, so that common ones cost little."""
 
-CANDIDATES = 100
-"""Texts whose words are counted."""
+CANDIDATES = 60
+"""Texts whose words are counted, or twice as many as are wanted."""
 
 K1, B = 1.0, 0.5
 """When a repeated word stops counting, and how much long texts are held back. Passages are cut to a length, which
@@ -85,16 +85,17 @@ class WordIndex:
         self._snapshot, self._total, self.allowed = snapshot, total, allowed
         kept = postings or Postings()
         self._holders, self._counts = kept.holders, kept.counts
-        self._words: dict[int, Counter[str]] = {}
+        self._lines: dict[int, Sequence[str]] = {}
 
     def rank(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
         """The best texts that hold any of the words: id and BM25 score, best first, ties by id."""
-        found = self._candidates(words)
+        found = self._candidates(words, max(CANDIDATES, 2 * limit))
         if not found:
             return []
         self._read(found)
         mean = self._mean(found)
-        scores = {text_id: self._score(set(words), self._words[text_id], mean) for text_id in found}
+        rarities = {word: self._rarity(word) for word in words}
+        scores = {text_id: _score(rarities, self._lines[text_id], mean) for text_id in found}
         return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     def table(self, words: Iterable[str], text_ids: Sequence[int]) -> WordTable:
@@ -106,18 +107,16 @@ class WordIndex:
         mean = self._mean(text_ids)
         counted = np.zeros((len(text_ids), len(columns)))
         for row, text_id in enumerate(text_ids):
-            text = self._words[text_id]
-            stretch = _stretch(text, mean)
-            for word in columns.keys() & text.keys():
-                counted[row, columns[word]] = text[word] * (K1 + 1) / (text[word] + stretch)
+            for word, count in _counted(columns, self._lines[text_id], mean).items():
+                counted[row, columns[word]] = count
         return WordTable(columns, np.array([self._rarity(word) for word in columns]), counted)
 
     def words_of(self, text_id: int) -> frozenset[str]:
         """The words of a text."""
         self._read([text_id])
-        return frozenset(self._words[text_id])
+        return frozenset(self._lines[text_id])
 
-    def _candidates(self, words: Sequence[str]) -> list[int]:
+    def _candidates(self, words: Sequence[str], limit: int) -> list[int]:
         """Ids of the texts whose words are rarest in sum."""
         import numpy as np
 
@@ -137,18 +136,12 @@ class WordIndex:
             return []
         ids, places = np.unique(np.concatenate(lists), return_inverse=True)
         sums = np.bincount(places, np.concatenate(weights), minlength=len(ids))
-        best = np.lexsort((ids, -sums))[:CANDIDATES]
+        best = np.lexsort((ids, -sums))[:limit]
         return [int(text_id) for text_id in ids[best]]
 
     def _mean(self, text_ids: Sequence[int]) -> float:
         """Mean length of texts; never 0, as it would be in a damaged index."""
-        return sum(self._words[text_id].total() for text_id in text_ids) / max(1, len(text_ids)) or 1.0
-
-    def _score(self, words: set[str], text: Counter[str], mean: float) -> float:
-        stretch = _stretch(text, mean)
-        return math.fsum(  # exact: the order of a set, which differs from run to run, must not break ties
-            self._rarity(word) * text[word] * (K1 + 1) / (text[word] + stretch) for word in words & text.keys()
-        )
+        return sum(len(self._lines[text_id]) for text_id in text_ids) / max(1, len(text_ids)) or 1.0
 
     def _rarity(self, word: str) -> float:
         count = self._count(word)
@@ -171,13 +164,30 @@ class WordIndex:
         return self._holders[word]
 
     def _read(self, text_ids: Iterable[int]) -> None:
-        unread = [text_id for text_id in text_ids if text_id not in self._words]
-        self._words.update((text_id, Counter()) for text_id in unread)
-        self._words.update((i, Counter(line)) for i, line in self._snapshot.token_lines(unread).items())
+        unread = [text_id for text_id in text_ids if text_id not in self._lines]
+        if not unread:
+            return
+        lines = self._snapshot.token_lines(unread)
+        self._lines.update((text_id, lines.get(text_id, ())) for text_id in unread)
 
 
-def _stretch(text: Counter[str], mean: float) -> float:
-    return K1 * (1 - B + B * text.total() / mean)
+def _score(rarities: Mapping[str, float], line: Sequence[str], mean: float) -> float:
+    """BM25 of a text for the words."""
+    counted = _counted(rarities, line, mean)
+    # exact: the order of words, which differs from text to text, must not break ties
+    return math.fsum(rarities[word] * count for word, count in counted.items())
+
+
+def _counted(words: Mapping[str, object], line: Sequence[str], mean: float) -> dict[str, float]:
+    """How much each of the words that a text holds counts in it.
+
+    Args:
+        line: The words of the text.
+        mean: The mean length of texts, in words.
+    """
+    stretch = K1 * (1 - B + B * len(line) / mean)
+    counts = Counter(filter(words.__contains__, line))
+    return {word: count * (K1 + 1) / (count + stretch) for word, count in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)

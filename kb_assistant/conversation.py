@@ -20,6 +20,10 @@ REWRITTEN = "rewritten"
 SEARCHED = (QUESTION, ASKED, TOLD, REWRITTEN)
 """The texts that are searched for; those of single turns only help to order what was found."""
 
+SUMMED: Mapping[str, float] = {QUESTION: 1.0, "question 1": 0.5, "question 2": 0.25}
+"""What ASKED means is the sum of what these mean, which are known from the turns before: to embed it by itself
+costs twice a question, and finds no more."""
+
 TURNS = 3
 """Turns that are joined to the question."""
 
@@ -52,16 +56,21 @@ class Conversation:
     def is_first(self) -> bool:
         return len(self.texts) == 1
 
-    @property
-    def embedded(self) -> tuple[str, ...]:
-        """The names of the texts whose meaning counts. Answers count by their words: to embed them, too, costs as
-        much as all others together and finds no more."""
-        return tuple(name for name in self.texts if not name.startswith("answer"))
+    def embedded(self, headed: bool) -> tuple[str, ...]:
+        """The names of the texts that are embedded. Answers count by their words only; so does TOLD in an index
+        whose texts stand under headings, where its meaning finds no more (docs/evaluation.md)."""
+        names = (*SUMMED, REWRITTEN) if headed else (*SUMMED, TOLD, REWRITTEN)
+        return tuple(name for name in names if name in self.texts)
 
     @property
     def searched(self) -> tuple[str, ...]:
         """The names of the texts that are searched for."""
         return tuple(name for name in SEARCHED if name in self.texts)
+
+    @property
+    def worded(self) -> tuple[str, ...]:
+        """The names of those that are searched for by word: TOLD holds what was asked."""
+        return tuple(name for name in self.searched if name != ASKED)
 
 
 def conversation(question: str, history: Sequence[Turn], rewritten: str = "") -> Conversation:

@@ -7,6 +7,7 @@ products; a search that is limited to some texts runs on the CPU.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import ModelError
@@ -50,8 +51,11 @@ class Exact:
     kind = "exact"
 
     def __init__(self, ids: NDArray[np.int64], index: Any) -> None:
+        import numpy as np
+
         self.ids, self.index = ids, index
         self._quick = _halved(index)
+        self._ascending = np.argsort(ids)
         self._gpu: Any = None
         self._lock = threading.Lock()
 
@@ -105,6 +109,13 @@ class Exact:
             list(zip(self.ids[row].tolist(), line.tolist(), strict=True))
             for row, line in zip(places, scores, strict=True)
         ]
+
+    def vectors(self, text_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Vectors of texts that it holds, in the order asked, shape (n, d), float32."""
+        import numpy as np
+
+        places = np.searchsorted(self.ids, np.asarray(text_ids, np.int64), sorter=self._ascending)
+        return vectors_in(self.index)[self._ascending[places]]
 
     def faults(self, snapshot: Snapshot) -> list[str]:
         """Faults against the store, in words."""

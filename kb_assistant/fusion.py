@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kb_assistant.bm25 import WordIndex, WordTable
-from kb_assistant.conversation import QUESTION, REWRITTEN, TOLD, Conversation
+from kb_assistant.conversation import ASKED, QUESTION, REWRITTEN, TOLD, Conversation
+from kb_assistant.index import Sample
 from kb_assistant.keywords import query_tokens, tokens
 from kb_assistant.store import Snapshot
 
@@ -33,34 +34,51 @@ MATCH = 20.0
 """BM25 scores are divided by it, so that all measures are of a size."""
 
 WITH_HEADINGS: Mapping[str, Sequence[float]] = {
-    "question": (1.87, 2.27, 4.1, -0.36),
-    "asked": (0.48, 0.31, 0.07, 0.99),
-    "told": (0.17, -0.19, 0.33, 2.74),
-    "question 1": (-0.37, 0.2, 0.71, 0.55),
-    "answer 1": (0.0, 0.55, -0.12, 0.43),
-    "question 2": (-0.31, 0.0, 0.2, 0.41),
-    "answer 2": (0.0, 0.44, 0.0, 0.66),
+    "question": (2.3, 2.21, 4.04, -0.5),
+    "asked": (-0.32, 0.54, 0.15, 1.15),
+    "told": (0.0, 0.03, 0.33, 2.93),
+    "question 1": (0.02, 0.42, 0.49, 0.36),
+    "answer 1": (0.0, 0.66, -0.12, 0.44),
+    "question 2": (0.03, 0.02, 0.07, 0.28),
+    "answer 2": (0.0, 0.52, -0.01, 0.74),
 }
 WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
-    "question": (1.05, 1.05, 4.43, 0.0),
-    "asked": (0.47, -0.43, 1.07, 0.0),
-    "told": (1.34, -2.12, -0.39, 0.0),
-    "question 1": (-0.41, 0.21, 1.16, 0.0),
-    "answer 1": (0.0, -0.45, -0.07, 0.0),
-    "question 2": (-0.29, -0.27, 0.97, 0.0),
-    "answer 2": (0.0, -0.02, -0.21, 0.0),
+    "question": (1.9, 0.99, 4.12, 0.0),
+    "asked": (-1.26, 0.13, 1.42, 0.0),
+    "told": (1.59, -2.12, -0.43, 0.0),
+    "question 1": (0.06, 0.12, 0.9, 0.0),
+    "answer 1": (0.0, -0.57, -0.05, 0.0),
+    "question 2": (0.02, -0.27, 0.69, 0.0),
+    "answer 2": (0.0, -0.12, -0.19, 0.0),
 }
-"""What each measure of a view counts. Where hardly any text stands under a heading, the others count more."""
+"""What each measure of a view counts; of the latter, in an index where few texts stand under a heading."""
 
-EVIDENCE: Mapping[str, float] = {
-    "always": -15.51,
-    "distance": -0.49,
-    "coverage": 11.03,
-    "lead": 2.02,
-    "nearness": 3.05,
-    "follow-up": 3.29,
+GUESS: Mapping[str, float] = {
+    "always": -14.7,
+    "distance": -0.9,
+    "lead": 1.17,
+    "nearness": -0.25,
+    "asked nearness": 3.52,
+    "coverage": 2.09,
+    "asked coverage": 5.51,
+    "told coverage": 6.5,
+    "follow-up": 1.26,
 }
-"""Of the logistic model that says how probable it is that what was found bears on the question: see signals."""
+EVIDENCE: Mapping[str, float] = {
+    "always": -17.12,
+    "told distance": -0.63,
+    "told lead": 2.15,
+    "nearness": 0.36,
+    "asked nearness": 3.35,
+    "asked coverage": 2.61,
+    "told coverage": 8.98,
+    "follow-up": 0.48,
+}
+"""Of the logistic models that say how probable it is that what was found bears on the question: see signals. The
+first does without what TOLD means; the second is asked where that leaves a doubt."""
+
+DOUBT = (0.1, 0.9)
+"""Probabilities between which a guess is in doubt: a quarter of follow-ups."""
 
 REFUSE, CERTAIN = 0.45, 0.75
 """Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
@@ -85,27 +103,42 @@ class Pool:
     Attributes:
         text_ids: The texts, n of them, in the order of their names, which is the same in every store.
         headings: What stands above each.
+        vectors: Theirs, shape (n, d), float32.
         cosines: By view, shape (n,), float32.
         distances: Cosines in standard deviations above the mean of the index, by view, shape (n,).
         table: The words of all views in the texts.
-        elsewhere: As in Background.
+        background: What cosines are usual.
     """
 
     text_ids: Sequence[int]
     headings: Sequence[str]
+    vectors: NDArray[np.float32]
     cosines: Mapping[str, NDArray[np.float32]]
     distances: Mapping[str, NDArray[np.float32]]
     table: WordTable
-    elsewhere: tuple[float, float] | None
+    background: Background
+
+    @property
+    def headed(self) -> bool:
+        """Whether most texts of the index stand under a heading."""
+        return self.background.sample.headed
 
     def nearness(self, view: str, places: Sequence[int]) -> float:
         """Cosine of the nearest of some texts in standard deviations above what is usual for the embedder; where
         that isn't known, above what is usual here."""
         some = list(places)
-        if self.elsewhere is None:
+        if self.background.elsewhere is None:
             return float(self.distances[view][some].max())
-        mean, spread = self.elsewhere
+        mean, spread = self.background.elsewhere
         return (float(self.cosines[view][some].max()) - mean) / spread
+
+    def seen_by(self, name: str, view: NDArray[np.float32]) -> Pool:
+        """The same measured against one more view, a unit vector."""
+        cosines = self.vectors @ view
+        distances = self.background.distance(view, cosines)
+        return replace(
+            self, cosines={**self.cosines, name: cosines}, distances={**self.distances, name: distances}
+        )
 
     @classmethod
     def of(
@@ -113,19 +146,20 @@ class Pool:
         snapshot: Snapshot,
         found: Sequence[int],
         talk: Conversation,
-        vectors: NDArray[np.float32],
+        views: Mapping[str, NDArray[np.float32]],
+        stored: Callable[[Sequence[int]], NDArray[np.float32]],
         background: Background,
         words: WordIndex,
     ) -> Pool:
-        """Measure the texts `found`; `vectors` are those of talk.embedded, in their order."""
+        """Measure the texts `found` against `views`, unit vectors of shape (d,); `stored` gives theirs."""
         names = snapshot.chunk_ids(found)
         text_ids = sorted(names, key=lambda text_id: names[text_id])
-        views = dict(zip(talk.embedded, vectors, strict=True))
-        rows = snapshot.vectors(text_ids).reshape(len(text_ids), vectors.shape[1])
-        cosines = {name: rows @ view for name, view in views.items()}
-        distances = {name: background.distance(views[name], cosines[name]) for name in views}
+        rows = stored(text_ids).reshape(len(text_ids), -1 if text_ids else len(views[QUESTION]))
         table = words.table((word for some in talk.words.values() for word in some), text_ids)
-        return cls(text_ids, snapshot.headings(text_ids), cosines, distances, table, background.elsewhere)
+        pool = cls(text_ids, snapshot.headings(text_ids), rows, {}, {}, table, background)
+        for name, view in views.items():
+            pool = pool.seen_by(name, view)
+        return pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +167,19 @@ class Background:
     """What cosines to passages are usual.
 
     Attributes:
-        sample: Vectors of texts of the index, shape (m, d), float32.
+        sample: Texts of the index.
         elsewhere: Mean and standard deviation that the embedder's cosines have elsewhere; they count as TYPICAL
             texts. None where that isn't known.
     """
 
-    sample: NDArray[np.float32]
+    sample: Sample
     elsewhere: tuple[float, float] | None = None
 
     def distance(self, view: NDArray[np.float32], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosines to a view in standard deviations above the usual ones."""
-        here, mean, variance = len(self.sample), 0.0, 0.0
+        here, mean, variance = len(self.sample.vectors), 0.0, 0.0
         if here:
-            cosines_here = self.sample @ view
+            cosines_here = self.sample.vectors @ view
             mean, variance = float(cosines_here.mean()), float(cosines_here.var())
         if self.elsewhere:
             there, spread = self.elsewhere
@@ -163,13 +197,11 @@ class Fused:
         text_ids: The texts.
         scores: Larger is better; comparable within one search only.
         similarities: Cosine of each to the question alone.
-        evidence: How probable it is that the best of them bear on the question, from 0 to 1.
     """
 
     text_ids: Sequence[int]
     scores: Sequence[float]
     similarities: Sequence[float]
-    evidence: float
 
 
 def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keyword")) -> Fused:
@@ -181,7 +213,7 @@ def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keywo
     import numpy as np
 
     if not pool.text_ids:
-        return Fused((), (), (), 0.0)
+        return Fused((), (), ())
     measured = features(talk, pool)
     if len(sides) == 1:
         scores = measured[QUESTION][:, MEASURES.index("distance" if "dense" in sides else "match")]
@@ -194,7 +226,6 @@ def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keywo
         [pool.text_ids[place] for place in order],
         [float(scores[place]) for place in order],
         [float(similarity[place]) for place in order],
-        evidence(signals(talk, pool, measured, order[:TOP].tolist())),
     )
 
 
@@ -240,41 +271,72 @@ class _Headings:
         )
 
 
-def signals(
-    talk: Conversation, pool: Pool, measured: Mapping[str, NDArray[np.float64]], best: Sequence[int]
-) -> dict[str, float]:
-    """What tells whether the best texts bear on the question; `best` are their places in the pool.
+def evidence(
+    talk: Conversation, pool: Pool, best: Sequence[int], told: Callable[[], NDArray[np.float32]]
+) -> float:
+    """How probable it is that what was found bears on the question, from 0 to 1; 0 where nothing was.
 
-    "distance", "coverage" and "lead" are those to the question with what was told before it: how near the nearest
-    is in this index, the largest share of words held, and how far the nearest is ahead of texts that are only on
-    the subject. "nearness" is that to the question alone, by what is usual for the embedder.
+    Args:
+        best: Ids of the best texts, TOP of them.
+        told: Embeds TOLD. It is costly, and only called where the other signals leave a doubt.
     """
-    view = QUESTION if talk.is_first else TOLD
-    return {
+    if not best:
+        return 0.0
+    if not talk.is_first and TOLD not in pool.cosines:
+        guess = probability(GUESS, signals(talk, pool, best))
+        if not DOUBT[0] <= guess <= DOUBT[1]:
+            return guess
+        pool = pool.seen_by(TOLD, told())
+    return probability(EVIDENCE, signals(talk, pool, best))
+
+
+def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
+    """What tells whether texts bear on the question.
+
+    "distance" is how near the nearest of the best is in this index, "lead" how far the nearest is ahead of texts
+    that are only on the subject, "nearness" how near it is by what is usual for the embedder, "coverage" the
+    largest share of the words held. "asked" and "told" say of which view; "nearness" and "coverage" alone are the
+    question's, "distance" and "lead" alone those of what was asked. A first question is all of them itself. Those
+    of what TOLD means are missing where it isn't embedded.
+    """
+    place_of = {text_id: place for place, text_id in enumerate(pool.text_ids)}
+    places = [place_of[text_id] for text_id in best]
+    asked, told = (QUESTION, QUESTION) if talk.is_first else (ASKED, TOLD)
+
+    def coverage(view: str) -> float:
+        return float(pool.table.coverage(talk.words[view])[places].max())
+
+    found = {
         "always": 1.0,
-        "distance": float(measured[view][best, 0].max()),
-        "coverage": float(pool.table.coverage(talk.words[view])[best].max()),
-        "lead": _lead(measured[view][:, 0]),
-        "nearness": pool.nearness(QUESTION, best),
+        "distance": float(pool.distances[asked][places].max()),
+        "lead": _lead(pool.distances[asked]),
+        "nearness": pool.nearness(QUESTION, places),
+        "asked nearness": pool.nearness(asked, places),
+        "coverage": coverage(QUESTION),
+        "asked coverage": coverage(asked),
+        "told coverage": coverage(told),
         "follow-up": float(not talk.is_first),
     }
+    if told in pool.distances:
+        found["told distance"] = float(pool.distances[told][places].max())
+        found["told lead"] = _lead(pool.distances[told])
+    return found
 
 
-def _lead(distances: NDArray[np.float64]) -> float:
+def _lead(distances: NDArray[np.float32]) -> float:
     """How far the nearest text is ahead of the RUNNER_UP-th."""
     ordered: list[float] = sorted(distances.tolist(), reverse=True)
     return ordered[0] - ordered[min(RUNNER_UP, len(ordered)) - 1]
 
 
-def evidence(signs: Mapping[str, float]) -> float:
-    """The probability that the logistic model gives."""
-    logit = math.fsum(weight * signs[name] for name, weight in EVIDENCE.items())
+def probability(weights: Mapping[str, float], signs: Mapping[str, float]) -> float:
+    """What a logistic model gives."""
+    logit = math.fsum(weight * signs[name] for name, weight in weights.items())
     return 1 / (1 + math.exp(-max(logit, -_LEAST)))
 
 
 def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:
-    headed = sum(map(bool, pool.headings))
-    weights = WITH_HEADINGS if 2 * headed >= len(pool.headings) else WITHOUT_HEADINGS
+    weights = WITH_HEADINGS if pool.headed else WITHOUT_HEADINGS
     return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on what is asked
 
 

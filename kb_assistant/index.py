@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -27,17 +27,30 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EXACT_MOST", "GPU_MOST", "VectorIndex", "import_faiss"]
+__all__ = ["EXACT_MOST", "GPU_MOST", "Sample", "VectorIndex", "import_faiss"]
 
 EXACT_MOST = 200_000
 """Texts up to which every search is exact; beyond, it would take tens of milliseconds on two cores."""
 
 SAMPLE = 512
-"""Vectors that stand for all of an index."""
+"""Texts that stand for all of an index."""
 
 _MAGIC = "kb-index-3"
 _LINE = 1000
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Texts that stand for all of an index.
+
+    Attributes:
+        vectors: Theirs, shape (m, d), float32.
+        headed: Whether at least half of them stand under a heading.
+    """
+
+    vectors: NDArray[np.float32]
+    headed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class VectorIndex:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._built: _Built | None = None
-        self._sample: tuple[_Built, NDArray[np.float32]] | None = None
+        self._sample: tuple[_Built, Sample] | None = None
         self._lock = threading.Lock()
 
     def search(
@@ -104,8 +117,19 @@ class VectorIndex:
             allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
         return held.search(snapshot, queries, k, allowed)
 
-    def sample(self, snapshot: Snapshot) -> NDArray[np.float32]:
-        """Vectors of up to SAMPLE texts, evenly spread, shape (m, d), float32: what cosines are usual here.
+    def vectors(self, snapshot: Snapshot, text_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Vectors of texts of the snapshot, in the order asked, shape (n, d), float32; from memory where they are.
+
+        Raises:
+            StoreError: a vector is missing or damaged.
+        """
+        built = self._at(snapshot)
+        if isinstance(built.held, Exact) and built.stamp == snapshot.stamp:
+            return built.held.vectors(text_ids)
+        return snapshot.vectors(text_ids)
+
+    def sample(self, snapshot: Snapshot) -> Sample:
+        """Up to SAMPLE texts, evenly spread.
 
         Raises:
             StoreError: a vector is missing or damaged.
@@ -115,7 +139,8 @@ class VectorIndex:
         if kept is None or kept[0] is not built:
             ids = built.held.ids if built.stamp == snapshot.stamp else snapshot.live_ids()
             spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
-            kept = self._sample = (built, snapshot.vectors(spread))
+            headed = sum(map(bool, snapshot.headings(spread)))
+            kept = self._sample = (built, Sample(snapshot.vectors(spread), 2 * headed >= len(spread)))
         return kept[1]
 
     def load(self, snapshot: Snapshot) -> int:

@@ -238,8 +238,24 @@ class KnowledgeBase:
             rewrite: False leaves the chat model out even where the setting `rewrite` wants it.
         """
         conditions = parse_conditions(where)
-        return self._searcher().search(
+        return self.searcher().search(
             asked(question), turns(history), k or self.settings.k, where=conditions, sides=sides, rewrite=rewrite
+        )
+
+    def searcher(self) -> Searcher:
+        """The search over it as it is now, for those who measure."""
+        self._check_embedder()
+        self._renew_keywords()
+        rewriter = self._rewritten if self.settings.rewrite == "model" else None
+        return Searcher(
+            self.store,
+            self._index,
+            self.embedder,
+            self.floors,
+            self._usual_cosines,
+            self._postings,
+            self._reranker,
+            rewriter,
         )
 
     def ask(self, question: str, history: History = (), *, where: Iterable[str] = ()) -> Reply:
@@ -262,7 +278,7 @@ class KnowledgeBase:
         """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out."""
         from kb_assistant.chain import AnswerChain
 
-        return AnswerChain(self._searcher(), lambda: self.chat_model, self._quoter, self.settings)
+        return AnswerChain(self.searcher(), lambda: self.chat_model, self._quoter, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""
@@ -427,21 +443,6 @@ class KnowledgeBase:
             if self._store is None:
                 self._store = KnowledgeStore(self._path, create=True)
             return self._store
-
-    def _searcher(self) -> Searcher:
-        self._check_embedder()
-        self._renew_keywords()
-        rewriter = self._rewritten if self.settings.rewrite == "model" else None
-        return Searcher(
-            self.store,
-            self._index,
-            self.embedder,
-            self.floors,
-            self._usual_cosines,
-            self._postings,
-            self._reranker,
-            rewriter,
-        )
 
     @cached_property
     def _reranker(self) -> Reranker | None:

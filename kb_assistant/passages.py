@@ -67,32 +67,36 @@ class _Passage:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A text that was found: its score, its cosine to the question, and its words."""
+    """A text that was found: its score, and its cosine to the question."""
 
     text_id: int
     score: float
     similarity: float | None
-    words: frozenset[str]
 
 
 def passages(
-    ranked: Sequence[Ranked], places: Callable[[Sequence[int]], Mapping[int, Sequence[Chunk]]], k: int
+    ranked: Sequence[Ranked],
+    places: Callable[[Sequence[int]], Mapping[int, Sequence[Chunk]]],
+    words: Callable[[int], frozenset[str]],
+    k: int,
 ) -> tuple[Hit, ...]:
     """The k best passages.
 
     Args:
         ranked: Texts, best first.
         places: Gives the chunks that hold texts, by text id; texts that vanished meanwhile are left out of it.
+        words: Gives the words of a text.
     """
     found: list[_Passage] = []
     for start in range(0, len(ranked), 2 * k):
         part = ranked[start : start + 2 * k]
         chunks = places([one.text_id for one in part])
         for one in _spread(part, chunks):
-            if not _fold(found, one, chunks[one.text_id]):
+            held = words(one.text_id)
+            if not _fold(found, held, chunks[one.text_id]):
                 if len(found) == k:
                     return tuple(passage.hit() for passage in found)
-                found.append(_new(one, chunks[one.text_id]))
+                found.append(_new(one, held, chunks[one.text_id]))
     return tuple(passage.hit() for passage in found)
 
 
@@ -112,10 +116,10 @@ def _spread(part: Sequence[Ranked], chunks: Mapping[int, Sequence[Chunk]]) -> li
     return [one for _, one in sorted(zip(order, there, strict=True), key=lambda pair: pair[0])]
 
 
-def _fold(found: Sequence[_Passage], one: Ranked, chunks: Sequence[Chunk]) -> bool:
-    """Make it part of a passage that is there already, where it belongs to one."""
+def _fold(found: Sequence[_Passage], words: frozenset[str], chunks: Sequence[Chunk]) -> bool:
+    """Make a text part of a passage that is there already, where it belongs to one."""
     for passage in found:
-        if passage.chunks[0].source != chunks[0].source and _alike(one.words, passage.words):
+        if passage.chunks[0].source != chunks[0].source and _alike(words, passage.words):
             passage.near_in.update(dict.fromkeys(chunk.source for chunk in chunks))
             return True
         if passage.takes(chunks[0]):
@@ -124,10 +128,10 @@ def _fold(found: Sequence[_Passage], one: Ranked, chunks: Sequence[Chunk]) -> bo
     return False
 
 
-def _new(one: Ranked, chunks: Sequence[Chunk]) -> _Passage:
+def _new(one: Ranked, words: frozenset[str], chunks: Sequence[Chunk]) -> _Passage:
     first, *others = chunks
     also = dict.fromkeys(chunk.source for chunk in others if chunk.source != first.source)
-    return _Passage([first], one.score, one.similarity, one.words, also)
+    return _Passage([first], one.score, one.similarity, words, also)
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from kb_assistant.bm25 import PostingsCache, WordIndex
-from kb_assistant.conversation import ASKED, Conversation, conversation
+from kb_assistant.conversation import ASKED, SUMMED, TOLD, Conversation, conversation
 from kb_assistant.filters import Condition
-from kb_assistant.fusion import Background, Fused, Pool, fuse
-from kb_assistant.index import VectorIndex
+from kb_assistant.fusion import TOP, Background, Pool, evidence, fuse
+from kb_assistant.index import Sample, VectorIndex
 from kb_assistant.passages import Ranked, passages
 from kb_assistant.rebuild import require_embedder
 from kb_assistant.rerank import RERANKED
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from kb_assistant.rerank import Reranker
 
-DEPTH = 50
-"""Texts taken from each list before fusion."""
+DEPTH = 30
+"""Texts taken from each list before fusion, or twice as many as are wanted."""
 
 Side = Literal["dense", "keyword"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -136,45 +137,86 @@ class Searcher:
         rewritten = self._rewriter(question, history) if self._rewriter and history and rewrite else ""
         clock.lap("rewrite")
         talk = conversation(question, history, rewritten)
-        vectors = self._embedder.encode_queries([talk.texts[name] for name in talk.embedded])
-        clock.lap("embed")
         with self._store.read() as snapshot:
-            require_embedder(snapshot, self._embedder.fingerprint)
-            floors = self._floors
-            if not snapshot.keywords_fit:  # without words nobody can tell what bears on the question
-                talk, floors = replace(talk, words=dict.fromkeys(talk.words, ())), Floors()
-            total, postings = self._index.load(snapshot), self._postings.at(snapshot)
-            words = WordIndex(snapshot, total, _allowed(snapshot, where), postings)
-            found = self._near(snapshot, talk, vectors, words.allowed) if "dense" in sides else set()
-            clock.lap("dense")
-            if "keyword" in sides:
-                worded = [words.rank(talk.words[name], DEPTH) for name in talk.searched]
-                found |= {text_id for ranked in worded for text_id, _ in ranked}
-            clock.lap("keyword")
-            background = Background(self._index.sample(snapshot), self._usual)
-            pool = Pool.of(snapshot, sorted(found), talk, vectors, background, words)
-            fused = fuse(talk, pool, sides)
+            found = self._measure(
+                snapshot, self._index.sample(snapshot), talk, max(DEPTH, 2 * k), where, sides, clock
+            )
+            fused = fuse(found.talk, found.pool, sides)
+            best = fused.text_ids[:TOP]
+            sure = evidence(found.talk, found.pool, best, lambda: self._embedded(talk, [TOLD])[TOLD])
             clock.lap("fuse")
-            ranked = _ranked(fused, words)
+            ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
             if self._reranker and len(sides) > 1:
                 ranked = self._reranked(snapshot, talk, ranked)
                 clock.lap("rerank")
-            hits = passages(ranked, snapshot.chunks_of_texts, k)
+            hits = passages(ranked, snapshot.chunks_of_texts, found.words.words_of, k)
             clock.lap("passages")
+            # Without words nobody can tell what bears on the question.
+            floors = self._floors if snapshot.keywords_fit else Floors()
         queries = tuple(talk.texts[name] for name in talk.searched)
-        return Retrieval(queries, hits, fused.evidence, floors, clock.laps)
+        return Retrieval(queries, hits, sure, floors, clock.laps)
 
-    def _near(
+    def measure(
+        self, question: str, history: Sequence[Turn] = (), headed: bool | None = None
+    ) -> tuple[Conversation, Pool]:
+        """What a search would order, before it does: for those who fit the weights.
+
+        Args:
+            headed: As if the index's texts stood under headings, or not.
+        """
+        with self._store.read() as snapshot:
+            sample = self._index.sample(snapshot)
+            sample = sample if headed is None else replace(sample, headed=headed)
+            found = self._measure(snapshot, sample, conversation(question, history), DEPTH, (), SIDES, _Clock())
+        return found.talk, found.pool
+
+    def _measure(
         self,
         snapshot: Snapshot,
+        sample: Sample,
         talk: Conversation,
-        vectors: NDArray[np.float32],
-        allowed: NDArray[np.int64] | None,
-    ) -> set[int]:
-        """Text ids nearest to any text that is searched."""
-        rows = [number for number, name in enumerate(talk.embedded) if name in talk.searched]
-        lists = self._index.search(snapshot, vectors[rows], DEPTH, allowed)
-        return {text_id for ranked in lists for text_id, _ in ranked}
+        depth: int,
+        where: Sequence[Condition],
+        sides: Sequence[Side],
+        clock: _Clock,
+    ) -> _Found:
+        """The first `depth` texts that each search finds, measured against all views."""
+        import numpy as np
+
+        require_embedder(snapshot, self._embedder.fingerprint)
+        views = self._views(talk, sample.headed)
+        clock.lap("embed")
+        if not snapshot.keywords_fit:
+            talk = replace(talk, words=dict.fromkeys(talk.words, ()))
+        words = WordIndex(
+            snapshot, self._index.load(snapshot), _allowed(snapshot, where), self._postings.at(snapshot)
+        )
+        found: set[int] = set()
+        if "dense" in sides:
+            near = np.stack([views[name] for name in talk.searched if name in views])
+            lists = self._index.search(snapshot, near, depth, words.allowed)
+            found = {text_id for ranked in lists for text_id, _ in ranked}
+        clock.lap("dense")
+        if "keyword" in sides:
+            worded = [words.rank(talk.words[name], depth) for name in talk.worded]
+            found |= {text_id for ranked in worded for text_id, _ in ranked}
+        clock.lap("keyword")
+        stored, background = partial(self._index.vectors, snapshot), Background(sample, self._usual)
+        return _Found(talk, Pool.of(snapshot, sorted(found), talk, views, stored, background, words), words)
+
+    def _views(self, talk: Conversation, headed: bool) -> dict[str, NDArray[np.float32]]:
+        """Unit vectors of what stands for the question, by name."""
+        import numpy as np
+
+        views = self._embedded(talk, talk.embedded(headed))
+        if ASKED in talk.texts:
+            asked = np.sum([share * views[name] for name, share in SUMMED.items() if name in views], axis=0)
+            views[ASKED] = asked / max(float(np.linalg.norm(asked)), 1e-12)
+        return views
+
+    def _embedded(self, talk: Conversation, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        vectors = self._embedder.encode_queries([talk.texts[name] for name in names])
+        return dict(zip(names, vectors, strict=True))
 
     def _reranked(self, snapshot: Snapshot, talk: Conversation, ranked: list[Ranked]) -> list[Ranked]:
         """The texts that the reranker read, in its order, then the others in theirs."""
@@ -197,11 +239,13 @@ def _allowed(snapshot: Snapshot, where: Sequence[Condition]) -> NDArray[np.int64
     return snapshot.text_ids_of(fit)
 
 
-def _ranked(fused: Fused, words: WordIndex) -> list[Ranked]:
-    return [
-        Ranked(text_id, score, similarity, words.words_of(text_id))
-        for text_id, score, similarity in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the searches found: the conversation as it was searched, the texts, and the words that are known."""
+
+    talk: Conversation
+    pool: Pool
+    words: WordIndex
 
 
 class _Clock:

@@ -37,6 +37,15 @@ def test_only_the_last_turns_count_and_only_so_much_of_them() -> None:
     assert len(long.texts["told"]) <= TOLD_CHARACTERS + len(" now?")
 
 
+def test_what_is_embedded_depends_on_whether_texts_stand_under_headings() -> None:
+    talk = conversation(
+        "and now?", [Turn("Who founded it?", "Alasdair Munn."), Turn("When?", "In 1911.")], "rewritten"
+    )
+    assert talk.embedded(headed=True) == ("question", "question 1", "question 2", "rewritten")
+    assert talk.embedded(headed=False) == ("question", "question 1", "question 2", "told", "rewritten")
+    assert conversation("Who?", ()).embedded(headed=False) == ("question",)
+
+
 def test_words_of_earlier_turns_are_not_the_questions_own() -> None:
     talk = conversation("When was the pump built?", [Turn("Where is the pump?", "The pump is in the cellar.")])
     assert "pump" in talk.words["question"]

@@ -140,7 +140,9 @@ def test_threads_share_one_model(models_home: Path) -> None:
         np.testing.assert_allclose(vectors, shared.encode_queries(CHINESE[i : i + 2]), atol=2e-5)
 
 
-def test_counting_and_the_fingerprint_load_no_torch_and_embedding_is_quiet_and_offline(models_home: Path) -> None:
+def test_counting_fingerprints_and_questions_load_no_torch_and_embedding_is_quiet_and_offline(
+    models_home: Path,
+) -> None:
     code = f"""
 import socket, sys
 from pathlib import Path
@@ -154,8 +156,9 @@ socket.socket.connect = socket.getaddrinfo = refuse
 embedder = LocalEmbeddings(ModelHome(Path({str(models_home / "models")!r})).get({E5!r}, "embedder"))
 assert embedder.fingerprint["dimension"] == 384
 assert embedder.count_tokens(["水泵由谁维护？", ""]) == [7, 0]
-assert not {{"torch", "transformers", "sentence_transformers"}} & set(sys.modules)
 embedder.embed_query("x")
+assert not {{"torch", "transformers", "sentence_transformers"}} & set(sys.modules)
+embedder.embed_documents(["x"])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -193,7 +196,7 @@ def test_a_missing_cuda_device_is_a_model_error(
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="no CUDA device"):
-        LocalEmbeddings(embedder.model, device="cuda").embed_query("x")
+        LocalEmbeddings(embedder.model, device="cuda").embed_documents(["x"])
 
 
 def test_a_batch_that_exceeds_the_memory_is_halved(

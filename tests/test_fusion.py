@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from kb_assistant import fusion
 from kb_assistant.bm25 import WordIndex
-from kb_assistant.conversation import REWRITTEN, SEARCHED, Conversation, conversation
-from kb_assistant.fusion import EVIDENCE, MATCH, MEASURES, TYPICAL, Background, Pool, evidence, features, fuse
+from kb_assistant.conversation import REWRITTEN, SEARCHED, TOLD, Conversation, conversation
+from kb_assistant.fusion import (
+    EVIDENCE,
+    GUESS,
+    MATCH,
+    MEASURES,
+    TYPICAL,
+    Background,
+    Pool,
+    evidence,
+    features,
+    fuse,
+    probability,
+)
+from kb_assistant.index import Sample
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings
@@ -42,14 +56,17 @@ def store(tmp_path: Path) -> Iterator[KnowledgeStore]:
     store.close()
 
 
-def pooled(store: KnowledgeStore, talk: Conversation) -> tuple[Pool, list[str]]:
-    """All texts, and their headings in the pool's order."""
+def pooled(
+    store: KnowledgeStore, talk: Conversation, names: Iterable[str] | None = None
+) -> tuple[Pool, list[str]]:
+    """All texts seen by all views, or by some, and their headings in the pool's order."""
     embedder = HashEmbeddings()
     with store.read() as snapshot:
         words = WordIndex(snapshot, len(TEXTS))
-        views = embedder.encode_queries([talk.texts[name] for name in talk.embedded])
+        views = {name: embedder.encode_queries([talk.texts[name]])[0] for name in names or talk.texts}
         ids = snapshot.live_ids().tolist()
-        pool = Pool.of(snapshot, ids, talk, views, Background(snapshot.vectors(ids)), words)
+        background = Background(Sample(snapshot.vectors(ids), headed=True))
+        pool = Pool.of(snapshot, ids, talk, views, snapshot.vectors, background, words)
     return pool, list(pool.headings)
 
 
@@ -97,42 +114,72 @@ def test_what_was_said_before_tells_what_is_meant(store: KnowledgeStore) -> None
 def test_nothing_found_has_no_evidence(store: KnowledgeStore) -> None:
     talk = conversation("anything", ())
     with store.read() as snapshot:
-        views = HashEmbeddings().encode_queries(["anything"])
-        pool = Pool.of(snapshot, [], talk, views, Background(views), WordIndex(snapshot, 3))
-    assert fuse(talk, pool) == fusion.Fused((), (), (), 0.0)
+        views = dict(zip(["question"], HashEmbeddings().encode_queries(["anything"]), strict=True))
+        background = Background(Sample(snapshot.vectors([]), headed=False))
+        pool = Pool.of(snapshot, [], talk, views, snapshot.vectors, background, WordIndex(snapshot, 3))
+    assert fuse(talk, pool) == fusion.Fused((), (), ())
+    assert evidence(talk, pool, [], unasked) == 0
+
+
+def unasked() -> NDArray[np.float32]:
+    raise AssertionError("what was told is embedded without need")
 
 
 def test_a_question_of_other_things_has_less_evidence(store: KnowledgeStore) -> None:
     def seen(question: str) -> float:
         talk = conversation(question, ())
-        return fuse(talk, pooled(store, talk)[0]).evidence
+        pool, _ = pooled(store, talk)
+        return evidence(talk, pool, fuse(talk, pool).text_ids, unasked)
 
     assert seen("Who may use the crane in a storm?") > seen("Is there a good recipe for lentil soup?")
 
 
-@given(st.fixed_dictionaries(dict.fromkeys(EVIDENCE, st.floats(-3000, 3000))))
+@pytest.mark.parametrize(("low", "high", "times"), [(0.0, 1.0, 1), (0.0, 0.0, 0), (1.0, 1.0, 0)])
+def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
+    store: KnowledgeStore, monkeypatch: pytest.MonkeyPatch, low: float, high: float, times: int
+) -> None:
+    monkeypatch.setattr(fusion, "DOUBT", (low, high))
+    talk = conversation("Is it big?", HISTORY)
+    pool, _ = pooled(store, talk, [name for name in talk.texts if name != TOLD])
+    asked: list[str] = []
+
+    def told() -> NDArray[np.float32]:
+        asked.append(talk.texts[TOLD])
+        return HashEmbeddings().encode_queries([talk.texts[TOLD]])[0]
+
+    found = evidence(talk, pool, fuse(talk, pool).text_ids, told)
+    assert len(asked) == times
+    assert 0 <= found <= 1
+    if times:
+        assert found == pytest.approx(evidence(talk, pooled(store, talk)[0], fuse(talk, pool).text_ids, unasked))
+
+
+@given(st.fixed_dictionaries(dict.fromkeys({**EVIDENCE, **GUESS}, st.floats(-3000, 3000))))
 def test_evidence_is_a_probability(signs: dict[str, float]) -> None:
-    assert 0 <= evidence(signs) <= 1
+    assert 0 <= probability(EVIDENCE, signs) <= 1
+    assert 0 <= probability(GUESS, signs) <= 1
 
 
 def test_distances_are_in_standard_deviations() -> None:
     sample = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]], np.float32)
     view = np.array([1, 0], np.float32)
     usual = sample @ view
-    found = Background(sample).distance(view, np.array([0.9], np.float32))
+    found = Background(Sample(sample, headed=False)).distance(view, np.array([0.9], np.float32))
     assert found[0] == pytest.approx((0.9 - usual.mean()) / usual.std())
 
 
 def test_a_small_index_leans_on_what_is_usual_elsewhere() -> None:
     view = np.array([1, 0], np.float32)
-    alone = Background(np.zeros((0, 2), np.float32), (0.7, 0.1))
+    alone = Background(Sample(np.zeros((0, 2), np.float32), headed=False), (0.7, 0.1))
     assert alone.distance(view, np.array([0.9], np.float32))[0] == pytest.approx(2)
     few = np.repeat(np.array([[0.5, 0.5]], np.float32), TYPICAL, axis=0)
-    both = Background(few, (0.7, 0.1))
+    both = Background(Sample(few, headed=False), (0.7, 0.1))
     spread = np.sqrt(0.5 * 0.1**2 + 0.25 * 0.2**2)
     assert both.distance(view, np.array([0.9], np.float32))[0] == pytest.approx((0.9 - 0.6) / spread, rel=1e-4)
 
 
 def test_no_spread_at_all_is_no_division_by_nothing() -> None:
     view = np.array([1, 0], np.float32)
-    assert np.isfinite(Background(np.array([view])).distance(view, np.array([1], np.float32))).all()
+    assert np.isfinite(
+        Background(Sample(np.array([view]), headed=False)).distance(view, np.array([1], np.float32))
+    ).all()

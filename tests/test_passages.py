@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,12 +20,20 @@ def chunk(text_id: int, source: str = "a.md", seq: int = 0, heading: str = "H", 
     return Chunk(f"{source}-{seq}-{text_id}", text_id, Text(heading, f"text {text_id}"), source, locator, seq=seq)
 
 
-def ranked(text_id: int, score: float, words: frozenset[str] | None = None) -> Ranked:
-    return Ranked(text_id, score, 0.9, frozenset({f"own{text_id}"}) if words is None else words)
+def ranked(text_id: int, score: float) -> Ranked:
+    return Ranked(text_id, score, 0.9)
 
 
-def found(texts: Sequence[Ranked], places: dict[int, list[Chunk]], k: int = 5) -> tuple[Hit, ...]:
-    return passages(texts, lambda ids: {i: places[i] for i in ids if i in places}, k)
+def found(
+    texts: Sequence[Ranked],
+    places: dict[int, list[Chunk]],
+    k: int = 5,
+    words: Mapping[int, frozenset[str]] = MappingProxyType({}),
+) -> tuple[Hit, ...]:
+    def words_of(text_id: int) -> frozenset[str]:
+        return words.get(text_id, frozenset({f"own{text_id}"}))
+
+    return passages(texts, lambda ids: {i: places[i] for i in ids if i in places}, words_of, k)
 
 
 def test_neighbours_of_one_section_are_one_passage() -> None:
@@ -54,8 +63,8 @@ def test_a_passage_takes_one_neighbour_only() -> None:
 
 def test_versions_of_one_text_are_folded() -> None:
     places = {n: [chunk(n, f"v{n}.md")] for n in (1, 2, 3)}
-    texts = [ranked(1, 3, WORDS | {"v1"}), ranked(2, 2, WORDS | {"v2"}), ranked(3, 1)]
-    first, second = found(texts, places)
+    words = {1: WORDS | {"v1"}, 2: WORDS | {"v2"}}
+    first, second = found([ranked(1, 3), ranked(2, 2), ranked(3, 1)], places, words=words)
     assert (first.source, first.near_in) == ("v1.md", ("v2.md",))
     assert (second.source, second.near_in) == ("v3.md", ())
 
@@ -64,8 +73,8 @@ def test_alike_texts_of_one_file_and_short_ones_are_kept_apart() -> None:
     """Rows of a table differ in the number that counts."""
     places = {1: [chunk(1, seq=0)], 2: [chunk(2, seq=5)], 3: [chunk(3, "b.md")], 4: [chunk(4, "c.md")]}
     short = frozenset({"valve", "opens", "bar"})
-    texts = [ranked(1, 4, WORDS), ranked(2, 3, WORDS), ranked(3, 2, short), ranked(4, 1, short)]
-    assert len(found(texts, places)) == 4
+    words = {1: WORDS, 2: WORDS, 3: short, 4: short}
+    assert len(found([ranked(n, 5 - n) for n in (1, 2, 3, 4)], places, words=words)) == 4
 
 
 def test_where_scores_tie_files_take_turns() -> None:
