@@ -35,7 +35,7 @@ class RandomEmbeddings:
 
 
 def word_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
-    """A random vector for each word, summed: texts that share words are near. float32 (n, DIMENSION), unit rows."""
+    """A random vector for each word, summed: what shares words is near. float32 (n, DIMENSION), unit rows."""
     table = _word_table()
     rows = [table[[_seed(word) % len(table) for word in set(tokens(text))] or [0]].sum(axis=0) for text in texts]
     summed = np.stack(rows)

@@ -77,7 +77,7 @@ def test_other_encoders_do_too(tmp_path: Path, e5: Model, kind: str, pooling: di
     ("kind", "pooling", "config"),
     [
         ("bert", {"pooling_mode_max_tokens": True}, {}),
-        ("bert", {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}, {}),
+        ("bert", {"pooling_mode_mean_tokens": True, "include_prompt": False}, {}),
         ("bert", {"pooling_mode_mean_tokens": True}, {"hidden_act": "relu"}),
         ("mpnet", {"pooling_mode_mean_tokens": True}, {}),
     ],
