@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sandbox import ReaderPool
+from ingest import process
 from kb_assistant.errors import EmbedderMismatch, KBError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import Report
@@ -76,7 +76,7 @@ def test_each_change_has_its_status(kb: KnowledgeBase, docs: Path) -> None:
 
 def test_unchanged_files_are_not_parsed(kb: KnowledgeBase, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kb.ingest(docs)
-    monkeypatch.setattr(ReaderPool, "__init__", lambda *_: pytest.fail("a reader was started"))
+    monkeypatch.setattr(process, "_spawn", lambda *_: pytest.fail("a reader was started"))
     assert rows(kb.ingest(docs)) == {"station.md": "unchanged", "pump.txt": "unchanged"}
 
 
