@@ -50,8 +50,9 @@ class Choice:
     exclude: Sequence[str] = ()
     prune: bool = False
 
-    def leaves_out(self, relative: str) -> bool:
-        if self.include and not self._included.match_file(relative):
+    def leaves_out(self, relative: str, folder: bool = False) -> bool:
+        """Whether a file isn't wanted. Of a folder, such as an archive, all that counts is `exclude`."""
+        if self.include and not folder and not self._included.match_file(relative):
             return True
         return self._excluded.match_file(relative)
 
@@ -98,7 +99,7 @@ def discover(root: Path, choice: Choice | None = None, only: Collection[Path] | 
     if stat.S_ISDIR(status.st_mode):
         yield from walk.folders()
     else:
-        yield walk.file(root, ignored=walk.choice.leaves_out(root.name))
+        yield walk.file(root, ignored=walk.choice.leaves_out(root.name, is_archive(root.name)))
 
 
 class _Walk:
@@ -154,7 +155,8 @@ class _Walk:
         is_folder = _is_folder(entry)
         ignored = folder.ignored or _is_ignored(folder.rules, path, is_folder)
         if not is_folder:
-            return self.file(path, ignored or self.choice.leaves_out(path.relative_to(self._root).as_posix()))
+            left_out = self.choice.leaves_out(path.relative_to(self._root).as_posix(), is_archive(path.name))
+            return self.file(path, ignored or left_out)
         whole = folder.whole or self._is_wanted(entry.path)
         return _Folder(path, folder.rules, ignored, entry.is_symlink(), folder.inside, whole)
 
