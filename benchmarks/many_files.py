@@ -1,8 +1,8 @@
 """Peak memory of an ingest of many small files, at two sizes: it should hardly grow with their number.
 
-Each size runs in a process of its own, with random vectors instead of a model's. The peak is that of the process that
-runs the ingest; readers are counted apart. The index is made at the end and holds every vector, so what it adds grows
-with the number of passages; it is told apart, too.
+Each size runs in a process of its own, with random vectors instead of a model's. The peak is that of the process
+that runs the ingest; readers are counted apart. The index is made at the end and holds every vector, so what it
+adds grows with the number of passages; it is told apart, too.
 """
 
 from __future__ import annotations

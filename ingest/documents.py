@@ -75,11 +75,11 @@ def given(document: Document | str | tuple[str, bytes]) -> Given | GivenFile:
     """
     if isinstance(document, str):
         return Given(f"{DOCUMENT_PREFIX}{_name_of(document)}", "", document, {})
-    if isinstance(document, tuple):
-        name, data = document
-        if not (isinstance(name, str) and name and isinstance(data, bytes)):
-            raise TypeError("A file is handed in as (name, bytes).")
-        return GivenFile(f"{DOCUMENT_PREFIX}{name}", data)
+    if not hasattr(document, "page_content"):
+        match document:
+            case (str(name), bytes(data)) if name:
+                return GivenFile(f"{DOCUMENT_PREFIX}{name}", data)
+        raise TypeError("A document is handed in as LangChain's Document, as a text, or as (name, bytes).")
     name = document.id or _name_of(document.page_content)
     metadata = json.loads(json.dumps(document.metadata, default=str))
     return Given(f"{DOCUMENT_PREFIX}{name}", str(metadata.get("title") or ""), document.page_content, metadata)

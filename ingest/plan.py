@@ -242,10 +242,9 @@ class _Planner:
     def _archive_recipe(self, path: Path, root: Path) -> str:
         """What else decides what is read of an archive: filters, and what they are relative to."""
         choice = self._choice
-        filters = (
-            [choice.include, choice.exclude, _relative(path, root)] if choice.include or choice.exclude else []
-        )
-        return f"{self._recipe}; archives {ARCHIVES_VERSION}" + (f"; {filters}" if filters else "")
+        filters = f"; {[*choice.include, '|', *choice.exclude, choice.prune, _relative(path, root)]}"
+        filtered = choice.include or choice.exclude
+        return f"{self._recipe}; archives {ARCHIVES_VERSION}{filters if filtered else ''}"
 
     def look_into_archives(self, pool: ReaderPool) -> None:
         """List what is in archives, and decide about each document there."""

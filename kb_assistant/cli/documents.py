@@ -47,7 +47,7 @@ def ingest(
     work; what is committed stays, and the next run goes on from there. Zip and tar archives are read as folders.
     """
     piped = [str(path) for path in paths] == ["-"]
-    if piped != (name is not None):
+    if piped != bool(name) or name == "":
         raise KBError(
             "A document from standard input needs a name.", "Write `kb ingest - --name report.pdf < FILE`."
         )
@@ -65,7 +65,7 @@ def ingest(
         if watch:
             reports = base.watch(paths, **choice, progress=progress, stop=stopped.is_set, say=show.note)
             raise typer.Exit(_watch(reports, json))
-        if name is not None:
+        if name:
             data = sys.stdin.buffer.read(base.settings.file_megabytes * 1_000_000 + 1)
             report = base.add([(name, data)], progress=progress, stop=stopped.is_set)
         else:

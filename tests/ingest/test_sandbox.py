@@ -166,6 +166,33 @@ def test_paths_are_drawn_lazily_and_reading_may_stop_early(
         assert len(list(read(readers, write(tmp_path, "again")))) == 1
 
 
+def test_readers_go_on_while_nobody_takes_what_they_read(tmp_path: Path) -> None:
+    """As while texts are embedded: the files are gone by the time that they are asked for."""
+    paths = write(tmp_path, *(f"file {number}" for number in range(30)))
+    with pool() as readers:
+        outcomes = read(readers, paths)
+        first = next(outcomes)
+        while not all(future.done() for future in outcomes.gi_frame.f_locals["running"]):  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        for path in paths:
+            path.unlink()
+        assert all(outcome.content for outcome in [first, *outcomes])
+
+
+def test_what_is_read_ahead_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_AHEAD_BYTES", 1500)
+    paths = write(tmp_path, *(f"{number} " + "x" * 1000 for number in range(20)))
+    with pool() as readers:
+        outcomes = read(readers, paths)
+        first = next(outcomes)
+        time.sleep(1)
+        for path in paths:
+            path.unlink()
+        left = list(outcomes)
+        assert first.content
+        assert 15 < sum(outcome.gone for outcome in left) < 20
+
+
 @pytest.mark.usefixtures("bad_readers")
 def test_closing_ends_a_worker_in_the_middle_of_a_file(tmp_path: Path) -> None:
     started = time.monotonic()
