@@ -73,12 +73,14 @@ def given(document: Document | str | tuple[str, bytes]) -> Given | GivenFile:
     Raises:
         TypeError: it is none of these.
     """
-    if isinstance(document, str):
-        return Given(f"{DOCUMENT_PREFIX}{_name_of(document)}", "", document, {})
-    if not hasattr(document, "page_content"):
-        match document:
-            case (str(name), bytes(data)) if name:
-                return GivenFile(f"{DOCUMENT_PREFIX}{name}", data)
+    from langchain_core.documents import Document as Langchains
+
+    match document:
+        case str():
+            return Given(f"{DOCUMENT_PREFIX}{_name_of(document)}", "", document, {})
+        case (str(name), bytes(data)) if name:
+            return GivenFile(f"{DOCUMENT_PREFIX}{name}", data)
+    if not isinstance(document, Langchains):
         raise TypeError("A document is handed in as LangChain's Document, as a text, or as (name, bytes).")
     name = document.id or _name_of(document.page_content)
     metadata = json.loads(json.dumps(document.metadata, default=str))
