@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from ingest.archives import is_archive
 from ingest.readers import SUFFIXES
 
 IGNORE_FILES = (".gitignore", ".kbignore")
@@ -35,81 +37,117 @@ class Found:
     ignored: bool = False
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which files are wanted: patterns as in .gitignore, relative to the root. With `include` only what matches
+    counts; `exclude` wins.
+
+    Attributes:
+        prune: Known files that are left out are to be removed.
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    prune: bool = False
+
+    def leaves_out(self, relative: str, folder: bool = False) -> bool:
+        """Whether a file isn't wanted. Of a folder, such as an archive, all that counts is `exclude`."""
+        if self.include and not folder and not self._included.match_file(relative):
+            return True
+        return self._excluded.match_file(relative)
+
+    @cached_property
+    def _included(self) -> GitIgnoreSpec:
+        return _spec(self.include)
+
+    @cached_property
+    def _excluded(self) -> GitIgnoreSpec:
+        return _spec(self.exclude)
+
+
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder in the walk, with the ignore rules in force: each with the folder it stands in, outermost first."""
+    """A folder in the walk, with the ignore rules in force: each with the folder it stands in, outermost first.
+
+    `whole` is true where everything under it is wanted, not only what is on the way to something wanted.
+    """
 
     path: Path
     rules: tuple[tuple[Path, GitIgnoreSpec], ...] = ()
     ignored: bool = False
     linked: bool = False
     inside: frozenset[tuple[int, int]] = frozenset()
+    whole: bool = True
 
 
-def discover(root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Iterator[Found]:
+def discover(root: Path, choice: Choice | None = None, only: Collection[Path] | None = None) -> Iterator[Found]:
     """Every file at or under `root`, folders in name order.
 
     Hidden files and folders, `__pycache__` and `node_modules` are passed over. `.gitignore` and `.kbignore` hold
-    in their folders; `include` and `exclude` are patterns of the same kind, relative to `root`. With `include`
-    only what matches counts; `exclude` wins. Symbolic links are followed, each folder is walked once.
-    A `root` that is a file was named by the user, so ignore files don't apply to it.
+    in their folders. Symbolic links are followed, each folder is walked once. A `root` that is a file was named by
+    the user, so ignore files don't apply to it.
+
+    Args:
+        only: Only what lies at or under one of these paths, all of them under `root`; None for all.
     """
     try:
         status = root.stat()
     except OSError as error:
         yield Found(root, problem=_in_words(error, "no such file or folder"))
         return
-    walk = _Walk(root, include, exclude)
+    walk = _Walk(root, choice or Choice(), only)
     if stat.S_ISDIR(status.st_mode):
         yield from walk.folders()
     else:
-        yield walk.file(root, ignored=walk.left_out(root.name))
+        yield walk.file(root, ignored=walk.choice.leaves_out(root.name, is_archive(root.name)))
 
 
 class _Walk:
-    def __init__(self, root: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
+    def __init__(self, root: Path, choice: Choice, only: Collection[Path] | None) -> None:
         self._root = root
-        self._include = _spec(include) if include else None
-        self._exclude = _spec(exclude)
+        self.choice = choice
+        self._wanted = None if only is None else {str(path) for path in only}
+        self._above = {str(folder) for path in only or () for folder in path.parents}
         self._walked: set[tuple[int, int]] = set()
         self._real: set[tuple[int, int]] | None = None
 
-    def left_out(self, relative: str) -> bool:
-        if self._include is not None and not self._include.match_file(relative):
-            return True
-        return self._exclude.match_file(relative)
-
     def folders(self) -> Iterator[Found]:
         """Depth first, with a stack of our own: folders can be nested deeper than Python recurses."""
-        waiting: list[_Folder | Found] = [_Folder(self._root)]
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, _Folder):
-                waiting += reversed(self._contents(item))
+        open_folders = [self._contents(_Folder(self._root, whole=self._is_wanted(str(self._root))))]
+        while open_folders:
+            item = next(open_folders[-1], None)
+            if item is None:
+                open_folders.pop()
+            elif isinstance(item, _Folder):
+                open_folders.append(self._contents(item))
             else:
                 yield item
 
-    def _contents(self, folder: _Folder) -> list[_Folder | Found]:
+    def _contents(self, folder: _Folder) -> Iterator[_Folder | Found]:
         try:
             identity = _identity(folder.path)
             if folder.linked and (problem := self._link_problem(folder, identity)):
-                return [Found(folder.path, problem=problem, ignored=folder.ignored)]
+                yield Found(folder.path, problem=problem, ignored=folder.ignored)
+                return
             with os.scandir(folder.path) as entries:
-                ordered = sorted(entries, key=lambda entry: entry.name)
+                concerned = [entry for entry in entries if folder.whole or self._concerns(entry.path)]
         except OSError as error:
-            return [Found(folder.path, problem=_in_words(error, "vanished while it was being read"))]
+            yield Found(folder.path, problem=_in_words(error, "vanished while it was being read"))
+            return
         self._walked.add(identity)
-        rules, problems = folder.rules, []
+        rules = folder.rules
         for name in IGNORE_FILES if not folder.ignored else ():
             try:
                 rules += _rules(folder.path, name)
             except OSError as error:
-                problems.append(Found(folder.path / name, problem=_in_words(error, "")))
-        here = _Folder(folder.path, rules, folder.ignored, inside=folder.inside | {identity})
-        return [*problems, *(found for entry in ordered if (found := self._entry(here, entry)))]
+                yield Found(folder.path / name, problem=_in_words(error, ""))
+        inside = folder.inside | {identity}
+        here = _Folder(folder.path, rules, folder.ignored, inside=inside, whole=folder.whole)
+        concerned.sort(key=lambda entry: entry.name)
+        yield from (found for entry in concerned if (found := self._entry(here, entry)))
 
     def _entry(self, folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Found | None:
-        if entry.name.startswith(".") or entry.name in _NEVER_WALKED:
+        if is_hidden(entry.name):
             return None
         path = folder.path / entry.name
         if not _is_utf8(entry.name):
@@ -117,8 +155,16 @@ class _Walk:
         is_folder = _is_folder(entry)
         ignored = folder.ignored or _is_ignored(folder.rules, path, is_folder)
         if not is_folder:
-            return self.file(path, ignored or self.left_out(path.relative_to(self._root).as_posix()))
-        return _Folder(path, folder.rules, ignored, entry.is_symlink(), folder.inside)
+            left_out = self.choice.leaves_out(path.relative_to(self._root).as_posix(), is_archive(path.name))
+            return self.file(path, ignored or left_out)
+        whole = folder.whole or self._is_wanted(entry.path)
+        return _Folder(path, folder.rules, ignored, entry.is_symlink(), folder.inside, whole)
+
+    def _is_wanted(self, path: str) -> bool:
+        return self._wanted is None or path in self._wanted
+
+    def _concerns(self, path: str) -> bool:
+        return self._is_wanted(path) or path in self._above
 
     def _link_problem(self, folder: _Folder, identity: tuple[int, int]) -> str:
         """A link to a folder that the walk meets under its own name anyway isn't followed."""
@@ -139,9 +185,14 @@ class _Walk:
             return Found(path, problem=_in_words(error, "broken symbolic link"))
         if not stat.S_ISREG(mode):
             return Found(path, problem="not a regular file")
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES and not is_archive(path.name):
             return Found(path, unsupported=True)
         return Found(path, problem="" if os.access(path, os.R_OK) else "no permission to read it")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether files and folders of this name are passed over."""
+    return name.startswith(".") or name in _NEVER_WALKED
 
 
 def _real_folders(root: Path) -> set[tuple[int, int]]:
@@ -151,8 +202,7 @@ def _real_folders(root: Path) -> set[tuple[int, int]]:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    hidden = entry.name.startswith(".") or entry.name in _NEVER_WALKED
-                    if not hidden and entry.is_dir(follow_symlinks=False):
+                    if not is_hidden(entry.name) and entry.is_dir(follow_symlinks=False):
                         found.add(_identity(Path(entry.path)))
                         waiting.append(Path(entry.path))
         except OSError:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ingest.plan import plan_documents
 from ingest.readers import Block, Content, one_line
 from ingest.readers.text import clean
-from ingest.sync import Embedder, Job, Run, known_sources, recipe_of, report_of
+from ingest.sandbox import ReaderPool
+from ingest.sync import Embedder, Job, Run, recipe_of, report_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore
 from kb_assistant.types import Report
@@ -36,6 +37,10 @@ class Given:
         return hashlib.sha256(whole.encode()).hexdigest()
 
     @property
+    def size(self) -> int:
+        return len(self.text)
+
+    @property
     def content(self) -> Content:
         """One block of prose under the title, which isn't said twice where it is the text's first line."""
         title = one_line(self.title)
@@ -45,24 +50,67 @@ class Given:
         return Content(title, (Block(text, heading=title),) if text.strip() else ())
 
 
-def given(document: Document) -> Given:
-    """LangChain's document, named after its id or else its text. Metadata that JSON doesn't know, such as dates,
-    become text."""
-    name = document.id or hashlib.sha256(document.page_content.encode("utf-8", "replace")).hexdigest()[:32]
+@dataclass(frozen=True, slots=True)
+class GivenFile:
+    """A file that a program hands in as bytes. Its name's suffix says how it is read."""
+
+    path: str
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+
+def given(document: Document | str | tuple[str, bytes]) -> Given | GivenFile:
+    """As it is kept: LangChain's document by its id, a file by its name, and what has neither by its text's hash.
+    Metadata that JSON doesn't know, such as dates, become text.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    from langchain_core.documents import Document as Langchains
+
+    match document:
+        case str():
+            return Given(f"{DOCUMENT_PREFIX}{_name_of(document)}", "", document, {})
+        case (str(name), bytes(data)) if name:
+            return GivenFile(f"{DOCUMENT_PREFIX}{name}", data)
+    if not isinstance(document, Langchains):
+        raise TypeError("A document is handed in as LangChain's Document, as a text, or as (name, bytes).")
+    name = document.id or _name_of(document.page_content)
     metadata = json.loads(json.dumps(document.metadata, default=str))
     return Given(f"{DOCUMENT_PREFIX}{name}", str(metadata.get("title") or ""), document.page_content, metadata)
 
 
+def _name_of(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
 def put_documents(
-    store: KnowledgeStore, embedder: Embedder, settings: Settings, documents: Iterable[Given], job: Job
+    store: KnowledgeStore,
+    embedder: Embedder,
+    settings: Settings,
+    documents: Iterable[Given | GivenFile],
+    job: Job,
+    pool: ReaderPool,
 ) -> Report:
     """Bring the sources of these documents in step with them; others are left alone. Of `job` only progress and
     stop count."""
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
     by_path = {document.path: document for document in documents}
-    sizes = {path: (document.digest, len(document.text)) for path, document in by_path.items()}
-    plan = plan_documents(known_sources(store), sizes, recipe)
+    texts = {path: document for path, document in by_path.items() if isinstance(document, Given)}
+    files = {path: document.data for path, document in by_path.items() if isinstance(document, GivenFile)}
+    facts = {path: (document.digest, document.size) for path, document in by_path.items()}
+    with store.read() as snapshot:
+        plan = plan_documents(snapshot, facts, recipe, settings)
     run = Run(store, embedder, splitter, recipe, plan, job, started)
-    stopped = run.commit_all((path, by_path[path].content, by_path[path].metadata) for path in plan.read)
+    new = [path for path in plan.tasks if path in texts]
+    stopped = run.commit_all((path, texts[path].content, texts[path].metadata) for path in new)
+    stopped = stopped or run.read_and_commit(pool, files)
     return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)

@@ -1,79 +1,350 @@
 """What an ingest has to do, found by comparing the files that are there with the sources that are known.
 
-Reads no document and writes nothing: a dry run ends here.
+Reads no document and writes nothing: a dry run ends here. Archives are listed by a reader process, since what is
+in them has to be unpacked to be compared.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.discover import Found, discover
-from ingest.sandbox import hash_file
+from ingest.archives import Member, Place, is_archive
+from ingest.confine import MEGABYTE
+from ingest.discover import Choice, Found, discover
+from ingest.sandbox import Listing, ReaderPool, hash_file
 from kb_assistant.errors import KBError
-from kb_assistant.store import Source
+from kb_assistant.settings import Settings
+from kb_assistant.store import Snapshot, Source
 from kb_assistant.types import FileResult, Status
+
+ARCHIVES_VERSION = 1
+"""Grows when an archive gives other documents for the same bytes."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A source to read: a file, or in an archive the member at `places`."""
+
+    status: Status
+    reason: str
+    digest: str
+    size: int
+    file: str
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(slots=True)
+class Archive:
+    """An archive to be noted once all its members are committed; `source` as it will be but for the seal."""
+
+    source: Source
+    status: Status
+    reason: str
 
 
 @dataclass(slots=True)
 class Plan:
-    """What discovery found, before any file is read."""
+    """What discovery found, before any file is read.
 
-    known: dict[str, Source]
-    read: dict[str, tuple[Status, str]] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
+    Attributes:
+        tasks: What to read, by source.
+        archives: Whose contents were listed anew.
+        remove: Sources to remove, and why.
+        forget: Sources to remove whose row says something else.
+        rows: What needs no reading.
+        skipped: Files of no reader, by suffix.
+    """
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    archives: dict[str, Archive] = field(default_factory=dict)
     remove: dict[str, str] = field(default_factory=dict)
+    forget: list[str] = field(default_factory=list)
     rows: dict[str, FileResult] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
 
 
 def make_plan(
-    known: dict[str, Source],
+    snapshot: Snapshot | None,
     paths: Sequence[Path],
-    include: Sequence[str],
-    exclude: Sequence[str],
-    prune: bool,
+    choice: Choice,
     recipe: str,
+    settings: Settings,
+    pool: ReaderPool,
+    changed: Sequence[Path] | None = None,
 ) -> Plan:
     """What to do about each file at or under `paths`. Hashes files, reads none.
+
+    Args:
+        snapshot: The store as it is; None where there is none yet.
+        changed: Only what lies at or under one of these has to be looked at; None for all.
 
     Raises:
         KBError: a path doesn't exist, or can't be named in UTF-8.
     """
-    plan = Plan(known)
-    folders = []
+    planner = _Planner(_Known(snapshot), choice, recipe, settings)
     for root in paths:
-        absolute = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
-        under = {path for path in plan.known if Path(path).is_relative_to(absolute)}
-        there = _exists(absolute)
-        if not there and not (prune and under):
-            hint = f"Its {len(under)} sources stay; `kb rm {root}` or --prune removes them." if under else ""
-            raise KBError(f"{_printable(root)} doesn't exist.", hint or "Check the path.")
-        if str(absolute) != _printable(absolute):
-            raise KBError(f"{_printable(root)} is no valid UTF-8 name.", "Rename it, then run the command again.")
-        found = list(discover(absolute, include, exclude)) if there else []
-        _plan_removals(plan, under, found, prune)
-        folders.append((absolute, found))
-    for absolute, found in folders:
-        for item in found:
-            if str(item.path) not in plan.rows and str(item.path) not in plan.digests:
-                _plan_file(plan, item, recipe, named=item.path == absolute)
-    _plan_changes(plan)
-    return plan
+        planner.look_at(root, changed)
+    planner.look_into_archives(pool)
+    planner.plan_removals()
+    planner.tell_changes()
+    return planner.plan
 
 
-def plan_documents(known: dict[str, Source], given: Mapping[str, tuple[str, int]], recipe: str) -> Plan:
+def plan_documents(
+    snapshot: Snapshot, given: Mapping[str, tuple[str, int]], recipe: str, settings: Settings
+) -> Plan:
     """What to do about documents that are handed in: digest and size by the path of their source."""
-    plan = Plan(known)
+    planner = _Planner(_Known(snapshot), Choice(), recipe, settings)
     for path, (digest, size) in given.items():
-        _plan_content(plan, path, digest, size, recipe)
-    _plan_changes(plan)
-    return plan
+        planner.look_at_content(path, digest, size, path)
+    planner.tell_changes()
+    return planner.plan
+
+
+def kept_note(known: Source | None) -> str:
+    return "; its last version stays in the index" if known and known.chunks else ""
+
+
+def seal(members: Iterator[Source]) -> str:
+    """What an archive's members are in the store, in short: other members or other contents, another seal."""
+    hashed = hashlib.sha256()
+    for member in members:
+        hashed.update(f"{member.path}\0{member.digest}\0{member.failed}\0{member.recipe}\n".encode())
+    return hashed.hexdigest()
+
+
+class _Known:
+    """The sources that the store has, asked for one by one: there may be more of them than fit into memory."""
+
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self._snapshot = snapshot
+
+    def source(self, path: str) -> Source | None:
+        return self._snapshot.source(path) if self._snapshot and _printable(path) == path else None
+
+    def under(self, path: str) -> Iterator[Source]:
+        """The source at this path and those below it, in path order."""
+        yield from self._snapshot.sources_under(path) if self._snapshot else ()
+
+    def members(self, archive: str) -> Iterator[Source]:
+        return (source for source in self.under(archive) if source.path != archive)
+
+    def holders(self, digest: str) -> list[str]:
+        """Sound sources with this content, in path order."""
+        return self._snapshot.holders_of(digest) if self._snapshot else []
+
+
+class _Planner:
+    def __init__(self, known: _Known, choice: Choice, recipe: str, settings: Settings) -> None:
+        self.plan = Plan()
+        self._known, self._choice, self._recipe, self._settings = known, choice, recipe, settings
+        self._scopes: list[str] = []
+        self._closed: list[str] = []
+        self._to_list: dict[str, Path] = {}
+
+    def look_at(self, root: Path, changed: Sequence[Path] | None) -> None:
+        """Find the files at or under `root`, and decide about each that is no archive."""
+        absolute = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
+        there = _exists(absolute)
+        if not there and changed is None:
+            under = sum(1 for _ in self._known.under(str(absolute))) if _is_printable(absolute) else 0
+            if not (self._choice.prune and under):
+                hint = f"Its {under} sources stay; `kb rm {root}` or --prune removes them." if under else ""
+                raise KBError(f"{_printable(root)} doesn't exist.", hint or "Check the path.")
+        if not _is_printable(absolute):
+            raise KBError(f"{_printable(root)} is no valid UTF-8 name.", "Rename it, then run the command again.")
+        only = None if changed is None else [path for path in changed if path.is_relative_to(absolute)]
+        self._scopes += [str(absolute)] if only is None else map(str, only)
+        for item in discover(absolute, self._choice, only) if there and only != [] else ():
+            self._decide(item, absolute)
+
+    def _decide(self, item: Found, root: Path) -> None:
+        """A row where the file needs no reading, else a place among those to read or to list."""
+        path = str(item.path)
+        if path in self.plan.rows or path in self.plan.tasks or path in self._to_list:
+            return
+        if item.problem:
+            known = self._known.source(path)
+            self._closed.append(f"{path}{os.sep}")
+            self._fail(_printable(path), item.problem + kept_note(known), known)
+        elif item.ignored:
+            self._keep_known(path, "left out by filters or ignore files, kept in the index; --prune removes it")
+        elif item.unsupported:
+            self._skip(item.path, named=item.path == root)
+        elif is_archive(item.path.name):
+            self._look_at_archive(item.path, root)
+        else:
+            self._look_at_file(item.path)
+
+    def _keep_known(self, path: str, reason: str) -> None:
+        if self._choice.prune:
+            return
+        for known in self._known.under(path) if is_archive(path) else filter(None, [self._known.source(path)]):
+            self.plan.rows[known.path] = FileResult(known.path, "unchanged", known.chunks, reason)
+
+    def _skip(self, path: Path, named: bool) -> None:
+        suffix = path.suffix
+        if named:
+            self._fail(str(path), f"no reader for {suffix or 'this'} files", None)
+            return
+        self.plan.skipped[suffix.lower() or "no suffix"] += 1
+        self._keep_known(str(path), "no reader for it any more, kept in the index; --prune removes it")
+
+    def _look_at_file(self, path: Path) -> None:
+        try:
+            digest, size = hash_file(path)
+        except OSError as error:
+            known = self._known.source(str(path))
+            self._fail(str(path), f"can't be read: {(error.strerror or '').lower()}{kept_note(known)}", known)
+            return
+        self.look_at_content(str(path), digest, size, str(path))
+
+    def look_at_content(
+        self, path: str, digest: str, size: int, file: str, places: tuple[Place, ...] = ()
+    ) -> None:
+        """A row where the content is known already, else a place among those to read."""
+        known = self._known.source(path)
+        if known and known.digest == digest and known.recipe == self._recipe and not known.failed:
+            self.plan.rows[path] = FileResult(path, "unchanged", known.chunks, known.reason)
+        else:
+            self.plan.tasks[path] = Task("updated" if known else "added", "", digest, size, file, places)
+
+    def _look_at_archive(self, path: Path, root: Path) -> None:
+        """Rows where neither the archive nor what the store has of it changed, else it has to be listed."""
+        name = str(path)
+        known = self._known.source(name)
+        try:
+            large = path.stat().st_size > self._settings.archive_megabytes * MEGABYTE
+            digest = "" if large else hash_file(path)[0]
+        except OSError as error:
+            self._closed.append(f"{name}{os.sep}")
+            self._fail(name, f"can't be read: {(error.strerror or '').lower()}{kept_note(known)}", known)
+            return
+        if known is None or not self._is_settled(known, digest, self._archive_recipe(path, root)):
+            self._to_list[name] = root
+            return
+        for source in self._known.under(name):
+            self.plan.rows[source.path] = FileResult(source.path, "unchanged", source.chunks, source.reason)
+        self.plan.skipped.update(known.metadata.get("skipped", {}))
+
+    def _is_settled(self, archive: Source, digest: str, recipe: str) -> bool:
+        """Whether the archive is as it was and all of it is in the store, where nothing happened to it since."""
+        if (archive.digest, archive.recipe) != (digest, recipe) or archive.metadata.get("again"):
+            return False
+        return bool(archive.metadata.get("seal") == seal(self._known.members(archive.path)))
+
+    def _archive_recipe(self, path: Path, root: Path) -> str:
+        """What else decides what is read of an archive: filters, and what they are relative to."""
+        choice = self._choice
+        filters = f"; {[*choice.include, '|', *choice.exclude, choice.prune, _relative(path, root)]}"
+        filtered = choice.include or choice.exclude
+        return f"{self._recipe}; archives {ARCHIVES_VERSION}{filters if filtered else ''}"
+
+    def look_into_archives(self, pool: ReaderPool) -> None:
+        """List what is in archives, and decide about each document there."""
+        for listing in pool.list_archives(self._to_list):
+            path, known = listing.source, self._known.source(listing.source)
+            if listing.gone and known:
+                continue  # so it is found to have gone
+            if listing.error:
+                self._refuse_archive(listing, known)
+                continue
+            for member in listing.contents.members:
+                self._decide_member(path, member)
+            self.plan.skipped.update(listing.contents.skipped)
+            refused = sum(bool(member.problem) for member in listing.contents.members)
+            count = len(listing.contents.members) - refused
+            reason = f"an archive of {count} document{'' if count == 1 else 's'}"
+            self._note_archive(listing, known, reason, {"skipped": dict(listing.contents.skipped)})
+
+    def _refuse_archive(self, listing: Listing, known: Source | None) -> None:
+        """One that can't be listed. What it held goes with it, unless it can't be opened or hasn't changed."""
+        path, same = listing.source, known is not None and known.digest == listing.sha256 and not known.failed
+        if same or not listing.sha256:
+            self._closed.append(f"{path}{os.sep}")
+            kept = "; its last version stays in the index" if any(True for _ in self._known.members(path)) else ""
+            self._fail(path, listing.error + kept, known)
+        else:
+            self._note_archive(listing, known, listing.error, {"again": True}, failed=True)
+
+    def _note_archive(
+        self,
+        listing: Listing,
+        known: Source | None,
+        reason: str,
+        metadata: dict[str, object],
+        failed: bool = False,
+    ) -> None:
+        path = listing.source
+        recipe = self._archive_recipe(Path(path), self._to_list[path])
+        same = known is not None and (known.digest, known.failed) == (listing.sha256, failed)
+        status: Status = "failed" if failed else "unchanged" if same else "updated" if known else "added"
+        source = Source(path, listing.sha256, recipe, "", reason, failed, "", 0, metadata)
+        self.plan.archives[path] = Archive(source, status, reason)
+
+    def _decide_member(self, archive: str, member: Member) -> None:
+        path = str(Path(archive, *member.path.split("/")))
+        if member.problem:
+            if self._known.source(path):
+                self.plan.forget.append(path)
+            self._fail(path, member.problem, None)
+        elif self._choice.leaves_out(f"{_relative(Path(archive), self._to_list[archive])}/{member.path}"):
+            self._keep_known(path, "left out by filters or ignore files, kept in the index; --prune removes it")
+        else:
+            self.look_at_content(path, member.sha256, member.size, archive, member.places)
+
+    def plan_removals(self) -> None:
+        """Known sources where we looked that weren't met."""
+        plan, closed = self.plan, tuple(self._closed)
+        met = (plan.rows, plan.tasks, plan.archives)
+        for scope in self._scopes:
+            for known in self._known.under(scope) if _is_printable(scope) else ():
+                path = known.path
+                if not any(path in there for there in met) and not path.startswith(closed or ("\0",)):
+                    there = _stands_there(Path(path))
+                    plan.remove[path] = "left out by filters or ignore files" if there else "no longer there"
+
+    def tell_changes(self) -> None:
+        """Say of each source to read what it is, now that it's known which others hold the same content."""
+        fresh: dict[str, str] = {}
+        for path, task in [*self.plan.tasks.items()]:
+            if task.status != "updated":
+                task.status, task.reason = self._origin(task.digest, fresh)
+            fresh.setdefault(task.digest, path)
+        for archive in self.plan.archives.values():
+            if archive.status == "added":
+                archive.status, origin = self._origin(archive.source.digest, fresh)
+                archive.reason = "; ".join(filter(None, [archive.reason, origin]))
+            fresh.setdefault(archive.source.digest, archive.source.path)
+
+    def _origin(self, digest: str, fresh: Mapping[str, str]) -> tuple[Status, str]:
+        """Whether a new source is a copy of another, or one that was moved."""
+        plan, holders = self.plan, self._known.holders(digest)
+        for path in holders:
+            if path not in plan.remove and self._digest_after(path, digest) == digest:
+                return "duplicate", f"same content as {path}"
+        if digest in fresh:
+            return "duplicate", f"same content as {fresh[digest]}"
+        gone = [path for path in holders if path in plan.remove]
+        return "added", f"moved from {gone[0]}" if gone else ""
+
+    def _digest_after(self, path: str, digest: str) -> str:
+        """The digest of a known source after this ingest, which is `digest` now."""
+        task, archive = self.plan.tasks.get(path), self.plan.archives.get(path)
+        return task.digest if task else archive.source.digest if archive else digest
+
+    def _fail(self, path: str, reason: str, known: Source | None) -> None:
+        self.plan.rows[path] = FileResult(path, "failed", known.chunks if known else 0, reason)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.name if path == root else path.relative_to(root).as_posix()
 
 
 def _exists(path: Path) -> bool:
@@ -87,81 +358,19 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _printable(path: Path) -> str:
+def _stands_there(path: Path) -> bool:
+    """Whether it is there under this very name, also where the system takes A for a."""
+    if not _exists(path):
+        return False
+    try:
+        return path in path.parent.iterdir()
+    except OSError:
+        return True
+
+
+def _printable(path: Path | str) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _plan_removals(plan: Plan, under: set[str], found: list[Found], prune: bool) -> None:
-    on_disk = {str(item.path) for item in found if not (prune and item.ignored)}
-    closed = tuple(f"{item.path}{os.sep}" for item in found if item.problem)
-    for path in under - on_disk:
-        if not path.startswith(closed or ("\0",)):
-            plan.remove[path] = "left out by filters or ignore files" if _exists(Path(path)) else "no longer there"
-
-
-def _plan_file(plan: Plan, item: Found, recipe: str, named: bool) -> None:
-    """One found file: a row where it needs no reading, else a place among those to read."""
-    path = str(item.path)
-    known = plan.known.get(path)
-    chunks = known.chunks if known else 0
-    if path in plan.remove:
-        return
-    if item.problem:
-        printable = _printable(item.path)
-        plan.rows[printable] = FileResult(printable, "failed", chunks, item.problem + kept_note(known))
-    elif item.ignored:
-        if known:
-            reason = "left out by filters or ignore files, kept in the index; --prune removes it"
-            plan.rows[path] = FileResult(path, "unchanged", chunks, reason)
-    elif item.unsupported:
-        if named:
-            plan.rows[path] = FileResult(path, "failed", 0, f"no reader for {item.path.suffix or 'this'} files")
-        else:
-            plan.skipped[item.path.suffix.lower() or "no suffix"] += 1
-    else:
-        _plan_reading(plan, item.path, known, recipe)
-
-
-def kept_note(known: Source | None) -> str:
-    return "; its last version stays in the index" if known and known.chunks else ""
-
-
-def _plan_reading(plan: Plan, path: Path, known: Source | None, recipe: str) -> None:
-    try:
-        digest, size = hash_file(path), path.stat().st_size
-    except OSError as error:
-        reason = f"can't be read: {error.strerror}{kept_note(known)}"
-        plan.rows[str(path)] = FileResult(str(path), "failed", known.chunks if known else 0, reason)
-        return
-    _plan_content(plan, str(path), digest, size, recipe)
-
-
-def _plan_content(plan: Plan, path: str, digest: str, size: int, recipe: str) -> None:
-    """A row where the content is known already, else a place among those to read."""
-    known = plan.known.get(path)
-    if known and known.digest == digest and known.recipe == recipe and not known.failed:
-        plan.rows[path] = FileResult(path, "unchanged", known.chunks, known.reason)
-        return
-    plan.digests[path] = digest
-    plan.sizes[path] = size
-
-
-def _plan_changes(plan: Plan) -> None:
-    """Say of each file to read what it is, now that it's known which others hold the same content."""
-    sound = {path: source.digest for path, source in reversed(plan.known.items()) if not source.failed}
-    gone = {digest: path for path, digest in sound.items() if path in plan.remove}
-    owners = {
-        digest: path
-        for path, digest in sound.items()
-        if path not in plan.remove and plan.digests.get(path, digest) == digest
-    }
-    for path, digest in plan.digests.items():
-        if path in plan.known:
-            plan.read[path] = "updated", ""
-        elif digest in owners:
-            plan.read[path] = "duplicate", f"same content as {owners[digest]}"
-        elif digest in gone:
-            plan.read[path] = "added", f"moved from {gone[digest]}"
-        else:
-            plan.read[path] = "added", ""
-        owners.setdefault(digest, path)
+def _is_printable(path: Path | str) -> bool:
+    return _printable(path) == str(path)

@@ -1,45 +1,60 @@
 """Reads files nobody vouches for, in a pool of subprocesses with limits on time, memory and output.
 
-What a worker says is checked like any input and never unpickled. Workers keep the user's rights: this guards
-against files that break a reader, not against one that takes it over.
+What a process says is checked like any input and never unpickled. What it may do is said in `confine`; it keeps
+the user's right to read, so this guards against files that break a reader, less against one that takes it over.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import os
 import queue
-import subprocess
-import sys
+import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self, TypeVar
 
+from ingest.archives import Contents, Place
+from ingest.confine import MEGABYTE
+from ingest.process import ReaderProcess, Scratch
 from ingest.readers import Content
-from ingest.worker import MEGABYTE, OUT_OF_MEMORY, READY, decode, receive, send
-from kb_assistant.errors import KBError
+from ingest.worker import Limits, decode, decode_listing
 
-_START_SECONDS = 60.0
-# Without proxies, PYTHON* and credentials: what a process needs to start and to find its libraries.
-_KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
-# Ctrl-C is the parent's business (`process_group` below covers the moments before this line runs). The parent's
-# search path makes `ingest` importable wherever it is installed; -I would leave out all but the standard library
-# and site-packages.
-_START = (
-    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import json, sys; "
-    "sys.path[:] = json.loads(sys.argv[1]); from ingest.worker import work; work(**json.loads(sys.argv[2]))"
-)
+Done = TypeVar("Done")
+
+AHEAD = 256
+"""Files read before their texts are asked for, so that the readers have work while others are embedded."""
+
+_AHEAD_BYTES = 64 * MEGABYTE
+_UNPACKED_A_SECOND = 10 * MEGABYTE
+_BLOCK = 1 << 20
+_WITHOUT_SIZE = 100 * MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is to be read as one source: a file, a member of an archive, or bytes that a program hands in.
+
+    Attributes:
+        source: The path of the source that it becomes.
+        file: The file or the archive; for bytes, their name.
+        places: Where it is in the archive.
+    """
+
+    source: str
+    file: str
+    places: tuple[Place, ...] = ()
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file.
+    """What became of one item.
 
     Attributes:
         sha256: Of the very bytes that were read; empty where it isn't known.
@@ -48,7 +63,7 @@ class Outcome:
         gone: True where the file vanished before it could be read.
     """
 
-    path: Path
+    source: str
     sha256: str
     content: Content | None
     error: str
@@ -56,67 +71,117 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
-    seconds: float
-    read_megabytes: int
-    file_megabytes: int
-    text_megabytes: int
+class Listing:
+    """What is in an archive; the attributes are those of Outcome."""
+
+    source: str
+    sha256: str
+    contents: Contents
+    error: str
+    gone: bool = False
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file as hex digits. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def hash_file(path: Path) -> tuple[str, int]:
+    """SHA-256 of a file as hex digits, and how many bytes it has.
+
+    Of one that gives no size and yet has no end, as there are in /proc, the first 100 MB count. Raises OSError,
+    also where it is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        hashed, size, most = hashlib.sha256(), 0, max(status.st_size, _WITHOUT_SIZE)
+        while size < most and (block := file.read(_BLOCK)):
+            hashed.update(block)
+            size += len(block)
+    return hashed.hexdigest(), size
 
 
 class ReaderPool:
-    """Worker processes that read files; a context manager.
+    """Processes that read files; a context manager. They start when first needed.
 
     Args:
-        workers: How many processes; 0 takes one a core. They start when first needed.
+        workers: How many processes; 0 takes one a core.
         seconds: Longest time for one file; 0 sets no limit.
-        read_megabytes: Most address space for a worker, where the platform can limit it.
+        read_megabytes: Most address space for a process, where the platform can limit it.
         file_megabytes: Largest file.
         text_megabytes: Longest reply for one file: its text with headings.
+        archive_megabytes: Largest archive, packed and unpacked.
+        archive_members: Most files in an archive.
     """
 
     def __init__(
-        self, workers: int, seconds: float, read_megabytes: int, file_megabytes: int, text_megabytes: int = 32
+        self,
+        workers: int,
+        seconds: float,
+        read_megabytes: int,
+        file_megabytes: int,
+        text_megabytes: int = 32,
+        archive_megabytes: int = 1000,
+        archive_members: int = 10_000,
     ) -> None:
-        limits = _Limits(seconds, read_megabytes, file_megabytes, text_megabytes)
-        self._workers = [_Worker(limits) for _ in range(workers or os.cpu_count() or 1)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
-        self._threads = ThreadPoolExecutor(len(self._workers), thread_name_prefix="reader")
+        limits = Limits(
+            seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members
+        )
+        self._scratch = Scratch()
+        self._processes = [ReaderProcess(limits, self._scratch) for _ in range(workers or os.cpu_count() or 1)]
+        # The one that was used last is the first to be used again: few are started where few are needed.
+        self._idle: queue.LifoQueue[ReaderProcess] = queue.LifoQueue()
+        for process in self._processes:
+            self._idle.put(process)
+        self._threads = ThreadPoolExecutor(len(self._processes), thread_name_prefix="reader")
 
-    def read(self, paths: Iterable[Path]) -> Iterator[Outcome]:
-        """Outcomes as they come, not in the order of `paths`, which is drawn on only as outcomes are taken.
+    def read(self, items: Iterable[Item]) -> Iterator[Outcome]:
+        """Outcomes as they come, not in the order of `items`, which is drawn on only as outcomes are taken.
 
         Raises:
-            KBError: a worker process doesn't start.
+            KBError: a process doesn't start.
         """
-        running: set[Future[Outcome]] = set()
+        return self._all(_read, items)
+
+    def list_archives(self, paths: Iterable[str]) -> Iterator[Listing]:
+        """What is in each archive, as they come. Raises as `read`."""
+        return self._all(_list, paths)
+
+    def _all(
+        self, ask: Callable[[ReaderProcess, Any], tuple[Done, int]], requests: Iterable[Any]
+    ) -> Iterator[Done]:
+        running: set[Future[tuple[Done, int]]] = set()
+        ahead: _Ahead[Done] = _Ahead()
         try:
-            for path in paths:
-                running.add(self._threads.submit(self._read_one, path))
-                if len(running) >= 2 * len(self._workers):
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
+            for request in requests:
+                running.add(self._threads.submit(self._one, ask, request, ahead))
+                if len(running) >= AHEAD:
+                    yield from ahead.taken(running)
             while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+                yield from ahead.taken(running)
         finally:
+            ahead.end()
             for future in running:
                 future.cancel()
 
+    def _one(
+        self, ask: Callable[[ReaderProcess, Any], tuple[Done, int]], request: Any, ahead: _Ahead[Done]
+    ) -> tuple[Done, int]:
+        ahead.wait()
+        process = self._idle.get()
+        try:
+            done, size = ask(process, request)
+        finally:
+            self._idle.put(process)
+        ahead.add(size)
+        return done, size
+
     def close(self) -> None:
         """End the workers, also those in the middle of a file, and wait for them."""
-        for worker in self._workers:
-            worker.kill()
+        for process in self._processes:
+            process.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for worker in self._workers:
-            worker.stop()
+        for process in self._processes:
+            process.stop()
+        self._scratch.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -126,112 +191,59 @@ class ReaderPool:
     ) -> None:
         self.close()
 
-    def _read_one(self, path: Path) -> Outcome:
-        worker = self._idle.get()
-        try:
-            return worker.read(path)
-        finally:
-            self._idle.put(worker)
+
+class _Ahead(Generic[Done]):
+    """Keeps what was read and not yet taken below a number of bytes."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def wait(self) -> None:
+        """Until there is room for more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._bytes < _AHEAD_BYTES)
+
+    def add(self, size: int) -> None:
+        with self._changed:
+            self._bytes += size
+
+    def taken(self, running: set[Future[tuple[Done, int]]]) -> Iterator[Done]:
+        """What is done, at least one, taken out of `running`."""
+        for future in wait(running, return_when=FIRST_COMPLETED)[0]:
+            running.discard(future)
+            done, size = future.result()
+            with self._changed:
+                self._bytes -= size
+                self._changed.notify_all()
+            yield done
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
 
-class _Worker:
-    """The parent's end of one process, which starts when first needed and anew after it failed."""
-
-    def __init__(self, limits: _Limits) -> None:
-        self._limits = limits
-        self._process: subprocess.Popen[bytes] | None = None
-        self._expired = False
-        self._closed = False
-        self._lock = threading.Lock()
-
-    def read(self, path: Path) -> Outcome:
-        try:
-            process = self._process or self._start()
-            reply = decode(self._ask(process, os.fsencode(path), self._limits.seconds))
-        except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError):
-            return Outcome(path, "", None, self._why(self.stop()))
-        if self._expired:  # the clock struck just after the reply
-            self.stop()
-        return Outcome(path, *reply)
-
-    def kill(self) -> None:
-        """End the process and let none start; whoever waits for its reply is freed."""
-        with self._lock:
-            self._closed, process = True, self._process
-        if process:
-            process.kill()
-
-    def stop(self) -> int | None:
-        """Reap the process and close its pipes. Returns its exit code."""
-        process, self._process = self._process, None
-        if process is None:
-            return None
-        try:
-            process.wait(timeout=0.5)  # one that crashed has an exit code to tell, which a kill would hide
-        except subprocess.TimeoutExpired:
-            process.kill()
-        code = process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):  # what was still to be written can't be
-                if pipe:
-                    pipe.close()
-        return code
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._lock:
-            if self._closed:
-                raise EOFError
-            self._process = process = _spawn(self._limits)
-        with suppress(OSError, EOFError):
-            if self._ask(process, None, _START_SECONDS) == READY:
-                return process
-        code = self.stop()
-        if self._closed:
-            raise EOFError
-        raise KBError(
-            f"The process that reads files doesn't start (exit code {code}).",
-            "Check the installation, and that read_megabytes isn't too small.",
-        )
-
-    def _ask(self, process: subprocess.Popen[bytes], request: bytes | None, seconds: float) -> bytes:
-        """Send the request, if any, and wait for a reply. When time is up the process dies, and so the wait."""
-
-        def expire() -> None:
-            self._expired = True
-            process.kill()
-
-        self._expired = False
-        clock = threading.Timer(seconds or threading.TIMEOUT_MAX, expire)
-        clock.daemon = True
-        clock.start()
-        try:
-            if process.stdin is None or process.stdout is None:
-                raise EOFError
-            if request is not None:
-                send(process.stdin, request)
-            return receive(process.stdout, self._limits.text_megabytes * MEGABYTE)
-        finally:
-            clock.cancel()
-            clock.join()
-
-    def _why(self, code: int | None) -> str:
-        if self._closed:
-            return "Reading was stopped."
-        if self._expired:
-            return f"Reading took longer than {self._limits.seconds:g} s (read_seconds)."
-        if code == OUT_OF_MEMORY:
-            return f"Reading took more than {self._limits.read_megabytes} MB of memory (read_megabytes)."
-        return "The reader crashed on this file, or ran out of memory."
+def _read(process: ReaderProcess, item: Item) -> tuple[Outcome, int]:
+    """The outcome, and how much memory it may take."""
+    if len(item.data or b"") > process.limits.file_megabytes * MEGABYTE:
+        most = f"It is larger than {process.limits.file_megabytes} MB. Split it, or raise file_megabytes."
+        return Outcome(item.source, "", None, most), 0
+    request = {"lists": False, "file": item.file, "places": item.places, "brings": item.data is not None}
+    reply, error = process.reply(request, item.data, process.limits.seconds, decode)
+    if reply is None:
+        return Outcome(item.source, "", None, error), 0
+    (sha256, content, problem, gone), size = reply
+    return Outcome(item.source, sha256, content, problem, gone), size
 
 
-def _spawn(limits: _Limits) -> subprocess.Popen[bytes]:
-    here = str(Path(__file__).absolute().parent.parent)
-    search = [here, *(str(Path(entry).absolute()) for entry in sys.path if entry)]
-    return subprocess.Popen(
-        [sys.executable, "-I", "-B", "-c", _START, json.dumps(search), json.dumps(asdict(limits))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
-        process_group=0,  # so that a terminal's Ctrl-C doesn't reach them; where the system has no groups, ignored
-    )
+def _list(process: ReaderProcess, path: str) -> tuple[Listing, int]:
+    limits = process.limits
+    ample = limits.archive_megabytes * MEGABYTE / _UNPACKED_A_SECOND
+    seconds = limits.seconds + ample if limits.seconds else 0
+    reply, error = process.reply({"lists": True, "file": path, "brings": False}, None, seconds, decode_listing)
+    if reply is None:
+        return Listing(path, "", Contents(), error), 0
+    (sha256, contents, problem, gone), size = reply
+    return Listing(path, sha256, contents, problem, gone), size

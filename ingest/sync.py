@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ingest.plan import Plan, kept_note, make_plan
+from ingest.discover import Choice
+from ingest.plan import Plan, Task, kept_note, make_plan, seal
 from ingest.readers import Content
-from ingest.sandbox import Outcome, ReaderPool, hash_file
+from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Splitter
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
@@ -66,37 +68,65 @@ class Progress:
 class Job:
     """What to do: see KnowledgeBase.ingest for the meaning of each."""
 
-    paths: Sequence[Path]
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    prune: bool = False
+    paths: Sequence[Path] = ()
+    choice: Choice = field(default_factory=Choice)
     dry_run: bool = False
     stop: Callable[[], bool] = field(default=lambda: False)
     progress: Callable[[Progress], None] = field(default=lambda _: None)
 
 
-def sync(store: KnowledgeStore | None, embedder: Embedder, settings: Settings, job: Job) -> Report:
+def sync(
+    store: KnowledgeStore | None,
+    embedder: Embedder,
+    settings: Settings,
+    job: Job,
+    pool: ReaderPool,
+    changed: Sequence[Path] | None = None,
+) -> Report:
     """Do the job and report on every file. A dry run needs no store where there is none yet.
+
+    Args:
+        changed: Do it for what lies at or under one of these, and report on no more; None for all.
 
     Raises:
         KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
     """
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
-    plan = make_plan(known_sources(store), job.paths, job.include, job.exclude, job.prune, recipe)
+    with nullcontext(None) if store is None else store.read() as snapshot:
+        plan = make_plan(snapshot, job.paths, job.choice, recipe, settings, pool, changed)
     if job.dry_run or store is None:
-        rows = plan.rows | {
-            path: FileResult(path, status, 0, reason) for path, (status, reason) in plan.read.items()
-        }
-        rows |= {path: FileResult(path, "removed", 0, reason) for path, reason in plan.remove.items()}
-        return report_of(rows, plan, 0, started, stopped=False, dry_run=True)
+        return report_of(_foretold(plan), plan, 0, started, stopped=False, dry_run=True)
     run = Run(store, embedder, splitter, recipe, plan, job, started)
-    stopped = run.read_and_commit(settings)
+    stopped = run.read_and_commit(pool)
     if not stopped:
         run.remove_vanished()
+        run.note_archives()
         with store.write() as transaction:
             transaction.purge_retired()
     return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+
+
+def open_pool(settings: Settings) -> ReaderPool:
+    """Readers with the limits that are set."""
+    return ReaderPool(
+        settings.readers,
+        settings.read_seconds,
+        settings.read_megabytes,
+        settings.file_megabytes,
+        archive_megabytes=settings.archive_megabytes,
+        archive_members=settings.archive_members,
+    )
+
+
+def _foretold(plan: Plan) -> dict[str, FileResult]:
+    """Rows that say what would be done."""
+    rows = dict(plan.rows)
+    for path, task in plan.tasks.items():
+        rows[path] = FileResult(path, task.status, 0, task.reason)
+    for path, archive in plan.archives.items():
+        rows[path] = FileResult(path, archive.status, 0, archive.reason)
+    return rows | {path: FileResult(path, "removed", 0, reason) for path, reason in plan.remove.items()}
 
 
 def recipe_of(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
@@ -117,13 +147,6 @@ def report_of(
     )
 
 
-def known_sources(store: KnowledgeStore | None) -> dict[str, Source]:
-    if store is None:
-        return {}
-    with store.read() as snapshot:
-        return {source.path: source for source in snapshot.sources()}
-
-
 @dataclass(slots=True)
 class _Ready:
     """A source that was read and waits for its new texts to be embedded. `reason` is for the report alone."""
@@ -132,6 +155,7 @@ class _Ready:
     chunks: list[NewChunk]
     status: Status
     reason: str
+    size: int
 
 
 class Run:
@@ -150,21 +174,27 @@ class Run:
         self.store, self.embedder, self.splitter = store, embedder, splitter
         self.recipe, self.plan, self.job, self.started = recipe, plan, job, started
         self.files = self.bytes = self.chunks = self.embedded = 0
-        self.all_bytes = sum(plan.sizes.values())
+        self.all_files = len(plan.tasks)
+        self.all_bytes = sum(task.size for task in plan.tasks.values())
         self.waiting: list[_Ready] = []
         self.missing: dict[bytes, str] = {}
 
-    def read_and_commit(self, settings: Settings) -> bool:
-        """Read and commit what is planned. Returns True where it was stopped before the end."""
-        if not self.plan.read:
+    def read_and_commit(self, pool: ReaderPool, data: Mapping[str, bytes] | None = None) -> bool:
+        """Read and commit what is planned. Returns True where it was stopped before the end.
+
+        Args:
+            data: The bytes of sources that aren't files.
+        """
+        if not self.plan.tasks:
             return False
-        workers = min(settings.readers or os.cpu_count() or 1, len(self.plan.read))
-        limits = (settings.read_seconds, settings.read_megabytes, settings.file_megabytes)
-        with ReaderPool(workers, *limits) as pool:
-            for outcome in pool.read(Path(path) for path in self.plan.read):
-                self._take(outcome)
-                if self._stopped_after_flush():
-                    break
+        given = data or {}
+        items = (
+            Item(path, task.file, task.places, given.get(path)) for path, task in list(self.plan.tasks.items())
+        )
+        for outcome in pool.read(items):
+            self._take(outcome, outcome.source in given)
+            if self._stopped_after_flush():
+                break
         self._flush()
         return self.job.stop()
 
@@ -172,7 +202,8 @@ class Run:
         """Commit what needs no reading: source path, content, metadata. Returns True where it was stopped before
         the end."""
         for path, content, metadata in contents:
-            self._prepare(path, self.plan.digests[path], content, "", metadata)
+            task = self.plan.tasks.pop(path)
+            self._prepare(path, task, task.digest, content, "", metadata)
             if self._stopped_after_flush():
                 break
         self._flush()
@@ -189,26 +220,54 @@ class Run:
             with self.store.write() as transaction:
                 transaction.remove_source(path)
             self.plan.rows[path] = FileResult(path, "removed", 0, reason)
+        for path in self.plan.forget:
+            with self.store.write() as transaction:
+                transaction.remove_source(path)
 
-    def _take(self, outcome: Outcome) -> None:
-        path = str(outcome.path)
-        status, _ = self.plan.read[path]
-        if outcome.gone and status == "updated":
+    def note_archives(self) -> None:
+        """Archives, now that all in them is committed: had this been stopped before, they'd be listed again."""
+        failed = [row.path for row in self.plan.rows.values() if row.status == "failed"]
+        for path, archive in self.plan.archives.items():
+            with self.store.write() as transaction:
+                facts = {
+                    "again": any(name.startswith(f"{path}{os.sep}") for name in failed),
+                    "seal": seal(source for source in transaction.sources_under(path) if source.path != path),
+                }
+                source = replace(
+                    archive.source, metadata=facts | dict(archive.source.metadata), ingested_at=_now()
+                )
+                known = transaction.source(path)
+                if known is None or replace(known, ingested_at=source.ingested_at) != source:
+                    transaction.put_source(source, [], {})
+            self.plan.rows[path] = FileResult(path, archive.status, 0, archive.reason)
+
+    def _take(self, outcome: Outcome, given: bool) -> None:
+        path = outcome.source
+        task = self.plan.tasks.pop(path)
+        if outcome.gone and task.status == "updated" and not task.places:
             self.plan.remove[path] = outcome.error
             return
-        digest = outcome.sha256 or _hash_now(outcome.path)
-        if outcome.content is None and (not digest or (not outcome.sha256 and self._holds(path, digest))):
-            known = self.plan.known.get(path)
-            kept = known.chunks if known else 0
-            self._done(FileResult(path, "failed", kept, f"{outcome.error}{kept_note(known)}"))
-            return
-        self._prepare(path, digest, outcome.content, outcome.error, {})
+        digest = outcome.sha256 or (task.digest if task.places or given else _hash_now(path))
+        if outcome.content is None:
+            with self.store.read() as snapshot:
+                known = snapshot.source(path)
+            holds = known is not None and not known.failed and known.digest == digest
+            if not digest or (not outcome.sha256 and holds):
+                kept = known.chunks if known else 0
+                self._done(FileResult(path, "failed", kept, f"{outcome.error}{kept_note(known)}"), task.size)
+                return
+        self._prepare(path, task, digest, outcome.content, outcome.error, {})
 
     def _prepare(
-        self, path: str, digest: str, content: Content | None, error: str, metadata: Mapping[str, Any]
+        self,
+        path: str,
+        task: Task,
+        digest: str,
+        content: Content | None,
+        error: str,
+        metadata: Mapping[str, Any],
     ) -> None:
         """Split what was read and put it among what waits for vectors."""
-        status, reason = self.plan.read[path]
         chunks: list[NewChunk] = []
         title, lasting = "", error
         if content is not None:
@@ -217,15 +276,10 @@ class Run:
             title = content.title
             lasting = "" if chunks else "no text in it"
         failed = content is None
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        source = Source(path, digest, self.recipe, _clean(title), lasting, failed, now, len(chunks), metadata)
-        self.waiting.append(_Ready(source, chunks, "failed" if failed else status, lasting or reason))
+        source = Source(path, digest, self.recipe, _clean(title), lasting, failed, _now(), len(chunks), metadata)
+        status: Status = "failed" if failed else task.status
+        self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size))
         self._note_missing(chunks)
-
-    def _holds(self, path: str, digest: str) -> bool:
-        """Whether the chunks in the store are those of this very content."""
-        known = self.plan.known.get(path)
-        return known is not None and not known.failed and known.digest == digest
 
     def _note_missing(self, chunks: list[NewChunk]) -> None:
         texts = {chunk.text.hash: chunk.text.embedded for chunk in chunks}
@@ -268,12 +322,12 @@ class Run:
             else:
                 transaction.put_source(ready.source, ready.chunks, vectors)
                 status = ready.status
-        self._done(FileResult(path, status, len(ready.chunks), ready.reason))
+        self._done(FileResult(path, status, len(ready.chunks), ready.reason), ready.size)
 
-    def _done(self, row: FileResult) -> None:
+    def _done(self, row: FileResult, size: int) -> None:
         self.plan.rows[row.path] = row
         self.files += 1
-        self.bytes += self.plan.sizes[row.path]
+        self.bytes += size
         self.chunks += row.chunks
         self._tell(row.path)
 
@@ -282,7 +336,7 @@ class Run:
         self.job.progress(
             Progress(
                 files=self.files,
-                all_files=len(self.plan.read),
+                all_files=self.all_files,
                 bytes=self.bytes,
                 all_bytes=self.all_bytes,
                 chunks=self.chunks,
@@ -297,10 +351,14 @@ def _new_chunk(text: str, heading: str, page: int | None, lines: tuple[int, int]
     return NewChunk(Text(_clean(heading), _clean(text)), page, lines)
 
 
-def _hash_now(path: Path) -> str:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _hash_now(path: str) -> str:
     """The file's hash, or nothing where it can't be opened at the moment."""
     try:
-        return hash_file(path)
+        return hash_file(Path(path))[0]
     except OSError:
         return ""
 

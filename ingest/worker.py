@@ -1,7 +1,7 @@
 """The far side of the sandbox: a process that reads one file after another and answers over a pipe.
 
-A frame is four bytes of length and a body: the path's bytes one way, a JSON object the other. `sandbox` starts
-this process and is the only one to talk to it.
+A frame is four bytes of length and a body. A request is a frame of JSON, and one of bytes where it brings the file
+along; an answer is a frame of JSON. `sandbox` starts this process and is the only one to talk to it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,50 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import signal
 import stat
 import struct
 import sys
-from dataclasses import astuple
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from io import BufferedReader
+from pathlib import Path
 from typing import IO, Any
 
+from ingest import archives
+from ingest.confine import MEGABYTE, confine
 from ingest.readers import Block, Content, read
 from kb_assistant.errors import ReadError
 
-MEGABYTE = 1_000_000
 READY = b"ready"
 OUT_OF_MEMORY = 77
 """Exit code: when memory is short, an answer in words may not fit either."""
 
 _HEADER = struct.Struct(">I")
-_LONGEST_PATH = 1_000_000
+_LONGEST_REQUEST = 1_000_000
+_TRIES = 3
+_SECONDS_BETWEEN_TRIES = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a worker process. Seconds are those for one file, 0 for no limit; megabytes are 10⁶ bytes."""
+
+    seconds: float
+    read_megabytes: int
+    file_megabytes: int
+    text_megabytes: int
+    archive_megabytes: int
+    archive_members: int
+
+    @property
+    def in_archives(self) -> archives.Limits:
+        return archives.Limits(
+            self.archive_megabytes * MEGABYTE, self.file_megabytes * MEGABYTE, self.archive_members
+        )
 
 
 def send(pipe: IO[bytes], body: bytes) -> None:
@@ -47,22 +75,49 @@ def receive(pipe: IO[bytes], most: int) -> bytes:
     return body
 
 
-def work(seconds: float, read_megabytes: int, file_megabytes: int, text_megabytes: int) -> None:
+def work(limits: Limits, scratch: Path) -> None:
     """Answer until the parent closes its end, be it because it was killed."""
     requests, replies = _take_pipes()
-    _limit(read_megabytes)
+    confine(limits.read_megabytes, scratch)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
+    os.chdir(scratch)
+    opened = archives.OpenArchive()
     send(replies, READY)
-    while True:
+    while not _is_full(limits):
         try:
-            path = receive(requests, _LONGEST_PATH)
+            request = json.loads(receive(requests, _LONGEST_REQUEST))
+            data = receive(requests, limits.file_megabytes * MEGABYTE) if request["brings"] else None
         except EOFError:
-            return
-        _limit_time(seconds)
+            break
+        _limit_time(request["seconds"])
         try:
-            reply = _encode(_answer(path, file_megabytes), text_megabytes)
+            answer = (
+                _listing(request["file"], limits) if request["lists"] else _answer(request, data, opened, limits)
+            )
+            reply = _encode(answer, limits.text_megabytes)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
+        _clear(scratch)
+        _limit_time(0)
         send(replies, reply)
+
+
+def _is_full(limits: Limits) -> bool:
+    """Whether so much of the memory was needed once that a fresh process should take the next file."""
+    if sys.platform != "linux":
+        return False
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > limits.read_megabytes * MEGABYTE / 2
+
+
+def _clear(scratch: Path) -> None:
+    for left in scratch.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                left.unlink()
 
 
 def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
@@ -83,6 +138,22 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
     return sha256, Content(title, blocks), "", False
 
 
+def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:
+    """The same of an archive: SHA-256, contents, error and whether it is gone."""
+    said = json.loads(reply)
+    sha256, error, gone = said["sha256"], said["error"], said["gone"]
+    if not (isinstance(sha256, str) and isinstance(error, str) and isinstance(gone, bool)):
+        raise TypeError(reply[:100])
+    contents = archives.Contents()
+    for places, size, digest, problem in said.get("members", ()):
+        member = archives.Member(tuple((int(number), str(name)) for number, name in places), size, digest, problem)
+        if not (isinstance(size, int) and isinstance(digest, str) and isinstance(problem, str) and places):
+            raise TypeError(reply[:100])
+        contents.members.append(member)
+    contents.skipped.update({str(suffix): int(count) for suffix, count in said.get("skipped", {}).items()})
+    return sha256, contents, error, gone
+
+
 def _block(text: Any, kind: Any, page: Any, lines: Any, heading: Any) -> Block:
     if not (isinstance(text, str) and isinstance(heading, str) and kind in ("prose", "code", "table")):
         raise TypeError(kind)
@@ -101,7 +172,7 @@ def _encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
     if len(reply) <= text_megabytes * MEGABYTE:
         return reply
     return json.dumps(
-        _failure(f"There is more than {text_megabytes} MB of text in it.", answer["sha256"])
+        _failure(f"There is more than {text_megabytes} MB of text in it. Split it.", answer["sha256"])
     ).encode()
 
 
@@ -109,9 +180,14 @@ def _failure(error: str, sha256: str = "", gone: bool = False) -> dict[str, Any]
     return {"sha256": sha256, "error": error, "gone": gone}
 
 
-def _answer(path: bytes, file_megabytes: int) -> dict[str, Any]:
+def _answer(
+    request: dict[str, Any], data: bytes | None, opened: archives.OpenArchive, limits: Limits
+) -> dict[str, Any]:
+    """What the reader makes of a file, of a member of an archive, or of `data`."""
+    path, places = request["file"], tuple((number, name) for number, name in request["places"])
     try:
-        data = _file_bytes(path, file_megabytes)
+        if data is None:
+            data = _member(path, places, opened, limits) if places else _file_bytes(path, limits.file_megabytes)
     except (FileNotFoundError, NotADirectoryError):
         return _failure("The file vanished while it was being read.", gone=True)
     except OSError as error:
@@ -119,29 +195,73 @@ def _answer(path: bytes, file_megabytes: int) -> dict[str, Any]:
     except ReadError as error:
         return _failure(_in_words(error))
     sha256 = hashlib.sha256(data).hexdigest()
+    name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
     try:
-        content = read(os.fsdecode(os.path.basename(path)), data)  # noqa: PTH119 - a Path holds no bytes
+        content = read(name, data)
     except MemoryError:
         raise
     except ReadError as error:
         return _failure(_in_words(error), sha256)
     except Exception as error:  # a reader's bug is one failed file, not the end of the ingest
-        return _failure(f"The reader failed on this file ({type(error).__name__}).", sha256)
+        return _failure(
+            f"The reader failed on this file ({type(error).__name__}). Save it in another format.", sha256
+        )
     blocks = [astuple(block) for block in content.blocks]
     return {"sha256": sha256, "error": "", "gone": False, "title": content.title, "blocks": blocks}
 
 
-def _file_bytes(path: bytes, file_megabytes: int) -> bytes:
-    """All bytes of a plain file. Non-blocking, because opening a pipe would wait for a writer."""
+def _listing(path: str, limits: Limits) -> dict[str, Any]:
+    """What is in an archive."""
+    sha256 = ""
+    try:
+        with _open_plain(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limits.archive_megabytes * MEGABYTE:
+                hint = "Unpack it into a folder, or raise archive_megabytes."
+                raise ReadError(f"The archive is larger than {limits.archive_megabytes:,} MB.", hint)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            contents = archives.list_contents(path, file, size, limits.in_archives)
+    except (FileNotFoundError, NotADirectoryError):
+        return _failure("The file vanished while it was being read.", gone=True)
+    except OSError as error:
+        return _failure(f"The file can't be opened: {error.strerror or error}.")
+    except ReadError as error:
+        return _failure(_in_words(error), sha256)
+    members = [(member.places, member.size, member.sha256, member.problem) for member in contents.members]
+    return {"sha256": sha256, "error": "", "gone": False, "members": members, "skipped": dict(contents.skipped)}
+
+
+def _member(path: str, places: tuple[archives.Place, ...], opened: archives.OpenArchive, limits: Limits) -> bytes:
+    file = _open_plain(path)
+    status = os.fstat(file.fileno())
+    identity = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return opened.member(identity, path, file, places, limits.in_archives)
+
+
+def _open_plain(path: str) -> BufferedReader:
+    """A plain file, open. Non-blocking, because opening a pipe would wait for a writer."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ReadError("This isn't a regular file.")
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(file_megabytes * MEGABYTE + 1)
-    if len(data) > file_megabytes * MEGABYTE:
-        raise ReadError(f"The file is larger than {file_megabytes} MB.", "Split it, or raise file_megabytes.")
-    return data
+    return os.fdopen(descriptor, "rb")
+
+
+def _file_bytes(path: str, file_megabytes: int) -> bytes:
+    """All bytes of a plain file, as they were at one moment: one that changes meanwhile is read again."""
+    for left in reversed(range(_TRIES)):
+        with _open_plain(path) as file:
+            before = os.fstat(file.fileno())
+            data = file.read(file_megabytes * MEGABYTE + 1)
+            after = os.fstat(file.fileno())
+        if len(data) > file_megabytes * MEGABYTE:
+            raise ReadError(f"The file is larger than {file_megabytes} MB.", "Split it, or raise file_megabytes.")
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+            return data
+        if not left and after.st_size >= before.st_size and before.st_size:
+            return data  # such as a log that grows all the time
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+    raise ReadError("The file kept changing while it was being read.", "Ingest it again when it is at rest.")
 
 
 def _in_words(error: ReadError) -> str:
@@ -157,28 +277,15 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     return requests, replies
 
 
-def _limit(read_megabytes: int) -> None:
+def _limit_time(seconds: float) -> None:
+    """The parent's clock ends a slow reader; these end it where the parent is no more. 0 lifts them."""
     if sys.platform == "win32":
         return
     import resource
 
-    memory = read_megabytes * MEGABYTE
-    for which, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(which)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        try:
-            resource.setrlimit(which, (most, most))
-        except (OSError, ValueError):
-            continue  # macOS knows the name but refuses the limit
-
-
-def _limit_time(seconds: float) -> None:
-    """The parent's clock ends a slow reader; this one ends it where the parent is no more."""
-    if sys.platform == "win32" or not seconds:
-        return
-    import resource
-
+    ample = 2 * seconds + 5 if seconds else 0
+    signal.setitimer(signal.ITIMER_REAL, ample)  # its signal is fatal where nobody handles it
     usage = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    most = int(usage.ru_utime + usage.ru_stime + 2 * seconds + 5)
+    most = int(usage.ru_utime + usage.ru_stime + ample) if ample else hard
     resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

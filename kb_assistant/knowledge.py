@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
 
     from ingest.sync import Progress
+    from ingest.watch import Changes
     from kb_assistant.chain import AnswerChain, Reply
     from kb_assistant.embed import LocalEmbeddings
     from kb_assistant.rerank import Reranker
@@ -164,45 +168,101 @@ class KnowledgeBase:
             StoreError: the disk is full, or the home can't be written.
         """
         ingesting = _import_ingest("sync")
-        roots = [paths] if isinstance(paths, str | Path) else list(paths)
-        paths = [Path(root).expanduser() for root in roots]
-        job = ingesting.Job(paths, include, exclude, prune, dry_run, stop, progress)
-        if dry_run:
-            planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job)
-            return planned
-        store = self._create()
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            adopt_embedder(store, self.embedder.fingerprint)
-            renew_keywords(store)
-            report: Report = ingesting.sync(store, self.embedder, self.settings, job)
-            self._save_index(store)
+        choice = ingesting.Choice(tuple(include), tuple(exclude), prune)
+        job = ingesting.Job(_as_paths(paths), choice, dry_run, stop, progress)
+        with ingesting.open_pool(self.settings) as pool:
+            if dry_run:
+                planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job, pool)
+                return planned
+            with self.writing_documents() as store:
+                report: Report = ingesting.sync(store, self.embedder, self.settings, job, pool)
+                self._save_index(store)
         return report
 
-    def add(
+    def watch(
         self,
-        documents: Iterable[Document],
+        paths: str | Path | Iterable[str | Path],
         *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        prune: bool = False,
         progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
-    ) -> Report:
-        """Add documents that aren't files, or replace them; each is split like a file's text.
+        say: Callable[[str], None] = _log.warning,
+    ) -> Iterator[Report]:
+        """Ingest files and folders, then what changes in them, until told to stop.
+
+        What is written, moved or deleted is seen when it happens; all is compared again now and then, for what a
+        system doesn't tell. Between changes other processes may write. A folder that goes away keeps its sources,
+        and is compared when it comes back.
 
         Args:
-            documents: LangChain's. `id` names the source, `document:ID`; without it the text's hash does.
-                metadata["title"], where there is one, stands above every piece; the other metadata are kept.
-            progress, stop: As for ingest.
+            paths, include, exclude, prune, progress: As for ingest.
+            stop: Asked several times a second; once true, the iteration ends after what is in work.
+            say: Told what the user should know, such as that another process is writing.
+
+        Yields:
+            A report of the first ingest, then one of each that changed something.
 
         Raises:
             As ingest does.
         """
-        ingesting = _import_ingest("documents")
-        given = [ingesting.given(document) for document in documents]
+        ingesting, watching = _import_ingest("sync"), _import_ingest("watch")
+        roots = [Path(os.path.abspath(path)) for path in _as_paths(paths)]  # noqa: PTH100 - links stay
+        job = ingesting.Job(
+            roots, ingesting.Choice(tuple(include), tuple(exclude), prune), stop=stop, progress=progress
+        )
+        watcher = watching.Watcher(roots, stop, say)
+        with ingesting.open_pool(self.settings) as pool:
+
+            def bring_in_step(changes: Changes, first: bool) -> Report:
+                here = replace(job, paths=watcher.present) if changes.everything and not first else job
+                changed = None if changes.everything else sorted(changes.paths)
+                with self.writing_documents() as store:
+                    report: Report = ingesting.sync(store, self.embedder, self.settings, here, pool, changed)
+                    if first:
+                        self._save_index(store)
+                        self.embedder.encode_queries([""])  # loads the model before the first change
+                return report
+
+            yield from watching.follow(watcher, bring_in_step, say)
+            with suppress(BusyError), writing(self.settings.kb_dir, patience=0):
+                self._save_index(self.store)
+
+    @contextmanager
+    def writing_documents(self) -> Iterator[KnowledgeStore]:
+        """The store, made where it isn't there yet, for this embedder; no other process writes meanwhile."""
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             adopt_embedder(store, self.embedder.fingerprint)
             renew_keywords(store)
-            job = ingesting.Job((), stop=stop, progress=progress)
-            report: Report = ingesting.put_documents(store, self.embedder, self.settings, given, job)
+            yield store
+
+    def add(
+        self,
+        documents: Iterable[Document | str | tuple[str, bytes]],
+        *,
+        progress: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Report:
+        """Add documents that aren't files on disk, or replace them; each is split like a file's text.
+
+        Args:
+            documents: LangChain's; plain texts; or (name, bytes), a file of any kind that ingest reads, such as
+                ("report.pdf", data). The document's `id` or the file's name says the source, `document:NAME`;
+                without it the text's hash does. A document's metadata["title"], where there is one, stands above
+                every piece; its other metadata are kept.
+            progress, stop: As for ingest.
+
+        Raises:
+            TypeError: a document is none of these.
+            KBError: as for ingest.
+        """
+        ingesting, given_in = _import_ingest("sync"), _import_ingest("documents")
+        given = [given_in.given(document) for document in documents]
+        job = ingesting.Job(stop=stop, progress=progress)
+        with ingesting.open_pool(self.settings) as pool, self.writing_documents() as store:
+            report: Report = given_in.put_documents(store, self.embedder, self.settings, given, job, pool)
             self._save_index(store)
         return report
 
@@ -482,6 +542,11 @@ class KnowledgeBase:
     def _save_index(self, store: KnowledgeStore) -> None:
         with store.read() as snapshot:
             self._index.save(snapshot)
+
+
+def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    roots = [paths] if isinstance(paths, str | Path) else paths
+    return [Path(root).expanduser() for root in roots]
 
 
 def _import_ingest(module: str) -> ModuleType:

@@ -59,6 +59,8 @@ class Settings:
         read_seconds: Longest time for reading one file.
         read_megabytes: Most memory for a reader process.
         file_megabytes: Largest file that is read.
+        archive_megabytes: Largest zip or tar archive that is read, packed and unpacked.
+        archive_members: Most files in such an archive.
         lock_seconds: How long a second writer waits for the first.
     """
 
@@ -86,6 +88,8 @@ class Settings:
     read_seconds: float = 60.0
     read_megabytes: int = 1024
     file_megabytes: int = 100
+    archive_megabytes: int = 1000
+    archive_members: int = 10_000
     lock_seconds: float = 10.0
 
     def __post_init__(self) -> None:
@@ -94,7 +98,14 @@ class Settings:
                 f"{self.kb!r} can't name a knowledge base.",
                 "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'.",
             )
-        for name in ("k", "max_tokens", "read_megabytes", "file_megabytes"):
+        for name in (
+            "k",
+            "max_tokens",
+            "read_megabytes",
+            "file_megabytes",
+            "archive_megabytes",
+            "archive_members",
+        ):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("floor", "certain"):
             self._require(name, 0 <= (getattr(self, name) or 0) <= 1, "from 0 to 1")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.documents import Document
@@ -94,3 +96,34 @@ def test_metadata_that_json_does_not_know_become_text(tmp_path: Path) -> None:
     kb = filled(tmp_path, Document("The pump.", id="a", metadata={"date": date(2024, 5, 17), "tags": ("x",)}))
     assert kb.sources()[0].metadata == {"date": "2024-05-17", "tags": ["x"]}
     assert kb.search("pump", where=["date>=2024-05"])
+
+
+def test_bytes_are_read_as_a_file_of_that_name_would_be(tmp_path: Path) -> None:
+    kb = small_kb(tmp_path)
+    page = b"<title>Pumps</title><h1>The pump</h1><p>It was built in 1904.</p>"
+    report = kb.add([("manual/pump.html", page), ("plain.txt", "水泵".encode("gb18030")), "A plain text."])
+    assert (report.added, report.failed) == (3, 0)
+    (hit, *_) = kb.search("When was the pump built?", where=["type=html"])
+    assert (hit.source, hit.locator.heading) == ("document:manual/pump.html", "The pump")
+    assert kb.add([("manual/pump.html", page)]).unchanged == 1
+    assert kb.add([("manual/pump.html", page.replace(b"1904", b"1905"))]).updated == 1
+    assert "1905" in kb.search("When was the pump built?", 1)[0].text
+    assert kb.verify().faults == ()
+
+
+def test_bytes_that_cant_be_read_are_rows_with_the_reason(tmp_path: Path) -> None:
+    kb = small_kb(tmp_path, file_megabytes=1)
+    report = kb.add([("a.pdf", b"%PDF-1.4 no"), ("b.xyz", b"x"), ("c.txt", b"x" * 1_000_001), ("d.txt", b"Fine.")])
+    reasons = {row.path: row.reason for row in report if row.status == "failed"}
+    assert reasons["document:a.pdf"] == "The PDF is damaged. Save or download it anew."
+    assert "can't be read" in reasons["document:b.xyz"]
+    assert reasons["document:c.txt"] == "It is larger than 1 MB. Split it, or raise file_megabytes."
+    assert report.added == 1
+
+
+@pytest.mark.parametrize("wrong", [b"bytes without a name", ("a.txt", "no bytes"), ("", b"x"), ("a.txt",), 7])
+def test_what_is_no_document_is_refused_before_anything_is_written(tmp_path: Path, wrong: Any) -> None:
+    kb = small_kb(tmp_path / "home")
+    with pytest.raises(TypeError, match="handed in"):
+        kb.add(["A text.", wrong])
+    assert not (tmp_path / "home").exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingest.sandbox import ReaderPool
+from ingest import process, sync
 from kb_assistant.errors import EmbedderMismatch, KBError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import Report
@@ -76,7 +78,7 @@ def test_each_change_has_its_status(kb: KnowledgeBase, docs: Path) -> None:
 
 def test_unchanged_files_are_not_parsed(kb: KnowledgeBase, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kb.ingest(docs)
-    monkeypatch.setattr(ReaderPool, "__init__", lambda *_: pytest.fail("a reader was started"))
+    monkeypatch.setattr(process, "_spawn", lambda *_: pytest.fail("a reader was started"))
     assert rows(kb.ingest(docs)) == {"station.md": "unchanged", "pump.txt": "unchanged"}
 
 
@@ -443,3 +445,90 @@ def many_files(folder: Path, count: int) -> Path:
     for number in range(count):
         (folder / f"{number:03}.md").write_text(f"Valve {number} belongs to circuit {number * 7}.")
     return folder
+
+
+NAMES = {
+    "case": ("Report.md", "report.md"),
+    "NFC and NFD": ("caf\u00e9.md", "cafe\u0301.md"),
+    "full width": ("Ａ.md", "A.md"),
+    "dots and spaces": ("a .md", "a..md"),
+}
+
+
+@pytest.mark.parametrize("pair", NAMES.values(), ids=NAMES)
+def test_names_that_look_alike_are_two_files_where_the_system_has_two(
+    kb: KnowledgeBase, docs: Path, pair: tuple[str, str]
+) -> None:
+    (docs / pair[0]).write_text(STATION.replace("northern", "western"))
+    if (docs / pair[1]).exists():
+        pytest.skip("this file system takes one for the other")
+    (docs / pair[1]).write_text(BACKUP)
+    assert kb.ingest(docs).added == 4
+    assert kb.ingest(docs).unchanged == 4
+    (docs / pair[0]).unlink()
+    assert rows(kb.ingest(docs)) == {
+        pair[0]: "removed", pair[1]: "unchanged", "station.md": "unchanged", "pump.txt": "unchanged",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("pair", NAMES.values(), ids=NAMES)
+def test_a_file_renamed_to_a_name_that_looks_alike_was_moved(
+    kb: KnowledgeBase, docs: Path, pair: tuple[str, str]
+) -> None:
+    (docs / pair[0]).write_text(BACKUP)
+    kb.ingest(docs)
+    (docs / pair[0]).rename(docs / pair[1])
+    report = kb.ingest(docs)
+    assert {name: status for name, status in rows(report).items() if name in pair} == {
+        pair[0]: "removed", pair[1]: "added",
+    }  # fmt: skip
+    assert reason(report, pair[0]) == "no longer there"
+    assert (reason(report, pair[1]), report.embedded) == (f"moved from {docs / pair[0]}", 0)
+
+
+def test_paths_of_300_letters_and_names_as_long_as_they_come(kb: KnowledgeBase, docs: Path) -> None:
+    deep = docs / ("folder" * 20) / ("水" * 60) / ("x" * 120)
+    deep.mkdir(parents=True)
+    (deep / f"{'n' * 252}.md").write_text(BACKUP)
+    assert len(str(deep)) > 300
+    assert kb.ingest(docs).added == 3
+    assert kb.search("nightly backups", 1)[0].source.startswith(str(deep))
+
+
+def test_files_that_vanish_while_they_are_read_are_told(kb: KnowledgeBase, docs: Path) -> None:
+    """One was known before, one wasn't; the others go on."""
+    kb.ingest(docs)
+    (docs / "new.md").write_text(BACKUP)
+    (docs / "pump.txt").write_text(BACKUP * 2)
+    (docs / "stays.md").write_text("Valve 7 stays.")
+    real = sync.make_plan
+
+    def plan_and_vanish(*arguments: Any) -> Any:
+        plan = real(*arguments)
+        (docs / "new.md").unlink()
+        (docs / "pump.txt").unlink()
+        return plan
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sync, "make_plan", plan_and_vanish)
+        report = kb.ingest(docs)
+    assert rows(report) == {
+        "new.md": "failed",
+        "pump.txt": "removed",
+        "stays.md": "added",
+        "station.md": "unchanged",
+    }
+    assert reason(report, "new.md") == "The file vanished while it was being read."
+    assert {Path(source.path).name for source in kb.sources()} == {"station.md", "stays.md"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes, sockets and devices in folders are POSIX")
+def test_pipes_sockets_and_devices_are_told_and_the_others_go_on(kb: KnowledgeBase, docs: Path) -> None:
+    os.mkfifo(docs / "pipe.md")
+    (docs / "zero.txt").symlink_to("/dev/zero")
+    (docs / "endless.txt").symlink_to("/dev/urandom")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(docs / "sock.md"))
+        report = kb.ingest(docs)
+    assert (report.added, report.failed) == (2, 4)
+    assert {row.reason for row in report if row.status == "failed"} == {"not a regular file"}

@@ -3,10 +3,13 @@ knowledge base ends up as one fresh ingest of the files would make it."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import shutil
+import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,8 @@ NAMES = [
     "sub/e.txt",
     "sub/deep/f.md",
     "other/g.docx",
+    "box.zip",
+    "sub/old.tar.gz",
 ]
 QUESTIONS = ["who founded the station", "水泵 检查", "ERR-1042 filter", "paragraph"]
 JUNK = b"PK\x03\x04 this is no archive"
@@ -66,11 +71,29 @@ def as_bytes(name: str, texts: list[str]) -> bytes:
                 document.add_paragraph(text)
             document.save(buffer)
             return buffer.getvalue()
+        case ".zip" | ".gz":
+            return packed(name, {f"part{i // 2}/{i}.md": text for i, text in enumerate(texts)})
         case ".html":
             return "".join(f"<h2>Part {i}</h2><p>{text}</p>" for i, text in enumerate(texts)).encode()
         case ".md":
             return "\n\n".join(["# Notes", *texts]).encode()
     return "\n\n".join(texts).encode()
+
+
+def packed(name: str, texts: dict[str, str]) -> bytes:
+    """An archive of the kind that the name tells; the same texts give the same bytes."""
+    buffer = io.BytesIO()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for member, text in texts.items():
+                zipped.writestr(zipfile.ZipInfo(member), text)
+        return buffer.getvalue()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member, text in texts.items():
+            info = tarfile.TarInfo(member)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 @dataclass

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
+from kb_assistant.errors import KBError
+from kb_assistant.types import Report
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files and folders; - for a document from standard input.", show_default=False),
+    ],
     include: Annotated[
         list[str] | None, typer.Option(help="Only files matching this pattern, as in .gitignore; repeatable.")
     ] = None,
@@ -22,6 +29,13 @@ def ingest(
         bool, typer.Option("--prune", help="Also remove what the patterns or ignore files leave out now.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Then go on with what changes there, until Ctrl-C.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the document from standard input; its suffix says how it is read."),
+    ] = None,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -30,29 +44,52 @@ def ingest(
     """Bring the knowledge base in step with files and folders.
 
     New and changed files are read, unchanged ones skipped, vanished ones removed. Ctrl-C stops after the files in
-    work; what is committed stays, and the next run goes on from there.
+    work; what is committed stays, and the next run goes on from there. Zip and tar archives are read as folders.
     """
+    piped = [str(path) for path in paths] == ["-"]
+    if piped != bool(name) or name == "":
+        raise KBError(
+            "A document from standard input needs a name.", "Write `kb ingest - --name report.pdf < FILE`."
+        )
+    if (watch and dry_run) or (piped and (watch or dry_run or prune or include or exclude)):
+        raise KBError("These options don't go together.", "See `kb ingest --help`.")
+    choice: dict[str, Any] = {"include": include or (), "exclude": exclude or (), "prune": prune}
     stopped = threading.Event()
 
     def stop() -> None:
-        show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
+        if not watch:
+            show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
         stopped.set()
 
     with open_kb(kb, home, embedder=embedder) as base, show.ingest_progress() as progress, stopping(stop):
-        report = base.ingest(
-            paths,
-            include=include or (),
-            exclude=exclude or (),
-            prune=prune,
-            dry_run=dry_run,
-            progress=progress,
-            stop=stopped.is_set,
-        )
+        if watch:
+            reports = base.watch(paths, **choice, progress=progress, stop=stopped.is_set, say=show.note)
+            raise typer.Exit(_watch(reports, json))
+        if name:
+            data = sys.stdin.buffer.read(base.settings.file_megabytes * 1_000_000 + 1)
+            report = base.add([(name, data)], progress=progress, stop=stopped.is_set)
+        else:
+            report = base.ingest(paths, **choice, dry_run=dry_run, progress=progress, stop=stopped.is_set)
     if json:
         show.as_json(report.to_json())
     else:
         show.report(report)
     raise typer.Exit(130 if report.stopped else int(report.failed > 0))
+
+
+def _watch(reports: Iterator[Report], json: bool) -> int:
+    """Print each report. Returns the exit code: 130 where a stop cut an ingest short, else 0."""
+    stopped = False
+    for number, report in enumerate(reports):
+        stopped = report.stopped
+        if json:
+            show.as_json_line(report.to_json())
+        elif number == 0:
+            show.report(report)
+            show.note("Watching; Ctrl-C ends it.")
+        else:
+            show.changes(report)
+    return 130 if stopped else 0
 
 
 def search(

@@ -32,8 +32,17 @@ def plain(text: str) -> str:
 
 def as_json(value: Any) -> None:
     """JSON with letters of all scripts as they are; what could steer a terminal, or is no text, is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    typer.echo(_ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+    typer.echo(_escaped(json.dumps(value, ensure_ascii=False, indent=2)))
+
+
+def as_json_line(value: Any) -> None:
+    """The same on one line, which is out at once: for those who read along."""
+    typer.echo(_escaped(json.dumps(value, ensure_ascii=False)))
+    sys.stdout.flush()
+
+
+def _escaped(text: str) -> str:
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def note(text: str) -> None:
@@ -89,6 +98,14 @@ def report(done: Report) -> None:
     if done.skipped:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())
         typer.echo(f"not documents, left out: {kinds}")
+
+
+def changes(done: Report) -> None:
+    """One line a file, as it happens."""
+    for row in done:
+        what = row.reason or ("" if row.status == "removed" else f"{row.chunks} chunks")
+        typer.echo(f"{time.strftime('%H:%M:%S')} {row.status:>9}  {place(row.path, what)}")
+    sys.stdout.flush()
 
 
 def evaluation(found: Evaluation) -> None:

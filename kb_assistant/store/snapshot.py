@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,13 +84,21 @@ class Snapshot:
         row = self._db.execute(_SOURCES + " WHERE path = ?", (path,)).fetchone()
         return _source(row) if row else None
 
-    def twin(self, path: str, digest: str) -> str | None:
-        """Path of another source with the same content."""
-        row = self._db.execute(
-            "SELECT path FROM sources WHERE digest = ? AND path <> ? AND NOT failed ORDER BY path",
-            (digest, path),
-        ).fetchone()
-        return row[0] if row else None
+    def sources_under(self, path: str) -> Iterator[Source]:
+        """The source at this path and those below it, in path order, one at a time."""
+        below = path if path.endswith(os.sep) else path + os.sep
+        beyond = below[:-1] + chr(ord(os.sep) + 1)
+        rows = self._db.execute(
+            f"{_SOURCES} WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path", (path, below, beyond)
+        )
+        return map(_source, rows)
+
+    def holders_of(self, digest: str) -> list[str]:
+        """Paths of the sound sources with this content, in order."""
+        rows = self._db.execute(
+            "SELECT path FROM sources WHERE digest = ? AND NOT failed ORDER BY path", (digest,)
+        )
+        return [of(str, row[0]) for row in rows]
 
     def counts(self) -> dict[str, int]:
         row = self._db.execute(

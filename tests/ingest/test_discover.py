@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.discover import Found, discover
+from ingest.discover import Choice, Found, discover
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="symbolic links and pipes as POSIX has them")
 
@@ -24,7 +24,7 @@ def make(root: Path, *names: str, **contents: str) -> None:
 
 
 def found(root: Path, *args: Any) -> dict[str, Found]:
-    rows = list(discover(root, *args))
+    rows = list(discover(root, Choice(*args)))
     assert len({row.path for row in rows}) == len(rows)
     return {row.path.relative_to(root).as_posix(): row for row in rows}
 
@@ -81,7 +81,9 @@ def test_root_may_be_a_file_and_is_taken_at_its_word(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*\n")
     assert list(discover(tmp_path / ".draft.md")) == [Found(tmp_path / ".draft.md")]
     assert list(discover(tmp_path / "a.xyz")) == [Found(tmp_path / "a.xyz", unsupported=True)]
-    assert list(discover(tmp_path / "a.xyz", [], ["*.xyz"])) == [Found(tmp_path / "a.xyz", ignored=True)]
+    assert list(discover(tmp_path / "a.xyz", Choice(exclude=["*.xyz"]))) == [
+        Found(tmp_path / "a.xyz", ignored=True)
+    ]
 
 
 def test_missing_root(tmp_path: Path) -> None:

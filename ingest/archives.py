@@ -1,0 +1,352 @@
+"""Zip and tar archives as folders: what is in them, and the bytes of one member. Runs in the sandbox.
+
+Nothing is unpacked to disk. Names that lead out of the archive, links, devices and encrypted members are refused
+one by one; an archive that unpacks to too much is refused as a whole, for which part was read would be chance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import lzma
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Protocol
+
+from ingest.readers import SUFFIXES
+from kb_assistant.errors import ReadError
+
+SUFFIXES_OF_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+DEEPEST = 3
+"""Archives in archives in an archive."""
+
+MOST_RATIO = 200
+"""Times the size of the archive; text that repeats itself, such as a log, comes to 50."""
+
+SMALL = 10_000_000
+"""Bytes up to which the ratio doesn't matter."""
+
+NEVER_READ = frozenset(("__pycache__", "node_modules", "__MACOSX"))
+Place = tuple[int, str]
+"""A member in its archive: which one, counted from 0, and its name, which must be the same when it is read."""
+
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
+           NotImplementedError, RuntimeError, IndexError, KeyError, AttributeError)  # fmt: skip
+_DRIVE = re.compile(r"[A-Za-z]:")
+_BLOCK = 1 << 20
+_UTF8_NAME = 0x800
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A document in an archive, or what can't be read there.
+
+    Attributes:
+        places: Where it is: one place for each archive that it is in, outermost first.
+        problem: Why it isn't read, in words; empty where it can be.
+    """
+
+    places: tuple[Place, ...]
+    size: int = 0
+    sha256: str = ""
+    problem: str = ""
+
+    @property
+    def path(self) -> str:
+        """Below the outermost archive."""
+        return "/".join(name for _, name in self.places)
+
+
+@dataclass(slots=True)
+class Contents:
+    """The documents of an archive, those of archives in it included, and how many other files by suffix."""
+
+    members: list[Member] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes that all may unpack to, bytes of one member, and how many members."""
+
+    unpacked: int
+    member: int
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What an archive says of a member. `cheap`: passing it over costs nothing."""
+
+    name: str
+    size: int
+    problem: str = ""
+    cheap: bool = True
+
+
+class _Archive(Protocol):
+    """Members by number. To read them in ascending order is quick; in a compressed tar no other order is."""
+
+    def entry(self, number: int) -> _Entry | None: ...
+
+    def open(self, number: int) -> IO[bytes]: ...
+
+
+def is_archive(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES_OF_ARCHIVES)
+
+
+def list_contents(name: str, file: IO[bytes], size: int, limits: Limits) -> Contents:
+    """All that an archive of `size` bytes holds, each document hashed, so that it can surely be unpacked.
+
+    Raises:
+        ReadError: it is damaged, or exceeds a limit.
+    """
+    contents = Contents()
+    _list(_open(name, file), (), contents, _Meter(size, limits))
+    return contents
+
+
+class OpenArchive:
+    """The archive that was last read from, open at where it was left: its next member comes at once."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[object, _Archive]] = []
+
+    def member(
+        self, identity: object, name: str, file: IO[bytes], places: tuple[Place, ...], limits: Limits
+    ) -> bytes:
+        """The bytes of a member.
+
+        Args:
+            identity: Of the very file, and of its state.
+            name: The archive's.
+            file: Used where that isn't open yet.
+
+        Raises:
+            ReadError: it isn't there as it was, or can't be unpacked.
+        """
+        keys: list[object] = [identity, *places[:-1]]
+        names = [name, *(inner for _, inner in places)]
+        same = 0
+        while same < min(len(keys), len(self._open)) and self._open[same][0] == keys[same]:
+            same += 1
+        del self._open[same:]
+        for depth in range(same, len(keys)):
+            inner = file if depth == 0 else io.BytesIO(self._bytes(depth - 1, places[depth - 1], limits.member))
+            self._open.append((keys[depth], _open(names[depth], inner)))
+        return self._bytes(len(keys) - 1, places[-1], limits.member)
+
+    def _bytes(self, depth: int, place: Place, most: int) -> bytes:
+        archive, (number, name) = self._open[depth][1], place
+        try:
+            entry = archive.entry(number)
+            if entry is None or entry.name != name or entry.problem:
+                raise ReadError("The archive changed while it was being read.", "Ingest it again.")
+            with archive.open(number) as member:
+                data = member.read(most + 1)
+        except _BROKEN as error:
+            del self._open[depth:]
+            raise ReadError(f"It can't be unpacked ({type(error).__name__}).", "Pack the archive anew.") from error
+        if len(data) > most:
+            raise ReadError(f"It is larger than {most // 1_000_000} MB.", "Split it, or raise file_megabytes.")
+        return data
+
+
+class _Meter:
+    """What was unpacked so far."""
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        self.limits = limits
+        self._most = min(limits.unpacked, max(SMALL, MOST_RATIO * size))
+        self._bytes = self._members = 0
+
+    def count_member(self) -> None:
+        self._members += 1
+        if self._members > self.limits.members:
+            raise ReadError(
+                f"There are more than {self.limits.members:,} files in it.",
+                "Unpack it into a folder, or raise archive_members.",
+            )
+
+    def count_bytes(self, count: int) -> None:
+        self._bytes += count
+        if self._bytes <= self._most:
+            return
+        if self._most < self.limits.unpacked:
+            raise ReadError(
+                f"It unpacks to more than {MOST_RATIO} times its size, as only archives made to do harm do.",
+                "If you trust it, unpack it into a folder.",
+            )
+        raise ReadError(
+            f"It unpacks to more than {self.limits.unpacked // 1_000_000:,} MB.",
+            "Unpack it into a folder, or raise archive_megabytes.",
+        )
+
+
+def _open(name: str, file: IO[bytes]) -> _Archive:
+    """By its suffix first: a tar whose last member is a zip looks like a zip, too."""
+    kinds: list[type[_Zip] | type[_Tar]] = [_Zip, _Tar] if name.lower().endswith(".zip") else [_Tar, _Zip]
+    problem: Exception | None = None
+    for kind in kinds:
+        try:
+            file.seek(0)
+            return kind(file)
+        except _BROKEN as error:
+            problem = problem or error
+    raise ReadError("The archive is damaged, or it is none.", "Pack or download it anew.") from problem
+
+
+def _entries(archive: _Archive) -> Iterator[tuple[int, _Entry]]:
+    number = 0
+    while True:
+        try:
+            entry = archive.entry(number)
+        except _BROKEN as error:
+            raise ReadError("The archive is damaged.", "Pack or download it anew.") from error
+        if entry is None:
+            return
+        yield number, entry
+        number += 1
+
+
+def _list(archive: _Archive, above: tuple[Place, ...], contents: Contents, meter: _Meter) -> None:
+    for number, entry in _entries(archive):
+        meter.count_member()
+        if not entry.cheap:
+            meter.count_bytes(entry.size)
+        parts = entry.name.split("/")
+        if not entry.name or any(map(_is_hidden, parts)):
+            continue
+        places = (*above, (number, entry.name))
+        inner = is_archive(entry.name)
+        suffix = "." + parts[-1].rpartition(".")[2].lower() if "." in parts[-1] else ""
+        if entry.problem:
+            contents.members.append(Member(places, problem=entry.problem))
+        elif not inner and suffix not in SUFFIXES:
+            contents.skipped[suffix or "no suffix"] += 1
+        elif inner and len(places) > DEEPEST:
+            problem = f"archives are read {DEEPEST} deep; unpack the outer one into a folder"
+            contents.members.append(Member(places, problem=problem))
+        else:
+            _list_member(archive, places, entry.cheap, contents, meter)
+
+
+def _is_hidden(part: str) -> bool:
+    return part in NEVER_READ or (part.startswith(".") and part != "..")
+
+
+def _list_member(
+    archive: _Archive, places: tuple[Place, ...], count: bool, contents: Contents, meter: _Meter
+) -> None:
+    """One document by its hash; an archive by what it holds. `count` its bytes where that isn't done yet."""
+    inner = is_archive(places[-1][1])
+    hashed, size, kept = hashlib.sha256(), 0, io.BytesIO()
+    try:
+        with archive.open(places[-1][0]) as file:
+            while block := file.read(_BLOCK):
+                size += len(block)
+                meter.count_bytes(len(block) if count else 0)
+                if size > meter.limits.member:
+                    problem = f"larger than {meter.limits.member // 1_000_000} MB (file_megabytes)"
+                    contents.members.append(Member(places, problem=problem))
+                    return
+                hashed.update(block)
+                if inner:
+                    kept.write(block)
+    except _BROKEN as error:
+        problem = f"damaged: it can't be unpacked ({type(error).__name__}); pack the archive anew"
+        contents.members.append(Member(places, problem=problem))
+        return
+    if not inner:
+        contents.members.append(Member(places, size, hashed.hexdigest()))
+        return
+    try:
+        opened = _open(places[-1][1], kept)
+    except ReadError as error:
+        contents.members.append(Member(places, problem=f"{error.message} {error.hint}"))
+        return
+    _list(opened, places, contents, meter)
+
+
+class _Zip:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._zip = zipfile.ZipFile(file)
+        self._infos = self._zip.infolist()
+
+    def entry(self, number: int) -> _Entry | None:
+        if number >= len(self._infos):
+            return None
+        info = self._infos[number]
+        if info.is_dir():
+            return _Entry("", 0)
+        name, problem = _checked(_zip_name(info))
+        mode = info.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            problem = problem or "a link or a device: not followed in archives"
+        if info.flag_bits & _ENCRYPTED:
+            problem = problem or "encrypted; unpack the archive into a folder with its password"
+        return _Entry(name, info.file_size, problem)
+
+    def open(self, number: int) -> IO[bytes]:
+        return self._zip.open(self._infos[number])
+
+
+class _Tar:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._tar = tarfile.open(fileobj=file, mode="r:*", errors="surrogateescape")  # noqa: SIM115 - kept open
+        self._infos: list[tarfile.TarInfo] = []
+
+    def entry(self, number: int) -> _Entry | None:
+        while number >= len(self._infos):
+            info = self._tar.next()
+            if info is None:
+                return None
+            self._infos.append(info)
+        info = self._infos[number]
+        if info.isdir():
+            return _Entry("", 0)
+        name, problem = _checked(_decoded(info.name.encode("utf-8", "surrogateescape")))
+        if not info.isreg():
+            problem = problem or "a link or a device: not followed in archives"
+        return _Entry(name, info.size, problem, cheap=False)
+
+    def open(self, number: int) -> IO[bytes]:
+        file = self._tar.extractfile(self._infos[number])
+        if file is None:
+            raise tarfile.ReadError
+        return file
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Without the UTF-8 mark a zip doesn't say how names are written; Windows in Chinese writes GBK."""
+    if info.flag_bits & _UTF8_NAME:
+        return info.filename
+    return _decoded(info.filename.encode("cp437", "replace"))
+
+
+def _decoded(name: bytes) -> str:
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return name.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return name.decode("cp437")
+
+
+def _checked(name: str) -> tuple[str, str]:
+    """The name with single slashes, and what is wrong with it. One that leads out of the archive stays so."""
+    slashed = name.replace("\\", "/")
+    parts = [part for part in slashed.split("/") if part not in ("", ".")]
+    if slashed.startswith("/") or _DRIVE.match(slashed) or ".." in parts:
+        return slashed.lstrip("/"), "refused: its name leads out of the archive"
+    if any(ord(letter) < 32 for letter in slashed):
+        return "/".join(parts), "refused: control characters in its name"
+    return "/".join(parts), ""

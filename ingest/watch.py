@@ -1,0 +1,214 @@
+"""Tells what changes in folders and files, as it happens. What to do about it is `sync`'s business.
+
+The system tells of changes in folders (watchfiles: inotify, FSEvents, ReadDirectoryChangesW); files that were
+named one by one are looked at by date. What a system doesn't tell, such as on network drives or after an overflow,
+is found by comparing everything now and then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from watchfiles import Change, watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
+
+from ingest.discover import IGNORE_FILES, is_hidden
+from kb_assistant.errors import BusyError
+from kb_assistant.types import Report
+
+TICK = 0.2
+"""Seconds between two looks at whether to stop and whether the watched paths are still there."""
+
+MOST_PATHS = 1000
+"""Of one burst; with more, everything is compared: some may have been lost."""
+
+COMPARE_SECONDS = 600.0
+"""Between two comparisons of everything; longer where one takes long."""
+
+BUSY_SECONDS = 2.0
+"""After another process was found writing, until the next try."""
+
+_GATHER_MS, _QUIET_MS, _POLL_MS = 400, 50, 1000
+_SHARE_COMPARING = 0.01
+_Identity = tuple[int, ...] | None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What may have changed: `everything`, or what lies at or under `paths`."""
+
+    paths: set[Path] = field(default_factory=set)
+    everything: bool = False
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.paths)
+
+    def add(self, other: Changes) -> None:
+        self.paths |= other.paths
+        self.everything |= other.everything or len(self.paths) > MOST_PATHS
+
+
+class Watcher:
+    """Watches from the first `changes()` on.
+
+    Args:
+        roots: Absolute paths of folders and files.
+        stop: Asked every TICK; once true, the changes end.
+        say: Told what the user should know.
+    """
+
+    def __init__(self, roots: Sequence[Path], stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+        self._folders = [root for root in roots if not root.is_file()]
+        self._files = [root for root in roots if root.is_file()]
+        self._stop, self._say = stop, say
+        self._seen: dict[Path, _Identity] = {}
+        self._polls = False
+        self._gone: set[Path] = set()
+        self._compare_at = 0.0
+
+    @property
+    def present(self) -> list[Path]:
+        """The roots that are there now."""
+        return [root for root in (*self._folders, *self._files) if _state(root) is not None]
+
+    def compared(self, seconds: float) -> None:
+        """Everything was compared, which took so long."""
+        self._compare_at = time.monotonic() + max(COMPARE_SECONDS, seconds / _SHARE_COMPARING)
+
+    def changes(self) -> Iterator[Changes]:
+        """What changed since the last one, at least every TICK; nothing, mostly. The first is everything."""
+        self._seen = {file: _state(file) for file in self._files}
+        while not self._stop():
+            folders = {folder: _identity(folder) for folder in self._folders}
+            self._tell_of_gone(folders)
+            first = True
+            for changes in self._changes_in([folder for folder, identity in folders.items() if identity]):
+                changes.everything |= first or time.monotonic() > self._compare_at
+                first = False
+                changes.paths |= self._changed_files()
+                yield changes
+                if any(_identity(folder) != identity for folder, identity in folders.items()):
+                    break
+
+    def _tell_of_gone(self, folders: dict[Path, _Identity]) -> None:
+        gone = {folder for folder, identity in folders.items() if identity is None}
+        for folder in sorted(gone - self._gone):
+            self._say(f"{folder} isn't there any more. What is known of it stays; it is compared when it is back.")
+        self._gone = gone
+
+    def _changed_files(self) -> set[Path]:
+        """Of the files that were named one by one."""
+        states = {file: _state(file) for file in self._files}
+        changed = {file for file, state in states.items() if state != self._seen[file]}
+        self._seen = states
+        return changed
+
+    def _changes_in(self, folders: list[Path]) -> Iterator[Changes]:
+        if not folders:
+            while not self._stop():
+                yield Changes()
+                time.sleep(TICK)
+            return
+        try:
+            for events in watch(
+                *folders,
+                watch_filter=None,
+                debounce=_GATHER_MS,
+                step=_QUIET_MS,
+                rust_timeout=int(TICK * 1000),
+                yield_on_timeout=True,
+                stop_event=_Asked(self._stop),
+                force_polling=self._polls or None,
+                poll_delay_ms=_POLL_MS,
+                ignore_permission_denied=True,
+            ):
+                changes = Changes()
+                for event in events:
+                    changes.add(_concern(event, folders))
+                yield changes
+        except FileNotFoundError:
+            time.sleep(TICK)  # it went away in this very moment
+        except (WatchfilesRustInternalError, OSError) as error:
+            if self._polls:
+                raise
+            self._polls = True
+            self._say(f"The system can't watch these folders ({error}); they are looked through every second.")
+
+
+def follow(
+    watcher: Watcher, bring_in_step: Callable[[Changes, bool], Report], say: Callable[[str], None]
+) -> Iterator[Report]:
+    """Bring in step what changes. While another process writes, changes wait.
+
+    Args:
+        bring_in_step: Does it; told what changed, and whether it is the first time.
+
+    Yields:
+        The first report, then those that tell of something new, without the rows that don't.
+    """
+    waiting, first, not_before = Changes(), True, 0.0
+    failures: dict[str, str] = {}
+    for changes in watcher.changes():
+        waiting.add(changes)
+        if not waiting or time.monotonic() < not_before:
+            continue
+        try:
+            report = bring_in_step(waiting, first)
+        except BusyError as error:
+            say(f"{error.message} Trying again.")
+            not_before = time.monotonic() + BUSY_SECONDS
+            continue
+        if waiting.everything:
+            watcher.compared(report.seconds)
+        news = tuple(row for row in report if row.status != "unchanged" and failures.get(row.path) != row.reason)
+        for row in report:
+            failures.pop(row.path, None)
+            if row.status == "failed":
+                failures[row.path] = row.reason
+        if first or news:
+            yield report if first else replace(report, files=news)
+        waiting, first = Changes(), False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A function in the form that watchfiles asks for."""
+
+    is_set: Callable[[], bool]
+
+
+def _concern(event: tuple[Change, str], folders: Sequence[Path]) -> Changes:
+    """What an event means: nothing for a hidden file, its folder for an ignore file, everything behind a link."""
+    path = Path(event[1])
+    root = next((folder for folder in folders if path.is_relative_to(folder)), None)
+    if root is None or path == root:
+        return Changes(everything=True)
+    if path.name in IGNORE_FILES:
+        path = path.parent
+    between = [path, *path.parents][: len(path.relative_to(root).parts)]
+    if any(is_hidden(part) for part in path.relative_to(root).parts):
+        return Changes()
+    if path == root or any(part.is_symlink() for part in between):
+        return Changes(everything=True)
+    return Changes({path})
+
+
+def _identity(folder: Path) -> _Identity:
+    """None where it isn't there, or is no folder."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if folder.is_dir() else None
+
+
+def _state(path: Path) -> _Identity:
+    """Another one after each change of a file; None where it isn't there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
