@@ -222,7 +222,7 @@ class KnowledgeBase:
                     report: Report = ingesting.sync(store, self.embedder, self.settings, here, pool, changed)
                     if first:
                         self._save_index(store)
-                        self.embedder.encode_queries([""])  # loads the model before the first change
+                        self.embedder.embed_documents([""])  # loads the model before the first change
                 return report
 
             yield from watching.follow(watcher, bring_in_step, say)
