@@ -37,6 +37,9 @@ class Piece:
     heading: str
     page: int | None
     lines: tuple[int, int] | None
+    slide: int | None = None
+    sheet: str | None = None
+    attachment: str | None = None
 
 
 @dataclass(slots=True)
@@ -188,13 +191,17 @@ def _ranks(section: _Section) -> list[int]:
 def _sections(blocks: Sequence[Block]) -> Iterator[_Section]:
     section: _Section | None = None
     for block in blocks:
-        if section is None or (block.heading, block.page) != (section.blocks[0].heading, section.blocks[0].page):
+        if section is None or _place(block) != _place(section.blocks[0]):
             if section:
                 yield _with_units(section)
             section = _Section([])
         section.blocks.append(block)
     if section:
         yield _with_units(section)
+
+
+def _place(block: Block) -> tuple[object, ...]:
+    return block.heading, block.page, block.slide, block.sheet, block.attachment
 
 
 def _with_units(section: _Section) -> _Section:
@@ -223,7 +230,10 @@ def _piece(section: _Section, start: int, end: int, breaks: list[int]) -> Piece 
     lines = None
     if (top := _lines(section, first, start, breaks)) and (bottom := _lines(section, last, end - 1, breaks)):
         lines = top[0], bottom[1]
-    return Piece(section.text[start:end], section.blocks[0].heading, section.blocks[0].page, lines)
+    place = section.blocks[0]
+    return Piece(
+        section.text[start:end], place.heading, place.page, lines, place.slide, place.sheet, place.attachment
+    )
 
 
 def _lines(section: _Section, index: int, offset: int, breaks: list[int]) -> tuple[int, int] | None:

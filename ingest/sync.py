@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.plan import Plan, kept_note, make_plan
-from ingest.readers import Content
+from ingest.readers import Content, nest
 from ingest.sandbox import Outcome, ReaderPool, hash_file
-from ingest.split import Splitter
+from ingest.split import Piece, Splitter
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, Report, Status
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READERS_VERSION = 1
+READERS_VERSION = 2
 """Grows when a reader gives other text for the same bytes, so that files are read again."""
 
 WINDOW = 128
@@ -212,10 +212,9 @@ class Run:
         chunks: list[NewChunk] = []
         title, lasting = "", error
         if content is not None:
-            chunks = [_new_chunk(piece.text, piece.heading, piece.page, piece.lines)
-                      for piece in self.splitter.split(content)]  # fmt: skip
-            title = content.title
-            lasting = "" if chunks else "no text in it"
+            chunks = [_new_chunk(piece, content.title) for piece in self.splitter.split(content)]
+            title, metadata = content.title, {**content.metadata, **metadata}
+            lasting = " ".join(content.notes) or ("" if chunks else "no text in it")
         failed = content is None
         now = datetime.now(UTC).isoformat(timespec="seconds")
         source = Source(path, digest, self.recipe, _clean(title), lasting, failed, now, len(chunks), metadata)
@@ -260,9 +259,9 @@ class Run:
         path = ready.source.path
         with self.store.write() as transaction:
             old = transaction.source(path)
-            before = [_new_chunk(c.text.body, c.text.heading, c.locator.page, c.locator.lines)
-                      for c in transaction.chunks_of_source(path)]  # fmt: skip
-            if old and before == ready.chunks and old.digest == ready.source.digest:
+            before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
+            same_text = before == ready.chunks and bool(old) and old.metadata == ready.source.metadata
+            if old and same_text and old.digest == ready.source.digest:
                 transaction.relabel(ready.source)
                 status: Status = "failed" if ready.source.failed else "unchanged"
             else:
@@ -293,8 +292,19 @@ class Run:
         )
 
 
-def _new_chunk(text: str, heading: str, page: int | None, lines: tuple[int, int] | None) -> NewChunk:
-    return NewChunk(Text(_clean(heading), _clean(text)), page, lines)
+def _new_chunk(piece: Piece, title: str) -> NewChunk:
+    """A piece under its headings; the document's title stands above them where they don't say it themselves."""
+    first = piece.heading.partition(" > ")[0]
+    says_it = first and (first in title or title in first)
+    heading = piece.heading if says_it else nest((title, piece.heading))
+    sheet, attachment = (None if name is None else _clean(name) for name in (piece.sheet, piece.attachment))
+    text = Text(_clean(heading), _clean(piece.text))
+    return NewChunk(text, piece.page, piece.lines, piece.slide, sheet, attachment)
+
+
+def _as_it_was(chunk: Chunk) -> NewChunk:
+    place = chunk.locator
+    return NewChunk(chunk.text, place.page, place.lines, place.slide, place.sheet, place.attachment)
 
 
 def _hash_now(path: Path) -> str:

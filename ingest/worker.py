@@ -78,22 +78,29 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
     if error:
         return sha256, None, error, gone
     title, blocks = said["title"], tuple(_block(*fields) for fields in said["blocks"])
-    if not isinstance(title, str) or len(sha256) != 64:
+    metadata, notes = said.get("metadata", {}), tuple(said.get("notes", ()))
+    if not (isinstance(title, str) and isinstance(metadata, dict) and len(sha256) == 64):
         raise TypeError(reply[:100])
-    return sha256, Content(title, blocks), "", False
+    if not all(isinstance(note, str) for note in notes):
+        raise TypeError(reply[:100])
+    return sha256, Content(title, blocks, metadata, notes), "", False
 
 
-def _block(text: Any, kind: Any, page: Any, lines: Any, heading: Any) -> Block:
-    if not (isinstance(text, str) and isinstance(heading, str) and kind in ("prose", "code", "table")):
+def _block(
+    text: Any, kind: Any, page: Any, lines: Any, heading: Any, slide: Any, sheet: Any, attachment: Any, header: Any
+) -> Block:
+    if not (all(isinstance(one, str) for one in (text, heading, header)) and kind in ("prose", "code", "table")):
         raise TypeError(kind)
-    if not (page is None or isinstance(page, int)):
+    if not all(number is None or isinstance(number, int) for number in (page, slide)):
         raise TypeError(page)
+    if not all(name is None or isinstance(name, str) for name in (sheet, attachment)):
+        raise TypeError(sheet)
     if lines is not None:
         first, last = lines
         if not (isinstance(first, int) and isinstance(last, int)):
             raise TypeError(lines)
         lines = first, last
-    return Block(text, kind, page, lines, heading)
+    return Block(text, kind, page, lines, heading, slide, sheet, attachment, header)
 
 
 def _encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
@@ -128,7 +135,15 @@ def _answer(path: bytes, file_megabytes: int) -> dict[str, Any]:
     except Exception as error:  # a reader's bug is one failed file, not the end of the ingest
         return _failure(f"The reader failed on this file ({type(error).__name__}).", sha256)
     blocks = [astuple(block) for block in content.blocks]
-    return {"sha256": sha256, "error": "", "gone": False, "title": content.title, "blocks": blocks}
+    return {
+        "sha256": sha256,
+        "error": "",
+        "gone": False,
+        "title": content.title,
+        "blocks": blocks,
+        "metadata": dict(content.metadata),
+        "notes": content.notes,
+    }
 
 
 def _file_bytes(path: bytes, file_megabytes: int) -> bytes:

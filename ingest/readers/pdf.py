@@ -9,7 +9,7 @@ import unicodedata
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
-from ingest.readers import HEADING_CHARS, Block, Content, one_line
+from ingest.readers import HEADING_CHARS, Block, Content, Context, one_line
 from kb_assistant.errors import ReadError
 
 # pdfium marks a hyphen at the end of a line with U+FFFE, formerly U+0002.
@@ -23,7 +23,7 @@ _NO_TITLE = re.compile(
 )
 
 
-def read(data: bytes) -> Content:
+def read(data: bytes, context: Context) -> Content:
     """The pages of a PDF.
 
     Raises:

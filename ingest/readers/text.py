@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from ingest.readers import Block, Content
+from ingest.readers import Block, Content, Context
 from kb_assistant.errors import ReadError
 
 # UTF-32's mark begins with UTF-16's, so it is looked for first.
@@ -39,7 +39,7 @@ _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
 
 
-def read(data: bytes) -> Content:
+def read(data: bytes, context: Context) -> Content:
     """One block from the first line with text to the last one."""
     lines = decode(data).split("\n")
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
