@@ -13,7 +13,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from ingest.readers import Content
-from ingest.worker import MEGABYTE, OUT_OF_MEMORY, READY, decode, receive, send
+from ingest.worker import ALIVE, MEGABYTE, OUT_OF_MEMORY, PASSWORDS, READY, decode, receive, send
 from kb_assistant.errors import KBError
 
 _START_SECONDS = 60.0
@@ -74,17 +74,24 @@ class ReaderPool:
 
     Args:
         workers: How many processes; 0 takes one a core. They start when first needed.
-        seconds: Longest time for one file; 0 sets no limit.
+        seconds: Longest time for one file, for each of its pages where it needs OCR; 0 sets no limit.
         read_megabytes: Most address space for a worker, where the platform can limit it.
         file_megabytes: Largest file.
         text_megabytes: Longest reply for one file: its text with headings.
+        passwords: Tried on files that are locked.
     """
 
     def __init__(
-        self, workers: int, seconds: float, read_megabytes: int, file_megabytes: int, text_megabytes: int = 32
+        self,
+        workers: int,
+        seconds: float,
+        read_megabytes: int,
+        file_megabytes: int,
+        text_megabytes: int = 32,
+        passwords: Sequence[str] = (),
     ) -> None:
         limits = _Limits(seconds, read_megabytes, file_megabytes, text_megabytes)
-        self._workers = [_Worker(limits) for _ in range(workers or os.cpu_count() or 1)]
+        self._workers = [_Worker(limits, passwords) for _ in range(workers or os.cpu_count() or 1)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -137,8 +144,8 @@ class ReaderPool:
 class _Worker:
     """The parent's end of one process, which starts when first needed and anew after it failed."""
 
-    def __init__(self, limits: _Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: _Limits, passwords: Sequence[str]) -> None:
+        self._limits, self._passwords = limits, passwords
         self._process: subprocess.Popen[bytes] | None = None
         self._expired = False
         self._closed = False
@@ -181,7 +188,7 @@ class _Worker:
         with self._lock:
             if self._closed:
                 raise EOFError
-            self._process = process = _spawn(self._limits)
+            self._process = process = _spawn(self._limits, self._passwords)
         with suppress(OSError, EOFError):
             if self._ask(process, None, _START_SECONDS) == READY:
                 return process
@@ -194,7 +201,14 @@ class _Worker:
         )
 
     def _ask(self, process: subprocess.Popen[bytes], request: bytes | None, seconds: float) -> bytes:
-        """Send the request, if any, and wait for a reply. When time is up the process dies, and so the wait."""
+        """Send the request, if any, and wait for a reply."""
+        reply = self._next(process, request, seconds)
+        while reply == ALIVE:
+            reply = self._next(process, None, seconds)
+        return reply
+
+    def _next(self, process: subprocess.Popen[bytes], request: bytes | None, seconds: float) -> bytes:
+        """What the process says next. When time is up it dies, and so the wait."""
 
         def expire() -> None:
             self._expired = True
@@ -224,14 +238,15 @@ class _Worker:
         return "The reader crashed on this file, or ran out of memory."
 
 
-def _spawn(limits: _Limits) -> subprocess.Popen[bytes]:
+def _spawn(limits: _Limits, passwords: Sequence[str]) -> subprocess.Popen[bytes]:
     here = str(Path(__file__).absolute().parent.parent)
     search = [here, *(str(Path(entry).absolute()) for entry in sys.path if entry)]
+    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return subprocess.Popen(
         [sys.executable, "-I", "-B", "-c", _START, json.dumps(search), json.dumps(asdict(limits))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+        env=environment | ({PASSWORDS: json.dumps(list(passwords))} if passwords else {}),
         process_group=0,  # so that a terminal's Ctrl-C doesn't reach them; where the system has no groups, ignored
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.plan import Plan, kept_note, make_plan
-from ingest.readers import Content, nest
+from ingest.readers import Content, nest, ocr
 from ingest.sandbox import Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant.settings import Settings
@@ -71,6 +71,7 @@ class Job:
     exclude: Sequence[str] = ()
     prune: bool = False
     dry_run: bool = False
+    passwords: Sequence[str] = ()
     stop: Callable[[], bool] = field(default=lambda: False)
     progress: Callable[[Progress], None] = field(default=lambda _: None)
 
@@ -101,7 +102,8 @@ def sync(store: KnowledgeStore | None, embedder: Embedder, settings: Settings, j
 
 def recipe_of(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
     splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
-    return splitter, f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
+    readers = f"readers {READERS_VERSION}{' with OCR' if ocr.available() else ''}"
+    return splitter, f"{readers}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
 
 
 def report_of(
@@ -160,7 +162,7 @@ class Run:
             return False
         workers = min(settings.readers or os.cpu_count() or 1, len(self.plan.read))
         limits = (settings.read_seconds, settings.read_megabytes, settings.file_megabytes)
-        with ReaderPool(workers, *limits) as pool:
+        with ReaderPool(workers, *limits, passwords=self.job.passwords) as pool:
             for outcome in pool.read(Path(path) for path in self.plan.read):
                 self._take(outcome)
                 if self._stopped_after_flush():
@@ -260,8 +262,8 @@ class Run:
         with self.store.write() as transaction:
             old = transaction.source(path)
             before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
-            same_text = before == ready.chunks and bool(old) and old.metadata == ready.source.metadata
-            if old and same_text and old.digest == ready.source.digest:
+            same = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
+            if same and before == ready.chunks:
                 transaction.relabel(ready.source)
                 status: Status = "failed" if ready.source.failed else "unchanged"
             else:

@@ -12,6 +12,7 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from typing import IO, Any
 
@@ -19,7 +20,16 @@ from ingest.readers import Block, Content, read
 from kb_assistant.errors import ReadError
 
 MEGABYTE = 1_000_000
+MOST_WRITTEN = 500_000_000
+"""Bytes of the largest file that a reader may allow itself to write."""
+
+PASSWORDS = "KB_READ_PASSWORDS"
+"""Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
+
 READY = b"ready"
+ALIVE = b"alive"
+"""Sent before each page of long work, OCR: the time for a file begins anew."""
+
 OUT_OF_MEMORY = 77
 """Exit code: when memory is short, an answer in words may not fit either."""
 
@@ -49,9 +59,15 @@ def receive(pipe: IO[bytes], most: int) -> bytes:
 
 def work(seconds: float, read_megabytes: int, file_megabytes: int, text_megabytes: int) -> None:
     """Answer until the parent closes its end, be it because it was killed."""
+    passwords = json.loads(os.environ.pop(PASSWORDS, "[]"))
     requests, replies = _take_pipes()
     _limit(read_megabytes)
     send(replies, READY)
+
+    def alive() -> None:
+        _limit_time(seconds)
+        send(replies, ALIVE)
+
     while True:
         try:
             path = receive(requests, _LONGEST_PATH)
@@ -59,7 +75,7 @@ def work(seconds: float, read_megabytes: int, file_megabytes: int, text_megabyte
             return
         _limit_time(seconds)
         try:
-            reply = _encode(_answer(path, file_megabytes), text_megabytes)
+            reply = _encode(_answer(path, file_megabytes, passwords, alive), text_megabytes)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         send(replies, reply)
@@ -116,7 +132,9 @@ def _failure(error: str, sha256: str = "", gone: bool = False) -> dict[str, Any]
     return {"sha256": sha256, "error": error, "gone": gone}
 
 
-def _answer(path: bytes, file_megabytes: int) -> dict[str, Any]:
+def _answer(
+    path: bytes, file_megabytes: int, passwords: Sequence[str], alive: Callable[[], None]
+) -> dict[str, Any]:
     try:
         data = _file_bytes(path, file_megabytes)
     except (FileNotFoundError, NotADirectoryError):
@@ -127,12 +145,15 @@ def _answer(path: bytes, file_megabytes: int) -> dict[str, Any]:
         return _failure(_in_words(error))
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        content = read(os.fsdecode(os.path.basename(path)), data)  # noqa: PTH119 - a Path holds no bytes
+        name = os.fsdecode(os.path.basename(path))  # noqa: PTH119 - a Path holds no bytes
+        content = read(name, data, passwords, alive=alive)
     except MemoryError:
         raise
     except ReadError as error:
         return _failure(_in_words(error), sha256)
-    except Exception as error:  # a reader's bug is one failed file, not the end of the ingest
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a reader's bug is one failed file; a panic in Rust is no Exception
         return _failure(f"The reader failed on this file ({type(error).__name__}).", sha256)
     blocks = [astuple(block) for block in content.blocks]
     return {
@@ -178,11 +199,17 @@ def _limit(read_megabytes: int) -> None:
     import resource
 
     memory = read_megabytes * MEGABYTE
-    for which, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+    # Nothing may be written, but by the one reader that needs a scratch folder for another program.
+    limits = (
+        (resource.RLIMIT_AS, memory, memory),
+        (resource.RLIMIT_FSIZE, 0, MOST_WRITTEN),
+        (resource.RLIMIT_CORE, 0, 0),
+    )
+    for which, *most in limits:
         hard = resource.getrlimit(which)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        soft, most_ever = (one if hard == resource.RLIM_INFINITY else min(one, hard) for one in most)
         try:
-            resource.setrlimit(which, (most, most))
+            resource.setrlimit(which, (soft, most_ever))
         except (OSError, ValueError):
             continue  # macOS knows the name but refuses the limit
 

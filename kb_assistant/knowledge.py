@@ -140,6 +140,7 @@ class KnowledgeBase:
         exclude: Sequence[str] = (),
         prune: bool = False,
         dry_run: bool = False,
+        passwords: Sequence[str] = (),
         progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
@@ -154,6 +155,7 @@ class KnowledgeBase:
             exclude: No files that match one of these.
             prune: Also remove sources that are still there but are left out now, and those of a path that is gone.
             dry_run: Only say what would be done.
+            passwords: Tried in turn on files that are locked; they are kept nowhere.
             progress: Told how far it is.
             stop: Asked often; once true, the ingest ends after what is in work.
 
@@ -166,7 +168,7 @@ class KnowledgeBase:
         ingesting = _import_ingest("sync")
         roots = [paths] if isinstance(paths, str | Path) else list(paths)
         paths = [Path(root).expanduser() for root in roots]
-        job = ingesting.Job(paths, include, exclude, prune, dry_run, stop, progress)
+        job = ingesting.Job(paths, include, exclude, prune, dry_run, passwords, stop, progress)
         if dry_run:
             planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job)
             return planned

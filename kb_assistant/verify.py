@@ -250,7 +250,9 @@ def _sound_parts(
         text = Text(heading, body)
         if text.hash != digest:
             raise ValueError("a text was altered")
-        chunks.append(NewChunk.stored(text, page, None if first is None else (first, last), part[0] if part else None))
+        chunks.append(
+            NewChunk.stored(text, page, None if first is None else (first, last), part[0] if part else None)
+        )
         vectors[digest] = vector
     return chunks, vectors
 

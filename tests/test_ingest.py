@@ -324,12 +324,12 @@ def test_a_kept_source_doesnt_name_a_twin_that_has_gone(kb: KnowledgeBase, docs:
 
 
 def test_files_of_no_reader_are_counted_and_named_ones_fail(kb: KnowledgeBase, docs: Path) -> None:
-    (docs / "photo.JPG").write_bytes(b"\xff\xd8")
+    (docs / "film.MP4").write_bytes(b"\xff\xd8")
     (docs / "music.mp3").write_bytes(b"ID3")
     (docs / "Makefile").write_text("all:")
     report = kb.ingest(docs)
     assert rows(report) == {"station.md": "added", "pump.txt": "added"}
-    assert report.skipped == {".jpg": 1, ".mp3": 1, "no suffix": 1}
+    assert report.skipped == {".mp4": 1, ".mp3": 1, "no suffix": 1}
     named = kb.ingest([docs / "music.mp3", docs / "Makefile"])
     assert rows(named) == {"music.mp3": "failed", "Makefile": "failed"}
     assert reason(named, "music.mp3") == "no reader for .mp3 files"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import PurePath
@@ -61,6 +61,10 @@ class Content:
     notes: tuple[str, ...] = ()
 
 
+def _unwatched() -> None:
+    """Nobody waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a reader is told besides the bytes: see read()."""
@@ -68,6 +72,7 @@ class Context:
     name: str = ""
     passwords: tuple[str, ...] = ()
     depth: int = 0
+    alive: Callable[[], None] = _unwatched
 
 
 def nest(headings: Iterable[str]) -> str:
@@ -110,9 +115,7 @@ class Outline:
         else:
             self._bare, self._bare_level = block, level
 
-    def add(
-        self, text: str, kind: Kind = "prose", lines: tuple[int, int] | None = None, header: str = ""
-    ) -> None:
+    def add(self, text: str, kind: Kind = "prose", lines: tuple[int, int] | None = None, header: str = "") -> None:
         """A block under the headings so far."""
         self._bare = None
         self.blocks.append(Block(text, kind, lines=lines, heading=self.path, header=header))
@@ -132,14 +135,22 @@ class Outline:
         self._bare = None
 
 
-def read(name: str, data: bytes, passwords: Sequence[str] = (), depth: int = 0) -> Content:
-    """The text of one file. Its content says which reader is asked, and where that leaves it open, its suffix. Only
+def read(
+    name: str,
+    data: bytes,
+    passwords: Sequence[str] = (),
+    depth: int = 0,
+    alive: Callable[[], None] = _unwatched,
+) -> Content:
+    """The text of one file. Its content says which reader is asked, and where that leaves it open, its suffix.
+    Only
     that reader's libraries are loaded.
 
     Args:
         name: The file's name; only its suffix counts.
         passwords: Tried in turn on a file that is locked.
         depth: How many files this one lies in, as a mail's attachment does.
+        alive: Called before each page that OCR reads: whoever watches the time may begin to count anew.
 
     Raises:
         ReadError: the file is damaged, locked, holds no text, or isn't of a known format.
@@ -151,7 +162,7 @@ def read(name: str, data: bytes, passwords: Sequence[str] = (), depth: int = 0) 
             f"Files named {suffix or 'without a suffix'} can't be read.",
             f"These can: {' '.join(sorted(SUFFIXES))}.",
         )
-    context = Context(name, tuple(passwords), depth)
+    context = Context(name, tuple(passwords), depth, alive)
     content: Content = import_module(f"ingest.readers.{module}").read(data, context)
     from ingest.readers.hidden import without_invisible
 

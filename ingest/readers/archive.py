@@ -11,7 +11,7 @@ from kb_assistant.errors import ReadError
 
 _MOST_BYTES = 200_000_000
 _MOST_RATIO = 200
-_HARMLESS_BYTES = 20_000_000  # so much may come out of any archive, however small
+_HARMLESS_BYTES = 10_000_000  # so much may come out of any archive, however small
 _MOST_MEMBERS = 10_000
 
 
@@ -21,6 +21,8 @@ def checked(data: bytes, what: str) -> zipfile.ZipFile:
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
     """
+    if not data.strip():
+        raise ReadError("The file is empty.", "Save or download it anew.")
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = archive.infolist()
@@ -60,7 +62,9 @@ def xml(data: bytes, recover: bool = False) -> Any:
     """
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover
+    )
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:

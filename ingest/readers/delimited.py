@@ -1,4 +1,5 @@
-"""CSV and TSV: a line for each record, its values under the names of their columns. `lines` are those of the file."""
+"""CSV and TSV: a line for each record, its values under the names of their columns. `lines` are those of the
+file."""
 
 from __future__ import annotations
 
@@ -38,9 +39,12 @@ def read(data: bytes, context: Context) -> Content:
     first = filled[0]
     below = rows[filled[1]] if len(filled) > 1 else None
     names = [cell.text for cell in rows[first]] if is_header(rows[first], below) else []
-    lines = [" | ".join(name for name in names if name) if names and place == first else labelled(rows[place], names)
-             for place in filled]  # fmt: skip
-    return Content("", tuple(_blocks(lines, [(ends[place - 1] + 1 if place else 1, ends[place]) for place in filled])))
+    lines = [labelled(rows[place], names) for place in filled]
+    if names:
+        lines[0] = " | ".join(name for name in names if name)
+    return Content(
+        "", tuple(_blocks(lines, [(ends[place - 1] + 1 if place else 1, ends[place]) for place in filled]))
+    )
 
 
 def _blocks(lines: list[str], places: list[tuple[int, int]]) -> list[Block]:

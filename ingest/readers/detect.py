@@ -12,9 +12,9 @@ import zipfile
 
 _MODULES = {
     "asciidoc": "adoc asciidoc asc",
-    "code": "bash bat c cc cfg cjs clj conf cpp cs css cxx dart env erl ex exs f90 fish go gradle groovy h hh hpp hs "
-    "hxx ini java jl js jsx kt kts less lua m mjs ml mm nim pas php pl pm proto ps1 py pyi r rb rs sass scala scss "
-    "sh sql svelte swift tcl tex toml ts tsx v vb vhd vue yaml yml zig zsh",
+    "code": "bash bat c cc cfg cjs clj conf cpp cs css cxx dart env erl ex exs f90 fish go gradle groovy h hh hpp "
+    "hs hxx ini java jl js jsx kt kts less lua m mjs ml mm nim pas php pl pm proto ps1 py pyi r rb rs sass scala "
+    "scss sh sql svelte swift tcl tex toml ts tsx v vb vhd vue yaml yml zig zsh",
     "delimited": "csv tsv tab",
     "docx": "docx docm dotx dotm",
     "epub": "epub",
@@ -45,8 +45,12 @@ SUFFIXES = frozenset(FORMATS)
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "pdf", "picture", "pptx", "rtf", "sheets"))
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b", re.I | re.S)
-_MAIL = re.compile(rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I)
+_HTML = re.compile(
+    rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b", re.I | re.S
+)
+_MAIL = re.compile(
+    rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I
+)
 _SAMPLE = 65536
 
 
@@ -74,7 +78,10 @@ def _as_text(sample: bytes, by_suffix: str) -> str:
     plain = sample.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
     if by_suffix == "odf" and plain.lstrip().startswith(b"<") and b"office:document" in plain:
         return "odf"
-    if re.match(rb"mime-version:|from:|content-type:\s*multipart/related", plain, re.I) and b"ultipart/related" in plain:
+    if (
+        re.match(rb"mime-version:|from:|content-type:\s*multipart/related", plain, re.I)
+        and b"ultipart/related" in plain
+    ):
         return "mhtml"
     if _HTML.match(plain):
         return "html"

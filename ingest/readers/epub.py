@@ -1,4 +1,5 @@
-"""EPUB books: the chapters in reading order, each read as a page, under their headings. Books with DRM are refused."""
+"""EPUB books: the chapters in reading order, each read as a page, under their headings. Books with DRM are
+refused."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def read(data: bytes, context: Context) -> Content:
             raise ReadError("The book is protected (DRM).", "It can be read in its shop's program only.")
     try:
         container = xml(member(archive, "META-INF/container.xml", _WHAT), recover=True)
-        opf = next(element.get("full-path") for element in container.iter("{*}rootfile"))
+        opf = str(next(element.get("full-path") for element in container.iter("{*}rootfile")))
         package = xml(member(archive, opf, _WHAT), recover=True)
     except (ValueError, StopIteration) as error:
         raise damaged(_WHAT) from error
@@ -42,8 +43,8 @@ def read(data: bytes, context: Context) -> Content:
     missing = 0
     for reference in package.iter("{*}itemref"):
         item = items.get(reference.get("idref"))
-        name = inside(opf, unquote(item.get("href", ""))) if item is not None else ""
-        if name not in names:
+        name = "" if item is None else inside(opf, unquote(item.get("href", "")))
+        if item is None or name not in names:
             missing += 1
             continue
         if "nav" in (item.get("properties") or "").split():
@@ -81,11 +82,16 @@ def _contents(archive: Any, opf: str, items: dict[Any, Any], names: set[str]) ->
             root = xml(member(archive, member_name, _WHAT), recover=True)
         except ValueError:
             continue
+        points = [(point.find("{*}content"), point) for point in root.iter("{*}navPoint")]
         links = (
-            [(link.get("href"), " ".join(link.itertext())) for link in root.iter("{*}a")] if is_nav else
-            [(point.find("{*}content").get("src"), point.findtext("{*}navLabel/{*}text") or "")
-             for point in root.iter("{*}navPoint") if point.find("{*}content") is not None]
-        )  # fmt: skip
+            [(link.get("href"), " ".join(link.itertext())) for link in root.iter("{*}a")]
+            if is_nav
+            else [
+                (target.get("src"), point.findtext("{*}navLabel/{*}text") or "")
+                for target, point in points
+                if target is not None
+            ]
+        )
         for target, words in links:
             name = inside(member_name, unquote((target or "").partition("#")[0]))
             if one_line(words):

@@ -1,6 +1,8 @@
-"""What a document holds and its readers don't see: invisible characters, white on white, comments that give orders.
+"""What a document holds and its readers don't see: invisible characters, white on white, comments that give
+orders.
 
-Models see all of it, so the report says where there is some. It is a warning: that a passage is data and no order is
+Models see all of it, so the report says where there is some. It is a warning: that a passage is data and no
+order is
 told to the model by the prompt.
 """
 
@@ -14,7 +16,9 @@ from ingest.readers import Content, one_line
 # Marks that show nothing: tags, which can spell out whole sentences; overrides of the writing direction; runs of
 # zero-width characters. Single joiners are part of some scripts and of emoji.
 _TAGS = re.compile("[\U000e0000-\U000e007f]+")
-_INVISIBLE = re.compile("[\U000e0000-\U000e007f\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069]|[\u200c\u200d]{2,}")
+_INVISIBLE = re.compile(
+    "[\U000e0000-\U000e007f\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069]|[\u200c\u200d]{2,}"
+)
 _SPELLED = 8
 _SMUGGLED = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff]{8,}")
 
@@ -50,11 +54,14 @@ _ORDERS = re.compile(
 
 
 def hidden_note(where: str, text: str, always: bool = False) -> tuple[str, ...]:
-    """A note on text that a reader of the document doesn't see: where it may be an order to a model, or `always`."""
+    """A note on text that a reader of the document doesn't see: where it may be an order to a model, or
+    `always`."""
     text = one_line(text)
     if not text or not (always or _ORDERS.search(text)):
         return ()
-    kind = "may be an order to a language model" if _ORDERS.search(text) else "isn't seen by who reads the document"
+    kind = (
+        "may be an order to a language model" if _ORDERS.search(text) else "isn't seen by who reads the document"
+    )
     return (f"Hidden text ({where}) {kind}: “{_shown(text)}”.",)
 
 

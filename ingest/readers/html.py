@@ -1,6 +1,7 @@
 """HTML: what a visitor would read, under its headings. Nothing is fetched; scripts and hidden parts are left out.
 
-A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each. Of menus
+A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each. Of
+menus
 only entries that are as long as titles are kept, at the end.
 """
 
@@ -17,7 +18,7 @@ from lxml import etree
 from ingest.readers import HEADING_CHARS, Block, Content, Context, Kind, Outline, one_line
 from ingest.readers.hidden import hidden_note
 from ingest.readers.tables import Cell, table_lines
-from ingest.readers.text import clean, decode
+from ingest.readers.text import decode_as
 
 # Navigation repeats on every page and says little, so it is left out with what isn't text.
 _SKIPPED = frozenset(
@@ -40,12 +41,6 @@ _MOST_COLUMNS = 1000
 _KANA = re.compile("[\u3040-\u30ff]+")
 _CHINESE = re.compile("[一-鿿]")
 _CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
-_KNOWN = re.compile(
-    r"utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin"
-)
-# What pages declare and what browsers take it for: the larger set that holds it.
-_MEANT = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "ascii": "cp1252", "big5": "big5hkscs"}
 # libxml2 counts no further.
 _LAST_LINE = 65535
 
@@ -74,7 +69,9 @@ def of_text(text: str) -> Content:
 
 def _metadata(root: Any) -> dict[str, Any]:
     """What <meta> says of the page."""
-    said = {(meta.get("name") or meta.get("property") or "").lower(): meta.get("content") for meta in root.iter("meta")}
+    said = {
+        (meta.get("name") or meta.get("property") or "").lower(): meta.get("content") for meta in root.iter("meta")
+    }
     date = re.match(r"\d{4}-\d{2}-\d{2}", said.get("date") or said.get("article:published_time") or "")
     tags = [tag for word in re.split("[,，;；]", said.get("keywords") or "") if (tag := one_line(word))]
     found = {"author": one_line(said.get("author") or ""), "date": date[0] if date else "", "tags": tags}
@@ -100,7 +97,7 @@ class _Words(HTMLParser):
         self.words: list[str] = []
         self._skipped = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
         if tag in ("script", "style"):
             self._skipped = tag
         elif tag in _BLOCKS:
@@ -127,14 +124,7 @@ def _without_structure(text: str) -> Content:
 def _decode(data: bytes) -> str:
     """By byte order mark or declaration; a declaration that the bytes contradict is passed over."""
     declared = None if data.startswith(codecs.BOM_UTF8) else _CHARSET.search(data[:4096])
-    if declared and b"\0" not in data:
-        name = declared[1].decode("ascii", "replace").lower()
-        if _KNOWN.match(name):
-            try:
-                return clean(data.decode(_MEANT.get(name, name)))
-            except (LookupError, UnicodeError):
-                pass
-    return decode(data)
+    return decode_as(data, declared[1].decode("ascii", "replace") if declared else "")
 
 
 class _Page:

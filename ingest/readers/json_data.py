@@ -1,4 +1,5 @@
-"""JSON and JSON Lines: a line for each object that holds values, `name: value | name: value`; the path to it, where
+"""JSON and JSON Lines: a line for each object that holds values, `name: value | name: value`; the path to it,
+where
 it lies deeper, is the heading."""
 
 from __future__ import annotations
@@ -105,9 +106,7 @@ def _tell(outline: Outline, root: Any) -> None:
             own = {key: one for key, one in value.items() if not _is_large(one)}
             if line := "\n".join(f"{path}: {said}" for path, said in _leaves(own)):
                 outline.add(line, "table")
-            waiting += [
-                (depth + 1, str(key), one) for key, one in reversed(value.items()) if _is_large(one)
-            ]
+            waiting += [(depth + 1, str(key), one) for key, one in reversed(value.items()) if _is_large(one)]
         elif isinstance(value, list):
             lines = [record for one in value if (record := _record(one))]
             if lines:

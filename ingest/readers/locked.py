@@ -23,7 +23,9 @@ def read(data: bytes, context: Context) -> Content:
     inner = unlocked(data, context, "document")
     module = detect(inner, "")
     if module in ("", "locked"):
-        raise ReadError("Its password fits, but what is inside isn't an Office document.", "Open and save it anew.")
+        raise ReadError(
+            "Its password fits, but what is inside isn't an Office document.", "Open and save it anew."
+        )
     content: Content = import_module(f"ingest.readers.{module}").read(inner, replace(context, passwords=()))
     return content
 

@@ -66,7 +66,8 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def put_under(outline: Outline, lines: list[str], start: int = 0) -> str:
-    """Add the blocks of these lines, from index `start` on, to an outline. Returns the first heading of level 1."""
+    """Add the blocks of these lines, from index `start` on, to an outline. Returns the first heading of level
+    1."""
     title = ""
     for part in _parts(_mark(lines, start)):
         if isinstance(part, _Heading):

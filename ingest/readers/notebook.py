@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from ingest.readers import Content, Context, Outline
-from ingest.readers import markdown
+from ingest.readers import Content, Context, Outline, markdown
 from ingest.readers.text import clean, decode
 from kb_assistant.errors import ReadError
 
@@ -22,7 +21,9 @@ def read(data: bytes, context: Context) -> Content:
     """
     try:
         notebook = json.loads(decode(data))
-        cells = notebook["cells"] if "cells" in notebook else [c for s in notebook["worksheets"] for c in s["cells"]]
+        cells = (
+            notebook["cells"] if "cells" in notebook else [c for s in notebook["worksheets"] for c in s["cells"]]
+        )
         parts = [(cell["cell_type"], _text(cell.get("source", cell.get("input", ""))), cell) for cell in cells]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ReadError("This isn't a notebook, or it is damaged.", "Open and save it in Jupyter.") from error

@@ -23,7 +23,9 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
-_LEFT_OUT = frozenset((f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_OFFICE}annotation"))
+_LEFT_OUT = frozenset(
+    (f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_OFFICE}annotation")
+)
 _MOST_COLUMNS = 1000
 _MOST_SPACES = 100
 
@@ -38,7 +40,9 @@ def read(data: bytes, context: Context) -> Content:
         if data.startswith(b"PK"):
             archive = checked(data, _WHAT)
             names = set(archive.namelist())
-            if "META-INF/manifest.xml" in names and b"encryption-data" in member(archive, "META-INF/manifest.xml", _WHAT):
+            if "META-INF/manifest.xml" in names and b"encryption-data" in member(
+                archive, "META-INF/manifest.xml", _WHAT
+            ):
                 raise ReadError("The OpenDocument file needs a password.", "Save a copy without one.")
             root = xml(member(archive, "content.xml", _WHAT))
             meta = xml(member(archive, "meta.xml", _WHAT), recover=True) if "meta.xml" in names else root
@@ -174,7 +178,8 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
 
 
 def _words(element: Any) -> str:
-    """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text boxes."""
+    """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text
+    boxes."""
     parts: list[str] = []
     waiting: list[Any] = [element]
     while waiting:
@@ -182,7 +187,9 @@ def _words(element: Any) -> str:
         if isinstance(one, str):
             parts.append(one)
             continue
-        if one is not element and (one.tag in _LEFT_OUT or one.tag == f"{_DRAW}text-box" and element.tag == f"{_TEXT}p"):
+        if one is not element and (
+            one.tag in _LEFT_OUT or (one.tag == f"{_DRAW}text-box" and element.tag == f"{_TEXT}p")
+        ):
             waiting.append(one.tail or "")
             continue
         if one.tag == f"{_TEXT}s":

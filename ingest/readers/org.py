@@ -27,12 +27,16 @@ def read(data: bytes, context: Context) -> Content:
             name = match[1].lower()
             value = match[2].strip(" <>[]")
             if name in ("title", "date", "author", "language", "filetags", "keywords", "description"):
-                said[_NAMES.get(name, name)] = [t for t in re.split("[:, ]", value) if t] if name in _NAMES else value
+                said[_NAMES.get(name, name)] = (
+                    [t for t in re.split("[:, ]", value) if t] if name in _NAMES else value
+                )
     metadata = metadata_of(said)
     first = next((match[2] for line in lines if (match := _HEADING.fullmatch(line))), "")
     comments = (line.lstrip("# ") for line in lines if re.match(r"\s*# ", line))
     notes = tuple(note for comment in comments for note in hidden_note("a comment", comment))
-    return Content(title_of(metadata) or title_of({"title": first}), outlined(_lines(lines)).finish(), metadata, notes)
+    return Content(
+        title_of(metadata) or title_of({"title": first}), outlined(_lines(lines)).finish(), metadata, notes
+    )
 
 
 def _lines(lines: list[str]) -> Iterator[Line]:
@@ -52,5 +56,7 @@ def _lines(lines: list[str]) -> Iterator[Line]:
             yield Line(number, heading[2], "heading", len(heading[1]))
         elif text.lstrip().startswith("|"):
             yield Line(number, text, "table")
-        elif not (_KEYWORD.fullmatch(text) and not text.lower().startswith("#+caption")) and not re.match(r"\s*# ", text):
+        elif not (_KEYWORD.fullmatch(text) and not text.lower().startswith("#+caption")) and not re.match(
+            r"\s*# ", text
+        ):
             yield Line(number, text)

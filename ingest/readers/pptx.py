@@ -1,4 +1,5 @@
-"""Presentations: the slides in their order, each under its title, with tables, charts' words and speaker's notes."""
+"""Presentations: the slides in their order, each under its title, with tables, charts' words and speaker's
+notes."""
 
 from __future__ import annotations
 
@@ -117,7 +118,10 @@ class _Deck:
         if links not in self._names:
             return {}
         return {
-            link.get("Id", ""): (link.get("Type", "").rpartition("/")[2], inside(name, link.get("Target", "")).lstrip("/"))
+            link.get("Id", ""): (
+                link.get("Type", "").rpartition("/")[2],
+                inside(name, link.get("Target", "")).lstrip("/"),
+            )
             for link in xml(self._archive.read(links), recover=True)
             if isinstance(link.tag, str) and link.get("TargetMode") != "External"
         }

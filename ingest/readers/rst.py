@@ -15,7 +15,9 @@ from ingest.readers.lined import Line, outlined
 from ingest.readers.text import decode
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
-_CODE = re.compile(r"\.\. (?:code|code-block|sourcecode|highlight|parsed-literal|literalinclude|math)::.*|(?!\.\. ).*::\s*")
+_CODE = re.compile(
+    r"\.\. (?:code|code-block|sourcecode|highlight|parsed-literal|literalinclude|math)::.*|(?!\.\. ).*::\s*"
+)
 _COMMENT = re.compile(r"\.\.(?:\s+(?!\S+::|\[|_|\|).*)?")
 _FIELD = re.compile(r":([\w -]+):\s+(.*)")
 _TABLE = re.compile(r"\s*(?:\+[-=+]{3,}\+|={2,}(?: +={2,})+)\s*")
@@ -27,7 +29,7 @@ def read(data: bytes, context: Context) -> Content:
     lines = decode(data).split("\n")
     told: list[str] = []
     outline = outlined(_lines(lines, told))
-    head = dict(match.groups() for line in lines[:40] if (match := _FIELD.fullmatch(line)))
+    head = {match[1]: match[2] for line in lines[:40] if (match := _FIELD.fullmatch(line))}
     metadata = metadata_of({key.lower(): value for key, value in head.items() if key.lower() in _DOCUMENT_FIELDS})
     title = next((text for level, text, *_ in _headings(lines).values() if level == 1), "")
     notes = tuple(note for comment in told for note in hidden_note("a comment", comment))
@@ -53,7 +55,11 @@ def _headings(lines: list[str]) -> dict[int, tuple[int, str, int]]:
             not over
             and lines[index].strip()
             and not lines[index].startswith((" ", "\t", ".. "))
-            and (index == 0 or not lines[index - 1].strip() or index - 1 in {end for *_, end in list(found.values())[-1:]})
+            and (
+                index == 0
+                or not lines[index - 1].strip()
+                or index - 1 in {end for *_, end in list(found.values())[-1:]}
+            )
             and (under := _ADORNMENT.fullmatch(lines[index + 1]))
             and len(lines[index + 1].rstrip()) >= min(len(lines[index].rstrip()), 3)
         ):

@@ -1,4 +1,5 @@
-"""RTF: paragraphs and tables. Its character sets are those of its fonts, its pictures and hidden parts are left out.
+"""RTF: paragraphs and tables. Its character sets are those of its fonts, its pictures and hidden parts are left
+out.
 
 Follows the RTF specification 1.9.1 as far as text goes.
 """
@@ -7,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.hidden import hidden_note
@@ -21,12 +21,14 @@ _TOKEN = re.compile(
 # Groups whose text isn't the document's.
 _LEFT_OUT = frozenset(
     "fonttbl colortbl stylesheet listtable listoverridetable rsidtbl generator info pict object themedata "
-    "colorschememapping datastore latentstyles header headerl headerr headerf footer footerl footerr footerf xmlnstbl "
-    "fldinst filetbl revtbl pgdsctbl listpicture nonshppict wgrffmtfilter mmathPr annotation atnid atnauthor atrfstart "
-    "atrfend atndate bkmkstart bkmkend xe tc do shpinst panose falt userprops docvar blipuid".split()
+    "colorschememapping datastore latentstyles header headerl headerr headerf footer footerl footerr footerf "
+    "xmlnstbl fldinst filetbl revtbl pgdsctbl listpicture nonshppict wgrffmtfilter mmathPr annotation atnid "
+    "atnauthor atrfstart atrfend atndate bkmkstart bkmkend xe tc do shpinst panose falt userprops docvar "
+    "blipuid".split()
 )
 _CHARSETS = {
-    0: "cp1252", 77: "mac-roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "big5", 161: "cp1253",
+    0: "cp1252", 77: "mac-roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "big5",
+    161: "cp1253",
     162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874",
     238: "cp1250",
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Spreadsheets (XLSX, XLSM, XLSB, XLS, ODS): a line for each row, its values under the names of their columns.
 
-Formulas give the values that were last computed. A block is a run of rows without an empty one between; `lines` are
+Formulas give the values that were last computed. A block is a run of rows without an empty one between; `lines`
+are
 rows of the sheet.
 """
 
@@ -37,7 +38,11 @@ def read(data: bytes, context: Context) -> Content:
     except PasswordError as error:
         from ingest.readers.locked import unlocked
 
-        return read(unlocked(data, context, _WHAT), replace(context, passwords=())) if context.passwords else _refuse(error)
+        return (
+            read(unlocked(data, context, _WHAT), replace(context, passwords=()))
+            if context.passwords
+            else _refuse(error)
+        )
     except (CalamineError, OSError, ValueError) as error:
         raise damaged(_WHAT) from error
     blocks: list[Block] = []
@@ -59,7 +64,9 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _refuse(error: Exception) -> Content:
-    raise ReadError("The spreadsheet needs a password.", "Give it with --password, or save a copy without one.") from error
+    raise ReadError(
+        "The spreadsheet needs a password.", "Give it with --password, or save a copy without one."
+    ) from error
 
 
 def _rows(sheet: Any) -> list[list[Cell]]:
@@ -101,7 +108,9 @@ def sheet_blocks(rows: Sequence[Row], sheet: str | None) -> list[Block]:
     names: list[str] = []
     columns = 0
     for run in _runs(rows):
-        own = next((index for index in run[:_TITLE_ROWS] if is_header(rows[index], _below(rows, run, index))), None)
+        own = next(
+            (index for index in run[:_TITLE_ROWS] if is_header(rows[index], _below(rows, run, index))), None
+        )
         header = None if names and own is not None and _filled(rows[own]) == columns and own != 0 else own
         if header is not None:
             names, columns = column_names([rows[header]]), _filled(rows[header])

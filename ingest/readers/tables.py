@@ -30,7 +30,8 @@ def plain(row: Row) -> str:
 
 
 def is_header(row: Row, below: Row | None) -> bool:
-    """Whether a row looks like the names of columns: several short ones, no two alike, few numbers, a row below."""
+    """Whether a row looks like the names of columns: several short ones, no two alike, few numbers, a row
+    below."""
     names = [cell.text for cell in row if cell.text and cell.first]
     if below is None or len(names) < 2 or len(names) < sum(bool(cell.text) for cell in below) - 1:
         return False

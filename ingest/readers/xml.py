@@ -98,7 +98,8 @@ class _Tree:
 
 
 def _attributes(element: Any) -> list[tuple[str, str]]:
-    """Those that a person wrote: with spaces or letters of other scripts. Ids and numbers say nothing by themselves."""
+    """Those that a person wrote: with spaces or letters of other scripts. Ids and numbers say nothing by
+    themselves."""
     return [(key, value) for key, value in element.attrib.items() if " " in value.strip() or not value.isascii()]
 
 

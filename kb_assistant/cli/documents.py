@@ -22,6 +22,13 @@ def ingest(
         bool, typer.Option("--prune", help="Also remove what the patterns or ignore files leave out now.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    password: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For locked PDF and Office files; repeatable, each is tried; '-' asks for one.",
+            show_default=False,
+        ),
+    ] = None,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -45,6 +52,10 @@ def ingest(
             exclude=exclude or (),
             prune=prune,
             dry_run=dry_run,
+            passwords=[
+                typer.prompt("Password", hide_input=True, err=True) if one == "-" else one
+                for one in password or ()
+            ],
             progress=progress,
             stop=stopped.is_set,
         )

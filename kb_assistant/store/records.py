@@ -51,9 +51,7 @@ class NewChunk:
         return json.dumps(known, ensure_ascii=False) if known else None
 
     @classmethod
-    def stored(
-        cls, text: Text, page: int | None, lines: tuple[int, int] | None, part: str | None
-    ) -> NewChunk:
+    def stored(cls, text: Text, page: int | None, lines: tuple[int, int] | None, part: str | None) -> NewChunk:
         """The chunk that was kept so. Raises ValueError or TypeError where `part` was altered."""
         return cls(text, page, lines, **parts_of(part))
 

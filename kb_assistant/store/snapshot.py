@@ -270,7 +270,8 @@ def seal_of(db: sqlite3.Connection, source_id: int) -> int:
         " WHERE id = ?",
         (source_id,),
     ).fetchone()
-    # The column `part` is missing in stores of version 1, whose seals must hold on: where it is empty, it is left out.
+    # The column `part` is missing in stores of version 1, whose seals must hold on: where it is empty, it is
+    # left out.
     rows = db.execute("SELECT * FROM chunks WHERE source_id = ? ORDER BY seq", (source_id,)).fetchall()
     places = [(row[0], *row[2:7], *(part for part in row[7:] if part is not None)) for row in rows]
     return zlib.crc32(repr((row, places)).encode())
