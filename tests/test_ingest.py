@@ -443,3 +443,44 @@ def many_files(folder: Path, count: int) -> Path:
     for number in range(count):
         (folder / f"{number:03}.md").write_text(f"Valve {number} belongs to circuit {number * 7}.")
     return folder
+
+
+def test_front_matter_is_searched_by(kb: KnowledgeBase, docs: Path) -> None:
+    (docs / "tagged.md").write_text(f"---\ntitle: Ridge\ndate: 2024-05-31\ntags: [north, ridge]\n---\n{STATION}\n")
+    kb.ingest(docs)
+    for condition in ("tags=ridge", "date>=2024-05", "title=ridge"):
+        assert {Path(hit.source).name for hit in kb.search(STATION, 50, where=[condition])} == {"tagged.md"}
+    assert not kb.search(STATION, where=["date>=2025"])
+
+
+def test_a_locked_file_is_read_once_its_password_is_given(kb: KnowledgeBase, tmp_path: Path) -> None:
+    from reportlab.lib.pdfencrypt import StandardEncryption
+    from reportlab.pdfgen.canvas import Canvas
+
+    file = tmp_path / "locked.pdf"
+    sheet = Canvas(str(file), encrypt=StandardEncryption("geheim", strength=128))
+    sheet.drawString(72, 700, STATION)
+    sheet.save()
+    refused = kb.ingest(file)
+    assert rows(refused) == {"locked.pdf": "failed"}
+    assert "--password" in reason(refused, "locked.pdf")
+    assert rows(kb.ingest(file, passwords=["wrong", "geheim"])) == {"locked.pdf": "updated"}
+    assert sources_found(kb, STATION) == {"locked.pdf"}
+
+
+def test_what_a_reader_notes_is_in_the_report_and_a_sheet_in_the_hit(kb: KnowledgeBase, tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.title = "Prices"
+    for row in (["Item", "Price"], ["Pump", 42], ["Valve", 7]):
+        book.active.append(row)
+    book.create_sheet("Secret").append(["hidden", "words"])
+    book["Secret"].sheet_state = "hidden"
+    book.save(tmp_path / "a.xlsx")
+    report = kb.ingest(tmp_path / "a.xlsx")
+    assert rows(report) == {"a.xlsx": "added"}
+    assert "“Secret” is hidden" in reason(report, "a.xlsx")
+    hit = kb.search("Item: Pump | Price: 42", 1)[0]
+    assert (hit.locator.sheet, hit.locator.lines) == ("Prices", (1, 3))
+    assert str(hit.locator) == "sheet Prices, rows 1–3"
