@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(READY)
-	$(PIP) install -c constraints.txt -e ".[cpu,llama,nf4,openai,eval,dev]"
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,nf4,openai,eval,ocr,locked,dev]"
 	@touch $@
 
 clean:

@@ -11,14 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.confine import MEGABYTE
-from ingest.worker import OUT_OF_MEMORY, READY, Limits, receive, send
+from ingest.worker import ALIVE, OUT_OF_MEMORY, PASSWORDS, READY, Limits, receive, send
 from kb_assistant.errors import KBError
 
 Done = TypeVar("Done")
@@ -75,8 +75,8 @@ def _lives(process: int) -> bool:
 class ReaderProcess:
     """The parent's end of one process, which starts when first needed and anew after it failed."""
 
-    def __init__(self, limits: Limits, scratch: Scratch) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, scratch: Scratch, passwords: Sequence[str]) -> None:
+        self.limits, self._passwords = limits, passwords
         self._scratch = scratch
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
@@ -134,7 +134,7 @@ class ReaderProcess:
             if self._closed:
                 raise EOFError
             self._folder = self._scratch.make()
-            self._process = process = _spawn(self.limits, self._folder)
+            self._process = process = _spawn(self.limits, self._folder, self._passwords)
         with suppress(OSError, EOFError):
             if self._ask(process, [], _START_SECONDS) == READY:
                 return process
@@ -147,7 +147,14 @@ class ReaderProcess:
         )
 
     def _ask(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
-        """Send the request and wait for a reply. When time is up the process dies, and so the wait."""
+        """Send the request and wait for a reply."""
+        reply = self._next(process, frames, seconds)
+        while reply == ALIVE:
+            reply = self._next(process, [], seconds)
+        return reply
+
+    def _next(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
+        """What the process says next. When time is up it dies, and so the wait."""
 
         def expire() -> None:
             self._expired = True
@@ -204,9 +211,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _spawn(limits: Limits, scratch: Path) -> subprocess.Popen[bytes]:
+def _spawn(limits: Limits, scratch: Path, passwords: Sequence[str]) -> subprocess.Popen[bytes]:
     here = str(Path(__file__).absolute().parent.parent)
     search = [here, *(str(Path(entry).absolute()) for entry in sys.path if entry)]
+    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     with _without_ctrl_c():
         return subprocess.Popen(
             [
@@ -222,7 +230,7 @@ def _spawn(limits: Limits, scratch: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+            env=environment | ({PASSWORDS: json.dumps(list(passwords))} if passwords else {}),
             process_group=0,  # so that all it starts can be killed; where the system has no groups, ignored
         )
 

@@ -12,7 +12,7 @@ import os
 import queue
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,12 +104,13 @@ class ReaderPool:
 
     Args:
         workers: How many processes; 0 takes one a core.
-        seconds: Longest time for one file; 0 sets no limit.
+        seconds: Longest time for one file, for each of its pages where it needs OCR; 0 sets no limit.
         read_megabytes: Most address space for a process, where the platform can limit it.
         file_megabytes: Largest file.
         text_megabytes: Longest reply for one file: its text with headings.
         archive_megabytes: Largest archive, packed and unpacked.
         archive_members: Most files in an archive.
+        passwords: Tried on files that are locked.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class ReaderPool:
         text_megabytes: int = 32,
         archive_megabytes: int = 1000,
         archive_members: int = 10_000,
+        passwords: Sequence[str] = (),
     ) -> None:
         limits = Limits(
             seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members
         )
         self._scratch = Scratch()
-        self._processes = [ReaderProcess(limits, self._scratch) for _ in range(workers or os.cpu_count() or 1)]
+        count = workers or os.cpu_count() or 1
+        self._processes = [ReaderProcess(limits, self._scratch, passwords) for _ in range(count)]
         # The one that was used last is the first to be used again: few are started where few are needed.
         self._idle: queue.LifoQueue[ReaderProcess] = queue.LifoQueue()
         for process in self._processes:

@@ -17,14 +17,14 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import accumulate, pairwise
 
 from ingest.boundaries import CLAUSE, FORCED, PARAGRAPH, WORD, clause_cuts, cuts_of, forced_cuts, word_cuts
 from ingest.readers import Block, Content
 
-_VERSION = "blocks-1"
+_VERSION = "blocks-2"
 _LONGEST_TOKEN = 8  # characters; only a first guess where text without any boundary is cut
 _CONTEXT = 64  # characters on each side of a boundary that its hash sees
 
@@ -37,6 +37,9 @@ class Piece:
     heading: str
     page: int | None
     lines: tuple[int, int] | None
+    slide: int | None = None
+    sheet: str | None = None
+    attachment: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class _Section:
     blocks: list[Block]
     text: str = ""
     starts: list[int] = field(default_factory=list)
+    limit: int = 0
     units: list[_Unit] = field(default_factory=list)
 
 
@@ -76,14 +80,28 @@ class Splitter:
         return f"{_VERSION}:{self._limit}"
 
     def split(self, content: Content) -> list[Piece]:
-        """Pieces in reading order. Together they hold all text but the white space between them."""
+        """Pieces in reading order. Together they hold all text but the white space between them; one that begins
+        inside a table whose rows don't name their columns bears the table's header once more."""
         sections = list(_sections(content.blocks))
+        self._limit_all(sections)
         self._measure(sections)
         self._refine(sections, CLAUSE, clause_cuts)
         self._refine(sections, WORD, word_cuts)
         while self._refine(sections, FORCED, self._forced_cuts):
             pass
         return [piece for section in sections for piece in self._pieces(section)]
+
+    def _limit_all(self, sections: list[_Section]) -> None:
+        """Pieces that will bear the header of their table leave room for it; one too long is given up."""
+        for section in sections:
+            section.limit = self._limit
+            headers = sorted({block.header for block in section.blocks if block.header})
+            if headers:
+                longest = max(self._count(headers))
+                if longest <= self._limit // 2:
+                    section.limit -= longest
+                else:
+                    section.blocks = [replace(block, header="") for block in section.blocks]
 
     def _measure(self, sections: list[_Section]) -> None:
         unknown = [(section, unit) for section in sections for unit in section.units if unit.tokens < 0]
@@ -95,13 +113,13 @@ class Splitter:
         """Cut the units that are too long at offsets that `cuts` gives; False where it found none."""
         refined = False
         for section in sections:
-            if all(unit.tokens <= self._limit for unit in section.units):
+            if all(unit.tokens <= section.limit for unit in section.units):
                 continue
             units: list[_Unit] = []
             for unit in section.units:
                 length = unit.end - unit.start
                 inner = []
-                if unit.tokens > self._limit:
+                if unit.tokens > section.limit:
                     inner = [cut for cut in cuts(section.text[unit.start : unit.end]) if 0 < cut < length]
                 if not inner:
                     units.append(unit)
@@ -121,11 +139,11 @@ class Splitter:
         units = section.units
         before = list(accumulate((unit.tokens for unit in units), initial=0))
         breaks = [match.start() for match in re.finditer("\n", section.text)]
-        tree = _Lowest(_ranks(section)) if before[-1] > self._limit else None
+        tree = _Lowest(_ranks(section)) if before[-1] > section.limit else None
         waiting = [(0, len(units))]
         while waiting:
             low, high = waiting.pop()
-            if tree and before[high] - before[low] > self._limit and high - low > 1:
+            if tree and before[high] - before[low] > section.limit and high - low > 1:
                 cut = tree.where(*self._choices(before, low, high))
                 waiting += [(cut, high), (low, cut)]
             elif piece := _piece(section, units[low].start, units[high - 1].end, breaks):
@@ -188,13 +206,17 @@ def _ranks(section: _Section) -> list[int]:
 def _sections(blocks: Sequence[Block]) -> Iterator[_Section]:
     section: _Section | None = None
     for block in blocks:
-        if section is None or (block.heading, block.page) != (section.blocks[0].heading, section.blocks[0].page):
+        if section is None or _place(block) != _place(section.blocks[0]):
             if section:
                 yield _with_units(section)
             section = _Section([])
         section.blocks.append(block)
     if section:
         yield _with_units(section)
+
+
+def _place(block: Block) -> tuple[object, ...]:
+    return block.heading, block.page, block.slide, block.sheet, block.attachment
 
 
 def _with_units(section: _Section) -> _Section:
@@ -223,7 +245,11 @@ def _piece(section: _Section, start: int, end: int, breaks: list[int]) -> Piece 
     lines = None
     if (top := _lines(section, first, start, breaks)) and (bottom := _lines(section, last, end - 1, breaks)):
         lines = top[0], bottom[1]
-    return Piece(section.text[start:end], section.blocks[0].heading, section.blocks[0].page, lines)
+    place = section.blocks[0]
+    text, header = section.text[start:end], section.blocks[first].header
+    if header and start > section.starts[first] + len(header):
+        text = f"{header}\n{text}"
+    return Piece(text, place.heading, place.page, lines, place.slide, place.sheet, place.attachment)
 
 
 def _lines(section: _Section, index: int, offset: int, breaks: list[int]) -> tuple[int, int] | None:

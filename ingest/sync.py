@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.discover import Choice
 from ingest.plan import Plan, Task, kept_note, make_plan, seal
-from ingest.readers import Content
+from ingest.readers import Content, nest, ocr
 from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
-from ingest.split import Splitter
+from ingest.split import Piece, Splitter
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, Report, Status
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READERS_VERSION = 1
+READERS_VERSION = 2
 """Grows when a reader gives other text for the same bytes, so that files are read again."""
 
 WINDOW = 128
@@ -107,8 +107,8 @@ def sync(
     return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
 
 
-def open_pool(settings: Settings) -> ReaderPool:
-    """Readers with the limits that are set."""
+def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
+    """Readers with the limits that are set; the passwords are tried on files that are locked."""
     return ReaderPool(
         settings.readers,
         settings.read_seconds,
@@ -116,6 +116,7 @@ def open_pool(settings: Settings) -> ReaderPool:
         settings.file_megabytes,
         archive_megabytes=settings.archive_megabytes,
         archive_members=settings.archive_members,
+        passwords=passwords,
     )
 
 
@@ -131,7 +132,8 @@ def _foretold(plan: Plan) -> dict[str, FileResult]:
 
 def recipe_of(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
     splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
-    return splitter, f"readers {READERS_VERSION}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
+    readers = f"readers {READERS_VERSION}{' with OCR' if ocr.available() else ''}"
+    return splitter, f"{readers}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
 
 
 def report_of(
@@ -271,10 +273,9 @@ class Run:
         chunks: list[NewChunk] = []
         title, lasting = "", error
         if content is not None:
-            chunks = [_new_chunk(piece.text, piece.heading, piece.page, piece.lines)
-                      for piece in self.splitter.split(content)]  # fmt: skip
-            title = content.title
-            lasting = "" if chunks else "no text in it"
+            chunks = [_new_chunk(piece, content.title) for piece in self.splitter.split(content)]
+            title, metadata = content.title, {**content.metadata, **metadata}
+            lasting = " ".join(content.notes) or ("" if chunks else "no text in it")
         failed = content is None
         source = Source(path, digest, self.recipe, _clean(title), lasting, failed, _now(), len(chunks), metadata)
         status: Status = "failed" if failed else task.status
@@ -314,9 +315,9 @@ class Run:
         path = ready.source.path
         with self.store.write() as transaction:
             old = transaction.source(path)
-            before = [_new_chunk(c.text.body, c.text.heading, c.locator.page, c.locator.lines)
-                      for c in transaction.chunks_of_source(path)]  # fmt: skip
-            if old and before == ready.chunks and old.digest == ready.source.digest:
+            before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
+            same = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
+            if same and before == ready.chunks:
                 transaction.relabel(ready.source)
                 status: Status = "failed" if ready.source.failed else "unchanged"
             else:
@@ -347,8 +348,19 @@ class Run:
         )
 
 
-def _new_chunk(text: str, heading: str, page: int | None, lines: tuple[int, int] | None) -> NewChunk:
-    return NewChunk(Text(_clean(heading), _clean(text)), page, lines)
+def _new_chunk(piece: Piece, title: str) -> NewChunk:
+    """A piece under its headings; the document's title stands above them where they don't say it themselves."""
+    first = piece.heading.partition(" > ")[0]
+    says_it = first and (first in title or title in first)
+    heading = piece.heading if says_it else nest((title, piece.heading))
+    sheet, attachment = (None if name is None else _clean(name) for name in (piece.sheet, piece.attachment))
+    text = Text(_clean(heading), _clean(piece.text))
+    return NewChunk(text, piece.page, piece.lines, piece.slide, sheet, attachment)
+
+
+def _as_it_was(chunk: Chunk) -> NewChunk:
+    place = chunk.locator
+    return NewChunk(chunk.text, place.page, place.lines, place.slide, place.sheet, place.attachment)
 
 
 def _now() -> str:

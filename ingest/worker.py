@@ -16,6 +16,7 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from io import BufferedReader
@@ -27,7 +28,13 @@ from ingest.confine import MEGABYTE, confine
 from ingest.readers import Block, Content, read
 from kb_assistant.errors import ReadError
 
+PASSWORDS = "KB_READ_PASSWORDS"
+"""Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
+
 READY = b"ready"
+ALIVE = b"alive"
+"""Sent before each page of long work, OCR: the time for a file begins anew."""
+
 OUT_OF_MEMORY = 77
 """Exit code: when memory is short, an answer in words may not fit either."""
 
@@ -77,12 +84,18 @@ def receive(pipe: IO[bytes], most: int) -> bytes:
 
 def work(limits: Limits, scratch: Path) -> None:
     """Answer until the parent closes its end, be it because it was killed."""
+    passwords = json.loads(os.environ.pop(PASSWORDS, "[]"))
     requests, replies = _take_pipes()
     confine(limits.read_megabytes, scratch)
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     os.chdir(scratch)
     opened = archives.OpenArchive()
     send(replies, READY)
+
+    def alive() -> None:
+        _limit_time(limits.seconds)
+        send(replies, ALIVE)
+
     while not _is_full(limits):
         try:
             request = json.loads(receive(requests, _LONGEST_REQUEST))
@@ -91,9 +104,10 @@ def work(limits: Limits, scratch: Path) -> None:
             break
         _limit_time(request["seconds"])
         try:
-            answer = (
-                _listing(request["file"], limits) if request["lists"] else _answer(request, data, opened, limits)
-            )
+            if request["lists"]:
+                answer = _listing(request["file"], limits)
+            else:
+                answer = _answer(request, data, opened, limits, passwords, alive)
             reply = _encode(answer, limits.text_megabytes)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
@@ -133,9 +147,12 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
     if error:
         return sha256, None, error, gone
     title, blocks = said["title"], tuple(_block(*fields) for fields in said["blocks"])
-    if not isinstance(title, str) or len(sha256) != 64:
+    metadata, notes = said.get("metadata", {}), tuple(said.get("notes", ()))
+    if not (isinstance(title, str) and isinstance(metadata, dict) and len(sha256) == 64):
         raise TypeError(reply[:100])
-    return sha256, Content(title, blocks), "", False
+    if not all(isinstance(note, str) for note in notes):
+        raise TypeError(reply[:100])
+    return sha256, Content(title, blocks, metadata, notes), "", False
 
 
 def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:
@@ -154,17 +171,21 @@ def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:
     return sha256, contents, error, gone
 
 
-def _block(text: Any, kind: Any, page: Any, lines: Any, heading: Any) -> Block:
-    if not (isinstance(text, str) and isinstance(heading, str) and kind in ("prose", "code", "table")):
+def _block(
+    text: Any, kind: Any, page: Any, lines: Any, heading: Any, slide: Any, sheet: Any, attachment: Any, header: Any
+) -> Block:
+    if not (all(isinstance(one, str) for one in (text, heading, header)) and kind in ("prose", "code", "table")):
         raise TypeError(kind)
-    if not (page is None or isinstance(page, int)):
+    if not all(number is None or isinstance(number, int) for number in (page, slide)):
         raise TypeError(page)
+    if not all(name is None or isinstance(name, str) for name in (sheet, attachment)):
+        raise TypeError(sheet)
     if lines is not None:
         first, last = lines
         if not (isinstance(first, int) and isinstance(last, int)):
             raise TypeError(lines)
         lines = first, last
-    return Block(text, kind, page, lines, heading)
+    return Block(text, kind, page, lines, heading, slide, sheet, attachment, header)
 
 
 def _encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
@@ -181,7 +202,12 @@ def _failure(error: str, sha256: str = "", gone: bool = False) -> dict[str, Any]
 
 
 def _answer(
-    request: dict[str, Any], data: bytes | None, opened: archives.OpenArchive, limits: Limits
+    request: dict[str, Any],
+    data: bytes | None,
+    opened: archives.OpenArchive,
+    limits: Limits,
+    passwords: Sequence[str],
+    alive: Callable[[], None],
 ) -> dict[str, Any]:
     """What the reader makes of a file, of a member of an archive, or of `data`."""
     path, places = request["file"], tuple((number, name) for number, name in request["places"])
@@ -197,17 +223,27 @@ def _answer(
     sha256 = hashlib.sha256(data).hexdigest()
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
     try:
-        content = read(name, data)
+        content = read(name, data, passwords, alive=alive)
     except MemoryError:
         raise
     except ReadError as error:
         return _failure(_in_words(error), sha256)
-    except Exception as error:  # a reader's bug is one failed file, not the end of the ingest
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a reader's bug is one failed file; a panic in Rust is no Exception
         return _failure(
             f"The reader failed on this file ({type(error).__name__}). Save it in another format.", sha256
         )
     blocks = [astuple(block) for block in content.blocks]
-    return {"sha256": sha256, "error": "", "gone": False, "title": content.title, "blocks": blocks}
+    return {
+        "sha256": sha256,
+        "error": "",
+        "gone": False,
+        "title": content.title,
+        "blocks": blocks,
+        "metadata": dict(content.metadata),
+        "notes": content.notes,
+    }
 
 
 def _listing(path: str, limits: Limits) -> dict[str, Any]:

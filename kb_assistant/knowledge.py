@@ -144,6 +144,7 @@ class KnowledgeBase:
         exclude: Sequence[str] = (),
         prune: bool = False,
         dry_run: bool = False,
+        passwords: Sequence[str] = (),
         progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
@@ -158,6 +159,7 @@ class KnowledgeBase:
             exclude: No files that match one of these.
             prune: Also remove sources that are still there but are left out now, and those of a path that is gone.
             dry_run: Only say what would be done.
+            passwords: Tried in turn on files that are locked; they are kept nowhere.
             progress: Told how far it is.
             stop: Asked often; once true, the ingest ends after what is in work.
 
@@ -170,7 +172,7 @@ class KnowledgeBase:
         ingesting = _import_ingest("sync")
         choice = ingesting.Choice(tuple(include), tuple(exclude), prune)
         job = ingesting.Job(_as_paths(paths), choice, dry_run, stop, progress)
-        with ingesting.open_pool(self.settings) as pool:
+        with ingesting.open_pool(self.settings, passwords) as pool:
             if dry_run:
                 planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job, pool)
                 return planned
@@ -186,6 +188,7 @@ class KnowledgeBase:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         prune: bool = False,
+        passwords: Sequence[str] = (),
         progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
         say: Callable[[str], None] = _log.warning,
@@ -197,7 +200,7 @@ class KnowledgeBase:
         and is compared when it comes back.
 
         Args:
-            paths, include, exclude, prune, progress: As for ingest.
+            paths, include, exclude, prune, passwords, progress: As for ingest.
             stop: Asked several times a second; once true, the iteration ends after what is in work.
             say: Told what the user should know, such as that another process is writing.
 
@@ -213,7 +216,7 @@ class KnowledgeBase:
             roots, ingesting.Choice(tuple(include), tuple(exclude), prune), stop=stop, progress=progress
         )
         watcher = watching.Watcher(roots, stop, say)
-        with ingesting.open_pool(self.settings) as pool:
+        with ingesting.open_pool(self.settings, passwords) as pool:
 
             def bring_in_step(changes: Changes, first: bool) -> Report:
                 here = replace(job, paths=watcher.present) if changes.everything and not first else job
@@ -242,6 +245,7 @@ class KnowledgeBase:
         self,
         documents: Iterable[Document | str | tuple[str, bytes]],
         *,
+        passwords: Sequence[str] = (),
         progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
@@ -252,7 +256,7 @@ class KnowledgeBase:
                 ("report.pdf", data). The document's `id` or the file's name says the source, `document:NAME`;
                 without it the text's hash does. A document's metadata["title"], where there is one, stands above
                 every piece; its other metadata are kept.
-            progress, stop: As for ingest.
+            passwords, progress, stop: As for ingest.
 
         Raises:
             TypeError: a document is none of these.
@@ -261,7 +265,7 @@ class KnowledgeBase:
         ingesting, given_in = _import_ingest("sync"), _import_ingest("documents")
         given = [given_in.given(document) for document in documents]
         job = ingesting.Job(stop=stop, progress=progress)
-        with ingesting.open_pool(self.settings) as pool, self.writing_documents() as store:
+        with ingesting.open_pool(self.settings, passwords) as pool, self.writing_documents() as store:
             report: Report = given_in.put_documents(store, self.embedder, self.settings, given, job, pool)
             self._save_index(store)
         return report

@@ -6,10 +6,10 @@ A manual kept in seven versions must not fill the page, and two pieces of one se
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kb_assistant.store import Chunk
-from kb_assistant.types import Hit, Locator
+from kb_assistant.types import Hit
 
 SAME = 0.85
 SAME_WORDS = 20
@@ -38,8 +38,7 @@ class _Passage:
         first, last = self.chunks[0], self.chunks[-1]
         return (
             chunk.source == first.source
-            and chunk.locator.heading == first.locator.heading
-            and chunk.locator.page == first.locator.page
+            and chunk.locator.is_beside(first.locator)
             and chunk.seq in (first.seq - 1, last.seq + 1)
             and len(self.chunks) < JOINED
         )
@@ -57,7 +56,7 @@ class _Passage:
             id=first.id,
             text="\n".join(chunk.text.body for chunk in self.chunks),
             source=first.source,
-            locator=Locator(first.locator.page, lines, first.locator.heading),
+            locator=replace(first.locator, lines=lines),
             score=self.score,
             similarity=self.similarity,
             also_in=tuple(self.also_in),

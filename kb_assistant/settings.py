@@ -56,7 +56,7 @@ class Settings:
         device: `auto`, `cpu` or `cuda`: where torch computes embeddings, and answers where it is the engine.
         quantize: ChatGLM2 by torch: `auto` (INT4 as it is, fp16 to NF4), `none`, `int4` or `nf4`.
         readers: Reader processes; 0 takes one a core.
-        read_seconds: Longest time for reading one file.
+        read_seconds: Longest time for reading one file, or one page of it by OCR.
         read_megabytes: Most memory for a reader process.
         file_megabytes: Largest file that is read.
         archive_megabytes: Largest zip or tar archive that is read, packed and unpacked.
@@ -86,7 +86,7 @@ class Settings:
     quantize: str = "auto"
     readers: int = 0
     read_seconds: float = 60.0
-    read_megabytes: int = 1024
+    read_megabytes: int = 2048
     file_megabytes: int = 100
     archive_megabytes: int = 1000
     archive_members: int = 10_000

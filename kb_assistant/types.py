@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Status = Literal["added", "updated", "unchanged", "duplicate", "removed", "failed"]
@@ -16,24 +16,39 @@ class Locator:
     Attributes:
         page: Page number, from 1 (PDF).
         lines: First and last line in the file, from 1, both included (Markdown, text, HTML source);
-            for DOCX, paragraphs counted from 1.
+            for DOCX, paragraphs counted from 1; of a sheet, its rows.
         heading: Headings above the chunk, outermost first, joined by " > ".
+        slide: Number of the slide, from 1.
+        sheet: Name of the sheet.
+        attachment: Name of the file inside the file, such as a mail's attachment; page, lines and so on are its.
     """
 
     page: int | None = None
     lines: tuple[int, int] | None = None
     heading: str | None = None
+    slide: int | None = None
+    sheet: str | None = None
+    attachment: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"page": self.page, "lines": list(self.lines) if self.lines else None, "heading": self.heading}
+        return asdict(self) | {"lines": list(self.lines) if self.lines else None}
+
+    def is_beside(self, other: Locator) -> bool:
+        """Whether both lie in one section: all but the lines is the same."""
+        return replace(self, lines=None) == replace(other, lines=None)
 
     def __str__(self) -> str:
-        parts = []
+        parts = [self.attachment] if self.attachment else []
         if self.page is not None:
             parts.append(f"p. {self.page}")
+        if self.slide is not None:
+            parts.append(f"slide {self.slide}")
+        if self.sheet is not None:
+            parts.append(f"sheet {self.sheet}")
         if self.lines is not None:
             first, last = self.lines
-            parts.append(f"line {first}" if first == last else f"lines {first}–{last}")
+            what = "line" if self.sheet is None else "row"
+            parts.append(f"{what} {first}" if first == last else f"{what}s {first}–{last}")
         if self.heading:
             parts.append(self.heading)
         return ", ".join(parts)

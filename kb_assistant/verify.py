@@ -236,20 +236,23 @@ def _sound_parts(
         raise ValueError("its row or those of its chunks were altered")
     chunks, vectors = [], {}
     rows = db.execute(
-        "SELECT c.seq, c.page, c.first_line, c.last_line, t.hash, t.heading, t.body, v.vector, v.crc"
+        "SELECT t.hash, t.heading, t.body, v.vector, v.crc, c.*"
         " FROM chunks c LEFT JOIN texts t ON t.id = c.text_id LEFT JOIN vectors v ON v.text_id = c.text_id"
         " WHERE c.source_id = ? ORDER BY c.seq",
         (source_id,),
     ).fetchall()
     if len(rows) != source.chunks:
         raise ValueError("chunks are missing")
-    for place, (seq, page, first, last, digest, heading, body, vector, crc) in enumerate(rows):
+    for place, (digest, heading, body, vector, crc, *places) in enumerate(rows):
+        _, _, seq, _, page, first, last, *part = places  # stores of version 1 have no `part`
         if seq != place or not isinstance(vector, bytes) or not _is_whole(vector, crc):
             raise ValueError("a part is missing")
         text = Text(heading, body)
         if text.hash != digest:
             raise ValueError("a text was altered")
-        chunks.append(NewChunk(text, page, None if first is None else (first, last)))
+        chunks.append(
+            NewChunk.stored(text, page, None if first is None else (first, last), part[0] if part else None)
+        )
         vectors[digest] = vector
     return chunks, vectors
 

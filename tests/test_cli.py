@@ -149,6 +149,9 @@ def test_search_json_with_the_real_embedder(sample_home: Path, k: int) -> None:
         "page": None,
         "lines": [5, 7],
         "heading": "Corran Lighthouse Cooperative > Who we are",
+        "slide": None,
+        "sheet": None,
+        "attachment": None,
     }
     assert "Alasdair Munn" in first["text"]
     assert type(first["score"]) is float
@@ -177,7 +180,7 @@ def test_ask_json_with_history_from_a_file_and_from_stdin(sample_home: Path, tmp
     for citation in answer["citations"]:
         assert set(citation) >= {"n", "source", "locator"}
         assert citation["source"] == answer["hits"][citation["n"] - 1]["source"]
-        assert set(citation["locator"]) == {"page", "lines", "heading"}
+        assert set(citation["locator"]) == {"page", "lines", "heading", "slide", "sheet", "attachment"}
     timeless = {key: value for key, value in answer.items() if key != "usage"}
     assert {key: value for key, value in from_stdin.json.items() if key != "usage"} == timeless
 

@@ -326,12 +326,12 @@ def test_a_kept_source_doesnt_name_a_twin_that_has_gone(kb: KnowledgeBase, docs:
 
 
 def test_files_of_no_reader_are_counted_and_named_ones_fail(kb: KnowledgeBase, docs: Path) -> None:
-    (docs / "photo.JPG").write_bytes(b"\xff\xd8")
+    (docs / "film.MP4").write_bytes(b"\xff\xd8")
     (docs / "music.mp3").write_bytes(b"ID3")
     (docs / "Makefile").write_text("all:")
     report = kb.ingest(docs)
     assert rows(report) == {"station.md": "added", "pump.txt": "added"}
-    assert report.skipped == {".jpg": 1, ".mp3": 1, "no suffix": 1}
+    assert report.skipped == {".mp4": 1, ".mp3": 1, "no suffix": 1}
     named = kb.ingest([docs / "music.mp3", docs / "Makefile"])
     assert rows(named) == {"music.mp3": "failed", "Makefile": "failed"}
     assert reason(named, "music.mp3") == "no reader for .mp3 files"
@@ -532,3 +532,44 @@ def test_pipes_sockets_and_devices_are_told_and_the_others_go_on(kb: KnowledgeBa
         report = kb.ingest(docs)
     assert (report.added, report.failed) == (2, 4)
     assert {row.reason for row in report if row.status == "failed"} == {"not a regular file"}
+
+
+def test_front_matter_is_searched_by(kb: KnowledgeBase, docs: Path) -> None:
+    (docs / "tagged.md").write_text(f"---\ntitle: Ridge\ndate: 2024-05-31\ntags: [north, ridge]\n---\n{STATION}\n")
+    kb.ingest(docs)
+    for condition in ("tags=ridge", "date>=2024-05", "title=ridge"):
+        assert {Path(hit.source).name for hit in kb.search(STATION, 50, where=[condition])} == {"tagged.md"}
+    assert not kb.search(STATION, where=["date>=2025"])
+
+
+def test_a_locked_file_is_read_once_its_password_is_given(kb: KnowledgeBase, tmp_path: Path) -> None:
+    from reportlab.lib.pdfencrypt import StandardEncryption
+    from reportlab.pdfgen.canvas import Canvas
+
+    file = tmp_path / "locked.pdf"
+    sheet = Canvas(str(file), encrypt=StandardEncryption("geheim", strength=128))
+    sheet.drawString(72, 700, STATION)
+    sheet.save()
+    refused = kb.ingest(file)
+    assert rows(refused) == {"locked.pdf": "failed"}
+    assert "--password" in reason(refused, "locked.pdf")
+    assert rows(kb.ingest(file, passwords=["wrong", "geheim"])) == {"locked.pdf": "updated"}
+    assert sources_found(kb, STATION) == {"locked.pdf"}
+
+
+def test_what_a_reader_notes_is_in_the_report_and_a_sheet_in_the_hit(kb: KnowledgeBase, tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.title = "Prices"
+    for row in (["Item", "Price"], ["Pump", 42], ["Valve", 7]):
+        book.active.append(row)
+    book.create_sheet("Secret").append(["hidden", "words"])
+    book["Secret"].sheet_state = "hidden"
+    book.save(tmp_path / "a.xlsx")
+    report = kb.ingest(tmp_path / "a.xlsx")
+    assert rows(report) == {"a.xlsx": "added"}
+    assert "“Secret” is hidden" in reason(report, "a.xlsx")
+    hit = kb.search("Item: Pump | Price: 42", 1)[0]
+    assert (hit.locator.sheet, hit.locator.lines) == ("Prices", (1, 3))
+    assert str(hit.locator) == "sheet Prices, rows 1–3"

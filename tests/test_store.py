@@ -63,6 +63,24 @@ def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path, store: Knowled
         assert caught.value.hint == "Upgrade kb-assistant."
 
 
+def test_a_file_of_version_1_is_read_and_gets_its_new_column(tmp_path: Path, store: KnowledgeStore) -> None:
+    put(store, "/a", "one", "two")
+    before = ids(store, "/a")
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "kb.sqlite")) as db:
+        db.execute("ALTER TABLE chunks DROP COLUMN part")
+        db.execute("PRAGMA user_version = 1")
+    old = KnowledgeStore(tmp_path / "kb.sqlite")
+    assert ids(old, "/a") == before
+    text = Text("", "three")
+    with old.write() as transaction:
+        chunk = NewChunk(text, slide=3, sheet="S", attachment="a.xlsx")
+        transaction.put_source(source("/b"), [chunk], {text.hash: b"\0" * 256})
+    with old.read() as snapshot:
+        (found,) = snapshot.chunks_of_source("/b")
+        assert (found.locator.slide, found.locator.sheet, found.locator.attachment) == (3, "S", "a.xlsx")
+
+
 def test_an_error_within_a_transaction_undoes_all_of_it(store: KnowledgeStore) -> None:
     put(store, "/a", "one")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
+from ingest.readers.detect import FORMATS, SUFFIXES, detect
 from kb_assistant.errors import ReadError
+
+__all__ = ["SUFFIXES", "Block", "Content", "Context", "Kind", "Outline", "nest", "one_line", "read"]
 
 Kind = Literal["prose", "code", "table"]
 
@@ -24,6 +27,11 @@ class Block:
         lines: First and last line in the file, from 1, both included. Where the text has as many lines as
             this range, line i of the text is line lines[0] + i of the file; otherwise the range covers the block.
         heading: Headings above the block, outermost first, joined by " > "; empty where there is none.
+        slide: Number of the slide, from 1, where the format has slides.
+        sheet: Name of the sheet; `lines` are its rows then.
+        attachment: Name of the file within the file that all this is about.
+        header: Of a table whose rows don't name their columns: the lines that do, for pieces that begin further
+            down.
     """
 
     text: str
@@ -31,14 +39,40 @@ class Block:
     page: int | None = None
     lines: tuple[int, int] | None = None
     heading: str = ""
+    slide: int | None = None
+    sheet: str | None = None
+    attachment: str | None = None
+    header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a reader found in a file. `title` is empty where the document has none."""
+    """What a reader found in a file.
+
+    Attributes:
+        title: Empty where the document has none.
+        metadata: What the document says of itself (`date`, `tags`, `author`, `from`, …): JSON values.
+        notes: What the user should know, a sentence each: parts that couldn't be read, text hidden from readers.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def _unwatched() -> None:
+    """Nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reader is told besides the bytes: see read()."""
+
+    name: str = ""
+    passwords: tuple[str, ...] = ()
+    depth: int = 0
+    alive: Callable[[], None] = _unwatched
 
 
 def nest(headings: Iterable[str]) -> str:
@@ -81,10 +115,10 @@ class Outline:
         else:
             self._bare, self._bare_level = block, level
 
-    def add(self, text: str, kind: Kind = "prose", lines: tuple[int, int] | None = None) -> None:
+    def add(self, text: str, kind: Kind = "prose", lines: tuple[int, int] | None = None, header: str = "") -> None:
         """A block under the headings so far."""
         self._bare = None
-        self.blocks.append(Block(text, kind, lines=lines, heading=self.path))
+        self.blocks.append(Block(text, kind, lines=lines, heading=self.path, header=header))
 
     def finish(self) -> tuple[Block, ...]:
         self._keep_bare(0)
@@ -101,33 +135,35 @@ class Outline:
         self._bare = None
 
 
-_MODULES = {
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".txt": "text",
-    ".text": "text",
-    ".log": "text",
-    ".rst": "text",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".pdf": "pdf",
-    ".docx": "docx",
-}
-SUFFIXES = frozenset(_MODULES)
+def read(
+    name: str,
+    data: bytes,
+    passwords: Sequence[str] = (),
+    depth: int = 0,
+    alive: Callable[[], None] = _unwatched,
+) -> Content:
+    """The text of one file. Its content says which reader is asked, and where that leaves it open, its suffix.
+    Only
+    that reader's libraries are loaded.
 
-
-def read(name: str, data: bytes) -> Content:
-    """The text of one file; its suffix says which reader is asked. Only that reader's libraries are loaded.
+    Args:
+        name: The file's name; only its suffix counts.
+        passwords: Tried in turn on a file that is locked.
+        depth: How many files this one lies in, as a mail's attachment does.
+        alive: Called before each page that OCR reads: whoever watches the time may begin to count anew.
 
     Raises:
         ReadError: the file is damaged, locked, holds no text, or isn't of a known format.
     """
     suffix = PurePath(name).suffix.lower()
-    if suffix not in _MODULES:
+    module = detect(data, FORMATS.get(suffix, ""))
+    if not module:
         raise ReadError(
             f"Files named {suffix or 'without a suffix'} can't be read.",
             f"These can: {' '.join(sorted(SUFFIXES))}.",
         )
-    content: Content = import_module(f"ingest.readers.{_MODULES[suffix]}").read(data)
-    return content
+    context = Context(name, tuple(passwords), depth, alive)
+    content: Content = import_module(f"ingest.readers.{module}").read(data, context)
+    from ingest.readers.hidden import without_invisible
+
+    return without_invisible(content)

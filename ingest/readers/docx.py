@@ -1,4 +1,5 @@
-"""Word documents: paragraphs and tables in the order of the body. Headers, footers and comments are not read.
+"""Word documents: paragraphs and tables in the order of the body, then foot- and endnotes. Headers and footers are
+not read; comments only for orders that hide in them.
 
 `lines` count paragraphs and table rows of the body from 1. Deleted words of tracked changes are left out,
 inserted ones are in.
@@ -8,26 +9,28 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 import docx
 from docx.oxml.ns import qn
 
-from ingest.readers import HEADING_CHARS, Content, Outline, one_line
+from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.archive import checked, damaged, xml
+from ingest.readers.hidden import hidden_note
+from ingest.readers.tables import Cell, table_lines
 from kb_assistant.errors import ReadError
 
-_MOST_BYTES = 200_000_000
-_MOST_RATIO = 200
-_MOST_MEMBERS = 10_000
-_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _HEADING_STYLE = re.compile(r"(?:heading|标题|標題|titre|überschrift)\s*([1-9])", re.IGNORECASE)
 _TITLE_STYLE = re.compile(r"title|标题|標題", re.IGNORECASE)
 _LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
 # A table of contents repeats the headings and would be found in their stead.
 _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 _BODY_LEVEL = 9
+_MOST_COLUMNS = 1000
+_WHAT = "Word document"
+_COMMENT = qn("w:comment")
 
 _P, _TBL, _TR, _TC = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
 _WRAPPERS = frozenset(qn(f"w:{tag}") for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
@@ -37,44 +40,35 @@ _MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 _WORDS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
 
 
-def read(data: bytes) -> Content:
+def read(data: bytes, context: Context) -> Content:
     """The blocks of a document. Its title is the paragraph styled so, else the file's property, else a heading.
 
     Raises:
         ReadError: it is locked, damaged, too large when unpacked, or not a Word document.
     """
-    _check_archive(data)
+    if "[Content_Types].xml" not in checked(data, _WHAT).namelist():
+        raise ReadError("This is a zip archive, not a Word document.", "Unpack it.")
     try:
         document = docx.Document(io.BytesIO(data))
         body = _Body(document)
         body.walk(document.element.body)
+        notes = [*_white_text(document.element.body)]
+        for part in document.part.package.iter_parts():
+            name = str(part.partname)
+            if name in ("/word/footnotes.xml", "/word/endnotes.xml"):
+                body.footnotes(xml(part.blob))
+            elif name == "/word/comments.xml":
+                for comment in xml(part.blob).iter(_COMMENT):
+                    words = "\n".join(_text(inner) for inner in comment.iter(_P))
+                    notes += hidden_note("a comment", words)
+        metadata = _properties(document.core_properties)
         own_title = document.core_properties.title
     except (ReadError, MemoryError):
         raise
     except Exception as error:  # python-docx raises whatever a damaged part leads it to
-        raise ReadError("The Word document is damaged.", "Open and save it in Word, then try again.") from error
+        raise damaged(_WHAT) from error
     title = body.title or one_line(own_title or "") or body.first_heading
-    return Content(title[:HEADING_CHARS].rstrip(), body.outline.finish())
-
-
-def _check_archive(data: bytes) -> None:
-    """Refuse what isn't a Word document or would fill the memory, before anything is unpacked."""
-    if data.startswith(_OLE):
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            raise ReadError("The Word document needs a password.", "Save a copy without one.")
-        raise ReadError("This is a Word document of the old kind (.doc).", "Save it as .docx in Word.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-    except Exception as error:  # zipfile raises several kinds for one damage
-        raise ReadError("This isn't a Word document, or it is damaged.", "Save it as .docx in Word.") from error
-    size = sum(member.file_size for member in members)
-    if size > _MOST_BYTES or size > _MOST_RATIO * len(data) or len(members) > _MOST_MEMBERS:
-        raise ReadError("The Word document is too large when unpacked.", "Split it, if it is a real one.")
-    if any(member.flag_bits & 1 for member in members):
-        raise ReadError("The Word document needs a password.", "Save a copy without one.")
-    if "[Content_Types].xml" not in {member.filename for member in members}:
-        raise ReadError("This is a zip archive, not a Word document.", "Unpack it.")
+    return Content(title[:HEADING_CHARS].rstrip(), body.outline.finish(), metadata, tuple(dict.fromkeys(notes)))
 
 
 class _Body:
@@ -123,12 +117,22 @@ class _Body:
 
     def _table(self, element: Any) -> None:
         first = self._number + 1
-        rows = [_row(row) for row in _through_wrappers(element, (_TR,))]
+        rows = list(_through_wrappers(element, (_TR,)))
+        marked = list(takewhile(_is_marked_header, rows))
+        lines = table_lines(_grid(rows), len(marked) or None)
         self._number += len(rows)
-        filled = [index for index, row in enumerate(rows) if row.strip(" |")]
+        filled = [index for index, line in enumerate(lines) if line.strip()]
         if filled:
-            text = "\n".join(rows[filled[0] : filled[-1] + 1])
+            text = "\n".join(lines[filled[0] : filled[-1] + 1])
             self.outline.add(text, "table", (first + filled[0], first + filled[-1]))
+
+    def footnotes(self, root: Any) -> None:
+        """Foot- or endnotes, under no heading: where they are called from isn't kept."""
+        for footnote in root:
+            words = one_line(" ".join(_text(inner) for inner in footnote.iter(_P)))
+            if words and footnote.get(qn("w:type")) is None:
+                self.outline.heading(0, "", None)
+                self.outline.add(words)
 
     def _end_list(self, before: int = 0) -> None:
         """Items that follow one another are one block, a line each."""
@@ -232,12 +236,63 @@ def _text_boxes(paragraph: Any) -> list[str]:
     return [box for box in boxes if box]
 
 
-def _row(row: Any) -> str:
-    """Cells joined by bars. A cell merged over rows is told in its first one."""
-    cells = []
-    for cell in _through_wrappers(row, (_TC,)):
-        properties = cell.find(qn("w:tcPr"))
-        merge = None if properties is None else properties.find(qn("w:vMerge"))
-        continued = merge is not None and merge.get(qn("w:val")) != "restart"
-        cells.append("" if continued else one_line(" ".join(_text(inner) for inner in cell.iter(_P))))
-    return " | ".join(cells)
+def _grid(rows: list[Any]) -> list[list[Cell]]:
+    """The cells as they lie on the grid; one merged over columns or rows fills all its places."""
+    grid: list[list[Cell]] = []
+    for row in rows:
+        line: list[Cell] = []
+        for cell in _through_wrappers(row, (_TC,)):
+            properties = cell.find(qn("w:tcPr"))
+            merge = None if properties is None else properties.find(qn("w:vMerge"))
+            span = (_value(properties, "w:gridSpan") if properties is not None else None) or "1"
+            above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
+            if merge is not None and merge.get(qn("w:val")) != "restart":
+                first = Cell(above.text, False)
+            else:
+                first = Cell(one_line(" ".join(_text(inner) for inner in cell.iter(_P))))
+            width = min(int(span), _MOST_COLUMNS) if span.isdigit() else 1
+            line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
+        grid.append(line)
+    return grid
+
+
+def _is_marked_header(row: Any) -> bool:
+    properties = row.find(qn("w:trPr"))
+    mark = None if properties is None else properties.find(qn("w:tblHeader"))
+    return mark is not None and mark.get(qn("w:val")) not in ("0", "false")
+
+
+def _white_text(body: Any) -> Iterator[str]:
+    """Notes on words nobody sees: in white where nothing dark lies behind them, or marked as hidden."""
+    hidden: dict[str, list[str]] = {}
+    for run in body.iter(qn("w:r")):
+        properties = run.find(qn("w:rPr"))
+        if properties is None:
+            continue
+        vanish = properties.find(qn("w:vanish"))
+        if vanish is not None and vanish.get(qn("w:val")) not in ("0", "false"):
+            hidden.setdefault("marked as hidden", []).append(_text(run))
+        elif (_value(properties, "w:color") or "").lower() == "ffffff" and not _is_shaded(run, properties):
+            hidden.setdefault("white on white", []).append(_text(run))
+    for where, words in hidden.items():
+        yield from hidden_note(where, " ".join(words), always=True)
+
+
+def _is_shaded(run: Any, properties: Any) -> bool:
+    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape."""
+    if properties.find(qn("w:shd")) is not None or properties.find(qn("w:highlight")) is not None:
+        return True
+    for above in run.iterancestors(_P, _TC, qn("w:txbxContent"), _TBL):
+        if above.tag == qn("w:txbxContent") or above.find(f"*/{qn('w:shd')}") is not None:
+            return True
+        if above.tag == _TBL and above.find(f"{qn('w:tblPr')}/{qn('w:tblStyle')}") is not None:
+            return True  # styles of tables paint their head
+    return False
+
+
+def _properties(core: Any) -> dict[str, Any]:
+    """What the document says of itself."""
+    tags = [tag for word in re.split("[,;，；]", core.keywords or "") if (tag := one_line(word))]
+    date = core.modified or core.created
+    said = {"author": one_line(core.author or ""), "date": date.date().isoformat() if date else "", "tags": tags}
+    return {name: value for name, value in said.items() if value}

@@ -1,21 +1,26 @@
 """HTML: what a visitor would read, under its headings. Nothing is fetched; scripts and hidden parts are left out.
 
-A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each.
+A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each. Of
+menus
+only entries that are as long as titles are kept, at the end.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from typing import Any
+from html.parser import HTMLParser
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 from lxml import etree
 
-from ingest.readers import HEADING_CHARS, Content, Kind, Outline, one_line
-from ingest.readers.text import clean, decode
-from kb_assistant.errors import ReadError
+from ingest.readers import HEADING_CHARS, Block, Content, Context, Kind, Outline, one_line
+from ingest.readers.hidden import hidden_note
+from ingest.readers.tables import Cell, table_lines
+from ingest.readers.text import decode_as
 
-# Navigation repeats on every page and says nothing, so it is left out with what isn't text.
+# Navigation repeats on every page and says little, so it is left out with what isn't text.
 _SKIPPED = frozenset(
     "audio button canvas head iframe input math nav noscript object rp rt script select style svg template "
     "video".split()
@@ -27,25 +32,30 @@ _BLOCKS = frozenset(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset(("ul", "ol", "menu"))
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
-_KNOWN = re.compile(
-    r"utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin"
+_HIDDEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:[a-z%]*)\s*(?:;|!|$)",
+    re.IGNORECASE,
 )
-# What pages declare and what browsers take it for: the larger set that holds it.
-_MEANT = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "ascii": "cp1252", "big5": "big5hkscs"}
+_TITLE_WORDS = 5
+_MOST_COLUMNS = 1000
+_KANA = re.compile("[\u3040-\u30ff]+")
+_CHINESE = re.compile("[一-鿿]")
+_CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 # libxml2 counts no further.
 _LAST_LINE = 65535
 
 
-def read(data: bytes) -> Content:
+def read(data: bytes, context: Context) -> Content:
     """The blocks of a page. Its title is <title>, else the first <h1>."""
-    text = _decode(data)
+    return of_text(_decode(data))
+
+
+def of_text(text: str) -> Content:
+    """The blocks of a page that was decoded already."""
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
-        raise ReadError("The page is nested too deep, or one of its texts is too long.", "Save it as plain text.")
+        return _without_structure(text)
     if root is None:
         return Content("", ())
     page = _Page(text.count("\n") + 1)
@@ -53,20 +63,68 @@ def read(data: bytes) -> Content:
         page.take(event, node)
     page.end_block()
     title = one_line(root.findtext("head/title") or "") or page.first_heading
-    return Content(title[:HEADING_CHARS].rstrip(), page.outline.finish())
+    blocks = (*page.outline.finish(), *_menu_titles(root))
+    return Content(title[:HEADING_CHARS].rstrip(), blocks, _metadata(root), tuple(dict.fromkeys(page.notes)))
+
+
+def _metadata(root: Any) -> dict[str, Any]:
+    """What <meta> says of the page."""
+    said = {
+        (meta.get("name") or meta.get("property") or "").lower(): meta.get("content") for meta in root.iter("meta")
+    }
+    date = re.match(r"\d{4}-\d{2}-\d{2}", said.get("date") or said.get("article:published_time") or "")
+    tags = [tag for word in re.split("[,，;；]", said.get("keywords") or "") if (tag := one_line(word))]
+    found = {"author": one_line(said.get("author") or ""), "date": date[0] if date else "", "tags": tags}
+    return {name: value for name, value in found.items() if value}
+
+
+def _menu_titles(root: Any) -> tuple[Block, ...]:
+    """Entries of menus that tell what lies behind them, such as titles of articles; single words don't."""
+    titles: dict[str, None] = {}
+    for menu in root.iter("nav"):
+        for link in menu.iter("a"):
+            words = one_line(" ".join(link.itertext()))
+            if len(words.split()) >= _TITLE_WORDS or len(_CHINESE.findall(words)) >= 2 * _TITLE_WORDS:
+                titles[words] = None
+    return (Block("\n".join(f"- {title}" for title in titles)),) if titles else ()
+
+
+class _Words(HTMLParser):
+    """Words without structure: for pages nested so deep that no tree of them can be made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._skipped = ""
+
+    def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "style"):
+            self._skipped = tag
+        elif tag in _BLOCKS:
+            self.words.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._skipped:
+            self._skipped = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipped:
+            self.words.append(data)
+
+
+def _without_structure(text: str) -> Content:
+    parser = _Words()
+    parser.feed(text)
+    parser.close()
+    lines = [line for part in "".join(parser.words).split("\n") if (line := one_line(part))]
+    note = "The page is nested too deep: its words were read without its headings and tables."
+    return Content("", (Block("\n".join(lines)),) if lines else (), {}, (note,))
 
 
 def _decode(data: bytes) -> str:
     """By byte order mark or declaration; a declaration that the bytes contradict is passed over."""
     declared = None if data.startswith(codecs.BOM_UTF8) else _CHARSET.search(data[:4096])
-    if declared and b"\0" not in data:
-        name = declared[1].decode("ascii", "replace").lower()
-        if _KNOWN.match(name):
-            try:
-                return clean(data.decode(_MEANT.get(name, name)))
-            except (LookupError, UnicodeError):
-                pass
-    return decode(data)
+    return decode_as(data, declared[1].decode("ascii", "replace") if declared else "")
 
 
 class _Page:
@@ -84,7 +142,9 @@ class _Page:
         self._prefix = ""
         self._lists: list[int] = []  # the next number of each list that is open, 0 for bullets
         self._tables: list[bool] = []  # for each table that is open, whether it holds data or only lays out
-        self._cells: list[str] | None = None
+        self._cells: list[_Field] | None = None
+        self._rows: list[list[_Field]] = []
+        self.notes: list[str] = []
         self._skipping: Any = None
 
     def take(self, event: str, node: Any) -> None:
@@ -92,12 +152,16 @@ class _Page:
         if event != "end":
             self._line = node.sourceline or self._line
         if event == "start":
-            if self._skipping is None and (node.tag in _SKIPPED or _is_hidden(node)):
+            if self._skipping is None and (_is_left_out(node) or _is_hidden(node)):
                 self._skipping = node
+                if not _is_left_out(node):
+                    self.notes += hidden_note("not shown by a browser", " ".join(node.itertext()))
             elif self._skipping is None:
                 self._start(node)
             self._text(node.text)
             return
+        if event == "comment":
+            self.notes += hidden_note("a comment", node.text or "")
         if event == "end" and self._skipping is None:
             self._end(node.tag)
         elif self._skipping is node:
@@ -132,7 +196,7 @@ class _Page:
         elif tag not in _BLOCKS or self._kind == "code":
             return
         elif self._in_data():
-            self._start_in_table(tag)
+            self._start_in_table(node)
         elif tag == "li":
             self._end_line()
             self._prefix = "  " * max(len(self._lists) - 1, 0) + self._bullet()
@@ -151,6 +215,7 @@ class _Page:
         if tag not in _BLOCKS or (self._kind == "code" and tag != "pre"):
             return
         if tag == "table" and self._tables:
+            self._end_table()
             self.end_block()
             self._tables.pop()
             self._kind = "prose"
@@ -170,24 +235,42 @@ class _Page:
     def _in_data(self) -> bool:
         return bool(self._tables) and self._tables[-1]
 
-    def _start_in_table(self, tag: str) -> None:
-        if tag == "tr":
-            self._end_line()
+    def _start_in_table(self, node: Any) -> None:
+        if node.tag == "tr":
+            self._end_row()
             self._cells = []
-        elif tag in ("td", "th"):
+        elif node.tag in ("td", "th"):
             self._cells = self._cells or []
             if stray := self._take_words():
-                self._cells.append(stray)
+                self._cells.append(_Field(stray))
+            self._field = _Field("", _number(node.get("colspan")), _number(node.get("rowspan")), node.tag == "th")
         else:
             self._words.append(" ")
 
     def _end_in_table(self, tag: str) -> None:
         if tag in ("td", "th") and self._cells is not None:
-            self._cells.append(self._take_words())
-        elif tag in ("tr", "caption"):
+            self._cells.append(self._field._replace(text=self._take_words()))
+        elif tag == "tr":
+            self._end_row()
+        elif tag == "caption":
             self._end_line()
         else:
             self._words.append(" ")
+
+    def _end_row(self) -> None:
+        stray = self._take_words()
+        if self._cells is not None:
+            self._rows.append([*self._cells, _Field(stray)] if stray else self._cells)
+            self._cells = None
+        elif stray:
+            self._lines.append(stray)
+
+    def _end_table(self) -> None:
+        """The rows, now that it is known which cells reach into them."""
+        self._end_row()
+        marked = len(list(takewhile(lambda row: row and all(field.is_name for field in row), self._rows)))
+        self._lines += [line for line in table_lines(_grid(self._rows), marked or None) if line.strip()]
+        self._rows = []
 
     def _end_heading(self, level: int) -> None:
         self._end_line()
@@ -227,10 +310,7 @@ class _Page:
 
     def _end_line(self) -> None:
         text = self._take_words()
-        if self._cells is not None:
-            text = " | ".join([*self._cells, text] if text else self._cells)
-            self._cells = None
-        if text.strip(" |"):
+        if text.strip():
             self._lines.append(self._prefix + text)
             self._prefix = " " * len(self._prefix)
 
@@ -243,6 +323,45 @@ class _Page:
         if text_lines > 1 and self._kind != "code" and last - first + 1 == text_lines:
             return (first, last + 1) if last < self._line_count else (max(first - 1, 1), last)
         return first, last
+
+
+class _Field(NamedTuple):
+    """A cell of a table as the page says it."""
+
+    text: str
+    columns: int = 1
+    rows: int = 1
+    is_name: bool = False
+
+
+def _grid(rows: list[list[_Field]]) -> list[list[Cell]]:
+    """The cells as they lie on the grid; one that spans columns or rows fills all its places."""
+    grid: list[list[Cell]] = []
+    from_above: dict[int, tuple[str, int]] = {}  # column -> text, and the rows it still reaches into
+    for row in rows:
+        line: list[Cell] = []
+        below: dict[int, tuple[str, int]] = {}
+        waiting = list(reversed(row))
+        while len(line) < _MOST_COLUMNS and (waiting or len(line) in from_above):
+            if len(line) in from_above:
+                text, left = from_above[len(line)]
+                cells, left = [Cell(text, False)], left - 1
+            else:
+                text, columns, left, _ = waiting.pop()
+                cells = [Cell(text, column == 0) for column in range(min(max(columns, 1), _MOST_COLUMNS))]
+                left -= 1
+            for cell in cells:
+                if left > 0:
+                    below[len(line)] = text, left
+                line.append(cell)
+        from_above = below
+        grid.append(line)
+    return grid
+
+
+def _is_left_out(node: Any) -> bool:
+    """Readings in kana are part of a Japanese text, which may be looked for by them; pinyin over Chinese isn't."""
+    return node.tag in _SKIPPED and not (node.tag == "rt" and _KANA.fullmatch("".join(node.itertext()).strip()))
 
 
 def _is_hidden(node: Any) -> bool:

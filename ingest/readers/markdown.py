@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Literal
 
-from ingest.readers import HEADING_CHARS, Content, Kind, Outline, one_line
+from ingest.readers import HEADING_CHARS, Content, Context, Kind, Outline, one_line
+from ingest.readers.front_matter import front_matter, title_of
+from ingest.readers.hidden import hidden_note
 from ingest.readers.text import decode
 
 # Fences stand in list items and quotes too, so indentation and a list mark before one are allowed.
@@ -22,7 +24,8 @@ _ANCHOR = re.compile(r"\{#[^{}\s]+\}$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})")
 _NO_PARAGRAPH = re.compile(r"\s*(?:[-*+>|<:]|\d{1,9}[.)]\s)| {4}|\t")
-_YAML_KEY = re.compile(r"[\w\"'-]+[ \t]*:(?:\s|$)")
+_TABLE_RULE = re.compile(r"\n[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_COMMENT = re.compile(r"<!--(.{0,5000}?)-->", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()]*\)[^()\s]*)?(?:[ \t]+[^()]*)?\)|\[[^\[\]]*\])?")
 _CODE_SPAN = re.compile(r"(`+)([^`]+)\1")
 _EMPHASIS = (
@@ -50,11 +53,22 @@ class _Heading:
     last: int
 
 
-def read(data: bytes) -> Content:
+def read(data: bytes, context: Context) -> Content:
     """The blocks of a Markdown file. Its title is the front matter's, else the first heading of level 1."""
-    lines = decode(data).split("\n")
-    title, start = _front_matter(lines)
+    text = decode(data)
+    lines = text.split("\n")
+    metadata, start = front_matter(lines)
     outline = Outline()
+    first_heading = put_under(outline, lines, start)
+    notes = [note for comment in _COMMENT.findall(text) for note in hidden_note("a comment", comment)]
+    title = title_of(metadata) or first_heading
+    return Content(title, outline.finish(), metadata, tuple(dict.fromkeys(notes)))
+
+
+def put_under(outline: Outline, lines: list[str], start: int = 0) -> str:
+    """Add the blocks of these lines, from index `start` on, to an outline. Returns the first heading of level
+    1."""
+    title = ""
     for part in _parts(_mark(lines, start)):
         if isinstance(part, _Heading):
             outline.heading(part.level, part.text, (part.first, part.last))
@@ -63,25 +77,10 @@ def read(data: bytes) -> Content:
         else:
             kind, run = part
             text = "\n".join(line.text for line in run).rstrip()
-            outline.add(text, kind, (run[0].number, run[-1].number))
-    return Content(title, outline.finish())
-
-
-def _front_matter(lines: list[str]) -> tuple[str, int]:
-    """Title in the YAML head, if there is one, and the index of the first line after it."""
-    if lines[0].rstrip() != "---":
-        return "", 0
-    end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "...")), 0)
-    head = [line for line in lines[1:end] if line.strip() and not line.startswith("#")]
-    # Two rules with prose between them look alike, but for the first line.
-    if not end or (head and not _YAML_KEY.match(head[0])):
-        return "", 0
-    value = next((line.partition(":")[2].strip() for line in head if re.match(r"title[ \t]*:", line)), "")
-    if value[:1] in ("|", ">"):
-        value = ""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        value = value[1:-1]
-    return one_line(value)[:HEADING_CHARS].rstrip(), end + 1
+            header = "\n".join(text.split("\n", 2)[:2]) if kind == "table" else ""
+            names = header if _TABLE_RULE.search(header) else ""
+            outline.add(text, kind, (run[0].number, run[-1].number), names)
+    return title
 
 
 def _mark(lines: list[str], start: int) -> Iterator[_Line]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from ingest.readers import Block, Content
+from ingest.readers import Block, Content, Context
 from kb_assistant.errors import ReadError
 
 # UTF-32's mark begins with UTF-16's, so it is looked for first.
@@ -34,12 +34,21 @@ _COMMON = {
         "美相見被利什二等產或新己制身果加西斯月話合回特代內信表化老給世位次度門任常先海通教兒原東聲提立及比員"
     ),
 }
+# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
+_KNOWN = re.compile(
+    r"utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin|ks_c"
+)
+# What files declare and what programs take it for: the larger set that holds it.
+_MEANT = {
+    "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252",
+    "us-ascii": "cp1252", "big5": "big5hkscs", "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "euc-kr": "cp949",
+}  # fmt: skip
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
 
 
-def read(data: bytes) -> Content:
+def read(data: bytes, context: Context) -> Content:
     """One block from the first line with text to the last one."""
     lines = decode(data).split("\n")
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
@@ -56,6 +65,17 @@ def decode(data: bytes) -> str:
         ReadError: the bytes aren't text.
     """
     return clean(_decode(data))
+
+
+def decode_as(data: bytes, charset: str) -> str:
+    """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
+    name = charset.strip().lower()
+    if _KNOWN.match(name) and b"\0" not in data:
+        try:
+            return clean(data.decode(_MEANT.get(name, name)))
+        except (LookupError, UnicodeError):
+            pass
+    return decode(data)
 
 
 def clean(text: str) -> str:

@@ -32,6 +32,13 @@ def ingest(
     watch: Annotated[
         bool, typer.Option("--watch", help="Then go on with what changes there, until Ctrl-C.")
     ] = False,
+    password: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For locked PDF and Office files; repeatable, each is tried; '-' asks for one.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the document from standard input; its suffix says how it is read."),
@@ -53,7 +60,9 @@ def ingest(
         )
     if (watch and dry_run) or (piped and (watch or dry_run or prune or include or exclude)):
         raise KBError("These options don't go together.", "See `kb ingest --help`.")
+    asked = [typer.prompt("Password", hide_input=True, err=True) if one == "-" else one for one in password or ()]
     choice: dict[str, Any] = {"include": include or (), "exclude": exclude or (), "prune": prune}
+    choice["passwords"] = asked
     stopped = threading.Event()
 
     def stop() -> None:
@@ -67,7 +76,7 @@ def ingest(
             raise typer.Exit(_watch(reports, json))
         if name:
             data = sys.stdin.buffer.read(base.settings.file_megabytes * 1_000_000 + 1)
-            report = base.add([(name, data)], progress=progress, stop=stopped.is_set)
+            report = base.add([(name, data)], passwords=asked, progress=progress, stop=stopped.is_set)
         else:
             report = base.ingest(paths, **choice, dry_run=dry_run, progress=progress, stop=stopped.is_set)
     if json:

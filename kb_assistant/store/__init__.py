@@ -37,7 +37,7 @@ __all__ = [
     "translated",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 BUSY_SECONDS = 30.0
 """How long a connection waits for another's transaction."""
@@ -58,7 +58,7 @@ CREATE TABLE vectors (text_id INTEGER PRIMARY KEY, vector BLOB NOT NULL, crc INT
 CREATE TABLE chunks (
     id TEXT PRIMARY KEY, source_id INTEGER NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
     seq INTEGER NOT NULL, text_id INTEGER NOT NULL REFERENCES texts (id),
-    page INTEGER, first_line INTEGER, last_line INTEGER);
+    page INTEGER, first_line INTEGER, last_line INTEGER, part TEXT);
 CREATE INDEX chunks_source ON chunks (source_id, seq);
 CREATE INDEX chunks_text ON chunks (text_id);
 CREATE VIRTUAL TABLE keywords USING fts5 (
@@ -96,6 +96,15 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _add_parts(connection: sqlite3.Connection) -> None:
+    """Stores of version 1 knew no slides, sheets and attachments. Adding the column touches no row."""
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+        connection.execute("ALTER TABLE chunks ADD COLUMN part TEXT")
+        connection.execute("PRAGMA user_version = 2")
+    connection.execute("COMMIT")
 
 
 def _inode(path: Path) -> int:
@@ -146,6 +155,8 @@ class KnowledgeStore:
         found: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA_VERSION:
             raise StoreError(f"{self.path} was made by a newer version.", "Upgrade kb-assistant.")
+        if found == 1:
+            _add_parts(connection)
         if found:
             return
         if not create:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kb_assistant.types import Locator
+
+PARTS = ("slide", "sheet", "attachment")
 
 DOCUMENT_PREFIX = "document:"
 """How the path of a source begins that isn't a file."""
@@ -32,11 +35,25 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk on its way into the store."""
+    """A chunk on its way into the store. `slide`, `sheet` and `attachment` as in Locator."""
 
     text: Text
     page: int | None = None
     lines: tuple[int, int] | None = None
+    slide: int | None = None
+    sheet: str | None = None
+    attachment: str | None = None
+
+    @property
+    def part(self) -> str | None:
+        """How the store keeps the last three: a JSON object of those that there are, or nothing."""
+        known = {name: value for name in PARTS if (value := getattr(self, name)) is not None}
+        return json.dumps(known, ensure_ascii=False) if known else None
+
+    @classmethod
+    def stored(cls, text: Text, page: int | None, lines: tuple[int, int] | None, part: str | None) -> NewChunk:
+        """The chunk that was kept so. Raises ValueError or TypeError where `part` was altered."""
+        return cls(text, page, lines, **parts_of(part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,12 @@ class Chunk:
     locator: Locator
     metadata: Mapping[str, Any] = field(default_factory=dict)
     seq: int = 0
+
+
+def parts_of(part: str | None) -> dict[str, Any]:
+    """Slide, sheet and attachment out of what NewChunk.part gave."""
+    known = json.loads(part) if part else {}
+    return {name: known.get(name) for name in PARTS}
 
 
 def chunk_id(path: str, text: Text, occurrence: int) -> str:

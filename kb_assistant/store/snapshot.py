@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant import keywords
 from kb_assistant.store.faults import damaged, of
-from kb_assistant.store.records import Chunk, Source, Text, chunk_id
+from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of
 from kb_assistant.types import Locator
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SOURCES = "SELECT path, digest, recipe, title, reason, failed, ingested_at, chunks, metadata FROM sources"
 _CHUNKS = (
     "SELECT c.id, c.text_id, t.heading, t.body, t.hash, s.path, c.page, c.first_line, c.last_line, s.metadata,"
-    " c.seq FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
+    " c.seq, c.part FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
 
 _MOST_CHUNKS = 1_000_000
@@ -255,9 +255,9 @@ def _source(row: tuple[Any, ...]) -> Source:
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
-    id_, text_id, heading, body, _, path, page, first, last, metadata, seq = row
+    id_, text_id, heading, body, _, path, page, first, last, metadata, seq, part = row
     lines = None if first is None else (of(int, first), of(int, last))
-    locator = Locator(None if page is None else of(int, page), lines, heading or None)
+    locator = Locator(None if page is None else of(int, page), lines, heading or None, **parts_of(part))
     text = Text(of(str, heading), of(str, body))
     return Chunk(of(str, id_), of(int, text_id), text, of(str, path), locator, _mapping(metadata), of(int, seq))
 
@@ -279,8 +279,8 @@ def seal_of(db: sqlite3.Connection, source_id: int) -> int:
         " WHERE id = ?",
         (source_id,),
     ).fetchone()
-    places = db.execute(
-        "SELECT id, seq, text_id, page, first_line, last_line FROM chunks WHERE source_id = ? ORDER BY seq",
-        (source_id,),
-    ).fetchall()
+    # The column `part` is missing in stores of version 1, whose seals must hold on: where it is empty, it is
+    # left out.
+    rows = db.execute("SELECT * FROM chunks WHERE source_id = ? ORDER BY seq", (source_id,)).fetchall()
+    places = [(row[0], *row[2:7], *(part for part in row[7:] if part is not None)) for row in rows]
     return zlib.crc32(repr((row, places)).encode())

@@ -68,9 +68,9 @@ class Transaction(Snapshot):
             occurrence = seen[key] = seen.get(key, -1) + 1
             first, last = chunk.lines or (None, None)
             self._db.execute(
-                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (chunk_id(source.path, chunk.text, occurrence), source_id, seq,
-                 self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last),
+                 self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last, chunk.part),
             )  # fmt: skip
         self._seal(source.path)
         self._settle(before | self._texts_of(source.path))

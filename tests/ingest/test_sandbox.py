@@ -28,7 +28,7 @@ import os, time
 from ingest import worker
 from ingest.readers import Block, Content
 
-def read(name, data):
+def read(name, data, *more, **named):
     text = data.decode()
     if text == "hang":
         time.sleep(600)
@@ -244,7 +244,7 @@ def test_a_worker_that_can_not_start_is_told(monkeypatch: pytest.MonkeyPatch, tm
 def test_workers_get_no_proxies_and_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy")
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    tell = "worker.read = lambda name, data: Content('', (Block(repr(dict(os.environ))),)); "
+    tell = "worker.read = lambda name, data, *more, **named: Content('', (Block(repr(dict(os.environ))),)); "
     start = reader_process._START.replace("from ingest.worker", f"exec({BAD_READERS!r}); {tell}from ingest.worker")
     monkeypatch.setattr(reader_process, "_START", start)
     with pool() as readers:

@@ -115,6 +115,39 @@ def test_text_changed_in_the_middle_changes_few_pieces(place: int) -> None:
     assert len(before - after) <= 6
 
 
+def test_a_long_markdown_table_bears_its_header_in_every_piece() -> None:
+    rows = "\n".join(f"| pump {number} | {number * 7} |" for number in range(40))
+    content = read("a.md", f"# Prices\n\n| Item | Price |\n| --- | --- |\n{rows}\n".encode())
+    pieces = Splitter(count, 60).split(content)
+    assert len(pieces) > 3
+    assert all(piece.text.startswith("| Item | Price |\n| --- | --- |\n| pump") for piece in pieces)
+    assert all(tokens <= 60 for tokens in count([piece.text for piece in pieces]))
+    found = [line for piece in pieces for line in piece.text.split("\n")[2:]]
+    assert found == rows.split("\n")
+
+
+def test_a_row_that_names_its_columns_is_never_cut() -> None:
+    lines = "\n".join(f"Item: pump {number} | Price: {number * 7}" for number in range(40))
+    pieces = split(lines, 40, "table")
+    assert [line for piece in pieces for line in piece.text.split("\n")] == lines.split("\n")
+
+
+def test_slides_and_sheets_are_sections_of_their_own() -> None:
+    blocks = (
+        Block("one", slide=1),
+        Block("two", slide=2),
+        Block("three", sheet="S"),
+        Block("four", attachment="a"),
+    )
+    pieces = Splitter(count, 60).split(Content("", blocks))
+    assert [(piece.slide, piece.sheet, piece.attachment) for piece in pieces] == [
+        (1, None, None),
+        (2, None, None),
+        (None, "S", None),
+        (None, None, "a"),
+    ]
+
+
 def test_chinese_pieces() -> None:
     text = "水泵每三个月检修一次。他说：“先关阀门！”然后再拆盖板；密封圈要换新的。\n\n负责人是王工……电话是8021。"
     assert [piece.text for piece in split(text, 100)] == [text]

@@ -1,0 +1,74 @@
+"""Office files and books are zip archives: opened within limits, their XML parsed without entities."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import zipfile
+from typing import Any
+
+from kb_assistant.errors import ReadError
+
+_MOST_BYTES = 200_000_000
+_MOST_RATIO = 200
+_HARMLESS_BYTES = 10_000_000  # so much may come out of any archive, however small
+_MOST_MEMBERS = 10_000
+
+
+def checked(data: bytes, what: str) -> zipfile.ZipFile:
+    """The archive, if it wouldn't fill the memory. `what` names it for the user.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    if not data.strip():
+        raise ReadError("The file is empty.", "Save or download it anew.")
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        members = archive.infolist()
+    except Exception as error:  # zipfile raises several kinds for one damage
+        raise damaged(what) from error
+    size = sum(member.file_size for member in members)
+    most = max(_HARMLESS_BYTES, min(_MOST_BYTES, _MOST_RATIO * len(data)))
+    if size > most or len(members) > _MOST_MEMBERS:
+        raise ReadError(f"The {what} is too large when unpacked.", "Split it, if it is a real one.")
+    if any(member.flag_bits & 1 for member in members):
+        raise ReadError(f"The {what} needs a password.", "Save a copy without one.")
+    return archive
+
+
+def damaged(what: str) -> ReadError:
+    return ReadError(f"The {what} is damaged, or isn't one.", "Open and save it in its program, then try again.")
+
+
+def member(archive: zipfile.ZipFile, name: str, what: str) -> bytes:
+    """A member's bytes. Raises ReadError where it is missing or damaged."""
+    try:
+        return archive.read(name)
+    except Exception as error:
+        raise damaged(what) from error
+
+
+def inside(base: str, target: str) -> str:
+    """Name of the member that a link in the member `base` leads to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(base), target))
+
+
+def xml(data: bytes, recover: bool = False) -> Any:
+    """Root element. Entities are not replaced and nothing is fetched, so that a text can't grow or reach out.
+
+    Raises:
+        ValueError: it isn't XML, is nested too deep, or has no root.
+    """
+    from lxml import etree
+
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=recover
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        raise ValueError(str(error)) from error
+    if root is None:
+        raise ValueError("no root element")
+    return root

@@ -1,0 +1,51 @@
+"""Files inside files, such as a mail's attachments: read by their own readers, within limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePath
+
+from ingest.readers import Content, Context, nest, read
+from ingest.readers.detect import FORMATS, detect
+from kb_assistant.errors import ReadError
+
+DEEPEST = 4
+"""How many files may lie in one another: a mail in a mail with a document is three."""
+
+_TOO_SMALL = 10_000  # bytes of a picture in the text of a mail: a logo or a smiley
+_ARCHIVES = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")
+
+
+def attached(name: str, data: bytes, context: Context, inline: bool = False) -> Content:
+    """What an attachment says, under its name; where it can't be read, a note that says why.
+
+    Args:
+        inline: It is shown in the text, as logos are.
+    """
+    module = detect(data, FORMATS.get(PurePath(name).suffix.lower(), ""))
+    if not data.strip() or (module == "picture" and inline and len(data) < _TOO_SMALL):
+        return Content("", ())
+    if context.depth + 1 >= DEEPEST:
+        return _only(f"“{name}” lies too deep in other files and wasn't read.")
+    if not module:
+        kind = "archive" if data.startswith(_ARCHIVES) else "file of a kind that can't be read"
+        return _only(f"The attachment “{name}” is an {kind} and was left out." if kind == "archive" else
+                     f"The attachment “{name}” is a {kind} and was left out.")  # fmt: skip
+    try:
+        content = read(name, data, context.passwords, context.depth + 1, context.alive)
+    except ReadError as error:
+        return _only(f"The attachment “{name}” can't be read: {error.message} {error.hint}".strip())
+    blocks = tuple(
+        replace(
+            block,
+            attachment=f"{name}/{block.attachment}" if block.attachment else name,
+            heading=nest((name, block.heading)),
+        )
+        for block in content.blocks
+    )
+    notes = tuple(f"“{name}”: {note}" for note in content.notes)
+    return Content(content.title, blocks, {}, notes)
+
+
+def _only(note: str) -> Content:
+    return Content("", (), {}, (note,))

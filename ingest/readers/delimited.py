@@ -1,0 +1,89 @@
+"""CSV and TSV: a line for each record, its values under the names of their columns. `lines` are those of the
+file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+
+from ingest.readers import Block, Content, Context
+from ingest.readers.tables import Cell, is_header, labelled
+from ingest.readers.text import decode
+from kb_assistant.errors import ReadError
+
+_SEPARATORS = ",;\t|"
+_SAMPLE_LINES = 50
+_LONGEST_FIELD = 10_000_000
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The records, under the names in the first row where it holds names.
+
+    Raises:
+        ReadError: it isn't text, or one of its fields is larger than a document.
+    """
+    text = decode(data)
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows, ends = [], []
+    reader = csv.reader(io.StringIO(text), delimiter=separator(text, context.name), skipinitialspace=True)
+    try:
+        for row in reader:
+            rows.append([Cell(" ".join(value.split())) for value in row])
+            ends.append(reader.line_num)
+    except csv.Error as error:
+        raise ReadError(f"The table can't be read: {error}.", "Check its quotation marks.") from error
+    filled = [place for place, row in enumerate(rows) if any(cell.text for cell in row)]
+    if not filled:
+        return Content("", ())
+    first = filled[0]
+    below = rows[filled[1]] if len(filled) > 1 else None
+    names = [cell.text for cell in rows[first]] if is_header(rows[first], below) else []
+    lines = [labelled(rows[place], names) for place in filled]
+    if names:
+        lines[0] = " | ".join(name for name in names if name)
+    return Content(
+        "", tuple(_blocks(lines, [(ends[place - 1] + 1 if place else 1, ends[place]) for place in filled]))
+    )
+
+
+def _blocks(lines: list[str], places: list[tuple[int, int]]) -> list[Block]:
+    """Records that take one line each are one block, so that each is cited by its own; one that takes more stands
+    alone."""
+    blocks: list[Block] = []
+    run: list[int] = []
+
+    def end() -> None:
+        if run:
+            text = "\n".join(lines[index] for index in run)
+            blocks.append(Block(text, "table", lines=(places[run[0]][0], places[run[-1]][1])))
+            run.clear()
+
+    for index, (first, last) in enumerate(places):
+        if first != last or (run and first != places[run[-1]][1] + 1):
+            end()
+        run.append(index)
+        if first != last:
+            end()
+    end()
+    return blocks
+
+
+def separator(text: str, name: str) -> str:
+    """The mark that parts the fields: the one that gives the same number of them, more than one, in most lines."""
+    if name.lower().endswith((".tsv", ".tab")) and "\t" in text:
+        return "\t"
+    best, best_score = ",", 0.0
+    for mark in _SEPARATORS:
+        sample = "\n".join(text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
+        try:
+            widths = Counter(len(row) for row in csv.reader(io.StringIO(sample), delimiter=mark) if row)
+        except csv.Error:
+            continue
+        wide = [(count, width) for width, count in widths.items() if width > 1]
+        if wide:
+            count, width = max(wide)
+            score = count / sum(widths.values()) + min(width, 10) / 1000
+            if score > best_score:
+                best, best_score = mark, score
+    return best

@@ -1,0 +1,128 @@
+"""Which reader a file is for: by what its bytes say, and by its suffix where they leave it open.
+
+Bytes decide among the formats that have a signature. Text formats have none, so the suffix decides; but text under
+the name of a binary format is taken for what it looks like, as programs that "export to Excel" write it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+
+_MODULES = {
+    "asciidoc": "adoc asciidoc asc",
+    "code": "bash bat c cc cfg cjs clj conf cpp cs css cxx dart env erl ex exs f90 fish go gradle groovy h hh hpp "
+    "hs hxx ini java jl js jsx kt kts less lua m mjs ml mm nim pas php pl pm proto ps1 py pyi r rb rs sass scala "
+    "scss sh sql svelte swift tcl tex toml ts tsx v vb vhd vue yaml yml zig zsh",
+    "delimited": "csv tsv tab",
+    "docx": "docx docm dotx dotm",
+    "epub": "epub",
+    "html": "html htm xhtml",
+    "json_data": "json jsonl ndjson geojson",
+    "legacy": "doc dot ppt pps pot wps",
+    "mail": "eml",
+    "mbox": "mbox",
+    "markdown": "md markdown mdown mkd mdx qmd rmd",
+    "mhtml": "mhtml mht",
+    "msg": "msg",
+    "notebook": "ipynb",
+    "odf": "odt ott odp otp fodt fodp",
+    "org": "org",
+    "pdf": "pdf",
+    "picture": "png jpg jpeg bmp tif tiff webp gif",
+    "pptx": "pptx pptm ppsx ppsm potx potm",
+    "rst": "rst rest",
+    "rtf": "rtf",
+    "sheets": "xlsx xlsm xlsb xltx xltm xls xlt ods ots et",
+    "subtitles": "srt vtt",
+    "text": "txt text log",
+    "xml": "xml rss atom opml xsd xsl xslt plist kml gpx dita",
+}
+FORMATS = {f".{suffix}": module for module, suffixes in _MODULES.items() for suffix in suffixes.split()}
+SUFFIXES = frozenset(FORMATS)
+
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "pdf", "picture", "pptx", "rtf", "sheets"))
+_HTML = re.compile(
+    rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b", re.I | re.S
+)
+_MAIL = re.compile(
+    rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I
+)
+_SAMPLE = 65536
+
+
+def detect(data: bytes, by_suffix: str) -> str:
+    """Name of the reader's module; what the suffix said, where the bytes say nothing else."""
+    if data.startswith(_OLE):
+        return _in_ole(data) or by_suffix
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _in_zip(data) or by_suffix
+    if data.startswith(_PICTURES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
+        return "picture"
+    if data.startswith(b"BM") and by_suffix in _BINARY and int.from_bytes(data[2:6], "little") == len(data):
+        return "picture"
+    if b"%PDF-" in data[:1024] and (by_suffix in _BINARY or data.lstrip().startswith(b"%PDF-")):
+        return "pdf"
+    if data.lstrip().startswith(b"{\\rtf"):
+        return "rtf"
+    return _as_text(data[:_SAMPLE], by_suffix) if by_suffix in _BINARY else by_suffix
+
+
+def _as_text(sample: bytes, by_suffix: str) -> str:
+    """What text is that bears the name of a binary format."""
+    if b"\0" in sample and not sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return by_suffix
+    plain = sample.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
+    if by_suffix == "odf" and plain.lstrip().startswith(b"<") and b"office:document" in plain:
+        return "odf"
+    if (
+        re.match(rb"mime-version:|from:|content-type:\s*multipart/related", plain, re.I)
+        and b"ultipart/related" in plain
+    ):
+        return "mhtml"
+    if _HTML.match(plain):
+        return "html"
+    if by_suffix == "sheets" and sample.strip() and re.search(rb"[\t,;]", plain):
+        return "delimited"
+    if by_suffix == "legacy" and sample.strip():
+        return "text"
+    return by_suffix
+
+
+def _in_zip(data: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = set(archive.namelist())
+            kind = archive.read("mimetype")[:100] if "mimetype" in names else b""
+    except Exception:  # damaged: the reader that the suffix names says so
+        return ""
+    if kind.startswith(b"application/epub"):
+        return "epub"
+    if b"opendocument.spreadsheet" in kind:
+        return "sheets"
+    if b"opendocument." in kind:
+        return "odf"
+    if "META-INF/container.xml" in names and any(name.endswith(".opf") for name in names):
+        return "epub"
+    for folder, module in (("word/", "docx"), ("ppt/", "pptx"), ("xl/", "sheets")):
+        if "[Content_Types].xml" in names and any(name.startswith(folder) for name in names):
+            return module
+    return ""
+
+
+def _in_ole(data: bytes) -> str:
+    """By the names of the streams, which stand in the directory as UTF-16."""
+    for stream, module in (
+        ("EncryptedPackage", "locked"),
+        ("__properties_version1.0", "msg"),
+        ("WordDocument", "legacy"),
+        ("PowerPoint Document", "legacy"),
+        ("Workbook", "sheets"),
+        ("Book", "sheets"),
+    ):
+        if stream.encode("utf-16-le") in data:
+            return module
+    return ""

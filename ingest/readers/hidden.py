@@ -1,0 +1,69 @@
+"""What a document holds and its readers don't see: invisible characters, white on white, comments that give
+orders.
+
+Models see all of it, so the report says where there is some. It is a warning: that a passage is data and no
+order is
+told to the model by the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ingest.readers import Content, one_line
+
+# Marks that show nothing: tags, which can spell out whole sentences; overrides of the writing direction; runs of
+# zero-width characters. Single joiners are part of some scripts and of emoji.
+_TAGS = re.compile("[\U000e0000-\U000e007f]+")
+_INVISIBLE = re.compile(
+    "[\U000e0000-\U000e007f\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069]|[\u200c\u200d]{2,}"
+)
+_SPELLED = 8
+_SMUGGLED = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff]{8,}")
+
+
+def without_invisible(content: Content) -> Content:
+    """The content without characters that show nothing, and a note where they were so many that they may be a
+    message."""
+    notes = list(content.notes)
+    blocks = []
+    for block in content.blocks:
+        if not _INVISIBLE.search(block.text) and not _INVISIBLE.search(block.heading):
+            blocks.append(block)
+            continue
+        spelled = "".join(chr(ord(mark) - 0xE0000) for run in _TAGS.findall(block.text) for mark in run)
+        if len(spelled) >= _SPELLED:
+            notes.append(f"Invisible characters spell “{_shown(spelled)}”; they were left out.")
+        elif _SMUGGLED.search(block.text):
+            notes.append("There are long runs of zero-width characters in it; they were left out.")
+        text = _INVISIBLE.sub("", block.text)
+        if text.strip():
+            blocks.append(replace(block, text=text, heading=_INVISIBLE.sub("", block.heading)))
+    return replace(content, blocks=tuple(blocks), notes=tuple(dict.fromkeys(notes)))
+
+
+_ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instruction|prompt|rule|above|previous|prior|context)|"
+    r"\b(?:system prompt|you are now|you must (?:now )?(?:answer|say|reply|respond|tell)|as an ai|"
+    r"do not (?:tell|mention|reveal|answer)|(?:respond|reply|answer) (?:only )?with|reveal (?:the|your))\b|"
+    r"(?:忽略|无视|無視|忘记|忘記).{0,20}(?:指令|提示|规则|規則|以上|之前|前面|上述|内容)|"
+    r"系统提示词?|你现在是|你現在是|(?:只|必须|必須)(?:回答|回复|回覆|输出)|不要(?:告诉|透露|提及|回答)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def hidden_note(where: str, text: str, always: bool = False) -> tuple[str, ...]:
+    """A note on text that a reader of the document doesn't see: where it may be an order to a model, or
+    `always`."""
+    text = one_line(text)
+    if not text or not (always or _ORDERS.search(text)):
+        return ()
+    kind = (
+        "may be an order to a language model" if _ORDERS.search(text) else "isn't seen by who reads the document"
+    )
+    return (f"Hidden text ({where}) {kind}: “{_shown(text)}”.",)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -1,0 +1,33 @@
+"""Mailboxes (MBOX): one mail after another, each under its subject."""
+
+from __future__ import annotations
+
+import re
+
+from ingest.readers import Block, Content, Context
+from ingest.readers.mail import taken_apart, under_subject
+from kb_assistant.errors import ReadError
+
+_BEGIN = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\d{4}[^\n]*\r?\n")
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The mails in their order.
+
+    Raises:
+        ReadError: no mail begins in it as they do in mailboxes.
+    """
+    if not data.strip():
+        return Content("", ())
+    starts = list(_BEGIN.finditer(data))
+    if not starts:
+        raise ReadError("This isn't a mailbox: no mail begins in it.", "Save single mails as .eml.")
+    blocks: list[Block] = []
+    notes: list[str] = []
+    ends = [match.start() for match in starts[1:]] + [len(data)]
+    for match, end in zip(starts, ends, strict=True):
+        letter = re.sub(rb"(?m)^>(>*From )", rb"\1", data[match.end() : end])
+        content = taken_apart(letter).content(context)
+        blocks += under_subject(content)
+        notes += content.notes
+    return Content("", tuple(blocks), {"mails": len(starts)}, tuple(dict.fromkeys(notes)))

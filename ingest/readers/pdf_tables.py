@@ -1,0 +1,287 @@
+"""Tables with ruling lines on a PDF page: the lines make a grid, the words in its fields make rows.
+
+A table is taken only where its fields hold, letter by letter, what the page's text has in that place; anything
+else
+stays running text.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pypdfium2 import raw
+
+from ingest.readers.tables import Cell, table_lines
+
+_NEAR = 3.0  # points within which lines are one
+_SHORTEST = 8.0  # points of a line that can rule a table
+_THICKEST = 3.0
+_MOST_OBJECTS = 4_000
+_MOST_SEGMENTS = 2_000  # of paths that draw more than a box
+_SMALLEST_GRID = 24.0
+_MOST_FIELDS = 4_000
+_WHOLE_PAGE = 0.9
+_LEAST_KEPT = 0.98  # share of the letters that must be found in the fields
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as lines of text, and the indexes of the lines of the page's text that it is made of."""
+
+    text: str
+    lines: frozenset[int]
+
+
+class _Rule(NamedTuple):
+    """A straight line: at `at` on one axis, from `start` to `end` on the other."""
+
+    at: float
+    start: float
+    end: float
+
+
+def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
+    """The tables of a page with `text` as pdfium gives it, a character for each of its indexes."""
+    across, down = _rules(page)
+    if len(across) < 3 or len(down) < 3:
+        return []
+    across, down = _joined(across), _joined(down)
+    if len(across) < 3 or len(down) < 3:
+        return []
+    lines = _text_lines(layer, text)
+    found = []
+    for rows, columns in _groups(across, down):
+        table = _table(layer, text, lines, rows, columns)
+        if table:
+            found.append(table)
+    return found
+
+
+def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
+    """All straight lines across and down, the edges of rectangles among them."""
+    across: list[_Rule] = []
+    down: list[_Rule] = []
+    whole = page.get_width() * page.get_height() * _WHOLE_PAGE
+    budget = _MOST_SEGMENTS
+    count = raw.FPDFPage_CountObjects(page)
+    if count > _MOST_OBJECTS:
+        return across, down
+    edges = [ctypes.c_float() for _ in range(4)]
+    pointers = [ctypes.byref(edge) for edge in edges]
+    for index in range(count):
+        item = raw.FPDFPage_GetObject(page, index)
+        if raw.FPDFPageObj_GetType(item) != raw.FPDF_PAGEOBJ_PATH:
+            continue
+        if not raw.FPDFPageObj_GetBounds(item, *pointers):
+            continue
+        left, bottom, right, top = (edge.value for edge in edges)
+        if (right - left) * (top - bottom) > whole:
+            continue
+        segments = raw.FPDFPath_CountSegments(item)
+        if segments <= 6:
+            _add_box(across, down, left, bottom, right, top)
+        elif (
+            min(right - left, top - bottom) >= _SMALLEST_GRID and budget > 0
+        ):  # smaller ones are letters and marks
+            budget -= segments
+            _add_path(across, down, item, min(segments, _MOST_SEGMENTS))
+    return across, down
+
+
+def _add_box(across: list[_Rule], down: list[_Rule], left: float, bottom: float, right: float, top: float) -> None:
+    width, height = right - left, top - bottom
+    if height <= _THICKEST:
+        if width >= _SHORTEST:
+            across.append(_Rule((bottom + top) / 2, left, right))
+    elif width <= _THICKEST:
+        if height >= _SHORTEST:
+            down.append(_Rule((left + right) / 2, bottom, top))
+    elif width >= _SHORTEST and height >= _SHORTEST:
+        across += [_Rule(bottom, left, right), _Rule(top, left, right)]
+        down += [_Rule(left, bottom, top), _Rule(right, bottom, top)]
+
+
+def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int) -> None:
+    """The straight pieces of a path that draws many lines at once."""
+    matrix = raw.FS_MATRIX()
+    raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
+    x, y = ctypes.c_float(), ctypes.c_float()
+    before: tuple[float, float] | None = None
+    for index in range(segments):
+        segment = raw.FPDFPath_GetPathSegment(item, index)
+        if not raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
+            return
+        point = (
+            matrix.a * x.value + matrix.c * y.value + matrix.e,
+            matrix.b * x.value + matrix.d * y.value + matrix.f,
+        )
+        if before and raw.FPDFPathSegment_GetType(segment) == raw.FPDF_SEGMENT_LINETO:
+            (x0, y0), (x1, y1) = before, point
+            if abs(y0 - y1) < 0.5 and abs(x0 - x1) >= _SHORTEST:
+                across.append(_Rule(y0, min(x0, x1), max(x0, x1)))
+            elif abs(x0 - x1) < 0.5 and abs(y0 - y1) >= _SHORTEST:
+                down.append(_Rule(x0, min(y0, y1), max(y0, y1)))
+        before = point
+
+
+def _joined(rules: list[_Rule]) -> list[_Rule]:
+    """Lines on one height that touch are one line."""
+    found: list[_Rule] = []
+    level: list[_Rule] = []
+    for rule in sorted(rules):
+        if level and rule.at - level[0].at > _NEAR:
+            found += _merged(level)
+            level = []
+        level.append(rule)
+    return found + _merged(level)
+
+
+def _merged(level: list[_Rule]) -> list[_Rule]:
+    found: list[_Rule] = []
+    for rule in sorted(level, key=lambda one: one.start):
+        if found and rule.start <= found[-1].end + _NEAR:
+            last = found[-1]
+            found[-1] = _Rule(last.at, last.start, max(last.end, rule.end))
+        else:
+            found.append(rule)
+    return found
+
+
+def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule], list[_Rule]]]:
+    """Lines that cross each other, directly or by way of others: a grid each."""
+    group_of = list(range(len(across) + len(down)))
+
+    def root(one: int) -> int:
+        while group_of[one] != one:
+            group_of[one] = group_of[group_of[one]]
+            one = group_of[one]
+        return one
+
+    levels = [rule.at for rule in across]
+    order = sorted(range(len(across)), key=levels.__getitem__)
+    sorted_levels = [levels[index] for index in order]
+    for number, rule in enumerate(down, len(across)):
+        for place in range(bisect_left(sorted_levels, rule.start - _NEAR), len(order)):
+            index = order[place]
+            if levels[index] > rule.end + _NEAR:
+                break
+            if across[index].start - _NEAR <= rule.at <= across[index].end + _NEAR:
+                group_of[root(number)] = root(index)
+    groups: dict[int, tuple[list[_Rule], list[_Rule]]] = {}
+    for index, rule in enumerate([*across, *down]):
+        groups.setdefault(root(index), ([], []))[index >= len(across)].append(rule)
+    return [group for group in groups.values() if len(group[0]) >= 3 and len(group[1]) >= 3]
+
+
+class _TextLine(NamedTuple):
+    start: int
+    end: int
+    x: float
+    y: float
+    right: float
+
+
+def _text_lines(layer: Any, text: str) -> list[_TextLine | None]:
+    """Where each line of the text stands: its first character, the middle of its height, its last character."""
+    found: list[_TextLine | None] = []
+    place = 0
+    for line in text.split("\n"):
+        body = line.strip()
+        where = None
+        if body:
+            first = place + line.index(body[0])
+            left, bottom, right, top = layer.get_charbox(first)
+            last = layer.get_charbox(first + len(body) - 1)
+            where = _TextLine(
+                place, place + len(line), (left + right) / 2, (bottom + top) / 2, (last[0] + last[2]) / 2
+            )
+        found.append(where)
+        place += len(line) + 1
+    return found
+
+
+def _table(
+    layer: Any, text: str, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]
+) -> Table | None:
+    levels = _levels(rule.at for rule in rows)[::-1]  # from the top down
+    edges = _levels(rule.at for rule in columns)
+    height, width = len(levels) - 1, len(edges) - 1
+    if height < 2 or width < 2 or height * width > _MOST_FIELDS:
+        return None
+    inside = [
+        index
+        for index, line in enumerate(lines)
+        if line
+        and levels[-1] - _NEAR <= line.y <= levels[0] + _NEAR
+        and edges[0] - _NEAR <= line.x <= edges[-1] + _NEAR
+        and line.right <= edges[-1] + 2 * _NEAR
+    ]
+    if not inside:
+        return None
+    grid = _grid(layer, levels, edges, rows, columns)
+    letters = Counter(char for index in inside for char in _bare(text[lines[index].start : lines[index].end]))  # type: ignore[union-attr]
+    held = Counter(char for row in grid for cell in row if cell.first for char in _bare(cell.text))
+    missing = sum((letters - held).values())
+    if sum(bool(cell.text) for row in grid for cell in row) < 4 or missing > (1 - _LEAST_KEPT) * sum(
+        letters.values()
+    ):
+        return None
+    made = [line for line in table_lines(grid) if line.strip()]
+    return Table("\n".join(made), frozenset(inside))
+
+
+def _levels(values: Iterable[float]) -> list[float]:
+    found: list[float] = []
+    for value in sorted(values):
+        if not found or value - found[-1] > _NEAR:
+            found.append(value)
+    return found
+
+
+def _grid(
+    layer: Any, levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
+) -> list[list[Cell]]:
+    """The fields' words. Where no line parts two fields, they are one, which is said in its first place."""
+    from ingest.readers.pdf_text import clean
+
+    height, width = len(levels) - 1, len(edges) - 1
+    grid: list[list[Cell]] = []
+    owner: dict[tuple[int, int], tuple[int, int]] = {}
+    for row in range(height):
+        for column in range(width):
+            above, left = owner.get((row - 1, column)), owner.get((row, column - 1))
+            middle = (levels[row] + levels[row + 1]) / 2
+            centre = (edges[column] + edges[column + 1]) / 2
+            if left and not _is_ruled(columns, edges[column], middle) and left[0] == row:
+                owner[row, column] = left
+            elif above and not _is_ruled(rows, levels[row], centre):
+                owner[row, column] = above
+            else:
+                owner[row, column] = row, column
+    reach: dict[tuple[int, int], tuple[int, int]] = {}
+    for place, first in owner.items():
+        bottom, right = reach.get(first, first)
+        reach[first] = max(bottom, place[0]), max(right, place[1])
+    words: dict[tuple[int, int], str] = {}
+    for (row, column), (bottom, right) in reach.items():
+        field = layer.get_text_bounded(edges[column], levels[bottom + 1], edges[right + 1], levels[row])
+        words[row, column] = clean(field).replace("\n", " ")
+    for row in range(height):
+        grid.append(
+            [Cell(words[owner[row, column]], owner[row, column] == (row, column)) for column in range(width)]
+        )
+    return grid
+
+
+def _is_ruled(rules: list[_Rule], at: float, where: float) -> bool:
+    return any(abs(rule.at - at) <= _NEAR and rule.start <= where <= rule.end for rule in rules)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\s\ufffe\x02\xad]+", "", text)

@@ -1,0 +1,95 @@
+"""Tables as lines of text, one a row, each with the names of its columns: `Item: Pump | Price: 42`.
+
+A row that says what its values are can stand alone in a piece, wherever a long table is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ingest.readers import one_line
+
+_LONGEST_NAME = 80  # characters of a column's name
+_MOST_NUMBERS = 0.5  # share of numbers in a row of names
+
+
+class Cell(NamedTuple):
+    """What a field of the grid shows. `first` is False where a merged cell goes on from the left or from above."""
+
+    text: str
+    first: bool = True
+
+
+Row = Sequence[Cell]
+
+
+def plain(row: Row) -> str:
+    """The row as it stands in the document: each cell once, parted by tabs."""
+    return "\t".join(cell.text for cell in row if cell.first).strip("\t")
+
+
+def is_header(row: Row, below: Row | None) -> bool:
+    """Whether a row looks like the names of columns: several short ones, no two alike, few numbers, a row
+    below."""
+    names = [cell.text for cell in row if cell.text and cell.first]
+    if below is None or len(names) < 2 or len(names) < sum(bool(cell.text) for cell in below) - 1:
+        return False
+    numbers = sum(_is_number(name) for name in names)
+    return (
+        len(set(names)) == len(names)
+        and max(map(len, names)) <= _LONGEST_NAME
+        and numbers <= _MOST_NUMBERS * len(names)
+    )
+
+
+def column_names(rows: Sequence[Row]) -> list[str]:
+    """A name for each column out of the rows of the header: `Sales / 2024` where one name stands over several."""
+    width = max(map(len, rows), default=0)
+    names = []
+    for column in range(width):
+        parts = [row[column].text for row in rows if column < len(row) and row[column].text]
+        names.append(" / ".join(dict.fromkeys(parts)))
+    return names
+
+
+def labelled(row: Row, names: Sequence[str]) -> str:
+    """`name: value` for each cell that isn't empty. A cell merged over rows is said in each of them, one merged
+    over columns once."""
+    parts = []
+    said: Cell | None = None
+    for place, cell in enumerate(row):
+        goes_on = not cell.first and said is not None and said.text == cell.text
+        if cell.text and not goes_on:
+            name = names[place] if place < len(names) else ""
+            parts.append(f"{name}: {cell.text}" if name and name != cell.text else cell.text)
+        said = cell
+    return " | ".join(parts)
+
+
+def table_lines(rows: Sequence[Row], header_rows: int | None = None) -> list[str]:
+    """A line for each row of a table that stands in a document: as it stands there, and then with the names of its
+    columns. Empty rows give an empty line.
+
+    Args:
+        header_rows: How many rows at the top are names; None to tell by their look.
+    """
+    rows = [[Cell(one_line(cell.text), cell.first) for cell in row] for row in rows]
+    filled = [index for index, row in enumerate(rows) if any(cell.text for cell in row)]
+    if header_rows is None:
+        below = rows[filled[1]] if len(filled) > 1 else None
+        header_rows = filled[0] + 1 if filled and is_header(rows[filled[0]], below) else 0
+    if header_rows >= len(rows):
+        header_rows = 0
+    names = column_names(rows[:header_rows])
+    lines = []
+    for index, row in enumerate(rows):
+        text = plain(row)
+        with_names = labelled(row, names) if index >= header_rows and any(names) else ""
+        single = sum(bool(cell.text) for cell in row) < 2 and sum(map(bool, names)) < 2
+        lines.append(text if not with_names or single else f"{text} ({with_names})")
+    return lines
+
+
+def _is_number(text: str) -> bool:
+    return text.strip("+-$€¥£%() ").replace(",", "").replace(".", "", 1).isdigit()
