@@ -50,10 +50,10 @@ with tempfile.TemporaryDirectory() as folder:
 open('left behind', 'w').write(str(subprocess.run(['true']).returncode))
 open(os.devnull, 'w').write('x')
 """
-OBEY = "worker.read = lambda name, data: exec(data.decode(), {'os': os}) or Content('', (Block('done'),))"
+OBEY = "worker.read = lambda name, data, *more, **named: exec(data.decode(), {'os': os}) or Content('', (Block('done'),))"
 TRAP = """
 calls = []
-def read(name, data):
+def read(name, data, *more, **named):
     calls.append(name)
     if len(calls) > 1:
         os.abort()
