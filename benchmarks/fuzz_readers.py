@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ingest.readers.detect import FORMATS
-from ingest.sandbox import ReaderPool
+from ingest.sandbox import Item, ReaderPool
 
 _TOKENS = (
     b"\0",
@@ -123,7 +123,7 @@ def fuzz(pool: ReaderPool, paths: list[Path], scratch: Path, options: argparse.N
         path = chance.choice(paths)
         file = scratch / f"fuzz{path.suffix}"
         file.write_bytes(mutated(path.read_bytes(), chance))
-        (outcome,) = pool.read([file])
+        (outcome,) = pool.read([Item(str(file), str(file))])
         kind = judged(outcome.error)
         counts[kind] += 1
         if kind not in ("read", "error"):

@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ingest.sandbox import ReaderPool
+from ingest.sandbox import Item, ReaderPool
 from ingest.split import Splitter
 from kb_assistant.settings import Settings
 
@@ -110,7 +110,8 @@ def told(pieces: Any) -> str:
 def read_one(pool: ReaderPool, row: dict[str, str], files: Path) -> Result:
     """What becomes of one file: read in a subprocess, split, looked through."""
     started = time.perf_counter()
-    (outcome,) = pool.read([files / row["file"]])
+    file = str(files / row["file"])
+    (outcome,) = pool.read([Item(file, file)])
     seconds = time.perf_counter() - started
     text = notes = ""
     if outcome.content is not None:
