@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +26,11 @@ class Locator:
 
     def to_json(self) -> dict[str, Any]:
         return {"page": self.page, "lines": list(self.lines) if self.lines else None, "heading": self.heading}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Locator:
+        lines = value["lines"]
+        return cls(value["page"], (lines[0], lines[1]) if lines else None, value["heading"])
 
     def __str__(self) -> str:
         parts = []
@@ -62,6 +67,20 @@ class Hit:
     similarity: float | None = None
     also_in: tuple[str, ...] = ()
     near_in: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Hit:
+        """The hit that `to_json` wrote."""
+        return cls(
+            id=value["id"],
+            text=value["text"],
+            source=value["source"],
+            locator=Locator.from_json(value["locator"]),
+            score=value["score"],
+            similarity=value["similarity"],
+            also_in=tuple(value["also_in"]),
+            near_in=tuple(value["near_in"]),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
