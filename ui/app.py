@@ -71,7 +71,11 @@ def _choose_kb(before: str) -> None:
 
 def _keep_address() -> None:
     """What a reload has to find again stands in the address."""
-    wanted = {"lang": st.session_state.get("lang"), "chat": st.session_state.get("chat"), "kb": st.session_state.get("kb")}
+    wanted = {
+        "lang": st.session_state.get("lang"),
+        "chat": st.session_state.get("chat"),
+        "kb": st.session_state.get("kb"),
+    }
     wanted = {name: str(value) for name, value in wanted.items() if value}
     if dict(st.query_params) != wanted:
         st.query_params.from_dict(wanted)

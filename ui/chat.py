@@ -26,7 +26,20 @@ WINDOW = 30
 LISTED = 30
 """Conversations listed at once."""
 
-_WORDS = ("you", "assistant", "copy", "copied", "retry", "edit", "send", "cancel", "good", "bad", "details", "nearest")
+_WORDS = (
+    "you",
+    "assistant",
+    "copy",
+    "copied",
+    "retry",
+    "edit",
+    "send",
+    "cancel",
+    "good",
+    "bad",
+    "details",
+    "nearest",
+)
 
 
 def page() -> None:
@@ -124,12 +137,11 @@ def _live(chat: str) -> None:
         running = desk().answering.running(chat)
         if running is None:
             st.rerun(scope="app")
-        stage = running.stage
-        status = say(stage, n=running.hits) if stage == "answering" else say(stage)
+        status = say(running.stage, n=running.hits) if not running.text else ""
         components.conversation(
             {
                 "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,
-                "turns": [turns.live(running.turn, running.question, running.text, "" if running.text else status)],
+                "turns": [turns.live(running.turn, running.question, running.text, status)],
             },
             key=f"live-{chat}",
         )  # fmt: skip
@@ -183,7 +195,9 @@ def _empty() -> None:
     if not _sources(kb_name()):
         st.info(say("empty"))
         if user().may_write:
-            st.page_link(st.session_state.pages["library"], label=say("add_documents"), icon=":material/upload_file:")
+            st.page_link(
+                st.session_state.pages["library"], label=say("add_documents"), icon=":material/upload_file:"
+            )
         return
     seed = st.session_state.setdefault("seed", 0)
     examples = example_questions(base, seed=seed)
@@ -191,7 +205,9 @@ def _empty() -> None:
         return
     st.caption(say("try"))
     for number, question in enumerate(examples):
-        st.button(escaped(question), key=f"example-{number}", on_click=ask, args=(None, plain(question)), type="tertiary")
+        st.button(
+            escaped(question), key=f"example-{number}", on_click=ask, args=(None, plain(question)), type="tertiary"
+        )
 
 
 def _sources(name: str) -> int:

@@ -20,9 +20,7 @@ def _read(name: str) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _component(name: str, html: str) -> Any:
-    return st.components.v2.component(
-        f"kb_{name}", html=html, css=_read(f"{name}.css"), js=_read(f"{name}.js")
-    )
+    return st.components.v2.component(f"kb_{name}", html=html, css=_read(f"{name}.css"), js=_read(f"{name}.js"))
 
 
 def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:

@@ -1,4 +1,4 @@
-"""What all sessions of the page share: knowledge bases, conversations, answers and jobs; and who this session is."""
+"""What all sessions of the page share: knowledge bases, conversations, answers, jobs; and who this session is."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The door of the page, before everything Streamlit serves: pages, websocket, uploads, media.
 
-It lets in who shows a token (where the page asks for one), checks where a request comes from, and sends the headers
-that keep a browser from loading anything from elsewhere. Tokens travel in the body of one POST alone; after that a
-cookie with a random number stands for them, and only its hash is kept here.
+It lets in who shows a token (where the page asks for one), checks where a request comes from, and sends the
+headers that keep a browser from loading anything from elsewhere. A token travels in the body of one POST alone;
+then a cookie with a random number stands for it, and only that number's hash is kept here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Text of documents and people made harmless for the page: nothing in it is markup, and nothing turns it around."""
+"""Text of documents and people made harmless for the page: nothing in it is markup, nothing turns it around."""
 
 from __future__ import annotations
 

@@ -87,7 +87,5 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
             webbrowser.open(address)
         yield
 
-    gate = Middleware(
-        Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK
-    )
+    gate = Middleware(Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK)
     return st.App(str(SCRIPT), middleware=[gate], lifespan=told)

@@ -109,7 +109,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "upload_folder": ("Upload a folder", "上传文件夹"),
     "upload_now": ("Add {n} files", "添加 {n} 个文件"),
     "folder": ("A folder on this machine", "本机文件夹"),
-    "folder_hint": ("Its whole path. New, changed and vanished files are taken over.", "填写完整路径，与该文件夹保持同步。"),
+    "folder_hint": (
+        "Its whole path. New, changed and vanished files are taken over.",
+        "填写完整路径，与该文件夹保持同步。",
+    ),
     "folder_barred": ("Folders outside {roots} can't be named here.", "只能填写 {roots} 内的文件夹。"),
     "folder_none": (
         "This page can be reached by others: folders can be named only where it was started with --folder.",
@@ -130,14 +133,17 @@ _WORDS: dict[str, tuple[str, str]] = {
     "more_pieces": ("{n} further chunks", "另有 {n} 个片段"),
     "delete_sources": ("Delete {n} sources", "删除 {n} 个来源"),
     "sure_sources": (
-        "Forget these sources? Uploaded files are deleted; files of your folders stay where they are and come back "
-        "when their folder is brought in step.",
+        "Forget these sources? Uploaded files are deleted; files of your folders stay where they are and come "
+        "back when their folder is brought in step.",
         "移除这些来源？上传的文件会被删除；你文件夹中的文件不受影响，下次同步时会重新加入。",
     ),
     "page_of": ("Page {a} of {b}", "第 {a} 页，共 {b} 页"),
     "care": ("Check and rebuild", "检查与重建"),
     "verify": ("Verify", "检查"),
-    "verify_help": ("Prove that sources, chunks, vectors and index agree.", "检查来源、片段、向量与索引是否一致。"),
+    "verify_help": (
+        "Prove that sources, chunks, vectors and index agree.",
+        "检查来源、片段、向量与索引是否一致。",
+    ),
     "repair": ("Repair", "修复"),
     "repair_help": ("Keep what is sound, drop the rest; files are read again.", "保留完好的部分，其余重新读取。"),
     "rebuild": ("Rebuild", "重建"),
@@ -159,12 +165,18 @@ _WORDS: dict[str, tuple[str, str]] = {
     "state_stopped": ("stopped", "已停止"),
     "state_failed": ("failed", "失败"),
     "state_interrupted": ("broken off by a restart", "因重启中断"),
-    "progress": ("{files} of {all} files, {chunks} chunks embedded", "已处理 {files}/{all} 个文件，{chunks} 个片段"),
+    "progress": (
+        "{files} of {all} files, {chunks} chunks embedded",
+        "已处理 {files}/{all} 个文件，{chunks} 个片段",
+    ),
     "progress_texts": ("{a} of {b} texts", "{a}/{b} 条文本"),
     "seconds_left": ("about {n} s left", "约剩 {n} 秒"),
-    "report": ("{added} added, {updated} updated, {unchanged} unchanged, {duplicate} duplicate, {removed} removed, "
-               "{failed} failed, {seconds} s",
-               "新增 {added}，更新 {updated}，未变 {unchanged}，重复 {duplicate}，移除 {removed}，失败 {failed}，用时 {seconds} 秒"),
+    "report": (
+        "{added} added, {updated} updated, {unchanged} unchanged, {duplicate} duplicate, {removed} removed, "
+        "{failed} failed, {seconds} s",
+        "新增 {added}，更新 {updated}，未变 {unchanged}，重复 {duplicate}，移除 {removed}，失败 {failed}，"
+        "用时 {seconds} 秒",
+    ),
     "report_files": ("Report by file", "逐文件报告"),
     "retry_failed": ("Read the failed ones again", "重试失败的文件"),
     "go_on": ("Go on", "继续"),

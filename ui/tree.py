@@ -1,4 +1,4 @@
-"""An answer's Markdown as a tree of the few elements that the page knows, with its citations as elements of their own.
+"""An answer's Markdown as a tree of the few elements that the page knows, its citations elements of their own.
 
 The browser builds it with textContent alone. HTML in an answer is text; of links and images the words are shown,
 and nothing they point to is ever loaded.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, K, Kb, Model
 from kb_assistant.errors import KBError
+
+if TYPE_CHECKING:
+    from kb_assistant.access import Access
 
 tokens = typer.Typer(help="Who may use a page that others can reach.", no_args_is_help=True)
 
@@ -23,7 +26,9 @@ def ui(
     folders: Annotated[
         list[Path] | None,
         typer.Option(
-            "--folder", help="With tokens: folders under this one may be named to be read; repeatable.", metavar="DIR"
+            "--folder",
+            help="With tokens: folders under it may be named to be read; repeatable.",
+            metavar="DIR",
         ),
     ] = None,
     cert: Annotated[Path | None, typer.Option(help="TLS certificate.", metavar="FILE")] = None,
@@ -81,7 +86,7 @@ def remove_token(
         raise KBError(f"{name!r} has no token.", "`kb token list` shows who has.")
 
 
-def _access(home: Path | None):  # type: ignore[no-untyped-def]
+def _access(home: Path | None) -> Access:
     from kb_assistant.access import Access
     from kb_assistant.settings import Settings
 

@@ -70,8 +70,30 @@ function chipFor(root, turn, number, send) {
   return chip;
 }
 
+// Drawn here, because not every machine has a font with these signs. Outlines on a grid of 24.
+const SIGNS = {
+  copy: "M9 9h10v11H9zM5 15V4h10",
+  done: "M5 12l5 5 9-10",
+  good: "M7 11v9H4v-9zM7 11l4-7c2 0 2.5 1.5 2 3l-1 3h6c1.5 0 2 1 1.7 2.3l-1.5 6C18 19.5 17.3 20 16 20H7",
+  bad: "M7 13V4H4v9zM7 13l4 7c2 0 2.5-1.5 2-3l-1-3h6c1.5 0 2-1 1.7-2.3l-1.5-6C18 4.5 17.3 4 16 4H7",
+  retry: "M19 12a7 7 0 1 1-2-5M17 2v5h-5",
+  edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
+};
+
+function draw(button, sign) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const path = document.createElementNS(space, "path");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  path.setAttribute("d", SIGNS[sign]);
+  svg.appendChild(path);
+  button.replaceChildren(svg);
+}
+
 function action(label, sign, pressed, run) {
-  const button = make("button", "action", sign);
+  const button = make("button", "action");
+  draw(button, sign);
   button.type = "button";
   button.title = label;
   button.setAttribute("aria-label", label);
@@ -107,19 +129,19 @@ function editor(turn, words, send, bubble) {
 
 function actions(turn, words, send, bubble) {
   const bar = make("div", "actions");
-  bar.append(action(words.copy, "⧉", null, (button) => {
+  bar.append(action(words.copy, "copy", null, (button) => {
     navigator.clipboard?.writeText(turn.copy);
-    button.textContent = "✓";
+    draw(button, "done");
     button.setAttribute("aria-label", words.copied);
-    setTimeout(() => { button.textContent = "⧉"; button.setAttribute("aria-label", words.copy); }, 1500);
+    setTimeout(() => { draw(button, "copy"); button.setAttribute("aria-label", words.copy); }, 1500);
   }));
   bar.append(
-    action(words.good, "👍", turn.rating === 1, () => send("rate", { turn: turn.id, rating: turn.rating === 1 ? 0 : 1, at: Date.now() })),
-    action(words.bad, "👎", turn.rating === -1, () => send("rate", { turn: turn.id, rating: turn.rating === -1 ? 0 : -1, at: Date.now() })));
+    action(words.good, "good", turn.rating === 1, () => send("rate", { turn: turn.id, rating: turn.rating === 1 ? 0 : 1, at: Date.now() })),
+    action(words.bad, "bad", turn.rating === -1, () => send("rate", { turn: turn.id, rating: turn.rating === -1 ? 0 : -1, at: Date.now() })));
   if (turn.last) {
     bar.append(
-      action(words.retry, "↻", null, () => send("retry", { turn: turn.id, at: Date.now() })),
-      action(words.edit, "✎", null, () => {
+      action(words.retry, "retry", null, () => send("retry", { turn: turn.id, at: Date.now() })),
+      action(words.edit, "edit", null, () => {
         const form = editor(turn, words, send, bubble);
         bubble.replaceWith(form);
         form.querySelector("textarea").focus();
