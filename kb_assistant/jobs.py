@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
+from kb_assistant.folders import folders_of
 
 if TYPE_CHECKING:
     from ingest.sync import Progress
@@ -32,6 +33,10 @@ State = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"
 
 KEPT = 20
 """Jobs remembered for each knowledge base."""
+
+LOOK_S = 300.0
+PAUSE = 50
+"""Looks for changes are at least so far apart, and so many times as long as they took."""
 
 _FILE = "jobs.json"
 
@@ -87,8 +92,12 @@ class Jobs:
         with self._lock:
             return any(not job.finished for job in self._live.get(base.settings.kb_dir, ()))
 
-    def ingest(self, base: KnowledgeBase, paths: Sequence[str | Path]) -> Job:
-        """Bring it in step with files and folders."""
+    def ingest(self, base: KnowledgeBase, paths: Sequence[str | Path], quiet: bool = False) -> Job:
+        """Bring it in step with files and folders.
+
+        Args:
+            quiet: Forget the job where it finds nothing to do.
+        """
 
         def work(job: Job, stop: threading.Event) -> State:
             def told(now: Progress) -> None:
@@ -103,9 +112,12 @@ class Jobs:
 
             report = base.ingest([Path(path) for path in job.paths], progress=told, stop=stop.is_set)
             job.result = report.to_json()
+            if quiet and not report.stopped and all(row.status in ("unchanged", "duplicate") for row in report):
+                with self._lock:
+                    self._live[base.settings.kb_dir].remove(job)
             return "stopped" if report.stopped else "done"
 
-        return self._begin(base, "ingest", [str(path) for path in paths], work)
+        return self._begin(base, "ingest", [str(path) for path in paths], work, quiet)
 
     def verify(self, base: KnowledgeBase, mend: bool = False) -> Job:
         """Prove that everything agrees, or mend what doesn't."""
@@ -138,12 +150,30 @@ class Jobs:
         if event := self._ends.get(job):
             event.wait()
 
+    def keep_in_step(self, open_bases: Callable[[], Sequence[KnowledgeBase]]) -> None:
+        """Look again and again, as long as this process lives, for what changed in the folders that were named.
+
+        A look reads every file to hash it; so after one that took long the next one waits longer.
+        """
+
+        def watch() -> None:
+            while True:
+                started = time.monotonic()
+                for base in open_bases():
+                    with suppress(KBError):
+                        if (kept := folders_of(base.settings).kept) and not self.busy(base):
+                            self.wait(self.ingest(base, kept, quiet=True).id)
+                time.sleep(max(LOOK_S, PAUSE * (time.monotonic() - started)))
+
+        threading.Thread(target=watch, name="in-step", daemon=True).start()
+
     def _begin(
         self,
         base: KnowledgeBase,
         kind: Kind,
         paths: list[str],
         work: Callable[[Job, threading.Event], State],
+        quiet: bool = False,
     ) -> Job:
         folder = base.settings.kb_dir
         job = Job(uuid.uuid4().hex, kind, paths, asked_at=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -153,7 +183,8 @@ class Jobs:
             if folder not in self._workers:
                 self._workers[folder] = ThreadPoolExecutor(1, thread_name_prefix=f"job-{base.settings.kb}")
             worker = self._workers[folder]
-        self._keep(folder)
+        if not quiet:
+            self._keep(folder)
         worker.submit(self._run, folder, job, work)
         return job
 

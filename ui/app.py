@@ -40,7 +40,7 @@ def main() -> None:
     except KBError as error:
         chat.show_error(error)
     _keep_address()
-    desk().warm(kb_name())
+    desk().begin(kb_name())
 
 
 def _head() -> None:

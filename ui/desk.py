@@ -23,7 +23,7 @@ class Desk:
         self.jobs = Jobs()
         self._lock = threading.Lock()
         self._open: dict[str, KnowledgeBase] = {}
-        self._warmed = False
+        self._begun = False
 
     def named(self, name: str) -> Settings:
         """The settings of the knowledge base of that name."""
@@ -45,11 +45,13 @@ class Desk:
         own = self.attached(chat)
         return [own] if bases.exists(own.settings) else []
 
-    def warm(self, name: str) -> None:
-        """Load the embedder, once, so that the first question needn't wait for it."""
+    def begin(self, name: str) -> None:
+        """What is done once, after the first page was sent: load the embedder, so that the first question needn't
+        wait for it, and watch the folders that were named."""
         with self._lock:
-            warmed, self._warmed = self._warmed, True
-        if not warmed:
+            begun, self._begun = self._begun, True
+        if not begun:
+            self.jobs.keep_in_step(lambda: [self.base(one) for one in bases.list_bases(self.settings)])
             threading.Thread(target=_load, args=(self.base(name),), name="warm", daemon=True).start()
 
     def close(self, name: str) -> None:
