@@ -163,7 +163,7 @@ class Gate:
     async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
         from starlette.responses import RedirectResponse
 
-        if scope["type"] == "http" and scope["path"] == "/" and scope["method"] == "GET":
+        if scope["type"] == "http" and scope["method"] == "GET" and _wants_page(scope):
             await RedirectResponse("/login", 303)(scope, receive, self._with_headers(send))
         else:
             await _refuse(scope, receive, send, 401, "Sign in first.")
@@ -177,6 +177,10 @@ class Gate:
             await send(message)
 
         return sending
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:

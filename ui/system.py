@@ -52,7 +52,7 @@ def _models(settings: Settings) -> None:
     in_use = {settings.embedder, settings.model, settings.reranker}
     rows = [
         {
-            say("model"): plain(model.name),
+            say("model"): escaped(model.name),
             say("kind"): model.kind,
             "": say("in_use") if model.name in in_use else "",
         }
@@ -88,4 +88,4 @@ def _settings(settings: Settings) -> None:
 
 
 def _shown(value: Any) -> str:
-    return "–" if value is None or value == "" else plain(str(value))
+    return "–" if value is None or value == "" else escaped(str(value))
