@@ -46,8 +46,9 @@ def main() -> None:
 def _head() -> None:
     """Language and knowledge base."""
     st.segmented_control(
-        say("language"), list(LANGUAGES), format_func=LANGUAGES.get, default=language(), key="language-choice",
-        on_change=_choose_language, label_visibility="collapsed", width="stretch",
+        say("language"), list(LANGUAGES), format_func=lambda code: LANGUAGES[code], default=language(),
+        key="language-choice", on_change=_choose_language, label_visibility="collapsed", width="stretch",
+        required=True,
     )  # fmt: skip
     known = bases.list_bases(desk().settings)
     if known:
@@ -60,7 +61,7 @@ def _head() -> None:
 
 
 def _choose_language() -> None:
-    st.session_state.lang = st.session_state["language-choice"] or language()
+    st.session_state.lang = st.session_state["language-choice"]
 
 
 def _choose_kb(before: str) -> None:
@@ -71,13 +72,9 @@ def _choose_kb(before: str) -> None:
 
 def _keep_address() -> None:
     """What a reload has to find again stands in the address."""
-    wanted = {
-        "lang": st.session_state.get("lang"),
-        "chat": st.session_state.get("chat"),
-        "kb": st.session_state.get("kb"),
-    }
-    wanted = {name: str(value) for name, value in wanted.items() if value}
-    if dict(st.query_params) != wanted:
+    kept = [(name, st.session_state.get(name)) for name in ("lang", "chat", "kb")]
+    wanted = [(name, str(value)) for name, value in kept if value]
+    if dict(st.query_params) != dict(wanted):
         st.query_params.from_dict(wanted)
 
 

@@ -223,7 +223,7 @@ def _headers() -> list[tuple[str, str]]:
         ("content-security-policy", "; ".join(policy)),
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ]

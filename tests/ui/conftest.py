@@ -103,7 +103,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@dataclass(slots=True)
+@dataclass
 class Visits:
     """Opens pages, each a browser of its own as far as cookies go, and notes what must not happen."""
 

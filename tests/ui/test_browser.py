@@ -23,9 +23,10 @@ HOSTILE = """# Weather balloon <img src=x onerror="window.hacked=1">
 
 ## Launch
 
-The weather balloon Albatross-9 is launched on Tuesdays <script>window.hacked=1</script> at noon. Its pilot's page is
-[this one](javascript:window.hacked=1) and its picture ![pixel](https://tracker.invalid/p.png) is on the wall. The
-balloon Albatross-9 weighs \u202e9 kilograms\u202c and <b onmouseover="window.hacked=1">it flies</b> for two hours.
+The weather balloon Albatross-9 is launched on Tuesdays <script>window.hacked=1</script> at noon. Its pilot's page
+is [this one](javascript:window.hacked=1) and its picture ![pixel](https://tracker.invalid/p.png) is on the wall.
+The balloon Albatross-9 weighs \u202e9 kilograms\u202c and <b onmouseover="window.hacked=1">it flies</b> for two
+hours.
 """
 
 
@@ -57,8 +58,8 @@ def test_upload_ask_follow_up_cite_reload_switch_delete(
 ) -> None:
     file = tmp_path / "kestrel.md"
     file.write_text(
-        "# The Kestrel boat\n\n## Engine\n\nThe Kestrel boat has a diesel engine of 48 kilowatts. It was fitted by "
-        "Ingrid Solheim in Bergen.\n\n## Crew\n\nThe Kestrel boat sails with a crew of three people.\n"
+        "# The Kestrel boat\n\n## Engine\n\nThe Kestrel boat has a diesel engine of 48 kilowatts. It was fitted "
+        "by Ingrid Solheim in Bergen.\n\n## Crew\n\nThe Kestrel boat sails with a crew of three people.\n"
     )
     page = visit("/library")
     upload(page, file)
@@ -176,7 +177,7 @@ def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any],
     assert "eleven grams" not in answered(page).inner_text()
 
 
-def test_copy_rate_edit_and_export(visit: Callable[..., Any], server: Server) -> None:
+def test_copy_rate_edit_and_export(visit: Callable[..., Any]) -> None:
     page = visit()
     ask(page, FOUNDER)
     turn = answered(page)

@@ -186,4 +186,4 @@ def test_headers_keep_the_browser_at_home() -> None:
     assert "'unsafe-eval'" not in policy
     assert "none of ours" not in policy
     assert headers["x-frame-options"] == "DENY"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
