@@ -10,6 +10,7 @@ import re
 import shutil
 import unicodedata
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -80,8 +81,21 @@ def let_go(settings: Settings, folder: Path) -> None:
     _write(settings, Folders(now.uploads, tuple(path for path in now.kept if path != folder)))
 
 
+def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
+    """Save files that were uploaded together. Those of one name get numbers; see put_upload for the rest."""
+    paths: dict[Path, None] = {}
+    for name, data in files:
+        given = PurePosixPath(safe_name(name))
+        number, free = 1, given
+        while folders_of(settings).uploads / free in paths:
+            number += 1
+            free = given.with_name(f"{given.stem} ({number}){given.suffix}")
+        paths[put_upload(settings, str(free), data)] = None
+    return list(paths)
+
+
 def put_upload(settings: Settings, name: str, data: bytes) -> Path:
-    """Save an uploaded file under a name made harmless; one of the same name is replaced. Returns its path.
+    """Save an uploaded file under a name made harmless; the same name replaces what was there. Returns its path.
 
     Raises:
         StoreError: it can't be written.

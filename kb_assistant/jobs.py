@@ -12,11 +12,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
@@ -70,6 +70,9 @@ class Job:
         return self.state not in ("waiting", "running")
 
 
+_Work = Callable[[Job, threading.Event], State]
+
+
 class Jobs:
     """The jobs of this process, by knowledge base folder."""
 
@@ -78,7 +81,7 @@ class Jobs:
         self._live: dict[Path, list[Job]] = {}
         self._ends: dict[str, threading.Event] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._workers: dict[Path, ThreadPoolExecutor] = {}
+        self._queues: dict[Path, SimpleQueue[tuple[Job, _Work]]] = {}
 
     def of(self, base: KnowledgeBase) -> list[Job]:
         """Its jobs, latest first: those of this process, then those that were kept."""
@@ -172,7 +175,7 @@ class Jobs:
         base: KnowledgeBase,
         kind: Kind,
         paths: list[str],
-        work: Callable[[Job, threading.Event], State],
+        work: _Work,
         quiet: bool = False,
     ) -> Job:
         folder = base.settings.kb_dir
@@ -180,15 +183,27 @@ class Jobs:
         with self._lock:
             self._live.setdefault(folder, []).append(job)
             self._ends[job.id], self._stops[job.id] = threading.Event(), threading.Event()
-            if folder not in self._workers:
-                self._workers[folder] = ThreadPoolExecutor(1, thread_name_prefix=f"job-{base.settings.kb}")
-            worker = self._workers[folder]
         if not quiet:
             self._keep(folder)
-        worker.submit(self._run, folder, job, work)
+        self._queue(folder).put((job, work))
         return job
 
-    def _run(self, folder: Path, job: Job, work: Callable[[Job, threading.Event], State]) -> None:
+    def _queue(self, folder: Path) -> SimpleQueue[tuple[Job, _Work]]:
+        """What waits for a knowledge base, with a thread that does it. The thread doesn't keep the program alive:
+        work that is broken off is in order as far as it went."""
+        with self._lock:
+            if folder not in self._queues:
+                queue: SimpleQueue[tuple[Job, _Work]] = SimpleQueue()
+                self._queues[folder] = queue
+
+                def work() -> None:
+                    while True:
+                        self._run(folder, *queue.get())
+
+                threading.Thread(target=work, name=f"job-{folder.name}", daemon=True).start()
+            return self._queues[folder]
+
+    def _run(self, folder: Path, job: Job, work: _Work) -> None:
         started = time.monotonic()
         stop = self._stops[job.id]
         try:
@@ -203,6 +218,14 @@ class Jobs:
             job.seconds = round(time.monotonic() - started, 2)
             self._keep(folder)
             self._ends[job.id].set()
+            self._drop_old(folder)
+
+    def _drop_old(self, folder: Path) -> None:
+        with self._lock:
+            finished = [job for job in self._live[folder] if job.finished]
+            for job in finished[:-KEPT]:
+                self._live[folder].remove(job)
+                del self._ends[job.id], self._stops[job.id]
 
     def _keep(self, folder: Path) -> None:
         """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail."""

@@ -107,6 +107,16 @@ def test_only_uploaded_files_are_ever_deleted(settings: Settings, tmp_path: Path
     assert not upload.exists()
 
 
+def test_files_of_one_name_in_one_upload_are_all_kept(settings: Settings) -> None:
+    bases.create_base(settings)
+    first = folders.put_uploads(settings, [("a/n.md", b"1"), ("b/n.md", b"2"), ("b/n.md", b"3")])
+    assert [path.read_bytes() for path in first] == [b"1", b"2", b"3"]
+    assert first[2].name == "n (2).md"
+    again = folders.put_uploads(settings, [("b/n.md", b"new")])
+    assert again == [first[1]]
+    assert first[1].read_bytes() == b"new"
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [

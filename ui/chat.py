@@ -237,7 +237,7 @@ def _use(chat: Chat | None, alone: bool) -> None:
     base = here.attached(chat.id) if alone else here.base(chat.kb)
     if not bases.exists(base.settings):
         bases.create_base(base.settings)
-    paths = [folders.put_upload(base.settings, file.name, file.getvalue()) for file in dropped["files"]]
+    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in dropped["files"]))
     job = here.jobs.ingest(base, paths)
     if dropped["text"].strip():
         ask(chat, dropped["text"], job.id)

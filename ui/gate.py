@@ -36,6 +36,7 @@ WINDOW_SECONDS = 60.0
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check")
+_UPLOAD = "/_stcore/upload_file"
 _LONGEST_LOGIN = 4096
 
 
@@ -112,8 +113,10 @@ class Gate:
             await _refuse(scope, receive, send, 403, refusal)
         elif scope["type"] == "http" and self.access and scope["path"] in ("/login", "/logout"):
             await (await self._sign(scope, receive))(scope, receive, self._with_headers(send))
-        elif self.access and sessions.find(asked.cookies.get(COOKIE, "")) is None:
+        elif self.access and (user := sessions.find(asked.cookies.get(COOKIE, ""))) is None:
             await self._turn_away(scope, receive, send)
+        elif self.access and user and not user.may_write and scope["path"].startswith(_UPLOAD):
+            await _refuse(scope, receive, send, 403, "You may read only.")
         else:
             await self.app(scope, receive, self._with_headers(send))
 

@@ -80,7 +80,7 @@ def _add(base: KnowledgeBase) -> None:
 
 
 def _upload(base: KnowledgeBase, files: Sequence[Any]) -> None:
-    paths = [folders.put_upload(base.settings, file.name, file.getvalue()) for file in files]
+    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in files))
     desk().jobs.ingest(base, paths)
     st.session_state.uploads += 1
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
 from kb_assistant.citations import evidence, marks
-from kb_assistant.preview import page_image, surroundings
+from kb_assistant.preview import Surroundings, page_image, surroundings
 from ui import components
 from ui.plain import escaped
 from ui.strings import language, say, words
@@ -52,7 +52,7 @@ def _data(
     hit: Hit,
     spans: list[tuple[int, int]],
 ) -> dict[str, Any]:
-    around = next((found for one in (base, *beside) if (found := surroundings(one, hit))), None)
+    around = next((found for one in (base, *beside) if (found := _around(one, hit))), None)
     notes = [
         say(name, files=", ".join(PurePath(path).name for path in paths))
         for name, paths in (("also_in", hit.also_in), ("near_in", hit.near_in))
@@ -75,6 +75,14 @@ def _data(
         "before_n": n > 1,
         "after_n": n < len(turn.hits),
     }
+
+
+def _around(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
+    """None also where the knowledge base itself is gone."""
+    try:
+        return surroundings(base, hit)
+    except KBError:
+        return None
 
 
 def _spans(turn: SavedTurn, n: int, mark: Any, hit: Hit) -> list[tuple[int, int]]:

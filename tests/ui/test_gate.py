@@ -187,3 +187,12 @@ def test_headers_keep_the_browser_at_home() -> None:
     assert "none of ours" not in policy
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "same-origin"
+
+
+def test_who_may_only_read_uploads_nothing(access: Access) -> None:
+    tokens = {"ann": access.add("ann"), "bob": access.add("bob", "read")}
+    for name, status in (("ann", 200), ("bob", 403)):
+        visitor = client(access, any_host=True)
+        visitor.post("/login", data={"token": tokens[name]}, headers={"Origin": HOST})
+        assert visitor.put("/_stcore/upload_file/a/b", headers={"Origin": HOST}).status_code == status
+        assert visitor.get("/media/x.png").status_code == 200
