@@ -8,15 +8,21 @@ DEMO   := $(VENV)/demo
 READY  := $(VENV)/ready
 DEV    := $(VENV)/ready-dev
 
-.PHONY: demo test test-slow test-gpu test-weights lint bench docs clean
+# axe-core, for the tests of the page.
+AXE    := $(VENV)/axe/node_modules/axe-core/axe.min.js
+
+.PHONY: demo test test-ui test-slow test-gpu test-weights lint bench docs clean chromium
 
 demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
 	@$(BIN)/kb models pull --home $(DEMO)
 	@$(BIN)/kb ingest sample_docs --home $(DEMO)
 	@$(BIN)/kb chat -k 2 --home $(DEMO) < docs/demo.txt
 
-test: lint  ## fast tests, linters and types
+test: lint test-ui  ## fast tests, linters and types
 	$(BIN)/python -m pytest
+
+test-ui: $(DEV) $(AXE) chromium  ## the page in a real browser
+	KB_AXE=$(AXE) $(BIN)/python -m pytest -m browser tests/ui
 
 test-slow: $(DEV)
 	$(BIN)/python -m pytest -m slow
@@ -43,8 +49,21 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(READY)
-	$(PIP) install -c constraints.txt -e ".[cpu,llama,nf4,openai,eval,ocr,locked,dev]"
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,nf4,openai,eval,ui,ocr,locked,dev]"
 	@touch $@
+
+# The system's browser: installed where that can be done, else named.
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk; \
+	else \
+		echo "make test-ui needs Chromium: sudo apt-get install chromium (or your system's package)" >&2; exit 1; \
+	fi
+
+$(AXE):
+	@command -v npm >/dev/null || { echo "make test-ui needs npm: sudo apt-get install npm" >&2; exit 1; }
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.14.1
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

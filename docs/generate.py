@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from kb_assistant.cli import app
-from kb_assistant.settings import Settings
+from kb_assistant.settings import Settings, meanings
 
 FOLDER = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n\n"
@@ -23,10 +22,12 @@ _NOTE = "<!-- Written by docs/generate.py; edit the code instead. -->\n\n"
 def commands() -> str:
     """Every command's help page, in the order of `kb --help`."""
     names = [info.name or info.callback.__name__ for info in app.registered_commands if info.callback]
-    group = app.registered_groups[0].typer_instance
-    assert isinstance(group, typer.Typer)
-    inner = [info.name or info.callback.__name__ for info in group.registered_commands if info.callback]
-    pages = [[], *([name] for name in names), ["models"], *(["models", name] for name in inner)]
+    pages = [[], *([name] for name in names)]
+    for info in app.registered_groups:
+        group = info.typer_instance
+        assert isinstance(group, typer.Typer)
+        inner = [one.name or one.callback.__name__ for one in group.registered_commands if one.callback]
+        pages += [[str(info.name)], *([str(info.name), name] for name in inner)]
     return f"# Commands\n\n{_NOTE}" + "\n".join(_page(arguments) for arguments in pages)
 
 
@@ -39,23 +40,15 @@ def _page(arguments: list[str]) -> str:
 
 def settings() -> str:
     """Every setting with its default and meaning."""
-    meanings = dict(
-        re.findall(r"^        (\w+): (.+?)(?=^        \w+: |\Z)", _attributes(), re.MULTILINE | re.DOTALL)
-    )
     rows = []
     for field in fields(Settings):
         default = "the platform's data folder" if field.default is MISSING else f"`{field.default!r}`"
-        meaning = " ".join(meanings[field.name].split())
-        rows.append(f"| `{field.name}` | {default} | {meaning} |")
+        rows.append(f"| `{field.name}` | {default} | {meanings()[field.name]} |")
     return (
         f"# Settings\n\n{_NOTE}Defaults < `kb.toml` in the home < `KB_NAME=…` variables < flags. "
         "`kb.toml` holds lines such as `chunk_tokens = 256`.\n\n"
         "| setting | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
     )
-
-
-def _attributes() -> str:
-    return (Settings.__doc__ or "").split("Attributes:\n", 1)[1]
 
 
 def main() -> int:

@@ -19,25 +19,46 @@ from kb_assistant.settings import Settings
 from kb_assistant.types import Citation, Dropped, FileResult, Hit, Locator, Report, Turn, Usage
 
 if TYPE_CHECKING:
+    from kb_assistant.access import Access
+    from kb_assistant.answering import Answering
     from kb_assistant.chain import Reply
+    from kb_assistant.chats import Chat, ChatStore, SavedTurn
+    from kb_assistant.jobs import Job, Jobs
     from kb_assistant.knowledge import KnowledgeBase
 
 __all__ = [
+    "Access",
+    "Answering",
+    "Chat",
+    "ChatStore",
     "Citation",
     "Dropped",
     "FileResult",
     "Hit",
+    "Job",
+    "Jobs",
     "KBError",
     "KnowledgeBase",
     "Locator",
     "Reply",
     "Report",
+    "SavedTurn",
     "Settings",
     "Turn",
     "Usage",
 ]
 
-_LAZY = {"KnowledgeBase": "kb_assistant.knowledge", "Reply": "kb_assistant.chain"}
+_LAZY = {
+    "Access": "kb_assistant.access",
+    "Answering": "kb_assistant.answering",
+    "Chat": "kb_assistant.chats",
+    "ChatStore": "kb_assistant.chats",
+    "Job": "kb_assistant.jobs",
+    "Jobs": "kb_assistant.jobs",
+    "KnowledgeBase": "kb_assistant.knowledge",
+    "Reply": "kb_assistant.chain",
+    "SavedTurn": "kb_assistant.chats",
+}
 
 
 def __getattr__(name: str) -> Any:

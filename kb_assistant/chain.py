@@ -21,6 +21,7 @@ from kb_assistant.citations import CitedStream
 from kb_assistant.errors import KBError, ModelError
 from kb_assistant.filters import parse_conditions
 from kb_assistant.history import asked, turns
+from kb_assistant.joint import JointSearcher
 from kb_assistant.keywords import is_chinese
 from kb_assistant.llm import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
 from kb_assistant.prompts import Prompt, fit, wording
@@ -45,7 +46,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
 
     def __init__(
         self,
-        searcher: Searcher,
+        searcher: Searcher | JointSearcher,
         model: Callable[[], BaseChatModel],
         quoter: Callable[[], BaseChatModel],
         settings: Settings,

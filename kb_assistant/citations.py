@@ -2,15 +2,19 @@
 
 A mark for a passage that doesn't exist is taken out. A sentence without a mark gets one where a passage plainly
 holds its words. Each citation says whether the passage holds the words and numbers of every sentence that cites
-it. What this doesn't do: understand paraphrases or translations; those count as not supported.
+it. `marks` and `evidence` say the same of a finished answer, mark by mark, for those who show it.
+
+What this doesn't do: understand paraphrases or translations; those count as not supported.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from kb_assistant import keywords
+from kb_assistant.llm.sentences import sentences
 from kb_assistant.types import Citation, Hit
 
 SUPPORT = 0.5
@@ -110,7 +114,7 @@ class CitedStream:
 
     def _close_sentence(self) -> str:
         """Note what the sentence cites; cite for it where it doesn't and a passage plainly holds it."""
-        words = {token for token in keywords.tokens(self._sentence) if token not in keywords.STOPWORDS}
+        words = _content_words(self._sentence)
         numbers = keywords.numbers(self._sentence)
         shares = [
             _share(words, passage) if numbers <= held else 0.0
@@ -129,3 +133,77 @@ class CitedStream:
 def _share(words: set[str], passage: set[str]) -> float:
     """Share of the words that the passage holds."""
     return len(words & passage) / len(words) if words else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One `[n]` in a finished answer.
+
+    Attributes:
+        n: The passage it points to, from 1.
+        start, end: Where it stands in the answer, as for slices.
+        supported: Whether the passage holds the words and numbers of this very sentence.
+        sentence: What it is said of, without marks.
+    """
+
+    n: int
+    start: int
+    end: int
+    supported: bool
+    sentence: str
+
+
+def marks(answer: str, hits: Sequence[Hit]) -> list[Mark]:
+    """The marks of an answer, in order. Numbers without a passage are text like any other."""
+    found: list[Mark] = []
+    for start, end in _sentence_spans(answer):
+        text = answer[start:end]
+        said = " ".join(re.sub(_MARK, "", text).split())
+        for mark in re.finditer(r"[\[【](\d{1,3})[\]】]", text):
+            if 1 <= (n := int(mark[1])) <= len(hits):
+                supported = _holds(hits[n - 1], said)
+                found.append(Mark(n, start + mark.start(), start + mark.end(), supported, said))
+    return found
+
+
+def evidence(sentence: str, passage: str) -> tuple[int, int] | None:
+    """Where in the passage the sentence stands that shares most words with another, as for slices.
+
+    None where no sentence shares any.
+    """
+    words = _content_words(sentence)
+    candidates = [(_overlap(words, _content_words(one)), one) for one in sentences(passage)]
+    score, best = max(candidates, key=lambda pair: pair[0], default=(0.0, ""))
+    if score == 0:
+        return None
+    # Sentences come with their line breaks joined and their list markers taken off.
+    letters = r"\s*".join(re.escape(character) for character in best if not character.isspace())
+    place = re.search(letters, passage)
+    return place.span() if place else None
+
+
+def _sentence_spans(answer: str) -> Iterator[tuple[int, int]]:
+    """Sentences with the marks that follow them."""
+    start = 0
+    for unit in _UNIT.finditer(answer):
+        if unit["stop"] or unit["newline"]:
+            yield start, unit.end()
+            start = unit.end()
+    yield start, len(answer)
+
+
+def _holds(hit: Hit, sentence: str) -> bool:
+    """Whether a passage, with its headings, holds a sentence's words and numbers."""
+    passage = f"{hit.locator.heading or ''}\n{hit.text}"
+    if not keywords.numbers(sentence) <= keywords.numbers(passage):
+        return False
+    return _share(_content_words(sentence), set(keywords.tokens(passage))) >= SUPPORT
+
+
+def _content_words(text: str) -> set[str]:
+    return {token for token in keywords.tokens(text) if token not in keywords.STOPWORDS}
+
+
+def _overlap(words: set[str], others: set[str]) -> float:
+    """Words in common, weighed against those of both (Dice)."""
+    return 2 * len(words & others) / (len(words) + len(others)) if words and others else 0.0

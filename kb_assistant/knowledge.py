@@ -322,12 +322,20 @@ class KnowledgeBase:
             rewriter,
         )
 
-    def ask(self, question: str, history: History = (), *, where: Iterable[str] = ()) -> Reply:
+    def ask(
+        self,
+        question: str,
+        history: History = (),
+        *,
+        where: Iterable[str] = (),
+        beside: Sequence[KnowledgeBase] = (),
+    ) -> Reply:
         """An answer from the documents, with checked citations; iterate it for the text as it comes.
 
         Args:
             history: Turns before, oldest first: `reply.turn` of each, or {"role", "text"} messages.
             where: Conditions on sources, as for search.
+            beside: Other knowledge bases that are searched, too.
 
         Raises:
             QuestionError: an empty question, or a history of another form.
@@ -336,13 +344,16 @@ class KnowledgeBase:
         """
         from kb_assistant.chain import Reply
 
-        return Reply(self.as_chain(), question, turns(history), tuple(where))
+        return Reply(self.as_chain(beside), question, turns(history), tuple(where))
 
-    def as_chain(self) -> AnswerChain:
+    def as_chain(self, beside: Sequence[KnowledgeBase] = ()) -> AnswerChain:
         """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out."""
         from kb_assistant.chain import AnswerChain
+        from kb_assistant.joint import JointSearcher
 
-        return AnswerChain(self.searcher(), lambda: self.chat_model, self._quoter, self.settings)
+        searcher = self.searcher()
+        both = JointSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
+        return AnswerChain(both, lambda: self.chat_model, self._quoter, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""

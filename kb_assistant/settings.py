@@ -6,11 +6,12 @@ downloaded folder must not be able to send questions to another model.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,18 @@ _TYPES: dict[str, type] = {
     field.name: {"Path": Path, "str": str, "int": int, "float": float}[str(field.type).removesuffix(" | None")]
     for field in fields(Settings)
 }
+
+
+def defaults() -> dict[str, Any]:
+    """Every setting's default, in the order of the class; that of `home` depends on the platform."""
+    return {one.name: default_home() if one.default is MISSING else one.default for one in fields(Settings)}
+
+
+def meanings() -> dict[str, str]:
+    """What every setting means, in the same order: the class's own docstring."""
+    told = inspect.cleandoc(Settings.__doc__ or "").split("Attributes:\n", 1)[1]
+    found = dict(re.findall(r"^    (\w+): (.+?)(?=^    \w+: |\Z)", told, re.MULTILINE | re.DOTALL))
+    return {name: " ".join(found[name].split()) for name in defaults()}
 
 
 def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -36,6 +36,19 @@ class Locator:
     def is_beside(self, other: Locator) -> bool:
         """Whether both lie in one section: all but the lines is the same."""
         return replace(self, lines=None) == replace(other, lines=None)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Locator:
+        """The inverse of to_json; what an earlier version didn't know may be missing."""
+        lines = value["lines"]
+        return cls(
+            value["page"],
+            (lines[0], lines[1]) if lines else None,
+            value["heading"],
+            value.get("slide"),
+            value.get("sheet"),
+            value.get("attachment"),
+        )
 
     def __str__(self) -> str:
         parts = [self.attachment] if self.attachment else []
@@ -77,6 +90,20 @@ class Hit:
     similarity: float | None = None
     also_in: tuple[str, ...] = ()
     near_in: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Hit:
+        """The hit that `to_json` wrote."""
+        return cls(
+            id=value["id"],
+            text=value["text"],
+            source=value["source"],
+            locator=Locator.from_json(value["locator"]),
+            score=value["score"],
+            similarity=value["similarity"],
+            also_in=tuple(value["also_in"]),
+            near_in=tuple(value["near_in"]),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from kb_assistant.cli import documents, evaluate, models, show, talk
+from kb_assistant.cli import documents, evaluate, models, page, show, talk
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (
     documents.search,
     talk.ask,
     talk.chat,
+    page.ui,
     documents.sources,
     documents.rm,
     documents.status,
@@ -37,6 +38,7 @@ for command in (
     app.command()(command)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(page.tokens, name="token")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,101 @@
+"""Who may use a page that others can reach: names with tokens, of which only hashes are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from kb_assistant.errors import SettingsError, StoreError
+
+Role = Literal["full", "read"]
+
+_FILE = "access.json"
+_NAME = re.compile(r"\w[\w.@-]{0,63}")
+LOCAL = "local"
+"""The user of a page that only this machine can reach, who needs no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with a token. Role "read" asks questions and keeps conversations, and changes nothing else."""
+
+    name: str
+    role: Role
+
+    @property
+    def may_write(self) -> bool:
+        return self.role == "full"
+
+
+class Access:
+    """The users of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.file = home / _FILE
+
+    def users(self) -> list[User]:
+        """Everybody with a token, by name.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        return sorted((user for user, _ in self._entries()), key=lambda user: user.name)
+
+    def add(self, name: str, role: Role = "full") -> str:
+        """A new token for a user; an earlier one no longer opens. Returns the token: it is nowhere else.
+
+        Raises:
+            SettingsError: that can't be a name.
+        """
+        if not _NAME.fullmatch(name) or name == LOCAL:
+            raise SettingsError(f"{name!r} can't name a user.", "Use up to 64 letters, digits, '.', '-', '@'.")
+        token = secrets.token_urlsafe(32)
+        others = [(user, digest) for user, digest in self._entries() if user.name != name]
+        self._write([*others, (User(name, role), _digest(token))])
+        return token
+
+    def remove(self, name: str) -> bool:
+        """Take a user's token away. Returns whether there was one."""
+        entries = self._entries()
+        others = [(user, digest) for user, digest in entries if user.name != name]
+        if len(others) < len(entries):
+            self._write(others)
+        return len(others) < len(entries)
+
+    def check(self, token: str) -> User | None:
+        """Whose token it is. Takes the same time whichever it is, and however much of it is right."""
+        given = _digest(token)
+        found = None
+        for user, digest in self._entries():
+            if hmac.compare_digest(given, digest):
+                found = user
+        return found
+
+    def _entries(self) -> list[tuple[User, str]]:
+        try:
+            listed = json.loads(self.file.read_text(encoding="utf-8"))
+            return [(User(one["name"], one["role"]), str(one["sha256"])) for one in listed]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{self.file} can't be read: {error}.", "Delete it and add the users again."
+            ) from error
+
+    def _write(self, entries: list[tuple[User, str]]) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        part = self.file.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(json.dumps([asdict(user) | {"sha256": digest} for user, digest in entries], indent=1))
+        part.replace(self.file)
+
+
+def _digest(token: str) -> str:
+    """SHA-256 as hex digits. Tokens are random and long: a slow hash would add nothing."""
+    return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,275 @@
+"""Saved conversations: every turn is on disk before its answer begins, and again as the answer grows.
+
+One SQLite file a home. Owners and knowledge bases are words here; that they exist is the caller's business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from kb_assistant.errors import StoreError
+from kb_assistant.types import Hit, Turn
+
+State = Literal["answering", "done", "stopped", "failed", "interrupted"]
+
+TITLE_CHARACTERS = 60
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE chats (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, kb TEXT NOT NULL, title TEXT NOT NULL,
+    created_at TEXT NOT NULL, changed_at TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX chats_owner ON chats (owner, changed_at);
+CREATE TABLE turns (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, chat TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    asked_at TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT 'answering', reply TEXT NOT NULL DEFAULT '{}',
+    rating INTEGER NOT NULL DEFAULT 0, replaced INTEGER NOT NULL DEFAULT 0, process TEXT NOT NULL);
+CREATE INDEX turns_chat ON turns (chat, id);
+"""
+_BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTurn:
+    """A question with what became of it.
+
+    Attributes:
+        state: "interrupted" where the process that answered is gone.
+        reply: `Reply.to_json()` without the answer, and "seconds"; for a failed turn "error" and "hint".
+        rating: 1 for a thumb up, -1 for one down, 0 for none.
+    """
+
+    id: int
+    chat: str
+    asked_at: str
+    question: str
+    answer: str = ""
+    state: State = "answering"
+    reply: Mapping[str, Any] = field(default_factory=dict)
+    rating: int = 0
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """The passages that were given to the model, or that lay nearest."""
+        return tuple(Hit.from_json(hit) for hit in self.reply.get("hits", ()))
+
+    @property
+    def turn(self) -> Turn:
+        """As history for the next question: with the passages that the answer cites."""
+        hits = self.hits
+        cited = [citation["n"] for citation in self.reply.get("citations", ())]
+        return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "asked_at": self.asked_at,
+            "question": self.question,
+            "answer": self.answer,
+            "state": self.state,
+            "rating": self.rating,
+            **self.reply,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation as a list shows it. Times are ISO 8601 in UTC; `changed_at` is that of the last turn."""
+
+    id: str
+    owner: str
+    kb: str
+    title: str
+    created_at: str
+    changed_at: str
+
+
+class ChatStore:
+    """The conversations of one home. Threads and processes may share it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def create(self, owner: str, kb: str) -> Chat:
+        """A new conversation, without a title: its first question gives one."""
+        now = _now()
+        chat = Chat(uuid.uuid4().hex, owner, kb, "", now, now)
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO chats VALUES (?, ?, ?, ?, ?, ?)",
+                (chat.id, owner, kb, chat.title, now, now),
+            )
+        return chat
+
+    def of(self, owner: str, search: str = "") -> list[Chat]:
+        """An owner's conversations, latest first; with `search`, those that hold all its words."""
+        query = "SELECT id, owner, kb, title, created_at, changed_at FROM chats WHERE owner = ?"
+        values: list[str] = [owner]
+        for word in search.split():
+            query += (
+                " AND (title LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM turns WHERE chat = chats.id"
+                " AND NOT replaced AND (question LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\')))"
+            )
+            values += [f"%{_literal(word)}%"] * 3
+        with self._read() as db:
+            rows = db.execute(f"{query} ORDER BY changed_at DESC, id", values).fetchall() if db else []
+        return [Chat(*row) for row in rows]
+
+    def get(self, owner: str, id_: str) -> Chat | None:
+        """A conversation; None where there is none of that owner's."""
+        query = "SELECT id, owner, kb, title, created_at, changed_at FROM chats WHERE id = ? AND owner = ?"
+        with self._read() as db:
+            row = db.execute(query, (id_, owner)).fetchone() if db else None
+        return Chat(*row) if row else None
+
+    def rename(self, chat: str, title: str) -> None:
+        with self._write() as db:
+            db.execute("UPDATE chats SET title = ? WHERE id = ?", (" ".join(title.split()), chat))
+
+    def move(self, old: str, new: str) -> None:
+        """A knowledge base has another name: its conversations go with it."""
+        with self._write() as db:
+            db.execute("UPDATE chats SET kb = ? WHERE kb = ?", (new, old))
+
+    def delete(self, chat: str) -> None:
+        with self._write() as db:
+            db.execute("DELETE FROM chats WHERE id = ?", (chat,))
+
+    def turns(self, chat: str) -> list[SavedTurn]:
+        """The turns of a conversation, oldest first, without those that a retry replaced."""
+        query = (
+            "SELECT id, chat, asked_at, question, answer, state, reply, rating, process FROM turns"
+            " WHERE chat = ? AND NOT replaced ORDER BY id"
+        )
+        with self._read() as db:
+            rows = db.execute(query, (chat,)).fetchall() if db else []
+        return [_turn(row) for row in rows]
+
+    def begin(self, chat: str, question: str) -> int:
+        """Save a question before it is answered. Returns the turn's id."""
+        now = _now()
+        with self._write() as db:
+            db.execute(
+                "UPDATE chats SET changed_at = ?, title = CASE title WHEN '' THEN ? ELSE title END WHERE id = ?",
+                (now, _shortened(question), chat),
+            )
+            cursor = db.execute(
+                "INSERT INTO turns (chat, asked_at, question, process) VALUES (?, ?, ?, ?)",
+                (chat, now, question, _this_process()),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def save(self, turn: int, answer: str, state: State, reply: Mapping[str, Any]) -> None:
+        """Save how far an answer is."""
+        written = json.dumps(reply, ensure_ascii=False)
+        with self._write() as db:
+            db.execute(
+                "UPDATE turns SET answer = ?, state = ?, reply = ? WHERE id = ?", (answer, state, written, turn)
+            )
+
+    def rate(self, chat: str, turn: int, rating: int) -> None:
+        """Keep a thumb up (1), down (-1) or none (0) with a turn."""
+        with self._write() as db:
+            db.execute("UPDATE turns SET rating = ? WHERE id = ? AND chat = ?", (rating, turn, chat))
+
+    def replace(self, chat: str, turn: int) -> None:
+        """Take a turn out of its conversation because it is asked again. It stays in the file."""
+        with self._write() as db:
+            db.execute("UPDATE turns SET replaced = 1 WHERE id = ? AND chat = ?", (turn, chat))
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection | None]:
+        """A connection, or None where nothing was ever saved."""
+        if not self.file.exists():
+            yield None
+            return
+        with self._write() as db:
+            yield db
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose statements are kept together, or not at all."""
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.file.parent} can't be made: {error.strerror}.", "Check the folder's permissions."
+            ) from error
+        try:
+            with closing(_connect(self.file)) as db, db:
+                yield db
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"The conversations in {self.file} can't be used: {error}.",
+                "Check the disk's space and the file's permissions; a damaged file can be moved away.",
+            ) from error
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(file, timeout=_BUSY_SECONDS)
+    db.execute("PRAGMA foreign_keys = ON")
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > _VERSION:
+        db.close()
+        raise StoreError(f"{file} was made by a newer version.", "Upgrade kb-assistant.")
+    if found == 0:
+        file.chmod(0o600)
+        db.execute("PRAGMA journal_mode = WAL")
+        with db:
+            db.execute("BEGIN IMMEDIATE")
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("PRAGMA synchronous = NORMAL")
+    return db
+
+
+def _turn(row: tuple[Any, ...]) -> SavedTurn:
+    *fields, process = row
+    id_, chat, asked_at, question, answer, state, reply, rating = fields
+    if state == "answering" and not _lives(process):
+        state = "interrupted"
+    return SavedTurn(id_, chat, asked_at, question, answer, state, json.loads(reply), rating)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _shortened(question: str) -> str:
+    line = " ".join(question.split())
+    return line if len(line) <= TITLE_CHARACTERS else f"{line[: TITLE_CHARACTERS - 1]}…"
+
+
+def _literal(word: str) -> str:
+    """A word for LIKE, without its wildcards."""
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+@cache
+def _this_process() -> str:
+    """This process, by a name that no later one gets: numbers are used again."""
+    import psutil
+
+    return f"{os.getpid()} {psutil.Process().create_time():.2f}"
+
+
+def _lives(process: str) -> bool:
+    import psutil
+
+    number, started = process.split()
+    try:
+        return bool(abs(psutil.Process(int(number)).create_time() - float(started)) < 1.0)
+    except psutil.Error:
+        return False

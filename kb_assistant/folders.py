@@ -1,0 +1,166 @@
+"""Which folders a knowledge base is kept in step with, and the one that takes its uploads.
+
+Uploads lie beside the knowledge base, not in it: a new name must not change their paths.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import unicodedata
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from kb_assistant.errors import StoreError
+from kb_assistant.lock import writing
+from kb_assistant.settings import Settings
+
+MOST_NAME_BYTES = 180
+MOST_DEPTH = 12
+
+_LIST = "folders.json"
+_UNFIT = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folders of one knowledge base.
+
+    Attributes:
+        uploads: Where uploaded files lie; ours.
+        kept: The user's own, absolute.
+    """
+
+    uploads: Path
+    kept: tuple[Path, ...] = ()
+
+
+def folders_of(settings: Settings) -> Folders:
+    """The folders of the knowledge base that the settings name; a place for uploads is chosen at the first call.
+
+    Raises:
+        StoreError: the list is damaged or can't be written.
+    """
+    file = settings.kb_dir / _LIST
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        uploads = settings.home / "uploads" / Path(found["uploads"]).name
+        return Folders(uploads, tuple(Path(one) for one in found["kept"]))
+    except FileNotFoundError:
+        with writing(settings.kb_dir, settings.lock_seconds):
+            if not file.exists():
+                _write(settings, Folders(settings.home / "uploads" / uuid.uuid4().hex))
+        return folders_of(settings)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file} can't be read: {error}.", "Delete it, and name your folders again.") from error
+
+
+def keep(settings: Settings, folder: str) -> Path:
+    """Add a folder to those that are kept in step. Returns it as an absolute path.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    path = Path(folder.strip()).expanduser()
+    if not path.is_absolute() or not path.is_dir():
+        raise StoreError(f"There is no folder {folder.strip()!r} on this machine.", "Give its whole path.")
+    now = folders_of(settings)
+    if path not in now.kept:
+        _write(settings, Folders(now.uploads, (*now.kept, path)))
+    return path
+
+
+def let_go(settings: Settings, folder: Path) -> None:
+    """Keep a folder in step no longer. What was read from it stays until it is removed."""
+    now = folders_of(settings)
+    _write(settings, Folders(now.uploads, tuple(path for path in now.kept if path != folder)))
+
+
+def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
+    """Save files that were uploaded together. Those of one name get numbers; see put_upload for the rest."""
+    paths: dict[Path, None] = {}
+    for name, data in files:
+        given = PurePosixPath(safe_name(name))
+        number, free = 1, given
+        while folders_of(settings).uploads / free in paths:
+            number += 1
+            free = given.with_name(f"{given.stem} ({number}){given.suffix}")
+        paths[put_upload(settings, str(free), data)] = None
+    return list(paths)
+
+
+def put_upload(settings: Settings, name: str, data: bytes) -> Path:
+    """Save an uploaded file under a name made harmless; the same name replaces what was there. Returns its path.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    path = folders_of(settings).uploads / safe_name(name)
+    part = path.with_name(f".part-{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise StoreError(f"{path.name} can't be saved: {error.strerror}.", "Free some space.") from error
+    return path
+
+
+def drop_uploads(settings: Settings, paths: list[str]) -> None:
+    """Delete those of the files that were uploaded; others are left alone."""
+    uploads = folders_of(settings).uploads
+    for path in map(Path, paths):
+        if path.is_relative_to(uploads) and ".." not in path.parts:
+            with suppress(OSError):
+                path.unlink()
+
+
+def delete_uploads(settings: Settings) -> None:
+    """Delete all files uploaded to the knowledge base."""
+    if (settings.kb_dir / _LIST).exists():
+        shutil.rmtree(folders_of(settings).uploads, ignore_errors=True)
+
+
+def safe_name(name: str) -> str:
+    """A relative path that any system can hold and that stays where it is put.
+
+    >>> safe_name("../../etc/passwd")
+    'etc/passwd'
+    """
+    parts = [_safe_part(part) for part in PurePosixPath(name.replace("\\", "/")).parts]
+    kept = [part for part in parts if part][-MOST_DEPTH:]
+    return "/".join(kept) or "unnamed"
+
+
+def _safe_part(part: str) -> str:
+    """One step of a path, without controls, marks that turn text around, and leading points."""
+    plain = unicodedata.normalize("NFC", part.encode("utf-8", "replace").decode())
+    plain = "".join(c for c in plain if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    plain = _UNFIT.sub("_", plain.replace("/", "_")).strip(" ").lstrip(".").rstrip(". ")
+    if _RESERVED.fullmatch(plain):
+        plain = f"_{plain}"
+    suffix = PurePosixPath(plain).suffix
+    stem = plain.removesuffix(suffix)
+    while len(f"{stem}{suffix}".encode()) > MOST_NAME_BYTES and stem:
+        stem = stem[:-1]
+    return f"{stem}{suffix}" if stem else ""
+
+
+def _write(settings: Settings, folders: Folders) -> None:
+    value = {"uploads": folders.uploads.name, "kept": [str(path) for path in folders.kept]}
+    file = settings.kb_dir / _LIST
+    part = file.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise StoreError(
+            f"{file} can't be written: {error.strerror}.", "Check the folder's permissions."
+        ) from error

@@ -1,0 +1,251 @@
+"""Long work on knowledge bases, in threads: it goes on whoever watches it, and what became of it is kept.
+
+A knowledge base does one job at a time. The last ones are written beside it, so that a report is still there after
+a restart, and work that a restart broke off is said to be so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal
+
+from kb_assistant.errors import KBError
+from kb_assistant.folders import folders_of
+
+if TYPE_CHECKING:
+    from ingest.sync import Progress
+    from kb_assistant.knowledge import KnowledgeBase
+
+_log = logging.getLogger(__name__)
+
+Kind = Literal["ingest", "verify", "repair", "rebuild"]
+State = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"]
+
+KEPT = 20
+"""Jobs remembered for each knowledge base."""
+
+LOOK_S = 300.0
+PAUSE = 50
+"""Looks for changes are at least so far apart, and so many times as long as they took."""
+
+_FILE = "jobs.json"
+
+
+@dataclass(slots=True)
+class Job:
+    """One piece of work.
+
+    Attributes:
+        paths: What an ingest is about.
+        share: How much is done, from 0 to 1; None where nobody knows.
+        note: What it is at, for people: counts and the file in work.
+        result: The report or verdict as JSON, at the end.
+        error, hint: Why it failed.
+    """
+
+    id: str
+    kind: Kind
+    paths: list[str]
+    state: State = "waiting"
+    share: float | None = None
+    note: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    hint: str = ""
+    asked_at: str = ""
+    seconds: float = 0.0
+
+    @property
+    def finished(self) -> bool:
+        return self.state not in ("waiting", "running")
+
+
+_Work = Callable[[Job, threading.Event], State]
+
+
+class Jobs:
+    """The jobs of this process, by knowledge base folder."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._live: dict[Path, list[Job]] = {}
+        self._ends: dict[str, threading.Event] = {}
+        self._stops: dict[str, threading.Event] = {}
+        self._queues: dict[Path, SimpleQueue[tuple[Job, _Work]]] = {}
+
+    def of(self, base: KnowledgeBase) -> list[Job]:
+        """Its jobs, latest first: those of this process, then those that were kept."""
+        with self._lock:
+            live = list(self._live.get(base.settings.kb_dir, ()))
+        known = {job.id for job in live}
+        return [*reversed(live), *(job for job in _kept(base.settings.kb_dir) if job.id not in known)][:KEPT]
+
+    def busy(self, base: KnowledgeBase) -> bool:
+        """Whether a job of this process waits or runs."""
+        with self._lock:
+            return any(not job.finished for job in self._live.get(base.settings.kb_dir, ()))
+
+    def ingest(self, base: KnowledgeBase, paths: Sequence[str | Path], quiet: bool = False) -> Job:
+        """Bring it in step with files and folders.
+
+        Args:
+            quiet: Forget the job where it finds nothing to do.
+        """
+
+        def work(job: Job, stop: threading.Event) -> State:
+            def told(now: Progress) -> None:
+                job.share = now.bytes / now.all_bytes if now.all_bytes else None
+                job.note = {
+                    "files": now.files,
+                    "all_files": now.all_files,
+                    "chunks": now.embedded,
+                    "seconds_left": now.seconds_left,
+                    "path": now.path or job.note.get("path", ""),
+                }
+
+            report = base.ingest([Path(path) for path in job.paths], progress=told, stop=stop.is_set)
+            job.result = report.to_json()
+            if quiet and not report.stopped and all(row.status in ("unchanged", "duplicate") for row in report):
+                with self._lock:
+                    self._live[base.settings.kb_dir].remove(job)
+            return "stopped" if report.stopped else "done"
+
+        return self._begin(base, "ingest", [str(path) for path in paths], work, quiet)
+
+    def verify(self, base: KnowledgeBase, mend: bool = False) -> Job:
+        """Prove that everything agrees, or mend what doesn't."""
+
+        def work(job: Job, _: threading.Event) -> State:
+            job.result = base.verify(mend).to_json()
+            return "done"
+
+        return self._begin(base, "repair" if mend else "verify", [], work)
+
+    def rebuild(self, base: KnowledgeBase) -> Job:
+        """Embed all texts anew."""
+
+        def work(job: Job, stop: threading.Event) -> State:
+            def told(done: int, total: int) -> None:
+                job.share = done / total if total else None
+                job.note = {"texts": done, "all_texts": total}
+
+            return "done" if base.rebuild(told, stop.is_set) else "stopped"
+
+        return self._begin(base, "rebuild", [], work)
+
+    def stop(self, job: str) -> None:
+        """End a job after what is in work; what is done stays. Unknown ones are past stopping."""
+        if event := self._stops.get(job):
+            event.set()
+
+    def wait(self, job: str) -> None:
+        """Return when a job of this process is finished."""
+        if event := self._ends.get(job):
+            event.wait()
+
+    def keep_in_step(self, open_bases: Callable[[], Sequence[KnowledgeBase]]) -> None:
+        """Look again and again, as long as this process lives, for what changed in the folders that were named.
+
+        A look reads every file to hash it; so after one that took long the next one waits longer.
+        """
+
+        def watch() -> None:
+            while True:
+                started = time.monotonic()
+                for base in open_bases():
+                    with suppress(KBError):
+                        if (kept := folders_of(base.settings).kept) and not self.busy(base):
+                            self.wait(self.ingest(base, kept, quiet=True).id)
+                time.sleep(max(LOOK_S, PAUSE * (time.monotonic() - started)))
+
+        threading.Thread(target=watch, name="in-step", daemon=True).start()
+
+    def _begin(
+        self,
+        base: KnowledgeBase,
+        kind: Kind,
+        paths: list[str],
+        work: _Work,
+        quiet: bool = False,
+    ) -> Job:
+        folder = base.settings.kb_dir
+        job = Job(uuid.uuid4().hex, kind, paths, asked_at=datetime.now(UTC).isoformat(timespec="seconds"))
+        with self._lock:
+            self._live.setdefault(folder, []).append(job)
+            self._ends[job.id], self._stops[job.id] = threading.Event(), threading.Event()
+        if not quiet:
+            self._keep(folder)
+        self._queue(folder).put((job, work))
+        return job
+
+    def _queue(self, folder: Path) -> SimpleQueue[tuple[Job, _Work]]:
+        """What waits for a knowledge base, with a thread that does it. The thread doesn't keep the program alive:
+        work that is broken off is in order as far as it went."""
+        with self._lock:
+            if folder not in self._queues:
+                queue: SimpleQueue[tuple[Job, _Work]] = SimpleQueue()
+                self._queues[folder] = queue
+
+                def work() -> None:
+                    while True:
+                        self._run(folder, *queue.get())
+
+                threading.Thread(target=work, name=f"job-{folder.name}", daemon=True).start()
+            return self._queues[folder]
+
+    def _run(self, folder: Path, job: Job, work: _Work) -> None:
+        started = time.monotonic()
+        stop = self._stops[job.id]
+        try:
+            job.state = "running"
+            job.state = "stopped" if stop.is_set() else work(job, stop)
+        except KBError as error:
+            job.error, job.hint, job.state = error.message, error.hint, "failed"
+        except Exception as error:
+            _log.exception("A job failed.")
+            job.error, job.state = f"{type(error).__name__}: {error}", "failed"
+        finally:
+            job.seconds = round(time.monotonic() - started, 2)
+            self._keep(folder)
+            self._ends[job.id].set()
+            self._drop_old(folder)
+
+    def _drop_old(self, folder: Path) -> None:
+        with self._lock:
+            finished = [job for job in self._live[folder] if job.finished]
+            for job in finished[:-KEPT]:
+                self._live[folder].remove(job)
+                del self._ends[job.id], self._stops[job.id]
+
+    def _keep(self, folder: Path) -> None:
+        """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail."""
+        with self._lock, suppress(OSError):
+            live = self._live[folder]
+            known = {job.id for job in live}
+            every = [*reversed(live), *(job for job in _kept(folder) if job.id not in known)][:KEPT]
+            if folder.is_dir():
+                part = folder / f"{_FILE}.part"
+                part.write_text(json.dumps([asdict(job) for job in every], ensure_ascii=False), encoding="utf-8")
+                part.replace(folder / _FILE)
+
+
+def _kept(folder: Path) -> list[Job]:
+    """The jobs that were written, latest first. Those that had not finished were broken off."""
+    try:
+        found = [Job(**one) for one in json.loads((folder / _FILE).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+    for job in found:
+        if not job.finished:
+            job.state = "interrupted"
+    return found

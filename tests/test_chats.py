@@ -1,0 +1,149 @@
+"""Saved conversations: what is kept, for whom, and what a crash leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kb_assistant.chat_export import to_json, to_markdown
+from kb_assistant.chats import ChatStore
+from kb_assistant.errors import StoreError
+from kb_assistant.types import Hit, Locator
+
+HIT = Hit("id", "The pump is red.", "/docs/pump.md", Locator(None, (3, 4), "Pump > Colour"), 1.5, 0.8, ("/b.md",))
+REPLY = {
+    "hits": [HIT.to_json()],
+    "citations": [{"n": 1, "source": HIT.source, "locator": HIT.locator.to_json(), "supported": True}],
+    "refused": False,
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ChatStore:
+    return ChatStore(tmp_path / "home" / "chats.sqlite")
+
+
+def test_nothing_is_written_before_the_first_conversation(store: ChatStore) -> None:
+    assert store.of("ann") == []
+    assert store.get("ann", "x") is None
+    assert not store.file.exists()
+
+
+def test_a_turn_comes_back_with_its_passages(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    turn = store.begin(chat.id, "What colour is the pump?")
+    store.save(turn, "Red. [1]", "done", REPLY)
+    (saved,) = store.turns(chat.id)
+    assert (saved.question, saved.answer, saved.state) == ("What colour is the pump?", "Red. [1]", "done")
+    assert saved.hits == (HIT,)
+    assert saved.turn.hits == (HIT,)
+
+
+def test_the_first_question_names_it_and_a_name_given_stays(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    store.begin(chat.id, "word " * 40)
+    title = store.of("ann")[0].title
+    assert title.startswith("word word")
+    assert len(title) <= 60
+    store.rename(chat.id, "  Pumps\n ")
+    store.begin(chat.id, "another")
+    assert store.of("ann")[0].title == "Pumps"
+
+
+def test_owners_see_only_their_own(store: ChatStore) -> None:
+    mine, theirs = store.create("ann", "default"), store.create("bob", "default")
+    assert [chat.id for chat in store.of("ann")] == [mine.id]
+    assert store.get("ann", theirs.id) is None
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [("pump", True), ("PUMP red", True), ("pump blue", False), ("水泵", True), ("100%", True), ("1_0%", False)],
+)
+def test_search_finds_all_words_anywhere(store: ChatStore, search: str, found: bool) -> None:
+    chat = store.create("ann", "default")
+    store.save(store.begin(chat.id, "Which Pump? 水泵呢？"), "The red one, 100% sure.", "done", {})
+    assert bool(store.of("ann", search)) is found
+
+
+def test_a_replaced_turn_is_neither_shown_nor_found(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    first = store.begin(chat.id, "kept")
+    second = store.begin(chat.id, "mistyped")
+    store.replace(chat.id, second)
+    assert [turn.id for turn in store.turns(chat.id)] == [first]
+    assert store.of("ann", "mistyped") == []
+
+
+def test_deleting_takes_the_turns_along(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    store.begin(chat.id, "gone")
+    store.delete(chat.id)
+    assert store.of("ann") == []
+    assert store.turns(chat.id) == []
+
+
+def test_a_rating_needs_the_right_conversation(store: ChatStore) -> None:
+    chat, other = store.create("ann", "default"), store.create("bob", "default")
+    turn = store.begin(chat.id, "?")
+    store.rate(other.id, turn, -1)
+    assert store.turns(chat.id)[0].rating == 0
+    store.rate(chat.id, turn, 1)
+    assert store.turns(chat.id)[0].rating == 1
+
+
+def test_an_answer_whose_process_was_killed_is_interrupted_with_what_was_said(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    code = (
+        "import os, pathlib, sys; from kb_assistant.chats import ChatStore;"
+        "store = ChatStore(pathlib.Path(sys.argv[1])); turn = store.begin(sys.argv[2], 'why?');"
+        "store.save(turn, 'Because', 'answering', {}); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store.file), chat.id], check=False)
+    (turn,) = store.turns(chat.id)
+    assert (turn.state, turn.answer) == ("interrupted", "Because")
+    assert store.turns(store.create("ann", "default").id) == []
+
+
+def test_an_answer_of_this_process_is_on_its_way(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    store.begin(chat.id, "why?")
+    assert store.turns(chat.id)[0].state == "answering"
+
+
+def test_threads_write_at_once(store: ChatStore) -> None:
+    chats = [store.create("ann", "default") for _ in range(8)]
+
+    def talk(chat: str) -> None:
+        for number in range(10):
+            store.save(store.begin(chat, f"q{number}"), f"a{number}", "done", {})
+
+    threads = [threading.Thread(target=talk, args=(chat.id,)) for chat in chats]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for chat in chats:
+        assert [turn.answer for turn in store.turns(chat.id)] == [f"a{number}" for number in range(10)]
+
+
+def test_a_damaged_file_says_so(store: ChatStore) -> None:
+    store.file.parent.mkdir(parents=True)
+    store.file.write_bytes(b"no database at all, but long enough to be looked at" * 50)
+    with pytest.raises(StoreError, match="can't be used"):
+        store.of("ann")
+
+
+def test_exports_hold_everything(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    store.save(store.begin(chat.id, "What colour?"), "Red. [1]", "done", REPLY)
+    chat = store.of("ann")[0]
+    markdown = to_markdown(chat, store.turns(chat.id))
+    assert "## What colour?\n\nRed. [1]\n\n- [1] /docs/pump.md, lines 3–4, Pump > Colour" in markdown
+    value = json.loads(to_json(chat, store.turns(chat.id)))
+    assert value["turns"][0]["hits"][0]["text"] == "The pump is red."

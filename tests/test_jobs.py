@@ -1,0 +1,116 @@
+"""Long work in threads: progress, report, stop, and what a restart finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb_assistant import folders
+from kb_assistant.jobs import Jobs
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.settings import Settings
+from tests.fakes import HashEmbeddings
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.md").write_text(f"# Note {number}\n\nThe tide of day {number} was high.\n")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 this is none")
+    return folder
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    embedder: Any = HashEmbeddings()
+    with KnowledgeBase(Settings(home=tmp_path / "home", readers=1), embedder=embedder) as opened:
+        yield opened
+
+
+def test_an_ingest_reports_every_file_and_is_kept(base: KnowledgeBase, docs: Path) -> None:
+    jobs = Jobs()
+    job = jobs.ingest(base, [docs])
+    assert jobs.busy(base)
+    jobs.wait(job.id)
+    assert not jobs.busy(base)
+    assert (job.state, job.result["added"], job.result["failed"]) == ("done", 3, 1)
+    assert job.note["files"] == job.note["all_files"] == 4
+    (again,) = Jobs().of(base)
+    assert again == job
+
+
+def test_a_failed_file_is_read_again_alone(base: KnowledgeBase, docs: Path) -> None:
+    jobs = Jobs()
+    job = jobs.ingest(base, [docs])
+    jobs.wait(job.id)
+    failed = [row["path"] for row in job.result["files"] if row["status"] == "failed"]
+    assert failed == [str(docs / "broken.pdf")]
+    again = jobs.ingest(base, failed)
+    jobs.wait(again.id)
+    assert [row["path"] for row in again.result["files"]] == failed
+    assert [one.id for one in jobs.of(base)] == [again.id, job.id]
+
+
+def test_jobs_of_one_knowledge_base_follow_each_other_and_can_be_stopped(base: KnowledgeBase, docs: Path) -> None:
+    jobs = Jobs()
+    first = jobs.ingest(base, [docs])
+    second = jobs.verify(base)
+    third = jobs.rebuild(base)
+    jobs.stop(third.id)
+    for job in (first, second, third):
+        jobs.wait(job.id)
+    assert (first.state, second.state, third.state) == ("done", "done", "stopped")
+    assert second.result["faults"] == []
+
+
+def test_an_error_is_said_in_words(base: KnowledgeBase, tmp_path: Path) -> None:
+    jobs = Jobs()
+    job = jobs.ingest(base, [tmp_path / "nowhere"])
+    jobs.wait(job.id)
+    assert job.state == "failed"
+    assert "nowhere" in job.error
+
+
+def test_a_restart_says_that_work_was_broken_off(base: KnowledgeBase, docs: Path) -> None:
+    jobs = Jobs()
+    jobs.wait(jobs.ingest(base, [docs]).id)
+    file = base.settings.kb_dir / "jobs.json"
+    kept = json.loads(file.read_text())
+    kept[0]["state"] = "running"
+    file.write_text(json.dumps(kept))
+    assert Jobs().of(base)[0].state == "interrupted"
+    file.write_text("[{")
+    assert Jobs().of(base) == []
+
+
+def test_a_quiet_look_is_forgotten_where_nothing_changed(base: KnowledgeBase, docs: Path) -> None:
+    (docs / "broken.pdf").unlink()
+    jobs = Jobs()
+    jobs.wait(jobs.ingest(base, [docs], quiet=True).id)
+    assert len(jobs.of(base)) == 1
+    jobs.wait(jobs.ingest(base, [docs], quiet=True).id)
+    assert len(jobs.of(base)) == 1
+    (docs / "1.md").write_text("# Note 1\n\nIt was low.\n")
+    jobs.wait(jobs.ingest(base, [docs], quiet=True).id)
+    assert jobs.of(base)[0].result["updated"] == 1
+
+
+def test_named_folders_are_followed(base: KnowledgeBase, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb_assistant.jobs.LOOK_S", 0.05)
+    monkeypatch.setattr("kb_assistant.jobs.PAUSE", 0)
+    _ = base.ingest(docs / "0.md")
+    folders.keep(base.settings, str(docs))
+    ready = [True]
+    Jobs().keep_in_step(lambda: [base] if ready else [])
+    from tests.test_answering import until
+
+    until(lambda: len(base.sources()) == 4)
+    (docs / "2.md").unlink()
+    until(lambda: len(base.sources()) == 3)
+    ready.clear()

@@ -1,0 +1,228 @@
+"""The pages as Streamlit's own test runs them: no browser, the real core, quotes for answers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit
+from streamlit.testing.v1 import AppTest
+
+from kb_assistant import KBError
+from kb_assistant.access import User
+from kb_assistant.settings import defaults
+from tests.real import RememberedEmbeddings
+from ui import desk as desks
+from ui import launch
+from ui.launch import Options, set_options
+
+APP = Path(__file__).parents[2] / "ui" / "app.py"
+
+
+@pytest.fixture
+def start(home: Path, remembering: RememberedEmbeddings) -> Iterator[Callable[..., AppTest]]:
+    del remembering  # it is in place from here on
+    streamlit.cache_resource.clear()
+    before = launch.options()
+    set_options(Options({"home": home, "model": "extract"}))
+
+    def run(**params: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=120)
+        for name, value in params.items():
+            app.query_params[name] = value
+        return app.run()
+
+    yield run
+    set_options(before)
+    streamlit.cache_resource.clear()
+
+
+@pytest.fixture
+def filled(start: Callable[..., AppTest], home: Path, sample_home: Path) -> Callable[..., AppTest]:
+    """With a copy of the sample documents' knowledge base."""
+    shutil.copytree(sample_home / "kbs", home / "kbs")
+    return start
+
+
+def texts(app: AppTest) -> str:
+    found = [*app.markdown, *app.caption, *app.info, *app.error, *app.header, *app.subheader, *app.text]
+    return "\n".join(str(one.value) for one in found)
+
+
+def answered(app: AppTest) -> AppTest:
+    chat = app.session_state["chat"]
+    deadline = time.monotonic() + 60
+    while desks.desk().answering.running(chat):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return app.run()
+
+
+def test_an_empty_one_says_how_to_begin(start: Callable[..., AppTest]) -> None:
+    app = start()
+    assert not app.exception
+    assert "holds no documents yet" in texts(app)
+
+
+def test_examples_come_from_the_documents_and_can_be_asked(filled: Callable[..., AppTest]) -> None:
+    app = filled()
+    examples = [button for button in app.button if str(button.key).startswith("example-")]
+    assert len(examples) == 4
+    answered(examples[0].click().run())
+    (turn,) = desks.desk().chats.turns(app.session_state["chat"])
+    assert turn.question == examples[0].label.replace("\\", "")
+    assert turn.state == "done"
+
+
+def test_a_question_is_answered_saved_and_found_again(filled: Callable[..., AppTest]) -> None:
+    app = filled()
+    app = answered(app.chat_input[0].set_value("Who founded the Aldersea Station?").run())
+    assert not app.exception
+    (turn,) = desks.desk().chats.turns(app.session_state["chat"])
+    assert "Miriam Okafor" in turn.answer
+    again = filled(chat=app.session_state["chat"])
+    assert again.session_state["chat"] == app.session_state["chat"]
+    assert "Who founded the Aldersea Station?" in texts(again)
+
+
+def test_a_conversation_of_somebody_else_is_not_shown(filled: Callable[..., AppTest]) -> None:
+    other = desks.desk().chats.create("bob", "default")
+    desks.desk().chats.begin(other.id, "a secret question")
+    app = filled(chat=other.id)
+    assert app.session_state["chat"] is None
+    assert "secret" not in texts(app)
+    assert not [button for button in app.button if button.key == f"chat-{other.id}"]
+
+
+def test_the_engine_is_opened_once(filled: Callable[..., AppTest]) -> None:
+    app = filled()
+    base = desks.desk().base("default")
+    app.run()
+    filled()
+    assert desks.desk().base("default") is base
+
+
+def test_the_language_follows_the_address_and_the_switch(filled: Callable[..., AppTest]) -> None:
+    app = filled(lang="zh")
+    assert "你想了解什么？" in texts(app)
+    app.segmented_control[0].set_value("en").run()
+    assert "What would you like to know?" in texts(app)
+
+
+def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., AppTest]) -> None:
+    app = filled()
+    app = answered(app.chat_input[0].set_value("Who founded the Aldersea Station?").run())
+    chat = app.session_state["chat"]
+    app.text_input(key=f"title-{chat}").set_value("<b>Pumps</b>").run()
+    app.button(key="rename-chat").click().run()
+    assert desks.desk().chats.of("local")[0].title == "<b>Pumps</b>"
+    assert "<b>" not in texts(app)
+    app.text_input(key="search").set_value("nowhere").run()
+    assert "No conversation found." in texts(app)
+    app.button(key="delete-chat").click().run()
+    assert desks.desk().chats.of("local") == []
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.usefixtures("filled")
+def test_models_and_settings_are_shown(lang: str) -> None:
+    app = AppTest.from_string(
+        f"import streamlit as st\nfrom ui import system\nst.session_state.lang = '{lang}'\nsystem.page()",
+        default_timeout=120,
+    ).run()
+    assert not app.exception
+    models, settings = (table.value for table in app.table)
+    assert "multilingual-e5-small" in str(models).replace("\\", "")
+    assert len(settings) == len(defaults())
+
+
+def library() -> AppTest:
+    return AppTest.from_string("from ui import library\nlibrary.page()", default_timeout=120).run()
+
+
+@pytest.mark.usefixtures("filled")
+def test_sources_are_shown_previewed_and_deleted(sample_home: Path) -> None:
+    path = str(sample_home.parent / "docs" / "en" / "history.md")
+    app = library()
+    app.button(key=f"preview-{path}").click().run()
+    assert "founded by Miriam Okafor" in texts(app)
+    app.checkbox(key=f"pick-{path}").check().run()
+    app.button(key="delete-sources").click().run()
+    assert not app.exception
+    known = [source.path for source in desks.desk().base("default").sources()]
+    assert path not in known
+    assert len(known) > 15
+    assert Path(path).exists()
+
+
+@pytest.mark.usefixtures("filled")
+def test_knowledge_bases_are_made_renamed_and_deleted() -> None:
+    app = library()
+    app.text_input(key="new-kb").set_value("notes").run()
+    app.button(key="create-kb").click().run()
+    assert app.session_state["kb"] == "notes"
+    app.text_input(key="name-notes").set_value("diary").run()
+    app.button(key="rename-kb").click().run()
+    assert app.session_state["kb"] == "diary"
+    app.checkbox(key="sure-diary").check().run()
+    app.button(key="delete-kb").click().run()
+    assert app.session_state["kb"] == "default"
+    app.text_input(key="new-kb").set_value("../x").run()
+    app.button(key="create-kb").click().run()
+    assert "name a knowledge base" in texts(app).replace("\\", "")
+
+
+@pytest.mark.usefixtures("start")
+def test_a_folder_is_named_and_read(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "boat.md").write_text("# Boat\n\nThe boat is blue.\n")
+    app = library()
+    app.text_input(key="folder").set_value(str(tmp_path / "docs")).run()
+    next(button for button in app.button if button.label == "Keep in step").click().run()
+    job = desks.desk().jobs.of(desks.desk().base("default"))[0]
+    desks.desk().jobs.wait(job.id)
+    assert job.result["added"] == 1
+    assert "boat" in texts(library())
+
+
+@pytest.mark.usefixtures("filled")
+def test_readers_cannot_change_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ui.library", "ui.chat"):
+        monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
+    app = library()
+    assert not app.exception
+    keys = {str(button.key) for button in app.button}
+    assert not keys & {"create-kb", "rename-kb", "delete-kb", "upload"}
+    assert all(box.disabled for box in app.checkbox)
+
+
+@pytest.mark.usefixtures("start")
+def test_folders_outside_those_allowed_are_barred(home: Path, tmp_path: Path) -> None:
+    from ui import library as page
+
+    (tmp_path / "open").mkdir()
+    base = desks.desk().base("default")
+    set_options(Options({"home": home, "model": "extract"}, login=True, folders=(tmp_path / "open",)))
+    for wrong in ("/etc", str(tmp_path / "open" / ".." / "home")):
+        with pytest.raises(KBError, match="can't be named"):
+            page._keep(base, wrong)
+
+
+@pytest.mark.usefixtures("start")
+def test_hostile_names_and_texts_are_escaped(tmp_path: Path) -> None:
+    name = "![x](https:evil.example) <b>a `c` :red[d].md"
+    (tmp_path / name).write_text("# <script>alert(1)</script>\n\n[x](javascript:alert(1)) text\n")
+    library()
+    desks.desk().base("default").ingest(tmp_path / name)
+    app = library()
+    app.button(key=f"preview-{tmp_path / name}").click().run()
+    markdown: list[Any] = [*app.markdown, *app.caption]
+    for element in markdown:
+        assert "<b>" not in element.value.replace("\\<b\\>", "")
+        assert "![" not in element.value.replace("\\!\\[", "")
+        assert "](" not in element.value.replace("\\]\\(", "")
+    assert "javascript:alert(1)" in "".join(str(one.value) for one in app.text)

@@ -1,0 +1,350 @@
+"""The page in a real browser, as its users meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb_assistant.access import Access
+from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+PICTURES = ROOT / "docs" / "pictures"
+FOUNDER = "Who founded the Aldersea Station?"
+HOSTILE = """# Weather balloon <img src=x onerror="window.hacked=1">
+
+## Launch
+
+The weather balloon Albatross-9 is launched on Tuesdays <script>window.hacked=1</script> at noon. Its pilot's page
+is [this one](javascript:window.hacked=1) and its picture ![pixel](https://tracker.invalid/p.png) is on the wall.
+The balloon Albatross-9 weighs \u202e9 kilograms\u202c and <b onmouseover="window.hacked=1">it flies</b> for two
+hours.
+"""
+
+
+def ask(page: Any, question: str) -> None:
+    page.get_by_placeholder(re.compile("Ask your documents|向你的文档提问")).fill(question)
+    page.keyboard.press("Enter")
+
+
+def answered(page: Any, turns: int = 1) -> Any:
+    """The last turn, once so many are finished."""
+    page.locator(".turn .actions").nth(turns - 1).wait_for()
+    return page.locator(".turn").nth(turns - 1)
+
+
+def upload(page: Any, *files: Path) -> None:
+    page.get_by_text("Add documents", exact=True).click()
+    page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+    page.get_by_role("button", name=re.compile("^Add \\d+ files")).click()
+    page.locator(".st-key-last-job").get_by_text(re.compile("added")).wait_for()
+
+
+def test_upload_ask_follow_up_cite_reload_switch_delete(
+    visit: Callable[..., Any], tmp_path: Path, server: Server
+) -> None:
+    file = tmp_path / "kestrel.md"
+    file.write_text(
+        "# The Kestrel boat\n\n## Engine\n\nThe Kestrel boat has a diesel engine of 48 kilowatts. It was fitted "
+        "by Ingrid Solheim in Bergen.\n\n## Crew\n\nThe Kestrel boat sails with a crew of three people.\n"
+    )
+    page = visit("/library")
+    upload(page, file)
+    page.get_by_role("link", name="Chat").click()
+
+    ask(page, "What engine does the Kestrel boat have?")
+    turn = answered(page)
+    assert "48 kilowatts" in turn.inner_text()
+    ask(page, "Who fitted it?")
+    assert "Ingrid Solheim" in answered(page, 2).inner_text()
+
+    chip = page.locator(".turn").nth(1).locator(".chip").first
+    chip.hover()
+    assert "Ingrid Solheim" in page.locator(".card").first.inner_text()
+    chip.click()
+    panel = page.locator(".passage")
+    panel.locator("mark").first.wait_for()
+    assert "Ingrid Solheim" in panel.locator("mark").first.inner_text()
+    assert "kestrel.md" in panel.inner_text()
+    assert "The Kestrel boat > Engine" in panel.inner_text()
+    assert "crew of three" in panel.locator(".neighbour").last.inner_text()
+
+    address = page.url
+    page.reload()
+    answered(page, 2)
+    assert page.url == address
+    assert "Ingrid Solheim" in page.locator(".turn").nth(1).inner_text()
+
+    page.get_by_text("中文", exact=True).click()
+    page.get_by_role("link", name="知识库").wait_for()
+    page.get_by_placeholder("向你的文档提问……").wait_for()
+    page.get_by_text("English", exact=True).click()
+    page.get_by_role("link", name="Knowledge base").click()
+
+    page.get_by_label("Search sources").fill("kestrel")
+    page.keyboard.press("Enter")
+    page.get_by_text("faq.md", exact=True).wait_for(state="detached")
+    page.locator("[data-testid=stCheckbox] label").first.click()
+    page.get_by_role("button", name="Delete 1 sources").click()
+    page.get_by_text("No sources.").wait_for()
+    assert not list((server.home / "uploads").glob("*/kestrel.md"))
+
+    page.get_by_role("link", name="Chat").click()
+    page.get_by_role("button", name="New conversation").click()
+    page.get_by_text("What would you like to know?").wait_for()
+    ask(page, "What engine does the Kestrel boat have?")
+    turn = answered(page)
+    assert "kestrel.md" not in turn.inner_text()
+    assert "48 kilowatts" not in turn.inner_text()
+
+
+def test_a_pdf_shows_its_page(visit: Callable[..., Any]) -> None:
+    page = visit()
+    ask(page, "How often is the pump serviced?")
+    turn = answered(page)
+    turn.locator("[data-mark]").first.wait_for()
+    turn.locator("[data-mark]").first.click()
+    page.locator(".passage").wait_for()
+    assert "pump-manual.pdf" in page.locator(".passage").inner_text()
+    image = page.locator(".st-key-passage img")
+    image.wait_for()
+    page.wait_for_function("image => image.naturalWidth > 500", arg=image.element_handle())
+
+
+def test_a_refusal_looks_different_and_shows_what_lies_nearest(visit: Callable[..., Any]) -> None:
+    page = visit()
+    ask(page, "How do I bake a chocolate cake with walnuts in an oven?")
+    turn = answered(page)
+    assert "refused" in str(turn.get_attribute("class"))
+    assert "don't seem to hold this" in turn.inner_text()
+    assert turn.locator(".nearest li").count() == 3
+    turn.locator(".nearest button").first.click()
+    page.locator(".passage").wait_for()
+
+
+def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "balloon <img src=x onerror=alert(1)>.md"
+    file.write_text(HOSTILE)
+    page = visit("/library")
+    upload(page, file)
+    page.get_by_role("link", name="Chat").click()
+    ask(page, "When is the weather balloon Albatross-9 launched, and how long does it fly?")
+    turn = answered(page)
+    said = turn.inner_text()
+    assert "window.hacked=1</script>" in said
+    turn.locator("[data-mark]").first.click()
+    page.locator(".passage .text").wait_for()
+    assert "![pixel](https://tracker.invalid/p.png)" in page.locator(".passage .text").inner_text()
+    assert "\u202e" not in page.locator(".passage .text").inner_text()
+    page.get_by_role("link", name="Knowledge base").click()
+    page.get_by_label("Search sources").fill("balloon")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Chunks").first.click()
+    page.get_by_text("Albatross-9 is launched").wait_for()
+    assert page.evaluate("window.hacked") is None
+    assert (
+        page.locator("a[href^=javascript], img[src*=tracker], img[src=x], script:has-text('hacked')").count() == 0
+    )
+
+
+def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "recipe.md"
+    file.write_text(
+        "# Grandmother's soup\n\n## Salt\n\nThe soup of grandmother Ottilie takes eleven grams of salt.\n"
+    )
+    page = visit()
+    page.locator("[data-testid=stChatInput] input[type=file]").set_input_files(str(file))
+    page.get_by_text("recipe.md").first.wait_for()
+    ask(page, "How much salt does the soup of grandmother Ottilie take?")
+    page.get_by_role("button", name="For this conversation only").click()
+    assert "eleven grams" in answered(page).inner_text()
+    page.get_by_role("button", name="New conversation").click()
+    page.get_by_text("What would you like to know?").wait_for()
+    ask(page, "How much salt does the soup of grandmother Ottilie take?")
+    assert "eleven grams" not in answered(page).inner_text()
+
+
+def test_copy_rate_edit_and_export(visit: Callable[..., Any]) -> None:
+    page = visit()
+    ask(page, FOUNDER)
+    turn = answered(page)
+    turn.get_by_role("button", name="Copy").click()
+    assert "Miriam Okafor" in page.evaluate("navigator.clipboard.readText()")
+    turn.get_by_role("button", name="Good answer").click()
+    page.locator(".turn [aria-pressed=true]").wait_for()
+    turn.get_by_role("button", name="Edit the question").click()
+    page.locator(".editor textarea").fill("Who is the director of Aldersea Station?")
+    page.locator(".editor .primary").click()
+    page.locator(".question", has_text="director").wait_for()
+    assert "Lindqvist" in answered(page).inner_text()
+    assert page.locator(".turn").count() == 1
+    page.get_by_role("button", name="This conversation").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save as JSON").click()
+    saved = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    assert saved["turns"][0]["question"] == "Who is the director of Aldersea Station?"
+
+
+def test_the_keyboard_suffices(visit: Callable[..., Any]) -> None:
+    page = visit()
+    ask(page, FOUNDER)
+    answered(page).locator(".chip").first.wait_for()
+    focused = "(() => { let e = document.activeElement; while (e.shadowRoot && e.shadowRoot.activeElement) "
+    focused += "e = e.shadowRoot.activeElement; return e.className + '|' + e.tagName })()"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused).startswith("chip"):
+            break
+    assert page.evaluate(focused).startswith("chip")
+    assert page.locator(".card").first.is_visible()
+    page.keyboard.press("Enter")
+    page.locator(".passage mark").first.wait_for()
+    assert page.evaluate(focused).endswith("H2")
+    page.keyboard.press("Escape")
+    page.locator(".passage").wait_for(state="detached")
+    page.wait_for_function(f"{focused}.startsWith('chip')")
+
+
+@pytest.fixture(scope="module")
+def slow(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Its model takes half a minute for an answer."""
+    home = sample_copy(models_home, sample_home, tmp_path_factory.mktemp("slow"))
+    text = " ".join(f"word{number}" for number in range(200))
+    running = start_server(home, KB_SLOW_MODEL=text, KB_SLOW_SECONDS="0.15")
+    yield running
+    running.stop()
+
+
+def test_an_answer_outlives_a_reload_and_a_stop_keeps_it(visits: Visits, slow: Server) -> None:
+    page = visits.open(slow.url)
+    ask(page, FOUNDER)
+    page.locator(".body", has_text="word3").wait_for()
+    page.reload()
+    page.locator(".body", has_text="word9").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    said = answered(page).inner_text()
+    assert "Stopped" in said
+    assert "word9" in said
+    assert "word199" not in said
+    page.reload()
+    assert "word9" in answered(page).inner_text()
+    answered(page).get_by_role("button", name="Ask again").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.locator(".body", has_text="word3").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    answered(page)
+    assert page.locator(".turn").count() == 1
+
+
+def test_two_browsers_do_not_mix(visits: Visits, server: Server) -> None:
+    one, two = visits.open(server.url), visits.open(server.url, locale="zh-CN")
+    two.get_by_text("你想了解什么？").wait_for()
+    ask(one, FOUNDER)
+    ask(two, "白鹭洲有观鸟塔吗？")
+    assert "Miriam Okafor" in answered(one).inner_text()
+    assert "观鸟塔" in answered(two).inner_text()
+    assert one.locator(".turn").count() == two.locator(".turn").count() == 1
+    assert one.url != two.url
+    assert one.get_by_placeholder("Ask your documents …").is_visible()
+
+
+@pytest.fixture(scope="module")
+def guarded(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A page that asks for tokens, with those of two users."""
+    home = sample_copy(models_home, sample_home, tmp_path_factory.mktemp("guarded"))
+    access = Access(home)
+    tokens = {"ann": access.add("ann"), "bob": access.add("bob", "read")}
+    running = start_server(home, "--model", "extract", "--login")
+    yield running, tokens
+    running.stop()
+
+
+def test_tokens_open_the_page_and_users_do_not_mix(visits: Visits, guarded: Any) -> None:
+    running, tokens = guarded
+
+    def enter(name: str) -> Any:
+        page = visits.open(running.url)
+        page.get_by_label("Token").fill(tokens[name])
+        page.keyboard.press("Enter")
+        page.get_by_text("What would you like to know?").wait_for()
+        return page
+
+    stranger = visits.open(running.url)
+    stranger.get_by_label("Token").fill("guess")
+    stranger.keyboard.press("Enter")
+    stranger.get_by_text("doesn't open this page").wait_for()
+
+    ann = enter("ann")
+    ask(ann, FOUNDER)
+    answered(ann)
+    bob = enter("bob")
+    assert bob.get_by_role("button", name=FOUNDER).count() == 0
+    bob.goto(ann.url)
+    bob.get_by_text("What would you like to know?").wait_for()
+    assert "Miriam Okafor" not in bob.locator("body").inner_text()
+    bob.get_by_role("link", name="Knowledge base").click()
+    bob.get_by_text("faq.md", exact=True).wait_for()
+    assert bob.get_by_text("Add documents").count() == 0
+    bob.get_by_role("button", name="Sign out").click()
+    bob.get_by_label("Token").wait_for()
+    log = running.log.read_text()
+    assert not any(token in log or token in ann.url for token in tokens.values())
+
+
+def axe(page: Any) -> list[dict[str, Any]]:
+    """What axe-core finds serious or worse."""
+    file = Path(os.environ.get("KB_AXE", ""))
+    if not file.is_file():
+        pytest.fail("KB_AXE must name axe.min.js; `make test-ui` fetches it.")
+    page.evaluate(file.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any], width: int, scheme: str) -> None:
+    """The pictures go to docs/pictures where KB_PICTURES is set, else they are only taken."""
+    keep = bool(os.environ.get("KB_PICTURES"))
+    PICTURES.mkdir(exist_ok=True)
+    page = visit(width=width, height=820, scheme=scheme)
+    ask(page, FOUNDER)
+    answered(page).locator(".chip").first.click()
+    page.locator(".passage mark").first.wait_for()
+    problems = {"passage": axe(page)}
+    shots = {"chat": _settled(page)}
+    page.locator(".passage").press("Escape")
+    page.locator(".passage").wait_for(state="detached")
+    problems["chat"] = axe(page)
+    shots["answer"] = _settled(page)
+    for name, mark in (("library", "Sources"), ("system", "Settings")):
+        page.goto(re.sub(r"(http://[^/]+)/.*", rf"\1/{name}", page.url))
+        page.get_by_role("heading", name=mark, exact=True).first.wait_for()
+        shots[name] = _settled(page)
+        problems[name] = axe(page)
+    if keep:
+        for name, picture in shots.items():
+            (PICTURES / f"{name}-{width}-{scheme}.png").write_bytes(picture)
+    told = {
+        name: [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found]
+        for name, found in problems.items()
+        if found
+    }
+    assert told == {}
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+
+
+def _settled(page: Any) -> bytes:
+    """A picture, once nothing is loading."""
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
+    time.sleep(0.5)
+    return bytes(page.screenshot())

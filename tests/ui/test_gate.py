@@ -1,0 +1,198 @@
+"""The door: tokens, origins, names, limits and headers, asked as a browser or an attacker would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kb_assistant.access import Access, User
+from ui import gate as gates
+from ui.gate import COOKIE, Attempts, Gate, Sessions
+
+HOST = "http://127.0.0.1:8501"
+PATHS = [
+    "/",
+    "/_stcore/health",
+    "/_stcore/host-config",
+    "/media/x.png",
+    "/_stcore/upload_file/a/b",
+    "/static/js/x.js",
+]
+
+
+async def _page(_: Any) -> PlainTextResponse:
+    return PlainTextResponse("inside", headers={"Content-Security-Policy": "none of ours"})
+
+
+async def _stream(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text("inside")
+    await socket.close()
+
+
+def client(access: Access | None = None, any_host: bool = False, base: str = HOST) -> TestClient:
+    inside = Starlette(
+        routes=[
+            WebSocketRoute("/_stcore/stream", _stream),
+            Route("/{path:path}", _page, methods=["GET", "POST", "PUT", "DELETE"]),
+        ]
+    )
+    return TestClient(Gate(inside, access=access, any_host=any_host), base_url=base, follow_redirects=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "sessions", Sessions())
+
+
+@pytest.fixture
+def access(tmp_path: Path) -> Access:
+    return Access(tmp_path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_token_nothing_is_served(access: Access, path: str) -> None:
+    access.add("ann")
+    visitor = client(access, any_host=True)
+    for method in ("GET", "PUT", "DELETE"):
+        answer = visitor.request(method, path)
+        assert answer.status_code == 401
+        assert "inside" not in answer.text
+
+
+def test_a_token_opens_and_its_cookie_cannot_be_read_by_scripts(access: Access) -> None:
+    token = access.add("ann")
+    visitor = client(access, any_host=True)
+    answer = visitor.post("/login", data={"token": token}, headers={"Origin": HOST})
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert token not in str(answer.headers)
+    assert visitor.get("/").text == "inside"
+    assert gates.sessions.find(visitor.cookies[COOKIE]) == User("ann", "full")
+    visitor.post("/logout", headers={"Origin": HOST})
+    visitor.cookies.set(COOKIE, answer.cookies[COOKIE])
+    assert visitor.get("/media/x.png").status_code == 401
+
+
+def test_a_token_in_the_address_opens_nothing(access: Access) -> None:
+    token = access.add("ann")
+    visitor = client(access, any_host=True)
+    assert visitor.get(f"/?token={token}").status_code == 401
+    assert visitor.get(f"/?token={token}", headers={"Accept": "text/html"}).headers["location"] == "/login"
+    assert visitor.get(f"/login?token={token}").status_code == 200
+    assert COOKIE not in visitor.cookies
+
+
+def test_wrong_tokens_are_limited_and_then_the_right_one_waits_too(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = access.add("ann")
+    now = [0.0]
+    visitor = client(access, any_host=True)
+    monkeypatch.setattr("ui.gate.time.monotonic", lambda: now[0])
+    statuses = [visitor.post("/login", data={"token": f"x{n}"}).status_code for n in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert visitor.post("/login", data={"token": token}).status_code == 429
+
+
+def test_the_limit_passes() -> None:
+    now = [0.0]
+    attempts = Attempts(lambda: now[0])
+    for _ in range(10):
+        attempts.wrong()
+    assert attempts.exhausted
+    now[0] = 61.0
+    assert not attempts.exhausted
+
+
+def test_sessions_end() -> None:
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    number = sessions.begin(User("ann", "read"))
+    assert sessions.find(number)
+    assert sessions.find("") is None
+    now[0] = gates.SESSION_SECONDS + 1
+    assert sessions.find(number) is None
+
+
+def test_a_long_body_is_not_read(access: Access) -> None:
+    access.add("ann")
+    assert client(access, any_host=True).post("/login", data={"token": "x" * 10_000}).status_code == 401
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999"])
+def test_other_sites_change_nothing(access: Access, origin: str) -> None:
+    token = access.add("ann")
+    visitor = client(access, any_host=True)
+    assert visitor.post("/login", data={"token": token}, headers={"Origin": origin}).status_code == 403
+    local = client()
+    assert local.put("/_stcore/upload_file/a/b", headers={"Origin": origin}).status_code == 403
+    with (
+        pytest.raises(WebSocketDisconnect),
+        local.websocket_connect("/_stcore/stream", headers={"Origin": origin}),
+    ):
+        pass
+
+
+def test_the_websocket_wants_an_origin_and_a_session(access: Access) -> None:
+    with client().websocket_connect(
+        "/_stcore/stream", headers={"Origin": HOST, "Host": "127.0.0.1:8501"}
+    ) as socket:
+        assert socket.receive_text() == "inside"
+    with pytest.raises(WebSocketDisconnect), client().websocket_connect("/_stcore/stream"):
+        pass
+    access.add("ann")
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client(access).websocket_connect("/_stcore/stream", headers={"Origin": HOST, "Host": "127.0.0.1:8501"}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "127.0.0.1.evil.example", "", "[::2]"])
+def test_a_local_page_answers_only_to_local_names(host: str) -> None:
+    assert client().get("/", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1", "[::1]:8501"])
+def test_local_names_are_answered(host: str) -> None:
+    assert client().get("/", headers={"Host": host}).text == "inside"
+
+
+@pytest.mark.parametrize("path", ["/_stcore/agent/interact", "/_stcore/agent/mcp", "/_stcore/metrics"])
+def test_what_nobody_needs_is_closed(path: str) -> None:
+    assert client().get(path).status_code == 403
+
+
+def test_headers_keep_the_browser_at_home() -> None:
+    headers = client().get("/").headers
+    policy = headers["content-security-policy"]
+    for rule in (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+    ):
+        assert rule in policy
+    assert "'unsafe-eval'" not in policy
+    assert "none of ours" not in policy
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_who_may_only_read_uploads_nothing(access: Access) -> None:
+    tokens = {"ann": access.add("ann"), "bob": access.add("bob", "read")}
+    for name, status in (("ann", 200), ("bob", 403)):
+        visitor = client(access, any_host=True)
+        visitor.post("/login", data={"token": tokens[name]}, headers={"Origin": HOST})
+        assert visitor.put("/_stcore/upload_file/a/b", headers={"Origin": HOST}).status_code == status
+        assert visitor.get("/media/x.png").status_code == 200

@@ -1,0 +1,58 @@
+// A passage with its neighbours. Everything is set as text.
+function make(tag, cls, text) {
+  const element = document.createElement(tag);
+  if (cls) element.className = cls;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function button(label, sign, run, disabled) {
+  const element = make("button", "", sign);
+  element.type = "button";
+  element.title = label;
+  element.setAttribute("aria-label", label);
+  element.disabled = disabled;
+  element.onclick = run;
+  return element;
+}
+
+export default function (component) {
+  const { data, parentElement: root, setTriggerValue: send } = component;
+  const frame = root.querySelector(".passage");
+  const key = JSON.stringify(data);
+  if (root.shown === key) return;
+  const first = root.which !== data.which;
+  root.shown = key;
+  root.which = data.which;
+  frame.lang = data.lang;
+  const close = () => send("close", Date.now());
+  const bar = make("div", "bar");
+  const title = make("h2", "", `[${data.n}] ${data.file}`);
+  title.tabIndex = -1;
+  bar.append(
+    title,
+    button(data.words.previous, "‹", () => send("step", { by: -1, at: Date.now() }), !data.before_n),
+    button(data.words.next, "›", () => send("step", { by: 1, at: Date.now() }), !data.after_n),
+    button(data.words.close, "×", close, false));
+  const place = make("p", "place", data.place);
+  const parts = [bar, place];
+  if (data.heading) parts.push(make("p", "heading", data.heading));
+  if (data.warning) parts.push(make("p", "warning", data.warning));
+  if (data.before) parts.push(make("p", "neighbour", data.before));
+  const text = make("p", "text");
+  let at = 0;
+  for (const [start, end] of data.spans) {
+    text.append(document.createTextNode(data.text.slice(at, start)), make("mark", "", data.text.slice(start, end)));
+    at = end;
+  }
+  text.append(document.createTextNode(data.text.slice(at)));
+  parts.push(text);
+  if (data.after) parts.push(make("p", "neighbour", data.after));
+  for (const line of data.notes) parts.push(make("p", "place", line));
+  frame.replaceChildren(...parts);
+  frame.onkeydown = (event) => { if (event.key === "Escape") close(); };
+  if (first) {
+    title.focus({ preventScroll: true });
+    frame.querySelector("mark")?.scrollIntoView({ block: "nearest" });
+  }
+}

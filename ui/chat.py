@@ -1,0 +1,294 @@
+"""The chat page: a conversation, the passages behind it, and the question to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from kb_assistant import Chat, KBError, SavedTurn, bases, folders
+from kb_assistant.chat_export import to_json, to_markdown
+from kb_assistant.preview import example_questions
+from ui import components, turns
+from ui.desk import desk, kb_name, user
+from ui.launch import MOST_FILES, MOST_MEGABYTES
+from ui.passage import close_passage, passage_panel
+from ui.plain import escaped, plain, short
+from ui.strings import language, say, words
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+WINDOW = 30
+"""Turns shown at first."""
+
+LISTED = 30
+"""Conversations listed at once."""
+
+_WORDS = (
+    "you",
+    "assistant",
+    "copy",
+    "copied",
+    "retry",
+    "edit",
+    "send",
+    "cancel",
+    "good",
+    "bad",
+    "details",
+    "nearest",
+)
+
+
+def page() -> None:
+    """Everything of the page but the sidebar's head."""
+    chat = current()
+    with st.sidebar:
+        _list(chat)
+    try:
+        _body(chat)
+    except KBError as error:
+        show_error(error)
+
+
+def current() -> Chat | None:
+    """The conversation that is open: the session's, else the address's."""
+    if "chat" not in st.session_state:
+        st.session_state.chat = st.query_params.get("chat")
+    id_ = st.session_state.chat
+    chat = desk().chats.get(user().name, id_) if id_ else None
+    if id_ and chat is None:
+        st.toast(say("chat_gone"))
+        st.session_state.chat = None
+    if chat is not None and st.session_state.get("kb") != chat.kb and bases.exists(desk().named(chat.kb)):
+        st.session_state.kb = chat.kb
+    return chat
+
+
+def open_chat(id_: str | None) -> None:
+    st.session_state.chat = id_
+    st.session_state.pop("window", None)
+    close_passage()
+
+
+def show_error(error: KBError) -> None:
+    st.error(f"{escaped(error.message)}  \n{escaped(error.hint)}")
+
+
+def _body(chat: Chat | None) -> None:
+    saved = desk().chats.turns(chat.id) if chat else []
+    running = desk().answering.running(chat.id) if chat else None
+    if chat is not None:
+        _head(chat)
+    finished = [turn for turn in saved if running is None or turn.id != running.turn]
+    if finished and chat is not None:
+        _conversation(chat, finished, running is None)
+    if running is not None and chat is not None:
+        _live(chat.id)
+    if not saved:
+        _empty()
+    if chat is not None and (opened := st.session_state.get("passage")):
+        passage_panel(desk().base(chat.kb), desk().beside(chat.id), finished, opened)
+    _dropped_files(chat)
+    given = st.chat_input(
+        say("ask"), key="question", accept_file="multiple" if user().may_write else False,
+        max_upload_size=MOST_MEGABYTES, disabled=running is not None,
+    )  # fmt: skip
+    if given:
+        _take(chat, given if isinstance(given, str) else given.text, () if isinstance(given, str) else given.files)
+
+
+def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
+    window = st.session_state.setdefault("window", WINDOW)
+    hidden = max(0, len(saved) - window)
+    if hidden:
+        st.button(say("earlier", n=hidden), on_click=lambda: st.session_state.update(window=window + 100))
+    shown = saved[hidden:]
+    opened = st.session_state.get("passage") or {}
+    key = f"turns-{chat.id}"
+
+    def told(name: str) -> Any:
+        return (st.session_state.get(key) or {}).get(name) or {}
+
+    components.conversation(
+        {
+            "chat": chat.id,
+            "lang": language(),
+            "words": words(*_WORDS),
+            "turns": [turns.shown(turn, idle and turn is shown[-1]) for turn in shown],
+            "open": f"{opened.get('turn')}:{opened.get('mark')}" if opened else "",
+            "follow": True,
+        },
+        key=key,
+        on_open_change=lambda: st.session_state.update(passage=told("open")),
+        on_rate_change=lambda: desk().chats.rate(chat.id, int(told("rate")["turn"]), int(told("rate")["rating"])),
+        on_retry_change=lambda: _again(chat, int(told("retry")["turn"]), None),
+        on_edit_change=lambda: _again(chat, int(told("edit")["turn"]), str(told("edit")["text"])),
+    )
+
+
+def _live(chat: str) -> None:
+    """The answer on its way, looked at again and again; the page is drawn anew once it is finished."""
+
+    @st.fragment(run_every=0.3)
+    def follow() -> None:
+        running = desk().answering.running(chat)
+        if running is None:
+            st.rerun(scope="app")
+        status = say(running.stage, n=running.hits) if not running.text else ""
+        components.conversation(
+            {
+                "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,
+                "turns": [turns.live(running.turn, running.question, running.text, status)],
+            },
+            key=f"live-{chat}",
+        )  # fmt: skip
+        st.button(say("stop"), icon=":material/stop_circle:", on_click=running.stop, key="stop")
+
+    follow()
+
+
+def _take(chat: Chat | None, text: str, files: Sequence[UploadedFile]) -> None:
+    """A question, files, or both, from the chat's input."""
+    if files:
+        if problem := too_much(files):
+            st.error(problem)
+            return
+        st.session_state.dropped = {"files": list(files), "text": text}
+    elif text.strip():
+        ask(chat, text)
+    st.rerun()
+
+
+def too_much(files: Sequence[UploadedFile]) -> str:
+    """Why these files aren't taken, or ""."""
+    if len(files) > MOST_FILES:
+        return say("too_many", n=MOST_FILES)
+    large = [file for file in files if file.size > MOST_MEGABYTES * 1_000_000]
+    return say("too_large", file=escaped(large[0].name), n=MOST_MEGABYTES) if large else ""
+
+
+def ask(chat: Chat | None, question: str, job: str | None = None) -> None:
+    """Ask, in a new conversation where none is open; after a job, where files have to be read first."""
+    here = desk()
+    chat = chat or here.chats.create(user().name, kb_name())
+    st.session_state.chat = chat.id
+    after = (lambda: here.jobs.wait(job)) if job else None
+    here.answering.ask(here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after)
+
+
+def _again(chat: Chat, turn: int, question: str | None) -> None:
+    """Ask the last question again, perhaps in other words."""
+    saved = desk().chats.turns(chat.id)
+    if not saved or saved[-1].id != turn or desk().answering.running(chat.id):
+        return
+    close_passage()
+    desk().chats.replace(chat.id, turn)
+    ask(chat, question or saved[-1].question)
+
+
+def _empty() -> None:
+    st.header(say("hello"))
+    base = desk().base(kb_name())
+    if not _sources(kb_name()):
+        st.info(say("empty"))
+        if user().may_write:
+            st.page_link(
+                st.session_state.pages["library"], label=say("add_documents"), icon=":material/upload_file:"
+            )
+        return
+    seed = st.session_state.setdefault("seed", 0)
+    examples = example_questions(base, seed=seed)
+    if not examples:
+        return
+    st.caption(say("try"))
+    for number, question in enumerate(examples):
+        st.button(
+            escaped(question), key=f"example-{number}", on_click=ask, args=(None, plain(question)), type="tertiary"
+        )
+
+
+def _sources(name: str) -> int:
+    base = desk().base(name)
+    return sum(not source.failed for source in base.sources()) if bases.exists(base.settings) else 0
+
+
+def _dropped_files(chat: Chat | None) -> None:
+    """Ask what dropped files are for, then read them and ask the question that came along."""
+    dropped = st.session_state.get("dropped")
+    if not dropped:
+        return
+    files = dropped["files"]
+    with st.container(border=True, key="dropped"):
+        st.markdown(f"**{escaped(say('dropped_files', n=len(files)))}**")
+        st.text(short(", ".join(plain(file.name) for file in files), 200))
+        with st.container(horizontal=True):
+            st.button(say("for_chat"), on_click=_use, args=(chat, True), type="primary")
+            st.button(say("for_kb", kb=escaped(kb_name())), on_click=_use, args=(chat, False))
+            st.button(say("cancel"), on_click=lambda: st.session_state.pop("dropped"), key="drop-cancel")
+
+
+def _use(chat: Chat | None, alone: bool) -> None:
+    here, dropped = desk(), st.session_state.pop("dropped")
+    chat = chat or here.chats.create(user().name, kb_name())
+    st.session_state.chat = chat.id
+    base = here.attached(chat.id) if alone else here.base(chat.kb)
+    if not bases.exists(base.settings):
+        bases.create_base(base.settings)
+    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in dropped["files"]))
+    job = here.jobs.ingest(base, paths)
+    if dropped["text"].strip():
+        ask(chat, dropped["text"], job.id)
+
+
+def _list(chat: Chat | None) -> None:
+    """The user's conversations, in the sidebar."""
+    st.button(
+        say("new_chat"), icon=":material/add:", on_click=open_chat, args=(None,), width="stretch", key="new-chat"
+    )
+    search = st.text_input(
+        say("search_chats"), key="search", placeholder=say("search_chats"), label_visibility="collapsed"
+    )
+    found = desk().chats.of(user().name, search)
+    if not found and search:
+        st.caption(say("no_chats"))
+    with st.container(key="chats", gap=None):
+        for one in found[:LISTED]:
+            st.button(
+                escaped(short(one.title, 40)) or say("untitled"), key=f"chat-{one.id}", on_click=open_chat,
+                args=(one.id,), type="secondary" if chat and one.id == chat.id else "tertiary", width="stretch",
+            )  # fmt: skip
+    if len(found) > LISTED:
+        st.caption(say("more_chats", n=len(found) - LISTED))
+
+
+def _head(chat: Chat) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="head"):
+        st.markdown(f"### {escaped(chat.title) or say('untitled')}")
+        with st.popover(say("chat_menu"), icon=":material/more_horiz:"):
+            title = st.text_input(say("name"), value=plain(chat.title), key=f"title-{chat.id}", max_chars=200)
+            st.button(say("rename"), on_click=desk().chats.rename, args=(chat.id, title), key="rename-chat")
+            st.download_button(
+                say("export_md"), lambda: to_markdown(chat, desk().chats.turns(chat.id)), "conversation.md",
+                "text/markdown", on_click="ignore",
+            )  # fmt: skip
+            st.download_button(
+                say("export_json"), lambda: to_json(chat, desk().chats.turns(chat.id)), "conversation.json",
+                "application/json", on_click="ignore",
+            )  # fmt: skip
+            if files := _own_files(chat):
+                st.caption(say("own_files"))
+                st.text("\n".join(files))
+            st.caption(say("sure_chat"))
+            st.button(say("delete"), on_click=_delete, args=(chat.id,), key="delete-chat")
+
+
+def _own_files(chat: Chat) -> list[str]:
+    return [plain(source.path.rsplit("/", 1)[-1]) for own in desk().beside(chat.id) for source in own.sources()]
+
+
+def _delete(chat: str) -> None:
+    open_chat(None)
+    desk().delete_chat(chat)

@@ -1,0 +1,35 @@
+"""The two elements that Streamlit doesn't have: turns with citations, and a passage. See assets/ for the browser's
+part, which sets all it is given as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ui.plain import clean
+
+_ASSETS = Path(__file__).parent / "assets"
+
+
+def _read(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+@st.cache_resource(show_spinner=False)
+def _component(name: str, html: str) -> Any:
+    return st.components.v2.component(f"kb_{name}", html=html, css=_read(f"{name}.css"), js=_read(f"{name}.js"))
+
+
+def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
+    """Turns. `told`: on_open_change, on_rate_change, on_retry_change, on_edit_change."""
+    mount = _component("conversation", '<div class="turns"></div>')
+    return mount(data=clean(data), key=key, **told)
+
+
+def passage(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
+    """A passage. `told`: on_close_change, on_step_change."""
+    mount = _component("passage", '<section class="passage"></section>')
+    return mount(data=clean(data), key=key, **told)

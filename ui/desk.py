@@ -1,0 +1,112 @@
+"""What all sessions of the page share: knowledge bases, conversations, answers, jobs; and who this session is."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import streamlit as st
+
+from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings, bases, folders
+from kb_assistant.access import LOCAL, User
+from ui.gate import COOKIE, sessions
+from ui.launch import options
+
+
+class Desk:
+    """One for the process. Engines are opened once and used by every session."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.chats = ChatStore(settings.home / "chats.sqlite")
+        self.answering = Answering(self.chats)
+        self.jobs = Jobs()
+        self._lock = threading.Lock()
+        self._open: dict[str, KnowledgeBase] = {}
+        self._begun = False
+
+    def named(self, name: str) -> Settings:
+        """The settings of the knowledge base of that name."""
+        return self.settings.but(kb=name)
+
+    def base(self, name: str) -> KnowledgeBase:
+        """The knowledge base of that name; the same object for everybody."""
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = KnowledgeBase(self.named(name))
+            return self._open[name]
+
+    def attached(self, chat: str) -> KnowledgeBase:
+        """The knowledge base for a conversation's own files."""
+        return self.base(f"{bases.ATTACHED}{chat}")
+
+    def beside(self, chat: str) -> list[KnowledgeBase]:
+        """What is searched besides the conversation's knowledge base."""
+        own = self.attached(chat)
+        return [own] if bases.exists(own.settings) else []
+
+    def begin(self, name: str) -> None:
+        """What is done once, after the first page was sent: load the embedder, so that the first question needn't
+        wait for it, and watch the folders that were named."""
+        with self._lock:
+            begun, self._begun = self._begun, True
+        if not begun:
+            self.jobs.keep_in_step(lambda: [self.base(one) for one in bases.list_bases(self.settings)])
+            threading.Thread(target=_load, args=(self.base(name),), name="warm", daemon=True).start()
+
+    def close(self, name: str) -> None:
+        """Let go of a knowledge base that is to be renamed or deleted."""
+        with self._lock:
+            base = self._open.pop(name, None)
+        if base is not None:
+            base.close()
+
+    def delete_base(self, name: str) -> None:
+        self.close(name)
+        folders.delete_uploads(self.named(name))
+        bases.delete_base(self.named(name))
+
+    def delete_chat(self, chat: str) -> None:
+        """A conversation with its own files."""
+        if running := self.answering.running(chat):
+            running.stop()
+        self.chats.delete(chat)
+        if bases.exists(self.named(f"{bases.ATTACHED}{chat}")):
+            self.delete_base(f"{bases.ATTACHED}{chat}")
+
+
+def _load(base: KnowledgeBase) -> None:
+    """A search that finds nothing out; where it fails, the first question will say why."""
+    with suppress(KBError):
+        base.search("?", 1)
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    shared = Desk(Settings.load(**options().flags))
+    if not bases.list_bases(shared.settings):
+        bases.create_base(shared.settings)
+    return shared
+
+
+def user() -> User:
+    """Who this session is. Ends the run where the token is no longer good."""
+    if not options().login:
+        return User(LOCAL, "full")
+    found = sessions.find(st.context.cookies.get(COOKIE, ""))
+    if found is None:
+        st.error("Sign in again. 请重新登录。")
+        st.stop()
+    return found
+
+
+def kb_name() -> str:
+    """The knowledge base this session works with."""
+    known = bases.list_bases(desk().settings)
+    chosen = st.session_state.get("kb") or st.query_params.get("kb") or desk().settings.kb
+    if chosen not in known:
+        chosen = desk().settings.kb if desk().settings.kb in known else (known[0] if known else "")
+    if not chosen:
+        raise KBError("There is no knowledge base.", "Make one.")
+    st.session_state.kb = chosen
+    return str(chosen)

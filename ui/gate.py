@@ -1,0 +1,264 @@
+"""The door of the page, before everything Streamlit serves: pages, websocket, uploads, media.
+
+It lets in who shows a token (where the page asks for one), checks where a request comes from, and sends the
+headers that keep a browser from loading anything from elsewhere. A token travels in the body of one POST alone;
+then a cookie with a random number stands for it, and only that number's hash is kept here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from kb_assistant.access import Access, User
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "kb_session"
+SESSION_SECONDS = 12 * 3600.0
+
+ATTEMPTS = 10
+WINDOW_SECONDS = 60.0
+"""So many wrong tokens in so much time, from anywhere, then none is looked at."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check")
+_UPLOAD = "/_stcore/upload_file"
+_LONGEST_LOGIN = 4096
+
+
+class Sessions:
+    """Who has signed in. Of each session only a hash of its number is known."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[User, float]] = {}
+
+    def begin(self, user: User) -> str:
+        """A new session's number, for the cookie."""
+        number = secrets.token_urlsafe(32)
+        with self._lock:
+            now = self._clock()
+            self._known = {key: entry for key, entry in self._known.items() if entry[1] > now}
+            self._known[_hash(number)] = (user, now + SESSION_SECONDS)
+        return number
+
+    def find(self, number: str) -> User | None:
+        with self._lock:
+            user, until = self._known.get(_hash(number), (None, 0.0))
+            return user if until > self._clock() else None
+
+    def end(self, number: str) -> None:
+        with self._lock:
+            self._known.pop(_hash(number), None)
+
+
+sessions = Sessions()
+
+
+class Attempts:
+    """Counts wrong tokens."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: deque[float] = deque(maxlen=ATTEMPTS)
+
+    @property
+    def exhausted(self) -> bool:
+        return len(self._wrong) == ATTEMPTS and self._clock() - self._wrong[0] < WINDOW_SECONDS
+
+    def wrong(self) -> None:
+        self._wrong.append(self._clock())
+
+
+class Gate:
+    """ASGI middleware.
+
+    Args:
+        access: Who has tokens; None where only this machine can reach the page and none is asked for.
+        secure: Whether the page is served over TLS.
+        any_host: Whether it answers to any name; else only to this machine's.
+    """
+
+    def __init__(
+        self, app: ASGIApp, access: Access | None = None, secure: bool = False, any_host: bool = False
+    ) -> None:
+        self.app, self.access, self.secure, self.any_host = app, access, secure, any_host
+        self.attempts = Attempts()
+        self.headers = [(name.encode(), value.encode()) for name, value in _headers()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        from starlette.requests import HTTPConnection
+
+        asked = HTTPConnection(scope)
+        refusal = self._refusal(asked)
+        if refusal:
+            await _refuse(scope, receive, send, 403, refusal)
+        elif scope["type"] == "http" and self.access and scope["path"] in ("/login", "/logout"):
+            await (await self._sign(scope, receive))(scope, receive, self._with_headers(send))
+        elif self.access and (user := sessions.find(asked.cookies.get(COOKIE, ""))) is None:
+            await self._turn_away(scope, receive, send)
+        elif self.access and user and not user.may_write and scope["path"].startswith(_UPLOAD):
+            await _refuse(scope, receive, send, 403, "You may read only.")
+        else:
+            await self.app(scope, receive, self._with_headers(send))
+
+    def _refusal(self, asked: Any) -> str:
+        """Why a request is refused whoever sends it; else "". Names are compared, so that a page elsewhere whose
+        name leads here (DNS rebinding) gets nothing."""
+        host = asked.headers.get("host", "")
+        if not self.any_host and urlsplit(f"//{host}").hostname not in _LOOPBACK:
+            return "This page answers only to this machine's own name."
+        if any(asked.scope["path"].startswith(path) for path in _CLOSED):
+            return "Closed."
+        safe = asked.scope["type"] == "http" and asked.scope["method"] in ("GET", "HEAD", "OPTIONS")
+        origin = asked.headers.get("origin")
+        if not safe and origin is not None and urlsplit(origin).netloc != host:
+            return "This request comes from another site."
+        if asked.scope["type"] == "websocket" and origin is None:
+            return "A browser says where it comes from."
+        return ""
+
+    async def _sign(self, scope: Scope, receive: Receive) -> Response:
+        """In, with a token; out; or the form."""
+        from starlette.requests import Request
+        from starlette.responses import HTMLResponse, RedirectResponse
+
+        request = Request(scope, receive)
+        if scope["path"] == "/logout" and scope["method"] == "POST":
+            sessions.end(request.cookies.get(COOKIE, ""))
+            out = RedirectResponse("/login", 303)
+            out.delete_cookie(COOKIE)
+            return out
+        if scope["method"] != "POST":
+            return HTMLResponse(_form(""), headers={"Cache-Control": "no-store"})
+        if self.attempts.exhausted:
+            return HTMLResponse(_form("Too many attempts; wait a minute. 尝试过多，请稍候。"), 429)
+        assert self.access
+        user = self.access.check(await _token(request))
+        if user is None:
+            self.attempts.wrong()
+            return HTMLResponse(_form("That token doesn't open this page. 令牌无效。"), 401)
+        into = RedirectResponse("/", 303)
+        into.set_cookie(
+            COOKIE, sessions.begin(user), max_age=int(SESSION_SECONDS), httponly=True, samesite="strict",
+            secure=self.secure,
+        )  # fmt: skip
+        return into
+
+    async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.responses import RedirectResponse
+
+        if scope["type"] == "http" and scope["method"] == "GET" and _wants_page(scope):
+            await RedirectResponse("/login", 303)(scope, receive, self._with_headers(send))
+        else:
+            await _refuse(scope, receive, send, 401, "Sign in first.")
+
+    def _with_headers(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                named = {name for name, _ in self.headers}
+                others = [pair for pair in message.get("headers", ()) if pair[0].lower() not in named]
+                message = {**message, "headers": [*others, *self.headers]}
+            await send(message)
+
+        return sending
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
+    from starlette.responses import PlainTextResponse
+
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 4403 if status == 403 else 4401, "reason": reason})
+    else:
+        await PlainTextResponse(reason, status)(scope, receive, send)
+
+
+async def _token(request: Request) -> str:
+    """The token of a login form; longer bodies aren't read to their end."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LONGEST_LOGIN:
+            return ""
+    return parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
+
+
+def _headers() -> list[tuple[str, str]]:
+    scripts = " ".join(["'self'", "blob:", "'wasm-unsafe-eval'", *_inline_scripts()])
+    policy = [
+        "default-src 'self'",
+        f"script-src {scripts}",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-src 'none'",
+        "frame-ancestors 'none'",
+    ]
+    return [
+        ("content-security-policy", "; ".join(policy)),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ]
+
+
+def _inline_scripts() -> Sequence[str]:
+    """Hashes of the scripts that stand in Streamlit's own page, so that no other one may."""
+    import streamlit
+
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    found = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", page, re.DOTALL)
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in found)
+    return [f"'sha256-{digest}'" for digest in digests]
+
+
+def _form(problem: str) -> str:
+    said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>kb-assistant</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center; min-height: 100vh; margin: 0; }}
+main {{ width: min(22rem, 90vw); }}
+label, input, button {{ display: block; width: 100%; box-sizing: border-box; font: inherit; }}
+input, button {{ padding: .6rem; margin: .5rem 0 1rem; border: 1px solid #767676; border-radius: .5rem; }}
+button {{ background: #0b57d0; color: #fff; border: 0; cursor: pointer; }}
+</style></head><body><main><h1>kb-assistant</h1>{said}
+<form method="post" action="/login"><label for="token">Token · 令牌</label>
+<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
+<button>Sign in · 登录</button></form></main></body></html>"""
+
+
+def _hash(number: str) -> str:
+    return hashlib.sha256(number.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,340 @@
+"""The page of a knowledge base: what is in it, how more gets in, and how it is kept sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from kb_assistant import Job, KBError, KnowledgeBase, bases, folders
+from kb_assistant.preview import Piece, pieces
+from ui.chat import open_chat, show_error, too_much
+from ui.desk import desk, kb_name, user
+from ui.launch import MOST_MEGABYTES, options
+from ui.plain import escaped, plain, short, size
+from ui.strings import say
+
+if TYPE_CHECKING:
+    from kb_assistant.store import Source
+
+PER_PAGE = 20
+PREVIEWED = 40
+_READ_TYPES = ("md", "markdown", "txt", "text", "html", "htm", "pdf", "docx")
+
+
+def page() -> None:
+    name = kb_name()
+    base = desk().base(name)
+    st.header(escaped(name))
+    if problem := st.session_state.pop("problem", None):
+        show_error(problem)
+    if not bases.exists(base.settings):
+        bases.create_base(base.settings)
+    _counts(base)
+    if user().may_write:
+        _add(base)
+    _work(base)
+    _sources(base)
+    if user().may_write:
+        _care(base)
+        _manage(name)
+
+
+def attempt(work: Any, *arguments: Any) -> Any:
+    """Do what a button asks for; what goes wrong is said on the page that follows."""
+    try:
+        return work(*arguments)
+    except KBError as error:
+        st.session_state.problem = error
+        return None
+
+
+def _counts(base: KnowledgeBase) -> None:
+    state = base.status()
+    with st.container(horizontal=True, key="counts"):
+        st.metric(say("sources"), f"{state['sources']:,}")
+        st.metric(say("chunks"), f"{state['chunks']:,}")
+        st.metric(say("disk"), size(state["megabytes"] * 1e6))
+        st.metric(say("failures"), state["failed"])
+
+
+def _add(base: KnowledgeBase) -> None:
+    with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=not base.sources()):
+        version = st.session_state.setdefault("uploads", 0)
+        files = st.file_uploader(
+            say("upload_files"), accept_multiple_files=True, key=f"files-{version}", max_upload_size=MOST_MEGABYTES
+        )
+        whole = st.file_uploader(
+            say("upload_folder"), accept_multiple_files="directory", key=f"folder-{version}",
+            max_upload_size=MOST_MEGABYTES,
+        )  # fmt: skip
+        chosen = [*(files or ()), *(whole or ())]
+        if chosen and (problem := too_much(chosen)):
+            st.error(problem)
+        elif chosen:
+            label = say("upload_now", n=len(chosen))
+            st.button(label, type="primary", on_click=attempt, args=(_upload, base, chosen), key="upload")
+        _folder(base)
+
+
+def _upload(base: KnowledgeBase, files: Sequence[Any]) -> None:
+    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in files))
+    desk().jobs.ingest(base, paths)
+    st.session_state.uploads += 1
+
+
+def _folder(base: KnowledgeBase) -> None:
+    """Folders of this machine."""
+    allowed = options().folders
+    if allowed == ():
+        st.caption(say("folder_none"))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        given = st.text_input(say("folder"), key="folder", help=say("folder_hint"))
+        st.button(say("keep"), on_click=attempt, args=(_keep, base, given), disabled=not given.strip())
+    for folder in folders.folders_of(base.settings).kept:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(plain(str(folder)))
+            st.button(say("sync"), key=f"sync-{folder}", on_click=attempt, args=(_sync, base, [folder]))
+            st.button(
+                say("let_go"), key=f"go-{folder}", on_click=attempt, args=(folders.let_go, base.settings, folder),
+                type="tertiary",
+            )  # fmt: skip
+
+
+def _keep(base: KnowledgeBase, given: str) -> None:
+    allowed = options().folders
+    path = Path(given.strip()).expanduser()
+    if allowed is not None and not any(path.resolve().is_relative_to(root) for root in allowed):
+        raise KBError(say("folder_barred", roots=", ".join(map(str, allowed))))
+    _sync(base, [folders.keep(base.settings, given)])
+
+
+def _sync(base: KnowledgeBase, paths: Sequence[str | Path]) -> None:
+    desk().jobs.ingest(base, paths)
+
+
+def _work(base: KnowledgeBase) -> None:
+    """What is being done, and what was done last. Looked at every second while something is going on."""
+    busy = desk().jobs.busy(base)
+
+    @st.fragment(run_every=1.0 if busy else None)
+    def follow() -> None:
+        if busy and not desk().jobs.busy(base):
+            st.rerun(scope="app")
+        for job in reversed([job for job in desk().jobs.of(base) if not job.finished]):
+            _progress(job)
+
+    follow()
+    finished = [job for job in desk().jobs.of(base) if job.finished]
+    if finished and not busy:
+        _finished(base, finished[0])
+
+
+def _progress(job: Job) -> None:
+    note = job.note
+    parts = [say("ingest" if job.kind == "ingest" else job.kind), say(f"state_{job.state}")]
+    if "files" in note:
+        parts.append(say("progress", files=note["files"], all=note["all_files"], chunks=note["chunks"]))
+        if note.get("seconds_left") is not None:
+            parts.append(say("seconds_left", n=f"{note['seconds_left']:.0f}"))
+        if note.get("path"):
+            parts.append(PurePath(note["path"]).name)
+    if "texts" in note:
+        parts.append(say("progress_texts", a=note["texts"], b=note["all_texts"]))
+    with st.container(border=True, key=f"job-{job.id}"):
+        st.progress(min(1.0, job.share or 0.0), escaped(" · ".join(parts)))
+        if user().may_write:
+            st.button(say("stop"), key=f"stop-{job.id}", on_click=desk().jobs.stop, args=(job.id,))
+
+
+def _finished(base: KnowledgeBase, job: Job) -> None:
+    with st.container(border=True, key="last-job"):
+        said = f"{say('ingest' if job.kind == 'ingest' else job.kind)}: {say(f'state_{job.state}')}"
+        st.markdown(f"**{escaped(said)}** · {escaped(job.asked_at[:16].replace('T', ' '))} UTC")
+        if job.error:
+            st.error(f"{escaped(job.error)}  \n{escaped(job.hint)}")
+        if job.kind == "ingest":
+            _report(base, job)
+        elif job.kind in ("verify", "repair") and job.result:
+            _verdict(base, job.result)
+        if job.state in ("interrupted", "stopped") and job.kind == "ingest" and user().may_write:
+            st.button(say("go_on"), key="go-on", on_click=attempt, args=(_sync, base, job.paths))
+
+
+def _report(base: KnowledgeBase, job: Job) -> None:
+    report = job.result
+    if not report:
+        return
+    st.text(say("report", **{name: report[name] for name in _COUNTS} | {"seconds": f"{report['seconds']:.1f}"}))
+    if report["skipped"]:
+        kinds = ", ".join(f"{count} {plain(suffix)}" for suffix, count in report["skipped"].items())
+        st.caption(escaped(say("skipped", kinds=kinds)))
+    failed = [row["path"] for row in report["files"] if row["status"] == "failed"]
+    if failed and user().may_write:
+        st.button(say("retry_failed"), key="retry-failed", on_click=attempt, args=(_sync, base, failed))
+    with st.expander(say("report_files"), expanded=bool(failed)):
+        rows = sorted(report["files"], key=lambda row: row["status"] != "failed")
+        st.dataframe(
+            [
+                {
+                    say("file"): plain(PurePath(row["path"]).name),
+                    say("status"): say("state_failed") if row["status"] == "failed" else say(row["status"]),
+                    say("chunks"): row["chunks"],
+                    say("reason"): plain(row["reason"]),
+                }
+                for row in rows
+            ],
+            hide_index=True,
+            width="stretch",
+        )
+
+
+_COUNTS = ("added", "updated", "unchanged", "duplicate", "removed", "failed", "seconds")
+
+
+def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
+    if not verdict["faults"]:
+        st.success(say("sound"))
+        return
+    st.error(say("faults"))
+    st.text("\n".join(plain(fault) for fault in verdict["faults"]))
+    if not verdict["repaired"] and user().may_write:
+        st.button(say("repair"), help=say("repair_help"), on_click=attempt, args=(desk().jobs.verify, base, True))
+
+
+def _sources(base: KnowledgeBase) -> None:
+    st.subheader(say("sources"))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.text_input(say("filter"), key="filter")
+        which = st.segmented_control(
+            say("which"), ["all", "only_failed"], format_func=say, default="all", key="which"
+        )
+    found = [
+        source
+        for source in base.sources()
+        if wanted.casefold() in f"{source.path} {source.title}".casefold()
+        and (which != "only_failed" or source.failed)
+    ]
+    if not found:
+        st.caption(say("no_sources"))
+        return
+    pages = -(-len(found) // PER_PAGE)
+    number = min(st.session_state.get("page", 1), pages)
+    if pages > 1:
+        number = int(st.number_input(say("page_of", a=number, b=pages), 1, pages, number, key="page"))
+    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    picked = [source.path for source in shown if _row(base, source)]
+    if picked and user().may_write:
+        with st.container(border=True, key="delete-bar"):
+            st.caption(escaped(say("sure_sources")))
+            st.button(
+                say("delete_sources", n=len(picked)), type="primary", key="delete-sources",
+                on_click=attempt, args=(_delete, base, picked),
+            )  # fmt: skip
+
+
+def _row(base: KnowledgeBase, source: Source) -> bool:
+    """One source. Returns whether it is picked."""
+    name = PurePath(source.path).name
+    with st.container(key=f"source-{source.path}", gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            picked = st.checkbox(
+                say("select", file=escaped(name)), key=f"pick-{source.path}", label_visibility="collapsed",
+                disabled=not user().may_write,
+            )  # fmt: skip
+            facts = say("state_failed") if source.failed else f"{source.chunks} · {plain(source.ingested_at[:10])}"
+            place = escaped(f"{short(source.path, 90)} · {facts}")
+            st.markdown(f"**{escaped(short(name, 60))}**  \n:small[{place}]", width="stretch")
+            if source.chunks:
+                open_ = st.session_state.get("previewed") == source.path
+                st.button(
+                    say("close") if open_ else say("preview"), key=f"preview-{source.path}",
+                    on_click=lambda: st.session_state.update(previewed=None if open_ else source.path),
+                    type="tertiary",
+                )  # fmt: skip
+        if source.reason:
+            st.caption(escaped(source.reason))
+        if st.session_state.get("previewed") == source.path:
+            _preview(pieces(base, source.path), name)
+    return bool(picked)
+
+
+def _preview(known: Sequence[Piece], name: str) -> None:
+    """The chunks as they were cut, as text."""
+    with st.container(border=True, height=360, key="preview"):
+        st.markdown(f"**{escaped(say('preview_of', file=name))}**")
+        for piece in known[:PREVIEWED]:
+            st.caption(escaped(str(piece.locator)))
+            st.text(plain(piece.text))
+        if len(known) > PREVIEWED:
+            st.caption(say("more_pieces", n=len(known) - PREVIEWED))
+
+
+def _delete(base: KnowledgeBase, paths: list[str]) -> None:
+    base.forget_sources(paths)
+    folders.drop_uploads(base.settings, paths)
+    for path in paths:
+        st.session_state.pop(f"pick-{path}", None)
+
+
+def _care(base: KnowledgeBase) -> None:
+    jobs = desk().jobs
+    with st.expander(say("care"), icon=":material/health_and_safety:"), st.container(horizontal=True):
+        busy = jobs.busy(base)
+        st.button(
+            say("verify"), help=say("verify_help"), on_click=attempt, args=(jobs.verify, base), disabled=busy
+        )
+        st.button(
+            say("rebuild"), help=say("rebuild_help"), on_click=attempt, args=(jobs.rebuild, base), disabled=busy
+        )
+
+
+def _manage(name: str) -> None:
+    here = desk()
+    busy = here.jobs.busy(here.base(name))
+    with st.expander(say("manage"), icon=":material/edit:"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            new = st.text_input(say("name"), value=name, key=f"name-{name}", max_chars=64)
+            st.button(say("rename"), on_click=attempt, args=(_rename, name, new), disabled=busy, key="rename-kb")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            made = st.text_input(say("new_kb"), key="new-kb", max_chars=64)
+            st.button(
+                say("create"), on_click=attempt, args=(_create, made), disabled=not made.strip(), key="create-kb"
+            )
+        sure = st.checkbox(say("sure_kb"), key=f"sure-{name}")
+        st.button(
+            say("delete"), on_click=attempt, args=(_remove, name), disabled=busy or not sure, key="delete-kb"
+        )
+        if busy:
+            st.caption(say("kb_busy"))
+
+
+def _create(name: str) -> None:
+    _checked(name)
+    bases.create_base(desk().named(name.strip()))
+    st.session_state.kb = name.strip()
+    open_chat(None)
+
+
+def _rename(old: str, new: str) -> None:
+    _checked(new)
+    desk().close(old)
+    bases.rename_base(desk().named(old), new.strip())
+    desk().chats.move(old, new.strip())
+    st.session_state.kb = new.strip()
+
+
+def _remove(name: str) -> None:
+    desk().delete_base(name)
+    st.session_state.pop("kb", None)
+    open_chat(None)
+    if not bases.list_bases(desk().settings):
+        bases.create_base(desk().settings)
+
+
+def _checked(name: str) -> None:
+    if name.strip().startswith(bases.ATTACHED):
+        raise KBError(f"Names that begin with {bases.ATTACHED!r} are taken.", "Choose another name.")

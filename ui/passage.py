@@ -1,0 +1,129 @@
+"""The passage behind a citation, beside the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+import streamlit as st
+
+from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
+from kb_assistant.citations import evidence, marks
+from kb_assistant.preview import Surroundings, page_image, surroundings
+from ui import components
+from ui.plain import escaped
+from ui.strings import language, say, words
+from ui.turns import where
+
+_KEY = "passage-element"
+
+
+def close_passage() -> None:
+    st.session_state.pop("passage", None)
+
+
+def passage_panel(
+    base: KnowledgeBase, beside: Sequence[KnowledgeBase], saved: Sequence[SavedTurn], opened: dict[str, Any]
+) -> None:
+    """Show what `opened` names: {"turn", "n", "mark"}."""
+    turn = next((turn for turn in saved if turn.id == opened.get("turn")), None)
+    n = int(opened.get("n") or 0)
+    if turn is None or not 1 <= n <= len(turn.hits):
+        close_passage()
+        return
+    hit = turn.hits[n - 1]
+    spans = _spans(turn, n, opened.get("mark"), hit)
+    with st.container(key="passage"):
+        components.passage(
+            _data(base, beside, turn, n, hit, spans),
+            key=_KEY,
+            on_close_change=close_passage,
+            on_step_change=lambda: _step(turn, n),
+        )
+        _page(hit, [hit.text[start:end] for start, end in spans])
+
+
+def _data(
+    base: KnowledgeBase,
+    beside: Sequence[KnowledgeBase],
+    turn: SavedTurn,
+    n: int,
+    hit: Hit,
+    spans: list[tuple[int, int]],
+) -> dict[str, Any]:
+    around = next((found for one in (base, *beside) if (found := _around(one, hit))), None)
+    notes = [
+        say(name, files=", ".join(PurePath(path).name for path in paths))
+        for name, paths in (("also_in", hit.also_in), ("near_in", hit.near_in))
+        if paths
+    ]
+    return {
+        "which": f"{turn.id}:{n}",
+        "lang": language(),
+        "words": words("close", "previous", "next"),
+        "n": n,
+        "file": PurePath(hit.source).name,
+        "place": " · ".join([*where(hit), hit.source]),
+        "heading": hit.locator.heading or "",
+        "warning": "" if around else say("passage_gone"),
+        "before": around.before if around else "",
+        "after": around.after if around else "",
+        "text": hit.text,
+        "spans": utf16(hit.text, spans),
+        "notes": notes,
+        "before_n": n > 1,
+        "after_n": n < len(turn.hits),
+    }
+
+
+def _around(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
+    """None also where the knowledge base itself is gone."""
+    try:
+        return surroundings(base, hit)
+    except KBError:
+        return None
+
+
+def _spans(turn: SavedTurn, n: int, mark: Any, hit: Hit) -> list[tuple[int, int]]:
+    """What to highlight: the sentence behind the mark that was clicked, or behind all marks for the passage."""
+    found = marks(turn.answer, turn.hits) if not turn.reply.get("refused") else []
+    if isinstance(mark, int | float) and 0 <= int(mark) < len(found) and found[int(mark)].n == n:
+        said = [found[int(mark)].sentence]
+    else:
+        said = [one.sentence for one in found if one.n == n]
+    places = sorted({place for sentence in said if (place := evidence(sentence, hit.text))})
+    apart: list[tuple[int, int]] = []
+    for start, end in places:
+        if not apart or start >= apart[-1][1]:
+            apart.append((start, end))
+    return apart
+
+
+def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Places as a browser counts them: characters beyond the first plane count twice."""
+    return [(len(text[:a].encode("utf-16-le")) // 2, len(text[:b].encode("utf-16-le")) // 2) for a, b in spans]
+
+
+def _step(turn: SavedTurn, n: int) -> None:
+    told = (st.session_state.get(_KEY) or {}).get("step") or {}
+    n += int(told.get("by", 0))
+    if 1 <= n <= len(turn.hits):
+        st.session_state.passage = {"turn": turn.id, "n": n, "mark": f"near{n}"}
+
+
+def _page(hit: Hit, quotes: list[str]) -> None:
+    """The page of a PDF itself."""
+    if hit.locator.page is None or not hit.source.lower().endswith(".pdf"):
+        return
+    try:
+        image = _drawn(hit.source, hit.locator.page, tuple(quotes))
+    except KBError as error:
+        st.caption(escaped(error.message))
+        return
+    st.image(image, caption=say("page_image", n=hit.locator.page, file=escaped(PurePath(hit.source).name)))
+
+
+@st.cache_data(max_entries=50, ttl=600, show_spinner=False)
+def _drawn(source: str, page: int, quotes: tuple[str, ...]) -> bytes:
+    return page_image(source, page, quotes)

@@ -1,0 +1,55 @@
+"""Text of documents and people made harmless for the page: nothing in it is markup, nothing turns it around."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+# What acts on its surroundings without being seen: controls, and marks that change the direction of text.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^@/])")
+
+
+def plain(text: str) -> str:
+    """The text without what can't be seen, for places that show text as it is."""
+    return _UNSEEN.sub("", text).encode("utf-8", "replace").decode()
+
+
+def escaped(text: str) -> str:
+    """The text for places that read Markdown: each sign of it is put out of action, line breaks become spaces."""
+    return _MARKUP.sub(r"\\\1", " ".join(plain(text).split()))
+
+
+def clean(value: Any) -> Any:
+    """All texts of a JSON value made plain."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {key: clean(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(one) for one in value]
+    return value
+
+
+def size(number: float) -> str:
+    """Bytes for people: 3.4 MB."""
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def wide(text: str) -> int:
+    """Columns that a text takes; Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def short(text: str, columns: int) -> str:
+    """The text, cut to so many columns."""
+    if wide(text) <= columns:
+        return text
+    while text and wide(text) >= columns:
+        text = text[:-1]
+    return f"{text.rstrip()}…"

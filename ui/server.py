@@ -1,0 +1,91 @@
+"""Starts the page: Streamlit's server behind the gate, with nothing that calls home."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kb_assistant import Access, KBError
+from ui.launch import MOST_MEGABYTES, Options, set_options
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+SCRIPT = Path(__file__).with_name("app.py")
+
+
+def serve(
+    options: Options,
+    home: Path,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    browser: bool = True,
+) -> None:
+    """Serve the page until Ctrl-C.
+
+    Raises:
+        KBError: it would be open to others without a token, or only one of certificate and key is given.
+    """
+    access = Access(home)
+    if options.login and not access.users():
+        raise KBError(
+            "Others could reach the page, and nobody has a token.", "Make one with `kb token add NAME` first."
+        )
+    if (certificate is None) != (key is None):
+        raise KBError("A certificate needs its key, and a key its certificate.", "Give --cert and --key.")
+    set_options(options)
+    settings = config(host, port)
+    if certificate and key:
+        settings |= {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)}
+    app(options, access, host, certificate is not None, port, browser).run(config=settings)
+
+
+def config(host: str, port: int) -> dict[str, Any]:
+    """Streamlit's settings: local, silent, nothing shown that isn't ours."""
+    return {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": True,
+        "server.showEmailPrompt": False,
+        "server.fileWatcherType": "none",
+        "server.runOnSave": False,
+        "server.enableXsrfProtection": True,
+        "server.enableCORS": True,
+        "server.enableAgentApi": False,
+        "server.enableStaticServing": False,
+        "server.maxUploadSize": MOST_MEGABYTES,
+        "server.maxMessageSize": 50,
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "client.allowedOrigins": [],
+        "logger.hideWelcomeMessage": True,
+        "global.developmentMode": False,
+        "runner.magicEnabled": False,
+        "theme.primaryColor": "#0b57d0",
+    }
+
+
+def app(options: Options, access: Access, host: str, secure: bool, port: int, browser: bool) -> Any:
+    """The ASGI application."""
+    import streamlit as st
+    from starlette.middleware import Middleware
+
+    from ui.gate import Gate
+
+    @asynccontextmanager
+    async def told(_: Any) -> AsyncGenerator[None]:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"{'https' if secure else 'http'}://{shown}:{port}"
+        print(f"The page is at {address} (Ctrl-C ends it).", flush=True)
+        if browser and host in LOOPBACK:
+            webbrowser.open(address)
+        yield
+
+    gate = Middleware(Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK)
+    return st.App(str(SCRIPT), middleware=[gate], lifespan=told)

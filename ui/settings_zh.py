@@ -1,0 +1,31 @@
+"""What the settings mean, in Chinese. The English is Settings' own docstring."""
+
+MEANINGS = {
+    "home": "存放知识库、模型和缓存的文件夹。",
+    "kb": "该文件夹中知识库的名称。",
+    "embedder": "已安装的向量模型名称或文件夹（见 kb models list）。",
+    "model": "回答所用的模型：auto（已安装中最好的）、extract（不用语言模型，只摘录原文）、已安装模型的名称、"
+    ".gguf 文件，或供 LangChain 使用的 provider:model。",
+    "base_url": "兼容 OpenAI 接口的服务器地址。",
+    "k": "交给模型的段落数。",
+    "rewrite": "off，或 model：由模型把追问改写成独立的问题，一并检索。",
+    "rewrite_seconds": "改写的时间上限（秒），超时则不用改写继续检索。",
+    "reranker": "对最佳段落重新排序的交叉编码器：已安装的名称或文件夹；留空则不用。",
+    "rerank_seconds": "重排的时间上限（秒）。",
+    "floor": "证据强度（0 到 1）低于此值则拒绝回答；kb eval 会给出建议。"
+    "留空时，自带的向量模型为 0.45，未测定的模型为 0。",
+    "certain": "证据强度低于此值的回答标为“不确定”。留空时同样为 0.75 或 0。",
+    "chunk_tokens": "片段的最大长度（按向量模型的词元计）。",
+    "context_tokens": "提示与回答合计的最大长度（按回答模型的词元计）；留空则为模型训练时的长度。",
+    "max_tokens": "回答的最大长度（词元）。",
+    "temperature": "采样温度；0 表示总取概率最高的词元。留空则用模型自己的值：ChatGLM2 为 0.8，其他为 0。",
+    "seed": "采样的种子：种子相同，回答相同。",
+    "threads": "模型使用的线程数；0 表示用全部核心。",
+    "device": "auto、cpu 或 cuda：torch 计算向量（以及作为回答引擎时）所用的设备。",
+    "quantize": "用 torch 运行 ChatGLM2 时：auto（INT4 保持原样，fp16 转 NF4）、none、int4 或 nf4。",
+    "readers": "读取文件的进程数；0 表示每核一个。",
+    "read_seconds": "读取单个文件的时间上限（秒）。",
+    "read_megabytes": "读取进程的内存上限（MB）。",
+    "file_megabytes": "可读取的最大文件（MB）。",
+    "lock_seconds": "后来的写入者等待前一个的时间（秒）。",
+}

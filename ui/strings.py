@@ -1,0 +1,234 @@
+"""What the page says, in English and Chinese."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_WORDS: dict[str, tuple[str, str]] = {
+    "language": ("Language", "语言"),
+    "chat": ("Chat", "对话"),
+    "library": ("Knowledge base", "知识库"),
+    "system": ("Models and settings", "模型与设置"),
+    "kb": ("Knowledge base", "知识库"),
+    "sign_out": ("Sign out", "退出登录"),
+    "read_only": ("You may read and ask, not change anything.", "你可以查看和提问，但不能修改。"),
+    # conversations
+    "new_chat": ("New conversation", "新对话"),
+    "search_chats": ("Search conversations", "搜索对话"),
+    "no_chats": ("No conversation found.", "没有找到对话。"),
+    "more_chats": ("{n} older ones: search to find them.", "另有 {n} 个较早的对话，可搜索。"),
+    "untitled": ("Untitled", "未命名"),
+    "chat_menu": ("This conversation", "此对话"),
+    "name": ("Name", "名称"),
+    "rename": ("Rename", "重命名"),
+    "delete": ("Delete", "删除"),
+    "cancel": ("Cancel", "取消"),
+    "sure_chat": ("Delete this conversation and its own files?", "删除此对话及其专用文件？"),
+    "export_md": ("Save as Markdown", "导出 Markdown"),
+    "export_json": ("Save as JSON", "导出 JSON"),
+    "chat_gone": ("That conversation isn't here (any more).", "找不到该对话，可能已被删除。"),
+    "own_files": ("Files of this conversation alone", "仅用于此对话的文件"),
+    # asking
+    "ask": ("Ask your documents …", "向你的文档提问……"),
+    "hello": ("What would you like to know?", "你想了解什么？"),
+    "try": ("Questions your documents suggest:", "可以问问你的文档："),
+    "empty": (
+        "This knowledge base holds no documents yet. Add some, then ask.",
+        "这个知识库还没有文档。先添加文档，再来提问。",
+    ),
+    "add_documents": ("Add documents", "添加文档"),
+    "stop": ("Stop", "停止"),
+    "waiting": ("Reading the files first …", "正在读取文件……"),
+    "searching": ("Searching …", "正在检索……"),
+    "answering": ("Reading {n} passages …", "正在阅读 {n} 个段落……"),
+    "earlier": ("Show {n} earlier turns", "显示更早的 {n} 轮"),
+    "you": ("You", "你"),
+    "assistant": ("Answer", "回答"),
+    "copy": ("Copy", "复制"),
+    "copied": ("Copied", "已复制"),
+    "retry": ("Ask again", "重新回答"),
+    "edit": ("Edit the question", "编辑问题"),
+    "send": ("Ask", "提问"),
+    "good": ("Good answer", "回答有用"),
+    "bad": ("Bad answer", "回答无用"),
+    "refused": ("Your documents don't seem to hold this", "文档中似乎没有相关内容"),
+    "nearest": ("The nearest passages:", "最接近的段落："),
+    "uncertain": (
+        "Uncertain: the passages may not be about this. Look at them before you rely on the answer.",
+        "不确定：这些段落可能与问题无关，请先核对再采用。",
+    ),
+    "unsupported": ("The passage doesn't plainly say so", "该段落没有明确这样说"),
+    "some_unsupported": (
+        "Marks with “?” point to passages that don't plainly say so.",
+        "带“?”的引用：对应段落没有明确这样说。",
+    ),
+    "stopped": ("Stopped", "已停止"),
+    "interrupted": ("Broken off: the program ended before the answer did", "已中断：程序在回答完成前结束"),
+    "failed": ("No answer", "没有得到回答"),
+    "details": ("What was searched", "检索详情"),
+    "searched": ("Searched", "检索内容"),
+    "evidence": ("evidence {n}", "证据强度 {n}"),
+    "found_in": ("found in {n} s", "检索用时 {n} 秒"),
+    "total": ("{n} s in all", "共 {n} 秒"),
+    "tokens": ("{a} tokens read, {b} written", "读入 {a} 个词元，写出 {b} 个"),
+    "speed": ("{n} tokens/s", "每秒 {n} 个词元"),
+    "reused": ("{n} remembered", "复用 {n} 个"),
+    "passages": ("{n} passages", "{n} 个段落"),
+    "dropped": (
+        "Left out for want of room: {turns} earlier turns, {passages} passages",
+        "因上下文不足而略去：{turns} 轮较早的对话、{passages} 个段落",
+    ),
+    # passage
+    "passage": ("Passage", "段落"),
+    "close": ("Close", "关闭"),
+    "previous": ("Previous", "上一个"),
+    "next": ("Next", "下一个"),
+    "page": ("page {n}", "第 {n} 页"),
+    "lines": ("lines {a}–{b}", "第 {a}–{b} 行"),
+    "line": ("line {a}", "第 {a} 行"),
+    "also_in": ("Also in: {files}", "同文见于：{files}"),
+    "near_in": ("Nearly the same in: {files}", "近似内容见于：{files}"),
+    "passage_gone": (
+        "The source has changed or was removed since; this is the passage as it was.",
+        "来源已更改或移除；这是当时的段落。",
+    ),
+    "page_image": ("Page {n} of {file}", "{file} 第 {n} 页"),
+    # dropped files
+    "dropped_files": ("{n} files: what are they for?", "{n} 个文件，如何使用？"),
+    "for_chat": ("For this conversation only", "仅用于此对话"),
+    "for_kb": ("Into the knowledge base “{kb}”", "加入知识库“{kb}”"),
+    "too_many": ("At most {n} files at once.", "一次最多 {n} 个文件。"),
+    "too_large": ("{file} is larger than {n} MB.", "{file} 超过 {n} MB。"),
+    # knowledge base page
+    "sources": ("Sources", "来源"),
+    "chunks": ("Chunks", "片段"),
+    "disk": ("On disk", "占用空间"),
+    "failures": ("Failed", "失败"),
+    "work": ("Work", "任务"),
+    "upload_files": ("Upload files", "上传文件"),
+    "upload_folder": ("Upload a folder", "上传文件夹"),
+    "upload_now": ("Add {n} files", "添加 {n} 个文件"),
+    "folder": ("A folder on this machine", "本机文件夹"),
+    "folder_hint": (
+        "Its whole path. New, changed and vanished files are taken over.",
+        "填写完整路径，与该文件夹保持同步。",
+    ),
+    "folder_barred": ("Folders outside {roots} can't be named here.", "只能填写 {roots} 内的文件夹。"),
+    "folder_none": (
+        "This page can be reached by others: folders can be named only where it was started with --folder.",
+        "此页面可被他人访问：只有用 --folder 启动时才能填写文件夹。",
+    ),
+    "keep": ("Keep in step", "保持同步"),
+    "kept": ("Kept in step", "已同步的文件夹"),
+    "sync": ("Bring in step now", "立即同步"),
+    "let_go": ("Let go", "取消同步"),
+    "filter": ("Search sources", "搜索来源"),
+    "which": ("Show", "显示"),
+    "all": ("All", "全部"),
+    "only_failed": ("Failed", "失败"),
+    "no_sources": ("No sources.", "没有来源。"),
+    "select": ("Select {file}", "选择 {file}"),
+    "preview": ("Chunks", "查看片段"),
+    "preview_of": ("Chunks of {file}", "{file} 的片段"),
+    "more_pieces": ("{n} further chunks", "另有 {n} 个片段"),
+    "delete_sources": ("Delete {n} sources", "删除 {n} 个来源"),
+    "sure_sources": (
+        "Forget these sources? Uploaded files are deleted; files of your folders stay where they are and come "
+        "back when their folder is brought in step.",
+        "移除这些来源？上传的文件会被删除；你文件夹中的文件不受影响，下次同步时会重新加入。",
+    ),
+    "page_of": ("Page {a} of {b}", "第 {a} 页，共 {b} 页"),
+    "care": ("Check and rebuild", "检查与重建"),
+    "verify": ("Verify", "检查"),
+    "verify_help": (
+        "Prove that sources, chunks, vectors and index agree.",
+        "检查来源、片段、向量与索引是否一致。",
+    ),
+    "repair": ("Repair", "修复"),
+    "repair_help": ("Keep what is sound, drop the rest; files are read again.", "保留完好的部分，其余重新读取。"),
+    "rebuild": ("Rebuild", "重建"),
+    "rebuild_help": ("Embed all texts anew with the embedder chosen now.", "用当前的向量模型重新计算所有文本。"),
+    "sound": ("All agrees.", "全部一致。"),
+    "faults": ("Faults found:", "发现问题："),
+    "manage": ("Name", "名称与删除"),
+    "new_kb": ("New knowledge base", "新建知识库"),
+    "create": ("Make", "创建"),
+    "sure_kb": (
+        "Delete this knowledge base, its index and all files uploaded to it?",
+        "删除此知识库、索引以及上传的全部文件？",
+    ),
+    "kb_busy": ("Work is going on; wait for it or stop it.", "有任务正在进行，请等待或停止。"),
+    "ingest": ("Reading documents", "读取文档"),
+    "state_waiting": ("waiting", "等待中"),
+    "state_running": ("running", "进行中"),
+    "state_done": ("done", "完成"),
+    "state_stopped": ("stopped", "已停止"),
+    "state_failed": ("failed", "失败"),
+    "state_interrupted": ("broken off by a restart", "因重启中断"),
+    "progress": (
+        "{files} of {all} files, {chunks} chunks embedded",
+        "已处理 {files}/{all} 个文件，{chunks} 个片段",
+    ),
+    "progress_texts": ("{a} of {b} texts", "{a}/{b} 条文本"),
+    "seconds_left": ("about {n} s left", "约剩 {n} 秒"),
+    "report": (
+        "{added} added, {updated} updated, {unchanged} unchanged, {duplicate} duplicate, {removed} removed, "
+        "{failed} failed, {seconds} s",
+        "新增 {added}，更新 {updated}，未变 {unchanged}，重复 {duplicate}，移除 {removed}，失败 {failed}，"
+        "用时 {seconds} 秒",
+    ),
+    "report_files": ("Report by file", "逐文件报告"),
+    "retry_failed": ("Read the failed ones again", "重试失败的文件"),
+    "go_on": ("Go on", "继续"),
+    "skipped": ("Not documents, left out: {kinds}", "非文档，已略过：{kinds}"),
+    "file": ("File", "文件"),
+    "status": ("Status", "状态"),
+    "reason": ("Reason", "原因"),
+    "added": ("added", "新增"),
+    "updated": ("updated", "更新"),
+    "unchanged": ("unchanged", "未变"),
+    "duplicate": ("duplicate", "重复"),
+    "removed": ("removed", "移除"),
+    # system page
+    "models": ("Installed models", "已安装的模型"),
+    "model": ("Model", "模型"),
+    "kind": ("Kind", "类型"),
+    "in_use": ("in use", "使用中"),
+    "engine": ("This machine", "本机"),
+    "examine": ("Look at this machine", "检查本机"),
+    "memory": ("Memory of this program", "本程序内存"),
+    "free": ("Free memory", "可用内存"),
+    "last_speed": ("Last answer", "最近一次回答"),
+    "index": ("Index", "索引"),
+    "index_none": ("built at the next search", "下次检索时建立"),
+    "settings": ("Settings", "设置"),
+    "settings_hint": (
+        "Change them in {file} or by flags of `kb ui`, then start it again.",
+        "在 {file} 中或用 `kb ui` 的选项修改，然后重新启动。",
+    ),
+    "setting": ("Setting", "设置项"),
+    "value": ("Value", "当前值"),
+    "default": ("Default", "默认值"),
+    "meaning": ("Meaning", "含义"),
+}
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+
+
+def language() -> str:
+    """`en` or `zh`: as chosen, else as the browser asks."""
+    chosen = st.session_state.get("lang") or st.query_params.get("lang")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    return "zh" if str(st.context.locale or "").lower().startswith("zh") else "en"
+
+
+def say(key: str, **values: object) -> str:
+    """A text in the session's language. The values are put in as they are: make them harmless first."""
+    text = _WORDS[key][language() == "zh"]
+    return text.format(**values) if values else text
+
+
+def words(*keys: str) -> dict[str, str]:
+    """Several texts by key, for components."""
+    return {key: say(key) for key in keys}
