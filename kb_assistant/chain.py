@@ -84,6 +84,17 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
         where = parse_conditions(input.get("where") or ())
         found = self._searcher.search(question, history, self._settings.k, where=where)
+        yield from self.answer(question, history, found, config, stop)
+
+    def answer(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        found: Retrieval,
+        config: RunnableConfig | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[AddableDict]:
+        """The turn after the search: what `stream` gives, for passages that were found already."""
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
             yield AddableDict(answer=wording(question).refusal)

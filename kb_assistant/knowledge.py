@@ -258,11 +258,15 @@ class KnowledgeBase:
 
         return Reply(self.as_chain(), question, turns(history), tuple(where))
 
-    def as_chain(self) -> AnswerChain:
-        """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out."""
+    def as_chain(self, chat_model: BaseChatModel | None = None) -> AnswerChain:
+        """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out.
+
+        Args:
+            chat_model: Answers instead of the knowledge base's own.
+        """
         from kb_assistant.chain import AnswerChain
 
-        return AnswerChain(self._searcher(), lambda: self.chat_model, self._quoter, self.settings)
+        return AnswerChain(self._searcher(), lambda: chat_model or self.chat_model, self._quoter, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""
