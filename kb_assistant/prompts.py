@@ -3,8 +3,9 @@
 Earlier turns are rendered the same each time and without their passages, so that the model's cache of them serves
 the next turn. For small models the turn just before stands next to the question instead: they lose "it" otherwise.
 For their sake, too, the best passage comes last and the task is said after it in one short sentence. The rules
-stand in the last message because some models, ChatGLM2 among them, have no system role. Passages, with file names
-and headings, are fenced as data. What doesn't fit the context is left out in whole passages and whole turns.
+stand in the last message because some models, ChatGLM2 among them, have no system role. The answer is to be in
+the question's language, whatever that of the passages. Passages, with file names and headings, are fenced as data.
+What doesn't fit the context is left out in whole passages and whole turns.
 """
 
 from __future__ import annotations
@@ -30,11 +31,23 @@ _ROUND = re.compile(r"\[(?=\s*Round\s+\d+\s*\])", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The fixed sentences of one language."""
+    """The fixed sentences of one language.
+
+    Attributes:
+        rules: Stand before the passages.
+        task: Stands after them.
+        alone: The task where there are no passages.
+        foreign: Follows the task where a passage is in another language.
+        quoted: Stands before quotes in another language.
+        refusal: The answer where nothing was found.
+        condense: Asks for a follow-up as a question of its own.
+    """
 
     rules: str
     task: str
     alone: str
+    foreign: str
+    quoted: str
     refusal: str
     condense: str
 
@@ -46,6 +59,8 @@ ENGLISH = Wording(
     ),
     task="Answer the question from the passages above in one sentence.",
     alone="Answer the question in one sentence.",
+    foreign="Some passages are in another language: answer in the language of the question.",
+    quoted="Quoted in Chinese:",
     refusal="The documents don't hold an answer to this. The nearest passages are listed as sources.",
     condense=(
         "Rewrite the last question so that it can be understood without the conversation: put names in place of "
@@ -59,9 +74,16 @@ CHINESE = Wording(
     ),
     task="请根据上面的资料，用一两句话回答问题。",
     alone="请用一两句话回答问题。",
+    foreign="有的资料不是中文，请用中文回答。",
+    quoted="引用的原文不是中文：",
     refusal="文档中没有这个问题的答案。最接近的段落列在来源中。",
     condense="请改写最后一个问题，使它不看对话也能看懂：把“它”“那里”等词换成具体的名称。只写出改写后的问题。",
 )
+
+
+def is_foreign(text: str, question: str) -> bool:
+    """Whether one of them is Chinese and the other isn't."""
+    return is_chinese(text) != is_chinese(question)
 
 
 def wording(question: str) -> Wording:
@@ -147,7 +169,10 @@ def render(
     words = wording(question)
     passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
     before = [f"{turn.question} {unmarked(turn.answer)}" for turn in history[len(apart) :]]
-    asked = "\n".join([words.task if passages else words.alone, " ".join([*before, question])])
+    task = [words.task if passages else words.alone]
+    if any(is_foreign(hit.text, question) for hit in hits):
+        task.append(words.foreign)
+    asked = "\n".join([*task, " ".join([*before, question])])
     text = "\n\n".join([words.rules, *reversed(passages), asked]) if passages else asked
     values = {
         "question": question,
