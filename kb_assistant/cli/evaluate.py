@@ -14,6 +14,7 @@ from kb_assistant.cli.options import Embedder, Home, Json, Kb, open_kb, stopping
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.datasets import EvalSet
+    from kb_assistant.evaluate.run import Evaluation
     from kb_assistant.knowledge import KnowledgeBase
 
 
@@ -41,6 +42,10 @@ def evaluate(
             metavar="MODEL",
         ),
     ] = None,
+    keep_floor: Annotated[
+        bool,
+        typer.Option("--keep-floor", help="With --questions: refuse below the recommended floor from now on."),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(help="Questions of each kind at most, evenly spread [all].", min=1)
     ] = None,
@@ -61,6 +66,8 @@ def evaluate(
 
     if bool(sets) == mine:
         raise typer.BadParameter("give either folders of sets or --mine")
+    if keep_floor and not (mine and questions):
+        raise typer.BadParameter("--keep-floor goes with --mine and --questions: headings tell no floor")
     depths, models, done = _depths(k), answer or (), []
     read, strange = [read_set(folder) for folder in sets or ()], [read_set(folder) for folder in others or ()]
     with open_kb(kb, home, embedder=embedder) as base:
@@ -69,6 +76,12 @@ def evaluate(
             with show.share(data.name) as progress:
                 done.append(run(data, filled, depths=depths, limit=limit, others=strange, models=models,
                                 progress=progress))  # fmt: skip
+        _tell(done, report, json)
+        if keep_floor:
+            _keep_floor(base, done[0])
+
+
+def _tell(done: Sequence[Evaluation], report: Path | None, json: bool) -> None:
     if report:
         from kb_assistant.evaluate.report import page
 
@@ -78,6 +91,18 @@ def evaluate(
     else:
         for evaluation in done:
             show.evaluation(evaluation)
+
+
+def _keep_floor(base: KnowledgeBase, found: Evaluation) -> None:
+    from kb_assistant.errors import DatasetError
+
+    if found.refusal is None:
+        raise DatasetError("No question has an answer in the documents.", 'Name its file: {…, "source": …}.')
+    floors = found.refusal.floors()
+    base.keep_floors(floors)
+    show.note(f"Kept with the index: refused below {floors.refuse:.2f}, uncertain below {floors.certain:.2f}.")
+    if base.floors != floors:
+        show.note("The settings name others, which win.")
 
 
 def _check(base: KnowledgeBase, models: Sequence[str]) -> None:

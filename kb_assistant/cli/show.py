@@ -59,6 +59,11 @@ def facts(index: Mapping[str, object] | None) -> str:
     )
 
 
+def floors(chosen: Mapping[str, Any]) -> str:
+    """`refused below 0.45, uncertain below 0.75 (usual)`"""
+    return f"refused below {chosen['refuse']:.2f}, uncertain below {chosen['certain']:.2f} ({chosen['from']})"
+
+
 def hits(found: Sequence[Hit], width: int = 300) -> None:
     for number, hit in enumerate(found, start=1):
         typer.echo(f"{number}. {place(hit.source, hit.locator)}")
