@@ -32,6 +32,7 @@ from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 _NO_CHINESE = (
     "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
 )
+_READS_NO_CHINESE = "The best passage is in Chinese, which the installed model can't read: it is quoted."
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
@@ -85,12 +86,23 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
         where = parse_conditions(input.get("where") or ())
         found = self._searcher.search(question, history, self._settings.k, where=where)
+        yield from self.answer(question, history, found, config, stop)
+
+    def answer(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        found: Retrieval,
+        config: RunnableConfig | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[AddableDict]:
+        """The turn after the search: what `stream` gives, for passages that were found already."""
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
             yield AddableDict(answer=wording(question).refusal)
             yield AddableDict(citations=(), refused=True, usage=Usage())
             return
-        model, note = self._model_for(question)
+        model, note = self._model_for(question, found.hits[0])
         prompt = fit(
             question,
             found.hits,
@@ -117,11 +129,15 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             with suppress(ValueError):  # cancelled while a piece is made: it ends after that one
                 pieces.close()
 
-    def _model_for(self, question: str) -> tuple[BaseChatModel, str]:
+    def _model_for(self, question: str, best: Hit) -> tuple[BaseChatModel, str]:
+        """The model, or, where it knows too little Chinese, what quotes, with a note that says so."""
         model = self._model()
         spoken = languages(model)
-        if spoken and "zh" not in spoken and is_chinese(question):
-            return self._quoter(), _NO_CHINESE
+        if spoken and "zh" not in spoken:
+            if is_chinese(question):
+                return self._quoter(), _NO_CHINESE
+            if is_chinese(best.text):
+                return self._quoter(), _READS_NO_CHINESE
         return model, ""
 
 

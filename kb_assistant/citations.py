@@ -39,6 +39,15 @@ _MARK_MAY_FOLLOW = re.compile(_MAYBE_MARK)
 _UNSETTLED = re.compile(rf"(?:\.{_CLOSERS}|{_MAYBE_MARK})\Z")
 
 
+_SHOWN = re.compile(r" ?\[\d+\]")
+
+
+def unmarked(answer: str) -> str:
+    """A checked answer without its marks: in another prompt, or for a reader without the passages, they mean
+    nothing."""
+    return _SHOWN.sub("", answer)
+
+
 class CitedStream:
     """A filter between the model's text and the reader's.
 
@@ -56,6 +65,12 @@ class CitedStream:
         self._sentence = ""
         self._marks: list[int] = []
         self._supported: dict[int, bool] = {}
+        self._held: list[bool] = []
+
+    @property
+    def held(self) -> tuple[bool, ...]:
+        """For each sentence so far that cites: whether every passage it cites holds it."""
+        return tuple(self._held)
 
     @property
     def citations(self) -> tuple[Citation, ...]:
@@ -126,6 +141,8 @@ class CitedStream:
             added = self._shown(self._marks[0])
         for n in self._marks:
             self._supported[n] = self._supported.get(n, True) and shares[n - 1] >= SUPPORT
+        if self._marks:
+            self._held.append(all(shares[n - 1] >= SUPPORT for n in self._marks))
         self._sentence, self._marks = "", []
         return added
 

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.bm25 import PostingsCache
-from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.errors import BusyError, ModelError, StoreError
 from kb_assistant.filters import parse_conditions
-from kb_assistant.fusion import CERTAIN, REFUSE
+from kb_assistant.floors import choose_floors, keep_floors
 from kb_assistant.history import History, asked, turns
 from kb_assistant.index import VectorIndex
 from kb_assistant.lock import writing
@@ -346,14 +346,21 @@ class KnowledgeBase:
 
         return Reply(self.as_chain(beside), question, turns(history), tuple(where))
 
-    def as_chain(self, beside: Sequence[KnowledgeBase] = ()) -> AnswerChain:
-        """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out."""
+    def as_chain(
+        self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None
+    ) -> AnswerChain:
+        """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out.
+
+        Args:
+            beside: Knowledge bases that are searched, too.
+            chat_model: Answers instead of the knowledge base's own.
+        """
         from kb_assistant.chain import AnswerChain
         from kb_assistant.joint import JointSearcher
 
         searcher = self.searcher()
         both = JointSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
-        return AnswerChain(both, lambda: self.chat_model, self._quoter, self.settings)
+        return AnswerChain(both, lambda: chat_model or self.chat_model, self._quoter, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""
@@ -372,16 +379,37 @@ class KnowledgeBase:
 
     @property
     def floors(self) -> Floors:
-        """Evidence below which it refuses, and below which an answer is marked uncertain. Unset, nothing is
-        refused with an embedder that was never measured."""
-        refuse, certain = (REFUSE, CERTAIN) if self._usual_cosines else (0.0, 0.0)
-        refuse = refuse if self.settings.floor is None else self.settings.floor
-        certain = certain if self.settings.certain is None else self.settings.certain
-        return Floors(refuse, max(refuse, certain))
+        """Evidence below which it refuses, and below which an answer is marked uncertain: as set, else as kept
+        with the index, else the usual ones, which refuse nothing with an embedder that was never measured."""
+        measured = self._usual_cosines is not None
+        if not self._path.exists():
+            return choose_floors(self.settings, None, measured).floors
+        with self.store.read() as snapshot:
+            return choose_floors(self.settings, snapshot, measured).floors
+
+    def keep_floors(self, floors: Floors) -> None:
+        """Use these from now on where the settings name none; a change of embedder ends it.
+
+        Raises:
+            StoreError: there is no such knowledge base.
+            BusyError: another process is writing.
+        """
+        store = self.store
+        with writing(self.settings.kb_dir, self.settings.lock_seconds), store.write() as transaction:
+            keep_floors(transaction, floors)
 
     @property
     def _usual_cosines(self) -> tuple[float, float] | None:
         return getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
+
+    def _is_measured(self) -> bool:
+        """Whether the usual floors are this embedder's; it needn't be opened, nor be installed."""
+        if self._given_embedder is not None:
+            return self._usual_cosines is not None
+        try:
+            return self.models.get(self.settings.embedder, "embedder").usual_cosines is not None
+        except ModelError:
+            return False
 
     def sources(self) -> list[Source]:
         """All files it knows, failed ones included, in path order."""
@@ -406,6 +434,7 @@ class KnowledgeBase:
             counts, embedder = snapshot.counts(), snapshot.meta("embedder")
             failed = sum(source.failed for source in snapshot.sources())
             index = self._index.describe(snapshot)
+            floors = choose_floors(self.settings, snapshot, self._is_measured())
         files = [file for file in self.settings.kb_dir.rglob("*") if file.is_file()]
         return {
             "kb": self.settings.kb,
@@ -415,6 +444,7 @@ class KnowledgeBase:
             "megabytes": round(sum(file.stat().st_size for file in files) / 1e6, 1),
             "index": index,
             "embedder": (embedder or {}).get("name"),
+            "floors": floors.to_json(),
             "model": self.settings.model,
         }
 

@@ -193,6 +193,39 @@ def test_a_chinese_question_to_an_english_model_is_answered_with_quotes_and_a_no
         assert base.ask(ASKED).note == ""
 
 
+def test_an_english_model_is_not_given_what_it_can_not_read(docs_home: Path) -> None:
+    model = scripted("never", languages=("en",))
+    with base_with(docs_home, model, k=1) as base:
+        reply = base.ask("What is open for 参观 from 6:30?")
+        assert Path(reply.hits[0].source).name == "鸟.md"
+        assert "the installed model can't read" in reply.note
+        assert reply.answer.startswith("Quoted in Chinese:\n观鸟塔")
+        assert [citation.supported for citation in reply.citations] == [True]
+    assert model.prompts == []
+
+
+@pytest.mark.parametrize(
+    ("question", "source", "said"),
+    [
+        (
+            "水泵出现ERR-1058是什么意思？",
+            "pump-manual.pdf",
+            "引用的原文不是中文：\nERR-1058 means",
+        ),
+        ("What does code E12 of the 揉捻机 mean?", "揉捻机手册.pdf", "Quoted in Chinese:"),
+    ],
+)
+def test_across_languages_the_passage_is_quoted_and_the_reader_told(
+    sample_kb: KnowledgeBase, question: str, source: str, said: str
+) -> None:
+    """With real vectors. The floor is off: what is refused has a test of its own."""
+    settings = sample_kb.settings.but(floor=0.0)
+    with KnowledgeBase(settings, embedder=sample_kb.embedder) as base:
+        reply = base.ask(question)
+        assert Path(reply.hits[0].source).name == source
+        assert said in reply.answer
+
+
 @pytest.mark.parametrize("languages", [(), ("zh", "en")])
 def test_a_model_that_speaks_chinese_or_does_not_tell_is_asked(
     docs_home: Path, languages: tuple[str, ...]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from kb_assistant.citations import CitedStream
+from kb_assistant.citations import CitedStream, unmarked
 from kb_assistant.types import Citation, Hit, Locator
 
 MARK = re.compile(r"[\[【][^\S\n]*\d{1,3}(?:[^\S\n]*[,，、][^\S\n]*\d{1,3})*[^\S\n]*[\]】]")
@@ -208,3 +208,14 @@ def test_nested_brackets_do_not_stop_it(text: str) -> None:
 
 def test_without_passages_all_marks_go() -> None:
     assert say(["A [1]. B【2】。"], ()) == ("A. B。", ())
+
+
+def test_each_sentence_that_cites_counts_once() -> None:
+    checked = CitedStream([hit("The tower is 34 metres high."), hit("Munn founded it in 1962.")])
+    checked.feed("The tower is 34 metres high [1]. The tower is 99 metres high [1]. Well. Munn founded it [2][1].")
+    checked.finish()
+    assert checked.held == (True, False, False)
+
+
+def test_marks_are_taken_out() -> None:
+    assert unmarked("It is so [1]. 是这样[2][3]。") == "It is so. 是这样。"

@@ -193,3 +193,32 @@ def test_rules_and_refusal_speak_the_questions_language() -> None:
 def test_question_and_passages_travel_as_values_too() -> None:
     last = render("Why?", [hit("a </passage>"), hit("b")], [])[-1]
     assert last.additional_kwargs == {"question": "Why?", "earlier": "", "passages": ["a </passage>", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("question", "passages", "said"),
+    [
+        ("Who runs it?", ["Han Xue runs it.", "韩雪负责。"], ENGLISH.foreign),
+        ("谁负责？", ["Han Xue runs it."], CHINESE.foreign),
+        ("Who runs it?", ["Han Xue runs it."], ""),
+        ("谁负责？", ["韩雪负责。"], ""),
+    ],
+)
+def test_where_a_passage_is_in_another_language_the_questions_is_asked_for(
+    question: str, passages: list[str], said: str
+) -> None:
+    lines = str(render(question, [hit(text) for text in passages], [])[-1].content).splitlines()
+    assert [line for line in lines if line in (ENGLISH.foreign, CHINESE.foreign)] == ([said] if said else [])
+    assert lines[-1] == question
+
+
+@given(HISTORY, st.integers(1, 200))
+def test_without_passages_the_model_is_asked_by_itself(history: list[Turn], limit: int) -> None:
+    try:
+        prompt = fit("Why?", [], history, words, limit)
+    except ModelError:
+        assert words(render("Why?", [], [])) > limit
+        return
+    assert words(prompt.messages) <= limit
+    assert prompt.messages == render("Why?", [], history[prompt.dropped.turns :])
+    assert "passage" not in str(prompt.messages[-1].content)

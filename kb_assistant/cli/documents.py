@@ -160,8 +160,9 @@ def status(kb: Kb = None, home: Home = None, json: Json = False) -> None:
     if json:
         show.as_json(state)
     else:
-        for name, value in state.items():
-            typer.echo(f"{name:>10}: {show.facts(value) if name == 'index' else value}")
+        shown = state | {"index": show.facts(state["index"]), "floors": show.floors(state["floors"])}
+        for name, value in shown.items():
+            typer.echo(f"{name:>10}: {value}")
 
 
 def verify(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,18 @@ def evaluate(
         list[Path] | None,
         typer.Option("--other", help="A set whose questions they don't answer; repeatable.", metavar="DIR"),
     ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also answer with this chat model, named as for kb ask, and compare with the reference answers; "
+            "repeatable.",
+            metavar="MODEL",
+        ),
+    ] = None,
+    keep_floor: Annotated[
+        bool,
+        typer.Option("--keep-floor", help="With --questions: refuse below the recommended floor from now on."),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(help="Questions of each kind at most, evenly spread [all].", min=1)
     ] = None,
@@ -42,39 +55,33 @@ def evaluate(
     home: Home = None,
     json: Json = False,
 ) -> None:
-    """Measure how well documents are found and questions refused, on sets of one's own or public ones.
+    """Measure how well documents are found and questions refused and answered, on one's own or public sets.
 
     A set is a folder with corpus.jsonl ({"id", "title", "text"}), queries.jsonl ({"id", "text"} and perhaps
     "history", "rewrite", "answers", "labels", "answerable") and qrels.tsv (question, document, score; a header
     line). Documents are embedded once and kept in the home.
     """
-    from kb_assistant.evaluate.corpus import fill, open_corpus
     from kb_assistant.evaluate.datasets import read_set
-    from kb_assistant.evaluate.mine import FILE_NOTE, HEADINGS_NOTE, own_set
     from kb_assistant.evaluate.run import evaluate as run
-    from kb_assistant.evaluate.ways import REWRITTEN, WAYS
 
     if bool(sets) == mine:
         raise typer.BadParameter("give either folders of sets or --mine")
-    depths = _depths(k)
-    read, wrong = [read_set(folder) for folder in sets or ()], [read_set(folder) for folder in others or ()]
-    stopped = threading.Event()
-    done: list[Evaluation] = []
-
-    def measure(data: EvalSet, filled: KnowledgeBase) -> None:
-        ways = WAYS if filled.settings.rewrite == "off" else (*WAYS, REWRITTEN)
-        with show.share(data.name) as counted:
-            done.append(run(data, filled, depths=depths, limit=limit, others=wrong, ways=ways, progress=counted))
-
+    if keep_floor and not (mine and questions):
+        raise typer.BadParameter("--keep-floor goes with --mine and --questions: headings tell no floor")
+    depths, models, done = _depths(k), answer or (), []
+    read, strange = [read_set(folder) for folder in sets or ()], [read_set(folder) for folder in others or ()]
     with open_kb(kb, home, embedder=embedder) as base:
-        if mine:
-            show.note(FILE_NOTE if questions else HEADINGS_NOTE)
-            measure(own_set(base, questions), base)
-        for data in read:
-            with open_corpus(data, base.settings, base.embedder) as filled:
-                with stopping(stopped.set), show.ingest_progress() as progress:
-                    fill(filled, data, progress, stopped.is_set)
-                measure(data, filled)
+        _check(base, models)
+        for data, filled in _own(base, questions) if mine else _embedded(base, read):
+            with show.share(data.name) as progress:
+                done.append(run(data, filled, depths=depths, limit=limit, others=strange, models=models,
+                                progress=progress))  # fmt: skip
+        _tell(done, report, json)
+        if keep_floor:
+            _keep_floor(base, done[0])
+
+
+def _tell(done: Sequence[Evaluation], report: Path | None, json: bool) -> None:
     if report:
         from kb_assistant.evaluate.report import page
 
@@ -84,6 +91,46 @@ def evaluate(
     else:
         for evaluation in done:
             show.evaluation(evaluation)
+
+
+def _keep_floor(base: KnowledgeBase, found: Evaluation) -> None:
+    from kb_assistant.errors import DatasetError
+
+    if found.refusal is None:
+        raise DatasetError("No question has an answer in the documents.", 'Name its file: {…, "source": …}.')
+    floors = found.refusal.floors()
+    base.keep_floors(floors)
+    show.note(f"Kept with the index: refused below {floors.refuse:.2f}, uncertain below {floors.certain:.2f}.")
+    if base.floors != floors:
+        show.note("The settings name others, which win.")
+
+
+def _check(base: KnowledgeBase, models: Sequence[str]) -> None:
+    """Miss a model now rather than after an hour of embedding."""
+    if models:
+        from kb_assistant.evaluate.answers import open_model
+
+        for name in models:
+            open_model(base, name)
+
+
+def _own(base: KnowledgeBase, questions: Path | None) -> Iterator[tuple[EvalSet, KnowledgeBase]]:
+    from kb_assistant.evaluate.mine import FILE_NOTE, HEADINGS_NOTE, own_set
+
+    show.note(FILE_NOTE if questions else HEADINGS_NOTE)
+    yield own_set(base, questions), base
+
+
+def _embedded(base: KnowledgeBase, read: Sequence[EvalSet]) -> Iterator[tuple[EvalSet, KnowledgeBase]]:
+    """Each set with the knowledge base of its documents."""
+    from kb_assistant.evaluate.corpus import fill, open_corpus
+
+    stopped = threading.Event()
+    for data in read:
+        with open_corpus(data, base.settings, base.embedder) as filled:
+            with stopping(stopped.set), show.ingest_progress() as progress:
+                fill(filled, data, progress, stopped.is_set)
+            yield data, filled
 
 
 def _depths(text: str) -> tuple[int, ...]:

@@ -68,6 +68,11 @@ def facts(index: Mapping[str, object] | None) -> str:
     )
 
 
+def floors(chosen: Mapping[str, Any]) -> str:
+    """`refused below 0.45, uncertain below 0.75 (usual)`"""
+    return f"refused below {chosen['refuse']:.2f}, uncertain below {chosen['certain']:.2f} ({chosen['from']})"
+
+
 def hits(found: Sequence[Hit], width: int = 300) -> None:
     for number, hit in enumerate(found, start=1):
         typer.echo(f"{number}. {place(hit.source, hit.locator)}")
@@ -109,7 +114,7 @@ def changes(done: Report) -> None:
 
 
 def evaluation(found: Evaluation) -> None:
-    """A line for each way of searching, then what was refused."""
+    """A line for each way of searching, then what was refused, then what was answered."""
     counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
     typer.echo(f"{found.name}: {counts}")
     for measured in found.ways:
@@ -122,6 +127,13 @@ def evaluation(found: Evaluation) -> None:
         best = refusal.recommended
         typer.echo(f"   recommended floor {best.floor:.2f}: {best.answered_right:.1%} answered right, "
                    f"{best.refused_right:.1%} refused right")  # fmt: skip
+    for answers in found.answers:
+        typer.echo(f"answers of {plain(answers.model)} to {answers.count:,} questions")
+        for row in (*answers.ways, *answers.differences):
+            values = "  ".join(f"{name} {value}" for name, value in row.total.items() if value.count)
+            typer.echo(f"{row.name:>16}  {values}")
+        if answers.note:
+            typer.echo(f"   {answers.note}")
 
 
 @contextmanager

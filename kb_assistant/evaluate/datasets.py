@@ -19,6 +19,9 @@ from kb_assistant.errors import DatasetError, QuestionError
 from kb_assistant.history import turns
 from kb_assistant.types import Turn
 
+_LATER = 4
+"""Turns from this one on are one group."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -48,6 +51,12 @@ class Question:
     def turn(self) -> int:
         """Which question of its conversation it is, from 1."""
         return 1 + sum(bool(turn.question) for turn in self.history)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups it is counted in: its turn and each label, as "turn 2", "multi_turn: Follow-up"."""
+        turn = f"turn {self.turn}" if self.turn < _LATER else f"turn {_LATER} and later"
+        return (turn, *(f"{label}: {value}" for label, value in self.labels.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,11 @@ class EvalSet:
     def judged(self) -> tuple[Question, ...]:
         """The questions with a right document."""
         return tuple(question for question in self.questions if question.right)
+
+    @cached_property
+    def answered(self) -> tuple[Question, ...]:
+        """The questions that the documents answer and that have a reference answer."""
+        return tuple(question for question in self.questions if question.answers and question.answerable)
 
     @cached_property
     def unanswerable(self) -> tuple[Question, ...]:

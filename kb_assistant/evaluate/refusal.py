@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.metrics import Estimate, estimate
+from kb_assistant.retrieve import Floors
 
 WRONGLY_REFUSED = 0.03
 """Share of answerable questions that the recommended floor may refuse."""
+
+MARKED = 0.1
+"""Share of them that may be refused or marked uncertain."""
+
+LEAST = 20
+"""Questions of each kind without which no floor is kept: fewer can't tell a share of 3 %."""
 
 STEPS = 100
 """Floors on the curve, evenly spread between 0 and 1."""
@@ -56,11 +64,31 @@ class Refusal:
 
     @property
     def recommended(self) -> Point:
-        """The highest floor that refuses at most WRONGLY_REFUSED of what has an answer."""
-        return max(
-            (point for point in self.curve if point.answered_right >= 1 - WRONGLY_REFUSED),
-            key=lambda point: point.floor,
-        )
+        """Of the floors that refuse at most WRONGLY_REFUSED of what has an answer those that refuse most of the
+        rest; the middle one of them, as the next questions differ from these."""
+        allowed = [point for point in self.curve if point.answered_right >= 1 - WRONGLY_REFUSED]
+        most = max(point.refused_right for point in allowed)
+        best = [point for point in allowed if point.refused_right == most]
+        return best[len(best) // 2]
+
+    @property
+    def recommended_certain(self) -> float:
+        """The highest evidence that at most MARKED of what has an answer falls short of."""
+        return max(point.floor for point in self.curve if point.answered_right >= 1 - MARKED)
+
+    def floors(self) -> Floors:
+        """What is recommended, for keeping with the index.
+
+        Raises:
+            DatasetError: there are too few questions to tell.
+        """
+        others = sum(map(len, self.unanswerable.values()))
+        if min(len(self.answerable), others) < LEAST:
+            raise DatasetError(
+                f"{len(self.answerable)} questions with an answer and {others} without are too few for a floor.",
+                f"It takes {LEAST} of each; --other DIR adds questions of a set that the documents don't answer.",
+            )
+        return Floors(self.recommended.floor, self.recommended_certain)
 
     def wrongly_refused(self) -> Estimate:
         return estimate([float(value < self.floor) for value in self.answerable])
@@ -82,7 +110,7 @@ class Refusal:
             "wrongly refused": self.wrongly_refused().to_json(),
             "marked uncertain": self.marked_uncertain().to_json(),
             "rightly refused": {name: share.to_json() for name, share in self.rightly_refused().items()},
-            "recommended": self.recommended.to_json(),
+            "recommended": {**self.recommended.to_json(), "certain": self.recommended_certain},
             "curve": [point.to_json() for point in self.curve],
         }
 

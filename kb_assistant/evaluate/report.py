@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from kb_assistant.evaluate.answers import COMPARED, Answers
 from kb_assistant.evaluate.metrics import Estimate, import_measure
 from kb_assistant.evaluate.refusal import Refusal
 from kb_assistant.evaluate.run import Evaluation, Measured
@@ -45,6 +46,7 @@ def _section(evaluation: Evaluation) -> str:
         parts += [f"<h3>By turn and label</h3>{_groups_table(evaluation)}"]
     if evaluation.refusal:
         parts += [f"<h3>Refusal</h3>{_refusal_table(evaluation.refusal)}", _curve(evaluation.refusal)]
+    parts += [_answers_part(answers) for answers in evaluation.answers]
     return "\n".join(parts)
 
 
@@ -78,6 +80,29 @@ def _refusal_table(refusal: Refusal) -> str:
     rows += [["floor recommended", f"{best.floor:.2f}: {best.answered_right:.1%} answered right, "
               f"{best.refused_right:.1%} refused right"]]  # fmt: skip
     return _table(["questions", "share"], rows)
+
+
+def _answers_part(answers: Answers) -> str:
+    """Measures of each way, the differences, and the words shared with the references by turn and label."""
+    rows = (*answers.ways, *answers.differences)
+    names = list(answers.ways[0].total)
+    table = _table(
+        ["answered", *names, "what it does"],
+        [[row.name, *(_shown(row.total.get(name)) for name in names), row.about] for row in rows],
+    )
+    groups = _table(
+        [COMPARED[0], "questions", *(row.name for row in rows)],
+        [
+            [group, str(found[COMPARED[0]].count), *(str(row.groups[group][COMPARED[0]]) for row in rows)]
+            for group, found in answers.ways[0].groups.items()
+        ],
+    )
+    head = f"Answers of {answers.model} to {answers.count:,} questions"
+    return f"<h3>{escape(head)}</h3><p>{escape(answers.note)}</p>{table}{groups}"
+
+
+def _shown(found: Estimate | None) -> str:
+    return str(found) if found and found.count else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""One evaluation: each question is searched in each way and measured; what comes out are values."""
+"""One evaluation: each question is searched and answered in each way and measured; what comes out are values."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kb_assistant.evaluate.answers import Answers, measure_answers
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
 from kb_assistant.evaluate.refusal import Refusal
-from kb_assistant.evaluate.ways import OURS, WAYS, Way
+from kb_assistant.evaluate.ways import OURS, REWRITTEN, WAYS, Way
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieve import Retrieval
 
-_LATER = 4
-"""Turns from this one on are one group."""
-
 _PASSAGES = 3
 """Passages searched for each document that counts: several may be of one document."""
+
+_ANSWER = 50
+"""What a question to answer takes, in searches, for telling how far it is."""
 
 Values = Mapping[str, Mapping[str, float]]
 """Values by question by measure."""
@@ -60,6 +61,7 @@ class Evaluation:
     depths: tuple[int, ...]
     ways: tuple[Measured, ...]
     refusal: Refusal | None
+    answers: tuple[Answers, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,6 +70,7 @@ class Evaluation:
             "depths": list(self.depths),
             "retrieval": [measured.to_json() for measured in self.ways],
             "refusal": self.refusal.to_json() if self.refusal else None,
+            "answers": [answers.to_json() for answers in self.answers],
         }
 
 
@@ -78,59 +81,71 @@ def evaluate(
     depths: Sequence[int] = (5, 10),
     limit: int | None = None,
     others: Sequence[EvalSet] = (),
-    ways: Sequence[Way] = WAYS,
+    models: Sequence[str] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> Evaluation:
-    """Measure retrieval and refusal of a knowledge base that holds the set's documents.
+    """Measure retrieval, refusal and answers of a knowledge base that holds the set's documents.
 
     Args:
         depths: How many documents count.
         limit: Questions of each kind at most, evenly spread.
         others: Sets whose questions these documents don't answer; the set itself among them is passed over.
-        ways: Ways of searching to compare; refusal is that of OURS among them.
+        models: Chat models that answer the questions that have reference answers.
         progress: Told the share that is done.
+
+    Raises:
+        ModelError: one of the models is missing or can't answer.
     """
-    asked = spread(data.judged, limit)
-    compared = [way for way in ways if any(way.fits(question) for question in asked)]
+    asked, answered = spread(data.judged, limit), spread(data.answered, limit)
+    every = WAYS if kb.settings.rewrite == "off" else (*WAYS, REWRITTEN)
+    ways = [way for way in every if any(way.fits(question) for question in asked)]
     wrong = {"its own": spread(data.unanswerable, limit)} if data.unanswerable else {}
     strange = [other for other in others if other.folder != data.folder]
     wrong |= {f"of {other.name}": spread(other.judged, limit) for other in strange}
-    search = _Searches(kb, len(asked) * len(compared) + sum(map(len, wrong.values())), progress)
-    found = {way.name: search.all(way, asked, max(depths) * _PASSAGES) for way in compared}
-    refusal = None
-    if OURS in found:
-        ours = next(way for way in ways if way.name == OURS)
-        refusal = Refusal(
-            [one.evidence for one in found[OURS]],
-            {name: [one.evidence for one in search.all(ours, questions, 1)] for name, questions in wrong.items()},
-            kb.floors.refuse,
-            kb.floors.certain,
-        )
+    searches = len(asked) * len(ways) + sum(map(len, wrong.values()))
+    done = _Done(searches + len(models) * len(answered) * _ANSWER, progress)
+    found = {way.name: [_search(kb, way, one, max(depths) * _PASSAGES, done) for one in asked] for way in ways}
+    refusal = _refusal(kb, found[OURS], wrong, done) if OURS in found else None
+    answers = [measure_answers(answered, kb, name, lambda: done.add(_ANSWER)) for name in models]
+    measured = tuple(_measure(way, asked, found[way.name], depths) for way in ways)
+    return Evaluation(data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers))
+
+
+class _Done:
+    """Tells how far it is of `total`."""
+
+    def __init__(self, total: int, progress: Callable[[float], None]) -> None:
+        self._total, self._progress, self._done = total, progress, 0
+
+    def add(self, amount: int = 1) -> None:
+        self._done += amount
+        self._progress(self._done / self._total)
+
+
+def _search(kb: KnowledgeBase, way: Way, question: Question, k: int, done: _Done) -> Retrieval:
+    found = way.search(kb, question, k)
+    done.add()
+    return found
+
+
+def _refusal(
+    kb: KnowledgeBase, found: Sequence[Retrieval], wrong: Mapping[str, Sequence[Question]], done: _Done
+) -> Refusal:
+    ours = next(way for way in WAYS if way.name == OURS)
+    evidence = {
+        name: [_search(kb, ours, one, 1, done).evidence for one in questions] for name, questions in wrong.items()
+    }
+    return Refusal([one.evidence for one in found], evidence, kb.floors.refuse, kb.floors.certain)
+
+
+def _counts(kb: KnowledgeBase, asked: Sequence[Question]) -> dict[str, int]:
     state = kb.status()
-    counts = {
+    return {
         "documents": state["sources"],
         "chunks": state["chunks"],
         "questions": len(asked),
         "follow-ups": sum(bool(question.history) for question in asked),
     }
-    measured = tuple(_measure(way, asked, found[way.name], depths) for way in compared)
-    return Evaluation(data.name, counts, tuple(depths), measured, refusal)
-
-
-class _Searches:
-    """Searches questions and tells how far it is of `total`."""
-
-    def __init__(self, kb: KnowledgeBase, total: int, progress: Callable[[float], None]) -> None:
-        self._kb, self._total, self._progress, self._done = kb, total, progress, 0
-
-    def all(self, way: Way, questions: Sequence[Question], k: int) -> list[Retrieval]:
-        return [self._one(way, question, k) for question in questions]
-
-    def _one(self, way: Way, question: Question, k: int) -> Retrieval:
-        found = way.search(self._kb, question, k)
-        self._done += 1
-        self._progress(self._done / self._total)
-        return found
 
 
 def _measure(
@@ -141,7 +156,7 @@ def _measure(
     values = ranking(right, ranked, depths)
     groups: defaultdict[str, list[Question]] = defaultdict(list)
     for question in questions:
-        for name in _groups_of(question):
+        for name in question.groups:
             groups[name].append(question)
     return Measured(
         way,
@@ -149,11 +164,6 @@ def _measure(
         {name: _estimates(values, members) for name, members in sorted(groups.items())},
         values,
     )
-
-
-def _groups_of(question: Question) -> list[str]:
-    turn = f"turn {question.turn}" if question.turn < _LATER else f"turn {_LATER} and later"
-    return [turn, *(f"{label}: {value}" for label, value in question.labels.items())]
 
 
 def _estimates(values: Values, questions: Sequence[Question]) -> dict[str, Estimate]:

@@ -1,6 +1,7 @@
 """Answers without a language model: the sentences of the passages that answer best, quoted and cited.
 
-Its words are those of the documents, so it can't invent anything; it can't sum up or translate either.
+Its words are those of the documents, so it can't invent anything; it can't sum up or translate either. Where they
+are in another language than the question, it says so in the question's; they come last then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from kb_assistant.llm.quotes import quote
+from kb_assistant.llm.quotes import Sentence, quote
+from kb_assistant.prompts import is_foreign, wording
 
 
 class ExtractChat(BaseChatModel):
@@ -92,7 +94,20 @@ class ExtractChat(BaseChatModel):
             most=self.sentences,
             characters=self.characters,
         )
-        return "\n".join(f"{sentence.text} [{sentence.passage}]" for sentence in found)
+        foreign = [sentence for sentence in found if _is_foreign(sentence, passages, question)]
+        lines = [_line(sentence) for sentence in found if sentence not in foreign]
+        if foreign:
+            lines += [wording(question).quoted, *map(_line, foreign)]
+        return "\n".join(lines)
+
+
+def _line(sentence: Sentence) -> str:
+    return f"{sentence.text} [{sentence.passage}]"
+
+
+def _is_foreign(sentence: Sentence, passages: Sequence[str], question: str) -> bool:
+    """Not so where a passage in the question's language holds a line of code or a name in another."""
+    return all(is_foreign(text, question) for text in (sentence.text, passages[sentence.passage - 1]))
 
 
 def _asked(message: BaseMessage) -> tuple[str, list[str]]:

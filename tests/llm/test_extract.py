@@ -55,6 +55,25 @@ def test_the_sentence_that_answers_is_quoted(question: str, passages: list[str],
     assert ExtractChat().invoke([asked(question, passages)]).text == answer
 
 
+@pytest.mark.parametrize(
+    ("question", "passages", "answer"),
+    [
+        ("What does E-12 mean?", ["代码E-12表示电机过热。"], "Quoted in Chinese:\n代码E-12表示电机过热。 [1]"),
+        ("E-12是什么意思？", ["E-12: motor too hot."], "引用的原文不是中文：\nE-12: motor too hot. [1]"),
+        (
+            "What does E-12 mean?",
+            ["代码E-12表示电机过热。", "Both mean E-12."],
+            "Both mean E-12. [2]\nQuoted in Chinese:\n代码E-12表示电机过热。 [1]",
+        ),
+        ("E-12是什么意思？", ["故障代码一览：\n\n    E-12 = motor too hot"], "E-12 = motor too hot [1]"),
+    ],
+)
+def test_quotes_in_another_language_come_last_and_are_announced(
+    question: str, passages: list[str], answer: str
+) -> None:
+    assert ExtractChat().invoke([asked(question, passages)]).text == answer
+
+
 def test_what_the_passage_said_before_counts_for_its_next_sentences() -> None:
     passage = "Corran Lighthouse Cooperative owns the tower. It was founded by Alasdair Munn. It sells fish."
     answer = ExtractChat(sentences=1).invoke([asked("Who founded the Corran Lighthouse Cooperative?", [passage])])
@@ -111,7 +130,7 @@ class FixedEmbeddings:
 
 def test_meaning_finds_what_shares_no_word() -> None:
     answer = ExtractChat(embeddings=FixedEmbeddings("Tickets")).invoke([asked("门票多少钱？", LIGHTHOUSE)])
-    assert answer.text == "Tickets cost four pounds. [3]"
+    assert answer.text == "引用的原文不是中文：\nTickets cost four pounds. [3]"
 
 
 def test_sentences_come_in_the_order_of_the_passages_and_only_once() -> None:
