@@ -66,6 +66,7 @@ def _leave_network() -> None:
 
 # Landlock, from linux/landlock.h. Rights that change the file system, and the version that brought each group.
 _WRITING = (1 << 1) | sum(1 << bit for bit in range(4, 13))
+_MAKING_SOCKETS = 1 << 9
 _MOVING, _TRUNCATING = 1 << 13, 1 << 14
 _TCP = 0b11
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -93,7 +94,8 @@ def _keep_writes_in(scratch: Path) -> None:
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), 0)
     if ruleset < 0:
         return
-    for place, allowed in ((scratch, rights), (Path(os.devnull), 1 << 1)):
+    # LibreOffice listens in /tmp and nowhere else; process.py takes away what it can't.
+    for place, allowed in ((scratch, rights), (Path(os.devnull), 1 << 1), (Path("/tmp"), _MAKING_SOCKETS)):
         with suppress(OSError):
             folder = os.open(place, os.O_PATH | os.O_CLOEXEC)
             rule = _PathBeneath(allowed, folder)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,7 @@ class Scratch:
             if self._path is not None:
                 shutil.rmtree(self._path, ignore_errors=True)
                 self._path = None
+                _remove_dead_sockets()
 
 
 def _remove_orphans() -> None:
@@ -64,6 +66,18 @@ def _remove_orphans() -> None:
         owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
         if owner.isdigit() and not _lives(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_dead_sockets() -> None:
+    """Those that LibreOffice left in /tmp, where nobody listens any more."""
+    if sys.platform == "win32":
+        return
+    for place in Path("/tmp").glob(f"OSL_PIPE_{os.getuid()}_SingleOfficeIPC_*"):
+        with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
+            try:
+                line.connect(str(place))
+            except ConnectionRefusedError:
+                place.unlink()
 
 
 def _lives(process: int) -> bool:

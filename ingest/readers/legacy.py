@@ -88,12 +88,16 @@ def _converted(office: str, data: bytes, suffix: str, new: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kb-office-") as scratch:
         folder = Path(scratch)
         (folder / f"in{suffix}").write_bytes(data)
-        command = [office, "--headless", "--norestore", "--nologo", "--nolockcheck",
-                   f"-env:UserInstallation={(folder / 'profile').as_uri()}",
-                   "--convert-to", new, "--outdir", scratch, str(folder / f"in{suffix}")]  # fmt: skip
-        code = _run(command, folder)
-        if code == _RESTART:
+        profile, again = folder / "profile", folder / "again"
+        for name in (profile, again):
+            command = [office, "--headless", "--norestore", "--nologo", "--nolockcheck",
+                       f"-env:UserInstallation={name.as_uri()}",
+                       "--convert-to", new, "--outdir", scratch, str(folder / f"in{suffix}")]  # fmt: skip
             code = _run(command, folder)
+            if code != _RESTART:
+                break
+            # Its socket bears a hash of the profile's name, and the one that it left can't be taken away here.
+            shutil.copytree(profile, again, dirs_exist_ok=True)
         made = folder / f"in.{new}"
         if not made.exists():
             raise ReadError(
