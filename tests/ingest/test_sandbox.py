@@ -274,3 +274,19 @@ def test_malformed_replies_are_refused(change: dict[str, object]) -> None:
     assert decode(json.dumps(GOOD_REPLY).encode())[1] is not None
     with pytest.raises((TypeError, ValueError, KeyError)):
         decode(json.dumps(GOOD_REPLY | change).encode())
+
+
+def test_a_large_parent_is_not_taken_for_a_large_reader(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    code = f"""
+from ingest.sandbox import Item, ReaderPool
+weight = bytearray(600_000_000)
+for place in range(0, len(weight), 4096):
+    weight[place] = 1
+with ReaderPool(1, 20, 512, 1) as readers:
+    (outcome,) = readers.read([Item({str(file)!r}, {str(file)!r})])
+assert outcome.content is not None, outcome.error
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
