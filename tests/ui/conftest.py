@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import link_models
+from tests.conftest import SAMPLE_DOCS, link_models
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
@@ -74,9 +74,16 @@ def start_server(home: Path, *arguments: str, **environment: str) -> Server:
 
 
 def sample_copy(models_home: Path, sample_home: Path, folder: Path) -> Path:
-    """A home of its own that knows the sample documents."""
+    """A home of its own that knows the sample documents. KB_PICTURES names the folder they seem to lie in, for
+    pictures that don't show where tests run."""
     home = link_models(models_home, folder / "home")
-    shutil.copytree(sample_home / "kbs", home / "kbs")
+    if place := os.environ.get("KB_PICTURES"):
+        shutil.copytree(SAMPLE_DOCS, place, dirs_exist_ok=True)
+        command = [sys.executable, "-m", "tests.ui.serve", "ingest", place, "--home", str(home)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        shutil.rmtree(place)
+    else:
+        shutil.copytree(sample_home / "kbs", home / "kbs")
     return home
 
 
