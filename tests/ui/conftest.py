@@ -74,26 +74,34 @@ def start_server(home: Path, *arguments: str, **environment: str) -> Server:
 
 
 def sample_copy(models_home: Path, sample_home: Path, folder: Path) -> Path:
-    """A home of its own that knows the sample documents. KB_PICTURES names the folder they seem to lie in, for
-    pictures that don't show where tests run."""
+    """A home of its own that knows the sample documents."""
     home = link_models(models_home, folder / "home")
-    if place := os.environ.get("KB_PICTURES"):
-        shutil.copytree(SAMPLE_DOCS, place, dirs_exist_ok=True)
-        command = [sys.executable, "-m", "tests.ui.serve", "ingest", place, "--home", str(home)]
-        subprocess.run(command, cwd=ROOT, check=True)
-        shutil.rmtree(place)
-    else:
-        shutil.copytree(sample_home / "kbs", home / "kbs")
+    shutil.copytree(sample_home / "kbs", home / "kbs")
+    return home
+
+
+def pictured(models_home: Path, folder: Path) -> Path:
+    """The same with documents and home in a folder that pictures may show."""
+    docs, home = folder / "docs", link_models(models_home, folder / "home")
+    shutil.copytree(SAMPLE_DOCS, docs)
+    command = [sys.executable, "-m", "tests.ui.serve", "ingest", str(docs), "--home", str(home)]
+    subprocess.run(command, cwd=ROOT, check=True)
     return home
 
 
 @pytest.fixture(scope="session")
 def server(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Answers with quotes from the sample documents."""
-    home = sample_copy(models_home, sample_home, tmp_path_factory.mktemp("ui"))
+    """Answers with quotes from the sample documents. KB_PICTURES names a new folder, where they are to lie."""
+    place = os.environ.get("KB_PICTURES")
+    if place:
+        home = pictured(models_home, Path(place))
+    else:
+        home = sample_copy(models_home, sample_home, tmp_path_factory.mktemp("ui"))
     running = start_server(home, "--model", "extract")
     yield running
     running.stop()
+    if place:
+        shutil.rmtree(place)
 
 
 @pytest.fixture(scope="session")

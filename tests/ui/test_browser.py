@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from kb_assistant.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
@@ -314,7 +316,7 @@ def axe(page: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any], width: int, scheme: str) -> None:
-    """The pictures go to docs/pictures where KB_PICTURES names a folder for the documents in them."""
+    """The pictures go to docs/pictures where KB_PICTURES names a folder (see conftest.py)."""
     keep = bool(os.environ.get("KB_PICTURES"))
     page = visit(width=width, height=820, scheme=scheme)
     ask(page, FOUNDER)
@@ -334,7 +336,8 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     if keep:
         PICTURES.mkdir(exist_ok=True)
         for name, picture in shots.items():
-            (PICTURES / f"{name}-{width}-{scheme}.png").write_bytes(picture)
+            small = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+            small.save(PICTURES / f"{name}-{width}-{scheme}.png", optimize=True)
     told = {
         name: [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found]
         for name, found in problems.items()
