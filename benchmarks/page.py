@@ -74,7 +74,7 @@ def scrolling(page: Any) -> float:
     return float(
         page.evaluate(
             """async () => {
-                const main = document.querySelector('[data-testid=stMain]');
+                const main = document.querySelector('main');
                 let longest = 0, last = performance.now();
                 for (let at = main.scrollHeight; at > 0; at -= 400) {
                     main.scrollTop = at;

@@ -137,7 +137,7 @@ def _live(chat: str) -> None:
         running = desk().answering.running(chat)
         if running is None:
             st.rerun(scope="app")
-        status = say(running.stage, n=running.hits) if not running.text else ""
+        status = say(running.stage, n=running.hits) if not running.text.strip() else ""
         components.conversation(
             {
                 "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,

@@ -242,21 +242,23 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
     with st.container(key=f"source-{source.path}", gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             picked = st.checkbox(
-                say("select", file=escaped(name)), key=f"pick-{source.path}", label_visibility="collapsed",
-                disabled=not user().may_write,
+                f"**{escaped(short(name, 60))}**", key=f"pick-{source.path}", disabled=not user().may_write,
+                width="stretch",
             )  # fmt: skip
-            facts = say("state_failed") if source.failed else f"{source.chunks} · {plain(source.ingested_at[:10])}"
-            place = escaped(f"{short(source.path, 90)} · {facts}")
-            st.markdown(f"**{escaped(short(name, 60))}**  \n:small[{place}]", width="stretch")
             if source.chunks:
                 open_ = st.session_state.get("previewed") == source.path
                 st.button(
-                    say("close") if open_ else say("preview"), key=f"preview-{source.path}",
+                    say("close") if open_ else say("preview"), icon=":material/visibility:",
+                    key=f"preview-{source.path}",
                     on_click=lambda: st.session_state.update(previewed=None if open_ else source.path),
                     type="tertiary",
                 )  # fmt: skip
-        if source.reason:
-            st.caption(escaped(source.reason))
+        facts = say("state_failed") if source.failed else say("pieces", n=source.chunks)
+        st.caption(
+            escaped(
+                " · ".join([facts, source.ingested_at[:10], short(source.path, 120), source.reason]).rstrip(" ·")
+            )
+        )
         if st.session_state.get("previewed") == source.path:
             _preview(pieces(base, source.path), name)
     return bool(picked)

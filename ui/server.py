@@ -67,7 +67,8 @@ def config(host: str, port: int) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
         "runner.magicEnabled": False,
-        "theme.primaryColor": "#0b57d0",
+        "theme.light.primaryColor": "#0b57d0",
+        "theme.dark.primaryColor": "#a8c7fa",
     }
 
 

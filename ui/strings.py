@@ -127,7 +127,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "all": ("All", "全部"),
     "only_failed": ("Failed", "失败"),
     "no_sources": ("No sources.", "没有来源。"),
-    "select": ("Select {file}", "选择 {file}"),
+    "pieces": ("{n} chunks", "{n} 个片段"),
     "preview": ("Chunks", "查看片段"),
     "preview_of": ("Chunks of {file}", "{file} 的片段"),
     "more_pieces": ("{n} further chunks", "另有 {n} 个片段"),
@@ -192,7 +192,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     # system page
     "models": ("Installed models", "已安装的模型"),
     "model": ("Model", "模型"),
-    "kind": ("Kind", "类型"),
+    "kind_embedder": ("embeds texts", "向量模型"),
+    "kind_chat": ("answers", "回答模型"),
+    "kind_reranker": ("orders passages", "重排模型"),
     "in_use": ("in use", "使用中"),
     "engine": ("This machine", "本机"),
     "examine": ("Look at this machine", "检查本机"),
@@ -206,10 +208,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Change them in {file} or by flags of `kb ui`, then start it again.",
         "在 {file} 中或用 `kb ui` 的选项修改，然后重新启动。",
     ),
-    "setting": ("Setting", "设置项"),
-    "value": ("Value", "当前值"),
-    "default": ("Default", "默认值"),
-    "meaning": ("Meaning", "含义"),
+    "default": ("default", "默认值"),
 }
 
 LANGUAGES = {"en": "English", "zh": "中文"}

@@ -50,16 +50,11 @@ def _last_speed() -> float | None:
 def _models(settings: Settings) -> None:
     st.subheader(say("models"))
     in_use = {settings.embedder, settings.model, settings.reranker}
-    rows = [
-        {
-            say("model"): escaped(model.name),
-            say("kind"): model.kind,
-            "": say("in_use") if model.name in in_use else "",
-        }
-        for model in desk().base(kb_name()).models.installed()
-    ]
-    st.table(rows)
-    st.caption(f"{escaped(say('model'))}: {escaped(settings.model)}")
+    lines = []
+    for model in desk().base(kb_name()).models.installed():
+        mark = f" · **{say('in_use')}**" if model.name in in_use else ""
+        lines.append(f"- {escaped(model.name)} · {say(f'kind_{model.kind}')}{mark}")
+    st.markdown("\n".join([*lines, f"- {say('model')}: {escaped(settings.model)}"]))
 
 
 def _finding(finding: Finding) -> None:
@@ -74,17 +69,13 @@ def _finding(finding: Finding) -> None:
 def _settings(settings: Settings) -> None:
     st.subheader(say("settings"))
     st.caption(escaped(say("settings_hint", file=str(settings.home / "kb.toml"))))
-    st.table(
-        [
-            {
-                say("setting"): name,
-                say("value"): _shown(getattr(settings, name)),
-                say("default"): _shown(default),
-                say("meaning"): MEANINGS[name] if language() == "zh" else meaning,
-            }
-            for (name, default), meaning in zip(defaults().items(), meanings().values(), strict=True)
-        ]
-    )
+    lines = []
+    for (name, default), meaning in zip(defaults().items(), meanings().values(), strict=True):
+        value = _shown(getattr(settings, name))
+        usual = "" if getattr(settings, name) == default else f" ({say('default')}: {_shown(default)})"
+        told = MEANINGS[name] if language() == "zh" else meaning
+        lines.append(f"- **{escaped(name)}** = {value}{usual}  \n  {told}")
+    st.markdown("\n".join(lines))
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import link_models
+from tests.conftest import SAMPLE_DOCS, link_models
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
@@ -80,13 +80,28 @@ def sample_copy(models_home: Path, sample_home: Path, folder: Path) -> Path:
     return home
 
 
+def pictured(models_home: Path, folder: Path) -> Path:
+    """The same with documents and home in a folder that pictures may show."""
+    docs, home = folder / "docs", link_models(models_home, folder / "home")
+    shutil.copytree(SAMPLE_DOCS, docs)
+    command = [sys.executable, "-m", "tests.ui.serve", "ingest", str(docs), "--home", str(home)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return home
+
+
 @pytest.fixture(scope="session")
 def server(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Answers with quotes from the sample documents."""
-    home = sample_copy(models_home, sample_home, tmp_path_factory.mktemp("ui"))
+    """Answers with quotes from the sample documents. KB_PICTURES names a new folder, where they are to lie."""
+    place = os.environ.get("KB_PICTURES")
+    if place:
+        home = pictured(models_home, Path(place))
+    else:
+        home = sample_copy(models_home, sample_home, tmp_path_factory.mktemp("ui"))
     running = start_server(home, "--model", "extract")
     yield running
     running.stop()
+    if place:
+        shutil.rmtree(place)
 
 
 @pytest.fixture(scope="session")
