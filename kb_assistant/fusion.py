@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from kb_assistant.bm25 import WordIndex, WordTable
 from kb_assistant.conversation import ASKED, QUESTION, REWRITTEN, TOLD, Conversation
 from kb_assistant.index import Sample
-from kb_assistant.keywords import query_tokens, tokens
+from kb_assistant.keywords import is_code, query_tokens, tokens
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -83,6 +83,10 @@ DOUBT = (0.1, 0.9)
 REFUSE, CERTAIN = 0.45, 0.75
 """Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
 answer is refused, and 97 % of what other sets ask (docs/evaluation.md)."""
+
+NAMED = 0.6
+"""Evidence at least where a best text holds a code that the question asks for, such as ERR-1042: what else the
+question says may be in another language."""
 
 _LEAST = 100.0
 
@@ -282,12 +286,30 @@ def evidence(
     """
     if not best:
         return 0.0
+    sure = _probability(talk, pool, best, told)
+    return max(sure, NAMED) if _names(talk, pool, best) else sure
+
+
+def _probability(
+    talk: Conversation, pool: Pool, best: Sequence[int], told: Callable[[], NDArray[np.float32]]
+) -> float:
     if not talk.is_first and TOLD not in pool.cosines:
         guess = probability(GUESS, signals(talk, pool, best))
         if not DOUBT[0] <= guess <= DOUBT[1]:
             return guess
         pool = pool.seen_by(TOLD, told())
     return probability(EVIDENCE, signals(talk, pool, best))
+
+
+def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
+    """Whether the question holds a code that one of the best texts holds, too."""
+    codes = [word for word in talk.words[QUESTION] if is_code(word)]
+    return bool(codes) and bool((pool.table.coverage(codes)[_places(pool, best)] > 0).any())
+
+
+def _places(pool: Pool, text_ids: Sequence[int]) -> list[int]:
+    place_of = {text_id: place for place, text_id in enumerate(pool.text_ids)}
+    return [place_of[text_id] for text_id in text_ids]
 
 
 def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
@@ -299,8 +321,7 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
     question's, "distance" and "lead" alone those of what was asked. A first question is all of them itself. Those
     of what TOLD means are missing where it isn't embedded.
     """
-    place_of = {text_id: place for place, text_id in enumerate(pool.text_ids)}
-    places = [place_of[text_id] for text_id in best]
+    places = _places(pool, best)
     asked, told = (QUESTION, QUESTION) if talk.is_first else (ASKED, TOLD)
 
     def coverage(view: str) -> float:

@@ -33,6 +33,7 @@ _EDGE = re.compile(
 )
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)+)", re.IGNORECASE)
 _INITIALS = re.compile(r"[a-z](?:\.[a-z])+")
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
 _NUMBER = re.compile(r"\d+(?:[.:]\d+)*")
 
 # Words that name nothing: a question made of them alone has no keyword. Kept short on purpose: common words
@@ -85,6 +86,16 @@ def tokens(text: str) -> list[str]:
 def query_tokens(text: str) -> list[str]:
     """Distinct tokens of a question that name something, in order of appearance."""
     return [token for token in dict.fromkeys(tokens(text)) if token not in STOPWORDS]
+
+
+def is_code(token: str) -> bool:
+    """Whether a token names one thing, as err-1042, v1.2.3 or t-35 do: letters and digits, and no ordinal.
+
+    >>> [is_code(token) for token in ("err-1042", "t-35", "1042", "pump", "19th", "1990s")]
+    [True, True, False, False, False, False]
+    """
+    mixed = any(sign.isdigit() for sign in token) and any(sign.isalpha() for sign in token)
+    return mixed and token.isascii() and not _ORDINAL.fullmatch(token)
 
 
 def numbers(text: str) -> set[str]:

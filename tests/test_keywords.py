@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.keywords import TOKENS_VERSION, fold, is_chinese, numbers, query_tokens, rules, tokens
+from kb_assistant.keywords import TOKENS_VERSION, fold, is_chinese, is_code, numbers, query_tokens, rules, tokens
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.store import TOKENIZER
@@ -52,6 +52,15 @@ from tests.fakes import BlindEmbeddings
 )
 def test_tokens(text: str, expected: list[str]) -> None:
     assert tokens(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [("err-1042", True), ("v1.2.3", True), ("t-35", True), ("1042", False), ("pump", False), ("19th", False),
+     ("1990s", False), ("第3", False), ("", False)],
+)  # fmt: skip
+def test_a_code_has_letters_and_digits(token: str, expected: bool) -> None:
+    assert is_code(token) is expected
 
 
 def test_kana_give_pairs_within_a_word() -> None:
