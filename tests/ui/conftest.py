@@ -23,7 +23,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-PATIENCE_MS = 240_000
+PATIENCE_MS = 120_000
 
 
 @dataclass(slots=True)

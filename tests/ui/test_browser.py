@@ -32,9 +32,13 @@ hours.
 """
 
 
-def ask(page: Any, question: str) -> None:
+def put(page: Any, question: str) -> None:
     page.get_by_placeholder(re.compile("Ask your documents|向你的文档提问")).fill(question)
     page.keyboard.press("Enter")
+
+
+def ask(page: Any, question: str) -> None:
+    put(page, question)
     page.locator(".question", has_text=question).last.wait_for()
 
 
@@ -167,7 +171,7 @@ def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any],
     page = visit()
     page.locator("[data-testid=stChatInput] input[type=file]").set_input_files(str(file))
     page.get_by_text("recipe.md").first.wait_for()
-    ask(page, "How much salt does the soup of grandmother Ottilie take?")
+    put(page, "How much salt does the soup of grandmother Ottilie take?")
     page.get_by_role("button", name="For this conversation only").click()
     assert "eleven grams" in answered(page).inner_text()
     page.get_by_role("button", name="New conversation").click()
