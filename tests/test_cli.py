@@ -26,6 +26,8 @@ from tests.shell import KB, Done, kb, kb_process
 
 COMMANDS = (
     *(
+        "ui",
+        "token",
         "ingest",
         "search",
         "ask",
@@ -530,7 +532,7 @@ def test_each_command_has_help(command: str) -> None:
     shown = kb(command, "--help", home=Path("/nowhere"))
     assert shown.code == 0
     assert f"Usage: kb {command}" in shown.stdout
-    assert "--home" in shown.stdout or command == "models"
+    assert "--home" in shown.stdout or command in ("models", "token")
 
 
 def test_the_version_is_the_packages() -> None:

@@ -87,6 +87,9 @@ def test_a_retrieved_document_says_where_it_stands(base: KnowledgeBase, tmp_path
         "page": None,
         "lines": [3, 3],
         "heading": "Top",
+        "slide": None,
+        "sheet": None,
+        "attachment": None,
         "score": hit.score,
         "similarity": hit.similarity,
     }
