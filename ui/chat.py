@@ -78,8 +78,9 @@ def show_error(error: KBError) -> None:
 
 
 def _body(chat: Chat | None) -> None:
-    saved = desk().chats.turns(chat.id) if chat else []
+    # In this order: an answer that is no longer running was saved before, so what is read then is all of it.
     running = desk().answering.running(chat.id) if chat else None
+    saved = desk().chats.turns(chat.id) if chat else []
     if chat is not None:
         _head(chat)
     finished = [turn for turn in saved if running is None or turn.id != running.turn]

@@ -64,6 +64,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "stopped": ("Stopped", "已停止"),
     "interrupted": ("Broken off: the program ended before the answer did", "已中断：程序在回答完成前结束"),
+    "elsewhere": ("Being answered; reload to see more", "正在回答，刷新页面查看"),
     "failed": ("No answer", "没有得到回答"),
     "details": ("What was searched", "检索详情"),
     "searched": ("Searched", "检索内容"),
@@ -94,7 +95,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "page_image": ("Page {n} of {file}", "{file} 第 {n} 页"),
     # dropped files
-    "dropped_files": ("{n} files: what are they for?", "{n} 个文件，如何使用？"),
+    "dropped_files": ("Files dropped: {n}. What are they for?", "{n} 个文件，如何使用？"),
     "for_chat": ("For this conversation only", "仅用于此对话"),
     "for_kb": ("Into the knowledge base “{kb}”", "加入知识库“{kb}”"),
     "too_many": ("At most {n} files at once.", "一次最多 {n} 个文件。"),
@@ -107,7 +108,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "work": ("Work", "任务"),
     "upload_files": ("Upload files", "上传文件"),
     "upload_folder": ("Upload a folder", "上传文件夹"),
-    "upload_now": ("Add {n} files", "添加 {n} 个文件"),
+    "upload_now": ("Add the files ({n})", "添加 {n} 个文件"),
     "folder": ("A folder on this machine", "本机文件夹"),
     "folder_hint": (
         "Its whole path. New, changed and vanished files are taken over.",
@@ -127,11 +128,11 @@ _WORDS: dict[str, tuple[str, str]] = {
     "all": ("All", "全部"),
     "only_failed": ("Failed", "失败"),
     "no_sources": ("No sources.", "没有来源。"),
-    "pieces": ("{n} chunks", "{n} 个片段"),
+    "pieces": ("chunks: {n}", "{n} 个片段"),
     "preview": ("Chunks", "查看片段"),
     "preview_of": ("Chunks of {file}", "{file} 的片段"),
     "more_pieces": ("{n} further chunks", "另有 {n} 个片段"),
-    "delete_sources": ("Delete {n} sources", "删除 {n} 个来源"),
+    "delete_sources": ("Delete the selected ({n})", "删除 {n} 个来源"),
     "sure_sources": (
         "Forget these sources? Uploaded files are deleted; files of your folders stay where they are and come "
         "back when their folder is brought in step.",

@@ -76,7 +76,7 @@ def _shown(key: _Key, last: bool, lang: str) -> Shown:
         "marks": [_mark(mark, hits) for mark in found],
         "head": say(kind) if kind in ("refused", "failed") else "",
         "note": str(turn.reply.get("note", "")),
-        "status": say(kind) if kind in ("stopped", "interrupted") else _error(turn),
+        "status": say(kind) if kind in ("stopped", "interrupted", "elsewhere") else _error(turn),
         "remarks": _remarks(turn, found),
         "nearest": [_near(n, hit) for n, hit in enumerate(hits[:_NEAREST], 1)] if kind == "refused" else [],
         "facts": _facts(turn),
@@ -96,6 +96,8 @@ def _base(turn: int, question: str, kind: str) -> Shown:
 
 
 def _kind(turn: SavedTurn) -> str:
+    if turn.state == "answering":  # not by this program, or it would be shown as it grows
+        return "elsewhere"
     if turn.state != "done":
         return turn.state
     if turn.reply.get("refused"):

@@ -20,6 +20,7 @@ from ui import desk as desks
 from ui import launch
 from ui.launch import Options, set_options
 
+FOUNDER = "Who founded the Aldersea Station?"
 APP = Path(__file__).parents[2] / "ui" / "app.py"
 
 
@@ -80,13 +81,13 @@ def test_examples_come_from_the_documents_and_can_be_asked(filled: Callable[...,
 
 def test_a_question_is_answered_saved_and_found_again(filled: Callable[..., AppTest]) -> None:
     app = filled()
-    app = answered(app.chat_input[0].set_value("Who founded the Aldersea Station?").run())
+    app = answered(app.chat_input[0].set_value(FOUNDER).run())
     assert not app.exception
     (turn,) = desks.desk().chats.turns(app.session_state["chat"])
     assert "Miriam Okafor" in turn.answer
     again = filled(chat=app.session_state["chat"])
     assert again.session_state["chat"] == app.session_state["chat"]
-    assert "Who founded the Aldersea Station?" in texts(again)
+    assert FOUNDER in texts(again)
 
 
 def test_a_conversation_of_somebody_else_is_not_shown(filled: Callable[..., AppTest]) -> None:
@@ -115,7 +116,7 @@ def test_the_language_follows_the_address_and_the_switch(filled: Callable[..., A
 
 def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., AppTest]) -> None:
     app = filled()
-    app = answered(app.chat_input[0].set_value("Who founded the Aldersea Station?").run())
+    app = answered(app.chat_input[0].set_value(FOUNDER).run())
     chat = app.session_state["chat"]
     app.text_input(key=f"title-{chat}").set_value("<b>Pumps</b>").run()
     app.button(key="rename-chat").click().run()
@@ -226,3 +227,18 @@ def test_hostile_names_and_texts_are_escaped(tmp_path: Path) -> None:
         assert "![" not in element.value.replace("\\!\\[", "")
         assert "](" not in element.value.replace("\\]\\(", "")
     assert "javascript:alert(1)" in "".join(str(one.value) for one in app.text)
+
+
+def test_an_answer_that_ends_while_the_page_is_drawn_is_shown_whole(
+    filled: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page once read the turn before, and whether it was running after, the very moment it was saved."""
+    app = answered(filled().chat_input[0].set_value(FOUNDER).run())
+    here, chat = desks.desk(), app.session_state["chat"]
+    order: list[str] = []
+    turns, running = here.chats.turns, here.answering.running
+    monkeypatch.setattr(here.chats, "turns", lambda one: order.append("turns") or turns(one))
+    monkeypatch.setattr(here.answering, "running", lambda one: order.append("running") or running(one))
+    app.run()
+    assert turns(chat)[0].state == "done"
+    assert order.index("running") < order.index("turns")

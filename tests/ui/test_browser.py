@@ -52,7 +52,7 @@ def answered(page: Any, turns: int = 1) -> Any:
 def upload(page: Any, *files: Path) -> None:
     page.get_by_text("Add documents", exact=True).click()
     page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
-    page.get_by_role("button", name=re.compile("^Add \\d+ files")).click()
+    page.get_by_role("button", name=re.compile("^Add the files")).click()
     page.locator(".st-key-last-job").get_by_text(re.compile("added")).wait_for()
 
 
@@ -101,7 +101,7 @@ def test_upload_ask_follow_up_cite_reload_switch_delete(
     page.keyboard.press("Enter")
     page.get_by_text("faq.md", exact=True).wait_for(state="detached")
     page.locator("[data-testid=stCheckbox] label").first.click()
-    page.get_by_role("button", name="Delete 1 sources").click()
+    page.get_by_role("button", name="Delete the selected (1)").click()
     page.get_by_text("No sources.").wait_for()
     assert not list((server.home / "uploads").glob("*/kestrel.md"))
 
@@ -169,7 +169,8 @@ def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any],
         "# Grandmother's soup\n\n## Salt\n\nThe soup of grandmother Ottilie takes eleven grams of salt.\n"
     )
     page = visit()
-    page.locator("[data-testid=stChatInput] input[type=file]").set_input_files(str(file))
+    with page.expect_response(lambda answer: "upload_file" in answer.url and answer.request.method == "PUT"):
+        page.locator("[data-testid=stChatInput] input[type=file]").set_input_files(str(file))
     page.get_by_text("recipe.md").first.wait_for()
     put(page, "How much salt does the soup of grandmother Ottilie take?")
     page.get_by_role("button", name="For this conversation only").click()
