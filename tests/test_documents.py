@@ -104,7 +104,7 @@ def test_bytes_are_read_as_a_file_of_that_name_would_be(tmp_path: Path) -> None:
     report = kb.add([("manual/pump.html", page), ("plain.txt", "水泵".encode("gb18030")), "A plain text."])
     assert (report.added, report.failed) == (3, 0)
     (hit, *_) = kb.search("When was the pump built?", where=["type=html"])
-    assert (hit.source, hit.locator.heading) == ("document:manual/pump.html", "The pump")
+    assert (hit.source, hit.locator.heading) == ("document:manual/pump.html", "Pumps > The pump")
     assert kb.add([("manual/pump.html", page)]).unchanged == 1
     assert kb.add([("manual/pump.html", page.replace(b"1904", b"1905"))]).updated == 1
     assert "1905" in kb.search("When was the pump built?", 1)[0].text
