@@ -103,16 +103,7 @@ def measure(browser: Any, url: str, chat: str, rounds: int) -> dict[str, list[fl
         note("empty page: first paint", page.evaluate(paint))
         page.goto(f"{url}/?chat={chat}")
         page.locator(".chip").last.wait_for()
-        if page.get_by_role("button", name="earlier turns").count():
-            earlier = page.get_by_role("button", name="earlier turns")
-            while earlier.count():
-                count = page.locator(".turn").count()
-                earlier.click()
-                page.wait_for_function(
-                    "n => [...document.querySelectorAll('*')].some(e => e.shadowRoot && "
-                    "e.shadowRoot.querySelectorAll('.turn').length > n)",
-                    arg=count,
-                )
+        _show_all(page)
         chip, panel = page.locator(".chip").last, page.locator(".passage .text")
         note("open a citation", timed(lambda c=chip, p=panel: (c.click(), p.wait_for())))
         note("close it (a rerun)", timed(lambda p=page: _closed(p)))
@@ -120,6 +111,16 @@ def measure(browser: Any, url: str, chat: str, rounds: int) -> dict[str, list[fl
         note("scroll through, longest frame", scrolling(page))
         page.close()
     return found
+
+
+def _show_all(page: Any) -> None:
+    """Turns before the last thirty are shown when they are asked for."""
+    earlier = page.locator(".st-key-earlier button")
+    while earlier.count():
+        count = page.locator(".turn").count()
+        earlier.click()
+        page.locator(".turn").nth(count).wait_for(state="attached")
+        page.wait_for_timeout(500)
 
 
 def _closed(page: Any) -> None:

@@ -105,7 +105,10 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
     window = st.session_state.setdefault("window", WINDOW)
     hidden = max(0, len(saved) - window)
     if hidden:
-        st.button(say("earlier", n=hidden), on_click=lambda: st.session_state.update(window=window + 100))
+        st.button(
+            say("earlier", n=hidden), key="earlier",
+            on_click=lambda: st.session_state.update(window=window + 100),
+        )  # fmt: skip
     shown = saved[hidden:]
     opened = st.session_state.get("passage") or {}
     key = f"turns-{chat.id}"
