@@ -8,11 +8,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError as NotSeen
 
 from kb_assistant.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
@@ -53,6 +55,10 @@ def upload(page: Any, *files: Path) -> None:
     page.get_by_text("Add documents", exact=True).click()
     page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
     page.get_by_role("button", name=re.compile("^Add the files")).click()
+    running = page.locator("[class*='st-key-job-']")
+    with suppress(NotSeen):  # a quick one may be over before it is seen; an earlier one's report isn't this one's
+        running.first.wait_for(timeout=5000)
+    running.first.wait_for(state="detached")
     page.locator(".st-key-last-job").get_by_text(re.compile("added")).wait_for()
 
 
