@@ -18,7 +18,7 @@ demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English an
 	@$(BIN)/kb ingest sample_docs --home $(DEMO)
 	@$(BIN)/kb chat -k 2 --home $(DEMO) < docs/demo.txt
 
-test: lint test-ui  ## fast tests, linters and types
+test: lint  ## fast tests, linters and types
 	$(BIN)/python -m pytest
 
 test-ui: $(DEV) $(AXE) chromium  ## the page in a real browser
