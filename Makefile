@@ -18,8 +18,9 @@ demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English an
 	@$(BIN)/kb ingest sample_docs --home $(DEMO)
 	@$(BIN)/kb chat -k 2 --home $(DEMO) < docs/demo.txt
 
-test: lint  ## fast tests, linters and types
+test: lint  ## fast tests, linters, types, and the page in a browser
 	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory test-ui
 
 test-ui: $(DEV) $(AXE) chromium  ## the page in a real browser
 	KB_AXE=$(AXE) $(BIN)/python -m pytest -m browser tests/ui

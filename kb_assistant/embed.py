@@ -35,6 +35,9 @@ Vectors = NDArray[np.float32]
 QUESTIONS = 512
 """Vectors of questions that are kept: a conversation searches for its earlier questions again."""
 
+FEW = 64
+"""So many passages are embedded by ONNX Runtime sooner than torch is loaded."""
+
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 _SPECIAL_TOKENS = 2
 
@@ -47,13 +50,18 @@ class LocalEmbeddings(Embeddings):
         device: `auto` (CUDA where there is one), `cpu` or `cuda`.
         threads: Threads of torch for this process; 0 leaves torch's own choice.
         batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device.
+        few: Up to so many passages are embedded one by one and without torch, while it isn't loaded and `device`
+            isn't `cuda`; their vectors are the same within float32's rounding.
     """
 
-    def __init__(self, model: Model, device: str = "auto", threads: int = 0, batch_tokens: int = 0) -> None:
+    def __init__(
+        self, model: Model, device: str = "auto", threads: int = 0, batch_tokens: int = 0, few: int = FEW
+    ) -> None:
         self.model = model
         self._device = device
         self._threads = threads
         self._batch_tokens = batch_tokens
+        self._few = few
         self._lock = RLock()
         self._question = lru_cache(maxsize=QUESTIONS)(self._encode_question)
 
@@ -104,12 +112,16 @@ class LocalEmbeddings(Embeddings):
         return vectors
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
-        """The same, batch by batch, so that the caller can stop or save in between. Longest texts come first.
+        """The same, batch by batch, so that the caller can stop or save in between. The longest of many come first.
 
         Yields:
             Positions in `texts`, and their vectors: float32 (number of positions, dimension).
         """
         prefix = self.model.passage_prefix
+        if len(texts) <= self._few and not self._loaded and self._device != "cuda" and self._encoder:
+            for row, text in enumerate(texts):
+                yield [row], self._encode_one(text, prefix, self._encoder)[None]
+            return
         for rows in self._batches(texts, prefix):
             yield rows, self._encode([texts[row] for row in rows], prefix)
 
@@ -119,9 +131,12 @@ class LocalEmbeddings(Embeddings):
 
     def _encode_question(self, text: str) -> Vectors:
         """float32 (dimension,), of length 1."""
-        prefix = self.model.query_prefix
         if (encoder := self._encoder) is None:
-            return np.asarray(self._encode([text], prefix)[0], np.float32)
+            return np.asarray(self._encode([text], self.model.query_prefix)[0], np.float32)
+        return self._encode_one(text, self.model.query_prefix, encoder)
+
+    def _encode_one(self, text: str, prefix: str, encoder: OnnxEncoder) -> Vectors:
+        """float32 (dimension,), of length 1."""
         ids = self._tokenizer.encode(prefix + _clean(text)).ids
         if len(ids) > self._longest:  # what closes a text stays
             ids = [*ids[: self._longest - 1], ids[-1]]
@@ -129,7 +144,7 @@ class LocalEmbeddings(Embeddings):
 
     @cached_property
     def _encoder(self) -> OnnxEncoder | None:
-        """Embeds questions without torch, in a third of its time; None where the model is of another kind."""
+        """Embeds single texts without torch, in a third of its time; None where the model is of another kind."""
         from kb_assistant.onnx_encoder import OnnxEncoder, Shape
 
         shape = Shape.read(self.model.path)
@@ -180,6 +195,10 @@ class LocalEmbeddings(Embeddings):
         if self._device == "cuda" and not torch.cuda.is_available():
             raise ModelError("There is no CUDA device that torch can use.", 'Set device = "cpu" or "auto".')
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @property
+    def _loaded(self) -> bool:
+        return "_network" in self.__dict__
 
     @cached_property
     def _network(self) -> SentenceTransformer:

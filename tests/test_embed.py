@@ -50,7 +50,7 @@ ENGLISH = [
 
 @pytest.fixture(scope="module")
 def embedder(models_home: Path) -> LocalEmbeddings:
-    return LocalEmbeddings(ModelHome(models_home / "models").get(E5, "embedder"), device="cpu")
+    return LocalEmbeddings(ModelHome(models_home / "models").get(E5, "embedder"), device="cpu", few=0)
 
 
 @pytest.mark.parametrize("side", ["query", "passage"])
@@ -89,7 +89,7 @@ def test_a_question_finds_its_passage_in_both_languages(embedder: LocalEmbedding
 
 
 def test_vectors_have_length_1_and_stand_in_the_order_of_the_texts(embedder: LocalEmbeddings) -> None:
-    small = LocalEmbeddings(embedder.model, device="cpu", batch_tokens=64)
+    small = LocalEmbeddings(embedder.model, device="cpu", batch_tokens=64, few=0)
     texts = [*CHINESE[:5], "", *ENGLISH[:5]]
     done: list[int] = []
     vectors = small.encode_passages(texts, progress=done.append)
@@ -113,7 +113,7 @@ def test_no_texts_give_no_vectors(embedder: LocalEmbeddings) -> None:
 
 
 def test_batches_can_be_left_in_between(embedder: LocalEmbeddings) -> None:
-    small = LocalEmbeddings(embedder.model, device="cpu", batch_tokens=40)
+    small = LocalEmbeddings(embedder.model, device="cpu", batch_tokens=40, few=0)
     batches = small.encode_batches(["a b c d e f g h i j", "x", "一二三四五六七八九十", "y"])
     rows, vectors = next(batches)
     assert rows in ([0], [2], [0, 2], [2, 0])
@@ -140,13 +140,13 @@ def test_threads_share_one_model(models_home: Path) -> None:
         np.testing.assert_allclose(vectors, shared.encode_queries(CHINESE[i : i + 2]), atol=2e-5)
 
 
-def test_counting_fingerprints_and_questions_load_no_torch_and_embedding_is_quiet_and_offline(
+def test_questions_and_a_few_passages_load_no_torch_and_many_are_embedded_quietly_and_offline(
     models_home: Path,
 ) -> None:
     code = f"""
 import socket, sys
 from pathlib import Path
-from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.embed import FEW, LocalEmbeddings
 from kb_assistant.models import ModelHome
 
 def refuse(*_):
@@ -157,8 +157,11 @@ embedder = LocalEmbeddings(ModelHome(Path({str(models_home / "models")!r})).get(
 assert embedder.fingerprint["dimension"] == 384
 assert embedder.count_tokens(["水泵由谁维护？", ""]) == [7, 0]
 embedder.embed_query("x")
+few = embedder.encode_passages(["x"] * FEW)
 assert not {{"torch", "transformers", "sentence_transformers"}} & set(sys.modules)
-embedder.embed_documents(["x"])
+many = embedder.encode_passages(["x"] * (FEW + 1))
+assert "torch" in sys.modules
+assert abs(few[0] - many[0]).max() < 2e-6
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
