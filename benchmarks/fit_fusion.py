@@ -31,19 +31,8 @@ from kb_assistant.conversation import TOLD, Conversation
 from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
-from kb_assistant.fusion import (
-    DOUBT,
-    EVIDENCE,
-    GUESS,
-    MEASURES,
-    REFUSE,
-    TOP,
-    Pool,
-    features,
-    fuse,
-    probability,
-    signals,
-)
+from kb_assistant.evidence import DOUBT, EVIDENCE, GUESS, REFUSE, TOP, probability, signals
+from kb_assistant.fusion import MEASURES, Pool, features, fuse
 
 VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
 HEADING = MEASURES.index("heading")
@@ -233,7 +222,7 @@ def logistic(asked: Sequence[Asked], names: Sequence[str]) -> Logistic:
 
 
 def judged(one: Asked, guess: Logistic, whole: Logistic) -> np.ndarray:
-    """The evidence of each question, as fusion.evidence comes to it."""
+    """The evidence of each question, as evidence.py comes to it within a language."""
     values = []
     for signs in one.signs:
         first = probability(guess, signs)

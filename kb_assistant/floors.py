@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kb_assistant import keywords
-from kb_assistant.fusion import CERTAIN, EVIDENCE, REFUSE
+from kb_assistant.evidence import ACROSS, CERTAIN, EVIDENCE, REFUSE
 from kb_assistant.retrieve import Floors
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Transaction
 
 Origin = Literal["settings", "kb eval", "usual", "none"]
 
-_META = "floors"
+META = "floors"
+"""Where the store keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ChosenFloors:
 def keep_floors(transaction: Transaction, floors: Floors) -> None:
     """Keep floors with the index, for as long as evidence means what it means now."""
     values = {"refuse": floors.refuse, "certain": floors.certain}
-    transaction.put_meta(_META, {**values, "measured with": _means(transaction)})
+    transaction.put_meta(META, {**values, "measured with": _means(transaction)})
 
 
 def choose_floors(settings: Settings, snapshot: Snapshot | None, measured: bool) -> ChosenFloors:
@@ -55,7 +56,7 @@ def choose_floors(settings: Settings, snapshot: Snapshot | None, measured: bool)
 
 
 def _kept(snapshot: Snapshot) -> Floors | None:
-    kept = snapshot.meta(_META)
+    kept = snapshot.meta(META)
     if not isinstance(kept, Mapping) or kept.get("measured with") != _means(snapshot):
         return None
     return Floors(float(kept["refuse"]), float(kept["certain"]))
@@ -63,4 +64,5 @@ def _kept(snapshot: Snapshot) -> Floors | None:
 
 def _means(snapshot: Snapshot) -> dict[str, Any]:
     """What evidence is made of."""
-    return {"embedder": snapshot.meta("embedder"), "keywords": keywords.rules(), "evidence": dict(EVIDENCE)}
+    evidence = {"same language": dict(EVIDENCE), "across": dict(ACROSS)}
+    return {"embedder": snapshot.meta("embedder"), "keywords": keywords.rules(), "evidence": evidence}

@@ -4,8 +4,7 @@ For each view there is the cosine, in standard deviations above what passages of
 of its words that a text holds (BM25 over its limit, and BM25 itself); and the share of the heading's words that
 the view holds. They mean much the same for every embedder and every question, so one weighted sum serves all. The
 weights were fitted to rank right documents first (a listwise loss, as in ListNet: Cao et al., ICML 2007) on public
-sets, all at once, and tried on sets they were not fitted to (docs/evaluation.md); so was the logistic model that
-turns what was found into evidence, as Platt did (1999).
+sets, all at once, and tried on sets they were not fitted to (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kb_assistant.bm25 import WordIndex, WordTable
-from kb_assistant.conversation import ASKED, QUESTION, REWRITTEN, TOLD, Conversation
+from kb_assistant.conversation import QUESTION, REWRITTEN, Conversation
 from kb_assistant.index import Sample
-from kb_assistant.keywords import is_code, query_tokens, tokens
+from kb_assistant.keywords import query_tokens, tokens
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -52,49 +51,6 @@ WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
     "answer 2": (0.0, -0.12, -0.19, 0.0),
 }
 """What each measure of a view counts; of the latter, in an index where few texts stand under a heading."""
-
-GUESS: Mapping[str, float] = {
-    "always": -14.7,
-    "distance": -0.9,
-    "lead": 1.17,
-    "nearness": -0.25,
-    "asked nearness": 3.52,
-    "coverage": 2.09,
-    "asked coverage": 5.51,
-    "told coverage": 6.5,
-    "follow-up": 1.26,
-}
-EVIDENCE: Mapping[str, float] = {
-    "always": -17.12,
-    "told distance": -0.63,
-    "told lead": 2.15,
-    "nearness": 0.36,
-    "asked nearness": 3.35,
-    "asked coverage": 2.61,
-    "told coverage": 8.98,
-    "follow-up": 0.48,
-}
-"""Of the logistic models that say how probable it is that what was found bears on the question: see signals. The
-first does without what TOLD means; the second is asked where that leaves a doubt."""
-
-DOUBT = (0.1, 0.9)
-"""Probabilities between which a guess is in doubt: a quarter of follow-ups."""
-
-REFUSE, CERTAIN = 0.45, 0.75
-"""Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
-answer is refused, and 97 % of what other sets ask (docs/evaluation.md)."""
-
-NAMED = 0.6
-"""Evidence at least where a best text holds a code that the question asks for, such as ERR-1042: what else the
-question says may be in another language."""
-
-_LEAST = 100.0
-
-TOP = 5
-"""Best texts that evidence is looked for in."""
-
-RUNNER_UP = 20
-"""The text whose distance is taken for that of texts which are only on the subject."""
 
 TYPICAL = 30
 """Texts that the embedder's typical cosines stand for where an index has few of its own."""
@@ -135,6 +91,11 @@ class Pool:
             return float(self.distances[view][some].max())
         mean, spread = self.background.elsewhere
         return (float(self.cosines[view][some].max()) - mean) / spread
+
+    def places(self, text_ids: Sequence[int]) -> list[int]:
+        """Where some of its texts stand."""
+        place_of = {text_id: place for place, text_id in enumerate(self.text_ids)}
+        return [place_of[text_id] for text_id in text_ids]
 
     def seen_by(self, name: str, view: NDArray[np.float32]) -> Pool:
         """The same measured against one more view, a unit vector."""
@@ -273,87 +234,6 @@ class _Headings:
                 for words, whole in zip(self._words, self._whole, strict=True)
             ]
         )
-
-
-def evidence(
-    talk: Conversation, pool: Pool, best: Sequence[int], told: Callable[[], NDArray[np.float32]]
-) -> float:
-    """How probable it is that what was found bears on the question, from 0 to 1; 0 where nothing was.
-
-    Args:
-        best: Ids of the best texts, TOP of them.
-        told: Embeds TOLD. It is costly, and only called where the other signals leave a doubt.
-    """
-    if not best:
-        return 0.0
-    sure = _probability(talk, pool, best, told)
-    return max(sure, NAMED) if _names(talk, pool, best) else sure
-
-
-def _probability(
-    talk: Conversation, pool: Pool, best: Sequence[int], told: Callable[[], NDArray[np.float32]]
-) -> float:
-    if not talk.is_first and TOLD not in pool.cosines:
-        guess = probability(GUESS, signals(talk, pool, best))
-        if not DOUBT[0] <= guess <= DOUBT[1]:
-            return guess
-        pool = pool.seen_by(TOLD, told())
-    return probability(EVIDENCE, signals(talk, pool, best))
-
-
-def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
-    """Whether the question holds a code that one of the best texts holds, too."""
-    codes = [word for word in talk.words[QUESTION] if is_code(word)]
-    return bool(codes) and bool((pool.table.coverage(codes)[_places(pool, best)] > 0).any())
-
-
-def _places(pool: Pool, text_ids: Sequence[int]) -> list[int]:
-    place_of = {text_id: place for place, text_id in enumerate(pool.text_ids)}
-    return [place_of[text_id] for text_id in text_ids]
-
-
-def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
-    """What tells whether texts bear on the question.
-
-    "distance" is how near the nearest of the best is in this index, "lead" how far the nearest is ahead of texts
-    that are only on the subject, "nearness" how near it is by what is usual for the embedder, "coverage" the
-    largest share of the words held. "asked" and "told" say of which view; "nearness" and "coverage" alone are the
-    question's, "distance" and "lead" alone those of what was asked. A first question is all of them itself. Those
-    of what TOLD means are missing where it isn't embedded.
-    """
-    places = _places(pool, best)
-    asked, told = (QUESTION, QUESTION) if talk.is_first else (ASKED, TOLD)
-
-    def coverage(view: str) -> float:
-        return float(pool.table.coverage(talk.words[view])[places].max())
-
-    found = {
-        "always": 1.0,
-        "distance": float(pool.distances[asked][places].max()),
-        "lead": _lead(pool.distances[asked]),
-        "nearness": pool.nearness(QUESTION, places),
-        "asked nearness": pool.nearness(asked, places),
-        "coverage": coverage(QUESTION),
-        "asked coverage": coverage(asked),
-        "told coverage": coverage(told),
-        "follow-up": float(not talk.is_first),
-    }
-    if told in pool.distances:
-        found["told distance"] = float(pool.distances[told][places].max())
-        found["told lead"] = _lead(pool.distances[told])
-    return found
-
-
-def _lead(distances: NDArray[np.float32]) -> float:
-    """How far the nearest text is ahead of the RUNNER_UP-th."""
-    ordered: list[float] = sorted(distances.tolist(), reverse=True)
-    return ordered[0] - ordered[min(RUNNER_UP, len(ordered)) - 1]
-
-
-def probability(weights: Mapping[str, float], signs: Mapping[str, float]) -> float:
-    """What a logistic model gives."""
-    logit = math.fsum(weight * signs[name] for name, weight in weights.items())
-    return 1 / (1 + math.exp(-max(logit, -_LEAST)))
 
 
 def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:

@@ -14,10 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from kb_assistant.bm25 import PostingsCache, WordIndex
-from kb_assistant.conversation import ASKED, SUMMED, TOLD, Conversation, conversation
+from kb_assistant.conversation import ASKED, SUMMED, Conversation, conversation
+from kb_assistant.evidence import TOP, evidence
 from kb_assistant.filters import Condition
-from kb_assistant.fusion import TOP, Background, Pool, evidence, fuse
+from kb_assistant.fusion import Background, Pool, fuse
 from kb_assistant.index import Sample, VectorIndex
+from kb_assistant.keywords import is_chinese
 from kb_assistant.passages import Ranked, passages
 from kb_assistant.rebuild import require_embedder
 from kb_assistant.rerank import RERANKED
@@ -143,7 +145,8 @@ class Searcher:
             )
             fused = fuse(found.talk, found.pool, sides)
             best = fused.text_ids[:TOP]
-            sure = evidence(found.talk, found.pool, best, lambda: self._embedded(talk, [TOLD])[TOLD])
+            foreign = _foreign(snapshot, talk.question, best)
+            sure = evidence(found.talk, found.pool, best, self._embedder.encode_queries, foreign)
             clock.lap("fuse")
             ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
             if self._reranker and len(sides) > 1:
@@ -229,6 +232,13 @@ class Searcher:
         lowest = best[-1].score if best else 0.0
         others = [replace(one, score=lowest - place) for place, one in enumerate(ranked[len(scores) :], start=1)]
         return [*best, *others]
+
+
+def _foreign(snapshot: Snapshot, question: str, text_ids: Sequence[int]) -> list[int]:
+    """Those of the texts that are in another language than the question."""
+    asked = is_chinese(question)
+    texts = zip(text_ids, snapshot.texts(text_ids), strict=True)
+    return [text_id for text_id, text in texts if is_chinese(text.body) != asked]
 
 
 def _allowed(snapshot: Snapshot, where: Sequence[Condition]) -> NDArray[np.int64] | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb_assistant import keywords
+from kb_assistant import floors, keywords
 from kb_assistant.errors import StoreError
 from kb_assistant.index import VectorIndex
 from kb_assistant.store import TOKENIZER, KnowledgeStore, NewChunk, Source, Text, chunk_id, seal_of, translated
@@ -182,7 +182,9 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     lost: list[str] = []
     with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
         # Vectors without a name for the model they are from are worth nothing.
-        for source_id, source in _sources(old) if _copy_embedder(old, new) else ():
+        known = _copy_meta(old, new, "embedder")
+        _copy_meta(old, new, floors.META)
+        for source_id, source in _sources(old) if known else ():
             try:
                 chunks, vectors = _sound_parts(old, source_id, source)
             except (sqlite3.Error, ValueError, TypeError):
@@ -193,16 +195,16 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     return tuple(lost)
 
 
-def _copy_embedder(old: sqlite3.Connection, new: KnowledgeStore) -> bool:
-    """Note the old file's embedder in the new one. Returns False where it can't be read."""
+def _copy_meta(old: sqlite3.Connection, new: KnowledgeStore, key: str) -> bool:
+    """Note in the new file what the old one does. Returns False where it doesn't or it can't be read."""
     try:
-        value, crc = old.execute("SELECT value, crc FROM meta WHERE key = 'embedder'").fetchone()
+        value, crc = old.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
     except (sqlite3.Error, ValueError, TypeError):
         return False
     if not _is_whole(value, crc):
         return False
     with new.write() as transaction:
-        transaction.put_meta("embedder", json.loads(value))
+        transaction.put_meta(key, json.loads(value))
     return True
 
 

@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableLambda
 
 from kb_assistant.chain import Reply
 from kb_assistant.errors import ModelError, QuestionError
-from kb_assistant.fusion import CERTAIN, REFUSE
+from kb_assistant.evidence import CERTAIN, REFUSE
 from kb_assistant.history import history_from, turns
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.llamacpp import LlamaCppChat

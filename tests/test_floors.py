@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from kb_assistant import floors as choosing
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.refusal import LEAST, Refusal
-from kb_assistant.fusion import CERTAIN, EVIDENCE, REFUSE
+from kb_assistant.evidence import CERTAIN, EVIDENCE, REFUSE
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieve import Floors
 from kb_assistant.settings import Settings
@@ -50,6 +52,18 @@ def test_kept_floors_are_used_where_the_settings_name_none(tmp_path: Path, docs:
     with base(tmp_path, certain=0.9) as told:
         assert told.floors == Floors(0.3, 0.9)
         assert told.status()["floors"]["from"] == "kb eval"
+
+
+def test_a_repair_keeps_them(tmp_path: Path, docs: Path) -> None:
+    with base(tmp_path) as made:
+        made.ingest(docs)
+        made.keep_floors(KEPT)
+        with closing(sqlite3.connect(made.settings.kb_dir / "kb.sqlite")) as db:
+            db.execute("UPDATE texts SET body = 'lies'")
+            db.commit()
+        assert made.verify(mend=True).repaired
+        made.ingest(docs)
+        assert made.floors == KEPT
 
 
 def test_they_win_over_the_usual_ones(tmp_path: Path, docs: Path) -> None:

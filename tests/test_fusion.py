@@ -7,25 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from kb_assistant import fusion
 from kb_assistant.bm25 import WordIndex
-from kb_assistant.conversation import REWRITTEN, SEARCHED, TOLD, Conversation, conversation
+from kb_assistant.conversation import REWRITTEN, SEARCHED, Conversation, conversation
 from kb_assistant.fusion import (
-    EVIDENCE,
-    GUESS,
     MATCH,
     MEASURES,
     TYPICAL,
     Background,
     Pool,
-    evidence,
     features,
     fuse,
-    probability,
 )
 from kb_assistant.index import Sample
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
@@ -111,53 +104,13 @@ def test_what_was_said_before_tells_what_is_meant(store: KnowledgeStore) -> None
     assert fuse(told, pool).scores != fuse(alone, pooled(store, alone)[0]).scores
 
 
-def test_nothing_found_has_no_evidence(store: KnowledgeStore) -> None:
+def test_nothing_found_is_nothing_fused(store: KnowledgeStore) -> None:
     talk = conversation("anything", ())
     with store.read() as snapshot:
         views = dict(zip(["question"], HashEmbeddings().encode_queries(["anything"]), strict=True))
         background = Background(Sample(snapshot.vectors([]), headed=False))
         pool = Pool.of(snapshot, [], talk, views, snapshot.vectors, background, WordIndex(snapshot, 3))
     assert fuse(talk, pool) == fusion.Fused((), (), ())
-    assert evidence(talk, pool, [], unasked) == 0
-
-
-def unasked() -> NDArray[np.float32]:
-    raise AssertionError("what was told is embedded without need")
-
-
-def test_a_question_of_other_things_has_less_evidence(store: KnowledgeStore) -> None:
-    def seen(question: str) -> float:
-        talk = conversation(question, ())
-        pool, _ = pooled(store, talk)
-        return evidence(talk, pool, fuse(talk, pool).text_ids, unasked)
-
-    assert seen("Who may use the crane in a storm?") > seen("Is there a good recipe for lentil soup?")
-
-
-@pytest.mark.parametrize(("low", "high", "times"), [(0.0, 1.0, 1), (0.0, 0.0, 0), (1.0, 1.0, 0)])
-def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
-    store: KnowledgeStore, monkeypatch: pytest.MonkeyPatch, low: float, high: float, times: int
-) -> None:
-    monkeypatch.setattr(fusion, "DOUBT", (low, high))
-    talk = conversation("Is it big?", HISTORY)
-    pool, _ = pooled(store, talk, [name for name in talk.texts if name != TOLD])
-    asked: list[str] = []
-
-    def told() -> NDArray[np.float32]:
-        asked.append(talk.texts[TOLD])
-        return HashEmbeddings().encode_queries([talk.texts[TOLD]])[0]
-
-    found = evidence(talk, pool, fuse(talk, pool).text_ids, told)
-    assert len(asked) == times
-    assert 0 <= found <= 1
-    if times:
-        assert found == pytest.approx(evidence(talk, pooled(store, talk)[0], fuse(talk, pool).text_ids, unasked))
-
-
-@given(st.fixed_dictionaries(dict.fromkeys({**EVIDENCE, **GUESS}, st.floats(-3000, 3000))))
-def test_evidence_is_a_probability(signs: dict[str, float]) -> None:
-    assert 0 <= probability(EVIDENCE, signs) <= 1
-    assert 0 <= probability(GUESS, signs) <= 1
 
 
 def test_distances_are_in_standard_deviations() -> None:

@@ -67,7 +67,7 @@ def config(host: str, port: int) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
         "runner.magicEnabled": False,
-        # A whole collection after every run of a fragment costs a second once a model is loaded, three times a second.
+        # A whole collection after each run of a fragment, which are many, costs a second once a model is loaded.
         "runner.postScriptGC": False,
         "theme.light.primaryColor": "#0b57d0",
         "theme.dark.primaryColor": "#a8c7fa",
