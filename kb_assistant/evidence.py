@@ -123,7 +123,7 @@ def evidence(
         return 0.0
     found = _within(talk, pool, best, embed)
     if foreign and pool.background.elsewhere and found < CERTAIN:
-        found = max(found, _across(talk, pool, foreign, embed))
+        found = max(found, probability(ACROSS, signals_across(talk, pool, foreign, embed)))
     return max(found, NAMED) if _names(talk, pool, best) else found
 
 
@@ -134,22 +134,6 @@ def _within(talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed) -
             return guess
         pool = pool.seen_by(TOLD, embed([talk.texts[TOLD]])[0])
     return probability(EVIDENCE, signals(talk, pool, best))
-
-
-def _across(talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed) -> float:
-    asked, places = _asked(talk), pool.places(foreign)
-    to_anything = pool.vectors[places] @ embed(ANYTHING[is_chinese(talk.question)]).T
-    signs = {
-        "always": 1.0,
-        "asked nearness": pool.nearness(asked, places),
-        "asked gap": float((pool.cosines[asked][places] - to_anything.mean(axis=1)).max()),
-        "follow-up": float(not talk.is_first),
-    }
-    return probability(ACROSS, signs)
-
-
-def _asked(talk: Conversation) -> str:
-    return QUESTION if talk.is_first else ASKED
 
 
 def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
@@ -188,6 +172,23 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
         found["told distance"] = float(pool.distances[told][places].max())
         found["told lead"] = _lead(pool.distances[told])
     return found
+
+
+def signals_across(talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed) -> dict[str, float]:
+    """What tells whether texts in another language bear on the question: how near the nearest is by what is usual
+    for the embedder, and the gap, in cosines, by which one is nearer to what was asked than to ANYTHING."""
+    asked, places = _asked(talk), pool.places(foreign)
+    to_anything = pool.vectors[places] @ embed(ANYTHING[is_chinese(talk.question)]).T
+    return {
+        "always": 1.0,
+        "asked nearness": pool.nearness(asked, places),
+        "asked gap": float((pool.cosines[asked][places] - to_anything.mean(axis=1)).max()),
+        "follow-up": float(not talk.is_first),
+    }
+
+
+def _asked(talk: Conversation) -> str:
+    return QUESTION if talk.is_first else ASKED
 
 
 def _lead(distances: NDArray[np.float32]) -> float:

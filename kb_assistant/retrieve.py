@@ -145,7 +145,7 @@ class Searcher:
             )
             fused = fuse(found.talk, found.pool, sides)
             best = fused.text_ids[:TOP]
-            foreign = _foreign(snapshot, talk.question, best)
+            foreign = foreign_texts(snapshot, talk.question, best)
             sure = evidence(found.talk, found.pool, best, self._embedder.encode_queries, foreign)
             clock.lap("fuse")
             ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
@@ -234,7 +234,7 @@ class Searcher:
         return [*best, *others]
 
 
-def _foreign(snapshot: Snapshot, question: str, text_ids: Sequence[int]) -> list[int]:
+def foreign_texts(snapshot: Snapshot, question: str, text_ids: Sequence[int]) -> list[int]:
     """Those of the texts that are in another language than the question."""
     asked = is_chinese(question)
     texts = zip(text_ids, snapshot.texts(text_ids), strict=True)

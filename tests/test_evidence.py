@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from kb_assistant import evidence as judging
 from kb_assistant.conversation import TOLD, Conversation
-from kb_assistant.evidence import ACROSS, ANYTHING, EVIDENCE, GUESS, RUNNER_UP, evidence, probability
+from kb_assistant.evidence import (
+    ACROSS,
+    ANYTHING,
+    EVIDENCE,
+    GUESS,
+    RUNNER_UP,
+    evidence,
+    probability,
+    signals_across,
+)
 from kb_assistant.fusion import Pool, fuse
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
@@ -86,10 +95,10 @@ def test_texts_in_another_language_are_compared_with_questions_on_anything(base:
     away = -pool.vectors.mean(axis=0)
     near = pool.vectors[pool.places(best[:1])[0]]
 
-    def across(anything: NDArray[np.float32]) -> float:
-        return judging._across(talk, pool, best, lambda texts: np.stack([anything] * len(texts)))
+    def gap(anything: NDArray[np.float32]) -> float:
+        return signals_across(talk, pool, best, lambda texts: np.stack([anything] * len(texts)))["asked gap"]
 
-    assert across(away) > across(near)
+    assert gap(away) > gap(near)
     assert len(ANYTHING[True]) == len(ANYTHING[False])
 
 

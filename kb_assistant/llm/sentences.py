@@ -21,7 +21,7 @@ _SHORT = re.compile(
 _OWN_LINE = re.compile(
     r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|>|.*\|\s)"
 )
-_MARKER = re.compile(r"\s*(?:[-*+•·‣▪]\s+|>\s*|#{1,6}\s+)")
+_MARKER = re.compile(r"\A\s*(?:[-*+•·‣▪]\s+|>\s*|#{1,6}\s+)")
 _TABLE_RULE = re.compile(r"[\s|:+=-]*")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _STANDS_ALONE = re.compile(r"\s*[|#]|.* \| |.*[;{}]\s*$")

@@ -215,6 +215,7 @@ def test_stop_cuts_the_answer() -> None:
             ["It broke in the great storm of that winter, and was rebuilt."],
         ),
         (" \n\n--- \n", []),
+        ("- The span - 5 m - holds <b>10 t</b>.", ["The span - 5 m - holds <b>10 t</b>."]),
     ],
 )
 def test_sentences(text: str, expected: list[str]) -> None:

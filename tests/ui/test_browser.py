@@ -153,7 +153,7 @@ def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) 
     ask(page, "When is the weather balloon Albatross-9 launched, and how long does it fly?")
     turn = answered(page)
     said = turn.inner_text()
-    assert "window.hacked=1</script>" in said
+    assert "<script>window.hacked=1</script>" in said
     turn.locator("[data-mark]").first.click()
     page.locator(".passage .text").wait_for()
     assert "![pixel](https://tracker.invalid/p.png)" in page.locator(".passage .text").inner_text()
