@@ -5,26 +5,30 @@ the next turn. For small models the turn just before stands next to the question
 For their sake, too, the best passage comes last and the task is said after it in one short sentence. The rules
 stand in the last message because some models, ChatGLM2 among them, have no system role. The answer is to be in
 the question's language, whatever that of the passages. Passages, with file names and headings, are fenced as data.
-What doesn't fit the context is left out in whole passages and whole turns.
+What doesn't fit the context is left out in whole passages; earlier turns keep the first sentence of their answers
+before they are left out whole.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb_assistant.citations import unmarked
 from kb_assistant.errors import ModelError
 from kb_assistant.keywords import is_chinese
+from kb_assistant.llm.sentences import sentences
 from kb_assistant.types import Dropped, Hit, Turn
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _FENCE = re.compile(r"[<＜](?=\s*[/／]?\s*passage\b)", re.IGNORECASE)
+# Characters that a shortened answer has at most.
+_SHORTENED = 200
 # How ChatGLM2's prompt begins a turn: a passage must not open one.
 _ROUND = re.compile(r"\[(?=\s*Round\s+\d+\s*\])", re.IGNORECASE)
 
@@ -112,8 +116,8 @@ def fit(
     """The fullest prompt of at most `limit` tokens.
 
     Room is given to the question first, then to passages, best first, then to turns, latest first. A passage too
-    long for what is left is passed over for shorter ones; turns stop at the first that doesn't fit, so that no
-    conversation has a hole in it.
+    long for what is left is passed over for shorter ones. From the first turn on that doesn't fit, turns are
+    shortened; they stop at the first that doesn't fit even so, so that no conversation has a hole in it.
 
     Args:
         hits: Passages, best first; without any the model is asked by itself.
@@ -137,11 +141,21 @@ def fit(
             f"Question and passage don't fit {limit} prompt tokens.",
             "Raise context_tokens, lower max_tokens, or ask more briefly.",
         )
-    first = len(history)
-    while first > 0 and fits(kept, history[first - 1 :]):
-        first -= 1
-    messages = render(question, kept, history[first:], rounds=rounds)
-    return Prompt(messages, tuple(kept), Dropped(turns=first, passages=len(hits) - len(kept)))
+    left, told = list(history), list[Turn]()
+    while left and fits(kept, [left[-1], *told]):
+        told.insert(0, left.pop())
+    whole = len(told)
+    while left and fits(kept, [shortened(left[-1]), *told]):
+        told.insert(0, shortened(left.pop()))
+    messages = render(question, kept, told, rounds=rounds)
+    dropped = Dropped(turns=len(left), passages=len(hits) - len(kept), shortened=len(told) - whole)
+    return Prompt(messages, tuple(kept), dropped)
+
+
+def shortened(turn: Turn) -> Turn:
+    """A turn with the first sentence of its answer, cut where that is long."""
+    first = next(iter(sentences(unmarked(turn.answer))), "")
+    return replace(turn, answer=first if len(first) <= _SHORTENED else f"{first[:_SHORTENED]}…")
 
 
 def condense(question: str, history: Sequence[Turn]) -> list[BaseMessage]:

@@ -152,16 +152,21 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What didn't fit the model's context, in whole turns and whole passages."""
+    """What didn't fit the model's context, in whole turns and whole passages.
+
+    Attributes:
+        shortened: Turns that are left with the first sentence of their answer.
+    """
 
     turns: int = 0
     passages: int = 0
+    shortened: int = 0
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
 
     def __bool__(self) -> bool:
-        return bool(self.turns or self.passages)
+        return bool(self.turns or self.passages or self.shortened)
 
 
 @dataclass(frozen=True, slots=True)

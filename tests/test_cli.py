@@ -174,7 +174,7 @@ def test_ask_json_with_history_from_a_file_and_from_stdin(sample_home: Path, tmp
     assert set(answer) >= ANSWER
     assert "Bridget Hallam" in answer["answer"]
     assert answer["refused"] is False
-    assert answer["dropped"] == {"turns": 0, "passages": 0}
+    assert answer["dropped"] == {"turns": 0, "passages": 0, "shortened": 0}
     assert FOUNDER in answer["query"]
     assert answer["query"].endswith("and who runs it now?")
     assert set(answer["usage"]) == USAGE

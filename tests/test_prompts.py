@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from kb_assistant.errors import ModelError
-from kb_assistant.prompts import CHINESE, ENGLISH, fit, render, wording
+from kb_assistant.prompts import CHINESE, ENGLISH, fit, render, shortened, wording
 from kb_assistant.types import Dropped, Hit, Locator, Turn
 
 
@@ -23,7 +23,8 @@ def words(messages: list[BaseMessage]) -> int:
 
 
 TEXT = st.integers(1, 40).map(lambda count: "word " * count)
-HISTORY = st.lists(st.builds(Turn, question=TEXT, answer=TEXT), max_size=5)
+ANSWER = st.lists(TEXT, max_size=3).map(lambda texts: " ".join(f"{text.strip().capitalize()}." for text in texts))
+HISTORY = st.lists(st.builds(Turn, question=TEXT, answer=ANSWER), max_size=5)
 PASSAGES = st.lists(TEXT, min_size=1, max_size=6).map(
     lambda texts: [hit(f"{number} {text}") for number, text in enumerate(texts)]
 )
@@ -50,9 +51,11 @@ def test_a_prompt_never_exceeds_its_limit_and_is_as_full_as_can_be(
         else:
             assert not fits([*kept, passage], [])
     assert kept == list(prompt.hits)
-    first = prompt.dropped.turns
-    assert prompt.messages == render("Why?", kept, history[first:]), "the latest turns, without a hole"
-    assert first == 0 or not fits(kept, history[first - 1 :])
+    first, whole = prompt.dropped.turns, prompt.dropped.turns + prompt.dropped.shortened
+    told = [*map(shortened, history[first:whole]), *history[whole:]]
+    assert prompt.messages == render("Why?", kept, told), "the latest turns, without a hole"
+    assert whole == 0 or not fits(kept, history[whole - 1 :])
+    assert first == 0 or not fits(kept, [shortened(history[first - 1]), *told])
 
 
 @given(HISTORY, st.lists(TEXT, min_size=2, max_size=2), TEXT)
@@ -100,6 +103,29 @@ def test_everything_that_fits_is_kept_and_nothing_is_said_to_be_dropped() -> Non
     assert (prompt.dropped, bool(prompt.dropped)) == (Dropped(0, 0), False)
     assert [message.text for message in prompt.messages[:2]] == ["One?", "One."]
     assert prompt.messages[2].text.endswith("Two? Two. Three?")
+
+
+def test_earlier_turns_are_shortened_before_they_are_left_out() -> None:
+    history = [
+        Turn(
+            "Who owns the tower?",
+            "The cooperative owns it. [1] The state sold it in 1970 for want of use.",
+        ),
+        Turn("水塔多高？", "水塔高三十四米[1]。它建于一九六二年，是全岛最高的建筑，四周都能看见。"),
+        Turn("Why?", "So it is."),
+    ]
+    room = words(fit("How?", [hit("It stands.")], history, words, 1000, rounds=True).messages)
+    prompt = fit("How?", [hit("It stands.")], history, words, room - 1, rounds=True)
+    assert [message.text for message in prompt.messages[:4]] == [
+        "Who owns the tower?",
+        "The cooperative owns it.",
+        "水塔多高？",
+        history[1].answer.replace("[1]", ""),
+    ]
+    assert prompt.dropped == Dropped(shortened=1)
+    assert shortened(history[1]).answer == "水塔高三十四米。"
+    assert shortened(Turn("a", "b" * 500)).answer == f"{'b' * 200}…"
+    assert shortened(Turn("a", "")).answer == ""
 
 
 def test_a_long_passage_is_passed_over_for_a_shorter_one() -> None:

@@ -76,8 +76,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "reused": ("{n} remembered", "复用 {n} 个"),
     "passages": ("{n} passages", "{n} 个段落"),
     "dropped": (
-        "Left out for want of room: {turns} earlier turns, {passages} passages",
-        "因上下文不足而略去：{turns} 轮较早的对话、{passages} 个段落",
+        "Left out for want of room: {turns} turns, {passages} passages; {shortened} earlier answers shortened",
+        "因上下文不足而略去：{turns} 轮较早的对话、{passages} 个段落；缩短 {shortened} 个较早的回答",
     ),
     # passage
     "passage": ("Passage", "段落"),

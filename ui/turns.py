@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 
-from kb_assistant import Hit, SavedTurn
+from kb_assistant import Dropped, Hit, SavedTurn
 from kb_assistant.citations import Mark, marks
 from ui.plain import short
 from ui.strings import language, say
@@ -130,7 +130,7 @@ def _remarks(turn: SavedTurn, found: list[Mark]) -> list[str]:
         said.append(say("some_unsupported"))
     dropped = turn.reply.get("dropped") or {}
     if any(dropped.values()):
-        said.append(say("dropped", **dropped))
+        said.append(say("dropped", **Dropped(**dropped).to_json()))
     return said
 
 

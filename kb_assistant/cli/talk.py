@@ -105,7 +105,8 @@ def _stream(reply: Reply) -> None:
         show.note("Uncertain: the passages may not be about this. Look at them before you rely on the answer.")
     if reply.dropped:
         left = reply.dropped
-        show.note(f"Left out for want of room: {left.turns} earlier turns, {left.passages} passages.")
+        shortened = f"; {left.shortened} earlier answers shortened" if left.shortened else ""
+        show.note(f"Left out for want of room: {left.turns} earlier turns, {left.passages} passages{shortened}.")
 
 
 def _show_sources(last: Reply | None) -> None:
