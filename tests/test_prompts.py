@@ -246,5 +246,6 @@ def test_without_passages_the_model_is_asked_by_itself(history: list[Turn], limi
         assert words(render("Why?", [], [])) > limit
         return
     assert words(prompt.messages) <= limit
-    assert prompt.messages == render("Why?", [], history[prompt.dropped.turns :])
+    first, whole = prompt.dropped.turns, prompt.dropped.turns + prompt.dropped.shortened
+    assert prompt.messages == render("Why?", [], [*map(shortened, history[first:whole]), *history[whole:]])
     assert "passage" not in str(prompt.messages[-1].content)
