@@ -12,11 +12,11 @@ from kb_assistant.evaluate.refusal import Refusal
 from kb_assistant.evaluate.run import Evaluation, Measured
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-svg { max-width: 100%; height: auto; background: #fff; }
+svg { max-width: min(100%, 54rem); height: auto; background: #fff; }
 small { color: #555; }
 @media (prefers-color-scheme: dark) { body { background: #1c1c1c; color: #ddd; } small { color: #aaa; } }
 """
