@@ -93,6 +93,8 @@ def _named(numbers: list[int]) -> str:
 def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
     error: pdfium.PdfiumError | None = None
     for password in (None, *passwords):
+        # Some failures leave PDFium's last error as it was, be it of another document: it becomes that of no PDF.
+        raw.FPDF_LoadMemDocument64(b"", 0, None)
         try:
             document = pdfium.PdfDocument(data, password=password)
             break

@@ -524,6 +524,15 @@ class TestPdf:
             read("a.pdf", data, passwords=["wrong"])
         assert texts(read("a.pdf", data, passwords=["wrong", "geheim"])) == "locked words"
 
+    def test_a_damaged_one_after_a_locked_one(self) -> None:
+        locked = self.page(lambda sheet: sheet.drawString(72, 700, "locked words"), "geheim")
+        whole = self.page(lambda sheet: sheet.drawString(72, 700, "words"))
+        without_pages = re.sub(rb"\n\d+ 0 obj(\s*<<\s*/Count)", rb"\n1 0 obj\1", whole)
+        with pytest.raises(ReadError, match="needs a password"):
+            read("a.pdf", locked)
+        with pytest.raises(ReadError, match="damaged"):
+            read("a.pdf", without_pages)
+
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
         from ingest.readers.pdf_text import clean
 
