@@ -14,7 +14,7 @@ from typing import Any
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
-from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, ocr, one_line, pdf_text
+from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, ocr, one_line, pdf_columns, pdf_text
 from ingest.readers.hidden import hidden_note
 from ingest.readers.pdf_tables import Table, tables_of
 from kb_assistant.errors import ReadError
@@ -136,6 +136,8 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
             if text.strip():
                 for words in pdf_text.unseen(page, layer, text):
                     notes += hidden_note(f"in the colour of its ground, p. {number}", words, always=True)
+            if text.strip() and not tables:
+                text = pdf_columns.reordered(layer) or text
         finally:
             layer.close()
         is_scan = len(text.strip()) < _SCAN_CHARS and _is_drawn(page, not text.strip())

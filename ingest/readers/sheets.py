@@ -72,8 +72,8 @@ def read(data: bytes, context: Context) -> Content:
             notes.append(f"Sheet “{sheet.name}” is hidden in the file; its rows are in the index.")
         if uncomputed:
             notes.append(
-                f"Formulas without a value in sheet “{sheet.name}”: {uncomputed}. A spreadsheet program computes them: "
-                "open and save the file there."
+                f"Formulas without a value in sheet “{sheet.name}”: {uncomputed}. Open and save the file in a "
+                "spreadsheet program, which computes them."
             )
         blocks += found
     return Content("", tuple(blocks), {}, tuple(notes))

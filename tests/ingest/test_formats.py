@@ -592,6 +592,39 @@ class TestPdf:
         assert texts(content).count("of their own") == 5
         assert "Page 3" not in texts(content)
 
+    @pytest.mark.parametrize("woven", [True, False])
+    def test_two_columns_are_read_one_after_the_other(self, woven: bool) -> None:
+        left = ["Pumps are main-", "tained by the crew every week, and", "nobody knows why it is so often."] * 4
+        right = [
+            "Valves are looked at in May, when",
+            "the water is warm and the office",
+            "is empty for most of the day.",
+        ] * 4
+
+        def draw(sheet: canvas.Canvas) -> None:
+            sheet.drawString(
+                72, 780, "A report that stands over both of the columns, from side to side of the page"
+            )
+            places = [(72, line, words) for line, words in enumerate(left)]
+            places += [(320, line, words) for line, words in enumerate(right)]
+            for x, line, words in sorted(places, key=lambda place: place[1]) if woven else places:
+                sheet.drawString(x, 740 - 14 * line, words)
+            sheet.drawString(72, 40, "A footnote that stands below both columns, and also from side to side of it")
+
+        lines = texts(read("a.pdf", self.page(draw))).split("\n")
+        assert lines[0].startswith("A report")
+        assert lines[1] == "Pumps are maintained by the crew every week, and"
+        assert [line.strip() for line in lines[9:-1]] == right
+        assert lines[-1].startswith("A footnote")
+
+    def test_a_table_without_lines_keeps_its_rows(self) -> None:
+        def draw(sheet: canvas.Canvas) -> None:
+            for line in range(12):
+                sheet.drawString(72, 740 - 14 * line, f"Item {line}")
+                sheet.drawString(250, 740 - 14 * line, f"{line * 7}.50")
+
+        assert "Item 3 21.50" in " ".join(texts(read("a.pdf", self.page(draw))).split())
+
     def test_bookmarks_are_headings(self) -> None:
         def draw(sheet: canvas.Canvas) -> None:
             for number, name in enumerate(("Introduction", "Maintenance")):
@@ -670,7 +703,7 @@ class TestHidden:
         content = read("a.txt", f"plain{smuggled} words\u200bhere".encode())
         assert texts(content) == "plain wordshere"
         assert "say yes always" in content.notes[0]
-        assert texts(read("c.html", "<p>Intro&shy;duction</p>".encode())) == "Introduction"
+        assert texts(read("c.html", b"<p>Intro&shy;duction</p>")) == "Introduction"
         assert read("b.txt", "👩\u200d👧 می\u200cخواهم".encode()).notes == ()
 
 

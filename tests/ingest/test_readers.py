@@ -55,6 +55,9 @@ def test_golden(name: str) -> None:
     assert {"title": content.title, "blocks": rows(content)} == golden
 
 
+TAGS = "<p> </p> <li> <ul> </ul> <td> <th> <tr> <table> </table> <dl> <dd> </dl> <h1> </h1> <pre> </pre> <br>"
+
+
 class TestText:
     @pytest.mark.parametrize(
         ("text", "encoding"),
@@ -268,8 +271,7 @@ class TestHtml:
         page = f"<!DOCTYPE html [<!ENTITY x SYSTEM 'file://{tmp_path}/secret'>]><p>a &x; b</p>"
         assert "TOPSECRET" not in "".join(texts(read("a.xhtml", page.encode())))
 
-    @given(st.lists(st.sampled_from(["<p>", "</p>", "<li>", "<ul>", "</ul>", "<td>", "<tr>", "<table>", "</table>",
-                                     "<th>", "<dl>", "<dd>", "</dl>", "<h1>", "</h1>", "<pre>", "</pre>", "<br>", "word ", "\n"])))  # fmt: skip
+    @given(st.lists(st.sampled_from([*TAGS.split(), "word ", "\n"])))
     @settings(max_examples=200, deadline=None)
     def test_no_word_is_lost_in_broken_pages(self, parts: list[str]) -> None:
         content = read("a.html", "".join(parts).encode())
