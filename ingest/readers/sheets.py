@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -36,38 +37,27 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
     """
-    from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+    from python_calamine import CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
     archive = checked(data, _WHAT) if data.startswith(b"PK") else None
-    try:
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
-    except PasswordError as error:
-        from ingest.readers.locked import unlocked
+    with _damage_told():
+        try:
+            workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        except PasswordError:
+            from ingest.readers.locked import unlocked
 
-        return (
-            read(unlocked(data, context, _WHAT), replace(context, passwords=()))
-            if context.passwords
-            else _refuse(error)
-        )
-    except (CalamineError, OSError, ValueError) as error:
-        raise damaged(_WHAT) from error
-    try:
-        looks = Looks(archive) if archive else None
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error):
-        looks = None  # the rows can be read without
+            return read(unlocked(data, context, _WHAT), replace(context, passwords=()))
+    looks = _looks(archive)
     blocks: list[Block] = []
-    notes = []
+    notes: list[str] = []
     for sheet in workbook.sheets_metadata:
         if sheet.typ != SheetTypeEnum.WorkSheet:
             continue
-        try:
+        with _damage_told():
             rows = _rows(workbook.get_sheet_by_name(sheet.name), looks.formats(sheet.name) if looks else {})
             uncomputed = looks.uncomputed(sheet.name) if looks else 0
-        except ReadError:
-            raise
-        except (CalamineError, OSError, ValueError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
-            raise damaged(_WHAT) from error
         found = list(sheet_blocks(rows, sheet.name))
+        blocks += found
         if found and sheet.visible != SheetVisibleEnum.Visible:
             notes.append(f"Sheet “{sheet.name}” is hidden in the file; its rows are in the index.")
         if uncomputed:
@@ -75,14 +65,30 @@ def read(data: bytes, context: Context) -> Content:
                 f"Formulas without a value in sheet “{sheet.name}”: {uncomputed}. Open and save the file in a "
                 "spreadsheet program, which computes them."
             )
-        blocks += found
     return Content("", tuple(blocks), {}, tuple(notes))
 
 
-def _refuse(error: Exception) -> Content:
-    raise ReadError(
-        "The spreadsheet needs a password.", "Give it with --password, or save a copy without one."
-    ) from error
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """What a damaged file leads the libraries to is a ReadError, also a panic in Rust, which is no Exception."""
+    try:
+        yield
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(_WHAT) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damaged(_WHAT) from error
+
+
+def _looks(archive: zipfile.ZipFile | None) -> Looks | None:
+    """How cells look; nothing where the file doesn't say it properly, for the rows can be read without."""
+    try:
+        return Looks(archive) if archive else None
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def _rows(sheet: Any, formats: Mapping[Place, Format]) -> list[list[Cell]]:

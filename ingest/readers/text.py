@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 
 from ingest.readers import Block, Content, Context
 from kb_assistant.errors import ReadError
@@ -76,11 +77,15 @@ def decode(data: bytes) -> str:
 def decode_as(data: bytes, charset: str) -> str:
     """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
     name = charset.strip().lower()
-    if _KNOWN.match(name) and b"\0" not in data:
-        try:
-            return clean(data.decode(_MEANT.get(name, name)))
-        except (LookupError, UnicodeError):
-            pass
+    if not _KNOWN.match(name) or b"\0" in data:
+        return decode(data)
+    codec = _MEANT.get(name, name)
+    with suppress(LookupError, UnicodeError):
+        return clean(data.decode(codec))
+    with suppress(LookupError):
+        text = _utf8(data) or data.decode(codec, "replace")
+        if text.count("�") * 10 <= len(text):  # a few bytes of it are broken
+            return clean(text)
     return decode(data)
 
 

@@ -391,6 +391,12 @@ class TestMail:
         )
         assert CHINESE in texts(content)
 
+    def test_a_broken_byte_in_a_declared_charset(self) -> None:
+        body = "三月二十日下午两点在三号会议室开季度会议，请带上报表。".encode("gb2312")
+        body = body.replace("下".encode("gb2312"), b"\xcf\xff")
+        content = read("a.eml", b"From: a@b\nContent-Type: text/plain; charset=gb2312\n\n" + body)
+        assert "三月二十日" in texts(content)
+
     def test_a_header_that_is_no_base64(self) -> None:
         content = read("a.eml", b"From: a@b\nSubject: =?gb2312?B?udjT2h?=\n\nwords\n")
         assert "words" in texts(content)
