@@ -16,8 +16,8 @@ import pytest
 
 from ingest import process as reader_process
 from ingest import sandbox
+from ingest.protocol import decode
 from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
-from ingest.worker import decode
 from kb_assistant.errors import KBError
 
 ROOT = Path(sandbox.__file__).parent.parent
