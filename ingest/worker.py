@@ -111,8 +111,13 @@ def _answer(
         return failure(f"The file can't be opened: {error.strerror or error}.")
     except ReadError as error:
         return failure(_in_words(error))
-    sha256 = hashlib.sha256(data).hexdigest()
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
+    return _read(name, data, passwords, alive)
+
+
+def _read(name: str, data: bytes, passwords: Sequence[str], alive: Callable[[], None]) -> dict[str, Any]:
+    """What the reader makes of these bytes."""
+    sha256 = hashlib.sha256(data).hexdigest()
     try:
         content = read(name, data, passwords, alive=alive)
     except MemoryError:
