@@ -1,8 +1,8 @@
 """Real and hostile files: is what stands in them found, and is every other one told of?
 
 Reads a manifest (tab-separated; columns file, format, expect, snippets, must_not as JSON lists) with its folder
-`files/`, takes each file the way `kb ingest` does (subprocess, limits, splitter) and looks for the snippets in the
-pieces that would be stored, letters only. `--index` goes all the way: embeds, and looks in the store.
+`files/`, ingests the files into a knowledge base of its own and looks for the snippets in what is stored of each,
+letters only. Vectors are random ones: they play no part in it. Nothing may be left behind but the knowledge base.
 """
 
 from __future__ import annotations
@@ -10,21 +10,27 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import re
+import shutil
 import sys
 import tempfile
 import time
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ingest.sandbox import Item, ReaderPool
-from ingest.split import Splitter
-from kb_assistant.settings import Settings
+from vectors import RandomEmbeddings
+
+from kb_assistant import KnowledgeBase, Settings
+from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.store import Chunk
+from kb_assistant.types import Report
 
 _INVISIBLE = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _SCAN_SHARE = 0.8  # letters of a snippet that OCR must give: the snippets themselves are what an OCR read
@@ -38,7 +44,6 @@ class Result:
     text: str
     error: str
     notes: str
-    seconds: float
     missing: list[str]
     wrong: list[str]
 
@@ -71,7 +76,7 @@ def share_found(snippet: str, text: str) -> float:
     return fuzz.partial_ratio(plain(snippet), plain(text)) / 100
 
 
-def judge(row: dict[str, str], text: str, error: str, notes: str, seconds: float) -> Result:
+def judge(row: dict[str, str], text: str, error: str, notes: str) -> Result:
     body = bare(text)
     missing = []
     for snippet in json.loads(row["snippets"]):
@@ -80,76 +85,60 @@ def judge(row: dict[str, str], text: str, error: str, notes: str, seconds: float
             continue
         missing.append(snippet)
     wrong = [words for words in json.loads(row["must_not"]) if bare(words) in body]
-    return Result(row["file"], row["format"], row["expect"], text, error, notes, seconds, missing, wrong)
+    return Result(row["file"], row["format"], row["expect"], text, error, notes, missing, wrong)
 
 
-def count_tokens(texts: Any) -> list[int]:
-    """About what a tokenizer of many languages counts, without loading one."""
-    return [
-        len(
-            re.findall(
-                r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{1,5}|[^\w\s]",
-                text,
-            )
-        )
-        for text in texts
-    ]
+def ingested(rows: list[dict[str, str]], files: Path, scratch: Path) -> list[Result]:
+    """What becomes of the files when all are ingested together, by what the report and the store say of each.
+
+    Raises:
+        SystemExit: something was left behind beside the knowledge base.
+    """
+    documents, home, temporary = (scratch / name for name in ("documents", "home", "temporary"))
+    documents.mkdir()
+    temporary.mkdir()
+    for row in rows:
+        shutil.copy(files / row["file"], documents / row["file"])
+    before = tempfile.gettempdir()
+    tempfile.tempdir = str(temporary)
+    try:
+        with KnowledgeBase(Settings(home=home), embedder=cast(LocalEmbeddings, RandomEmbeddings())) as base:
+            report = base.ingest(documents)
+            results = [found(base, report, row, documents / row["file"]) for row in rows]
+    finally:
+        tempfile.tempdir = before
+    names = {row["file"] for row in rows}
+    stray = [*temporary.iterdir(), *(path for path in documents.iterdir() if path.name not in names)]
+    if stray:
+        raise SystemExit(f"Left behind: {', '.join(map(str, stray))}")
+    return results
 
 
-def told(pieces: Any) -> str:
+def found(base: KnowledgeBase, report: Report, row: dict[str, str], file: Path) -> Result:
+    """A file, or an archive with all that was in it."""
+    told = [one for one in report if one.path == str(file) or one.path.startswith(f"{file}{os.sep}")]
+    with base.store.read() as snapshot:
+        chunks = [chunk for one in told for chunk in snapshot.chunks_of_source(one.path)]
+    error = " ".join(one.reason for one in told if one.status == "failed")
+    notes = " ".join(one.reason for one in told if one.status != "failed")
+    return judge(row, text_of(chunks), error, notes)
+
+
+def text_of(chunks: Iterable[Chunk]) -> str:
     """All that is stored of a file: each heading where it begins, then the texts."""
-    parts, above = [], ""
-    for heading, text in pieces:
-        if heading != above:
-            parts += [one for one in heading.split(" > ") if one not in above.split(" > ")]
-            above = heading
-        parts.append(text)
+    parts: list[str] = []
+    above = ""
+    for text in (chunk.text for chunk in chunks):
+        if text.heading != above:
+            parts += [one for one in text.heading.split(" > ") if one not in above.split(" > ")]
+            above = text.heading
+        parts.append(text.body)
     return "\n".join(parts)
-
-
-def read_one(pool: ReaderPool, row: dict[str, str], files: Path) -> Result:
-    """What becomes of one file: read in a subprocess, split, looked through."""
-    started = time.perf_counter()
-    file = str(files / row["file"])
-    (outcome,) = pool.read([Item(file, file)])
-    seconds = time.perf_counter() - started
-    text = notes = ""
-    if outcome.content is not None:
-        splitter = Splitter(count_tokens, Settings(files).chunk_tokens)
-        text = told((piece.heading, piece.text) for piece in splitter.split(outcome.content))
-        if outcome.content.title and outcome.content.title not in text[:500]:
-            text = f"{outcome.content.title}\n{text}"
-        notes = " ".join(outcome.content.notes) or ("" if text else "no text in it")
-    return judge(row, text, outcome.error, notes, seconds)
-
-
-def by_reading(rows: list[dict[str, str]], files: Path) -> list[Result]:
-    limits = Settings(files)
-    with ReaderPool(1, limits.read_seconds, limits.read_megabytes, limits.file_megabytes) as pool:
-        return [read_one(pool, row, files) for row in rows]
-
-
-def by_index(rows: list[dict[str, str]], files: Path) -> list[Result]:
-    from kb_assistant import KnowledgeBase
-
-    found = []
-    with tempfile.TemporaryDirectory() as home, KnowledgeBase.open(home=home) as base:
-        for row in rows:
-            started = time.perf_counter()
-            (report,) = base.ingest(files / row["file"])
-            seconds = time.perf_counter() - started
-            with base.store.read() as snapshot:
-                chunks = snapshot.chunks_of_source(report.path)
-            text = told((chunk.text.heading, chunk.text.body) for chunk in chunks)
-            error, notes = (report.reason, "") if report.status == "failed" else ("", report.reason)
-            found.append(judge(row, text, error, notes, seconds))
-    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds manifest.tsv and files/")
-    parser.add_argument("--index", action="store_true", help="embed and look in the store")
     parser.add_argument("--only", default="", help="a format, an expectation or a file")
     parser.add_argument(
         "--show", action="store_true", help="print errors, notes and what is missing of every file"
@@ -162,14 +151,14 @@ def main() -> None:
             if (options.folder / "files" / row["file"]).exists()
             and (not options.only or options.only in (row["format"], row["file"], row["expect"]))
         ]  # fmt: skip
-    results = (by_index if options.index else by_reading)(rows, options.folder / "files")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="kb-realfiles-") as scratch:
+        results = ingested(rows, options.folder / "files", Path(scratch))
+    print(f"{len(results)} files, {time.monotonic() - started:.0f} s", file=sys.stderr)
     for result in results:
         if options.show or not result.good:
             mark = "ok  " if result.good else "FAIL"
-            print(
-                f"{mark} {result.expect:6} {result.name} {result.seconds:.1f}s {result.error or result.notes}",
-                file=sys.stderr,
-            )
+            print(f"{mark} {result.expect:6} {result.name} {result.error or result.notes}", file=sys.stderr)
             for snippet in result.missing:
                 print(f"       missing: {snippet}", file=sys.stderr)
             for words in result.wrong:

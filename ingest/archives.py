@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import lzma
-import re
-import stat
-import tarfile
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Protocol
+from typing import IO
 
+from ingest.archive_formats import BROKEN, Archive, Entry, open_archive
 from ingest.readers import SUFFIXES
 from kb_assistant.errors import ReadError
 
@@ -36,12 +31,7 @@ NEVER_READ = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 Place = tuple[int, str]
 """A member in its archive: which one, counted from 0, and its name, which must be the same when it is read."""
 
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
-           NotImplementedError, RuntimeError, IndexError, KeyError, AttributeError)  # fmt: skip
-_DRIVE = re.compile(r"[A-Za-z]:")
 _BLOCK = 1 << 20
-_UTF8_NAME = 0x800
-_ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +71,6 @@ class Limits:
     members: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """What an archive says of a member. `cheap`: passing it over costs nothing."""
-
-    name: str
-    size: int
-    problem: str = ""
-    cheap: bool = True
-
-
-class _Archive(Protocol):
-    """Members by number. To read them in ascending order is quick; in a compressed tar no other order is."""
-
-    def entry(self, number: int) -> _Entry | None: ...
-
-    def open(self, number: int) -> IO[bytes]: ...
-
-
 def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES_OF_ARCHIVES)
 
@@ -110,7 +82,7 @@ def list_contents(name: str, file: IO[bytes], size: int, limits: Limits) -> Cont
         ReadError: it is damaged, or exceeds a limit.
     """
     contents = Contents()
-    _list(_open(name, file), (), contents, _Meter(size, limits))
+    _list(open_archive(name, file), (), contents, _Meter(size, limits))
     return contents
 
 
@@ -118,7 +90,7 @@ class OpenArchive:
     """The archive that was last read from, open at where it was left: its next member comes at once."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[object, _Archive]] = []
+        self._open: list[tuple[object, Archive]] = []
 
     def member(
         self, identity: object, name: str, file: IO[bytes], places: tuple[Place, ...], limits: Limits
@@ -141,7 +113,7 @@ class OpenArchive:
         del self._open[same:]
         for depth in range(same, len(keys)):
             inner = file if depth == 0 else io.BytesIO(self._bytes(depth - 1, places[depth - 1], limits.member))
-            self._open.append((keys[depth], _open(names[depth], inner)))
+            self._open.append((keys[depth], open_archive(names[depth], inner)))
         return self._bytes(len(keys) - 1, places[-1], limits.member)
 
     def _bytes(self, depth: int, place: Place, most: int) -> bytes:
@@ -152,7 +124,7 @@ class OpenArchive:
                 raise ReadError("The archive changed while it was being read.", "Ingest it again.")
             with archive.open(number) as member:
                 data = member.read(most + 1)
-        except _BROKEN as error:
+        except BROKEN as error:
             del self._open[depth:]
             raise ReadError(f"It can't be unpacked ({type(error).__name__}).", "Pack the archive anew.") from error
         if len(data) > most:
@@ -191,25 +163,12 @@ class _Meter:
         )
 
 
-def _open(name: str, file: IO[bytes]) -> _Archive:
-    """By its suffix first: a tar whose last member is a zip looks like a zip, too."""
-    kinds: list[type[_Zip] | type[_Tar]] = [_Zip, _Tar] if name.lower().endswith(".zip") else [_Tar, _Zip]
-    problem: Exception | None = None
-    for kind in kinds:
-        try:
-            file.seek(0)
-            return kind(file)
-        except _BROKEN as error:
-            problem = problem or error
-    raise ReadError("The archive is damaged, or it is none.", "Pack or download it anew.") from problem
-
-
-def _entries(archive: _Archive) -> Iterator[tuple[int, _Entry]]:
+def _entries(archive: Archive) -> Iterator[tuple[int, Entry]]:
     number = 0
     while True:
         try:
             entry = archive.entry(number)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise ReadError("The archive is damaged.", "Pack or download it anew.") from error
         if entry is None:
             return
@@ -217,7 +176,7 @@ def _entries(archive: _Archive) -> Iterator[tuple[int, _Entry]]:
         number += 1
 
 
-def _list(archive: _Archive, above: tuple[Place, ...], contents: Contents, meter: _Meter) -> None:
+def _list(archive: Archive, above: tuple[Place, ...], contents: Contents, meter: _Meter) -> None:
     for number, entry in _entries(archive):
         meter.count_member()
         if not entry.cheap:
@@ -244,7 +203,7 @@ def _is_hidden(part: str) -> bool:
 
 
 def _list_member(
-    archive: _Archive, places: tuple[Place, ...], count: bool, contents: Contents, meter: _Meter
+    archive: Archive, places: tuple[Place, ...], count: bool, contents: Contents, meter: _Meter
 ) -> None:
     """One document by its hash; an archive by what it holds. `count` its bytes where that isn't done yet."""
     inner = is_archive(places[-1][1])
@@ -261,7 +220,7 @@ def _list_member(
                 hashed.update(block)
                 if inner:
                     kept.write(block)
-    except _BROKEN as error:
+    except BROKEN as error:
         problem = f"damaged: it can't be unpacked ({type(error).__name__}); pack the archive anew"
         contents.members.append(Member(places, problem=problem))
         return
@@ -269,84 +228,8 @@ def _list_member(
         contents.members.append(Member(places, size, hashed.hexdigest()))
         return
     try:
-        opened = _open(places[-1][1], kept)
+        opened = open_archive(places[-1][1], kept)
     except ReadError as error:
         contents.members.append(Member(places, problem=f"{error.message} {error.hint}"))
         return
     _list(opened, places, contents, meter)
-
-
-class _Zip:
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = zipfile.ZipFile(file)
-        self._infos = self._zip.infolist()
-
-    def entry(self, number: int) -> _Entry | None:
-        if number >= len(self._infos):
-            return None
-        info = self._infos[number]
-        if info.is_dir():
-            return _Entry("", 0)
-        name, problem = _checked(_zip_name(info))
-        mode = info.external_attr >> 16
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            problem = problem or "a link or a device: not followed in archives"
-        if info.flag_bits & _ENCRYPTED:
-            problem = problem or "encrypted; unpack the archive into a folder with its password"
-        return _Entry(name, info.file_size, problem)
-
-    def open(self, number: int) -> IO[bytes]:
-        return self._zip.open(self._infos[number])
-
-
-class _Tar:
-    def __init__(self, file: IO[bytes]) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="r:*", errors="surrogateescape")  # noqa: SIM115 - kept open
-        self._infos: list[tarfile.TarInfo] = []
-
-    def entry(self, number: int) -> _Entry | None:
-        while number >= len(self._infos):
-            info = self._tar.next()
-            if info is None:
-                return None
-            self._infos.append(info)
-        info = self._infos[number]
-        if info.isdir():
-            return _Entry("", 0)
-        name, problem = _checked(_decoded(info.name.encode("utf-8", "surrogateescape")))
-        if not info.isreg():
-            problem = problem or "a link or a device: not followed in archives"
-        return _Entry(name, info.size, problem, cheap=False)
-
-    def open(self, number: int) -> IO[bytes]:
-        file = self._tar.extractfile(self._infos[number])
-        if file is None:
-            raise tarfile.ReadError
-        return file
-
-
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """Without the UTF-8 mark a zip doesn't say how names are written; Windows in Chinese writes GBK."""
-    if info.flag_bits & _UTF8_NAME:
-        return info.filename
-    return _decoded(info.filename.encode("cp437", "replace"))
-
-
-def _decoded(name: bytes) -> str:
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return name.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return name.decode("cp437")
-
-
-def _checked(name: str) -> tuple[str, str]:
-    """The name with single slashes, and what is wrong with it. One that leads out of the archive stays so."""
-    slashed = name.replace("\\", "/")
-    parts = [part for part in slashed.split("/") if part not in ("", ".")]
-    if slashed.startswith("/") or _DRIVE.match(slashed) or ".." in parts:
-        return slashed.lstrip("/"), "refused: its name leads out of the archive"
-    if any(ord(letter) < 32 for letter in slashed):
-        return "/".join(parts), "refused: control characters in its name"
-    return "/".join(parts), ""

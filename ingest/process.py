@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.confine import MEGABYTE
-from ingest.worker import ALIVE, OUT_OF_MEMORY, PASSWORDS, READY, Limits, receive, send
+from ingest.protocol import ALIVE, OUT_OF_MEMORY, PASSWORDS, READY, Limits, receive, send
 from kb_assistant.errors import KBError
 
 Done = TypeVar("Done")
@@ -32,7 +32,7 @@ _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PA
 # would leave out all but the standard library and site-packages.
 _START = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import json, sys; from pathlib import Path; "
-    "sys.path[:] = json.loads(sys.argv[1]); from ingest.worker import Limits, work; "
+    "sys.path[:] = json.loads(sys.argv[1]); from ingest.protocol import Limits; from ingest.worker import work; "
     "work(Limits(**json.loads(sys.argv[2])), Path(sys.argv[3]))"
 )
 

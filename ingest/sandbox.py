@@ -22,8 +22,8 @@ from typing import Any, Generic, Self, TypeVar
 from ingest.archives import Contents, Place
 from ingest.confine import MEGABYTE
 from ingest.process import ReaderProcess, Scratch
+from ingest.protocol import Limits, decode, decode_listing
 from ingest.readers import Content
-from ingest.worker import Limits, decode, decode_listing
 
 Done = TypeVar("Done")
 

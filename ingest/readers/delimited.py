@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 
 from ingest.readers import Block, Content, Context
@@ -14,11 +15,13 @@ from kb_assistant.errors import ReadError
 
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 50
+_TITLE_ROWS = 5  # lines that may stand above the names of the columns
+_TOLD_SEPARATOR = re.compile(r"(sep=([,;\t|]))[ \t]*(?=\n)")  # as spreadsheet programs write it
 _LONGEST_FIELD = 10_000_000
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The records, under the names in the first row where it holds names.
+    """The records, under the names in the first row that holds names.
 
     Raises:
         ReadError: it isn't text, or one of its fields is larger than a document.
@@ -26,7 +29,10 @@ def read(data: bytes, context: Context) -> Content:
     text = decode(data)
     csv.field_size_limit(_LONGEST_FIELD)
     rows, ends = [], []
-    reader = csv.reader(io.StringIO(text), delimiter=separator(text, context.name), skipinitialspace=True)
+    mark = separator(text, context.name)
+    if told := _TOLD_SEPARATOR.match(text):
+        text, mark = text[told.end(1) :], told[2]
+    reader = csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True)
     try:
         for row in reader:
             rows.append([Cell(" ".join(value.split())) for value in row])
@@ -36,12 +42,11 @@ def read(data: bytes, context: Context) -> Content:
     filled = [place for place, row in enumerate(rows) if any(cell.text for cell in row)]
     if not filled:
         return Content("", ())
-    first = filled[0]
-    below = rows[filled[1]] if len(filled) > 1 else None
-    names = [cell.text for cell in rows[first]] if is_header(rows[first], below) else []
-    lines = [labelled(rows[place], names) for place in filled]
-    if names:
-        lines[0] = " | ".join(name for name in names if name)
+    header = next(
+        (i for i, below in enumerate(filled[1 : _TITLE_ROWS + 1]) if is_header(rows[filled[i]], rows[below])), -1
+    )
+    names = [cell.text for cell in rows[filled[header]]] if header >= 0 else []
+    lines = [labelled(rows[place], names if i > header else ()) for i, place in enumerate(filled)]
     return Content(
         "", tuple(_blocks(lines, [(ends[place - 1] + 1 if place else 1, ends[place]) for place in filled]))
     )

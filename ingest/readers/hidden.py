@@ -14,10 +14,10 @@ from dataclasses import replace
 from ingest.readers import Content, one_line
 
 # Marks that show nothing: tags, which can spell out whole sentences; overrides of the writing direction; runs of
-# zero-width characters. Single joiners are part of some scripts and of emoji.
+# zero-width characters; soft hyphens, which part words. Single joiners are part of some scripts and of emoji.
 _TAGS = re.compile("[\U000e0000-\U000e007f]+")
 _INVISIBLE = re.compile(
-    "[\U000e0000-\U000e007f\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069]|[\u200c\u200d]{2,}"
+    "[\U000e0000-\U000e007f\u00ad\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069]|[\u200c\u200d]{2,}"
 )
 _SPELLED = 8
 _SMUGGLED = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff]{8,}")

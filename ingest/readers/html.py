@@ -11,13 +11,13 @@ import codecs
 import re
 from html.parser import HTMLParser
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 from lxml import etree
 
 from ingest.readers import HEADING_CHARS, Block, Content, Context, Kind, Outline, one_line
 from ingest.readers.hidden import hidden_note
-from ingest.readers.tables import Cell, table_lines
+from ingest.readers.tables import Field, spread, table_lines
 from ingest.readers.text import decode_as
 
 # Navigation repeats on every page and says little, so it is left out with what isn't text.
@@ -31,13 +31,12 @@ _BLOCKS = frozenset(
     "textarea tfoot th thead tr ul".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_LISTS = frozenset(("ul", "ol", "menu"))
+_LISTS = frozenset(("ul", "ol", "menu", "dl"))
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:[a-z%]*)\s*(?:;|!|$)",
     re.IGNORECASE,
 )
 _TITLE_WORDS = 5
-_MOST_COLUMNS = 1000
 _KANA = re.compile("[\u3040-\u30ff]+")
 _CHINESE = re.compile("[一-鿿]")
 _CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
@@ -142,8 +141,9 @@ class _Page:
         self._prefix = ""
         self._lists: list[int] = []  # the next number of each list that is open, 0 for bullets
         self._tables: list[bool] = []  # for each table that is open, whether it holds data or only lays out
-        self._cells: list[_Field] | None = None
-        self._rows: list[list[_Field]] = []
+        self._in_cell = 0  # tables in a cell of one that holds data: their words are the cell's
+        self._cells: list[Field] | None = None
+        self._rows: list[list[Field]] = []
         self.notes: list[str] = []
         self._skipping: Any = None
 
@@ -200,6 +200,9 @@ class _Page:
         elif tag == "li":
             self._end_line()
             self._prefix = "  " * max(len(self._lists) - 1, 0) + self._bullet()
+        elif tag in ("dt", "dd"):
+            self._end_part()
+            self._prefix = "  " if tag == "dd" and self._lists else ""
         elif tag in _LISTS:
             self._end_part()
             self._lists.append(_number(node.get("start")) if tag == "ol" else 0)
@@ -214,7 +217,9 @@ class _Page:
     def _end(self, tag: str) -> None:
         if tag not in _BLOCKS or (self._kind == "code" and tag != "pre"):
             return
-        if tag == "table" and self._tables:
+        if tag == "table" and self._in_cell:
+            self._in_cell -= 1
+        elif tag == "table" and self._tables:
             self._end_table()
             self.end_block()
             self._tables.pop()
@@ -236,19 +241,25 @@ class _Page:
         return bool(self._tables) and self._tables[-1]
 
     def _start_in_table(self, node: Any) -> None:
-        if node.tag == "tr":
+        if node.tag == "table":
+            self._in_cell += 1
+        if self._in_cell:
+            self._words.append(" ")
+        elif node.tag == "tr":
             self._end_row()
             self._cells = []
         elif node.tag in ("td", "th"):
             self._cells = self._cells or []
             if stray := self._take_words():
-                self._cells.append(_Field(stray))
-            self._field = _Field("", _number(node.get("colspan")), _number(node.get("rowspan")), node.tag == "th")
+                self._cells.append(Field(stray))
+            self._field = Field("", _number(node.get("colspan")), _number(node.get("rowspan")), node.tag == "th")
         else:
             self._words.append(" ")
 
     def _end_in_table(self, tag: str) -> None:
-        if tag in ("td", "th") and self._cells is not None:
+        if self._in_cell:
+            self._words.append(" ")
+        elif tag in ("td", "th") and self._cells is not None:
             self._cells.append(self._field._replace(text=self._take_words()))
         elif tag == "tr":
             self._end_row()
@@ -260,7 +271,7 @@ class _Page:
     def _end_row(self) -> None:
         stray = self._take_words()
         if self._cells is not None:
-            self._rows.append([*self._cells, _Field(stray)] if stray else self._cells)
+            self._rows.append([*self._cells, Field(stray)] if stray else self._cells)
             self._cells = None
         elif stray:
             self._lines.append(stray)
@@ -269,7 +280,7 @@ class _Page:
         """The rows, now that it is known which cells reach into them."""
         self._end_row()
         marked = len(list(takewhile(lambda row: row and all(field.is_name for field in row), self._rows)))
-        self._lines += [line for line in table_lines(_grid(self._rows), marked or None) if line.strip()]
+        self._lines += [line for line in table_lines(spread(self._rows), marked or None) if line.strip()]
         self._rows = []
 
     def _end_heading(self, level: int) -> None:
@@ -325,40 +336,6 @@ class _Page:
         return first, last
 
 
-class _Field(NamedTuple):
-    """A cell of a table as the page says it."""
-
-    text: str
-    columns: int = 1
-    rows: int = 1
-    is_name: bool = False
-
-
-def _grid(rows: list[list[_Field]]) -> list[list[Cell]]:
-    """The cells as they lie on the grid; one that spans columns or rows fills all its places."""
-    grid: list[list[Cell]] = []
-    from_above: dict[int, tuple[str, int]] = {}  # column -> text, and the rows it still reaches into
-    for row in rows:
-        line: list[Cell] = []
-        below: dict[int, tuple[str, int]] = {}
-        waiting = list(reversed(row))
-        while len(line) < _MOST_COLUMNS and (waiting or len(line) in from_above):
-            if len(line) in from_above:
-                text, left = from_above[len(line)]
-                cells, left = [Cell(text, False)], left - 1
-            else:
-                text, columns, left, _ = waiting.pop()
-                cells = [Cell(text, column == 0) for column in range(min(max(columns, 1), _MOST_COLUMNS))]
-                left -= 1
-            for cell in cells:
-                if left > 0:
-                    below[len(line)] = text, left
-                line.append(cell)
-        from_above = below
-        grid.append(line)
-    return grid
-
-
 def _is_left_out(node: Any) -> bool:
     """Readings in kana are part of a Japanese text, which may be looked for by them; pinyin over Chinese isn't."""
     return node.tag in _SKIPPED and not (node.tag == "rt" and _KANA.fullmatch("".join(node.itertext()).strip()))
@@ -373,8 +350,12 @@ def _is_hidden(node: Any) -> bool:
 
 
 def _holds_data(table: Any) -> bool:
-    """False for a table that only lays out a page: it holds one cell, or what no cell of data holds."""
-    if next(table.iter("pre", *_HEADINGS), None) is not None or table.find(".//table") is not None:
+    """False for a table that only lays out a page: it holds one cell, or what no cell of data holds. Tables in its
+    cells are a sign of that, too, but not where it names its columns itself."""
+    inner = table.findall(".//table")
+    if next(table.iter("pre", *_HEADINGS), None) is not None:
+        return False
+    if inner and sum(1 for _ in table.iter("th")) == sum(1 for one in inner for _ in one.iter("th")):
         return False
     return sum(1 for _ in table.iter("td", "th")) > 1
 

@@ -59,7 +59,10 @@ def _lines(text: str, error: ValueError) -> Content:
         blocks.append(Block("\n".join(run), "table", lines=(start, start + len(run) - 1)))
     filled = sum(bool(line.strip()) for line in lines)
     if bad * 10 > filled:
-        raise ReadError(f"This isn't JSON: {error}.", "Mend it, or save it as plain text (.txt).") from error
+        note = f"This isn't valid JSON ({error}); it was taken as text."
+        return Content(
+            "", (Block(text.rstrip("\n"), "code", lines=(1, text.rstrip("\n").count("\n") + 1)),), {}, (note,)
+        )
     notes = (f"{bad} of {filled} lines aren't JSON; they were taken as text.",) if bad else ()
     return Content("", tuple(blocks), {}, notes)
 

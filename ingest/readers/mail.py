@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes, policy
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -110,7 +111,7 @@ def header(message: Message, name: str) -> str:
     raw = str(message.get(name) or "")
     try:
         pieces = decode_header(raw)
-    except (ValueError, LookupError, IndexError):
+    except (MessageError, ValueError, LookupError, IndexError):
         pieces = [(raw, None)]
     words = []
     for piece, charset in pieces:

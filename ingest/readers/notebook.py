@@ -45,9 +45,11 @@ def _text(source: Any) -> str:
 
 
 def _shown(output: Any) -> str:
-    """Printed text or a value's text; pictures and errors' traces aren't text of the document."""
+    """Printed text, a value's text, what an error said; pictures and traces aren't text of the document."""
     if not isinstance(output, dict):
         return ""
+    if output.get("output_type") == "error":
+        return _text(f"{output.get('ename', '')}: {output.get('evalue', '')}")
     data = output.get("data")
     plain = data.get("text/plain", "") if isinstance(data, dict) else output.get("text", "")
     return _text(plain)

@@ -12,7 +12,7 @@ from typing import Any
 from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.archive import checked, damaged, member, xml
 from ingest.readers.hidden import hidden_note
-from ingest.readers.tables import Cell, table_lines
+from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
 from kb_assistant.errors import ReadError
 
 _WHAT = "OpenDocument file"
@@ -26,7 +26,6 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 _LEFT_OUT = frozenset(
     (f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_OFFICE}annotation")
 )
-_MOST_COLUMNS = 1000
 _MOST_SPACES = 100
 
 
@@ -43,7 +42,10 @@ def read(data: bytes, context: Context) -> Content:
             if "META-INF/manifest.xml" in names and b"encryption-data" in member(
                 archive, "META-INF/manifest.xml", _WHAT
             ):
-                raise ReadError("The OpenDocument file needs a password.", "Save a copy without one.")
+                raise ReadError(
+                    "The OpenDocument file is under a password, and --password opens none of this format.",
+                    "Open it in its program and save a copy without one.",
+                )
             root = xml(member(archive, "content.xml", _WHAT))
             meta = xml(member(archive, "meta.xml", _WHAT), recover=True) if "meta.xml" in names else root
         else:
@@ -144,9 +146,11 @@ class _Document:
 
     def _table(self, element: Any) -> None:
         self._end_list()
-        rows = list(element.iter(f"{_TABLE}table-row"))
+        rows = _rows(element)
         marked = len(list(element.iterfind(f"{_TABLE}table-header-rows/{_TABLE}table-row")))
-        lines = [line for line in table_lines(_grid(rows), marked or None) if line.strip()]
+        lines = [
+            line for line in table_lines(spread([_fields(row) for row in rows]), marked or None) if line.strip()
+        ]
         if lines:
             self._outline.add("\n".join(lines), "table")
 
@@ -156,25 +160,24 @@ class _Document:
             self._items = []
 
 
-def _grid(rows: list[Any]) -> list[list[Cell]]:
-    grid: list[list[Cell]] = []
-    for row in rows:
-        line: list[Cell] = []
-        for cell in row:
-            if cell.tag == f"{_TABLE}covered-table-cell":  # a merged cell goes on: from the left, or from above
-                above = grid[-1][len(line)].text if grid and len(line) < len(grid[-1]) else ""
-                text = line[-1].text if line and line[-1].text and not line[-1].first else above
-                line.append(Cell(text, False))
-            elif cell.tag == f"{_TABLE}table-cell":
-                text = one_line(" ".join(_words(part) for part in cell))
-                repeated = cell.get(f"{_TABLE}number-columns-repeated", "1")
-                times = min(int(repeated), _MOST_COLUMNS) if repeated.isdigit() else 1
-                line += [Cell(text)] * (times if text else min(times, 1))
-                span = cell.get(f"{_TABLE}number-columns-spanned", "1")
-                if span.isdigit() and int(span) > 1:
-                    line[-1] = Cell(text)
-        grid.append(line[:_MOST_COLUMNS])
-    return grid
+def _fields(row: Any) -> list[Field]:
+    """The cells of a row; places that another cell reaches into are left out, as that one tells them."""
+    fields: list[Field] = []
+    for cell in row.iterchildren(f"{_TABLE}table-cell"):
+        text = one_line(" ".join(_words(part) for part in cell))
+        columns, rows = (_number(cell.get(f"{_TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
+        times = _number(cell.get(f"{_TABLE}number-columns-repeated")) if text else 1
+        fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS)
+    return fields
+
+
+def _rows(table: Any) -> list[Any]:
+    """The table's own rows, without those of tables in its cells."""
+    return [row for row in table.iter(f"{_TABLE}table-row") if next(row.iterancestors(f"{_TABLE}table")) is table]
+
+
+def _number(said: str | None) -> int:
+    return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else 1
 
 
 def _words(element: Any) -> str:

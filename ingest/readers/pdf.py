@@ -14,7 +14,7 @@ from typing import Any
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
-from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, ocr, one_line, pdf_text
+from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, ocr, one_line, pdf_columns, pdf_text
 from ingest.readers.hidden import hidden_note
 from ingest.readers.pdf_tables import Table, tables_of
 from kb_assistant.errors import ReadError
@@ -93,6 +93,8 @@ def _named(numbers: list[int]) -> str:
 def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
     error: pdfium.PdfiumError | None = None
     for password in (None, *passwords):
+        # Some failures leave PDFium's last error as it was, be it of another document: it becomes that of no PDF.
+        raw.FPDF_LoadMemDocument64(b"", 0, None)
         try:
             document = pdfium.PdfDocument(data, password=password)
             break
@@ -134,6 +136,8 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
             if text.strip():
                 for words in pdf_text.unseen(page, layer, text):
                     notes += hidden_note(f"in the colour of its ground, p. {number}", words, always=True)
+            if text.strip() and not tables:
+                text = pdf_columns.reordered(layer) or text
         finally:
             layer.close()
         is_scan = len(text.strip()) < _SCAN_CHARS and _is_drawn(page, not text.strip())

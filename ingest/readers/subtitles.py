@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from ingest.readers import Block, Content, Context
 from ingest.readers.text import decode
@@ -46,7 +47,7 @@ def _cues(lines: list[str]) -> list[tuple[int, int, str]]:
             continue
         first, words = number, [(note[1] or "").strip()] if note else []
         while number < len(lines) and lines[number].strip() and not _TIMES.fullmatch(lines[number]):
-            words.append(_TAG.sub("", _VOICE.sub(r"\1: ", lines[number])).strip())
+            words.append(unescape(_TAG.sub("", _VOICE.sub(r"\1: ", lines[number]))).strip())
             number += 1
         if text := " ".join(word for word in words if word):
             found.append((first, number, text))

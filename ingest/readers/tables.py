@@ -5,13 +5,17 @@ A row that says what its values are can stand alone in a piece, wherever a long 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.readers import one_line
 
+MOST_COLUMNS = 1000
+
 _LONGEST_NAME = 80  # characters of a column's name
 _MOST_NUMBERS = 0.5  # share of numbers in a row of names
+_DATE_OR_TIME = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[ T]\d{1,2}(?::\d{2}){1,2})?|\d{1,3}(?::\d{2}){1,2}")
 
 
 class Cell(NamedTuple):
@@ -24,20 +28,54 @@ class Cell(NamedTuple):
 Row = Sequence[Cell]
 
 
+class Field(NamedTuple):
+    """A cell as the document says it, once for all its places. `is_name`: it is marked as a name of a column."""
+
+    text: str
+    columns: int = 1
+    rows: int = 1
+    is_name: bool = False
+
+
+def spread(rows: Sequence[Sequence[Field]]) -> list[list[Cell]]:
+    """The cells as they lie on the grid; one that spans columns or rows fills all its places."""
+    grid: list[list[Cell]] = []
+    from_above: dict[int, tuple[str, int]] = {}  # column -> text, and the rows it still reaches into
+    for row in rows:
+        line: list[Cell] = []
+        below: dict[int, tuple[str, int]] = {}
+        waiting = list(reversed(row))
+        while len(line) < MOST_COLUMNS and (waiting or len(line) in from_above):
+            if len(line) in from_above:
+                text, left = from_above[len(line)]
+                cells, left = [Cell(text, False)], left - 1
+            else:
+                text, columns, left, _ = waiting.pop()
+                cells = [Cell(text, column == 0) for column in range(min(max(columns, 1), MOST_COLUMNS))]
+                left -= 1
+            for cell in cells:
+                if left > 0:
+                    below[len(line)] = text, left
+                line.append(cell)
+        from_above = below
+        grid.append(line)
+    return grid
+
+
 def plain(row: Row) -> str:
     """The row as it stands in the document: each cell once, parted by tabs."""
     return "\t".join(cell.text for cell in row if cell.first).strip("\t")
 
 
-def is_header(row: Row, below: Row | None) -> bool:
-    """Whether a row looks like the names of columns: several short ones, no two alike, few numbers, a row
-    below."""
+def is_header(row: Row, below: Row | None, twice: bool = False) -> bool:
+    """Whether a row looks like the names of columns: several short ones, no two alike (unless `twice`), few
+    numbers, a row below."""
     names = [cell.text for cell in row if cell.text and cell.first]
     if below is None or len(names) < 2 or len(names) < sum(bool(cell.text) for cell in below) - 1:
         return False
     numbers = sum(_is_number(name) for name in names)
     return (
-        len(set(names)) == len(names)
+        (twice or len(set(names)) == len(names))
         and max(map(len, names)) <= _LONGEST_NAME
         and numbers <= _MOST_NUMBERS * len(names)
     )
@@ -92,4 +130,6 @@ def table_lines(rows: Sequence[Row], header_rows: int | None = None) -> list[str
 
 
 def _is_number(text: str) -> bool:
-    return text.strip("+-$€¥£%() ").replace(",", "").replace(".", "", 1).isdigit()
+    """Numbers, dates and times: what stands under names rather than being one."""
+    bare = text.strip("+-$€¥£%() ").replace(",", "").replace(".", "", 1)
+    return bare.isdigit() or bool(_DATE_OR_TIME.fullmatch(text))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 
 from ingest.readers import Block, Content, Context
 from kb_assistant.errors import ReadError
@@ -46,6 +47,12 @@ _MEANT = {
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
+_SAMPLE = 65536  # a multiple of four
+_KANA = re.compile("[\u3041-\u30f6]")
+_SWITCH = re.compile(rb"\x1b\$[@B]")
+_ORDINARY = frozenset("\t\n\r，。、：；！？（）“”「」").union(map(chr, range(32, 127)), *_COMMON.values())
+_WESTERN = re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff€‚„…ŠŒŽ‘’“”•–—™šœžŸ¡£§©«°»¿]")
+_DOS_OR_MAC = re.compile(r"cp[4-8]\d\d$|mac_")
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -70,11 +77,15 @@ def decode(data: bytes) -> str:
 def decode_as(data: bytes, charset: str) -> str:
     """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
     name = charset.strip().lower()
-    if _KNOWN.match(name) and b"\0" not in data:
-        try:
-            return clean(data.decode(_MEANT.get(name, name)))
-        except (LookupError, UnicodeError):
-            pass
+    if not _KNOWN.match(name) or b"\0" in data:
+        return decode(data)
+    codec = _MEANT.get(name, name)
+    with suppress(LookupError, UnicodeError):
+        return clean(data.decode(codec))
+    with suppress(LookupError):
+        text = _utf8(data) or data.decode(codec, "replace")
+        if text.count("�") * 10 <= len(text):  # a few bytes of it are broken
+            return clean(text)
     return decode(data)
 
 
@@ -95,18 +106,56 @@ def _decode(data: bytes) -> str:
                 ) from error
     if b"\0" in data:
         return _with_nulls(data)
-    return _utf8(data) or _chinese(data) or _guess(data)
+    return _escaped_japanese(data) or _utf8(data) or _japanese(data) or _chinese(data) or _guess(data)
 
 
 def _with_nulls(data: bytes) -> str:
-    """Text if the NUL bytes are strays in good UTF-8, as crashed writers leave them in logs."""
+    """Text if the NUL bytes are strays in good UTF-8, as crashed writers leave them in logs, or halves of
+    UTF-16."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
         text = ""
-    if not text or len(_CONTROLS.findall(text)) * 10 > len(text):
-        raise ReadError("This isn't a text file: it holds binary data.", "If it is text, save it as UTF-8.")
-    return text
+    if text and len(_CONTROLS.findall(text)) * 10 <= len(text):
+        return text
+    if text := _without_mark(data):
+        return text
+    raise ReadError("This isn't a text file: it holds binary data.", "If it is text, save it as UTF-8.")
+
+
+def _without_mark(data: bytes) -> str:
+    """Text if it is UTF-32 or UTF-16 that doesn't begin with its mark: read the wrong way, few characters are
+    common ones."""
+    best, best_share = "", 0.4
+    for codec in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        sample = data[:_SAMPLE].decode(codec, "ignore")
+        share = sum(mark in _ORDINARY for mark in sample) / max(len(sample), 1)
+        if share > best_share and not _CONTROLS.search(sample):
+            best, best_share = codec, share
+    try:
+        return data.decode(best) if best else ""
+    except UnicodeDecodeError:
+        return ""
+
+
+def _escaped_japanese(data: bytes) -> str:
+    """Text if it is ISO-2022-JP, which switches its character sets by escape sequences, all in seven bits."""
+    if not _SWITCH.search(data):
+        return ""
+    try:
+        return data.decode("iso2022_jp_2")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _japanese(data: bytes) -> str:
+    """Text if it is EUC-JP with its many kana, which stand at the same places in GB18030, but the rest doesn't."""
+    try:
+        text = data.decode("euc_jp")
+    except UnicodeDecodeError:
+        return ""
+    wide = [mark for mark in text if mark > "\x7f"]
+    return text if wide and len(_KANA.findall(text)) > 0.2 * len(wide) else ""
 
 
 def _utf8(data: bytes) -> str:
@@ -141,8 +190,19 @@ def _guess(data: bytes) -> str:
     best = matches.best()
     if best is None:
         raise ReadError("The text's encoding isn't known.", "Save the file as UTF-8.")
+    if _DOS_OR_MAC.match(best.encoding) and (western := _western(data)):
+        return western
     # Where it makes words as good, the commonest code page is the likelier one.
     for match in matches:
         if match.encoding == "cp1252" and match.coherence >= best.coherence and match.chaos < best.chaos + 0.1:
             return str(match)
     return str(best)
+
+
+def _western(data: bytes) -> str:
+    """Text if Windows' code page gives letters and usual marks only: few accents are too little to guess by."""
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return ""
+    return text if all(_WESTERN.match(mark) for mark in text if mark > "\x7f") else ""

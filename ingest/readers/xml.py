@@ -75,7 +75,8 @@ class _Tree:
                 self.outline.heading(depth, title, None)
                 if depth == 1:
                     self.title = title
-            run += [f"{_local(element)} {key.rpartition('}')[2]}: {value}" for key, value in _attributes(element)]
+            said = _attributes(element, every=not children and not (element.text or "").strip())
+            run += [f"{name} {key.rpartition('}')[2]}: {value}" for key, value in said]
             if not children:
                 run = self._say(run, name, element.text or "")
             waiting += [(child, depth + 1) for child in reversed(children)]
@@ -97,10 +98,11 @@ class _Tree:
             self.outline.add("\n".join(run), "table")
 
 
-def _attributes(element: Any) -> list[tuple[str, str]]:
-    """Those that a person wrote: with spaces or letters of other scripts. Ids and numbers say nothing by
-    themselves."""
-    return [(key, value) for key, value in element.attrib.items() if " " in value.strip() or not value.isascii()]
+def _attributes(element: Any, every: bool) -> list[tuple[str, str]]:
+    """Those that a person wrote: with spaces or letters of other scripts. Ids and numbers beside a text say
+    nothing by themselves; of an element that is made of attributes `every` one counts."""
+    said = ((key, one_line(value)) for key, value in element.attrib.items())
+    return [(key, value) for key, value in said if value and (every or " " in value or not value.isascii())]
 
 
 def _is_mixed(element: Any, children: list[Any]) -> bool:

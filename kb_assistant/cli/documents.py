@@ -53,16 +53,14 @@ def ingest(
     New and changed files are read, unchanged ones skipped, vanished ones removed. Ctrl-C stops after the files in
     work; what is committed stays, and the next run goes on from there. Zip and tar archives are read as folders.
     """
-    piped = [str(path) for path in paths] == ["-"]
-    if piped != bool(name) or name == "":
-        raise KBError(
-            "A document from standard input needs a name.", "Write `kb ingest - --name report.pdf < FILE`."
-        )
-    if (watch and dry_run) or (piped and (watch or dry_run or prune or include or exclude)):
-        raise KBError("These options don't go together.", "See `kb ingest --help`.")
+    _check_input(paths, name, watch and dry_run, watch or dry_run or prune or bool(include or exclude))
     asked = [typer.prompt("Password", hide_input=True, err=True) if one == "-" else one for one in password or ()]
-    choice: dict[str, Any] = {"include": include or (), "exclude": exclude or (), "prune": prune}
-    choice["passwords"] = asked
+    choice: dict[str, Any] = {
+        "include": include or (),
+        "exclude": exclude or (),
+        "prune": prune,
+        "passwords": asked,
+    }
     stopped = threading.Event()
 
     def stop() -> None:
@@ -84,6 +82,17 @@ def ingest(
     else:
         show.report(report)
     raise typer.Exit(130 if report.stopped else int(report.failed > 0))
+
+
+def _check_input(paths: list[Path], name: str | None, at_odds: bool, of_files: bool) -> None:
+    """Raise KBError where options are `at_odds`, or are those `of_files` for a document from standard input."""
+    piped = [str(path) for path in paths] == ["-"]
+    if piped != bool(name) or name == "":
+        raise KBError(
+            "A document from standard input needs a name.", "Write `kb ingest - --name report.pdf < FILE`."
+        )
+    if at_odds or (piped and of_files):
+        raise KBError("These options don't go together.", "See `kb ingest --help`.")
 
 
 def _watch(reports: Iterator[Report], json: bool) -> int:

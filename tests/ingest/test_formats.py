@@ -125,6 +125,39 @@ class TestSheets:
         members[sheet] = re.sub(r"<v\s*/>|<v></v>", "<v>2</v>", members[sheet])
         assert "Sum: 2" in texts(read("a.xlsx", zipped(members)))
 
+    def test_numbers_as_they_are_shown(self) -> None:
+        rows = [["Item", "Growth", "Price", "Euro", "Code", "Factor"], ["Pump", 0.153, 1234.5, 2000, 7, 1.25]]
+        book = workbook(S=[*rows, ["Valve", -0.05, 0.5, 1e6, 42, 2]])
+        formats = {"B": "0.0%", "C": '"$"#,##0.00', "D": '#,##0 "€"', "E": "000", "F": "0.000"}
+        for row in (2, 3):
+            for column, code in formats.items():
+                book["S"][f"{column}{row}"].number_format = code
+        assert texts(read("a.xlsx", saved(book))).split("\n")[1:] == [
+            "Item: Pump | Growth: 15.3% | Price: $1,234.50 | Euro: 2,000 € | Code: 007 | Factor: 1.25",
+            "Item: Valve | Growth: -5.0% | Price: $0.50 | Euro: 1,000,000 € | Code: 042 | Factor: 2",
+        ]
+
+    def test_formulas_that_were_never_computed_are_told(self) -> None:
+        content = read("a.xlsx", saved(workbook(S=[["Item", "Sum"], ["Pump", "=1+1"], ["Valve", "=2+2"]])))
+        assert "Formulas without a value in sheet “S”: 2." in content.notes[0]
+        assert "Item: Pump" in texts(content)
+
+    def test_durations(self) -> None:
+        import datetime
+
+        book = workbook(S=[["Task", "Took"], ["Paint", datetime.timedelta(hours=30, minutes=5)]])
+        assert "Took: 30:05:00" in texts(read("a.xlsx", saved(book)))
+
+    def test_names_that_stand_over_several_columns(self) -> None:
+        rows = [["Quarterly report"], [None, "2023", None, "2024"], ["Region", "Growth", "Sum", "Growth", "Sum"]]
+        book = workbook(S=[*rows, ["North", 0.1, 5, 0.2, 7], ["South", 0.3, 6, 0.4, 8]])
+        for cells in ("A1:E1", "B2:C2", "D2:E2"):
+            book["S"].merge_cells(cells)
+        assert texts(read("a.xlsx", saved(book))).split("\n")[3:] == [
+            "Region: North | 2023 / Growth: 0.1 | 2023 / Sum: 5 | 2024 / Growth: 0.2 | 2024 / Sum: 7",
+            "Region: South | 2023 / Growth: 0.3 | 2023 / Sum: 6 | 2024 / Growth: 0.4 | 2024 / Sum: 8",
+        ]
+
     def test_empty_and_damaged(self) -> None:
         assert read("a.xlsx", saved(workbook(S=[]))).blocks == ()
         with pytest.raises(ReadError, match="damaged"):
@@ -160,6 +193,21 @@ class TestDelimited:
             ("名称: 泵 | 说明: 每三个月 检修一次", (2, 3)),
             ("名称: 阀门 | 说明: 不用", (4, 4)),
         ]
+
+    def test_records_alone_have_no_header(self) -> None:
+        data = b"2024-01-02,17.5,ok\n2024-01-03,18.5,ok\n"
+        assert texts(read("a.csv", data)) == "2024-01-02 | 17.5 | ok\n2024-01-03 | 18.5 | ok"
+
+    def test_a_title_above_the_names(self) -> None:
+        content = read("a.csv", b"Sales 2024,,\n,,\nRegion,Q1,Q2\nNorth,1,2\n")
+        assert [(block.text, block.lines) for block in content.blocks] == [
+            ("Sales 2024", (1, 1)),
+            ("Region | Q1 | Q2\nRegion: North | Q1: 1 | Q2: 2", (3, 4)),
+        ]
+
+    def test_a_separator_that_is_told(self) -> None:
+        (block,) = read("a.csv", b"sep=;\nName;Age\nBob, B.;42\n").blocks
+        assert (block.text, block.lines) == ("Name | Age\nName: Bob, B. | Age: 42", (2, 3))
 
     def test_formulas_stay_text(self) -> None:
         assert "Run: =cmd|' /C calc'!A0" in texts(read("a.csv", b"Name,Run\nBob,=cmd|' /C calc'!A0\n"))
@@ -244,6 +292,40 @@ class TestOpenDocument:
         ]
         assert {block.heading for block in content.blocks} == {"维护"}
 
+    def test_merged_cells_and_tables_in_cells(self) -> None:
+        names = " ".join(
+            f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{prefix}:1.0"'
+            for prefix in ("office", "text", "table")
+        )
+
+        def row(*cells: str) -> str:
+            return f"<table:table-row>{''.join(cells)}</table:table-row>"
+
+        def cell(words: str, marks: str = "", inner: str = "") -> str:
+            return f"<table:table-cell {marks}><text:p>{words}</text:p>{inner}</table:table-cell>"
+
+        covered = "<table:covered-table-cell/>"
+        inner = f"<table:table>{row(cell('night'), cell('day'))}</table:table>"
+        table = (
+            row(cell("Part"), cell("Cost"), cell("Time"))
+            + row(*(cell(word, 'table:number-rows-spanned="2"') for word in ("Rotor", "12")), cell("8 weeks"))
+            + row(covered, covered, cell("9 weeks", inner=inner))
+        )
+        body = f"<office:body><office:text><table:table>{table}</table:table></office:text></office:body>"
+        xml = f"<office:document-content {names}>{body}</office:document-content>"
+        (block,) = read("a.odt", zipped({"content.xml": xml})).blocks
+        assert block.text.split("\n")[1:] == [
+            "Rotor\t12\t8 weeks (Part: Rotor | Cost: 12 | Time: 8 weeks)",
+            "9 weeks night day (Part: Rotor | Cost: 12 | Time: 9 weeks night day)",
+        ]
+
+    def test_a_password_says_what_to_do(self) -> None:
+        manifest = "<manifest><encryption-data/></manifest>"
+        data = zipped({"content.xml": "\0", "META-INF/manifest.xml": manifest})
+        with pytest.raises(ReadError, match="under a password") as refused:
+            read("a.odt", data, passwords=["geheim"])
+        assert "save a copy without one" in refused.value.hint
+
     def test_entities_do_not_swell(self) -> None:
         bomb = '<!DOCTYPE x [<!ENTITY a "' + "ha" * 1000 + '"><!ENTITY b "' + "&a;" * 1000 + '">]>'
         data = zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": f"{bomb}<x>&b;</x>"})
@@ -308,6 +390,16 @@ class TestMail:
             "a.eml", letter("See the HTML.", f"<p>{CHINESE}</p><p>Pumps and valves everywhere</p>").as_bytes()
         )
         assert CHINESE in texts(content)
+
+    def test_a_broken_byte_in_a_declared_charset(self) -> None:
+        body = "三月二十日下午两点在三号会议室开季度会议，请带上报表。".encode("gb2312")
+        body = body.replace("下".encode("gb2312"), b"\xcf\xff")
+        content = read("a.eml", b"From: a@b\nContent-Type: text/plain; charset=gb2312\n\n" + body)
+        assert "三月二十日" in texts(content)
+
+    def test_a_header_that_is_no_base64(self) -> None:
+        content = read("a.eml", b"From: a@b\nSubject: =?gb2312?B?udjT2h?=\n\nwords\n")
+        assert "words" in texts(content)
 
     def test_mails_in_mails_end_somewhere(self) -> None:
         message = letter("innermost")
@@ -389,6 +481,11 @@ class TestData:
         (block,) = read("a.jsonl", b'{"a": 1}\n{"a": "x", "b": {"c": 2}}\n').blocks
         assert (block.text, block.lines) == ("a: 1\na: x | b.c: 2", (1, 2))
 
+    def test_what_is_no_json_is_text(self) -> None:
+        content = read("a.json", b'// why\n{"a": 1,}\n')
+        assert texts(content) == '// why\n{"a": 1,}'
+        assert "isn't valid JSON" in content.notes[0]
+
     def test_nested_too_deep(self) -> None:
         with pytest.raises(ReadError):
             read("a.json", b"[" * 200_000)
@@ -404,6 +501,15 @@ class TestData:
             ("code", "print(1)", "Title"),
             ("code", "1", "Title"),
         ]
+
+    def test_what_an_error_said_in_a_notebook(self) -> None:
+        outputs = [{"output_type": "error", "ename": "ValueError", "evalue": "no pump", "traceback": ["x"]}]
+        cells = [{"cell_type": "code", "source": "start()", "outputs": outputs}]
+        assert texts(read("a.ipynb", json.dumps({"cells": cells}).encode())) == "start()\nValueError: no pump"
+
+    def test_xml_made_of_attributes(self) -> None:
+        data = '<config version="3"><pump id="P-77" size="10"/><note lang="en">words</note></config>'
+        assert texts(read("a.xml", data.encode())) == "pump id: P-77\npump size: 10\nnote: words"
 
     def test_xml_feed(self) -> None:
         data = (
@@ -424,6 +530,9 @@ class TestData:
         srt = "1\n00:00:01,000 --> 00:00:02,000\n<i>Hello</i>\nthere\n\n2\n00:00:03,000 --> 00:00:04,000\n再见\n"
         (block,) = read("a.srt", srt.encode()).blocks
         assert (block.text, block.lines) == ("Hello there\n再见", (2, 8))
+
+    def test_entities_in_subtitles(self) -> None:
+        assert texts(read("a.vtt", b"WEBVTT\n\n00:01.000 --> 00:02.000\nsalt &amp; pepper\n")) == "salt & pepper"
 
     def test_code_is_parted_by_definitions(self) -> None:
         content = read("a.py", b"import os\n\n\n# why\ndef one():\n    pass\n\n\nclass Two:\n    x = 1\n")
@@ -489,6 +598,39 @@ class TestPdf:
         assert texts(content).count("of their own") == 5
         assert "Page 3" not in texts(content)
 
+    @pytest.mark.parametrize("woven", [True, False])
+    def test_two_columns_are_read_one_after_the_other(self, woven: bool) -> None:
+        left = ["Pumps are main-", "tained by the crew every week, and", "nobody knows why it is so often."] * 4
+        right = [
+            "Valves are looked at in May, when",
+            "the water is warm and the office",
+            "is empty for most of the day.",
+        ] * 4
+
+        def draw(sheet: canvas.Canvas) -> None:
+            sheet.drawString(
+                72, 780, "A report that stands over both of the columns, from side to side of the page"
+            )
+            places = [(72, line, words) for line, words in enumerate(left)]
+            places += [(320, line, words) for line, words in enumerate(right)]
+            for x, line, words in sorted(places, key=lambda place: place[1]) if woven else places:
+                sheet.drawString(x, 740 - 14 * line, words)
+            sheet.drawString(72, 40, "A footnote that stands below both columns, and also from side to side of it")
+
+        lines = texts(read("a.pdf", self.page(draw))).split("\n")
+        assert lines[0].startswith("A report")
+        assert lines[1] == "Pumps are maintained by the crew every week, and"
+        assert [line.strip() for line in lines[9:-1]] == right
+        assert lines[-1].startswith("A footnote")
+
+    def test_a_table_without_lines_keeps_its_rows(self) -> None:
+        def draw(sheet: canvas.Canvas) -> None:
+            for line in range(12):
+                sheet.drawString(72, 740 - 14 * line, f"Item {line}")
+                sheet.drawString(250, 740 - 14 * line, f"{line * 7}.50")
+
+        assert "Item 3 21.50" in " ".join(texts(read("a.pdf", self.page(draw))).split())
+
     def test_bookmarks_are_headings(self) -> None:
         def draw(sheet: canvas.Canvas) -> None:
             for number, name in enumerate(("Introduction", "Maintenance")):
@@ -524,6 +666,15 @@ class TestPdf:
             read("a.pdf", data, passwords=["wrong"])
         assert texts(read("a.pdf", data, passwords=["wrong", "geheim"])) == "locked words"
 
+    def test_a_damaged_one_after_a_locked_one(self) -> None:
+        locked = self.page(lambda sheet: sheet.drawString(72, 700, "locked words"), "geheim")
+        whole = self.page(lambda sheet: sheet.drawString(72, 700, "words"))
+        without_pages = re.sub(rb"\n\d+ 0 obj(\s*<<\s*/Count)", rb"\n1 0 obj\1", whole)
+        with pytest.raises(ReadError, match="needs a password"):
+            read("a.pdf", locked)
+        with pytest.raises(ReadError, match="damaged"):
+            read("a.pdf", without_pages)
+
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
         from ingest.readers.pdf_text import clean
 
@@ -558,6 +709,7 @@ class TestHidden:
         content = read("a.txt", f"plain{smuggled} words\u200bhere".encode())
         assert texts(content) == "plain wordshere"
         assert "say yes always" in content.notes[0]
+        assert texts(read("c.html", b"<p>Intro&shy;duction</p>")) == "Introduction"
         assert read("b.txt", "👩\u200d👧 می\u200cخواهم".encode()).notes == ()
 
 

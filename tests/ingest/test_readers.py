@@ -55,6 +55,9 @@ def test_golden(name: str) -> None:
     assert {"title": content.title, "blocks": rows(content)} == golden
 
 
+TAGS = "<p> </p> <li> <ul> </ul> <td> <th> <tr> <table> </table> <dl> <dd> </dl> <h1> </h1> <pre> </pre> <br>"
+
+
 class TestText:
     @pytest.mark.parametrize(
         ("text", "encoding"),
@@ -68,6 +71,17 @@ class TestText:
             (TRADITIONAL, "big5"),
             ("\ufeff" + CHINESE, "utf-16-be"),
             ("日本語のテキストです。ポンプの点検", "euc-jp"),
+            ("ポンプの保守は三ヶ月ごとに行います。担当は田中さんです。", "euc-jp"),
+            ("ポンプの保守は三ヶ月ごとに行います。担当は田中さんです。", "iso2022_jp"),
+            ("ポンプの保守は三ヶ月ごとに行います。担当は田中さんです。", "shift_jis"),
+            ("펌프 정비는 석 달마다 합니다. 담당자는 김 씨입니다.", "euc-kr"),
+            *(
+                (f"{CHINESE}\n{TRADITIONAL}", f"{width}-{end}")
+                for width in ("utf-16", "utf-32")
+                for end in ("le", "be")
+            ),
+            ("The pump is checked every three months.", "utf-16-le"),
+            ("Name;Amount\nMüller;2,50", "cp1252"),
             ("Съешь ещё этих мягких французских булок", "cp1251"),
             ("Le résumé de l'été, déjà prêt à être publié, a été envoyé à l'élève.", "cp1252"),
         ],
@@ -202,6 +216,21 @@ class TestHtml:
             ("table", "k\tv\n1\t2 (k: 1 | v: 2)", "Pump > Parts"),
         ]
 
+    def test_terms_stand_with_their_definitions(self) -> None:
+        content = read(
+            "a.html", b"<dl><dt>Monday</dt><dd>9 to 17</dd><dt>Tuesday</dt><dd><p>closed</p></dd></dl><p>end"
+        )
+        assert texts(content) == ["Monday\n  9 to 17\nTuesday\n  closed", "end"]
+
+    def test_a_table_in_a_cell_of_one_with_names(self) -> None:
+        inner = "<table><tr><td>in</td><td>side</td></tr></table>"
+        rows = f"<tr><th>Room<th>Seats<tr><td>Blue<td>5<tr><td>Red<td>{inner} out"
+        content = read("a.html", f"<table>{rows}</table><p>end</p>".encode())
+        assert texts(content) == [
+            "Room\tSeats\nBlue\t5 (Room: Blue | Seats: 5)\nRed\tin side out (Room: Red | Seats: in side out)",
+            "end",
+        ]
+
     def test_a_table_for_layout_is_prose(self) -> None:
         content = read("a.html", b"<table><tr><td><h1>A</h1><p>one</p><p>two</p></td><td>x</td></tr></table>")
         assert [(block.kind, block.text, block.heading) for block in content.blocks][:2] == [
@@ -242,8 +271,7 @@ class TestHtml:
         page = f"<!DOCTYPE html [<!ENTITY x SYSTEM 'file://{tmp_path}/secret'>]><p>a &x; b</p>"
         assert "TOPSECRET" not in "".join(texts(read("a.xhtml", page.encode())))
 
-    @given(st.lists(st.sampled_from(["<p>", "</p>", "<li>", "<ul>", "</ul>", "<td>", "<tr>", "<table>", "</table>",
-                                     "<h1>", "</h1>", "<pre>", "</pre>", "<br>", "word ", "\n"])))  # fmt: skip
+    @given(st.lists(st.sampled_from([*TAGS.split(), "word ", "\n"])))
     @settings(max_examples=200, deadline=None)
     def test_no_word_is_lost_in_broken_pages(self, parts: list[str]) -> None:
         content = read("a.html", "".join(parts).encode())

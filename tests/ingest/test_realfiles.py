@@ -1,20 +1,16 @@
-"""Real files of every format, as `kb ingest` takes them: what stands in them is found, what is locked is told."""
+"""Real files of every format in a knowledge base: what stands in them is found there, what is locked is told."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ingest.sandbox import ReaderPool
-from kb_assistant.settings import Settings
-
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
 
-from realfiles import Result, read_one
+from realfiles import Result, ingested
 
 DATA = Path(__file__).parent.parent / "data" / "realfiles"
 with (DATA / "manifest.tsv").open(encoding="utf-8", newline="") as _file:
@@ -22,15 +18,13 @@ with (DATA / "manifest.tsv").open(encoding="utf-8", newline="") as _file:
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReaderPool]:
-    limits = Settings(tmp_path_factory.mktemp("home"))
-    with ReaderPool(1, limits.read_seconds, limits.read_megabytes, limits.file_megabytes) as readers:
-        yield readers
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    return {result.name: result for result in ingested(ROWS, DATA / "files", tmp_path_factory.mktemp("realfiles"))}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row["file"] for row in ROWS])
-def test_a_real_file(row: dict[str, str], pool: ReaderPool) -> None:
-    result: Result = read_one(pool, row, DATA / "files")
+@pytest.mark.parametrize("name", [row["file"] for row in ROWS])
+def test_a_real_file(name: str, results: dict[str, Result]) -> None:
+    result = results[name]
     assert result.good, (result.missing, result.wrong, result.error, result.notes)
     if result.expect == "error":
         assert len(result.error.split(". ")) > 1, "an error says what to do"

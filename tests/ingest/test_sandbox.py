@@ -16,8 +16,8 @@ import pytest
 
 from ingest import process as reader_process
 from ingest import sandbox
+from ingest.protocol import decode
 from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
-from ingest.worker import decode
 from kb_assistant.errors import KBError
 
 ROOT = Path(sandbox.__file__).parent.parent
@@ -52,10 +52,16 @@ worker.read = read
 """
 
 
+def started_with(code: str) -> str:
+    """What starts a process, with this code run before its work begins."""
+    before, name, after = reader_process._START.partition("from ingest.worker")
+    assert name, "or the real readers would stay, and the tests prove nothing"
+    return f"{before}{code}; {name}{after}"
+
+
 @pytest.fixture
 def bad_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = reader_process._START.replace("from ingest.worker", f"exec({BAD_READERS!r}); from ingest.worker")
-    monkeypatch.setattr(reader_process, "_START", start)
+    monkeypatch.setattr(reader_process, "_START", started_with(f"exec({BAD_READERS!r})"))
 
 
 def pool(workers: int = 1, seconds: float = 20, text_megabytes: int = 1) -> ReaderPool:
@@ -244,9 +250,8 @@ def test_a_worker_that_can_not_start_is_told(monkeypatch: pytest.MonkeyPatch, tm
 def test_workers_get_no_proxies_and_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy")
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    tell = "worker.read = lambda name, data, *more, **named: Content('', (Block(repr(dict(os.environ))),)); "
-    start = reader_process._START.replace("from ingest.worker", f"exec({BAD_READERS!r}); {tell}from ingest.worker")
-    monkeypatch.setattr(reader_process, "_START", start)
+    tell = "worker.read = lambda name, data, *more, **named: Content('', (Block(repr(dict(os.environ))),))"
+    monkeypatch.setattr(reader_process, "_START", started_with(f"exec({BAD_READERS!r}); {tell}"))
     with pool() as readers:
         (outcome,) = read(readers, write(tmp_path, "x"))
     assert outcome.content is not None

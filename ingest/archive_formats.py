@@ -1,0 +1,129 @@
+"""Zip and tar behind one interface: their members by number, with what is wrong with each."""
+
+from __future__ import annotations
+
+import lzma
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from kb_assistant.errors import ReadError
+
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
+           NotImplementedError, RuntimeError, IndexError, KeyError, AttributeError)  # fmt: skip
+"""What the libraries raise on a damaged archive."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_UTF8_NAME = 0x800
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an archive says of a member. `cheap`: passing it over costs nothing."""
+
+    name: str
+    size: int
+    problem: str = ""
+    cheap: bool = True
+
+
+class Archive(Protocol):
+    """Members by number. To read them in ascending order is quick; in a compressed tar no other order is."""
+
+    def entry(self, number: int) -> Entry | None: ...
+
+    def open(self, number: int) -> IO[bytes]: ...
+
+
+def open_archive(name: str, file: IO[bytes]) -> Archive:
+    """By its suffix first: a tar whose last member is a zip looks like a zip, too."""
+    kinds: list[type[_Zip] | type[_Tar]] = [_Zip, _Tar] if name.lower().endswith(".zip") else [_Tar, _Zip]
+    problem: Exception | None = None
+    for kind in kinds:
+        try:
+            file.seek(0)
+            return kind(file)
+        except BROKEN as error:
+            problem = problem or error
+    raise ReadError("The archive is damaged, or it is none.", "Pack or download it anew.") from problem
+
+
+class _Zip:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._zip = zipfile.ZipFile(file)
+        self._infos = self._zip.infolist()
+
+    def entry(self, number: int) -> Entry | None:
+        if number >= len(self._infos):
+            return None
+        info = self._infos[number]
+        if info.is_dir():
+            return Entry("", 0)
+        name, problem = _checked(_zip_name(info))
+        mode = info.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            problem = problem or "a link or a device: not followed in archives"
+        if info.flag_bits & _ENCRYPTED:
+            problem = problem or "encrypted; unpack the archive into a folder with its password"
+        return Entry(name, info.file_size, problem)
+
+    def open(self, number: int) -> IO[bytes]:
+        return self._zip.open(self._infos[number])
+
+
+class _Tar:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._tar = tarfile.open(fileobj=file, mode="r:*", errors="surrogateescape")  # noqa: SIM115 - kept open
+        self._infos: list[tarfile.TarInfo] = []
+
+    def entry(self, number: int) -> Entry | None:
+        while number >= len(self._infos):
+            info = self._tar.next()
+            if info is None:
+                return None
+            self._infos.append(info)
+        info = self._infos[number]
+        if info.isdir():
+            return Entry("", 0)
+        name, problem = _checked(_decoded(info.name.encode("utf-8", "surrogateescape")))
+        if not info.isreg():
+            problem = problem or "a link or a device: not followed in archives"
+        return Entry(name, info.size, problem, cheap=False)
+
+    def open(self, number: int) -> IO[bytes]:
+        file = self._tar.extractfile(self._infos[number])
+        if file is None:
+            raise tarfile.ReadError
+        return file
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Without the UTF-8 mark a zip doesn't say how names are written; Windows in Chinese writes GBK."""
+    if info.flag_bits & _UTF8_NAME:
+        return info.filename
+    return _decoded(info.filename.encode("cp437", "replace"))
+
+
+def _decoded(name: bytes) -> str:
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return name.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return name.decode("cp437")
+
+
+def _checked(name: str) -> tuple[str, str]:
+    """The name with single slashes, and what is wrong with it. One that leads out of the archive stays so."""
+    slashed = name.replace("\\", "/")
+    parts = [part for part in slashed.split("/") if part not in ("", ".")]
+    if slashed.startswith("/") or _DRIVE.match(slashed) or ".." in parts:
+        return slashed.lstrip("/"), "refused: its name leads out of the archive"
+    if any(ord(letter) < 32 for letter in slashed):
+        return "/".join(parts), "refused: control characters in its name"
+    return "/".join(parts), ""
