@@ -76,7 +76,7 @@ class Looks:
         codes = {one.get("numFmtId"): one.get("formatCode", "") for one in root.iter(f"{_MAIN}numFmt")}
         for style in root.iterfind(f"{_MAIN}cellXfs/{_MAIN}xf"):
             number = style.get("numFmtId", "0")
-            built_in = _BUILT_IN.get(int(number), "") if number.isdigit() else ""
+            built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() else ""
             yield parsed(codes.get(number, built_in))
 
     def _read_members(self) -> dict[str, str]:
