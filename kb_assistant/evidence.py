@@ -51,7 +51,7 @@ that is in that language, so that what counts is how much nearer they are to it 
 DOUBT = (0.1, 0.9)
 """Probabilities between which a guess is in doubt: a quarter of follow-ups."""
 
-REFUSE, CERTAIN = 0.45, 0.75
+REFUSE, CERTAIN = 0.44, 0.75
 """Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
 answer is refused, and 97 % of what other sets ask (docs/evaluation.md)."""
 
