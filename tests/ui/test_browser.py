@@ -120,6 +120,19 @@ def test_upload_ask_follow_up_cite_reload_switch_delete(
     assert "48 kilowatts" not in turn.inner_text()
 
 
+def test_something_is_shown_before_any_script_has_come(visits: Visits, server: Server) -> None:
+    page = visits.open("about:blank")
+    page.route("**/static/js/**", lambda route: route.abort())
+    for path in ("/", "/chat", "/library", "/system"):
+        page.goto(f"{server.url}{path}", wait_until="domcontentloaded")
+        assert page.title() == "kb-assistant"
+        assert page.get_by_role("status", name="Opening").is_visible()
+    page.unroute("**/static/js/**")
+    page.goto(server.url)
+    page.get_by_text("What would you like to know?").wait_for()
+    assert page.locator("#opening").count() == 0
+
+
 def test_a_pdf_shows_its_page(visit: Callable[..., Any]) -> None:
     page = visit()
     ask(page, "How often is the pump serviced?")
@@ -292,7 +305,8 @@ def test_tokens_open_the_page_and_users_do_not_mix(visits: Visits, guarded: Any)
         page.get_by_text("What would you like to know?").wait_for()
         return page
 
-    stranger = visits.open(running.url)
+    stranger = visits.open(f"{running.url}/library")
+    assert stranger.locator("#root").count() == 0
     stranger.get_by_label("Token").fill("guess")
     stranger.keyboard.press("Enter")
     stranger.get_by_text("doesn't open this page").wait_for()
