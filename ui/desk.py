@@ -9,6 +9,7 @@ import streamlit as st
 
 from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings, bases, folders
 from kb_assistant.access import LOCAL, User
+from kb_assistant.in_step import keep_in_step
 from kb_assistant.preview import example_questions
 from ui.gate import COOKIE, sessions
 from ui.launch import options
@@ -48,7 +49,7 @@ class Desk:
     def begin(self) -> None:
         """What is done once, so that no page and no question has to wait: watch the folders that were named, open
         the knowledge base, load the embedder. Where that fails, the page will say why."""
-        self.jobs.keep_in_step(lambda: [self.base(one) for one in bases.list_bases(self.settings)])
+        keep_in_step(self.jobs, lambda: [self.base(one) for one in bases.list_bases(self.settings)])
         with suppress(KBError):
             base = self.base(self.settings.kb)
             example_questions(base)
@@ -68,7 +69,7 @@ class Desk:
 
     def delete_chat(self, chat: str) -> None:
         """A conversation with its own files."""
-        if running := self.answering.running(chat):
+        for running in self.answering.running(chat):
             running.stop()
         self.chats.delete(chat)
         if bases.exists(self.named(f"{bases.ATTACHED}{chat}")):

@@ -73,7 +73,7 @@ def config(host: str, port: int) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
         "runner.magicEnabled": False,
-        # A whole collection after every run of a fragment, three times a second, costs a second once torch is loaded.
+        # A whole collection after every run of a fragment, three times a second, takes a second with torch loaded.
         "runner.postScriptGC": False,
         "theme.light.primaryColor": "#0b57d0",
         "theme.dark.primaryColor": "#a8c7fa",

@@ -13,7 +13,7 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
-from kb_assistant import Jobs, KBError
+from kb_assistant import KBError
 from kb_assistant.access import User
 from kb_assistant.settings import defaults
 from tests.real import RememberedEmbeddings
@@ -117,7 +117,7 @@ def test_no_session_question_or_rerun_opens_anything_again(
     counted("kb_assistant.index", "_of")  # makes every index, read from disk or built
     counted("kb_assistant.embed", "open_embeddings")
     counted("kb_assistant.llm", "open_chat_model")
-    monkeypatch.setattr(Jobs, "keep_in_step", lambda *_: None)
+    monkeypatch.setattr("ui.desk.keep_in_step", lambda *_: None)
     desks.desk().begin()
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_embeddings"]
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
