@@ -12,9 +12,9 @@ from kb_assistant.chat_export import to_json, to_markdown
 from kb_assistant.preview import example_questions
 from ui import components, turns
 from ui.desk import desk, kb_name, user
-from ui.launch import MOST_FILES, MOST_MEGABYTES
+from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
-from ui.plain import escaped, plain, short
+from ui.plain import escaped, plain, short, size
 from ui.strings import language, say, words
 
 if TYPE_CHECKING:
@@ -179,9 +179,13 @@ def _take(chat: Chat | None, text: str, files: Sequence[UploadedFile]) -> None:
 def too_much(files: Sequence[UploadedFile]) -> str:
     """Why these files aren't taken, or ""."""
     if len(files) > MOST_FILES:
-        return say("too_many", n=MOST_FILES)
-    large = [file for file in files if file.size > MOST_MEGABYTES * 1_000_000]
-    return say("too_large", file=escaped(large[0].name), n=MOST_MEGABYTES) if large else ""
+        return say("too_many", count=len(files), n=MOST_FILES)
+    large = [file for file in files if file.size > MOST_MEGABYTES * MEGABYTE]
+    if large:
+        return say("too_large", file=escaped(large[0].name), n=MOST_MEGABYTES)
+    if (total := sum(file.size for file in files)) > MOST_TOTAL_MEGABYTES * MEGABYTE:
+        return say("too_much", size=size(total), n=MOST_TOTAL_MEGABYTES)
+    return ""
 
 
 def ask(chat: Chat | None, question: str, job: str | None = None) -> None:

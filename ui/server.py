@@ -98,8 +98,18 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
         threading.Thread(target=_warm, name="warm", daemon=True).start()
         yield
 
-    gate = Middleware(Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK)
+    gate = Middleware(
+        Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK, held=_held
+    )
     return st.App(str(SCRIPT), routes=opening.routes(PAGES), middleware=[gate], lifespan=told)
+
+
+def _held() -> int:
+    """Bytes of uploads that Streamlit keeps until they are taken over, or their visitor is gone."""
+    from streamlit import runtime
+
+    uploads: Any = runtime.get_instance().uploaded_file_mgr
+    return sum(stat.byte_length for stats in uploads.get_stats().values() for stat in stats)
 
 
 def _warm() -> None:

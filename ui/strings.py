@@ -101,8 +101,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "dropped_files": ("Files dropped: {n}. What are they for?", "{n} 个文件，如何使用？"),
     "for_chat": ("For this conversation only", "仅用于此对话"),
     "for_kb": ("Into the knowledge base “{kb}”", "加入知识库“{kb}”"),
-    "too_many": ("At most {n} files at once.", "一次最多 {n} 个文件。"),
-    "too_large": ("{file} is larger than {n} MB.", "{file} 超过 {n} MB。"),
+    "too_many": (
+        "{count} files are too many: at most {n} at once. Name their folder instead, or take fewer.",
+        "{count} 个文件太多：一次最多 {n} 个。可改为填写文件夹路径，或减少文件。",
+    ),
+    "too_large": ("{file} is larger than {n} MB: leave it out.", "{file} 超过 {n} MB，请将其移除。"),
+    "too_much": (
+        "{size} are too much: at most {n} MB at once. Name their folder instead, or take fewer.",
+        "共 {size}，太大：一次最多 {n} MB。可改为填写文件夹路径，或减少文件。",
+    ),
     # knowledge base page
     "sources": ("Sources", "来源"),
     "chunks": ("Chunks", "片段"),

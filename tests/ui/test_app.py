@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from kb_assistant import KBError
 from kb_assistant.access import User
 from kb_assistant.settings import defaults
 from tests.real import RememberedEmbeddings
+from ui import chat, launch
 from ui import desk as desks
-from ui import launch
-from ui.launch import Options, set_options
+from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 
 FOUNDER = "Who founded the Aldersea Station?"
 APP = Path(__file__).parents[2] / "ui" / "app.py"
@@ -209,6 +210,24 @@ def test_a_folder_is_named_and_read(tmp_path: Path) -> None:
     desks.desk().jobs.wait(job.id)
     assert job.result["added"] == 1
     assert "boat" in texts(library())
+
+
+@pytest.mark.usefixtures("start")
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([MOST_MEGABYTES * MEGABYTE], ""),
+        ([MOST_MEGABYTES * MEGABYTE + 1], "larger than"),
+        ([MOST_MEGABYTES * MEGABYTE] * 5, ""),
+        ([MOST_MEGABYTES * MEGABYTE] * 5 + [1], "are too much"),
+        ([1] * (MOST_FILES + 1), "are too many"),
+    ],
+)
+def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
+    files: list[Any] = [SimpleNamespace(name=f"{number}.md", size=size) for number, size in enumerate(sizes)]
+    told = chat.too_much(files)
+    assert said in told
+    assert bool(said) == bool(told)
 
 
 @pytest.mark.usefixtures("filled")

@@ -18,6 +18,7 @@ from playwright.sync_api import TimeoutError as NotSeen
 
 from kb_assistant.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
+from ui.launch import MOST_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -180,6 +181,17 @@ def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) 
     assert (
         page.locator("a[href^=javascript], img[src*=tracker], img[src=x], script:has-text('hacked')").count() == 0
     )
+
+
+def test_too_many_files_at_once_are_refused_in_words(visit: Callable[..., Any], tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.md" for number in range(MOST_FILES + 1)]
+    for file in files:
+        file.write_text("# Note\n")
+    page = visit("/library")
+    page.get_by_text("Add documents", exact=True).click()
+    page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+    page.get_by_text(f"{len(files)} files are too many: at most {MOST_FILES} at once.").wait_for()
+    assert page.get_by_role("button", name=re.compile("^Add the files")).count() == 0
 
 
 def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any], tmp_path: Path) -> None:
