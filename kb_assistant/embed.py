@@ -112,7 +112,7 @@ class LocalEmbeddings(Embeddings):
         return vectors
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
-        """The same, batch by batch, so that the caller can stop or save in between. The longest of many come first.
+        """The same, batch by batch, so that the caller can stop or save in between. Longest first, if many.
 
         Yields:
             Positions in `texts`, and their vectors: float32 (number of positions, dimension).

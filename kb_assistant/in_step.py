@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,13 @@ def keep_in_step(jobs: Jobs, open_bases: Callable[[], Sequence[KnowledgeBase]]) 
     """
     ended = threading.Event()
 
+    def is_over(named: _Named) -> bool:
+        return ended.is_set() or _named(open_bases()) != named
+
     def follow() -> None:
         while not ended.is_set():
             named = _named(open_bases())
-            _Following(jobs, named).run(_seldom(lambda now=named: ended.is_set() or _named(open_bases()) != now))
+            _Following(jobs, named).run(_seldom(partial(is_over, named)))
 
     threading.Thread(target=follow, name="in-step", daemon=True).start()
     return ended.set

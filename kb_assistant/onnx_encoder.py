@@ -1,8 +1,8 @@
 """BERT encoders by ONNX Runtime, for single texts: less than half of torch's time, and torch isn't loaded.
 
 The graph (Devlin et al., BERT, 2019; XLM-RoBERTa differs in its positions alone) is made in memory and points into
-the folder's own model.safetensors, so that no second copy of the weights is kept on disk. Many passages are embedded
-by torch in batches; the vectors of both are the same within float32's rounding.
+the folder's own model.safetensors, so that no second copy of the weights is kept on disk. Many passages are
+embedded by torch in batches; the vectors of both are the same within float32's rounding.
 """
 
 from __future__ import annotations

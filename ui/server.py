@@ -73,7 +73,7 @@ def config(host: str, port: int) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
         "runner.magicEnabled": False,
-        # A whole collection after every run of a fragment, three times a second, takes a second with torch loaded.
+        # A whole collection after each run of a fragment, which are many, costs a second once a model is loaded.
         "runner.postScriptGC": False,
         "theme.light.primaryColor": "#0b57d0",
         "theme.dark.primaryColor": "#a8c7fa",

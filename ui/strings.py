@@ -213,11 +213,16 @@ _WORDS: dict[str, tuple[str, str]] = {
     "free": ("Free memory", "可用内存"),
     "last_speed": ("Last answer", "最近一次回答"),
     "index": ("Index", "索引"),
+    "index_facts": ("{kind}, {vectors} vectors", "{kind}，{vectors} 个向量"),
+    "index_recall": ("finds {n} of the ten nearest", "可找到最近十个中的 {n}"),
+    "kind_exact": ("exact", "精确"),
+    "kind_ivf-int8": ("approximate (IVF, 8 bits)", "近似（IVF，8 位）"),
+    "kind_ivf-pq": ("approximate (IVF-PQ)", "近似（IVF-PQ）"),
     "index_none": ("built at the next search", "下次检索时建立"),
     "settings": ("Settings", "设置"),
     "settings_hint": (
-        "Change them in {file} or by flags of `kb ui`, then start it again.",
-        "在 {file} 中或用 `kb ui` 的选项修改，然后重新启动。",
+        "Change them in {file} or by flags of “kb ui”, then start it again.",
+        "在 {file} 中或用“kb ui”的选项修改，然后重新启动。",
     ),
     "default": ("default", "默认值"),
 }

@@ -565,6 +565,8 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     page.locator(".passage").press("Escape")
     page.locator(".passage").wait_for(state="detached")
     problems["chat"] = axe(page)
+    page.locator(".chip").first.hover()
+    page.locator(".card").first.wait_for()
     shots["answer"] = _settled(page)
     for name, mark in (("library", "Sources"), ("system", "Settings")):
         page.goto(re.sub(r"(http://[^/]+)/.*", rf"\1/{name}", page.url))
