@@ -565,6 +565,7 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     page.locator(".passage").press("Escape")
     page.locator(".passage").wait_for(state="detached")
     problems["chat"] = axe(page)
+    page.mouse.move(0, 0)
     page.locator(".chip").first.hover()
     page.locator(".card").first.wait_for()
     shots["answer"] = _settled(page)
