@@ -18,12 +18,13 @@ from kb_assistant.errors import KBError
 if TYPE_CHECKING:
     from kb_assistant.chain import Reply
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.types import Turn
 
 _log = logging.getLogger(__name__)
 
 SAVED_EVERY_S = 0.5
 
-Stage = Literal["waiting", "searching", "answering"]
+Stage = Literal["queued", "waiting", "searching", "answering"]
 
 
 @dataclass(slots=True)
@@ -31,10 +32,11 @@ class Running:
     """An answer that isn't finished.
 
     Attributes:
-        stage: "waiting" for files that have to be read first, "searching", then "answering".
+        stage: "queued" behind another answer, "waiting" for files that have to be read first, "searching", then
+            "answering".
         text: What was said so far.
         hits: How many passages were found.
-        started: time.monotonic() when it was asked.
+        started: time.monotonic() when it was asked, or when those before it were done.
     """
 
     chat: str
@@ -46,16 +48,18 @@ class Running:
     started: float = field(default_factory=time.monotonic)
     stopped: bool = False
     _reply: Reply | None = None
+    _may_begin: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
-        """End it after the token in work; what was said stays."""
+        """End it after the token in work; what was said stays. One that is queued ends at once."""
         self.stopped = True
+        self._may_begin.set()
         if self._reply is not None:
             self._reply.stop()
 
 
 class Answering:
-    """The answers that are being made, at most one a conversation.
+    """The answers that are being made: those of a conversation one after another, as they were asked.
 
     Args:
         chats: Where they are saved.
@@ -64,11 +68,12 @@ class Answering:
     def __init__(self, chats: ChatStore) -> None:
         self.chats = chats
         self._lock = threading.Lock()
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, list[Running]] = {}
 
-    def running(self, chat: str) -> Running | None:
-        """The unfinished answer of a conversation."""
-        return self._running.get(chat)
+    def running(self, chat: str) -> tuple[Running, ...]:
+        """The unfinished answers of a conversation: the one that is being made, then those that are queued."""
+        with self._lock:
+            return tuple(self._running.get(chat, ()))
 
     def ask(
         self,
@@ -79,35 +84,55 @@ class Answering:
         beside: Sequence[KnowledgeBase] = (),
         after: Callable[[], object] | None = None,
     ) -> int:
-        """Save a question and begin its answer. Returns the turn's id.
+        """Save a question and begin its answer, or queue it behind those before it. Returns the turn's id.
 
         Args:
             beside: Knowledge bases that are searched, too.
             after: Called before the search, to wait for what must be there first.
 
         Raises:
-            KBError: this conversation waits for an answer already, or nothing can be saved.
+            StoreError: nothing can be saved.
         """
+        begins: Stage = "waiting" if after else "searching"
         with self._lock:
-            if chat in self._running:
-                raise KBError("This conversation waits for an answer.", "Wait for it, or stop it.")
-            history = [turn.turn for turn in self.chats.turns(chat) if turn.state in ("done", "stopped")]
             turn = self.chats.begin(chat, question)
-            running = Running(chat, turn, question, "waiting" if after else "searching")
-            self._running[chat] = running
+            queue = self._running.setdefault(chat, [])
+            running = Running(chat, turn, question, "queued" if queue else begins)
+            queue.append(running)
+            if len(queue) == 1:
+                running._may_begin.set()
+
+        def ask() -> Reply:
+            if after is not None:
+                after()
+            running.stage = "searching"
+            return base.ask(question, self._history(running), beside=beside)
 
         def work() -> None:
+            running._may_begin.wait()
+            running.stage, running.started = begins, time.monotonic()
             try:
-                if after is not None:
-                    after()
-                    running.stage = "searching"
-                self._answer(running, lambda: base.ask(question, history, beside=beside))
+                self._answer(running, ask)
             finally:
-                with self._lock:
-                    del self._running[chat]
+                self._done(running)
 
         threading.Thread(target=work, name=f"answer-{turn}", daemon=True).start()
         return turn
+
+    def _history(self, running: Running) -> list[Turn]:
+        """What was said before it."""
+        before = (turn for turn in self.chats.turns(running.chat) if turn.id < running.turn)
+        return [turn.turn for turn in before if turn.state in ("done", "stopped")]
+
+    def _done(self, running: Running) -> None:
+        """Take it out of its queue; the next one begins."""
+        with self._lock:
+            queue = self._running[running.chat]
+            queue.remove(running)
+            if queue:
+                queue[0]._may_begin.set()
+            else:
+                del self._running[running.chat]
 
     def _answer(self, running: Running, ask: Callable[[], Reply]) -> None:
         state: State = "done"

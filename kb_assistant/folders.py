@@ -82,16 +82,17 @@ def let_go(settings: Settings, folder: Path) -> None:
 
 
 def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
-    """Save files that were uploaded together. Those of one name get numbers; see put_upload for the rest."""
-    paths: dict[Path, None] = {}
+    """Save files that were uploaded together. Those of one name, in whatever case, get numbers; see put_upload for
+    the rest."""
+    paths: dict[str, Path] = {}
     for name, data in files:
         given = PurePosixPath(safe_name(name))
         number, free = 1, given
-        while folders_of(settings).uploads / free in paths:
+        while str(free).casefold() in paths:
             number += 1
             free = given.with_name(f"{given.stem} ({number}){given.suffix}")
-        paths[put_upload(settings, str(free), data)] = None
-    return list(paths)
+        paths[str(free).casefold()] = put_upload(settings, str(free), data)
+    return list(paths.values())
 
 
 def put_upload(settings: Settings, name: str, data: bytes) -> Path:

@@ -20,7 +20,6 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
-from kb_assistant.folders import folders_of
 
 if TYPE_CHECKING:
     from ingest.sync import Progress
@@ -33,10 +32,6 @@ State = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"
 
 KEPT = 20
 """Jobs remembered for each knowledge base."""
-
-LOOK_S = 300.0
-PAUSE = 50
-"""Looks for changes are at least so far apart, and so many times as long as they took."""
 
 _FILE = "jobs.json"
 
@@ -81,7 +76,7 @@ class Jobs:
         self._live: dict[Path, list[Job]] = {}
         self._ends: dict[str, threading.Event] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._queues: dict[Path, SimpleQueue[tuple[Job, _Work]]] = {}
+        self._queues: dict[Path, SimpleQueue[tuple[Job, _Work, bool]]] = {}
 
     def of(self, base: KnowledgeBase) -> list[Job]:
         """Its jobs, latest first: those of this process, then those that were kept."""
@@ -95,11 +90,18 @@ class Jobs:
         with self._lock:
             return any(not job.finished for job in self._live.get(base.settings.kb_dir, ()))
 
-    def ingest(self, base: KnowledgeBase, paths: Sequence[str | Path], quiet: bool = False) -> Job:
+    def ingest(
+        self,
+        base: KnowledgeBase,
+        paths: Sequence[str | Path],
+        quiet: bool = False,
+        changed: Sequence[Path] | None = None,
+    ) -> Job:
         """Bring it in step with files and folders.
 
         Args:
-            quiet: Forget the job where it finds nothing to do.
+            quiet: Forget the job where it has nothing new to tell.
+            changed: As for KnowledgeBase.ingest.
         """
 
         def work(job: Job, stop: threading.Event) -> State:
@@ -113,11 +115,10 @@ class Jobs:
                     "path": now.path or job.note.get("path", ""),
                 }
 
-            report = base.ingest([Path(path) for path in job.paths], progress=told, stop=stop.is_set)
+            report = base.ingest(
+                [Path(path) for path in job.paths], changed=changed, progress=told, stop=stop.is_set
+            )
             job.result = report.to_json()
-            if quiet and not report.stopped and all(row.status in ("unchanged", "duplicate") for row in report):
-                with self._lock:
-                    self._live[base.settings.kb_dir].remove(job)
             return "stopped" if report.stopped else "done"
 
         return self._begin(base, "ingest", [str(path) for path in paths], work, quiet)
@@ -153,23 +154,6 @@ class Jobs:
         if event := self._ends.get(job):
             event.wait()
 
-    def keep_in_step(self, open_bases: Callable[[], Sequence[KnowledgeBase]]) -> None:
-        """Look again and again, as long as this process lives, for what changed in the folders that were named.
-
-        A look reads every file to hash it; so after one that took long the next one waits longer.
-        """
-
-        def watch() -> None:
-            while True:
-                started = time.monotonic()
-                for base in open_bases():
-                    with suppress(KBError):
-                        if (kept := folders_of(base.settings).kept) and not self.busy(base):
-                            self.wait(self.ingest(base, kept, quiet=True).id)
-                time.sleep(max(LOOK_S, PAUSE * (time.monotonic() - started)))
-
-        threading.Thread(target=watch, name="in-step", daemon=True).start()
-
     def _begin(
         self,
         base: KnowledgeBase,
@@ -185,15 +169,15 @@ class Jobs:
             self._ends[job.id], self._stops[job.id] = threading.Event(), threading.Event()
         if not quiet:
             self._keep(folder)
-        self._queue(folder).put((job, work))
+        self._queue(folder).put((job, work, quiet))
         return job
 
-    def _queue(self, folder: Path) -> SimpleQueue[tuple[Job, _Work]]:
+    def _queue(self, folder: Path) -> SimpleQueue[tuple[Job, _Work, bool]]:
         """What waits for a knowledge base, with a thread that does it. The thread doesn't keep the program alive:
         work that is broken off is in order as far as it went."""
         with self._lock:
             if folder not in self._queues:
-                queue: SimpleQueue[tuple[Job, _Work]] = SimpleQueue()
+                queue: SimpleQueue[tuple[Job, _Work, bool]] = SimpleQueue()
                 self._queues[folder] = queue
 
                 def work() -> None:
@@ -203,29 +187,38 @@ class Jobs:
                 threading.Thread(target=work, name=f"job-{folder.name}", daemon=True).start()
             return self._queues[folder]
 
-    def _run(self, folder: Path, job: Job, work: _Work) -> None:
+    def _run(self, folder: Path, job: Job, work: _Work, quiet: bool) -> None:
         started = time.monotonic()
         stop = self._stops[job.id]
+        state: State = "failed"
         try:
             job.state = "running"
-            job.state = "stopped" if stop.is_set() else work(job, stop)
+            state = "stopped" if stop.is_set() else work(job, stop)
         except KBError as error:
-            job.error, job.hint, job.state = error.message, error.hint, "failed"
+            job.error, job.hint = error.message, error.hint
         except Exception as error:
             _log.exception("A job failed.")
-            job.error, job.state = f"{type(error).__name__}: {error}", "failed"
+            job.error = f"{type(error).__name__}: {error}"
         finally:
             job.seconds = round(time.monotonic() - started, 2)
+            job.state = state
+            ended = self._ends[job.id]
+            self._drop_old(folder, job if quiet else None)
             self._keep(folder)
-            self._ends[job.id].set()
-            self._drop_old(folder)
+            ended.set()
 
-    def _drop_old(self, folder: Path) -> None:
+    def _drop_old(self, folder: Path, quiet: Job | None) -> None:
+        """Drop what is too much, and a quiet job that tells nothing new."""
         with self._lock:
-            finished = [job for job in self._live[folder] if job.finished]
+            live = self._live[folder]
+            finished = [job for job in live if job.finished]
             for job in finished[:-KEPT]:
-                self._live[folder].remove(job)
-                del self._ends[job.id], self._stops[job.id]
+                live.remove(job)
+            if quiet in live and _is_old_news(quiet, [job for job in finished if job is not quiet]):
+                live.remove(quiet)
+            for job in finished:
+                if job not in live:
+                    del self._ends[job.id], self._stops[job.id]
 
     def _keep(self, folder: Path) -> None:
         """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail."""
@@ -237,6 +230,13 @@ class Jobs:
                 part = folder / f"{_FILE}.part"
                 part.write_text(json.dumps([asdict(job) for job in every], ensure_ascii=False), encoding="utf-8")
                 part.replace(folder / _FILE)
+
+
+def _is_old_news(job: Job, before: Sequence[Job]) -> bool:
+    """Whether it changed nothing, or failed as the one before it did."""
+    if job.state == "done":
+        return all(row["status"] in ("unchanged", "duplicate") for row in job.result["files"])
+    return job.state == "failed" and bool(before) and before[-1].error == job.error
 
 
 def _kept(folder: Path) -> list[Job]:

@@ -145,6 +145,7 @@ class KnowledgeBase:
         prune: bool = False,
         dry_run: bool = False,
         passwords: Sequence[str] = (),
+        changed: Sequence[Path] | None = None,
         progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
@@ -160,6 +161,7 @@ class KnowledgeBase:
             prune: Also remove sources that are still there but are left out now, and those of a path that is gone.
             dry_run: Only say what would be done.
             passwords: Tried in turn on files that are locked; they are kept nowhere.
+            changed: For who knows that nothing else changed: absolute paths; what lies elsewhere isn't looked at.
             progress: Told how far it is.
             stop: Asked often; once true, the ingest ends after what is in work.
 
@@ -169,15 +171,15 @@ class KnowledgeBase:
             EmbedderMismatch: the index was built with another embedder.
             StoreError: the disk is full, or the home can't be written.
         """
-        ingesting = _import_ingest("sync")
+        ingesting = import_ingest("sync")
         choice = ingesting.Choice(tuple(include), tuple(exclude), prune)
         job = ingesting.Job(_as_paths(paths), choice, dry_run, stop, progress)
         with ingesting.open_pool(self.settings, passwords) as pool:
             if dry_run:
-                planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job, pool)
+                planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job, pool, changed)
                 return planned
             with self.writing_documents() as store:
-                report: Report = ingesting.sync(store, self.embedder, self.settings, job, pool)
+                report: Report = ingesting.sync(store, self.embedder, self.settings, job, pool, changed)
                 self._save_index(store)
         return report
 
@@ -210,7 +212,7 @@ class KnowledgeBase:
         Raises:
             As ingest does.
         """
-        ingesting, watching = _import_ingest("sync"), _import_ingest("watch")
+        ingesting, watching = import_ingest("sync"), import_ingest("watch")
         roots = [Path(os.path.abspath(path)) for path in _as_paths(paths)]  # noqa: PTH100 - links stay
         job = ingesting.Job(
             roots, ingesting.Choice(tuple(include), tuple(exclude), prune), stop=stop, progress=progress
@@ -262,7 +264,7 @@ class KnowledgeBase:
             TypeError: a document is none of these.
             KBError: as for ingest.
         """
-        ingesting, given_in = _import_ingest("sync"), _import_ingest("documents")
+        ingesting, given_in = import_ingest("sync"), import_ingest("documents")
         given = [given_in.given(document) for document in documents]
         job = ingesting.Job(stop=stop, progress=progress)
         with ingesting.open_pool(self.settings, passwords) as pool, self.writing_documents() as store:
@@ -594,7 +596,7 @@ def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     return [Path(root).expanduser() for root in roots]
 
 
-def _import_ingest(module: str) -> ModuleType:
+def import_ingest(module: str) -> ModuleType:
     """The one place where the core reaches up to ingest."""
     try:
         return import_module(f"ingest.{module}")

@@ -1,4 +1,4 @@
-"""Answers in threads: saved as they grow, stopped by whoever wants, one a conversation."""
+"""Answers in threads: saved as they grow, stopped by whoever wants, in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 
 from kb_assistant.answering import Answering
 from kb_assistant.chats import ChatStore
-from kb_assistant.errors import KBError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from tests.fakes import HashEmbeddings, ScriptedChat
@@ -60,7 +59,7 @@ def test_an_answer_is_saved_as_it_grows_and_in_full(
     until(lambda: answering.chats.turns(chat)[0].answer == "The pump is red")
     assert answering.chats.turns(chat)[0].state == "answering"
     gate.set()
-    until(lambda: answering.running(chat) is None)
+    until(lambda: not answering.running(chat))
     (turn,) = answering.chats.turns(chat)
     assert turn.state == "done"
     assert turn.answer == "The pump is red and weighs nine kilograms. [1]"
@@ -73,32 +72,56 @@ def test_a_stop_keeps_what_was_said_and_the_next_question_knows_it(
 ) -> None:
     chat = answering.chats.create("ann", "default").id
     answering.ask(base, chat, "What colour is the pump?")
-    running = answering.running(chat)
-    assert running is not None
+    (running,) = answering.running(chat)
     until(lambda: running.text == "The pump is red")
     running.stop()
     gate.set()
-    until(lambda: answering.running(chat) is None)
+    until(lambda: not answering.running(chat))
     (turn,) = answering.chats.turns(chat)
     assert turn.state == "stopped"
     assert turn.answer.startswith("The pump is red")
     assert "kilograms" not in turn.answer
     answering.ask(base, chat, "And its weight?")
-    until(lambda: answering.running(chat) is None)
+    until(lambda: not answering.running(chat))
     model: Any = base.chat_model
     assert "The pump is red" in str(model.prompts[-1])
 
 
-def test_one_question_at_a_time_in_a_conversation(
+def test_questions_of_a_conversation_are_answered_one_after_another(
     answering: Answering, base: KnowledgeBase, gate: threading.Event
 ) -> None:
     one, other = (answering.chats.create("ann", "default").id for _ in range(2))
     answering.ask(base, one, "What colour is the pump?")
-    with pytest.raises(KBError, match="waits"):
-        answering.ask(base, one, "And its weight?")
+    answering.ask(base, one, "And its weight?")
+    assert [running.stage for running in answering.running(one)][1:] == ["queued"]
+    assert [turn.question for turn in answering.chats.turns(one)] == [
+        "What colour is the pump?",
+        "And its weight?",
+    ]
     answering.ask(base, other, "What colour is the pump?")
+    until(lambda: answering.running(other)[0].text == "The pump is red")
+    assert answering.running(one)[1].text == ""
     gate.set()
-    until(lambda: answering.running(one) is None and answering.running(other) is None)
+    until(lambda: not answering.running(one) and not answering.running(other))
+    assert [turn.state for turn in answering.chats.turns(one)] == ["done", "done"]
+    model: Any = base.chat_model
+    assert "weighs nine kilograms" in str(model.prompts[-1])
+    assert len(model.prompts) == 3
+
+
+def test_a_queued_question_can_be_taken_back_and_the_one_behind_it_is_answered(
+    answering: Answering, base: KnowledgeBase, gate: threading.Event
+) -> None:
+    chat = answering.chats.create("ann", "default").id
+    for question in ("What colour is the pump?", "And its weight?", "Where is the pump?"):
+        answering.ask(base, chat, question)
+    first, second, third = answering.running(chat)
+    second.stop()
+    until(lambda: answering.running(chat) == (first, third))
+    assert third.stage == "queued"
+    gate.set()
+    until(lambda: not answering.running(chat))
+    assert [turn.state for turn in answering.chats.turns(chat)] == ["done", "stopped", "done"]
 
 
 def test_an_error_is_kept_in_words(tmp_path: Path, answering: Answering) -> None:
@@ -106,7 +129,7 @@ def test_an_error_is_kept_in_words(tmp_path: Path, answering: Answering) -> None
     missing.__dict__["embedder"] = HashEmbeddings()
     chat = answering.chats.create("ann", "default").id
     answering.ask(missing, chat, "Anything?")
-    until(lambda: answering.running(chat) is None)
+    until(lambda: not answering.running(chat))
     (turn,) = answering.chats.turns(chat)
     assert turn.state == "failed"
     assert "no knowledge base" in turn.reply["error"]
@@ -119,9 +142,8 @@ def test_it_waits_for_what_must_be_there_first(
     ready = threading.Event()
     chat = answering.chats.create("ann", "default").id
     answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(20))
-    running = answering.running(chat)
-    assert running is not None
+    (running,) = answering.running(chat)
     assert running.stage == "waiting"
     ready.set()
-    until(lambda: answering.running(chat) is None)
+    until(lambda: not answering.running(chat))
     assert answering.chats.turns(chat)[0].state == "done"

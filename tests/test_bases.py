@@ -112,6 +112,8 @@ def test_files_of_one_name_in_one_upload_are_all_kept(settings: Settings) -> Non
     first = folders.put_uploads(settings, [("a/n.md", b"1"), ("b/n.md", b"2"), ("b/n.md", b"3")])
     assert [path.read_bytes() for path in first] == [b"1", b"2", b"3"]
     assert first[2].name == "n (2).md"
+    cases = folders.put_uploads(settings, [("Read.md", b"1"), ("READ.md", b"2")])
+    assert [path.name for path in cases] == ["Read.md", "READ (2).md"]
     again = folders.put_uploads(settings, [("b/n.md", b"new")])
     assert again == [first[1]]
     assert first[1].read_bytes() == b"new"

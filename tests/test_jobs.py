@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from kb_assistant import folders
 from kb_assistant.jobs import Jobs
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
@@ -99,18 +98,3 @@ def test_a_quiet_look_is_forgotten_where_nothing_changed(base: KnowledgeBase, do
     (docs / "1.md").write_text("# Note 1\n\nIt was low.\n")
     jobs.wait(jobs.ingest(base, [docs], quiet=True).id)
     assert jobs.of(base)[0].result["updated"] == 1
-
-
-def test_named_folders_are_followed(base: KnowledgeBase, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb_assistant.jobs.LOOK_S", 0.05)
-    monkeypatch.setattr("kb_assistant.jobs.PAUSE", 0)
-    _ = base.ingest(docs / "0.md")
-    folders.keep(base.settings, str(docs))
-    ready = [True]
-    Jobs().keep_in_step(lambda: [base] if ready else [])
-    from tests.test_answering import until
-
-    until(lambda: len(base.sources()) == 4)
-    (docs / "2.md").unlink()
-    until(lambda: len(base.sources()) == 3)
-    ready.clear()

@@ -40,7 +40,6 @@ def main() -> None:
     except KBError as error:
         chat.show_error(error)
     _keep_address()
-    desk().begin(kb_name())
 
 
 def _head() -> None:
@@ -78,4 +77,5 @@ def _keep_address() -> None:
         st.query_params.from_dict(wanted)
 
 
-main()
+if __name__ == "__main__":
+    main()

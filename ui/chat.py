@@ -12,13 +12,15 @@ from kb_assistant.chat_export import to_json, to_markdown
 from kb_assistant.preview import example_questions
 from ui import components, turns
 from ui.desk import desk, kb_name, user
-from ui.launch import MOST_FILES, MOST_MEGABYTES
+from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
-from ui.plain import escaped, plain, short
+from ui.plain import escaped, plain, short, size
 from ui.strings import language, say, words
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from kb_assistant.answering import Running
 
 WINDOW = 30
 """Turns shown at first."""
@@ -79,15 +81,16 @@ def show_error(error: KBError) -> None:
 
 def _body(chat: Chat | None) -> None:
     # In this order: an answer that is no longer running was saved before, so what is read then is all of it.
-    running = desk().answering.running(chat.id) if chat else None
+    running = desk().answering.running(chat.id) if chat else ()
     saved = desk().chats.turns(chat.id) if chat else []
     if chat is not None:
         _head(chat)
-    finished = [turn for turn in saved if running is None or turn.id != running.turn]
+    coming = {one.turn for one in running}
+    finished = [turn for turn in saved if turn.id not in coming]
     if finished and chat is not None:
-        _conversation(chat, finished, running is None)
-    if running is not None and chat is not None:
-        _live(chat.id)
+        _conversation(chat, finished, not running)
+    if running and chat is not None:
+        _live(chat.id, coming)
     if not saved:
         _empty()
     if chat is not None and (opened := st.session_state.get("passage")):
@@ -95,7 +98,7 @@ def _body(chat: Chat | None) -> None:
     _dropped_files(chat)
     given = st.chat_input(
         say("ask"), key="question", accept_file="multiple" if user().may_write else False,
-        max_upload_size=MOST_MEGABYTES, disabled=running is not None,
+        max_upload_size=MOST_MEGABYTES,
     )  # fmt: skip
     if given:
         _take(chat, given if isinstance(given, str) else given.text, () if isinstance(given, str) else given.files)
@@ -133,25 +136,32 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
     )
 
 
-def _live(chat: str) -> None:
-    """The answer on its way, looked at again and again; the page is drawn anew once it is finished."""
+def _live(chat: str, coming: set[int]) -> None:
+    """The answers on their way, looked at again and again; the page is drawn anew once one is finished."""
 
     @st.fragment(run_every=0.3)
     def follow() -> None:
         running = desk().answering.running(chat)
-        if running is None:
+        if {one.turn for one in running} != coming:
             st.rerun(scope="app")
-        status = say(running.stage, n=running.hits) if not running.text.strip() else ""
         components.conversation(
             {
                 "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,
-                "turns": [turns.live(running.turn, running.question, running.text, status)],
+                "turns": [turns.live(one) for one in running],
             },
             key=f"live-{chat}",
         )  # fmt: skip
-        st.button(say("stop"), icon=":material/stop_circle:", on_click=running.stop, key="stop")
+        with st.container(horizontal=True, key="stops"):
+            st.button(say("stop"), icon=":material/stop_circle:", on_click=running[0].stop, key="stop")
+            if len(running) > 1:
+                st.button(say("stop_queued"), on_click=_stop_all, args=(running[1:],), key="stop-queued")
 
     follow()
+
+
+def _stop_all(running: Sequence[Running]) -> None:
+    for one in running:
+        one.stop()
 
 
 def _take(chat: Chat | None, text: str, files: Sequence[UploadedFile]) -> None:
@@ -169,9 +179,13 @@ def _take(chat: Chat | None, text: str, files: Sequence[UploadedFile]) -> None:
 def too_much(files: Sequence[UploadedFile]) -> str:
     """Why these files aren't taken, or ""."""
     if len(files) > MOST_FILES:
-        return say("too_many", n=MOST_FILES)
-    large = [file for file in files if file.size > MOST_MEGABYTES * 1_000_000]
-    return say("too_large", file=escaped(large[0].name), n=MOST_MEGABYTES) if large else ""
+        return say("too_many", count=len(files), n=MOST_FILES)
+    large = [file for file in files if file.size > MOST_MEGABYTES * MEGABYTE]
+    if large:
+        return say("too_large", file=escaped(large[0].name), n=MOST_MEGABYTES)
+    if (total := sum(file.size for file in files)) > MOST_TOTAL_MEGABYTES * MEGABYTE:
+        return say("too_much", size=size(total), n=MOST_TOTAL_MEGABYTES)
+    return ""
 
 
 def ask(chat: Chat | None, question: str, job: str | None = None) -> None:

@@ -9,6 +9,8 @@ import streamlit as st
 
 from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings, bases, folders
 from kb_assistant.access import LOCAL, User
+from kb_assistant.in_step import keep_in_step
+from kb_assistant.preview import example_questions
 from ui.gate import COOKIE, sessions
 from ui.launch import options
 
@@ -23,7 +25,6 @@ class Desk:
         self.jobs = Jobs()
         self._lock = threading.Lock()
         self._open: dict[str, KnowledgeBase] = {}
-        self._begun = False
 
     def named(self, name: str) -> Settings:
         """The settings of the knowledge base of that name."""
@@ -45,14 +46,14 @@ class Desk:
         own = self.attached(chat)
         return [own] if bases.exists(own.settings) else []
 
-    def begin(self, name: str) -> None:
-        """What is done once, after the first page was sent: load the embedder, so that the first question needn't
-        wait for it, and watch the folders that were named."""
-        with self._lock:
-            begun, self._begun = self._begun, True
-        if not begun:
-            self.jobs.keep_in_step(lambda: [self.base(one) for one in bases.list_bases(self.settings)])
-            threading.Thread(target=_load, args=(self.base(name),), name="warm", daemon=True).start()
+    def begin(self) -> None:
+        """What is done once, so that no page and no question has to wait: watch the folders that were named, open
+        the knowledge base, load the embedder. Where that fails, the page will say why."""
+        keep_in_step(self.jobs, lambda: [self.base(one) for one in bases.list_bases(self.settings)])
+        with suppress(KBError):
+            base = self.base(self.settings.kb)
+            example_questions(base)
+            base.search("?", 1)
 
     def close(self, name: str) -> None:
         """Let go of a knowledge base that is to be renamed or deleted."""
@@ -68,17 +69,11 @@ class Desk:
 
     def delete_chat(self, chat: str) -> None:
         """A conversation with its own files."""
-        if running := self.answering.running(chat):
+        for running in self.answering.running(chat):
             running.stop()
         self.chats.delete(chat)
         if bases.exists(self.named(f"{bases.ATTACHED}{chat}")):
             self.delete_base(f"{bases.ATTACHED}{chat}")
-
-
-def _load(base: KnowledgeBase) -> None:
-    """A search that finds nothing out; where it fails, the first question will say why."""
-    with suppress(KBError):
-        base.search("?", 1)
 
 
 @st.cache_resource(show_spinner=False)

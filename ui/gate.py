@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from kb_assistant.access import Access, User
+from ui.launch import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -92,12 +93,18 @@ class Gate:
         access: Who has tokens; None where only this machine can reach the page and none is asked for.
         secure: Whether the page is served over TLS.
         any_host: Whether it answers to any name; else only to this machine's.
+        held: Tells how many bytes of uploads wait in memory.
     """
 
     def __init__(
-        self, app: ASGIApp, access: Access | None = None, secure: bool = False, any_host: bool = False
+        self,
+        app: ASGIApp,
+        access: Access | None = None,
+        secure: bool = False,
+        any_host: bool = False,
+        held: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.app, self.access, self.secure, self.any_host = app, access, secure, any_host
+        self.app, self.access, self.secure, self.any_host, self.held = app, access, secure, any_host, held
         self.attempts = Attempts()
         self.headers = [(name.encode(), value.encode()) for name, value in _headers()]
 
@@ -117,6 +124,8 @@ class Gate:
             await self._turn_away(scope, receive, send)
         elif self.access and user and not user.may_write and scope["path"].startswith(_UPLOAD):
             await _refuse(scope, receive, send, 403, "You may read only.")
+        elif scope["type"] == "http" and (problem := self._too_much(asked)):
+            await _refuse(scope, receive, send, 413, problem)
         else:
             await self.app(scope, receive, self._with_headers(send))
 
@@ -134,6 +143,17 @@ class Gate:
             return "This request comes from another site."
         if asked.scope["type"] == "websocket" and origin is None:
             return "A browser says where it comes from."
+        return ""
+
+    def _too_much(self, asked: Any) -> str:
+        """Why an upload is refused, before any of it is read; else ""."""
+        if asked.scope["method"] != "PUT" or not asked.scope["path"].startswith(_UPLOAD):
+            return ""
+        length = asked.headers.get("content-length", "")
+        if not length.isdecimal():
+            return "Say how long it is."
+        if self.held() + int(length) > MOST_HELD_MEGABYTES * MEGABYTE:
+            return "Too many uploads wait in memory: take over or remove those that were sent."
         return ""
 
     async def _sign(self, scope: Scope, receive: Receive) -> Response:

@@ -6,11 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MEGABYTE = 1024 * 1024
+"""As Streamlit counts it."""
+
 MOST_FILES = 200
 """Files in one upload."""
 
 MOST_MEGABYTES = 100
 """Of one file."""
+
+MOST_TOTAL_MEGABYTES = 500
+"""Of all files in one upload."""
+
+MOST_HELD_MEGABYTES = 2000
+"""Of all uploads, whoever sent them, that wait in memory to be taken over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
     with st.container(key=f"source-{source.path}", gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             picked = st.checkbox(
-                f"**{escaped(short(name, 60))}**", key=f"pick-{source.path}", disabled=not user().may_write,
+                escaped(short(name, 60)), key=f"pick-{source.path}", disabled=not user().may_write,
                 width="stretch",
             )  # fmt: skip
             if source.chunks:

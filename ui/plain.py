@@ -8,7 +8,9 @@ from typing import Any
 
 # What acts on its surroundings without being seen: controls, and marks that change the direction of text.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=^@/])")
+# Points and hyphens only where they could begin a list, a line, or a web address: to those who can't see it,
+# Streamlit gives a label with all its signs.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:&=^@/]|^-|(?<=\d)[.](?= |$)|(?<=www)[.])", re.IGNORECASE)
 
 
 def plain(text: str) -> str:

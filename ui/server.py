@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import webbrowser
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ from ui.launch import MOST_MEGABYTES, Options, set_options
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SCRIPT = Path(__file__).with_name("app.py")
+PAGES = ("/", "/chat", "/library", "/system")
+
+_log = logging.getLogger(__name__)
 
 
 def serve(
@@ -79,6 +85,7 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
     import streamlit as st
     from starlette.middleware import Middleware
 
+    from ui import opening
     from ui.gate import Gate
 
     @asynccontextmanager
@@ -88,7 +95,29 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
         print(f"The page is at {address} (Ctrl-C ends it).", flush=True)
         if browser and host in LOOPBACK:
             webbrowser.open(address)
+        threading.Thread(target=_warm, name="warm", daemon=True).start()
         yield
 
-    gate = Middleware(Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK)
-    return st.App(str(SCRIPT), middleware=[gate], lifespan=told)
+    gate = Middleware(
+        Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK, held=_held
+    )
+    return st.App(str(SCRIPT), routes=opening.routes(PAGES), middleware=[gate], lifespan=told)
+
+
+def _held() -> int:
+    """Bytes of uploads that Streamlit keeps until they are taken over, or their visitor is gone."""
+    from streamlit import runtime
+
+    uploads: Any = runtime.get_instance().uploaded_file_mgr
+    return sum(stat.byte_length for stats in uploads.get_stats().values() for stat in stats)
+
+
+def _warm() -> None:
+    """Import and open beforehand what the first page needs, then what the first question needs."""
+    try:
+        import_module("ui.app")
+        from ui.desk import desk
+
+        desk().begin()
+    except Exception:
+        _log.exception("What pages need couldn't be made ready.")  # a page says so where it concerns its user

@@ -26,9 +26,7 @@ def page() -> None:
         st.metric(say("free"), size(free))
         if speed := _last_speed():
             st.metric(say("last_speed"), say("speed", n=speed))
-    index = state["index"]
-    told = ", ".join(f"{name} {value}" for name, value in index.items()) if index else say("index_none")
-    st.text(f"{say('index')}: {told}")
+    st.text(f"{say('index')}: {_index(state['index'])}")
     _models(base.settings)
     st.subheader(say("engine"))
     if st.button(say("examine")):
@@ -36,6 +34,15 @@ def page() -> None:
     for finding in st.session_state.get("examined", ()):
         _finding(finding)
     _settings(base.settings)
+
+
+def _index(facts: dict[str, Any] | None) -> str:
+    if not facts:
+        return say("index_none")
+    told = [say("index_facts", kind=say(f"kind_{facts['kind']}"), vectors=f"{facts['vectors']:,}")]
+    if (recall := facts.get("recall@10")) is not None:
+        told.append(say("index_recall", n=f"{recall:.0%}"))
+    return ", ".join(told)
 
 
 def _last_speed() -> float | None:

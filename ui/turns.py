@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from kb_assistant import Dropped, Hit, SavedTurn
+from kb_assistant.answering import Running
 from kb_assistant.citations import Mark, marks
 from ui.plain import short
 from ui.strings import language, say
@@ -40,11 +41,12 @@ def shown(turn: SavedTurn, last: bool) -> Shown:
     return _shown(_Key(turn), last, language())
 
 
-def live(turn: int, question: str, text: str, status: str) -> Shown:
+def live(running: Running) -> Shown:
     """An answer on its way; its citations become chips when it is finished."""
-    return _base(turn, question, "live") | {
-        "version": f"{len(text)} {status}",
-        "tree": tree(text),
+    status = "" if running.text.strip() else say(running.stage, n=running.hits)
+    return _base(running.turn, running.question, "live") | {
+        "version": f"{len(running.text)} {status}",
+        "tree": tree(running.text),
         "status": status,
         "live": True,
     }
@@ -74,7 +76,7 @@ def _shown(key: _Key, last: bool, lang: str) -> Shown:
         "version": f"{turn.state} {turn.rating} {last} {lang} {hash(key)}",
         "tree": tree(turn.answer, found),
         "marks": [_mark(mark, hits) for mark in found],
-        "head": say(kind) if kind in ("refused", "failed") else "",
+        "head": say(kind) if kind == "refused" or (kind == "failed" and not turn.answer) else "",
         "note": str(turn.reply.get("note", "")),
         "status": say(kind) if kind in ("stopped", "interrupted", "elsewhere") else _error(turn),
         "remarks": _remarks(turn, found),
@@ -106,7 +108,11 @@ def _kind(turn: SavedTurn) -> str:
 
 
 def _error(turn: SavedTurn) -> str:
-    return " ".join(str(turn.reply.get(name, "")) for name in ("error", "hint")).strip()
+    """Why an answer failed, or broke off in its middle."""
+    parts = [str(turn.reply.get(name, "")) for name in ("error", "hint")]
+    if turn.state == "failed" and turn.answer:
+        parts.insert(0, say("broken_off"))
+    return " ".join(part for part in parts if part)
 
 
 def _mark(mark: Mark, hits: tuple[Hit, ...]) -> Shown:

@@ -43,6 +43,11 @@ class Server:
         self.process.terminate()
         self.process.wait(20)
 
+    def kill(self) -> None:
+        """As a crash or a power cut would."""
+        self.process.kill()
+        self.process.wait(20)
+
 
 def start_server(home: Path, *arguments: str, **environment: str) -> Server:
     """`kb ui` on a free port, ready to answer."""

@@ -1,7 +1,8 @@
 """`kb` with vectors that are remembered from run to run: `python -m tests.ui.serve ui --no-browser --port 8700`.
 
 The vectors are the real embedder's; what isn't remembered yet is computed. KB_SLOW_MODEL makes the chat model one
-that says that text word by word, with KB_SLOW_SECONDS between them: for what happens while an answer is coming.
+that says that text word by word, with KB_SLOW_SECONDS between them, and fails at the word "FAIL": for what happens
+while an answer is coming.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class SlowChat(BaseChatModel):
     def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
         for word in self.text.split(" "):
             time.sleep(self.seconds)
+            if word == "FAIL":
+                raise OSError("the model's file is gone")
             yield ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
 
 

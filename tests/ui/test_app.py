@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +18,9 @@ from kb_assistant import KBError
 from kb_assistant.access import User
 from kb_assistant.settings import defaults
 from tests.real import RememberedEmbeddings
+from ui import chat, launch
 from ui import desk as desks
-from ui import launch
-from ui.launch import Options, set_options
+from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 
 FOUNDER = "Who founded the Aldersea Station?"
 APP = Path(__file__).parents[2] / "ui" / "app.py"
@@ -99,12 +101,32 @@ def test_a_conversation_of_somebody_else_is_not_shown(filled: Callable[..., AppT
     assert not [button for button in app.button if button.key == f"chat-{other.id}"]
 
 
-def test_the_engine_is_opened_once(filled: Callable[..., AppTest]) -> None:
-    app = filled()
-    base = desks.desk().base("default")
-    app.run()
-    filled()
-    assert desks.desk().base("default") is base
+def test_no_session_question_or_rerun_opens_anything_again(
+    filled: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Store, index and models are opened before the first page, by `begin`, and by nothing after it but the answer
+    model, at the first question."""
+    opened: list[str] = []
+
+    def counted(place: str, name: str) -> None:
+        made = getattr(importlib.import_module(place), name)
+        monkeypatch.setattr(
+            f"{place}.{name}", lambda *given, **named: opened.append(name) or made(*given, **named)
+        )
+
+    counted("kb_assistant.knowledge", "KnowledgeStore")
+    counted("kb_assistant.index", "_of")  # makes every index, read from disk or built
+    counted("kb_assistant.embed", "open_embeddings")
+    counted("kb_assistant.llm", "open_chat_model")
+    monkeypatch.setattr("ui.desk.keep_in_step", lambda *_: None)
+    desks.desk().begin()
+    assert sorted(opened) == ["KnowledgeStore", "_of", "open_embeddings"]
+    app = answered(filled().chat_input[0].set_value(FOUNDER).run())
+    assert sorted(opened) == ["KnowledgeStore", "_of", "open_chat_model", "open_embeddings"]
+    app = answered(app.chat_input[0].set_value("Who runs it now?").run())
+    answered(filled().chat_input[0].set_value(FOUNDER).run())
+    assert sorted(opened) == ["KnowledgeStore", "_of", "open_chat_model", "open_embeddings"]
+    assert len(desks.desk().chats.turns(app.session_state["chat"])) == 2
 
 
 def test_the_language_follows_the_address_and_the_switch(filled: Callable[..., AppTest]) -> None:
@@ -188,6 +210,24 @@ def test_a_folder_is_named_and_read(tmp_path: Path) -> None:
     desks.desk().jobs.wait(job.id)
     assert job.result["added"] == 1
     assert "boat" in texts(library())
+
+
+@pytest.mark.usefixtures("start")
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([MOST_MEGABYTES * MEGABYTE], ""),
+        ([MOST_MEGABYTES * MEGABYTE + 1], "larger than"),
+        ([MOST_MEGABYTES * MEGABYTE] * 5, ""),
+        ([MOST_MEGABYTES * MEGABYTE] * 5 + [1], "are too much"),
+        ([1] * (MOST_FILES + 1), "are too many"),
+    ],
+)
+def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
+    files: list[Any] = [SimpleNamespace(name=f"{number}.md", size=size) for number, size in enumerate(sizes)]
+    told = chat.too_much(files)
+    assert said in told
+    assert bool(said) == bool(told)
 
 
 @pytest.mark.usefixtures("filled")

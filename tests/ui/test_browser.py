@@ -18,6 +18,7 @@ from playwright.sync_api import TimeoutError as NotSeen
 
 from kb_assistant.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
+from ui.launch import MOST_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -120,6 +121,19 @@ def test_upload_ask_follow_up_cite_reload_switch_delete(
     assert "48 kilowatts" not in turn.inner_text()
 
 
+def test_something_is_shown_before_any_script_has_come(visits: Visits, server: Server) -> None:
+    page = visits.open("about:blank")
+    page.route("**/static/js/**", lambda route: route.abort())
+    for path in ("/", "/chat", "/library", "/system"):
+        page.goto(f"{server.url}{path}", wait_until="domcontentloaded")
+        assert page.title() == "kb-assistant"
+        assert page.get_by_role("status", name="Opening").is_visible()
+    page.unroute("**/static/js/**")
+    page.goto(server.url)
+    page.get_by_text("What would you like to know?").wait_for()
+    assert page.locator("#opening").count() == 0
+
+
 def test_a_pdf_shows_its_page(visit: Callable[..., Any]) -> None:
     page = visit()
     ask(page, "How often is the pump serviced?")
@@ -169,6 +183,17 @@ def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) 
     )
 
 
+def test_too_many_files_at_once_are_refused_in_words(visit: Callable[..., Any], tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.md" for number in range(MOST_FILES + 1)]
+    for file in files:
+        file.write_text("# Note\n")
+    page = visit("/library")
+    page.get_by_text("Add documents", exact=True).click()
+    page.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+    page.get_by_text(f"{len(files)} files are too many: at most {MOST_FILES} at once.").wait_for()
+    assert page.get_by_role("button", name=re.compile("^Add the files")).count() == 0
+
+
 def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "recipe.md"
     file.write_text(
@@ -208,24 +233,157 @@ def test_copy_rate_edit_and_export(visit: Callable[..., Any]) -> None:
     assert saved["turns"][0]["question"] == "Who is the director of Aldersea Station?"
 
 
-def test_the_keyboard_suffices(visit: Callable[..., Any]) -> None:
+FOCUSED = """() => {
+    let one = document.activeElement;
+    while (one.shadowRoot && one.shadowRoot.activeElement) one = one.shadowRoot.activeElement;
+    window.focused = one;
+    const name = one.getAttribute("aria-label") || one.labels?.[0]?.innerText || one.innerText || one.placeholder;
+    const box = (one.closest("label") || one).getBoundingClientRect();
+    return {name: (name || "").trim(), kind: `${one.tagName} ${one.className}`,
+            clip: {x: box.x - 8, y: box.y - 8, width: box.width + 16, height: box.height + 16}};
+}"""
+
+
+class Keys:
+    """Somebody who has no mouse."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.press, self.type = page, page.keyboard.press, page.keyboard.type
+
+    def name(self) -> str:
+        """What has the focus is called so."""
+        return str(self.page.evaluate(FOCUSED)["name"])
+
+    def kind(self) -> str:
+        return str(self.page.evaluate(FOCUSED)["kind"])
+
+    def go(self, name: str, key: str = "Tab", kind: str = "") -> None:
+        """On to the next thing of that name, whose focus must be seen."""
+        self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        passed = []
+        for _ in range(90):
+            self.press(key)
+            now = self.page.evaluate(FOCUSED)
+            passed.append(now["name"][:40])
+            scrolled = now["kind"].startswith(("BODY", "MAIN", "SECTION", "DIV"))
+            if re.search(name, now["name"]) and now["kind"].startswith(kind) and not scrolled:
+                self._seen()
+                return
+        pytest.fail(f"{name!r} can't be reached: {passed}")
+
+    def _seen(self) -> None:
+        self.page.wait_for_timeout(300)  # smooth scrolling, and rings that grow
+        clip = {side: max(0, value) for side, value in self.page.evaluate(FOCUSED)["clip"].items()}
+        with_focus = self.page.screenshot(clip=clip, animations="disabled", caret="initial")
+        self.page.evaluate("window.focused.blur()")
+        self.page.wait_for_timeout(200)
+        without = self.page.screenshot(clip=clip, animations="disabled", caret="initial")
+        self.page.evaluate("window.focused.focus()")
+        same = f"() => {{ const before = window.focused; ({FOCUSED})(); return before === window.focused; }}"
+        assert self.page.evaluate(same)
+        assert with_focus != without, f"the focus of {self.name()!r} isn't to be seen"
+
+
+def test_a_conversation_by_keyboard_alone(visit: Callable[..., Any]) -> None:
     page = visit()
-    ask(page, FOUNDER)
+    page.get_by_text("What would you like to know?").wait_for()
+    keys = Keys(page)
+    keys.go("^Ask your documents", kind="TEXTAREA")
+    keys.type(FOUNDER)
+    keys.press("Enter")
     answered(page).locator(".chip").first.wait_for()
-    focused = "(() => { let e = document.activeElement; while (e.shadowRoot && e.shadowRoot.activeElement) "
-    focused += "e = e.shadowRoot.activeElement; return e.className + '|' + e.tagName })()"
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if page.evaluate(focused).startswith("chip"):
-            break
-    assert page.evaluate(focused).startswith("chip")
+
+    keys.go(r"^\[1\]", "Shift+Tab")
     assert page.locator(".card").first.is_visible()
-    page.keyboard.press("Enter")
+    keys.press("Escape")
+    assert not page.locator(".card").first.is_visible()
+    keys.press("Enter")
     page.locator(".passage mark").first.wait_for()
-    assert page.evaluate(focused).endswith("H2")
-    page.keyboard.press("Escape")
+    assert keys.kind().startswith("H2")
+    keys.press("Escape")
     page.locator(".passage").wait_for(state="detached")
-    page.wait_for_function(f"() => {focused}.startsWith('chip')")
+    page.wait_for_function(f"() => ({FOCUSED})().kind.includes('chip')")
+    keys.press("Space")
+    page.locator(".passage mark").first.wait_for()
+    keys.go("^Close$")
+    keys.press("Enter")
+    page.locator(".passage").wait_for(state="detached")
+    page.wait_for_function(f"() => ({FOCUSED})().kind.includes('chip')")
+
+    keys.go("^Good answer$")
+    keys.press("Enter")
+    page.locator(".turn [aria-pressed=true]").wait_for()
+    assert keys.name() == "Good answer"
+    keys.go("^Edit the question$")
+    keys.press("Enter")
+    page.locator(".editor").wait_for()
+    keys.press("Escape")
+    page.locator(".editor").wait_for(state="detached")
+    assert keys.name() == "Edit the question"
+    keys.press("Enter")
+    keys.press("Control+a")
+    keys.type("Who is the director of Aldersea Station?")
+    keys.go("^Ask$")
+    keys.press("Enter")
+    page.locator(".question", has_text="director").wait_for()
+    assert "Aldersea Station" in answered(page).locator(".body").inner_text()
+
+    keys.go("^English$")
+    keys.go("中文", "ArrowRight")
+    keys.press("Space")
+    page.get_by_placeholder("向你的文档提问……").wait_for()
+    assert keys.name() == "中文"
+    keys.go("English", "ArrowLeft")
+    keys.press("Space")
+    page.get_by_placeholder("Ask your documents …").wait_for()
+
+
+def test_a_knowledge_base_by_keyboard_alone(visit: Callable[..., Any], tmp_path: Path, server: Server) -> None:
+    (tmp_path / "otter.md").write_text("# The otter\n\n## Food\n\nThe otter of the bay eats crabs at dusk.\n")
+    page = visit()
+    page.get_by_text("What would you like to know?").wait_for()
+    keys = Keys(page)
+    keys.go("Knowledge base$", kind="A ")
+    keys.press("Enter")
+    page.get_by_text("faq.md", exact=True).wait_for()
+    keys.go("Make, rename", "Shift+Tab", kind="SUMMARY")
+    keys.press("Enter")
+    keys.go("^New knowledge base")
+    keys.type("by-hand")
+    keys.go("^Make$")
+    keys.press("Enter")
+    page.get_by_role("heading", name="by-hand").wait_for()
+    page.get_by_text("No sources.").wait_for()
+
+    keys.go("Upload", kind="BUTTON")
+    with page.expect_file_chooser() as chooser:
+        keys.press("Enter")
+    chooser.value.set_files(str(tmp_path / "otter.md"))
+    page.get_by_role("button", name="Add the files (1)").wait_for()
+    keys.go("^Add the files")
+    keys.press("Enter")
+    page.locator(".st-key-last-job").get_by_text("1 added").wait_for()
+    keys.go("Chunks$", kind="BUTTON")
+    keys.press("Enter")
+    page.get_by_text("The otter of the bay eats crabs").wait_for()
+    keys.press("Enter")
+    page.get_by_text("The otter of the bay eats crabs").wait_for(state="detached")
+    keys.go("^otter.md$", "Shift+Tab", kind="INPUT")
+    keys.press("Space")
+    page.get_by_text("Forget these sources?").wait_for()
+    keys.go("^Delete the selected")
+    keys.press("Enter")
+    page.get_by_text("No sources.").wait_for()
+    assert not list((server.home / "uploads").glob("*/otter.md"))
+
+    keys.go("Knowledge base", kind="INPUT")
+    keys.press("ArrowDown")
+    page.get_by_role("option", name="default").wait_for()
+    if page.locator("[role=option][data-focused]").inner_text() != "default":
+        keys.press("ArrowDown")
+    assert page.locator("[role=option][data-focused]").inner_text() == "default"
+    keys.press("Enter")
+    page.get_by_role("heading", name="default").wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +415,74 @@ def test_an_answer_outlives_a_reload_and_a_stop_keeps_it(visits: Visits, slow: S
     page.get_by_role("button", name="Stop").click()
     answered(page)
     assert page.locator(".turn").count() == 1
+
+
+def test_what_is_typed_and_sent_while_an_answer_comes_is_asked_after_it(visits: Visits, slow: Server) -> None:
+    page = visits.open(slow.url)
+    field = page.get_by_placeholder("Ask your documents …")
+    queued = page.locator(".turn.live", has_text="Waits for the answer before it")
+    ask(page, FOUNDER)
+    page.locator(".body", has_text="word3").wait_for()
+    ask(page, "Who runs it now?")
+    queued.wait_for()
+    page.reload()
+    queued.wait_for()
+    field.click()
+    page.keyboard.type("And in which ye")
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".turn.stopped", has_text=FOUNDER).wait_for()
+    page.locator(".turn.live", has_text="Who runs it now?").locator(".body", has_text="word3").wait_for()
+    assert field.input_value() == "And in which ye"
+    field.press("End")
+    page.keyboard.type("ar?")
+    page.keyboard.press("Enter")
+    page.locator(".turn.live", has_text="And in which year?").wait_for()
+    page.get_by_role("button", name="Don't ask those that wait").click()
+    page.locator(".turn.live", has_text="And in which year?").wait_for(state="detached")
+    page.get_by_role("button", name="Stop").click()
+    answered(page, 3)
+    asked = page.locator(".turn .question").all_inner_texts()
+    assert asked == [FOUNDER, "Who runs it now?", "And in which year?"]
+
+
+def test_an_answer_that_a_crash_broke_off_is_kept_and_asked_again(
+    visits: Visits, models_home: Path, sample_home: Path, tmp_path: Path
+) -> None:
+    home = sample_copy(models_home, sample_home, tmp_path)
+    first = start_server(home, KB_SLOW_MODEL="one two three " + "word " * 100, KB_SLOW_SECONDS="0.3")
+    page = visits.open(first.url)
+    ask(page, FOUNDER)
+    page.locator(".body", has_text="three word word").wait_for()
+    chat = page.url.removeprefix(first.url)
+    first.kill()
+    second = start_server(home, "--model", "extract")
+    page = visits.open(second.url + chat)
+    turn = answered(page)
+    assert "one two three" in turn.inner_text()
+    assert "Broken off: the program ended before the answer did" in turn.inner_text()
+    turn.get_by_role("button", name="Ask again").click()
+    page.locator(".turn.interrupted").wait_for(state="detached")
+    assert "Miriam Okafor" in answered(page).inner_text()
+    assert page.locator(".turn").count() == 1
+    second.stop()
+
+
+def test_an_error_in_the_middle_of_an_answer_keeps_what_was_said(
+    visits: Visits, models_home: Path, sample_home: Path, tmp_path: Path
+) -> None:
+    home = sample_copy(models_home, sample_home, tmp_path)
+    running = start_server(home, KB_SLOW_MODEL="The station was FAIL founded", KB_SLOW_SECONDS="0.1")
+    page = visits.open(running.url)
+    ask(page, FOUNDER)
+    turn = answered(page)
+    assert "The station was" in turn.locator(".body").inner_text()
+    assert "The answer broke off." in turn.locator(".status").inner_text()
+    assert "the model's file is gone" in turn.locator(".status").inner_text()
+    assert "No answer" not in turn.inner_text()
+    turn.get_by_role("button", name="Ask again").wait_for()
+    ask(page, "And who runs it now?")
+    answered(page, 2)
+    running.stop()
 
 
 def test_two_browsers_do_not_mix(visits: Visits, server: Server) -> None:
@@ -292,7 +518,8 @@ def test_tokens_open_the_page_and_users_do_not_mix(visits: Visits, guarded: Any)
         page.get_by_text("What would you like to know?").wait_for()
         return page
 
-    stranger = visits.open(running.url)
+    stranger = visits.open(f"{running.url}/library")
+    assert stranger.locator("#root").count() == 0
     stranger.get_by_label("Token").fill("guess")
     stranger.keyboard.press("Enter")
     stranger.get_by_text("doesn't open this page").wait_for()
@@ -338,6 +565,9 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     page.locator(".passage").press("Escape")
     page.locator(".passage").wait_for(state="detached")
     problems["chat"] = axe(page)
+    page.mouse.move(0, 0)
+    page.locator(".chip").first.hover()
+    page.locator(".card").first.wait_for()
     shots["answer"] = _settled(page)
     for name, mark in (("library", "Sources"), ("system", "Settings")):
         page.goto(re.sub(r"(http://[^/]+)/.*", rf"\1/{name}", page.url))

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kb_assistant.access import Access, User
 from ui import gate as gates
 from ui.gate import COOKIE, Attempts, Gate, Sessions
+from ui.launch import MEGABYTE
 
 HOST = "http://127.0.0.1:8501"
 PATHS = [
@@ -187,6 +188,25 @@ def test_headers_keep_the_browser_at_home() -> None:
     assert "none of ours" not in policy
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "same-origin"
+
+
+def test_uploads_are_refused_unread_once_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "MOST_HELD_MEGABYTES", 2)
+    held = 0
+    inside = Starlette(routes=[Route("/{path:path}", _page, methods=["PUT", "DELETE"])])
+    visitor = TestClient(Gate(inside, held=lambda: held), base_url=HOST)
+    half = b"x" * MEGABYTE
+
+    def put(body: Any) -> int:
+        return visitor.put("/_stcore/upload_file/a/b", content=body, headers={"Origin": HOST}).status_code
+
+    assert put(half) == 200
+    held = MEGABYTE + 1
+    assert put(half) == 413
+    assert put(iter([half])) == 413  # its length isn't said
+    assert visitor.delete("/_stcore/upload_file/a/b", headers={"Origin": HOST}).status_code == 200
+    held = MEGABYTE
+    assert put(half) == 200
 
 
 def test_who_may_only_read_uploads_nothing(access: Access) -> None:

@@ -62,6 +62,7 @@ function chipFor(root, turn, number, send) {
   chip.setAttribute("aria-label", `[${mark.n}] ${mark.place}${mark.supported ? "" : ". " + mark.doubt}`);
   chip.onmouseenter = chip.onfocus = () => showCard(root, chip, mark);
   chip.onmouseleave = chip.onblur = () => { card(root).hidden = true; };
+  chip.onkeydown = (event) => { if (event.key === "Escape") card(root).hidden = true; };
   chip.onclick = () => {
     card(root).hidden = true;
     root.lastChip = chip.dataset.mark;
@@ -95,6 +96,7 @@ function action(label, sign, pressed, run) {
   const button = make("button", "action");
   draw(button, sign);
   button.type = "button";
+  button.dataset.sign = sign;
   button.title = label;
   button.setAttribute("aria-label", label);
   if (pressed !== null) button.setAttribute("aria-pressed", pressed);
@@ -102,7 +104,7 @@ function action(label, sign, pressed, run) {
   return button;
 }
 
-function editor(turn, words, send, bubble) {
+function editor(turn, words, send, bubble, opener) {
   const form = make("form", "editor");
   const area = make("textarea");
   area.value = turn.question;
@@ -112,7 +114,7 @@ function editor(turn, words, send, bubble) {
   ask.type = "submit";
   const cancel = make("button", "", words.cancel);
   cancel.type = "button";
-  cancel.onclick = () => { form.replaceWith(bubble); };
+  cancel.onclick = () => { form.replaceWith(bubble); opener.focus(); };
   form.onsubmit = (event) => {
     event.preventDefault();
     if (area.value.trim()) send("edit", { turn: turn.id, text: area.value, at: Date.now() });
@@ -141,8 +143,8 @@ function actions(turn, words, send, bubble) {
   if (turn.last) {
     bar.append(
       action(words.retry, "retry", null, () => send("retry", { turn: turn.id, at: Date.now() })),
-      action(words.edit, "edit", null, () => {
-        const form = editor(turn, words, send, bubble);
+      action(words.edit, "edit", null, (button) => {
+        const form = editor(turn, words, send, bubble, button);
         bubble.replaceWith(form);
         form.querySelector("textarea").focus();
       }));
@@ -210,6 +212,15 @@ function scroller(element) {
   return document.scrollingElement;
 }
 
+// Where the focus is, for a turn that is built anew under it; "" where it isn't in the list.
+function focused(list) {
+  const one = list.getRootNode().activeElement;
+  const turn = one && list.contains(one) ? one.closest(".turn") : null;
+  if (!turn) return "";
+  const own = one.dataset.sign ? `[data-sign="${one.dataset.sign}"]` : `[data-mark="${CSS.escape(one.dataset.mark || "")}"]`;
+  return `[data-turn="${turn.dataset.turn}"] ${one.tagName === "SUMMARY" ? "summary" : own}`;
+}
+
 export default function (component) {
   const { data, parentElement: root, setTriggerValue: send } = component;
   const list = root.querySelector(".turns");
@@ -225,7 +236,9 @@ export default function (component) {
   });
   const same = shown.length === list.children.length && shown.every((child, i) => child === list.children[i]);
   if (!same) {
+    const held = focused(list);
     list.replaceChildren(...shown);
+    if (held) list.querySelector(held)?.focus({ preventScroll: true });
     card(root).hidden = true;
     if (data.follow && (near || (grown && root.chat !== data.chat))) {
       requestAnimationFrame(() => { page.scrollTop = page.scrollHeight; });

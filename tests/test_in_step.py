@@ -1,0 +1,157 @@
+"""Folders that were named: what changes in them is soon in the answers, with one thread for all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest import watch as watching
+from kb_assistant import folders, in_step
+from kb_assistant.in_step import keep_in_step
+from kb_assistant.jobs import Jobs
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.lock import writing
+from kb_assistant.settings import Settings
+from tests.fakes import HashEmbeddings
+from tests.test_answering import until
+
+PATIENCE = 120
+"""Seconds for what takes well under two on a machine that has nothing else to do."""
+
+
+@pytest.fixture
+def bases(tmp_path: Path) -> Iterator[list[KnowledgeBase]]:
+    """Two, with a folder each."""
+    embedder: Any = HashEmbeddings()
+    made = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pump.md").write_text(f"The pump of {name} is red.")
+        base = KnowledgeBase(
+            Settings(home=tmp_path / "home", kb=name, readers=1, lock_seconds=0.1), embedder=embedder
+        )
+        base.ingest([tmp_path / name / "pump.md"])
+        folders.keep(base.settings, str(tmp_path / name))
+        made.append(base)
+    yield made
+    for base in made:
+        base.close()
+
+
+@pytest.fixture
+def follow(bases: list[KnowledgeBase], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Jobs]]:
+    monkeypatch.setattr(in_step, "NAMED_S", 0.1)
+    ends: list[Callable[[], None]] = []
+
+    def begin() -> Jobs:
+        jobs = Jobs()
+        ends.append(keep_in_step(jobs, lambda: bases))
+        return jobs
+
+    yield begin
+    for end in ends:
+        end()
+    until(lambda: "in-step" not in {thread.name for thread in threading.enumerate()}, PATIENCE)
+
+
+def found(base: KnowledgeBase) -> set[str]:
+    return {hit.text for hit in base.search("pump valve", 50)}
+
+
+def test_changes_are_soon_in_the_answers_of_their_knowledge_base_alone(
+    bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path
+) -> None:
+    one, two = bases
+    jobs = follow()
+    (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+    until(lambda: "The valve of one is blue." in found(one), PATIENCE)
+    (tmp_path / "one" / "valve.md").write_text("The valve of one is green.")
+    until(lambda: found(one) == {"The pump of one is red.", "The valve of one is green."}, PATIENCE)
+    (tmp_path / "one" / "pump.md").unlink()
+    until(lambda: found(one) == {"The valve of one is green."}, PATIENCE)
+    assert found(two) == {"The pump of two is red."}
+    until(lambda: not jobs.busy(one), PATIENCE)
+    assert jobs.of(one)[0].result["removed"] == 1
+    assert jobs.of(two) == []
+
+
+def test_a_change_is_looked_at_without_reading_the_rest(
+    bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within seconds, where a look at everything comes after minutes; and the look names that file alone."""
+    monkeypatch.setattr(watching, "COMPARE_SECONDS", 3600.0)
+    jobs = follow()
+    for name in ("valve", "mast"):
+        (tmp_path / "two" / f"{name}.md").write_text(f"The {name} is blue.")
+        until(lambda now=name: f"The {now} is blue." in found(bases[1]), PATIENCE)
+        until(lambda: not jobs.busy(bases[1]), PATIENCE)
+    rows = jobs.of(bases[1])[0].result["files"]
+    assert [Path(row["path"]).name for row in rows] == ["mast.md"]
+
+
+def test_where_the_system_tells_nothing_a_comparison_finds_it(
+    bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network drive."""
+    monkeypatch.setattr(watching, "COMPARE_SECONDS", 0.5)
+    monkeypatch.setattr(watching, "_concern", lambda *_: watching.Changes())
+    follow()
+    (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+    until(lambda: "The valve of one is blue." in found(bases[0]), PATIENCE)
+
+
+def test_folders_named_and_let_go_later_are_followed_and_not(
+    bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path
+) -> None:
+    one = bases[0]
+    jobs = follow()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "mast.md").write_text("The mast is tall.")
+    folders.keep(one.settings, str(tmp_path / "new"))
+    until(lambda: "The mast is tall." in found(one), PATIENCE)
+    folders.let_go(one.settings, tmp_path / "one")
+    time.sleep(1)  # the watcher has to hear of it
+    until(lambda: not jobs.busy(one), PATIENCE)
+    (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+    (tmp_path / "new" / "mast.md").write_text("The mast is short.")
+    until(lambda: "The mast is short." in found(one), PATIENCE)
+    assert "The valve of one is blue." not in found(one)
+
+
+def test_threads_do_not_pile_up_and_a_folder_that_goes_away_keeps_its_sources(
+    bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path
+) -> None:
+    jobs = follow()
+    for number in range(5):
+        (tmp_path / "one" / f"{number}.md").write_text(f"The pump {number} is red.")
+        until(lambda n=number: f"The pump {n} is red." in found(bases[0]), PATIENCE)
+    until(lambda: not jobs.busy(bases[0]), PATIENCE)
+    (tmp_path / "one").rename(tmp_path / "away")
+    (tmp_path / "two" / "valve.md").write_text("The valve of two is blue.")
+    until(lambda: "The valve of two is blue." in found(bases[1]), PATIENCE)
+    until(lambda: not any(map(jobs.busy, bases)), PATIENCE)
+    assert len(found(bases[0])) == 6
+    assert all(not job.error for base in bases for job in jobs.of(base))
+    ours = [thread.name for thread in threading.enumerate() if thread.name.startswith(("in-step", "job-"))]
+    assert len([name for name in ours if name == "in-step"]) == 1
+    assert len(jobs._queues) == 2
+
+
+def test_what_fails_while_another_process_writes_is_done_later(
+    bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_step, "RETRY_S", 0.3)
+    one = bases[0]
+    jobs = follow()
+    until(lambda: not jobs.busy(one), PATIENCE)
+    with writing(one.settings.kb_dir, 10):
+        (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+        until(lambda: any(job.state == "failed" for job in jobs.of(one)), PATIENCE)
+        time.sleep(2)
+        assert len([job for job in jobs.of(one) if job.state == "failed"]) == 1
+    until(lambda: "The valve of one is blue." in found(one), PATIENCE)
