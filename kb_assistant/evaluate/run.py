@@ -102,10 +102,10 @@ def evaluate(
     wrong = {"its own": spread(data.unanswerable, limit)} if data.unanswerable else {}
     strange = [other for other in others if other.folder != data.folder]
     wrong |= {f"of {other.name}": spread(other.judged, limit) for other in strange}
-    searches = len(asked) * len(ways) + sum(map(len, wrong.values()))
+    searches = len(asked) * (len(ways) + 1) + sum(map(len, wrong.values()))
     done = _Done(searches + len(models) * len(answered) * _ANSWER, progress)
     found = {way.name: [_search(kb, way, one, max(depths) * _PASSAGES, done) for one in asked] for way in ways}
-    refusal = _refusal(kb, found[OURS], wrong, done) if OURS in found else None
+    refusal = _refusal(kb, asked, wrong, done) if OURS in found else None
     answers = [measure_answers(answered, kb, name, lambda: done.add(_ANSWER)) for name in models]
     measured = tuple(_measure(way, asked, found[way.name], depths) for way in ways)
     return Evaluation(data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers))
@@ -129,13 +129,16 @@ def _search(kb: KnowledgeBase, way: Way, question: Question, k: int, done: _Done
 
 
 def _refusal(
-    kb: KnowledgeBase, found: Sequence[Retrieval], wrong: Mapping[str, Sequence[Question]], done: _Done
+    kb: KnowledgeBase, asked: Sequence[Question], wrong: Mapping[str, Sequence[Question]], done: _Done
 ) -> Refusal:
+    """All are searched as they would be asked: with more passages than usual the evidence is another."""
     ours = next(way for way in WAYS if way.name == OURS)
-    evidence = {
-        name: [_search(kb, ours, one, 1, done).evidence for one in questions] for name, questions in wrong.items()
-    }
-    return Refusal([one.evidence for one in found], evidence, kb.floors.refuse, kb.floors.certain)
+
+    def evidence(questions: Sequence[Question]) -> list[float]:
+        return [_search(kb, ours, one, kb.settings.k, done).evidence for one in questions]
+
+    others = {name: evidence(questions) for name, questions in wrong.items()}
+    return Refusal(evidence(asked), others, kb.floors.refuse, kb.floors.certain)
 
 
 def _counts(kb: KnowledgeBase, asked: Sequence[Question]) -> dict[str, int]:
