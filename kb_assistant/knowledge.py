@@ -296,16 +296,23 @@ class KnowledgeBase:
         where: Iterable[str] = (),
         sides: Sequence[Side] = SIDES,
         rewrite: bool = True,
+        rerank: bool = True,
     ) -> Retrieval:
         """The same with the texts that were searched, the evidence, and timings.
 
         Args:
             sides: One of the searches alone, for comparing.
             rewrite: False leaves the chat model out even where the setting `rewrite` wants it.
+            rerank: False leaves the reranker out even where one is set.
         """
-        conditions = parse_conditions(where)
         return self.searcher().search(
-            asked(question), turns(history), k or self.settings.k, where=conditions, sides=sides, rewrite=rewrite
+            asked(question),
+            turns(history),
+            k or self.settings.k,
+            where=parse_conditions(where),
+            sides=sides,
+            rewrite=rewrite,
+            rerank=rerank,
         )
 
     def searcher(self) -> Searcher:

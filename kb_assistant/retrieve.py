@@ -124,6 +124,7 @@ class Searcher:
         where: Sequence[Condition] = (),
         sides: Sequence[Side] = SIDES,
         rewrite: bool = True,
+        rerank: bool = True,
     ) -> Retrieval:
         """The k passages that bear most on the question.
 
@@ -131,6 +132,7 @@ class Searcher:
             where: Only passages of sources that fulfil all of these.
             sides: Which searches find and order them; one of them alone is for comparing.
             rewrite: Whether the rewriter is asked, where there is one.
+            rerank: Whether the reranker is, where there is one.
 
         Raises:
             EmbedderMismatch: the index was built with another embedder, or is since it was opened.
@@ -149,7 +151,7 @@ class Searcher:
             sure = evidence(found.talk, found.pool, best, self._embedder.encode_queries, foreign)
             clock.lap("fuse")
             ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
-            if self._reranker and len(sides) > 1:
+            if self._reranker and rerank and len(sides) > 1:
                 ranked = self._reranked(snapshot, talk, ranked)
                 clock.lap("rerank")
             hits = passages(ranked, snapshot.chunks_of_texts, found.words.words_of, k)

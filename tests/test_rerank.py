@@ -17,11 +17,15 @@ from tokenizers.processors import BertProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from kb_assistant.errors import ModelError
+from kb_assistant.evaluate.corpus import fill, open_corpus
+from kb_assistant.evaluate.datasets import read_set
+from kb_assistant.evaluate.run import evaluate
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.models import ModelHome
 from kb_assistant.rerank import BATCH, RERANKED, Reranker
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
+from tests.evaluate.sets import write_set
 from tests.fakes import HashEmbeddings
 
 WORDS = [
@@ -79,6 +83,21 @@ def test_the_order_is_the_models_own(tmp_path: Path, folder: Path) -> None:
     assert "rerank" in found.seconds
     with base(tmp_path) as kb:
         assert "rerank" not in kb.retrieve(question, 3).seconds
+
+
+def test_its_gain_is_measured(tmp_path: Path, folder: Path) -> None:
+    data = read_set(write_set(tmp_path / "set"))
+    embedder: Any = HashEmbeddings()
+
+    def measured(home: str, **settings: Any) -> dict[str, Any]:
+        with open_corpus(data, Settings(home=tmp_path / home, device="cpu", **settings), embedder) as kb:
+            fill(kb, data)
+            return {found.way.name: found.values for found in evaluate(data, kb, depths=(1,)).ways}
+
+    plain, reranked = measured("plain"), measured("reranked", reranker=str(folder))
+    assert reranked.keys() - plain.keys() == {"not reranked"}
+    assert reranked["not reranked"] == plain["kb"]
+    assert reranked["kb"] != plain["kb"]
 
 
 def test_a_follow_up_is_read_with_the_question_before(

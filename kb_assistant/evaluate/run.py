@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
 from kb_assistant.evaluate.refusal import Refusal
-from kb_assistant.evaluate.ways import OURS, REWRITTEN, WAYS, Way
+from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieve import Retrieval
 
@@ -97,8 +97,7 @@ def evaluate(
         ModelError: one of the models is missing or can't answer.
     """
     asked, answered = spread(data.judged, limit), spread(data.answered, limit)
-    every = WAYS if kb.settings.rewrite == "off" else (*WAYS, REWRITTEN)
-    ways = [way for way in every if any(way.fits(question) for question in asked)]
+    ways = [way for way in _ways(kb) if any(way.fits(question) for question in asked)]
     wrong = {"its own": spread(data.unanswerable, limit)} if data.unanswerable else {}
     strange = [other for other in others if other.folder != data.folder]
     wrong |= {f"of {other.name}": spread(other.judged, limit) for other in strange}
@@ -109,6 +108,14 @@ def evaluate(
     answers = [measure_answers(answered, kb, name, lambda: done.add(_ANSWER)) for name in models]
     measured = tuple(_measure(way, asked, found[way.name], depths) for way in ways)
     return Evaluation(data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers))
+
+
+def _ways(kb: KnowledgeBase) -> Iterator[Way]:
+    yield from WAYS
+    if kb.settings.rewrite != "off":
+        yield REWRITTEN
+    if kb.settings.reranker:
+        yield UNRANKED
 
 
 class _Done:

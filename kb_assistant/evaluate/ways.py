@@ -40,6 +40,13 @@ REWRITTEN = Way(
 )
 """Compared where the setting `rewrite` is on."""
 
+UNRANKED = Way(
+    "not reranked",
+    "as kb ask searches, without the reranker",
+    lambda kb, question, k: kb.retrieve(question.text, k, question.history, rewrite=False, rerank=False),
+)
+"""Compared where the setting `reranker` names one, which takes part in all ways that search by both sides."""
+
 WAYS = (
     Way("keywords", "BM25 alone, the last turn alone", _last("keyword")),
     Way("dense", "the embedder alone, the last turn alone", _last("dense")),
