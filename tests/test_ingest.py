@@ -6,6 +6,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import pytest
 from ingest import process, sync
 from kb_assistant.errors import EmbedderMismatch, KBError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.passages import repeated
+from kb_assistant.preview import pieces, surroundings
+from kb_assistant.settings import Settings
 from kb_assistant.types import Report
 from tests.fakes import HashEmbeddings
 from tests.law import contents, files_under, small_kb
@@ -354,6 +358,36 @@ def test_other_settings_read_files_again_but_embed_only_new_texts(kb: KnowledgeB
         assert rows(report) == {"station.md": "unchanged", "pump.txt": "unchanged", "long.md": "updated"}
         assert 0 < report.embedded == next(row.chunks for row in report if row.path.endswith("long.md"))
         assert rows(other.ingest(docs))["long.md"] == "unchanged"
+
+
+def test_an_overlap_in_kb_toml_splits_unchanged_files_anew_and_readers_see_no_sentence_twice(
+    kb: KnowledgeBase, docs: Path
+) -> None:
+    sentences = [f"Pump {name} was seen by crew {name}." for name in "abcdefghijkl"]
+    (docs / "long.md").write_text(" ".join(sentences))
+    kb.ingest(docs)
+    plain = {hit.text for hit in kb.search("pump crew", 50)}
+    home = kb.settings.home
+    (home / "kb.toml").write_text("chunk_tokens = 40\noverlap = 1\nreaders = 1\n")
+    with KnowledgeBase(Settings.load(home=home), embedder=HashEmbeddings()) as other:
+        assert rows(other.ingest(docs))["long.md"] == "updated"
+        assert rows(other.ingest(docs))["long.md"] == "unchanged"
+        known = [piece.text for piece in pieces(other, str(docs / "long.md"))]
+        assert len(known) > 2
+        assert all(
+            one.endswith(repeated(one, two)) and repeated(one, two) in sentences for one, two in pairwise(known)
+        )
+        hits = [hit for hit in other.search("pump crew", 50) if hit.source.endswith("long.md")]
+        assert any(hit.text not in known for hit in hits), "neighbours are joined"
+        for hit in hits:
+            around = surroundings(other, hit)
+            assert around
+            shown = " ".join((around.before, hit.text, around.after))
+            assert all(shown.count(sentence) <= 1 for sentence in sentences)
+            assert shown.strip() in " ".join(sentences)
+    (home / "kb.toml").write_text("")
+    kb.ingest(docs)
+    assert {hit.text for hit in kb.search("pump crew", 50)} == plain
 
 
 def test_a_stop_keeps_what_is_committed_and_the_next_ingest_goes_on(
