@@ -19,8 +19,10 @@ from kb_assistant.passages import repeated
 from kb_assistant.preview import pieces, surroundings
 from kb_assistant.settings import Settings
 from kb_assistant.types import Report
+from tests.conftest import SAMPLE_DOCS
 from tests.fakes import HashEmbeddings
 from tests.law import contents, files_under, small_kb
+from tests.real import RememberedEmbeddings
 
 STATION = "The station on the northern ridge was founded in 1957 by two meteorologists."
 PUMP = "水泵由维修组每周检查一次，发现漏水时立即关闭阀门。"
@@ -607,3 +609,19 @@ def test_what_a_reader_notes_is_in_the_report_and_a_sheet_in_the_hit(kb: Knowled
     hit = kb.search("Item: Pump | Price: 42", 1)[0]
     assert (hit.locator.sheet, hit.locator.lines) == ("Prices", (1, 3))
     assert str(hit.locator) == "sheet Prices, rows 1–3"
+
+
+def test_with_overlap_chunks_are_no_longer_and_are_found(
+    tmp_path: Path, real_embedder: RememberedEmbeddings
+) -> None:
+    settings = Settings(home=tmp_path, chunk_tokens=64, overlap=2, readers=1)
+    with KnowledgeBase(settings, embedder=real_embedder) as base:
+        base.ingest(SAMPLE_DOCS / "zh")
+        shared = 0
+        for source in base.sources():
+            known = [piece.text for piece in pieces(base, source.path)]
+            assert all(tokens <= 64 for tokens in real_embedder.count_tokens(known))
+            shared += sum(bool(repeated(*pair)) for pair in pairwise(known))
+        assert shared > 10
+        found = base.search("南坡的霜冻损失大吗？", 1)[0].text
+        assert found.startswith("明前茶占三成。南坡有两块地受到霜冻，损失不大。"), "with the sentence before"
