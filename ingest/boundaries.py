@@ -17,11 +17,15 @@ PARAGRAPH, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(6)
 sentence or line alone is too long, between clauses, words, and anywhere."""
 
 _CLOSERS = r"[\"'”’»」』）】》〉\)\]]"
+_STOP = rf"(?:[。！？；…．]++|(?<![.!?])[.!?]++(?={_CLOSERS}*+(?:\s|\Z))){_CLOSERS}*+"
+_ITEM = r"(?=[^\S\n]*+(?:[-*+•]\s|\d{1,3}(?:[.)]\s|、)|[（(]?[一二三四五六七八九十]{1,3}[)）、]))"
 _STOPS = re.compile(
-    rf"(?:[。！？；…．]++|(?<![.!?])[.!?]++(?={_CLOSERS}*+(?:\s|\Z))){_CLOSERS}*+\s*+"  # end of a sentence
+    rf"{_STOP}\s*+"  # end of a sentence
     r"|\n[^\S\n]*+\n\s*+"  # blank line
-    r"|\n(?=[^\S\n]*+(?:[-*+•]\s|\d{1,3}(?:[.)]\s|、)|[（(]?[一二三四五六七八九十]{1,3}[)）、]))"  # list item
+    rf"|\n{_ITEM}"  # list item
 )
+_SENTENCE_END = re.compile(rf"{_STOP}\Z")
+_LIST_ITEM = re.compile(_ITEM)
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _CLAUSES = re.compile(r"[，、：]\s*|[,;:](?!\d)\s*|\n\s*")
 _ABBREVIATIONS = frozenset(
@@ -29,6 +33,7 @@ _ABBREVIATIONS = frozenset(
     "ch".split()
 )
 _LONGEST_WORD = 12  # characters before a full stop that are looked at
+_LONGEST_END = 12  # marks and quotes at the end of a sentence that are looked at
 _MOST_MARKS = 32  # accents on one letter: text can be made of nothing else
 
 
@@ -36,6 +41,16 @@ def cuts_of(text: str, kind: Kind) -> list[tuple[int, int]]:
     """Offsets inside the text, in order, each with its kind of cut."""
     cuts = _prose_cuts(text) if kind == "prose" else ((match.end(), LINE) for match in re.finditer("\n", text))
     return [(offset, rank) for offset, rank in cuts if 0 < offset < len(text)]
+
+
+def is_list_item(text: str) -> bool:
+    """Whether it begins with the mark of one."""
+    return bool(_LIST_ITEM.match(text.lstrip("\n")))
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a stop is its end, as a heading or a caption mostly has none."""
+    return bool(_SENTENCE_END.search(text.rstrip()[-_LONGEST_END:]))
 
 
 def clause_cuts(text: str) -> list[int]:

@@ -21,12 +21,24 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import accumulate, pairwise
 
-from ingest.boundaries import CLAUSE, FORCED, PARAGRAPH, WORD, clause_cuts, cuts_of, forced_cuts, word_cuts
+from ingest.boundaries import (
+    CLAUSE,
+    FORCED,
+    PARAGRAPH,
+    WORD,
+    clause_cuts,
+    cuts_of,
+    ends_sentence,
+    forced_cuts,
+    is_list_item,
+    word_cuts,
+)
 from ingest.readers import Block, Content
 
 _VERSION = "blocks-2"
 _LONGEST_TOKEN = 8  # characters; only a first guess where text without any boundary is cut
 _CONTEXT = 64  # characters on each side of a boundary that its hash sees
+_SHARE = 4  # part of a piece: more may lie on each side of a cut, and less of the piece before be repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +56,13 @@ class Piece:
 
 @dataclass(slots=True)
 class _Unit:
-    """Text from `start` to `end` of a section; `rank` is the kind of the boundary before it."""
+    """Text from `start` to `end` of a section; `rank` is the kind of the boundary before it. `sentence` is True of
+    a whole sentence of prose, in no list."""
 
     start: int
     end: int
     rank: int
+    sentence: bool = False
     tokens: int = -1
 
 
@@ -68,20 +82,24 @@ class Splitter:
         count: Tokens of each text, without the marks a model puts around a text. It is asked in batches.
         chunk_tokens: Longest piece, as the sum over its units. A tokenizer that needs more tokens for a text than
             for its parts would exceed it.
+        overlap: Sentences of the piece before that a piece begins with, at most: whole ones of prose and of the
+            same section, which together take no more than a quarter of `chunk_tokens`.
     """
 
-    def __init__(self, count: Callable[[Sequence[str]], list[int]], chunk_tokens: int) -> None:
+    def __init__(self, count: Callable[[Sequence[str]], list[int]], chunk_tokens: int, overlap: int = 0) -> None:
         self._count = count
         self._limit = chunk_tokens
+        self._overlap = overlap
 
     @property
     def fingerprint(self) -> str:
         """Changes when the same content would be split in another way."""
-        return f"{_VERSION}:{self._limit}"
+        return f"{_VERSION}:{self._limit}{f':{self._overlap}' if self._overlap else ''}"
 
     def split(self, content: Content) -> list[Piece]:
-        """Pieces in reading order. Together they hold all text but the white space between them; one that begins
-        inside a table whose rows don't name their columns bears the table's header once more."""
+        """Pieces in reading order. Together they hold all text but the white space between them, and none of it
+        twice but for the overlap; one that begins inside a table whose rows don't name their columns bears the
+        table's header once more."""
         sections = list(_sections(content.blocks))
         self._limit_all(sections)
         self._measure(sections)
@@ -140,18 +158,36 @@ class Splitter:
         before = list(accumulate((unit.tokens for unit in units), initial=0))
         breaks = [match.start() for match in re.finditer("\n", section.text)]
         tree = _Lowest(_ranks(section)) if before[-1] > section.limit else None
-        waiting = [(0, len(units))]
+        limit = section.limit - (self._limit // _SHARE if self._overlap else 0)
+        waiting, last = [(0, len(units))], -1
         while waiting:
             low, high = waiting.pop()
-            if tree and before[high] - before[low] > section.limit and high - low > 1:
+            if tree and before[high] - before[low] > limit and high - low > 1:
                 cut = tree.where(*self._choices(before, low, high))
                 waiting += [(cut, high), (low, cut)]
-            elif piece := _piece(section, units[low].start, units[high - 1].end, breaks):
+                continue
+            room = min(self._limit // _SHARE, section.limit - (before[high] - before[low]))
+            first = self._first(units, before, low, last, room)
+            if piece := _piece(section, units[first].start, units[high - 1].end, breaks):
                 yield piece
+            last = low
+
+    def _first(self, units: list[_Unit], before: list[int], low: int, last: int, room: int) -> int:
+        """Place of the first unit of a piece whose own is `low`: it repeats sentences of at most `room` tokens,
+        and never all of the piece before, whose own first unit is `last`."""
+        first = low
+        while (
+            low - first < self._overlap
+            and first - 1 > last
+            and units[first - 1].sentence
+            and before[low] - before[first - 1] <= room
+        ):
+            first -= 1
+        return first
 
     def _choices(self, before: list[int], low: int, high: int) -> tuple[int, int]:
         """Range of the boundaries far enough from both ends: a quarter of a piece, less where there is none."""
-        margin = self._limit // 4
+        margin = self._limit // _SHARE
         while margin:
             first = bisect_left(before, before[low] + margin, low + 1, high)
             last = bisect_right(before, before[high] - margin, first, high)
@@ -227,8 +263,12 @@ def _with_units(section: _Section) -> _Section:
         end = start + len(block.text)
         cuts = [(0, PARAGRAPH), *cuts_of(block.text, block.kind)]
         ends = [*(start + offset for offset, _ in cuts[1:]), end]
+        listed = False
         for (offset, rank), unit_end in zip(cuts, ends, strict=True):
-            section.units.append(_Unit(start + offset, unit_end, rank))
+            text = section.text[start + offset : unit_end]
+            listed = is_list_item(text) or (listed and rank != PARAGRAPH)
+            sentence = block.kind == "prose" and not listed and ends_sentence(text)
+            section.units.append(_Unit(start + offset, unit_end, rank, sentence))
         start = end + 2
     return section
 

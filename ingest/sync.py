@@ -131,7 +131,7 @@ def _foretold(plan: Plan) -> dict[str, FileResult]:
 
 
 def recipe_of(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
-    splitter = Splitter(embedder.count_tokens, settings.chunk_tokens)
+    splitter = Splitter(embedder.count_tokens, settings.chunk_tokens, settings.overlap)
     readers = f"readers {READERS_VERSION}{' with OCR' if ocr.available() else ''}"
     return splitter, f"{readers}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
 

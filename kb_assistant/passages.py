@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+from ingest.boundaries import cuts_of
 from kb_assistant.store import Chunk
 from kb_assistant.types import Hit
 
@@ -54,7 +56,7 @@ class _Passage:
         lines = (spans[0][0], spans[-1][1]) if spans else None
         return Hit(
             id=first.id,
-            text="\n".join(chunk.text.body for chunk in self.chunks),
+            text=_joined(self.chunks),
             source=first.source,
             locator=replace(first.locator, lines=lines),
             score=self.score,
@@ -131,6 +133,30 @@ def _new(one: Ranked, words: frozenset[str], chunks: Sequence[Chunk]) -> _Passag
     first, *others = chunks
     also = dict.fromkeys(chunk.source for chunk in others if chunk.source != first.source)
     return _Passage([first], one.score, one.similarity, words, also)
+
+
+def repeated(one: str, other: str) -> str:
+    """The whole sentences that end one text and begin the other, the most there are; "" for none.
+
+    >>> repeated("The pump failed. It was old.", "It was old. It is new now.")
+    'It was old.'
+    """
+    starts = {len(one) - offset for offset, _ in cuts_of(one, "prose")}
+    for offset, _ in reversed(cuts_of(other, "prose")):
+        both = other[:offset].rstrip()
+        if len(both) in starts and one.endswith(both):
+            return both
+    return ""
+
+
+def _joined(chunks: Sequence[Chunk]) -> str:
+    """Chunks of one section that follow each other, as one text that holds what two of them share once."""
+    text = chunks[0].text.body
+    for last, chunk in pairwise(chunks):
+        body = chunk.text.body
+        both = repeated(last.text.body, body) if last.locator.reaches(chunk.locator) else ""
+        text += body.removeprefix(both) if both else f"\n{body}"
+    return text
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

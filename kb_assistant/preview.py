@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.errors import ReadError
 from kb_assistant.keywords import is_chinese
+from kb_assistant.passages import repeated
 from kb_assistant.types import Hit, Locator
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def pieces(base: KnowledgeBase, source: str) -> list[Piece]:
 
 
 def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
-    """The chunks next to a passage; None where its source no longer holds it."""
+    """The chunks next to a passage, without the sentences it holds itself; None where its source no longer holds
+    it."""
     known = pieces(base, hit.source)
     places = [place for place, piece in enumerate(known) if piece.id == hit.id]
     if not places:
@@ -57,8 +59,18 @@ def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
     first = last = places[0]
     while last + 1 < len(known) and hit.text.endswith(known[last + 1].text) and known[last + 1].text in hit.text:
         last += 1
-    before = known[first - 1].text if first else ""
-    return Surroundings(before, known[last + 1].text if last + 1 < len(known) else "")
+    before = after = ""
+    if first:
+        before = known[first - 1].text.removesuffix(_repeated(known[first - 1], known[first])).rstrip()
+    if last + 1 < len(known):
+        both = _repeated(known[last], known[last + 1])
+        after = known[last + 1].text
+        after = after.removeprefix(both).lstrip() if both else after
+    return Surroundings(before, after)
+
+
+def _repeated(one: Piece, other: Piece) -> str:
+    return repeated(one.text, other.text) if one.locator.reaches(other.locator) else ""
 
 
 def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 900) -> bytes:

@@ -48,6 +48,7 @@ class Settings:
             measured.
         certain: Evidence below which an answer is marked uncertain. Unset, kept, 0.75 or 0 in the same way.
         chunk_tokens: Longest chunk, in tokens of the embedder.
+        overlap: Sentences of the chunk before that a chunk begins with, 0 to 3. They take at most a quarter of it.
         context_tokens: Longest prompt and answer together, in tokens of the chat model; unset, as long as it
             was trained for.
         max_tokens: Longest answer, in tokens.
@@ -79,6 +80,7 @@ class Settings:
     floor: float | None = None
     certain: float | None = None
     chunk_tokens: int = 256
+    overlap: int = 0
     context_tokens: int | None = None
     max_tokens: int = 256
     temperature: float | None = None
@@ -112,6 +114,7 @@ class Settings:
         for name in ("floor", "certain"):
             self._require(name, 0 <= (getattr(self, name) or 0) <= 1, "from 0 to 1")
         self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
+        self._require("overlap", 0 <= self.overlap <= 3, "from 0 to 3")
         room = self.context_tokens is None or self.context_tokens > self.max_tokens
         self._require("context_tokens", room, "more than max_tokens")
         self._require("rewrite", self.rewrite in ("off", "model"), "off or model")

@@ -37,6 +37,12 @@ class Locator:
         """Whether both lie in one section: all but the lines is the same."""
         return replace(self, lines=None) == replace(other, lines=None)
 
+    def reaches(self, other: Locator) -> bool:
+        """Whether what comes next may begin with the end of this: both lie in one section, and no line parts
+        them."""
+        apart = self.lines and other.lines and self.lines[1] < other.lines[0]
+        return self.is_beside(other) and not apart
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Locator:
         """The inverse of to_json; what an earlier version didn't know may be missing."""

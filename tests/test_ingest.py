@@ -6,6 +6,7 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ import pytest
 from ingest import process, sync
 from kb_assistant.errors import EmbedderMismatch, KBError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.passages import repeated
+from kb_assistant.preview import pieces, surroundings
+from kb_assistant.settings import Settings
 from kb_assistant.types import Report
+from tests.conftest import SAMPLE_DOCS
 from tests.fakes import HashEmbeddings
 from tests.law import contents, files_under, small_kb
+from tests.real import RememberedEmbeddings
 
 STATION = "The station on the northern ridge was founded in 1957 by two meteorologists."
 PUMP = "水泵由维修组每周检查一次，发现漏水时立即关闭阀门。"
@@ -356,6 +362,36 @@ def test_other_settings_read_files_again_but_embed_only_new_texts(kb: KnowledgeB
         assert rows(other.ingest(docs))["long.md"] == "unchanged"
 
 
+def test_an_overlap_in_kb_toml_splits_unchanged_files_anew_and_readers_see_no_sentence_twice(
+    kb: KnowledgeBase, docs: Path
+) -> None:
+    sentences = [f"Pump {name} was seen by crew {name}." for name in "abcdefghijkl"]
+    (docs / "long.md").write_text(" ".join(sentences))
+    kb.ingest(docs)
+    plain = {hit.text for hit in kb.search("pump crew", 50)}
+    home = kb.settings.home
+    (home / "kb.toml").write_text("chunk_tokens = 40\noverlap = 1\nreaders = 1\n")
+    with KnowledgeBase(Settings.load(home=home), embedder=HashEmbeddings()) as other:
+        assert rows(other.ingest(docs))["long.md"] == "updated"
+        assert rows(other.ingest(docs))["long.md"] == "unchanged"
+        known = [piece.text for piece in pieces(other, str(docs / "long.md"))]
+        assert len(known) > 2
+        assert all(
+            one.endswith(repeated(one, two)) and repeated(one, two) in sentences for one, two in pairwise(known)
+        )
+        hits = [hit for hit in other.search("pump crew", 50) if hit.source.endswith("long.md")]
+        assert any(hit.text not in known for hit in hits), "neighbours are joined"
+        for hit in hits:
+            around = surroundings(other, hit)
+            assert around
+            shown = " ".join((around.before, hit.text, around.after))
+            assert all(shown.count(sentence) <= 1 for sentence in sentences)
+            assert shown.strip() in " ".join(sentences)
+    (home / "kb.toml").write_text("")
+    kb.ingest(docs)
+    assert {hit.text for hit in kb.search("pump crew", 50)} == plain
+
+
 def test_a_stop_keeps_what_is_committed_and_the_next_ingest_goes_on(
     kb: KnowledgeBase, tmp_path: Path, embedder: HashEmbeddings
 ) -> None:
@@ -573,3 +609,19 @@ def test_what_a_reader_notes_is_in_the_report_and_a_sheet_in_the_hit(kb: Knowled
     hit = kb.search("Item: Pump | Price: 42", 1)[0]
     assert (hit.locator.sheet, hit.locator.lines) == ("Prices", (1, 3))
     assert str(hit.locator) == "sheet Prices, rows 1–3"
+
+
+def test_with_overlap_chunks_are_no_longer_and_are_found(
+    tmp_path: Path, real_embedder: RememberedEmbeddings
+) -> None:
+    settings = Settings(home=tmp_path, chunk_tokens=64, overlap=2, readers=1)
+    with KnowledgeBase(settings, embedder=real_embedder) as base:
+        base.ingest(SAMPLE_DOCS / "zh")
+        shared = 0
+        for source in base.sources():
+            known = [piece.text for piece in pieces(base, source.path)]
+            assert all(tokens <= 64 for tokens in real_embedder.count_tokens(known))
+            shared += sum(bool(repeated(*pair)) for pair in pairwise(known))
+        assert shared > 10
+        found = base.search("南坡的霜冻损失大吗？", 1)[0].text
+        assert found.startswith("明前茶占三成。南坡有两块地受到霜冻，损失不大。"), "with the sentence before"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.passages import Ranked, passages
+from kb_assistant.passages import Ranked, passages, repeated
 from kb_assistant.store import Chunk, Text
 from kb_assistant.types import Hit, Locator
 
@@ -18,6 +19,10 @@ WORDS = frozenset(f"word{n}" for n in range(40))
 def chunk(text_id: int, source: str = "a.md", seq: int = 0, heading: str = "H", page: int | None = None) -> Chunk:
     locator = Locator(page, (10 * seq + 1, 10 * seq + 9), heading)
     return Chunk(f"{source}-{seq}-{text_id}", text_id, Text(heading, f"text {text_id}"), source, locator, seq=seq)
+
+
+def worded(text_id: int, body: str, seq: int, lines: tuple[int, int] | None) -> Chunk:
+    return Chunk(f"{text_id}", text_id, Text("H", body), "a.md", Locator(None, lines, "H"), seq=seq)
 
 
 def ranked(text_id: int, score: float) -> Ranked:
@@ -41,6 +46,43 @@ def test_neighbours_of_one_section_are_one_passage() -> None:
     first, second = found([ranked(1, 3), ranked(2, 2), ranked(3, 1)], places)
     assert (first.text, first.locator.lines, first.score) == ("text 3\ntext 1", (31, 49), 3)
     assert second.source == "b.md"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("It ran. It stopped.", "It stopped. It rusts.", "It stopped."),
+        ("It ran. It stopped. Why?", "It stopped. Why? It rusts.", "It stopped. Why?"),
+        ("水泵停了。再等一等。", "再等一等。阀门开着。", "再等一等。"),
+        ("It ran.\n\nIt stopped.", "It stopped.\n\nIt rusts.", "It stopped."),
+        ("Yes. It stopped. Yes.", "Yes. It stopped. Yes. It rusts.", "Yes."),
+        ("It ran a", "a second time. It rusts.", ""),
+        ("It ran. Then it stopped.", "it stopped. It rusts.", ""),
+        ("It ran. It stopped.", "It stopped. it rusts.", ""),
+        ("It stopped.", "It stopped.", ""),
+        ("", "It stopped. It rusts.", ""),
+    ],
+)
+def test_what_is_repeated_are_whole_sentences(one: str, other: str, both: str) -> None:
+    assert repeated(one, other) == both
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (((1, 2), (2, 3)), "It ran. It stopped.\n\nIt rusts."),
+        ((None, None), "It ran. It stopped.\n\nIt rusts."),
+        (((1, 2), (3, 4)), "It ran. It stopped.\nIt stopped.\n\nIt rusts."),
+    ],
+)
+def test_a_joined_passage_holds_once_what_its_chunks_share(
+    lines: tuple[tuple[int, int] | None, tuple[int, int] | None], text: str
+) -> None:
+    """Said twice in different lines, it stands there twice."""
+    first = worded(1, "It ran. It stopped.", 0, lines[0])
+    second = worded(2, "It stopped.\n\nIt rusts.", 1, lines[1])
+    (hit,) = found([ranked(2, 2), ranked(1, 1)], {1: [first], 2: [second]})
+    assert hit.text == text
 
 
 def test_what_stands_apart_or_under_another_heading_or_page_stays_apart() -> None:

@@ -38,8 +38,8 @@ def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pyt
     values: dict[str, Any] = {
         field.name: {"str": "cpu", "int": 64, "float": 0.5}[str(field.type).removesuffix(" | None")]
         for field in fields(Settings)
-        if field.name not in ("home", "context_tokens", "quantize", "rewrite")
-    } | {"context_tokens": 4096, "quantize": "nf4", "rewrite": "model"}
+        if field.name not in ("home", "context_tokens", "overlap", "quantize", "rewrite")
+    } | {"context_tokens": 4096, "overlap": 2, "quantize": "nf4", "rewrite": "model"}
     write(tmp_path, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
     from_file = Settings.load()
     assert {name: getattr(from_file, name) for name in values} == values
@@ -80,6 +80,8 @@ def test_nothing_is_read_from_the_working_folder(tmp_path: Path, monkeypatch: py
         ("k = true\n", "k = True", "type int"),
         ("k = 0\n", "k = 0", "at least 1"),
         ("chunk_tokens = 8\n", "chunk_tokens = 8", "at least 32"),
+        ("overlap = 4\n", "overlap = 4", "from 0 to 3"),
+        ("overlap = -1\n", "overlap = -1", "from 0 to 3"),
         ("max_tokens = 5000\ncontext_tokens = 2048\n", "context_tokens = 2048", "more than max_tokens"),
         ("quantize = 'int2'\n", "quantize = 'int2'", "nf4"),
         ("device = 'tpu'\n", "device = 'tpu'", "cpu or cuda"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ingest.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
 from ingest.readers import Block, Content, Kind, read
 from ingest.split import Piece, Splitter
+from kb_assistant.passages import repeated
 
 TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]{1,6}|[^\w\s]")
 
@@ -23,9 +24,9 @@ def count(texts: Sequence[str]) -> list[int]:
     return [len(TOKEN.findall(text)) for text in texts]
 
 
-def split(text: str, limit: int, kind: Kind = "prose") -> list[Piece]:
+def split(text: str, limit: int, kind: Kind = "prose", overlap: int = 0) -> list[Piece]:
     block = Block(text, kind, lines=(1, text.count("\n") + 1))
-    return Splitter(count, limit).split(Content("", (block,)))
+    return Splitter(count, limit, overlap).split(Content("", (block,)))
 
 
 def bare(*texts: str) -> str:
@@ -88,30 +89,141 @@ def test_lines_hold_the_first_and_last_words_of_a_piece(lines: list[str], limit:
         assert piece.text.split("\n")[-1] in lines[last - 1] or "#" in lines[last - 1]
 
 
-@given(st.integers(0, 10_000), st.sampled_from(["\n\n", "\n"]))
-@settings(max_examples=30, deadline=None)
-def test_text_added_at_the_head_changes_few_pieces(seed: int, gap: str) -> None:
+@st.composite
+def numbered_blocks(draw: st.DrawFn) -> tuple[Block, ...]:
+    """Blocks of sentences, items and lines of which no two are alike, because each bears a number."""
+    stems = ["水泵停了", "The pump runs, and runs", "- Part", "Title", "supercali" * 12, "甲乙丙丁戊，" * 4]
+    ends = ["。", "！”", ".", "?", ".\n\n", "\n\n", ".\n", "\n"]
+    kinds: list[Kind] = ["prose", "prose", "prose", "code", "table"]
+    drawn = draw(st.lists(st.tuples(st.sampled_from(stems), st.sampled_from(ends)), min_size=1, max_size=60))
+    texts = [f"{stem} {number}{end}" for number, (stem, end) in enumerate(drawn)]
+    texts = [text if text[-1] in "\n。”" else f"{text} " for text in texts]
+    size = draw(st.integers(3, 30))
+    return tuple(
+        Block(
+            "".join(texts[start : start + size]).strip(),
+            draw(st.sampled_from(kinds)),
+            draw(st.just(1) | st.just(2)),
+        )
+        for start in range(0, len(texts), size)
+    )
+
+
+@given(numbered_blocks(), st.integers(8, 60), st.integers(1, 3))
+@settings(max_examples=300, deadline=None)
+def test_with_overlap_only_whole_sentences_of_the_piece_before_are_repeated(
+    blocks: tuple[Block, ...], limit: int, overlap: int
+) -> None:
+    pieces = Splitter(count, limit, overlap).split(Content("", blocks))
+    assert all(tokens <= limit for tokens in count([piece.text for piece in pieces]))
+    prose = [block.text for block in blocks if block.kind == "prose"]
+    rest = [pieces[0].text]
+    for one, other in pairwise(pieces):
+        both = repeated(one.text, other.text)
+        rest.append(other.text.removeprefix(both))
+        if both:
+            assert one.page == other.page
+            sentences = re.findall(r".+?\d(?:。|！”|[.?])\s*", both, re.DOTALL)
+            assert "".join(sentences) == both, "each ends with a stop"
+            assert len(sentences) <= overlap
+            assert all(any(sentence.strip() in text for text in prose) for sentence in sentences)
+            assert not re.search(r"^- |\d\n\n", both, re.MULTILINE), "no item, no paragraph without a stop"
+            assert count([both])[0] <= limit // 4
+    assert bare(*rest) == bare(*(block.text for block in blocks)), "nothing is lost, and no more is repeated"
+    assert places(pieces) == places(blocks)
+
+
+@given(BLOCKS, st.integers(4, 40), st.integers(1, 3))
+@settings(max_examples=200, deadline=None)
+def test_with_overlap_no_piece_is_too_long_and_no_section_is_left(
+    blocks: list[Block], limit: int, overlap: int
+) -> None:
+    content = Content("", tuple(blocks))
+    pieces = Splitter(count, limit, overlap).split(content)
+    assert all(tokens <= limit for tokens in count([piece.text for piece in pieces]))
+    assert places(pieces) == places(blocks)
+    assert all(piece.text.strip() and piece.text == piece.text.rstrip() for piece in pieces)
+    assert set(bare(*(block.text for block in blocks))) == set(bare(*(piece.text for piece in pieces)))
+
+
+SENTENCES = "".join(f"第{number}台水泵停了。" for number in "甲乙丙丁戊己庚辛壬癸")
+
+
+@pytest.mark.parametrize(
+    ("limit", "overlap", "held"), [(36, 1, 1), (36, 3, 1), (72, 1, 1), (72, 2, 2), (72, 3, 2)]
+)
+def test_pieces_begin_with_the_last_sentences_of_those_before(limit: int, overlap: int, held: int) -> None:
+    """Each sentence has eight tokens: one fits a quarter of 36, two that of 72."""
+    pieces = [piece.text for piece in split(SENTENCES, limit, overlap=overlap)]
+    assert len(pieces) > 1
+    for one, other in pairwise(pieces):
+        assert repeated(one, other) == one[-8 * held :] == other[: 8 * held]
+
+
+def test_what_need_not_be_cut_is_whole_with_overlap_too() -> None:
+    assert [piece.text for piece in split(SENTENCES, 80, overlap=3)] == [SENTENCES]
+
+
+def test_an_overlap_stands_in_the_lines_of_its_piece() -> None:
+    lines = [f"Pump {number} stopped." for number in range(20)]
+    pieces = split("\n".join(lines), 24, overlap=1)
+    assert len(pieces) > 3
+    for one, other in pairwise(pieces):
+        assert one.lines
+        assert other.lines
+        assert other.lines[0] == one.lines[1]
+        assert one.text.split("\n")[-1] == other.text.split("\n")[0] == lines[other.lines[0] - 1]
+
+
+@pytest.mark.parametrize("kind", ["list", "headings", "table", "code", "wrapped list"])
+def test_only_prose_is_repeated(kind: str) -> None:
+    form = {
+        "list": "- Pump {} stopped.",
+        "headings": "Pump {} stopped\n",
+        "table": "| Pump {} stopped. |",
+        "code": "# Pump {} stopped.",
+        "wrapped list": "- Pump {} stopped. Nobody\n  saw it. It rained.",
+    }[kind]
+    text = "\n".join(form.format(number) for number in range(40))
+    kinds: dict[str, Kind] = {"table": "table", "code": "code"}
+    pieces = split(text, 40, kinds.get(kind, "prose"), overlap=3)
+    assert len(pieces) > 3
+    assert bare(*(piece.text for piece in pieces)) == bare(text)
+
+
+def test_sections_begin_with_nothing_of_each_other() -> None:
+    blocks = tuple(Block(SENTENCES, page=page) for page in (1, 2, 3))
+    pieces = Splitter(count, 28, 2).split(Content("", blocks))
+    assert len(pieces) > 3
+    for _, of_page in groupby(pieces, key=lambda piece: piece.page):
+        assert next(of_page).text.startswith(SENTENCES[:8])
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["\n\n", "\n"]), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_text_added_at_the_head_changes_few_pieces(seed: int, gap: str, overlap: int) -> None:
     paragraphs = [
         f"第{seed + i}台水泵在{i * 7 % 31}号检修。记录编号是 R{seed * i % 997}，由{'甲乙丙丁'[i % 4]}班负责。"
         * (1 + i % 3)
         for i in range(100)
     ]
-    before = {piece.text for piece in split(gap.join(paragraphs), 128)}
-    after = {piece.text for piece in split(gap.join(["新加的一段话，放在最前面。它不长。", *paragraphs]), 128)}
+    longer = ["新加的一段话，放在最前面。它不长。", *paragraphs]
+    before = {piece.text for piece in split(gap.join(paragraphs), 128, overlap=overlap)}
+    after = {piece.text for piece in split(gap.join(longer), 128, overlap=overlap)}
     assert len(before) > 15
     assert len(before - after) <= 3
     assert len(after - before) <= 4
 
 
-@given(st.integers(1, 98))
-@settings(max_examples=30, deadline=None)
-def test_text_changed_in_the_middle_changes_few_pieces(place: int) -> None:
+@given(st.integers(1, 98), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_text_changed_in_the_middle_changes_few_pieces(place: int, overlap: int) -> None:
     paragraphs = [
         f"Pump number {i} was seen on day {i * 7 % 31}. Its record is R{i * i % 997}." for i in range(100)
     ]
-    before = {piece.text for piece in split("\n\n".join(paragraphs), 96)}
+    before = {piece.text for piece in split("\n\n".join(paragraphs), 96, overlap=overlap)}
     paragraphs[place] = "This paragraph was rewritten. It says something else now."
-    after = {piece.text for piece in split("\n\n".join(paragraphs), 96)}
+    after = {piece.text for piece in split("\n\n".join(paragraphs), 96, overlap=overlap)}
     assert len(before - after) <= 6
 
 
@@ -243,8 +355,10 @@ def test_tokens_are_counted_in_batches() -> None:
     assert calls == [100]
 
 
-def test_fingerprint_tells_the_size() -> None:
-    assert Splitter(count, 64).fingerprint != Splitter(count, 65).fingerprint
+def test_fingerprint_tells_the_size_and_the_overlap() -> None:
+    assert Splitter(count, 64).fingerprint == "blocks-2:64", "another one has all files read again"
+    told = {Splitter(count, size, overlap).fingerprint for size in (64, 65) for overlap in range(4)}
+    assert len(told) == 8
 
 
 @pytest.mark.parametrize(
