@@ -51,9 +51,9 @@ that is in that language, so that what counts is how much nearer they are to it 
 DOUBT = (0.1, 0.9)
 """Probabilities between which a guess is in doubt: a quarter of follow-ups."""
 
-REFUSE, CERTAIN = 0.44, 0.75
+REFUSE, CERTAIN = 0.5, 0.75
 """Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
-answer is refused, and 97 % of what other sets ask (docs/evaluation.md)."""
+answer is refused, and 96 % of what other sets ask (docs/evaluation.md)."""
 
 NAMED = 0.6
 """Evidence at least where a best text holds a code that the question asks for, such as ERR-1042: what else the

@@ -44,7 +44,7 @@ class Settings:
         reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
         rerank_seconds: Time after which it reads no further passages.
         floor: Evidence, from 0 to 1, below which a question is refused. Unset, the one that `kb eval --keep-floor`
-            kept with the index; without it 0.44 for the embedder that comes along, 0 for those that were never
+            kept with the index; without it 0.5 for the embedder that comes along, 0 for those that were never
             measured.
         certain: Evidence below which an answer is marked uncertain. Unset, kept, 0.75 or 0 in the same way.
         chunk_tokens: Longest chunk, in tokens of the embedder.

@@ -69,7 +69,7 @@ def facts(index: Mapping[str, object] | None) -> str:
 
 
 def floors(chosen: Mapping[str, Any]) -> str:
-    """`refused below 0.44, uncertain below 0.75 (usual)`"""
+    """`refused below 0.50, uncertain below 0.75 (usual)`"""
     return f"refused below {chosen['refuse']:.2f}, uncertain below {chosen['certain']:.2f} ({chosen['from']})"
 
 
