@@ -341,6 +341,7 @@ def test_a_conversation_by_keyboard_alone(visit: Callable[..., Any]) -> None:
 def test_a_knowledge_base_by_keyboard_alone(visit: Callable[..., Any], tmp_path: Path, server: Server) -> None:
     (tmp_path / "otter.md").write_text("# The otter\n\n## Food\n\nThe otter of the bay eats crabs at dusk.\n")
     page = visit()
+    page.on("filechooser", lambda _: None)  # catches choosers from now on: later may be too late
     page.get_by_text("What would you like to know?").wait_for()
     keys = Keys(page)
     keys.go("Knowledge base$", kind="A ")
