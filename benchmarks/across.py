@@ -6,7 +6,8 @@ sentences under them are put, in either language, as questions to the documents 
 is among the first five, and how many are refused. SETs are folders of evaluation sets whose questions these
 documents don't answer: how many of theirs are refused.
 
-With --fit the logistic model of evidence across languages is fitted to what was seen.
+With --fit a logistic model of evidence across languages is fitted to what was seen: first questions alone, so that
+its weight of follow-ups is 0.
 """
 
 from __future__ import annotations

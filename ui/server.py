@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import webbrowser
 from collections.abc import AsyncGenerator
@@ -34,7 +35,8 @@ def serve(
     """Serve the page until Ctrl-C.
 
     Raises:
-        KBError: it would be open to others without a token, or only one of certificate and key is given.
+        KBError: it would be open to others without a token, only one of certificate and key is given, or the
+            address can't be listened on.
     """
     access = Access(home)
     if options.login and not access.users():
@@ -43,11 +45,23 @@ def serve(
         )
     if (certificate is None) != (key is None):
         raise KBError("A certificate needs its key, and a key its certificate.", "Give --cert and --key.")
+    _check_address(host, port)
     set_options(options)
     settings = config(host, port)
     if certificate and key:
         settings |= {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)}
     app(options, access, host, certificate is not None, port, browser).run(config=settings)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Say what Streamlit would only call not available."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise KBError(
+            f"Nothing can listen on {host}, port {port}: {error.strerror or error}.",
+            "Another `kb ui` may be running there: end it, or choose another with --port.",
+        ) from error
 
 
 def config(host: str, port: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kb_assistant.access import Access, User
+from kb_assistant.errors import KBError
 from ui import gate as gates
 from ui.gate import COOKIE, Attempts, Gate, Sessions
-from ui.launch import MEGABYTE
+from ui.launch import MEGABYTE, Options
+from ui.server import serve
 
 HOST = "http://127.0.0.1:8501"
 PATHS = [
@@ -216,3 +219,11 @@ def test_who_may_only_read_uploads_nothing(access: Access) -> None:
         visitor.post("/login", data={"token": tokens[name]}, headers={"Origin": HOST})
         assert visitor.put("/_stcore/upload_file/a/b", headers={"Origin": HOST}).status_code == status
         assert visitor.get("/media/x.png").status_code == 200
+
+
+def test_a_port_that_is_taken_is_said_with_a_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(KBError, match=f"port {port}") as refused:
+            serve(Options(), tmp_path, port=port, browser=False)
+    assert "--port" in refused.value.hint
