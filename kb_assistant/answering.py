@@ -75,6 +75,11 @@ class Answering:
         with self._lock:
             return tuple(self._running.get(chat, ()))
 
+    def busy(self) -> bool:
+        """Whether any answer is being made."""
+        with self._lock:
+            return bool(self._running)
+
     def ask(
         self,
         base: KnowledgeBase,

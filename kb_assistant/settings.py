@@ -15,8 +15,17 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.errors import SettingsError
+from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.lock import writing
 
+CHOICES = {
+    "rewrite": ("off", "model"),
+    "device": ("auto", "cpu", "cuda"),
+    "quantize": ("auto", "none", "int4", "nf4"),
+}
+"""Settings that take one of a few words."""
+
+_LOCK_S = 10.0
 _KB_NAME = re.compile(r"[\w-][\w.-]{0,63}")
 
 
@@ -117,9 +126,8 @@ class Settings:
         self._require("overlap", 0 <= self.overlap <= 3, "from 0 to 3")
         room = self.context_tokens is None or self.context_tokens > self.max_tokens
         self._require("context_tokens", room, "more than max_tokens")
-        self._require("rewrite", self.rewrite in ("off", "model"), "off or model")
-        self._require("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda")
-        self._require("quantize", self.quantize in ("auto", "none", "int4", "nf4"), "auto, none, int4 or nf4")
+        for name, words in CHOICES.items():
+            self._require(name, getattr(self, name) in words, f"{', '.join(words[:-1])} or {words[-1]}")
         for name in (
             "temperature",
             "threads",
@@ -150,16 +158,9 @@ class Settings:
         Raises:
             SettingsError: an unknown name or an impossible value, with the place it came from.
         """
-        given = {name: value for name, value in flags.items() if value is not None}
-        _reject_unknown(given, "arguments")
-        environment = _from_environment(os.environ)
-        home = Path(given.get("home") or environment.get("home") or default_home()).expanduser().absolute()
+        home, layers = _layers(flags)
         values: dict[str, Any] = {}
-        for source, layer in (
-            (str(home / "kb.toml"), _from_toml(home / "kb.toml")),
-            ("environment", environment),
-            ("arguments", given),
-        ):
+        for source, layer in layers.items():
             values.update({name: _convert(name, value, source) for name, value in layer.items()})
         values["home"] = home
         return cls(**values)
@@ -169,10 +170,13 @@ class Settings:
         return replace(self, **changes)
 
 
-_TYPES: dict[str, type] = {
+TYPES: dict[str, type] = {
     field.name: {"Path": Path, "str": str, "int": int, "float": float}[str(field.type).removesuffix(" | None")]
     for field in fields(Settings)
 }
+"""What a setting's value is, apart from None where it may be unset."""
+
+_KINDS = {Path: "a path", str: "a text", int: "a whole number", float: "a number"}
 
 
 def defaults() -> dict[str, Any]:
@@ -187,11 +191,78 @@ def meanings() -> dict[str, str]:
     return {name: " ".join(found[name].split()) for name in defaults()}
 
 
+def origins(**flags: Any) -> dict[str, str]:
+    """Where settings that aren't at their defaults come from: "arguments", "environment", or the path of kb.toml.
+
+    Raises:
+        SettingsError: as `Settings.load`, but for impossible values.
+    """
+    return {name: source for source, layer in _layers(flags)[1].items() for name in layer}
+
+
+def write_setting(home: Path, name: str, value: Any) -> None:
+    """Write one setting into the home's kb.toml; None takes it out, so that its default holds. The other lines and
+    the comments stay as they are.
+
+    Raises:
+        SettingsError: an unknown name, an impossible value, or one that doesn't go with the others there.
+        BusyError: another process is writing settings.
+        StoreError: the home can't be written.
+    """
+    path = home / "kb.toml"
+    if name == "home":
+        raise SettingsError(f"'home' can't be set in {path}.", "Set KB_HOME or pass --home.")
+    _reject_unknown({name: value}, "the arguments")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with writing(home, _LOCK_S, "the settings"):
+        others = {one: known for one, known in _from_toml(path).items() if one != name}
+        wanted = others if value is None else others | {name: _convert(name, value, "the arguments")}
+        Settings(home=home, **{one: _convert(one, known, str(path)) for one, known in wanted.items()})
+        try:
+            _write(path, name, wanted.get(name))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def _write(path: Path, name: str, value: Any) -> None:
+    """A reader finds the old file or the new one, never a part."""
+    import tomlkit
+
+    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    if value is None:
+        document.pop(name, None)
+    else:
+        document[name] = value
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(tomlkit.dumps(document))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path} can't be written: {error.strerror}.", "Check the folder's permissions.")
+
+
+def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """The home, and the settings of each place by its name; later places win."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    _reject_unknown(given, "arguments")
+    environment = _from_environment(os.environ)
+    home = Path(given.get("home") or environment.get("home") or default_home()).expanduser().absolute()
+    path = home / "kb.toml"
+    return home, {str(path): _from_toml(path), "environment": environment, "arguments": given}
+
+
 def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
-    unknown = sorted(set(layer) - set(_TYPES))
+    unknown = sorted(set(layer) - set(TYPES))
     if unknown:
         raise SettingsError(
-            f"Unknown setting {unknown[0]!r} in {source}.", f"Known settings: {', '.join(sorted(_TYPES))}."
+            f"Unknown setting {unknown[0]!r} in {source}.", f"Known settings: {', '.join(sorted(TYPES))}."
         )
 
 
@@ -210,16 +281,16 @@ def _from_toml(path: Path) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """KB_MODEL=… and so on. Other KB_* names may belong to somebody else and are left alone."""
-    return {name: environ[key] for name in _TYPES if environ.get(key := f"KB_{name.upper()}")}
+    return {name: environ[key] for name in TYPES if environ.get(key := f"KB_{name.upper()}")}
 
 
 def _convert(name: str, value: Any, source: str) -> Any:
-    wanted = _TYPES[name]
+    wanted = TYPES[name]
     try:
         if isinstance(value, bool) or (wanted is int and isinstance(value, float)):
             raise ValueError
         return Path(value).expanduser() if wanted is Path else wanted(value)
     except (TypeError, ValueError):
         raise SettingsError(
-            f"{name} = {value!r} in {source} is not possible.", f"It must be of type {wanted.__name__}."
+            f"{name} = {value!r} in {source} is not possible.", f"It must be {_KINDS[wanted]}."
         ) from None

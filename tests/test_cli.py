@@ -430,6 +430,30 @@ def test_a_file_name_that_is_no_text_is_printed_somehow(tmp_path: Path, json_: b
     assert kb("sources", *["--json"] * json_, home=home).code == 0
 
 
+# Settings
+
+
+def test_settings_are_shown_kept_and_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "k = 5\n" in kb("settings", home=tmp_path).stdout
+    kept = kb("settings", "k", "8", home=tmp_path)
+    assert kept.code == 0
+    assert "k = 8" in kept.stdout
+    (row,) = json.loads(kb("settings", "k", "--json", home=tmp_path).stdout)
+    assert (row["value"], row["default"], row["from"]) == (8, 5, str(tmp_path / "kb.toml"))
+    monkeypatch.setenv("KB_K", "3")
+    assert "KB_K is set in the environment" in kb("settings", "k", "9", home=tmp_path).stderr
+    monkeypatch.delenv("KB_K")
+    assert kb("settings", "k", "--unset", "--json", home=tmp_path).code == 0
+    assert all(row["from"] == "default" for row in json.loads(kb("settings", "--json", home=tmp_path).stdout)[2:])
+
+
+def test_settings_say_what_is_wrong(tmp_path: Path) -> None:
+    is_error(kb("settings", "colour", "blue", home=tmp_path), "There is no setting 'colour'", "kb settings")
+    is_error(kb("settings", "k", "many", home=tmp_path), "k = 'many'", "a whole number")
+    is_error(kb("settings", "--unset", home=tmp_path), "--unset takes the name", "kb settings k --unset")
+    assert not (tmp_path / "kb.toml").exists()
+
+
 # Errors
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kb_assistant.errors import SettingsError
-from kb_assistant.settings import Settings
+from kb_assistant.errors import KBError, SettingsError
+from kb_assistant.settings import Settings, defaults, origins, write_setting
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +76,9 @@ def test_nothing_is_read_from_the_working_folder(tmp_path: Path, monkeypatch: py
     ("text", "message", "hint"),
     [
         ("colour = 'red'\n", "Unknown setting 'colour'", "chunk_tokens"),
-        ("k = 'many'\n", "k = 'many'", "type int"),
-        ("k = 6.7\n", "k = 6.7", "type int"),
-        ("k = true\n", "k = True", "type int"),
+        ("k = 'many'\n", "k = 'many'", "a whole number"),
+        ("k = 6.7\n", "k = 6.7", "a whole number"),
+        ("k = true\n", "k = True", "a whole number"),
         ("k = 0\n", "k = 0", "at least 1"),
         ("chunk_tokens = 8\n", "chunk_tokens = 8", "at least 32"),
         ("overlap = 4\n", "overlap = 4", "from 0 to 3"),
@@ -89,7 +90,7 @@ def test_nothing_is_read_from_the_working_folder(tmp_path: Path, monkeypatch: py
         ("home = '/x'\n", "'home' can't be set", "KB_HOME"),
         ("kb = '../x'\n", "'../x' can't name", "letters"),
         ("k 5\n", "can't be read", "Mend"),
-        ("[k]\nx = 1\n", "k = {'x': 1}", "type int"),
+        ("[k]\nx = 1\n", "k = {'x': 1}", "a whole number"),
     ],
 )
 def test_a_mistake_in_the_file_is_said(tmp_path: Path, text: str, message: str, hint: str) -> None:
@@ -142,3 +143,67 @@ def test_settings_change_only_as_copies() -> None:
         settings.k = 9  # type: ignore[misc]
     with pytest.raises(SettingsError):
         settings.but(k=0)
+
+
+def test_a_setting_is_written_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:
+    write(tmp_path, "# mine\nk = 6  # enough\nmodel = 'extract'\n")
+    write_setting(tmp_path, "k", "7")
+    write_setting(tmp_path, "floor", 0.25)
+    assert (tmp_path / "kb.toml").read_text() == "# mine\nk = 7  # enough\nmodel = 'extract'\nfloor = 0.25\n"
+    write_setting(tmp_path, "k", None)
+    write_setting(tmp_path, "seed", None)
+    assert (tmp_path / "kb.toml").read_text() == "# mine\nmodel = 'extract'\nfloor = 0.25\n"
+    assert (Settings.load().k, Settings.load().floor) == (5, 0.25)
+
+
+def test_every_default_can_be_written_and_read_again(tmp_path: Path) -> None:
+    for name, value in defaults().items():
+        if name != "home":
+            write_setting(tmp_path / "new", name, value)
+    assert Settings.load(home=tmp_path / "new") == Settings(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("home", "/x"), ("colour", "blue"), ("k", "many"), ("k", 0), ("device", "tpu"), ("context_tokens", 10)],
+)
+def test_what_is_impossible_is_not_written(tmp_path: Path, name: str, value: Any) -> None:
+    write(tmp_path, "k = 6\n")
+    with pytest.raises(SettingsError):
+        write_setting(tmp_path, name, value)
+    assert (tmp_path / "kb.toml").read_text() == "k = 6\n"
+
+
+def test_a_wrong_value_can_be_written_over_and_a_damaged_file_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, "k = 'many'\n")
+    write_setting(tmp_path, "k", 4)
+    assert Settings.load().k == 4
+    write(tmp_path, "k = = 4\n")
+    with pytest.raises(SettingsError, match="can't be read"):
+        write_setting(tmp_path, "k", 5)
+    assert (tmp_path / "kb.toml").read_text() == "k = = 4\n"
+
+
+def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KBError, match="can't be written"):
+        write_setting(tmp_path / "file", "k", 5)
+
+
+def test_two_writers_lose_nothing(tmp_path: Path) -> None:
+    names = ["k", "seed", "threads", "readers", "file_megabytes", "archive_members", "chunk_tokens", "max_tokens"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: write_setting(tmp_path, name, 64), names))
+    assert all(getattr(Settings.load(), name) == 64 for name in names)
+
+
+def test_where_each_comes_from_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "k = 6\nseed = 1\nmodel = 'extract'\n")
+    monkeypatch.setenv("KB_K", "7")
+    told = origins(model="auto", threads=None)
+    assert {name: told.get(name) for name in ("k", "seed", "model", "threads")} == {
+        "k": "environment",
+        "seed": str(tmp_path / "kb.toml"),
+        "model": "arguments",
+        "threads": None,
+    }

@@ -12,6 +12,7 @@ import streamlit as st
 from kb_assistant import KBError, bases
 from ui import chat, library, system
 from ui.desk import desk, kb_name, user
+from ui.errors import show_error
 from ui.launch import options
 from ui.strings import LANGUAGES, language, say
 
@@ -38,7 +39,7 @@ def main() -> None:
     try:
         chosen.run()
     except KBError as error:
-        chat.show_error(error)
+        show_error(error)
     _keep_address()
 
 

@@ -12,6 +12,7 @@ from kb_assistant.chat_export import to_json, to_markdown
 from kb_assistant.preview import example_questions
 from ui import components, turns
 from ui.desk import desk, kb_name, user
+from ui.errors import show_error
 from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
 from ui.plain import escaped, plain, short, size
@@ -73,10 +74,6 @@ def open_chat(id_: str | None) -> None:
     st.session_state.chat = id_
     st.session_state.pop("window", None)
     close_passage()
-
-
-def show_error(error: KBError) -> None:
-    st.error(f"{escaped(error.message)}  \n{escaped(error.hint)}")
 
 
 def _body(chat: Chat | None) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 
 from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings, bases, folders
 from kb_assistant.access import LOCAL, User
+from kb_assistant.errors import BusyError
 from kb_assistant.in_step import keep_in_step
 from kb_assistant.preview import example_questions
+from kb_assistant.settings import write_setting
 from ui.gate import COOKIE, sessions
 from ui.launch import options
 
@@ -54,6 +58,24 @@ class Desk:
             base = self.base(self.settings.kb)
             example_questions(base)
             base.search("?", 1)
+
+    def change_setting(self, name: str, value: Any) -> None:
+        """Keep a setting in kb.toml, None for its default, and open everything anew with it.
+
+        Raises:
+            BusyError: an answer or other work is going on.
+            SettingsError, StoreError: as for `write_setting`.
+        """
+        with self._lock:
+            if self.answering.busy() or any(self.jobs.busy(base) for base in self._open.values()):
+                raise BusyError("Work is going on.", "Wait for it, or stop it; then change the setting.")
+            write_setting(self.settings.home, name, value)
+            self.settings = Settings.load(**options().flags)
+            old, self._open = self._open, {}
+        for base in old.values():
+            base.close()
+        del old
+        gc.collect()  # a chat model that isn't used any more takes gigabytes, and is part of cycles
 
     def close(self, name: str) -> None:
         """Let go of a knowledge base that is to be renamed or deleted."""

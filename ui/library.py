@@ -10,8 +10,9 @@ import streamlit as st
 
 from kb_assistant import Job, KBError, KnowledgeBase, bases, folders
 from kb_assistant.preview import Piece, pieces
-from ui.chat import open_chat, show_error, too_much
+from ui.chat import open_chat, too_much
 from ui.desk import desk, kb_name, user
+from ui.errors import attempt, show_problem
 from ui.launch import MOST_MEGABYTES, options
 from ui.plain import escaped, plain, short, size
 from ui.strings import say
@@ -21,15 +22,13 @@ if TYPE_CHECKING:
 
 PER_PAGE = 20
 PREVIEWED = 40
-_READ_TYPES = ("md", "markdown", "txt", "text", "html", "htm", "pdf", "docx")
 
 
 def page() -> None:
     name = kb_name()
     base = desk().base(name)
     st.header(escaped(name))
-    if problem := st.session_state.pop("problem", None):
-        show_error(problem)
+    show_problem()
     if not bases.exists(base.settings):
         bases.create_base(base.settings)
     _counts(base)
@@ -40,15 +39,6 @@ def page() -> None:
     if user().may_write:
         _care(base)
         _manage(name)
-
-
-def attempt(work: Any, *arguments: Any) -> Any:
-    """Do what a button asks for; what goes wrong is said on the page that follows."""
-    try:
-        return work(*arguments)
-    except KBError as error:
-        st.session_state.problem = error
-        return None
 
 
 def _counts(base: KnowledgeBase) -> None:

@@ -221,8 +221,37 @@ _WORDS: dict[str, tuple[str, str]] = {
     "index_none": ("built at the next search", "下次检索时建立"),
     "settings": ("Settings", "设置"),
     "settings_hint": (
-        "Change them in {file} or by flags of “kb ui”, then start it again.",
-        "在 {file} 中或用“kb ui”的选项修改，然后重新启动。",
+        "They are kept in {file}; flags of “kb ui” and KB_… variables count for more.",
+        "设置保存在 {file}；“kb ui”的选项和 KB_… 环境变量优先。",
+    ),
+    "change_setting": ("Change a setting", "修改设置"),
+    "setting": ("Setting", "设置项"),
+    "setting_help": (
+        "Where things lie, and where questions are sent, can't be changed here.",
+        "存放位置和问题的发送地址不能在此修改。",
+    ),
+    "value": ("Value", "值"),
+    "save": ("Save", "保存"),
+    "to_default": ("Back to the default ({value})", "恢复默认值（{value}）"),
+    "setting_kept": (
+        "{name} is kept; it holds from the next question or file.",
+        "已保存 {name}，从下一个问题或文件起生效。",
+    ),
+    "fixed_arguments": (
+        "Given as a flag when the page was started: start it without to change it here.",
+        "启动页面时已用选项指定；如需在此修改，请去掉该选项重新启动。",
+    ),
+    "fixed_environment": (
+        "Given by the variable {variable}: start the page without it to change it here.",
+        "已由环境变量 {variable} 指定；如需在此修改，请去掉该变量重新启动。",
+    ),
+    "after_embedder": (
+        "After a change every knowledge base has to be rebuilt, on its own page.",
+        "修改后，每个知识库都需要在其页面上重建。",
+    ),
+    "after_chunks": (
+        "Holds for files that are read from now on; the next reading of a folder cuts all of it anew.",
+        "对此后读取的文件生效；下次读取文件夹时会全部重新切分。",
     ),
     "default": ("default", "默认值"),
 }

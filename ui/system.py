@@ -9,15 +9,16 @@ import streamlit as st
 from kb_assistant import Settings
 from kb_assistant.doctor import Finding, examine
 from kb_assistant.machine import memory
-from kb_assistant.settings import defaults, meanings
 from ui.desk import desk, kb_name, user
+from ui.errors import show_problem
 from ui.plain import escaped, plain, size
-from ui.settings_zh import MEANINGS
-from ui.strings import language, say
+from ui.settings import settings_section
+from ui.strings import say
 
 
 def page() -> None:
     st.header(say("system"))
+    show_problem()
     base = desk().base(kb_name())
     state = base.status()
     used, free = memory()
@@ -33,7 +34,7 @@ def page() -> None:
         st.session_state.examined = examine(base.settings)
     for finding in st.session_state.get("examined", ()):
         _finding(finding)
-    _settings(base.settings)
+    settings_section(base.settings)
 
 
 def _index(facts: dict[str, Any] | None) -> str:
@@ -71,19 +72,3 @@ def _finding(finding: Finding) -> None:
             f"{sign} {finding.subject}: {finding.detail}" + (f"\n   → {finding.advice}" if finding.advice else "")
         )
     )
-
-
-def _settings(settings: Settings) -> None:
-    st.subheader(say("settings"))
-    st.caption(escaped(say("settings_hint", file=str(settings.home / "kb.toml"))))
-    lines = []
-    for (name, default), meaning in zip(defaults().items(), meanings().values(), strict=True):
-        value = _shown(getattr(settings, name))
-        usual = "" if getattr(settings, name) == default else f" ({say('default')}: {_shown(default)})"
-        told = MEANINGS[name] if language() == "zh" else meaning
-        lines.append(f"- **{escaped(name)}** = {value}{usual}  \n  {told}")
-    st.markdown("\n".join(lines))
-
-
-def _shown(value: Any) -> str:
-    return "–" if value is None or value == "" else escaped(str(value))

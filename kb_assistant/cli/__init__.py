@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from kb_assistant.cli import documents, evaluate, models, page, show, talk
+from kb_assistant.cli import documents, evaluate, models, page, settings, show, talk
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for command in (
     documents.status,
     documents.verify,
     documents.rebuild,
+    settings.settings,
     models.doctor,
 ):
     app.command()(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Iterator
@@ -212,4 +213,4 @@ def rebuild(embedder: Embedder = None, kb: Kb = None, home: Home = None) -> None
         raise typer.Exit(130)
     typer.echo(f"The index uses {name} now.")
     if embedder:
-        show.note(f'Put `embedder = "{embedder}"` into kb.toml, or pass --embedder from now on.')
+        show.note(f"Keep it: kb settings embedder {shlex.quote(embedder)}   (or pass --embedder from now on)")

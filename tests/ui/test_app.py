@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,6 +164,57 @@ def test_models_and_settings_are_shown(lang: str) -> None:
     assert all(f"- **{name}** = " in shown for name in defaults())
 
 
+def system() -> AppTest:
+    return AppTest.from_string("from ui import system\nsystem.page()", default_timeout=120).run()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_setting_is_changed_for_good_and_holds_at_once(home: Path) -> None:
+    before = desks.desk().base("default")
+    model = weakref.ref(before.chat_model)
+    assert len(before.search("station")) == 5
+    del before
+    app = system()
+    app.selectbox(key="setting").select("k").run()
+    app.number_input(key="value-k-5").set_value(2).run()
+    app.button(key="save-setting").click().run()
+    assert not app.exception
+    assert (home / "kb.toml").read_text() == "k = 2\n"
+    assert len(desks.desk().base("default").search("station")) == 2
+    assert model() is None, "the model that answered before still takes its memory"
+    app.button(key="unset-setting").click().run()
+    assert (home / "kb.toml").read_text() == ""
+    assert desks.desk().base("default").settings.k == 5
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_setting_that_is_impossible_or_comes_at_the_wrong_time_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = system()
+    app.selectbox(key="setting").select("overlap").run()
+    app.number_input(key="value-overlap-0").set_value(9).run()
+    app.button(key="save-setting").click().run()
+    assert "from 0 to 3" in texts(app)
+    monkeypatch.setattr(desks.desk().answering, "busy", lambda: True)
+    app.number_input(key="value-overlap-0").set_value(1).run()
+    app.button(key="save-setting").click().run()
+    assert "Work is going on" in texts(app)
+    assert not (home / "kb.toml").exists()
+
+
+@pytest.mark.usefixtures("filled")
+def test_settings_that_were_given_or_say_where_are_not_changed_on_the_page() -> None:
+    app = system()
+    offered = set(app.selectbox(key="setting").options)
+    assert set(defaults()) - offered == {"home", "kb", "base_url"}
+    app.selectbox(key="setting").select("model").run()
+    assert app.button(key="save-setting").disabled
+    assert "Given as a flag" in texts(app)
+    app.selectbox(key="setting").select("embedder").run()
+    assert app.selectbox(key="value-embedder-multilingual-e5-small").options == ["multilingual-e5-small"]
+
+
 def library() -> AppTest:
     return AppTest.from_string("from ui import library\nlibrary.page()", default_timeout=120).run()
 
@@ -232,8 +284,9 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_readers_cannot_change_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ui.library", "ui.chat"):
+    for module in ("ui.library", "ui.chat", "ui.settings"):
         monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
+    assert not {str(button.key) for button in system().button} & {"save-setting", "unset-setting"}
     app = library()
     assert not app.exception
     keys = {str(button.key) for button in app.button}

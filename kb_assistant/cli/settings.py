@@ -1,0 +1,61 @@
+"""The command on settings: what they are, where each comes from, and one written for good."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Home, Json
+from kb_assistant.errors import KBError
+
+
+def settings(
+    name: Annotated[str | None, typer.Argument(help="One setting; without it, all.", show_default=False)] = None,
+    value: Annotated[
+        str | None, typer.Argument(help="What it is from now on, kept in kb.toml.", show_default=False)
+    ] = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Back to its default.")] = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Show settings with their meaning and where each comes from, or keep one in kb.toml."""
+    from kb_assistant.settings import Settings, meanings, write_setting
+
+    if name is not None and name not in meanings():
+        raise KBError(f"There is no setting {name!r}.", "`kb settings` lists them.")
+    if unset and (name is None or value is not None):
+        raise KBError("--unset takes the name of one setting.", "Such as: kb settings k --unset")
+    if name is not None and (value is not None or unset):
+        write_setting(Settings.load(home=home).home, name, value)
+    rows = [row for row in _rows(home) if name in (None, row["name"])]
+    if json:
+        show.as_json(rows)
+        return
+    for row in rows:
+        usual = "" if row["from"] == "default" else f"   (from {row['from']}; default {_shown(row['default'])})"
+        typer.echo(show.plain(f"{row['name']} = {_shown(row['value'])}{usual}\n    {row['meaning']}"))
+    if (value is not None or unset) and rows[0]["from"] in ("environment", "arguments"):
+        show.note(f"KB_{rows[0]['name'].upper()} is set in the environment and counts for more.")
+
+
+def _rows(home: Any) -> list[dict[str, Any]]:
+    from kb_assistant.settings import Settings, defaults, meanings, origins
+
+    now, places = Settings.load(home=home), origins(home=home)
+    return [
+        {
+            "name": name,
+            "value": str(found) if name == "home" else found,
+            "default": str(default) if name == "home" else default,
+            "from": places.get(name, "default"),
+            "meaning": meaning,
+        }
+        for (name, default), meaning in zip(defaults().items(), meanings().values(), strict=True)
+        for found in [getattr(now, name)]
+    ]
+
+
+def _shown(value: Any) -> str:
+    return "–" if value is None or value == "" else str(value)

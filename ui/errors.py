@@ -1,0 +1,28 @@
+"""What goes wrong, said on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kb_assistant import KBError
+from ui.plain import escaped
+
+
+def show_error(error: KBError) -> None:
+    st.error(f"{escaped(error.message)}  \n{escaped(error.hint)}")
+
+
+def attempt(work: Any, *arguments: Any) -> Any:
+    """Do what a button asks for; what goes wrong is said on the page that follows, by `show_problem`."""
+    try:
+        return work(*arguments)
+    except KBError as error:
+        st.session_state.problem = error
+        return None
+
+
+def show_problem() -> None:
+    if problem := st.session_state.pop("problem", None):
+        show_error(problem)

@@ -1,0 +1,102 @@
+"""Settings on the page: each with its meaning; those who may write change them for good, in kb.toml."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kb_assistant import Settings
+from kb_assistant.settings import CHOICES, TYPES, defaults, meanings, origins
+from ui.desk import desk, kb_name, user
+from ui.errors import attempt
+from ui.launch import options
+from ui.plain import escaped
+from ui.settings_zh import MEANINGS
+from ui.strings import language, say
+
+_PLACES = ("home", "kb", "base_url")
+"""Not changed here: where things lie, and to whom questions are sent, is for the one who starts the page."""
+
+_MODELS = {"embedder": ("embedder", ()), "model": ("chat", ("auto", "extract")), "reranker": ("reranker", ("",))}
+"""Settings that name a model of a kind: one that is installed, or one of these words. No paths: who may upload a
+file could have it loaded."""
+
+_AFTERWARDS = {"embedder": "after_embedder", "chunk_tokens": "after_chunks", "overlap": "after_chunks"}
+
+
+def settings_section(now: Settings) -> None:
+    st.subheader(say("settings"))
+    if user().may_write:
+        _change(now)
+    st.caption(escaped(say("settings_hint", file=str(now.home / "kb.toml"))))
+    lines = []
+    for name, default in defaults().items():
+        value = _shown(getattr(now, name))
+        usual = "" if getattr(now, name) == default else f" ({say('default')}: {_shown(default)})"
+        lines.append(f"- **{escaped(name)}** = {value}{usual}  \n  {_meaning(name)}")
+    st.markdown("\n".join(lines))
+
+
+def _change(now: Settings) -> None:
+    with st.expander(say("change_setting"), icon=":material/edit:"):
+        name = st.selectbox(
+            say("setting"),
+            [one for one in defaults() if one not in _PLACES],
+            key="setting",
+            help=say("setting_help"),
+        )
+        st.caption(_meaning(name))
+        place = origins(**options().flags).get(name, "default")
+        fixed = place in ("arguments", "environment")
+        value = _value(now, name, fixed)
+        if fixed:
+            st.caption(say(f"fixed_{place}", variable=f"KB_{name.upper()}"))
+        if name in _AFTERWARDS:
+            st.caption(say(_AFTERWARDS[name]))
+        with st.container(horizontal=True):
+            st.button(
+                say("save"), type="primary", key="save-setting", disabled=fixed, on_click=attempt,
+                args=(_keep, name, value),
+            )  # fmt: skip
+            st.button(
+                say("to_default", value=_shown(defaults()[name])), key="unset-setting", on_click=attempt,
+                args=(_keep, name, None), disabled=fixed or place == "default",
+            )  # fmt: skip
+
+
+def _value(now: Settings, name: str, fixed: bool) -> Any:
+    """What is chosen for a setting, in a field that fits it."""
+    value, key = getattr(now, name), f"value-{name}-{getattr(now, name)}"
+    if words := _words(name):
+        known = list(dict.fromkeys((*words, value)))
+        return st.selectbox(
+            say("value"),
+            known,
+            index=known.index(value),
+            key=key,
+            disabled=fixed,
+            format_func=lambda one: one or "–",
+        )
+    step = 1 if TYPES[name] is int else 0.1
+    return st.number_input(say("value"), value=value, step=step, key=key, disabled=fixed)
+
+
+def _words(name: str) -> tuple[str, ...]:
+    if name not in _MODELS:
+        return CHOICES.get(name, ())
+    kind, others = _MODELS[name]
+    return *others, *(model.name for model in desk().base(kb_name()).models.installed() if model.kind == kind)
+
+
+def _keep(name: str, value: Any) -> None:
+    desk().change_setting(name, value)
+    st.toast(say("setting_kept", name=name))
+
+
+def _meaning(name: str) -> str:
+    return MEANINGS[name] if language() == "zh" else meanings()[name]
+
+
+def _shown(value: Any) -> str:
+    return "–" if value is None or value == "" else escaped(str(value))
