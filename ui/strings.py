@@ -202,7 +202,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "removed": ("removed", "移除"),
     # system page
     "models": ("Installed models", "已安装的模型"),
-    "model": ("Model", "模型"),
+    "model": ("Answers by", "回答模型"),
+    "engine_quotes": ("quotes from the passages, no language model", "摘录段落原文，不用语言模型"),
     "kind_embedder": ("embeds texts", "向量模型"),
     "kind_chat": ("answers", "回答模型"),
     "kind_reranker": ("orders passages", "重排模型"),

@@ -6,11 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Settings
+from kb_assistant import KBError, Settings
 from kb_assistant.doctor import Finding, examine
+from kb_assistant.llm import who_answers
 from kb_assistant.machine import memory
 from ui.desk import desk, kb_name, user
-from ui.errors import show_problem
+from ui.errors import show_error, show_problem
 from ui.plain import escaped, plain, size
 from ui.settings import settings_section
 from ui.strings import say
@@ -57,12 +58,19 @@ def _last_speed() -> float | None:
 
 def _models(settings: Settings) -> None:
     st.subheader(say("models"))
-    in_use = {settings.embedder, settings.model, settings.reranker}
+    home = desk().base(kb_name()).models
+    try:
+        answers, engine = who_answers(settings, home)
+    except KBError as error:  # said here, because below another model can be chosen
+        show_error(error)
+        answers, engine = settings.model, "–"
+    in_use = {settings.embedder, answers, settings.reranker}
     lines = []
-    for model in desk().base(kb_name()).models.installed():
+    for model in home.installed():
         mark = f" · **{say('in_use')}**" if model.name in in_use else ""
         lines.append(f"- {escaped(model.name)} · {say(f'kind_{model.kind}')}{mark}")
-    st.markdown("\n".join([*lines, f"- {say('model')}: {escaped(settings.model)}"]))
+    said = say("engine_quotes") if engine == "quotes" else f"{escaped(answers)} · {engine}"
+    st.markdown("\n".join([*lines, f"- **{say('model')}**: {said}"]))
 
 
 def _finding(finding: Finding) -> None:

@@ -55,6 +55,24 @@ def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | 
     return _open_file(models.get(settings.model, "chat"), settings)
 
 
+def who_answers(settings: Settings, models: ModelHome) -> tuple[str, str]:
+    """The model that `settings.model` comes to, and its engine: "llama.cpp", "torch", "quotes", or a provider.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if match := _PROVIDER.fullmatch(settings.model):
+        return match["name"], match["provider"]
+    model = None
+    if settings.model == "auto":
+        model = best_installed(models)
+    elif settings.model != "extract":
+        model = models.get(settings.model, "chat")
+    if model is None:
+        return "extract", "quotes"
+    return model.name, "torch" if model.path.is_dir() else "llama.cpp"
+
+
 def is_provider(name: str) -> bool:
     """Whether a model's name is `provider:model`, for LangChain's init_chat_model."""
     return _PROVIDER.fullmatch(name) is not None

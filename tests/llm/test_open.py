@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 import kb_assistant.llm as llm
 from kb_assistant.errors import ModelError
-from kb_assistant.llm import count_tokens, languages, open_chat_model
+from kb_assistant.llm import count_tokens, languages, open_chat_model, who_answers
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.models import ModelHome
@@ -62,6 +62,15 @@ def test_auto_quotes_where_nothing_can_write(
     with pytest.raises(ModelError) as caught:
         open_chat_model(settings.but(model=SMOL), models, None)
     assert caught.value.hint == 'pip install "kb-assistant[llama]"'
+
+
+def test_who_answers_is_told_without_opening_it(settings: Settings, models: ModelHome, tmp_path: Path) -> None:
+    assert who_answers(settings, models) == (SMOL, "llama.cpp")
+    assert who_answers(settings, ModelHome(tmp_path)) == ("extract", "quotes")
+    assert who_answers(settings.but(model="extract"), models) == ("extract", "quotes")
+    assert who_answers(settings.but(model="openai:qwen"), models) == ("qwen", "openai")
+    with pytest.raises(ModelError):
+        who_answers(settings.but(model="none"), models)
 
 
 def test_a_name_or_a_path_opens_the_file_with_the_settings(settings: Settings, models: ModelHome) -> None:

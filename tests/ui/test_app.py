@@ -204,6 +204,21 @@ def test_a_setting_that_is_impossible_or_comes_at_the_wrong_time_is_refused(
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_model_that_is_gone_is_said_and_another_can_be_chosen(home: Path) -> None:
+    set_options(Options({"home": home}))
+    (home / "kb.toml").write_text("model = 'gone'\n")
+    streamlit.cache_resource.clear()
+    app = system()
+    assert "gone" in texts(app)
+    app.selectbox(key="setting").select("model").run()
+    app.selectbox(key="value-model-gone").select("extract").run()
+    app.button(key="save-setting").click().run()
+    assert not app.exception
+    assert "no language model" in texts(app)
+    assert (home / "kb.toml").read_text() == 'model = "extract"\n'
+
+
+@pytest.mark.usefixtures("filled")
 def test_settings_that_were_given_or_say_where_are_not_changed_on_the_page() -> None:
     app = system()
     offered = set(app.selectbox(key="setting").options)

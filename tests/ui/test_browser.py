@@ -212,7 +212,7 @@ def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any],
     assert "eleven grams" not in answered(page).inner_text()
 
 
-def test_copy_rate_edit_and_export(visit: Callable[..., Any]) -> None:
+def test_copy_rate_edit_ask_again_and_export(visit: Callable[..., Any]) -> None:
     page = visit()
     ask(page, FOUNDER)
     turn = answered(page)
@@ -226,10 +226,17 @@ def test_copy_rate_edit_and_export(visit: Callable[..., Any]) -> None:
     page.locator(".question", has_text="director").wait_for()
     assert "Aldersea Station" in answered(page).locator(".body").inner_text()
     assert page.locator(".turn").count() == 1
+    page.get_by_role("button", name="Good answer").click()
+    page.locator(".turn [aria-pressed=true]").wait_for()
+    page.get_by_role("button", name="Ask again").click()
+    page.locator(".turn [aria-pressed=true]").wait_for(state="detached")  # the new answer isn't rated yet
+    assert "Aldersea Station" in answered(page).locator(".body").inner_text()
+    assert page.locator(".turn").count() == 1
     page.get_by_role("button", name="This conversation").click()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save as JSON").click()
     saved = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    assert len(saved["turns"]) == 1
     assert saved["turns"][0]["question"] == "Who is the director of Aldersea Station?"
 
 
@@ -573,6 +580,9 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     for name, mark in (("library", "Sources"), ("system", "Settings")):
         page.goto(re.sub(r"(http://[^/]+)/.*", rf"\1/{name}", page.url))
         page.get_by_role("heading", name=mark, exact=True).first.wait_for()
+        if name == "system":
+            page.get_by_text("Change a setting").click()
+            page.get_by_role("button", name="Save").wait_for()
         shots[name] = _settled(page)
         problems[name] = axe(page)
     if keep:
