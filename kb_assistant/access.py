@@ -57,7 +57,7 @@ class Access:
             raise SettingsError(f"{name!r} can't name a user.", "Use up to 64 letters, digits, '.', '-', '@'.")
         token = secrets.token_urlsafe(32)
         others = [(user, digest) for user, digest in self._entries() if user.name != name]
-        self._write([*others, (User(name, role), _digest(token))])
+        self._write([*others, (User(name, role), digest_of(token))])
         return token
 
     def remove(self, name: str) -> bool:
@@ -70,10 +70,17 @@ class Access:
 
     def check(self, token: str) -> User | None:
         """Whose token it is. Takes the same time whichever it is, and however much of it is right."""
-        given = _digest(token)
+        return self.holder(digest_of(token))
+
+    def holder(self, digest: str) -> User | None:
+        """Whose token has this digest now, in the same way.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         found = None
-        for user, digest in self._entries():
-            if hmac.compare_digest(given, digest):
+        for user, known in self._entries():
+            if hmac.compare_digest(digest, known):
                 found = user
         return found
 
@@ -96,6 +103,6 @@ class Access:
         part.replace(self.file)
 
 
-def _digest(token: str) -> str:
+def digest_of(token: str) -> str:
     """SHA-256 as hex digits. Tokens are random and long: a slow hash would add nothing."""
     return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()

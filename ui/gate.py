@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from kb_assistant.access import Access, User
+from kb_assistant import KBError
+from kb_assistant.access import Access, User, digest_of
 from ui.launch import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
@@ -47,21 +48,25 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[User, float]] = {}
+        self._known: dict[str, tuple[User, float, Callable[[], bool]]] = {}
 
-    def begin(self, user: User) -> str:
-        """A new session's number, for the cookie."""
+    def begin(self, user: User, is_good: Callable[[], bool] = lambda: True) -> str:
+        """A new session's number, for the cookie.
+
+        Args:
+            is_good: Asked each time: whether the token that began it still opens the page.
+        """
         number = secrets.token_urlsafe(32)
         with self._lock:
             now = self._clock()
             self._known = {key: entry for key, entry in self._known.items() if entry[1] > now}
-            self._known[_hash(number)] = (user, now + SESSION_SECONDS)
+            self._known[_hash(number)] = (user, now + SESSION_SECONDS, is_good)
         return number
 
     def find(self, number: str) -> User | None:
         with self._lock:
-            user, until = self._known.get(_hash(number), (None, 0.0))
-            return user if until > self._clock() else None
+            user, until, is_good = self._known.get(_hash(number), (None, 0.0, lambda: False))
+        return user if until > self._clock() and is_good() else None
 
     def end(self, number: str) -> None:
         with self._lock:
@@ -172,14 +177,16 @@ class Gate:
         if self.attempts.exhausted:
             return HTMLResponse(_form("Too many attempts; wait a minute. 尝试过多，请稍候。"), 429)
         assert self.access
-        user = self.access.check(await _token(request))
+        access, token = self.access, await _token(request)
+        user = access.check(token)
         if user is None:
             self.attempts.wrong()
             return HTMLResponse(_form("That token doesn't open this page. 令牌无效。"), 401)
+        digest = digest_of(token)
         into = RedirectResponse("/", 303)
         into.set_cookie(
-            COOKIE, sessions.begin(user), max_age=int(SESSION_SECONDS), httponly=True, samesite="strict",
-            secure=self.secure,
+            COOKIE, sessions.begin(user, lambda: _still(access, digest, user)), max_age=int(SESSION_SECONDS),
+            httponly=True, samesite="strict", secure=self.secure,
         )  # fmt: skip
         return into
 
@@ -200,6 +207,14 @@ class Gate:
             await send(message)
 
         return sending
+
+
+def _still(access: Access, digest: str, user: User) -> bool:
+    """Whether a token is still the user's. Where nobody can tell, it isn't."""
+    try:
+        return access.holder(digest) == user
+    except KBError:
+        return False
 
 
 def _wants_page(scope: Scope) -> bool:

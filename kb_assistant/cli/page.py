@@ -81,7 +81,7 @@ def list_tokens(home: Home = None, json: Json = False) -> None:
 def remove_token(
     name: Annotated[str, typer.Argument(help="Of the user.", show_default=False)], home: Home = None
 ) -> None:
-    """Take a user's token away; who is signed in stays so until the page is started again."""
+    """Take a user's token away; who is signed in with it is out at once."""
     if not _access(home).remove(name):
         raise KBError(f"{name!r} has no token.", "`kb token list` shows who has.")
 

@@ -87,6 +87,19 @@ def test_a_token_opens_and_its_cookie_cannot_be_read_by_scripts(access: Access) 
     assert visitor.get("/media/x.png").status_code == 401
 
 
+def test_a_token_that_is_taken_away_or_made_anew_ends_its_sessions(access: Access) -> None:
+    visitors = {}
+    for name in ("ann", "bob", "eve"):
+        visitors[name] = client(access, any_host=True)
+        visitors[name].post("/login", data={"token": access.add(name)}, headers={"Origin": HOST})
+    assert all(visitor.get("/").text == "inside" for visitor in visitors.values())
+    access.remove("ann")
+    access.add("bob", "read")
+    assert [visitors[name].get("/").status_code for name in ("ann", "bob", "eve")] == [401, 401, 200]
+    access.file.write_text("damaged")
+    assert visitors["eve"].get("/").status_code == 401, "nobody can tell any more"
+
+
 def test_a_token_in_the_address_opens_nothing(access: Access) -> None:
     token = access.add("ann")
     visitor = client(access, any_host=True)
