@@ -110,12 +110,16 @@ class Exact:
             for row, line in zip(places, scores, strict=True)
         ]
 
-    def vectors(self, text_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Vectors of texts that it holds, in the order asked, shape (n, d), float32."""
+    def vectors(self, text_ids: Sequence[int]) -> NDArray[np.float32] | None:
+        """Vectors of texts in the order asked, shape (n, d), float32; None where it doesn't hold all of them."""
         import numpy as np
 
-        places = np.searchsorted(self.ids, np.asarray(text_ids, np.int64), sorter=self._ascending)
-        return vectors_in(self.index)[self._ascending[places]]
+        wanted = np.asarray(text_ids, np.int64)
+        places = np.searchsorted(self.ids, wanted, sorter=self._ascending)
+        if len(wanted) and (not len(self.ids) or places.max() >= len(self.ids)):
+            return None
+        rows = self._ascending[places]
+        return vectors_in(self.index)[rows] if np.array_equal(self.ids[rows], wanted) else None
 
     def faults(self, snapshot: Snapshot) -> list[str]:
         """Faults against the store, in words."""

@@ -124,9 +124,12 @@ class VectorIndex:
             StoreError: a vector is missing or damaged.
         """
         built = self._at(snapshot)
+        known = None
         if isinstance(built.held, Exact) and built.stamp == snapshot.stamp:
-            return built.held.vectors(text_ids)
-        return snapshot.vectors(text_ids)
+            known = built.held.vectors(
+                text_ids
+            )  # all of them, unless the store's words name texts it doesn't have
+        return snapshot.vectors(text_ids) if known is None else known
 
     def sample(self, snapshot: Snapshot) -> Sample:
         """Up to SAMPLE texts, evenly spread.

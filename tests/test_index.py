@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.index import GPU_MOST, VectorIndex, import_faiss
 from kb_assistant.store import KnowledgeStore
 from tests.vectors import Vectors
@@ -113,6 +113,17 @@ def test_questions_of_another_dimension_are_refused(vectors: Vectors, tmp_path: 
         pytest.raises(EmbedderMismatch, match=r"48 numbers; .* has 64"),
     ):
         index.search(snapshot, np.zeros((1, 64), np.float32), 3)
+
+
+def test_a_text_that_is_nowhere_is_damage_and_no_other_text(vectors: Vectors, tmp_path: Path) -> None:
+    vectors.add(range(20))
+    index = VectorIndex(tmp_path / "index.cache")
+    with vectors.store.read() as snapshot:
+        live = snapshot.live_ids().tolist()
+        assert np.array_equal(index.vectors(snapshot, live[::-1]), snapshot.vectors(live[::-1]))
+        for text in (0, live[-1] + 1):
+            with pytest.raises(StoreError, match="missing"):
+                index.vectors(snapshot, [live[0], text])
 
 
 def test_leftovers_of_killed_processes_are_cleared(vectors: Vectors, tmp_path: Path) -> None:
