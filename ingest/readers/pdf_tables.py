@@ -1,22 +1,21 @@
 """Tables with ruling lines on a PDF page: the lines make a grid, the words in its fields make rows.
 
-A table is taken only where its fields hold, letter by letter, what the page's text has in that place; anything
-else
-stays running text.
+Each word goes into the field it begins in, so that none is lost or said twice. Lines that cut through many words
+are no table's; what they enclose stays running text.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
-from bisect import bisect_left
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
+from ingest.readers import one_line
 from ingest.readers.tables import Cell, table_lines
 
 _NEAR = 3.0  # points within which lines are one
@@ -27,7 +26,8 @@ _MOST_SEGMENTS = 2_000  # of paths that draw more than a box
 _SMALLEST_GRID = 24.0
 _MOST_FIELDS = 4_000
 _WHOLE_PAGE = 0.9
-_LEAST_KEPT = 0.98  # share of the letters that must be found in the fields
+_MOST_CUT = 0.02  # share of the letters that stand in another field than their word
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,9 @@ def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule
     return [group for group in groups.values() if len(group[0]) >= 3 and len(group[1]) >= 3]
 
 
+_Place = tuple[int, int]  # row and column in the grid
+
+
 class _TextLine(NamedTuple):
     start: int
     end: int
@@ -224,14 +227,11 @@ def _table(
     ]
     if not inside:
         return None
-    grid = _grid(layer, levels, edges, rows, columns)
-    letters = Counter(char for index in inside for char in _bare(text[lines[index].start : lines[index].end]))  # type: ignore[union-attr]
-    held = Counter(char for row in grid for cell in row if cell.first for char in _bare(cell.text))
-    missing = sum((letters - held).values())
-    if sum(bool(cell.text) for row in grid for cell in row) < 4 or missing > (1 - _LEAST_KEPT) * sum(
-        letters.values()
-    ):
+    owner = _owners(levels, edges, rows, columns)
+    words, cut = _words(layer, text, [line for index in inside if (line := lines[index])], levels, edges, owner)
+    if len(words) < 4 or cut > _MOST_CUT * sum(map(len, words.values())):
         return None
+    grid = _grid(owner, words)
     made = [line for line in table_lines(grid) if line.strip()]
     return Table("\n".join(made), frozenset(inside))
 
@@ -244,17 +244,14 @@ def _levels(values: Iterable[float]) -> list[float]:
     return found
 
 
-def _grid(
-    layer: Any, levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
-) -> list[list[Cell]]:
-    """The fields' words. Where no line parts two fields, they are one, which is said in its first place."""
-    from ingest.readers.pdf_text import clean
-
-    height, width = len(levels) - 1, len(edges) - 1
-    grid: list[list[Cell]] = []
-    owner: dict[tuple[int, int], tuple[int, int]] = {}
-    for row in range(height):
-        for column in range(width):
+def _owners(
+    levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
+) -> dict[_Place, _Place]:
+    """The field that each place of the grid belongs to: where no line parts two places, they are one field, known
+    by its first place."""
+    owner: dict[_Place, _Place] = {}
+    for row in range(len(levels) - 1):
+        for column in range(len(edges) - 1):
             above, left = owner.get((row - 1, column)), owner.get((row, column - 1))
             middle = (levels[row] + levels[row + 1]) / 2
             centre = (edges[column] + edges[column + 1]) / 2
@@ -264,24 +261,60 @@ def _grid(
                 owner[row, column] = above
             else:
                 owner[row, column] = row, column
-    reach: dict[tuple[int, int], tuple[int, int]] = {}
-    for place, first in owner.items():
-        bottom, right = reach.get(first, first)
-        reach[first] = max(bottom, place[0]), max(right, place[1])
-    words: dict[tuple[int, int], str] = {}
-    for (row, column), (bottom, right) in reach.items():
-        field = layer.get_text_bounded(edges[column], levels[bottom + 1], edges[right + 1], levels[row])
-        words[row, column] = clean(field).replace("\n", " ")
-    for row in range(height):
-        grid.append(
-            [Cell(words[owner[row, column]], owner[row, column] == (row, column)) for column in range(width)]
-        )
+    return owner
+
+
+def _words(
+    layer: Any,
+    text: str,
+    lines: list[_TextLine],
+    levels: list[float],
+    edges: list[float],
+    owner: dict[_Place, _Place],
+) -> tuple[dict[_Place, str], int]:
+    """The words of each field in the text's order, and how many letters stand in another field than the word they
+    belong to. Words of two fields may touch: then they are drawn one by one."""
+    rising = levels[::-1]
+    words: dict[_Place, str] = {}
+    last_line: dict[_Place, int] = {}
+    cut = 0
+    for line in lines:
+        for match in _WORD.finditer(text, line.start, line.end):
+            field, drawn = None, 0
+            for place in range(match.start(), match.end()):
+                left, bottom, right, top = layer.get_charbox(place)
+                row = len(levels) - 1 - bisect_right(rising, (bottom + top) / 2)
+                column = bisect_right(edges, (left + right) / 2) - 1
+                here = owner.get((row, column))
+                if field is None or (here not in (None, field) and _drawn(layer, place) != drawn):
+                    field = here or owner[min(max(row, 0), len(levels) - 2), min(max(column, 0), len(edges) - 2)]
+                    drawn = _drawn(layer, place)
+                    if field in words:
+                        words[field] += " " if last_line[field] == line.start else "\n"
+                    last_line[field] = line.start
+                cut += here != field
+                words[field] = words.get(field, "") + text[place]
+    return words, cut
+
+
+def _drawn(layer: Any, place: int) -> int:
+    """Which object of the page draws a character."""
+    item = raw.FPDFText_GetTextObject(layer, place)
+    return ctypes.addressof(item.contents) if item else 0
+
+
+def _grid(owner: dict[_Place, _Place], words: dict[_Place, str]) -> list[list[Cell]]:
+    from ingest.readers.pdf_text import clean
+
+    texts = {field: one_line(clean(found)) for field, found in words.items()}
+    grid: list[list[Cell]] = []
+    for place, field in owner.items():
+        if place[1] == 0:
+            grid.append([])
+        grid[-1].append(Cell(texts.get(field, ""), field == place))
     return grid
 
 
 def _is_ruled(rules: list[_Rule], at: float, where: float) -> bool:
     return any(abs(rule.at - at) <= _NEAR and rule.start <= where <= rule.end for rule in rules)
 
-
-def _bare(text: str) -> str:
-    return re.sub(r"[\s\ufffe\x02\xad]+", "", text)
