@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ _SMALLEST_GRID = 24.0
 _MOST_FIELDS = 4_000
 _WHOLE_PAGE = 0.9
 _MOST_CUT = 0.02  # share of the letters that stand in another field than their word
+_WIDE_LINE = 3  # fields that a line of text reaches
+_UNRULED_LINES = 6  # so many wide lines in one row of the grid are rows of their own, which nothing rules
 _WORD = re.compile(r"\S+")
 
 
@@ -278,7 +281,9 @@ def _words(
     words: dict[_Place, str] = {}
     last_line: dict[_Place, int] = {}
     cut = 0
+    wide = Counter[int]()
     for line in lines:
+        reached = set()
         for match in _WORD.finditer(text, line.start, line.end):
             field, drawn = None, 0
             for place in range(match.start(), match.end()):
@@ -292,9 +297,12 @@ def _words(
                     if field in words:
                         words[field] += " " if last_line[field] == line.start else "\n"
                     last_line[field] = line.start
+                    reached.add(field)
                 cut += here != field
                 words[field] = words.get(field, "") + text[place]
-    return words, cut
+        if len(reached) >= _WIDE_LINE:
+            wide[min(reached)[0]] += 1
+    return words, cut if max(wide.values(), default=0) < _UNRULED_LINES else sum(map(len, words.values()))
 
 
 def _drawn(layer: Any, place: int) -> int:
