@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from pypdfium2 import raw
 
 from ingest.readers import one_line
+from ingest.readers.pdf_columns import Box, turned
 from ingest.readers.tables import Cell, table_lines
 
 _NEAR = 3.0  # points within which lines are one
@@ -27,7 +28,7 @@ _MOST_SEGMENTS = 2_000  # of paths that draw more than a box
 _SMALLEST_GRID = 24.0
 _MOST_FIELDS = 4_000
 _WHOLE_PAGE = 0.9
-_MOST_CUT = 0.02  # share of the letters that stand in another field than their word
+_MOST_CUT = 0.005  # share of the letters that stand in another field than their word
 _WIDE_LINE = 3  # fields that a line of text reaches
 _UNRULED_LINES = 6  # so many wide lines in one row of the grid are rows of their own, which nothing rules
 _WORD = re.compile(r"\S+")
@@ -57,10 +58,11 @@ def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
     across, down = _joined(across), _joined(down)
     if len(across) < 3 or len(down) < 3:
         return []
-    lines = _text_lines(layer, text)
+    words = _Layer(text, layer, page.get_rotation())
+    lines = _text_lines(words)
     found = []
     for rows, columns in _groups(across, down):
-        table = _table(layer, text, lines, rows, columns)
+        table = _table(words, lines, rows, columns)
         if table:
             found.append(table)
     return found
@@ -70,6 +72,7 @@ def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
     """All straight lines across and down, the edges of rectangles among them."""
     across: list[_Rule] = []
     down: list[_Rule] = []
+    rotation = page.get_rotation()
     whole = page.get_width() * page.get_height() * _WHOLE_PAGE
     budget = _MOST_SEGMENTS
     count = raw.FPDFPage_CountObjects(page)
@@ -83,7 +86,9 @@ def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
             continue
         if not raw.FPDFPageObj_GetBounds(item, *pointers):
             continue
-        left, bottom, right, top = (edge.value for edge in edges)
+        left, bottom, right, top = turned(
+            (edges[0].value, edges[1].value, edges[2].value, edges[3].value), rotation
+        )
         if (right - left) * (top - bottom) > whole:
             continue
         segments = raw.FPDFPath_CountSegments(item)
@@ -93,7 +98,7 @@ def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
             min(right - left, top - bottom) >= _SMALLEST_GRID and budget > 0
         ):  # smaller ones are letters and marks
             budget -= segments
-            _add_path(across, down, item, min(segments, _MOST_SEGMENTS))
+            _add_path(across, down, item, min(segments, _MOST_SEGMENTS), rotation)
     return across, down
 
 
@@ -110,7 +115,7 @@ def _add_box(across: list[_Rule], down: list[_Rule], left: float, bottom: float,
         down += [_Rule(left, bottom, top), _Rule(right, bottom, top)]
 
 
-def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int) -> None:
+def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int, rotation: int) -> None:
     """The straight pieces of a path that draws many lines at once."""
     matrix = raw.FS_MATRIX()
     raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
@@ -120,10 +125,9 @@ def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int) 
         segment = raw.FPDFPath_GetPathSegment(item, index)
         if not raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
             return
-        point = (
-            matrix.a * x.value + matrix.c * y.value + matrix.e,
-            matrix.b * x.value + matrix.d * y.value + matrix.f,
-        )
+        across_page = matrix.a * x.value + matrix.c * y.value + matrix.e
+        up_page = matrix.b * x.value + matrix.d * y.value + matrix.f
+        point = turned((across_page, up_page, across_page, up_page), rotation)[:2]
         if before and raw.FPDFPathSegment_GetType(segment) == raw.FPDF_SEGMENT_LINETO:
             (x0, y0), (x1, y1) = before, point
             if abs(y0 - y1) < 0.5 and abs(x0 - x1) >= _SHORTEST:
@@ -185,6 +189,17 @@ def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule
 _Place = tuple[int, int]  # row and column in the grid
 
 
+class _Layer(NamedTuple):
+    """A page's text, and by how many degrees the page is turned when it is shown."""
+
+    text: str
+    layer: Any
+    rotation: int
+
+    def box(self, place: int) -> Box:
+        return turned(self.layer.get_charbox(place), self.rotation)
+
+
 class _TextLine(NamedTuple):
     start: int
     end: int
@@ -193,17 +208,17 @@ class _TextLine(NamedTuple):
     right: float
 
 
-def _text_lines(layer: Any, text: str) -> list[_TextLine | None]:
+def _text_lines(layer: _Layer) -> list[_TextLine | None]:
     """Where each line of the text stands: its first character, the middle of its height, its last character."""
     found: list[_TextLine | None] = []
     place = 0
-    for line in text.split("\n"):
+    for line in layer.text.split("\n"):
         body = line.strip()
         where = None
         if body:
             first = place + line.index(body[0])
-            left, bottom, right, top = layer.get_charbox(first)
-            last = layer.get_charbox(first + len(body) - 1)
+            left, bottom, right, top = layer.box(first)
+            last = layer.box(first + len(body) - 1)
             where = _TextLine(
                 place, place + len(line), (left + right) / 2, (bottom + top) / 2, (last[0] + last[2]) / 2
             )
@@ -212,9 +227,7 @@ def _text_lines(layer: Any, text: str) -> list[_TextLine | None]:
     return found
 
 
-def _table(
-    layer: Any, text: str, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]
-) -> Table | None:
+def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]) -> Table | None:
     levels = _levels(rule.at for rule in rows)[::-1]  # from the top down
     edges = _levels(rule.at for rule in columns)
     height, width = len(levels) - 1, len(edges) - 1
@@ -231,7 +244,7 @@ def _table(
     if not inside:
         return None
     owner = _owners(levels, edges, rows, columns)
-    words, cut = _words(layer, text, [line for index in inside if (line := lines[index])], levels, edges, owner)
+    words, cut = _words(layer, [line for index in inside if (line := lines[index])], levels, edges, owner)
     if len(words) < 4 or cut > _MOST_CUT * sum(map(len, words.values())):
         return None
     grid = _grid(owner, words)
@@ -268,8 +281,7 @@ def _owners(
 
 
 def _words(
-    layer: Any,
-    text: str,
+    layer: _Layer,
     lines: list[_TextLine],
     levels: list[float],
     edges: list[float],
@@ -284,10 +296,10 @@ def _words(
     wide = Counter[int]()
     for line in lines:
         reached = set()
-        for match in _WORD.finditer(text, line.start, line.end):
+        for match in _WORD.finditer(layer.text, line.start, line.end):
             field, drawn = None, 0
             for place in range(match.start(), match.end()):
-                left, bottom, right, top = layer.get_charbox(place)
+                left, bottom, right, top = layer.box(place)
                 row = len(levels) - 1 - bisect_right(rising, (bottom + top) / 2)
                 column = bisect_right(edges, (left + right) / 2) - 1
                 here = owner.get((row, column))
@@ -299,15 +311,15 @@ def _words(
                     last_line[field] = line.start
                     reached.add(field)
                 cut += here != field
-                words[field] = words.get(field, "") + text[place]
+                words[field] = words.get(field, "") + layer.text[place]
         if len(reached) >= _WIDE_LINE:
             wide[min(reached)[0]] += 1
     return words, cut if max(wide.values(), default=0) < _UNRULED_LINES else sum(map(len, words.values()))
 
 
-def _drawn(layer: Any, place: int) -> int:
+def _drawn(layer: _Layer, place: int) -> int:
     """Which object of the page draws a character."""
-    item = raw.FPDFText_GetTextObject(layer, place)
+    item = raw.FPDFText_GetTextObject(layer.layer, place)
     return ctypes.addressof(item.contents) if item else 0
 
 
@@ -325,4 +337,3 @@ def _grid(owner: dict[_Place, _Place], words: dict[_Place, str]) -> list[list[Ce
 
 def _is_ruled(rules: list[_Rule], at: float, where: float) -> bool:
     return any(abs(rule.at - at) <= _NEAR and rule.start <= where <= rule.end for rule in rules)
-
