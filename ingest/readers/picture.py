@@ -55,6 +55,10 @@ def _pixels(image: Any) -> Any:
     import PIL.Image
     import PIL.ImageOps
 
+    if image.mode[0] in "IF":  # more than 8 bits a pixel, which Pillow would cut off rather than scale
+        values = np.asarray(image, dtype=np.float64)
+        values = (values - values.min()) * (255 / max(float(np.ptp(values)), 1e-9))
+        image = PIL.Image.fromarray(values.astype(np.uint8))
     turned = PIL.ImageOps.exif_transpose(image).convert("RGBA")
     ground = PIL.Image.new("RGBA", turned.size, "white")
     return np.asarray(PIL.Image.alpha_composite(ground, turned).convert("RGB"))
