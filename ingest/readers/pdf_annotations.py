@@ -30,7 +30,7 @@ _COMMENTS = frozenset((
 _STAMPS = frozenset((raw.FPDF_ANNOT_STAMP, raw.FPDF_ANNOT_WATERMARK))
 # Names that programs number fields with.
 _NO_LABEL = re.compile(
-    r"(?:text|field|box|fill|check|radio|button|group|combo|list|choice|undefined|untitled|[a-z]{1,2}|[\d\W_])*",
+    r"[a-z]{0,2}(?:text|field|box|fill|check|radio|button|group|combo|list|choice|undefined|untitled|[\d\W_])*",
     re.IGNORECASE,
 )
 _MARKS = " :：."
