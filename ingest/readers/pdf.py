@@ -66,9 +66,12 @@ def read(data: bytes, context: Context) -> Content:
                 if words := ocr.words_of(_picture(document, page.number)):
                     page.text, page.tables = words, []
         title, bookmarks = _title(document), _bookmarks(document)
+        is_xfa = document.get_formtype() == raw.FORMTYPE_XFA_FULL
         files = attachments_of(document, context)
     finally:
         document.close()
+    if is_xfa:
+        notes.append("It is a form that only Acrobat shows: what is filled in wasn't read. Print it to a PDF.")
     broken = [page.number for page in pages if page.problem]
     if broken and len(broken) == len(pages):
         raise ReadError("All pages of the PDF are damaged.", "Save it anew and try again.")
@@ -153,9 +156,12 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
                 text = pdf_columns.reordered(layer, page.get_rotation()) or text
         finally:
             layer.close()
-        is_scan = not pdf_text.is_readable(text) or (
-            len(text.strip()) < _SCAN_CHARS and _is_drawn(page, not text.strip())
+        means = pdf_text.readable(text)
+        is_scan = len(means) < _SCAN_CHARS and (
+            len(text.strip()) >= _SCAN_CHARS or _is_drawn(page, not text.strip())
         )
+        if is_scan:
+            text, tables = means, []
         for one in beside:
             notes += hidden_note(f"a comment, p. {number}", one.comment)
         lines = [one.line for one in beside if not one.comment or not pdf_text.holds(text, one.comment)]

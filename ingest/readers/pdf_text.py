@@ -33,7 +33,6 @@ _AT_START = re.compile(
 )
 # What fonts without a Unicode map give: controls, private characters and replacement marks.
 _UNREADABLE = re.compile(r"[\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\uffff]")
-_LEAST_READABLE = 0.5
 _EDGE_LINES = 3  # lines at the head and foot of a page that may be repeated ones
 _REPEATED_PAGES = 3
 _REPEATED_SHARE = 0.5
@@ -157,10 +156,9 @@ def parted(text: str, marks: Sequence[tuple[int, str]]) -> Iterator[tuple[str, t
     yield "\n".join(lines[first:]), mark_here
 
 
-def is_readable(text: str) -> bool:
-    """Whether most characters mean something; True for none."""
-    shown = len(re.sub(r"\s+", "", text.replace("\0", "")))
-    return len(_UNREADABLE.findall(text)) <= (1 - _LEAST_READABLE) * shown
+def readable(text: str) -> str:
+    """The text without what means nothing."""
+    return _UNREADABLE.sub("", text).strip()
 
 
 def holds(text: str, words: str) -> bool:

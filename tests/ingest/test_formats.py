@@ -795,13 +795,16 @@ class TestPdf:
         data = self.page(lambda sheet: sheet.drawString(72, 700, "still here"))
         assert texts(read("a.pdf", data[data.index(b"\n") :])) == "still here"
 
-    def test_text_that_means_nothing_needs_ocr(self) -> None:
-        from ingest.readers.pdf_text import is_readable
+    def test_text_that_means_nothing_needs_ocr(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from ingest.readers import ocr
 
-        assert not is_readable("\x03\x04\x05\x06 \x07")
-        assert not is_readable("\ue001\ue002\ue003 a")
-        assert is_readable("A list:\n\uf0b7 pumps\r\n")
-        assert is_readable("")
+        monkeypatch.setattr(ocr, "available", lambda: False)
+        data = self.page(lambda sheet: sheet.drawString(72, 700, "letters of a font without a map"))
+        document = re.sub(rb"/Encoding /WinAnsiEncoding", b"/ToUnicode 99 0 R", data)
+        private = b"1 begincodespacerange <00> <ff> endcodespacerange 1 beginbfrange <00> <ff> <e000> endbfrange"
+        added = b"\n99 0 obj <</Length %d>> stream\n%s\nendstream endobj\n" % (len(private), private)
+        with pytest.raises(ReadError, match="needs OCR"):
+            read("a.pdf", document[: document.index(b"xref")] + added + b"trailer <</Root 4 0 R>>")
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
         from ingest.readers.pdf_text import clean
