@@ -30,7 +30,7 @@ _MODULES = {
     "odf": "odt ott odp otp fodt fodp",
     "org": "org",
     "pdf": "pdf",
-    "picture": "png jpg jpeg bmp tif tiff webp gif",
+    "picture": "png jpg jpeg jp2 j2k jpx bmp tif tiff webp gif avif pbm pgm ppm pnm heic heif",
     "pptx": "pptx pptm ppsx ppsm potx potm",
     "rst": "rst rest",
     "rtf": "rtf",
@@ -43,7 +43,8 @@ FORMATS = {f".{suffix}": module for module, suffixes in _MODULES.items() for suf
 SUFFIXES = frozenset(FORMATS)
 
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
+             b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
 _BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "pdf", "picture", "pptx", "rtf", "sheets"))
 _HTML = re.compile(
     rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b", re.I | re.S
@@ -61,6 +62,8 @@ def detect(data: bytes, by_suffix: str) -> str:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _in_zip(data) or by_suffix
     if data.startswith(_PICTURES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
+        return "picture"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"heic", b"heix", b"mif1", b"hevc"):
         return "picture"
     if data.startswith(b"BM") and by_suffix in _BINARY and int.from_bytes(data[2:6], "little") == len(data):
         return "picture"

@@ -1,5 +1,5 @@
 """PDF: the text layer page by page, tables with ruling lines row by row, scanned pages by OCR where it is
-installed.
+installed. After it what is filled in and commented, at the end what is attached.
 
 Bookmarks become headings. What stands at the head or foot of every page is kept where it stands first. Text in
 invisible mode is read, because that is how scanners store what they recognised.
@@ -7,6 +7,7 @@ invisible mode is read, because that is how scanners store what they recognised.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,11 @@ from pypdfium2 import raw
 
 from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, ocr, one_line, pdf_columns, pdf_text
 from ingest.readers.hidden import hidden_note
+from ingest.readers.pdf_annotations import annotations_of, attachments_of, with_stamps
 from ingest.readers.pdf_tables import Table, tables_of
 from kb_assistant.errors import ReadError
+
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # its warnings are for programmers
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\uffff]")
 # Titles that a program made up from its own name or the file's.
@@ -40,6 +44,7 @@ class _Page:
     number: int
     text: str
     tables: list[Table] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
     is_scan: bool = False
     problem: bool = False
 
@@ -58,10 +63,15 @@ def read(data: bytes, context: Context) -> Content:
         if ocr.available():
             for page in scans[:_MOST_SCANS]:
                 context.alive()
-                page.text = ocr.words_of(_picture(document, page.number)) or page.text
+                if words := ocr.words_of(_picture(document, page.number)):
+                    page.text, page.tables = words, []
         title, bookmarks = _title(document), _bookmarks(document)
+        is_xfa = document.get_formtype() == raw.FORMTYPE_XFA_FULL
+        files = attachments_of(document, context)
     finally:
         document.close()
+    if is_xfa:
+        notes.append("It is a form that only Acrobat shows: what is filled in wasn't read. Print it to a PDF.")
     broken = [page.number for page in pages if page.problem]
     if broken and len(broken) == len(pages):
         raise ReadError("All pages of the PDF are damaged.", "Save it anew and try again.")
@@ -71,7 +81,8 @@ def read(data: bytes, context: Context) -> Content:
         notes.append(f"{_named([page.number for page in scans])} scanned, without text. {ocr.HINT}")
     if len(scans) > _MOST_SCANS:
         notes.append(f"Only the first {_MOST_SCANS} of its {len(scans)} scanned pages were read.")
-    blocks = _blocks(pages, bookmarks)
+    blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
+    notes += [note for file in files for note in file.notes]
     if not blocks:
         raise _no_text(bool(scans))
     return Content(title, blocks, {}, tuple(dict.fromkeys(notes)))
@@ -101,12 +112,15 @@ def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
         except pdfium.PdfiumError as failed:
             error = failed
             if getattr(failed, "err_code", None) != raw.FPDF_ERR_PASSWORD:
+                if b"%PDF" not in data[:1024] and b"endobj" in data:  # only its first line is lost
+                    return _open(b"%PDF-1.7\n" + data, passwords)
                 raise _refusal(data, failed) from failed
     else:
         if passwords:
             raise ReadError("No password given opens the PDF.", "Check --password.") from error
         hint = "Give it with --password, or save a copy without one."
         raise ReadError("The PDF needs a password.", hint) from error
+    document.init_forms()
     if len(document) == 0:
         document.close()
         raise ReadError("The PDF is damaged: no page can be found in it.", "Save or download it anew.")
@@ -129,6 +143,8 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
     except pdfium.PdfiumError:
         return _Page(number, "", problem=True)
     try:
+        beside = annotations_of(document, page)
+        page = with_stamps(document, page, number)
         layer = page.get_textpage()
         try:
             text = layer.get_text_range()
@@ -137,11 +153,19 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
                 for words in pdf_text.unseen(page, layer, text):
                     notes += hidden_note(f"in the colour of its ground, p. {number}", words, always=True)
             if text.strip() and not tables:
-                text = pdf_columns.reordered(layer) or text
+                text = pdf_columns.reordered(layer, page.get_rotation()) or text
         finally:
             layer.close()
-        is_scan = len(text.strip()) < _SCAN_CHARS and _is_drawn(page, not text.strip())
-        return _Page(number, text, tables, is_scan)
+        means = pdf_text.readable(text)
+        is_scan = len(means) < _SCAN_CHARS and (
+            len(text.strip()) >= _SCAN_CHARS or _is_drawn(page, not text.strip())
+        )
+        if is_scan:
+            text, tables = means, []
+        for one in beside:
+            notes += hidden_note(f"a comment, p. {number}", one.comment)
+        lines = [one.line for one in beside if not one.comment or not pdf_text.holds(text, one.comment)]
+        return _Page(number, text, tables, lines, is_scan)
     except pdfium.PdfiumError:
         return _Page(number, "", problem=True)
     finally:
@@ -206,6 +230,9 @@ def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> 
                 if text.strip():
                     heading = nest(title for _, title in above)
                     blocks.append(Block(text, part.kind, page=page.number, heading=heading))
+        if page.beside:
+            heading = nest(title for _, title in above)
+            blocks.append(Block("\n".join(page.beside), page=page.number, heading=heading))
         for mark in marks:  # those whose words aren't on the page hold from its end on
             if mark not in above and mark[1] not in (title for _, title in above):
                 above = [*(one for one in above if one[0] < mark[0]), mark]

@@ -33,9 +33,27 @@ class _Run(NamedTuple):
     place: int
 
 
-def reordered(layer: Any) -> str | None:
-    """The text of a page column by column; None where its order is right as it is."""
-    runs = _runs(layer)
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top in points."""
+
+
+def turned(box: Box, degrees: int) -> Box:
+    """A box as it lies when the page is turned clockwise by a multiple of 90, about the origin."""
+    left, bottom, right, top = box
+    if degrees % 360 == 90:
+        return bottom, -right, top, -left
+    if degrees % 360 == 180:
+        return -right, -top, -left, -bottom
+    return (-top, left, -bottom, right) if degrees % 360 == 270 else box
+
+
+def reordered(layer: Any, rotation: int = 0) -> str | None:
+    """The text of a page column by column; None where its order is right as it is.
+
+    Args:
+        rotation: Degrees by which the page is turned when it is shown.
+    """
+    runs = _runs(layer, rotation)
     if sum(_leaps(before, run) for before, run in pairwise(runs)) < _LEAST_LINES:
         return None
     lines = _lines(runs)
@@ -54,18 +72,19 @@ def reordered(layer: Any) -> str | None:
         (gutter, bottom, far, top),
         (-far, -far, far, bottom),
     )
-    texts = (layer.get_text_bounded(*area).strip("\r\n") for area in areas)
+    texts = (layer.get_text_bounded(*turned(area, -rotation)).strip("\r\n") for area in areas)
     return "\n".join(_HYPHEN.sub("", _BLANKS.sub("", text)) for text in texts if text.strip())
 
 
-def _runs(layer: Any) -> list[_Run]:
+def _runs(layer: Any, rotation: int) -> list[_Run]:
     edges = [ctypes.c_double() for _ in range(4)]
     left, top, right, bottom = edges
     runs: list[_Run] = []
     count = raw.FPDFText_CountRects(layer, 0, -1)
     for place in range(count if count <= _MOST_RUNS else 0):
         if raw.FPDFText_GetRect(layer, place, *map(ctypes.byref, edges)) and right.value > left.value:
-            runs.append(_Run(left.value, bottom.value, right.value, top.value, place))
+            box = turned((left.value, bottom.value, right.value, top.value), rotation)
+            runs.append(_Run(*box, place))
     return runs
 
 

@@ -1,15 +1,14 @@
 """Tables with ruling lines on a PDF page: the lines make a grid, the words in its fields make rows.
 
-A table is taken only where its fields hold, letter by letter, what the page's text has in that place; anything
-else
-stays running text.
+Each word goes into the field it begins in, so that none is lost or said twice. Lines that cut through many words
+are no table's; what they enclose stays running text.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
+from ingest.readers import one_line
+from ingest.readers.pdf_columns import Box, turned
 from ingest.readers.tables import Cell, table_lines
 
 _NEAR = 3.0  # points within which lines are one
@@ -27,7 +28,10 @@ _MOST_SEGMENTS = 2_000  # of paths that draw more than a box
 _SMALLEST_GRID = 24.0
 _MOST_FIELDS = 4_000
 _WHOLE_PAGE = 0.9
-_LEAST_KEPT = 0.98  # share of the letters that must be found in the fields
+_MOST_CUT = 0.005  # share of the letters that stand in another field than their word
+_WIDE_LINE = 3  # fields that a line of text reaches
+_UNRULED_LINES = 6  # so many wide lines in one row of the grid are rows of their own, which nothing rules
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,11 @@ def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
     across, down = _joined(across), _joined(down)
     if len(across) < 3 or len(down) < 3:
         return []
-    lines = _text_lines(layer, text)
+    words = _Layer(text, layer, page.get_rotation())
+    lines = _text_lines(words)
     found = []
     for rows, columns in _groups(across, down):
-        table = _table(layer, text, lines, rows, columns)
+        table = _table(words, lines, rows, columns)
         if table:
             found.append(table)
     return found
@@ -67,6 +72,7 @@ def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
     """All straight lines across and down, the edges of rectangles among them."""
     across: list[_Rule] = []
     down: list[_Rule] = []
+    rotation = page.get_rotation()
     whole = page.get_width() * page.get_height() * _WHOLE_PAGE
     budget = _MOST_SEGMENTS
     count = raw.FPDFPage_CountObjects(page)
@@ -80,7 +86,9 @@ def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
             continue
         if not raw.FPDFPageObj_GetBounds(item, *pointers):
             continue
-        left, bottom, right, top = (edge.value for edge in edges)
+        left, bottom, right, top = turned(
+            (edges[0].value, edges[1].value, edges[2].value, edges[3].value), rotation
+        )
         if (right - left) * (top - bottom) > whole:
             continue
         segments = raw.FPDFPath_CountSegments(item)
@@ -90,7 +98,7 @@ def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
             min(right - left, top - bottom) >= _SMALLEST_GRID and budget > 0
         ):  # smaller ones are letters and marks
             budget -= segments
-            _add_path(across, down, item, min(segments, _MOST_SEGMENTS))
+            _add_path(across, down, item, min(segments, _MOST_SEGMENTS), rotation)
     return across, down
 
 
@@ -107,7 +115,7 @@ def _add_box(across: list[_Rule], down: list[_Rule], left: float, bottom: float,
         down += [_Rule(left, bottom, top), _Rule(right, bottom, top)]
 
 
-def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int) -> None:
+def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int, rotation: int) -> None:
     """The straight pieces of a path that draws many lines at once."""
     matrix = raw.FS_MATRIX()
     raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
@@ -117,10 +125,9 @@ def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int) 
         segment = raw.FPDFPath_GetPathSegment(item, index)
         if not raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
             return
-        point = (
-            matrix.a * x.value + matrix.c * y.value + matrix.e,
-            matrix.b * x.value + matrix.d * y.value + matrix.f,
-        )
+        across_page = matrix.a * x.value + matrix.c * y.value + matrix.e
+        up_page = matrix.b * x.value + matrix.d * y.value + matrix.f
+        point = turned((across_page, up_page, across_page, up_page), rotation)[:2]
         if before and raw.FPDFPathSegment_GetType(segment) == raw.FPDF_SEGMENT_LINETO:
             (x0, y0), (x1, y1) = before, point
             if abs(y0 - y1) < 0.5 and abs(x0 - x1) >= _SHORTEST:
@@ -179,6 +186,20 @@ def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule
     return [group for group in groups.values() if len(group[0]) >= 3 and len(group[1]) >= 3]
 
 
+_Place = tuple[int, int]  # row and column in the grid
+
+
+class _Layer(NamedTuple):
+    """A page's text, and by how many degrees the page is turned when it is shown."""
+
+    text: str
+    layer: Any
+    rotation: int
+
+    def box(self, place: int) -> Box:
+        return turned(self.layer.get_charbox(place), self.rotation)
+
+
 class _TextLine(NamedTuple):
     start: int
     end: int
@@ -187,17 +208,17 @@ class _TextLine(NamedTuple):
     right: float
 
 
-def _text_lines(layer: Any, text: str) -> list[_TextLine | None]:
+def _text_lines(layer: _Layer) -> list[_TextLine | None]:
     """Where each line of the text stands: its first character, the middle of its height, its last character."""
     found: list[_TextLine | None] = []
     place = 0
-    for line in text.split("\n"):
+    for line in layer.text.split("\n"):
         body = line.strip()
         where = None
         if body:
             first = place + line.index(body[0])
-            left, bottom, right, top = layer.get_charbox(first)
-            last = layer.get_charbox(first + len(body) - 1)
+            left, bottom, right, top = layer.box(first)
+            last = layer.box(first + len(body) - 1)
             where = _TextLine(
                 place, place + len(line), (left + right) / 2, (bottom + top) / 2, (last[0] + last[2]) / 2
             )
@@ -206,9 +227,7 @@ def _text_lines(layer: Any, text: str) -> list[_TextLine | None]:
     return found
 
 
-def _table(
-    layer: Any, text: str, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]
-) -> Table | None:
+def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]) -> Table | None:
     levels = _levels(rule.at for rule in rows)[::-1]  # from the top down
     edges = _levels(rule.at for rule in columns)
     height, width = len(levels) - 1, len(edges) - 1
@@ -224,14 +243,11 @@ def _table(
     ]
     if not inside:
         return None
-    grid = _grid(layer, levels, edges, rows, columns)
-    letters = Counter(char for index in inside for char in _bare(text[lines[index].start : lines[index].end]))  # type: ignore[union-attr]
-    held = Counter(char for row in grid for cell in row if cell.first for char in _bare(cell.text))
-    missing = sum((letters - held).values())
-    if sum(bool(cell.text) for row in grid for cell in row) < 4 or missing > (1 - _LEAST_KEPT) * sum(
-        letters.values()
-    ):
+    owner = _owners(levels, edges, rows, columns)
+    words, cut = _words(layer, [line for index in inside if (line := lines[index])], levels, edges, owner)
+    if len(words) < 4 or cut > _MOST_CUT * sum(map(len, words.values())):
         return None
+    grid = _grid(owner, words)
     made = [line for line in table_lines(grid) if line.strip()]
     return Table("\n".join(made), frozenset(inside))
 
@@ -244,17 +260,14 @@ def _levels(values: Iterable[float]) -> list[float]:
     return found
 
 
-def _grid(
-    layer: Any, levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
-) -> list[list[Cell]]:
-    """The fields' words. Where no line parts two fields, they are one, which is said in its first place."""
-    from ingest.readers.pdf_text import clean
-
-    height, width = len(levels) - 1, len(edges) - 1
-    grid: list[list[Cell]] = []
-    owner: dict[tuple[int, int], tuple[int, int]] = {}
-    for row in range(height):
-        for column in range(width):
+def _owners(
+    levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
+) -> dict[_Place, _Place]:
+    """The field that each place of the grid belongs to: where no line parts two places, they are one field, known
+    by its first place."""
+    owner: dict[_Place, _Place] = {}
+    for row in range(len(levels) - 1):
+        for column in range(len(edges) - 1):
             above, left = owner.get((row - 1, column)), owner.get((row, column - 1))
             middle = (levels[row] + levels[row + 1]) / 2
             centre = (edges[column] + edges[column + 1]) / 2
@@ -264,24 +277,63 @@ def _grid(
                 owner[row, column] = above
             else:
                 owner[row, column] = row, column
-    reach: dict[tuple[int, int], tuple[int, int]] = {}
-    for place, first in owner.items():
-        bottom, right = reach.get(first, first)
-        reach[first] = max(bottom, place[0]), max(right, place[1])
-    words: dict[tuple[int, int], str] = {}
-    for (row, column), (bottom, right) in reach.items():
-        field = layer.get_text_bounded(edges[column], levels[bottom + 1], edges[right + 1], levels[row])
-        words[row, column] = clean(field).replace("\n", " ")
-    for row in range(height):
-        grid.append(
-            [Cell(words[owner[row, column]], owner[row, column] == (row, column)) for column in range(width)]
-        )
+    return owner
+
+
+def _words(
+    layer: _Layer,
+    lines: list[_TextLine],
+    levels: list[float],
+    edges: list[float],
+    owner: dict[_Place, _Place],
+) -> tuple[dict[_Place, str], int]:
+    """The words of each field in the text's order, and how many letters stand in another field than the word they
+    belong to. Words of two fields may touch: then they are drawn one by one."""
+    rising = levels[::-1]
+    words: dict[_Place, str] = {}
+    last_line: dict[_Place, int] = {}
+    cut = 0
+    wide = Counter[int]()
+    for line in lines:
+        reached = set()
+        for match in _WORD.finditer(layer.text, line.start, line.end):
+            field, drawn = None, 0
+            for place in range(match.start(), match.end()):
+                left, bottom, right, top = layer.box(place)
+                row = len(levels) - 1 - bisect_right(rising, (bottom + top) / 2)
+                column = bisect_right(edges, (left + right) / 2) - 1
+                here = owner.get((row, column))
+                if field is None or (here not in (None, field) and _drawn(layer, place) != drawn):
+                    field = here or owner[min(max(row, 0), len(levels) - 2), min(max(column, 0), len(edges) - 2)]
+                    drawn = _drawn(layer, place)
+                    if field in words:
+                        words[field] += " " if last_line[field] == line.start else "\n"
+                    last_line[field] = line.start
+                    reached.add(field)
+                cut += here != field
+                words[field] = words.get(field, "") + layer.text[place]
+        if len(reached) >= _WIDE_LINE:
+            wide[min(reached)[0]] += 1
+    return words, cut if max(wide.values(), default=0) < _UNRULED_LINES else sum(map(len, words.values()))
+
+
+def _drawn(layer: _Layer, place: int) -> int:
+    """Which object of the page draws a character."""
+    item = raw.FPDFText_GetTextObject(layer.layer, place)
+    return ctypes.addressof(item.contents) if item else 0
+
+
+def _grid(owner: dict[_Place, _Place], words: dict[_Place, str]) -> list[list[Cell]]:
+    from ingest.readers.pdf_text import clean
+
+    texts = {field: one_line(clean(found)) for field, found in words.items()}
+    grid: list[list[Cell]] = []
+    for place, field in owner.items():
+        if place[1] == 0:
+            grid.append([])
+        grid[-1].append(Cell(texts.get(field, ""), field == place))
     return grid
 
 
 def _is_ruled(rules: list[_Rule], at: float, where: float) -> bool:
     return any(abs(rule.at - at) <= _NEAR and rule.start <= where <= rule.end for rule in rules)
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"[\s\ufffe\x02\xad]+", "", text)

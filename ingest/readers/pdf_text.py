@@ -31,6 +31,8 @@ _AT_END = re.compile(
 _AT_START = re.compile(
     r"^(?:page|p\.|第|[-–—])?(\d{1,5})(?:页|頁|[-–—])?(?:(?:of|/|共)(?:\d{1,5})(?:页|頁)?)?[|·•]?"
 )
+# What fonts without a Unicode map give: controls, private characters and replacement marks.
+_UNREADABLE = re.compile(r"[\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\uffff]")
 _EDGE_LINES = 3  # lines at the head and foot of a page that may be repeated ones
 _REPEATED_PAGES = 3
 _REPEATED_SHARE = 0.5
@@ -71,6 +73,8 @@ class Repeated:
                 if stem in self._kept or not stem:
                     gone.add(index)
                 self._kept.add(stem)
+        if len(gone) == len(filled):  # the page says nothing else
+            return list(range(len(lines)))
         return [index for index in range(len(lines)) if index not in gone]
 
 
@@ -150,6 +154,16 @@ def parted(text: str, marks: Sequence[tuple[int, str]]) -> Iterator[tuple[str, t
             yield "", mark_here
         first, mark_here = index, mark
     yield "\n".join(lines[first:]), mark_here
+
+
+def readable(text: str) -> str:
+    """The text without what means nothing."""
+    return _UNREADABLE.sub("", text).strip()
+
+
+def holds(text: str, words: str) -> bool:
+    """Whether the words stand in the text, letters only, as highlighted ones do."""
+    return _letters(words) in _letters(text)
 
 
 def _letters(text: str) -> str:

@@ -11,6 +11,7 @@ from kb_assistant.errors import ReadError
 
 _MOST_PIXELS = 100_000_000
 _MOST_FRAMES = 200
+_HEIC = (b"heic", b"heix", b"hevc", b"mif1")
 _SMALLEST = 32  # pixels of the shorter side: less is an icon
 
 
@@ -24,6 +25,8 @@ def read(data: bytes, context: Context) -> Content:
         return Content("", (), {}, (f"It is a picture: no text was found without OCR. {ocr.HINT}",))
     import PIL.Image
 
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        raise ReadError("Pictures of the format HEIC can't be read.", "Save it as JPEG or PNG.")
     PIL.Image.MAX_IMAGE_PIXELS = None  # its size is checked here
     try:
         with PIL.Image.open(io.BytesIO(data)) as image:
@@ -52,6 +55,10 @@ def _pixels(image: Any) -> Any:
     import PIL.Image
     import PIL.ImageOps
 
+    if image.mode[0] in "IF":  # more than 8 bits a pixel, which Pillow would cut off rather than scale
+        values = np.asarray(image, dtype=np.float64)
+        values = (values - values.min()) * (255 / max(float(np.ptp(values)), 1e-9))
+        image = PIL.Image.fromarray(values.astype(np.uint8))
     turned = PIL.ImageOps.exif_transpose(image).convert("RGBA")
     ground = PIL.Image.new("RGBA", turned.size, "white")
     return np.asarray(PIL.Image.alpha_composite(ground, turned).convert("RGB"))
