@@ -11,7 +11,7 @@ from ingest.readers import Content, Context
 from ingest.readers.detect import detect
 from kb_assistant.errors import ReadError
 
-_MISSING = "Install what opens it: pip install 'kb-assistant[locked]'. Or save a copy without a password."
+MISSING = "Install what opens it: pip install 'kb-assistant[locked]'. Or save a copy without a password."
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -39,7 +39,7 @@ def unlocked(data: bytes, context: Context, what: str) -> bytes:
     if not context.passwords:
         raise ReadError(f"The {what} needs a password.", "Give it with --password, or save a copy without one.")
     if find_spec("msoffcrypto") is None:
-        raise ReadError(f"The {what} needs a password, and opening it needs an extra.", _MISSING)
+        raise ReadError(f"The {what} needs a password, and opening it needs an extra.", MISSING)
     import msoffcrypto
 
     for password in context.passwords:

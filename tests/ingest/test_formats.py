@@ -5,11 +5,15 @@ The files are made here, by other programs than the readers use where there is o
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import re
 import shutil
 import zipfile
+import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from email.message import EmailMessage
 
@@ -33,7 +37,7 @@ def texts(content: Content) -> str:
     return "\n".join(block.text for block in content.blocks)
 
 
-def zipped(members: dict[str, str]) -> bytes:
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for name, body in members.items():
@@ -264,6 +268,41 @@ class TestPresentations:
         assert "Slide 2 is hidden" in content.notes[0]
 
 
+ODF_NAMES = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in (("office", "office"), ("text", "text"), ("table", "table"), ("chart", "chart"),
+                         ("draw", "drawing"), ("style", "style"))
+) + ' xmlns:xlink="http://www.w3.org/1999/xlink"'  # fmt: skip
+MANIFEST = (
+    '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
+    '<manifest:file-entry manifest:full-path="{name}"><manifest:encryption-data>'
+    '<manifest:algorithm manifest:algorithm-name="http://www.w3.org/2001/04/xmlenc#aes256-cbc" '
+    'manifest:initialisation-vector="{iv}"/>'
+    '<manifest:start-key-generation manifest:start-key-generation-name="http://www.w3.org/2000/09/xmldsig#sha256"/>'
+    '<manifest:key-derivation manifest:key-derivation-name="urn:pbkdf2" manifest:iteration-count="1000" '
+    'manifest:key-size="32" manifest:salt="{salt}"/>'
+    "</manifest:encryption-data></manifest:file-entry></manifest:manifest>"
+)
+
+
+def locked_odf(content: str, password: str) -> bytes:
+    """As LibreOffice writes it with AES: deflated, filled up to whole blocks, encrypted."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    salt, iv = bytes(range(16)), bytes(range(16, 32))
+    key = hashlib.pbkdf2_hmac("sha1", hashlib.sha256(password.encode()).digest(), salt, 1000, 32)
+    deflated = zlib.compress(content.encode())[2:-4]
+    missing = 16 - len(deflated) % 16
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    locked = encryptor.update(deflated + bytes(missing - 1) + bytes([missing])) + encryptor.finalize()
+    said = {"iv": base64.b64encode(iv).decode(), "salt": base64.b64encode(salt).decode()}
+    return zipped({
+        "mimetype": "application/vnd.oasis.opendocument.text",
+        "content.xml": locked,
+        "META-INF/manifest.xml": MANIFEST.format(name="content.xml", **said),
+    })  # fmt: skip
+
+
 class TestOpenDocument:
     def test_text_lists_and_tables(self) -> None:
         names = " ".join(
@@ -319,12 +358,64 @@ class TestOpenDocument:
             "9 weeks night day (Part: Rotor | Cost: 12 | Time: 9 weeks night day)",
         ]
 
-    def test_a_password_says_what_to_do(self) -> None:
-        manifest = "<manifest><encryption-data/></manifest>"
-        data = zipped({"content.xml": "\0", "META-INF/manifest.xml": manifest})
-        with pytest.raises(ReadError, match="under a password") as refused:
-            read("a.odt", data, passwords=["geheim"])
+    @pytest.mark.parametrize("passwords", [[], ["falsch"]])
+    def test_a_password_says_what_to_do(self, passwords: list[str]) -> None:
+        with pytest.raises(ReadError, match="password") as refused:
+            read("a.odt", locked_odf("<x/>", "geheim"), passwords=passwords)
         assert "save a copy without one" in refused.value.hint
+
+    def test_a_password_of_a_form_that_is_not_known(self) -> None:
+        manifest = MANIFEST.format(name="encrypted-package", iv="", salt="").replace("pbkdf2", "argon2id")
+        data = zipped({"encrypted-package": "\0", "META-INF/manifest.xml": manifest})
+        with pytest.raises(ReadError, match="form that isn't known"):
+            read("a.odt", data, passwords=["geheim"])
+
+    def test_a_password_opens(self) -> None:
+        body = "<office:body><office:text><text:p>Nur mit Passwort.</text:p></office:text></office:body>"
+        xml = f"<office:document-content {ODF_NAMES}>{body}</office:document-content>"
+        assert (
+            texts(read("a.odt", locked_odf(xml, "geheim"), passwords=["falsch", "geheim"])) == "Nur mit Passwort."
+        )
+
+    def test_footnotes_text_boxes_and_pictures_in_a_paragraph(self) -> None:
+        note = (
+            "<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>By hand.</text:p>"
+            "</text:note-body></text:note>"
+        )
+        inner = "<draw:frame><draw:text-box><text:p>inner</text:p></draw:text-box></draw:frame>"
+        box = f"<draw:frame><draw:text-box><text:p>outer{inner}</text:p></draw:text-box></draw:frame>"
+        picture = "<draw:image><office:binary-data>iVBORw0KGgo</office:binary-data></draw:image>"
+        words = f"<text:p>Oil{note} it{box} well<draw:frame>{picture}</draw:frame>.</text:p>"
+        body = f"<office:body><office:text>{words}</office:text></office:body>"
+        xml = f"<office:document {ODF_NAMES}>{body}</office:document>"
+        assert [block.text for block in read("a.fodt", xml.encode()).blocks] == [
+            "Oil it well.", "By hand.", "outer", "inner",
+        ]  # fmt: skip
+
+    def test_faults_in_the_xml_lose_no_text(self) -> None:
+        body = '<office:body><office:text><text:p loext:x="1">Words.</text:p></office:text></office:body>'
+        content = read("a.fodt", f"<office:document {ODF_NAMES}>{body}</office:document>".encode())
+        assert texts(content) == "Words."
+        assert "faults" in content.notes[0]
+
+    def test_a_chart(self) -> None:
+        row = "<table:table-row>{}</table:table-row>"
+        cells = [
+            "".join(f"<table:table-cell><text:p>{word}</text:p></table:table-cell>" for word in words)
+            for words in (("", "Sales"), ("North", "12"))
+        ]
+        chart = (
+            "<office:body><office:chart><chart:chart><chart:title><text:p>Year</text:p></chart:title><table:table>"
+            f"{''.join(map(row.format, cells))}</table:table></chart:chart></office:chart></office:body>"
+        )
+        page = '<draw:page><draw:frame><draw:object xlink:href="./Object 1"/></draw:frame></draw:page>'
+        body = f"<office:body><office:presentation>{page}</office:presentation></office:body>"
+        data = zipped({
+            "mimetype": "application/vnd.oasis.opendocument.presentation",
+            "content.xml": f"<office:document-content {ODF_NAMES}>{body}</office:document-content>",
+            "Object 1/content.xml": f"<office:document-content {ODF_NAMES}>{chart}</office:document-content>",
+        })  # fmt: skip
+        assert texts(read("a.odp", data)) == "Year\nSales\nNorth\t12"
 
     def test_entities_do_not_swell(self) -> None:
         bomb = '<!DOCTYPE x [<!ENTITY a "' + "ha" * 1000 + '"><!ENTITY b "' + "&a;" * 1000 + '">]>'
