@@ -132,7 +132,7 @@ class _Body:
         try:
             content = read_any(
                 link.target,
-                self._package.bytes(link.target),
+                self._package.part(link.target),
                 self._context.passwords,
                 self._context.depth + 1,
                 self._context.alive,

@@ -19,10 +19,10 @@ from ingest.readers.odf_locked import without_password
 from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
 
 _WHAT = "OpenDocument file"
-_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
-_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
-_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
@@ -31,11 +31,11 @@ _SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 # What isn't the document's text, or is told elsewhere.
 _LEFT_OUT = frozenset(
-    (f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_SVG}title", f"{_SVG}desc", f"{_OFFICE}forms",
-     f"{_OFFICE}annotation", f"{_OFFICE}binary-data", f"{_OFFICE}scripts", f"{_OFFICE}event-listeners")
+    (f"{TEXT}tracked-changes", f"{TEXT}sequence-decls", f"{_SVG}title", f"{_SVG}desc", f"{OFFICE}forms",
+     f"{OFFICE}annotation", f"{OFFICE}binary-data", f"{OFFICE}scripts", f"{OFFICE}event-listeners")
 )  # fmt: skip
-_PARAGRAPHS = (f"{_TEXT}p", f"{_TEXT}h")
-_BEHIND = (f"{_TEXT}note", f"{_DRAW}text-box")  # stands in a paragraph and is told behind it
+_PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
+_BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # stands in a paragraph and is told behind it
 _MOST_SPACES = 100
 
 
@@ -56,7 +56,7 @@ class Opened:
 
     def body(self) -> Any:
         """Raises ReadError where there is none."""
-        body = self.root.find(f"{_OFFICE}body")
+        body = self.root.find(f"{OFFICE}body")
         if body is None:
             raise damaged(_WHAT)
         return body
@@ -69,8 +69,8 @@ class Opened:
             root = xml(member(self.archive, name, _WHAT), recover=True)
         lines = []
         for chart in root.iter(f"{_CHART}chart"):
-            lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(_words(title)))]
-            lines += [line for table in chart.iter(f"{_TABLE}table") for line in _table_lines(table)]
+            lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(words_of(title)))]
+            lines += [line for table in chart.iter(f"{TABLE}table") for line in _table_lines(table)]
         return lines
 
 
@@ -112,7 +112,7 @@ def read(data: bytes, context: Context) -> Content:
     source = opened(data, context)
     document = _Document(source)
     body = source.body()
-    slides = list(body.iter(f"{_DRAW}page"))
+    slides = list(body.iter(f"{DRAW}page"))
     if slides:
         for number, slide in enumerate(slides, 1):
             document.slide(slide, number)
@@ -150,8 +150,8 @@ class _Document:
 
     def slide(self, page: Any, number: int) -> None:
         self._outline, self._slide = Outline(), number
-        titles = [frame for frame in page.iter(f"{_DRAW}frame") if frame.get(f"{_PRESENTATION}class") == "title"]
-        words = one_line(" ".join(_words(frame) for frame in titles))
+        titles = [frame for frame in page.iter(f"{DRAW}frame") if frame.get(f"{_PRESENTATION}class") == "title"]
+        words = one_line(" ".join(words_of(frame) for frame in titles))
         if words:
             self._outline.heading(1, words, None)
             self.first_heading = self.first_heading or words
@@ -166,41 +166,41 @@ class _Document:
         waiting = [(child, 0) for child in reversed(root)]
         while waiting:
             element, depth = waiting.pop()
-            if element.tag == f"{_OFFICE}annotation":
-                self.notes += hidden_note("a comment", _words(element))
+            if element.tag == f"{OFFICE}annotation":
+                self.notes += hidden_note("a comment", words_of(element))
             if element.tag in _LEFT_OUT or element in skip or not isinstance(element.tag, str):
                 continue
             if element.tag == f"{_PRESENTATION}notes":
-                if words := _words(element).strip():
+                if words := words_of(element).strip():
                     self._end_list()
                     self._outline.add(f"Notes: {words}")
             elif element.tag in _PARAGRAPHS:
-                if element.tag == f"{_TEXT}h":
+                if element.tag == f"{TEXT}h":
                     self._heading(element)
                 else:
                     self._paragraph(element, depth)
                 waiting += [(inner, depth) for inner in reversed(list(_set_in(element)))]
-            elif element.tag == f"{_TABLE}table":
+            elif element.tag == f"{TABLE}table":
                 self._table(element)
-            elif element.tag == f"{_DRAW}object":
+            elif element.tag == f"{DRAW}object":
                 if lines := self._source.chart(element):
                     self._end_list()
                     self._outline.add("\n".join(lines))
             else:
-                deeper = depth + (element.tag == f"{_TEXT}list")
+                deeper = depth + (element.tag == f"{TEXT}list")
                 waiting += [(child, deeper) for child in reversed(element)]
         self._end_list()
 
     def _heading(self, element: Any) -> None:
         self._end_list()
-        words = one_line(_words(element))
-        level = element.get(f"{_TEXT}outline-level", "1")
+        words = one_line(words_of(element))
+        level = element.get(f"{TEXT}outline-level", "1")
         if words:
             self._outline.heading(int(level) if level.isdigit() else 1, words, None)
             self.first_heading = self.first_heading or words
 
     def _paragraph(self, element: Any, depth: int) -> None:
-        words = _words(element).strip()
+        words = words_of(element).strip()
         if words and depth:
             self._items.append(f"{'  ' * (depth - 1)}- {one_line(words)}")
         elif words:
@@ -220,13 +220,13 @@ class _Document:
 
 def _set_in(paragraph: Any) -> Iterator[Any]:
     """What stands in a paragraph and is told behind it: its notes, text boxes and charts."""
-    for inner in paragraph.iter(f"{_TEXT}note-body", f"{_DRAW}text-box", f"{_DRAW}object"):
+    for inner in paragraph.iter(f"{TEXT}note-body", f"{DRAW}text-box", f"{DRAW}object"):
         if next(inner.iterancestors(*_PARAGRAPHS)) is paragraph:
             yield inner
 
 
 def _table_lines(table: Any) -> list[str]:
-    marked = len(list(table.iterfind(f"{_TABLE}table-header-rows/{_TABLE}table-row")))
+    marked = len(list(table.iterfind(f"{TABLE}table-header-rows/{TABLE}table-row")))
     lines = table_lines(spread([_fields(row) for row in _rows(table)]), marked or None)
     return [line for line in lines if line.strip()]
 
@@ -234,24 +234,24 @@ def _table_lines(table: Any) -> list[str]:
 def _fields(row: Any) -> list[Field]:
     """The cells of a row; places that another cell reaches into are left out, as that one tells them."""
     fields: list[Field] = []
-    for cell in row.iterchildren(f"{_TABLE}table-cell"):
-        text = one_line(_words(cell))
-        columns, rows = (_number(cell.get(f"{_TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
-        times = _number(cell.get(f"{_TABLE}number-columns-repeated")) if text else 1
+    for cell in row.iterchildren(f"{TABLE}table-cell"):
+        text = one_line(words_of(cell))
+        columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
+        times = _number(cell.get(f"{TABLE}number-columns-repeated")) if text else 1
         fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS)
     return fields
 
 
 def _rows(table: Any) -> list[Any]:
     """The table's own rows, without those of tables in its cells."""
-    return [row for row in table.iter(f"{_TABLE}table-row") if next(row.iterancestors(f"{_TABLE}table")) is table]
+    return [row for row in table.iter(f"{TABLE}table-row") if next(row.iterancestors(f"{TABLE}table")) is table]
 
 
 def _number(said: str | None) -> int:
     return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else 1
 
 
-def _words(element: Any) -> str:
+def words_of(element: Any) -> str:
     """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text
     boxes."""
     parts: list[str] = []
@@ -264,10 +264,10 @@ def _words(element: Any) -> str:
         if one is not element and (one.tag in _LEFT_OUT or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
             waiting.append(one.tail or "")
             continue
-        if one.tag == f"{_TEXT}s":
-            count = one.get(f"{_TEXT}c", "1")
+        if one.tag == f"{TEXT}s":
+            count = one.get(f"{TEXT}c", "1")
             parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_SPACES))
-        elif one.tag in (f"{_TEXT}tab", f"{_TEXT}line-break"):
+        elif one.tag in (f"{TEXT}tab", f"{TEXT}line-break"):
             parts.append("\n" if one.tag.endswith("break") else "\t")
         elif one.tag in _PARAGRAPHS and one is not element and parts:
             parts.append("\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from ingest.readers import one_line
 from ingest.readers.archive import inside, xml
@@ -43,9 +43,13 @@ class Package:
     def __contains__(self, name: str) -> bool:
         return _key(name) in self._members
 
-    def bytes(self, name: str) -> bytes:
+    def part(self, name: str) -> bytes:
         """A part as it is. Raises KeyError where there is none, and what zipfile raises where it is damaged."""
         return self._archive.read(self._members[_key(name)])
+
+    def stream(self, name: str) -> IO[bytes]:
+        """As part(), little by little."""
+        return self._archive.open(self._members[_key(name)])
 
     def root(self, name: str) -> Any:
         """Root element of a part, in the usual namespaces.
@@ -54,7 +58,7 @@ class Package:
             KeyError: there is none.
             ValueError: there is nothing in it to read.
         """
-        data = _STRICT.sub(_USUAL, self.bytes(name))
+        data = _STRICT.sub(_USUAL, self.part(name))
         try:
             return xml(data)
         except ValueError:

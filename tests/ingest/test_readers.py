@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -401,6 +402,80 @@ class TestDocx:
         ):
             document.element.body.insert(-1, parse_xml(xml.format(nsdecls("w"))))
         assert texts(read("a.docx", save(document))) == ["new", "control", "outside", "in the box"]
+
+    @pytest.mark.parametrize(
+        "kind", ["template.main", "document.macroEnabled.main", "template.macroEnabledTemplate.main"]
+    )
+    def test_templates_and_documents_with_macros(self, kind: str) -> None:
+        document = docx.Document()
+        document.add_paragraph("Words.")
+        data = with_part(
+            save(document),
+            "[Content_Types].xml",
+            lambda body: body.replace(b"document.main+xml", f"{kind}+xml".encode()),
+        )
+        assert texts(read("a.docx", data)) == ["Words."]
+
+    def test_a_package_without_its_picture_and_in_the_strict_form(self) -> None:
+        document = docx.Document()
+        document.add_heading("Care", 1)
+        document.add_paragraph("Words.")
+        document.core_properties.author = "王工"
+        usual, strict = (
+            rb"http://schemas\.openxmlformats\.org/(wordprocessingml|officeDocument)/2006/",
+            (rb"http://purl.oclc.org/ooxml/\1/"),
+        )
+        data = save(document)
+        for name in ("word/document.xml", "word/styles.xml", "_rels/.rels", "word/_rels/document.xml.rels"):
+            data = with_part(data, name, lambda body: re.sub(usual, strict, body))
+        link = b'<Relationship Id="x" Type="http://purl.oclc.org/ooxml/officeDocument/relationships/image" Target="no.png"/>'
+        data = with_part(
+            data,
+            "word/_rels/document.xml.rels",
+            lambda body: body.replace(b"</Relationships>", link + b"</Relationships>"),
+        )
+        content = read("a.docx", data)
+        assert [(block.text, block.heading) for block in content.blocks] == [("Words.", "Care")]
+        assert content.metadata["author"] == "王工"
+
+    def test_charts_and_documents_within(self) -> None:
+        document = docx.Document()
+        document.add_paragraph("before")
+        body = document.element.body
+        relations = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+        drawn = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
+        for xml in (
+            f'<w:p {nsdecls("w")}><w:r><w:drawing><c:chart {drawn} {relations} r:id="c"/></w:drawing></w:r></w:p>',
+            f'<w:altChunk {nsdecls("w")} {relations} r:id="h"/>',
+        ):
+            body.insert(-1, parse_xml(xml))
+        kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+        links = (
+            f'<Relationship Id="c" Type="{kind}/chart" Target="chart.xml"/>'
+            f'<Relationship Id="h" Type="{kind}/aFChunk" Target="a.html"/></Relationships>'
+        )
+        data = with_part(
+            save(document),
+            "word/_rels/document.xml.rels",
+            lambda old: old.replace(b"</Relationships>", links.encode()),
+        )
+        points = [
+            f"<c:{axis}><c:strCache>"
+            + "".join(f'<c:pt idx="{index}"><c:v>{value}</c:v></c:pt>' for index, value in enumerate(values))
+            + f"</c:strCache></c:{axis}>"
+            for axis, values in (("cat", ("North", "South")), ("val", ("12", "7")))
+        ]
+        series = f"<c:ser><c:tx><c:v>Sales</c:v></c:tx>{''.join(points)}</c:ser>"
+        buffer = io.BytesIO(data)
+        with zipfile.ZipFile(buffer, "a") as archive:
+            archive.writestr("word/chart.xml", f"<c:chartSpace {drawn}>{series}</c:chartSpace>")
+            archive.writestr("word/a.html", "<html><body><h1>Within</h1><p>a page</p></body></html>")
+        blocks = read("a.docx", buffer.getvalue()).blocks
+        assert [(block.text, block.heading) for block in blocks] == [
+            ("before", ""),
+            ("Sales | North: 12 | South: 7", ""),
+            ("a page", "Within"),
+        ]
 
     def test_external_entities_are_not_read(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("TOPSECRET")
