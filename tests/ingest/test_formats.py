@@ -792,6 +792,24 @@ class TestRtf:
         ]
         assert "secret" in content.notes[0]
 
+    def test_merged_cells_and_text_boxes(self) -> None:
+        rows = b"".join(
+            rb"\trowd" + marks + rb"\cellx1\cellx2 " + b"".join(word + rb"\cell " for word in words) + rb"\row "
+            for marks, words in (
+                (b"", (b"Part", b"Cost")),
+                (rb"\clvmgf", (b"Rotor", b"12")),
+                (rb"\clvmrg", (b"", b"14")),
+            )
+        )
+        shape = rb"{\*\shpinst{\sp{\sn x}{\sv 1}}{\shptxt \pard In the box.\par}}"
+        box = rb"{\shp" + shape + rb"{\shprslt{\*\do\dptxbxtext Twice.\par}}}"
+        content = read("a.rtf", rb"{\rtf1\ansi\pard\intbl " + rows + rb"\pard " + box + rb"After.\par}")
+        assert [block.text for block in content.blocks] == [
+            "Part\tCost\nRotor\t12 (Part: Rotor | Cost: 12)\n14 (Part: Rotor | Cost: 14)",
+            "In the box.",
+            "After.",
+        ]
+
     def test_nested_too_deep(self) -> None:
         with pytest.raises(ReadError, match="too deep"):
             read("a.rtf", b"{\\rtf1" + b"{" * 100_000)

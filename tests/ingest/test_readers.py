@@ -428,7 +428,8 @@ class TestDocx:
         data = save(document)
         for name in ("word/document.xml", "word/styles.xml", "_rels/.rels", "word/_rels/document.xml.rels"):
             data = with_part(data, name, lambda body: re.sub(usual, strict, body))
-        link = b'<Relationship Id="x" Type="http://purl.oclc.org/ooxml/officeDocument/relationships/image" Target="no.png"/>'
+        kind = b"http://purl.oclc.org/ooxml/officeDocument/relationships/image"
+        link = b'<Relationship Id="x" Type="' + kind + b'" Target="no.png"/>'
         data = with_part(
             data,
             "word/_rels/document.xml.rels",
