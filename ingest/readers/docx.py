@@ -18,6 +18,7 @@ from ingest.readers.archive import checked, damaged
 from ingest.readers.attached import DEEPEST
 from ingest.readers.drawingml import FALLBACK, charts_and_diagrams, in_fallback
 from ingest.readers.hidden import hidden_note
+from ingest.readers.numbering import Numbering
 from ingest.readers.ooxml import Package, properties
 from ingest.readers.tables import Cell, table_lines
 from kb_assistant.errors import ReadError
@@ -30,6 +31,7 @@ _LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
 # A table of contents repeats the headings and would be found in their stead.
 _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 _BODY_LEVEL = 9
+_MOST_STYLES = 20  # that a style may be based on, one on the other
 _MOST_COLUMNS = 1000
 _WHAT = "Word document"
 _COMMENT = f"{_W}comment"
@@ -39,6 +41,7 @@ _P, _TBL, _TR, _TC = f"{_W}p", f"{_W}tbl", f"{_W}tr", f"{_W}tc"
 _WRAPPERS = frozenset(f"{_W}{tag}" for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
 _LEFT_OUT = frozenset(f"{_W}{tag}" for tag in ("del", "moveFrom", "pPr", "rPr", "rt", "tbl", "txbxContent"))
 _MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}symEx"
 _WORDS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 
 
@@ -89,6 +92,7 @@ class _Body:
         self._links = package.links(main)
         self._context = context
         self._styles = _Styles([package.root(name) for name in package.linked("styles", main)])
+        self._numbering = Numbering([package.root(name) for name in package.linked("numbering", main)])
         self._number = 0
         self._items: list[str] = []
 
@@ -108,8 +112,9 @@ class _Body:
     def _paragraph(self, element: Any) -> None:
         text = _text(element).strip()
         kind = self._styles.kind(element)
+        label = self._numbering.label(*self._styles.place(element))
         if kind == "item" and text:
-            self._items.append(f"- {one_line(text)}")
+            self._items.append(f"{label or '-'} {one_line(text)}")
         else:
             self._end_list(before=1)
             lines = (self._number, self._number)
@@ -199,6 +204,21 @@ class _Styles:
         own = _properties_kind(properties)
         return own if own != "" and not (kind != "" and own == "item") else kind
 
+    def place(self, paragraph: Any) -> tuple[str, int]:
+        """List and depth that a paragraph counts in, by its own properties or its style's."""
+        number = depth = ""
+        properties = paragraph.find(f"{_W}pPr")
+        style = None if properties is None else _value(properties, "pStyle")
+        for _ in range(_MOST_STYLES):
+            numbering = None if properties is None else properties.find(f"{_W}numPr")
+            if numbering is not None:
+                number = number or _value(numbering, "numId") or ""
+                depth = depth or _value(numbering, "ilvl") or ""
+            if style not in self._elements:
+                break
+            properties, style = self._elements[style].find(f"{_W}pPr"), _value(self._elements[style], "basedOn")
+        return number, int(depth) if depth.isdigit() and len(depth) < 3 else 0
+
     def _style_kind(self, style: str) -> int | str:
         if style not in self._kinds:
             kind: int | str = ""
@@ -261,9 +281,15 @@ def _text(paragraph: Any) -> str:
             words.append(element.text or "")
         elif element.tag in _WORDS:
             words.append(_WORDS[element.tag])
+        elif element.tag == _EMOJI:
+            words.append(_character(element.get(f"{_EMOJI.removesuffix('symEx')}char", "")))
         elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
             waiting.extend(reversed(element))
     return "".join(words)
+
+
+def _character(code: str) -> str:
+    return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
 
 
 def _text_boxes(paragraph: Any) -> list[str]:

@@ -375,7 +375,7 @@ class TestDocx:
         assert content.title == "泵"
         assert [(block.kind, block.text, block.lines, block.heading) for block in content.blocks] == [
             ("prose", "Intro.", (3, 3), "泵 > Parts"),
-            ("prose", "- one\n- two", (4, 5), "泵 > Parts"),
+            ("prose", "- one\n1. two", (4, 5), "泵 > Parts"),
             ("table", "k\tv\na\t1 (k: a | v: 1)\n2 (k: a | v: 2)", (6, 8), "泵 > Parts"),
             ("prose", "End.", (10, 10), "泵 > Parts"),
         ]
@@ -395,13 +395,15 @@ class TestDocx:
         run = "<w:r><w:t>{}</w:t></w:r>"
         deleted = "<w:r><w:delText>old</w:delText></w:r>"
         box = f"<w:txbxContent><w:p>{run.format('in the box')}</w:p></w:txbxContent>"
+        symbols = "http://schemas.microsoft.com/office/word/2015/wordml/symex"
+        emoji = f'<w:r><s:symEx xmlns:s="{symbols}" s:char="1F60F"/></w:r>'
         for xml in (
-            f"<w:p {{}}><w:ins>{run.format('new')}</w:ins><w:del>{deleted}</w:del></w:p>",
+            f"<w:p {{}}><w:ins>{run.format('new')}</w:ins>{emoji}<w:del>{deleted}</w:del></w:p>",
             f"<w:sdt {{}}><w:sdtContent><w:p>{run.format('control')}</w:p></w:sdtContent></w:sdt>",
             f"<w:p {{}}>{run.format('outside')}<w:r><w:pict>{box}</w:pict></w:r></w:p>",
         ):
             document.element.body.insert(-1, parse_xml(xml.format(nsdecls("w"))))
-        assert texts(read("a.docx", save(document))) == ["new", "control", "outside", "in the box"]
+        assert texts(read("a.docx", save(document))) == ["new😏", "control", "outside", "in the box"]
 
     @pytest.mark.parametrize(
         "kind", ["template.main", "document.macroEnabled.main", "template.macroEnabledTemplate.main"]
@@ -438,6 +440,35 @@ class TestDocx:
         content = read("a.docx", data)
         assert [(block.text, block.heading) for block in content.blocks] == [("Words.", "Care")]
         assert content.metadata["author"] == "王工"
+
+    def test_numbers_of_lists(self) -> None:
+        document = docx.Document()
+        levels = (("chineseCounting", "第%1条"), ("decimal", "%1.%2"), ("upperRoman", "(%3)"))
+        inner = "".join(
+            f'<w:lvl w:ilvl="{place}"><w:start w:val="1"/><w:numFmt w:val="{style}"/>'
+            f'<w:lvlText w:val="{text}"/></w:lvl>'
+            for place, (style, text) in enumerate(levels)
+        )
+        numbering = document.part.numbering_part.element
+        numbering.insert(
+            0, parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="99">{inner}</w:abstractNum>')
+        )
+        override = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="12"/></w:lvlOverride>'
+        for number, more in ((98, ""), (99, override)):
+            made = f'<w:num {nsdecls("w")} w:numId="{number}"><w:abstractNumId w:val="99"/>{more}</w:num>'
+            numbering.append(parse_xml(made))
+        for depth, number, words in (
+            (0, 98, "one"),
+            (1, 98, "two"),
+            (2, 98, "three"),
+            (0, 98, "four"),
+            (0, 99, "five"),
+        ):
+            properties = document.add_paragraph(words)._p.get_or_add_pPr()
+            place = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="{depth}"/><w:numId w:val="{number}"/></w:numPr>'
+            properties.append(parse_xml(place))
+        (text,) = texts(read("a.docx", save(document)))
+        assert text.split("\n") == ["第一条 one", "一.1 two", "(I) three", "第二条 four", "第十二条 five"]
 
     def test_charts_and_documents_within(self) -> None:
         document = docx.Document()
