@@ -28,13 +28,14 @@ _MODULES = {
     "msg": "msg",
     "notebook": "ipynb",
     "odf": "odt ott odp otp fodt fodp",
+    "ods": "ods ots fods",
     "org": "org",
     "pdf": "pdf",
     "picture": "png jpg jpeg jp2 j2k jpx bmp tif tiff webp gif avif pbm pgm ppm pnm heic heif",
     "pptx": "pptx pptm ppsx ppsm potx potm",
     "rst": "rst rest",
     "rtf": "rtf",
-    "sheets": "xlsx xlsm xlsb xltx xltm xls xlt ods ots et",
+    "sheets": "xlsx xlsm xlsb xltx xltm xls xlt et",
     "subtitles": "srt vtt",
     "text": "txt text log",
     "xml": "xml rss atom opml xsd xsl xslt plist kml gpx dita",
@@ -45,7 +46,7 @@ SUFFIXES = frozenset(FORMATS)
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
              b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
-_BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "pdf", "picture", "pptx", "rtf", "sheets"))
+_BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "ods", "pdf", "picture", "pptx", "rtf", "sheets"))
 _HTML = re.compile(
     rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b", re.I | re.S
 )
@@ -53,6 +54,14 @@ _MAIL = re.compile(
     rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I
 )
 _SAMPLE = 65536
+_STREAMS = (
+    ("EncryptedPackage", "locked"),
+    ("__properties_version1.0", "msg"),
+    ("WordDocument", "legacy"),
+    ("PowerPoint Document", "legacy"),
+    ("Workbook", "sheets"),
+    ("Book", "sheets"),
+)
 
 
 def detect(data: bytes, by_suffix: str) -> str:
@@ -79,8 +88,8 @@ def _as_text(sample: bytes, by_suffix: str) -> str:
     if b"\0" in sample and not sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         return by_suffix
     plain = sample.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
-    if by_suffix == "odf" and plain.lstrip().startswith(b"<") and b"office:document" in plain:
-        return "odf"
+    if by_suffix in ("odf", "ods") and plain.lstrip().startswith(b"<") and b"office:document" in plain:
+        return "ods" if b"opendocument.spreadsheet" in plain else "odf"
     if (
         re.match(rb"mime-version:|from:|content-type:\s*multipart/related", plain, re.I)
         and b"ultipart/related" in plain
@@ -105,7 +114,7 @@ def _in_zip(data: bytes) -> str:
     if kind.startswith(b"application/epub"):
         return "epub"
     if b"opendocument.spreadsheet" in kind:
-        return "sheets"
+        return "ods"
     if b"opendocument." in kind:
         return "odf"
     if "META-INF/container.xml" in names and any(name.endswith(".opf") for name in names):
@@ -117,15 +126,12 @@ def _in_zip(data: bytes) -> str:
 
 
 def _in_ole(data: bytes) -> str:
-    """By the names of the streams, which stand in the directory as UTF-16."""
-    for stream, module in (
-        ("EncryptedPackage", "locked"),
-        ("__properties_version1.0", "msg"),
-        ("WordDocument", "legacy"),
-        ("PowerPoint Document", "legacy"),
-        ("Workbook", "sheets"),
-        ("Book", "sheets"),
-    ):
-        if stream.encode("utf-16-le") in data:
-            return module
-    return ""
+    """By the streams at its root; where its directory is damaged, by their names anywhere, which are UTF-16."""
+    import olefile
+
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as file:
+            names = {path[0].lower() for path in file.listdir()}
+    except Exception:  # olefile raises whatever a damaged part leads it to
+        names = {stream.lower() for stream, _ in _STREAMS if stream.encode("utf-16-le") in data}
+    return next((module for stream, module in _STREAMS if stream.lower() in names), "")

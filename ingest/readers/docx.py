@@ -7,37 +7,42 @@ inserted ones are in.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
-import docx
-from docx.oxml.ns import qn
-
 from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
-from ingest.readers.archive import checked, damaged, xml
+from ingest.readers import read as read_any
+from ingest.readers.archive import checked, damaged
+from ingest.readers.attached import DEEPEST
+from ingest.readers.drawingml import FALLBACK, charts_and_diagrams, in_fallback
 from ingest.readers.hidden import hidden_note
+from ingest.readers.numbering import Numbering
+from ingest.readers.ooxml import Package, properties
 from ingest.readers.tables import Cell, table_lines
 from kb_assistant.errors import ReadError
 
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _HEADING_STYLE = re.compile(r"(?:heading|标题|標題|titre|überschrift)\s*([1-9])", re.IGNORECASE)
 _TITLE_STYLE = re.compile(r"title|标题|標題", re.IGNORECASE)
 _LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
 # A table of contents repeats the headings and would be found in their stead.
 _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 _BODY_LEVEL = 9
+_MOST_STYLES = 20  # that a style may be based on, one on the other
 _MOST_COLUMNS = 1000
 _WHAT = "Word document"
-_COMMENT = qn("w:comment")
+_COMMENT = f"{_W}comment"
+_CHUNK = f"{_W}altChunk"
 
-_P, _TBL, _TR, _TC = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
-_WRAPPERS = frozenset(qn(f"w:{tag}") for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
-_LEFT_OUT = frozenset(qn(f"w:{tag}") for tag in ("del", "moveFrom", "pPr", "rPr", "rt", "tbl", "txbxContent"))
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_P, _TBL, _TR, _TC = f"{_W}p", f"{_W}tbl", f"{_W}tr", f"{_W}tc"
+_WRAPPERS = frozenset(f"{_W}{tag}" for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
+_LEFT_OUT = frozenset(f"{_W}{tag}" for tag in ("del", "moveFrom", "pPr", "rPr", "rt", "tbl", "txbxContent"))
 _MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
-_WORDS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+_EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}symEx"
+_WORDS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -46,47 +51,59 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it is locked, damaged, too large when unpacked, or not a Word document.
     """
-    if "[Content_Types].xml" not in checked(data, _WHAT).namelist():
+    package = Package(checked(data, _WHAT))
+    if "[Content_Types].xml" not in package:
         raise ReadError("This is a zip archive, not a Word document.", "Unpack it.")
     try:
-        document = docx.Document(io.BytesIO(data))
-        body = _Body(document)
-        body.walk(document.element.body)
-        notes = [*_white_text(document.element.body)]
-        for part in document.part.package.iter_parts():
-            name = str(part.partname)
-            if name in ("/word/footnotes.xml", "/word/endnotes.xml"):
-                body.footnotes(xml(part.blob))
-            elif name == "/word/comments.xml":
-                for comment in xml(part.blob).iter(_COMMENT):
-                    words = "\n".join(_text(inner) for inner in comment.iter(_P))
-                    notes += hidden_note("a comment", words)
-        metadata = _properties(document.core_properties)
-        own_title = document.core_properties.title
+        main = next(iter(package.linked("officeDocument")), "")
+        element = package.root(main).find(f"{_W}body")
+        if element is None:
+            raise damaged(_WHAT)
+        body = _Body(package, main, context)
+        body.walk(element)
+        for kind in ("footnotes", "endnotes"):
+            for name in package.linked(kind, main):
+                body.footnotes(package.root(name))
+        notes = [*body.notes, *_white_text(element)]
+        for name in package.linked("comments", main):
+            for comment in package.root(name).iter(_COMMENT):
+                words = "\n".join(_text(inner) for inner in comment.iter(_P))
+                notes += hidden_note("a comment", words)
+        metadata = properties(package)
     except (ReadError, MemoryError):
         raise
-    except Exception as error:  # python-docx raises whatever a damaged part leads it to
+    except Exception as error:  # whatever a damaged part leads to
         raise damaged(_WHAT) from error
-    title = body.title or one_line(own_title or "") or body.first_heading
-    return Content(title[:HEADING_CHARS].rstrip(), body.outline.finish(), metadata, tuple(dict.fromkeys(notes)))
+    own_title = metadata.pop("title", "")
+    title = body.title or own_title or body.first_heading
+    notes = list(dict.fromkeys([*package.notes, *notes]))
+    return Content(title[:HEADING_CHARS].rstrip(), body.outline.finish(), metadata, tuple(notes))
 
 
 class _Body:
     """Walks the body's paragraphs and tables and numbers them."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, package: Package, main: str, context: Context) -> None:
         self.outline = Outline()
         self.title = ""
         self.first_heading = ""
-        self._styles = _Styles(document)
+        self.notes: list[str] = []
+        self._package = package
+        self._links = package.links(main)
+        self._context = context
+        self._styles = _Styles([package.root(name) for name in package.linked("styles", main)])
+        self._numbering = Numbering([package.root(name) for name in package.linked("numbering", main)])
         self._number = 0
         self._items: list[str] = []
 
     def walk(self, body: Any) -> None:
-        for element in _through_wrappers(body, (_P, _TBL)):
+        for element in _through_wrappers(body, (_P, _TBL, _CHUNK)):
             if element.tag == _TBL:
                 self._end_list()
                 self._table(element)
+            elif element.tag == _CHUNK:
+                self._end_list()
+                self._chunk(element)
             else:
                 self._number += 1
                 self._paragraph(element)
@@ -95,8 +112,9 @@ class _Body:
     def _paragraph(self, element: Any) -> None:
         text = _text(element).strip()
         kind = self._styles.kind(element)
+        label = self._numbering.label(*self._styles.place(element))
         if kind == "item" and text:
-            self._items.append(f"- {one_line(text)}")
+            self._items.append(f"{label or '-'} {one_line(text)}")
         else:
             self._end_list(before=1)
             lines = (self._number, self._number)
@@ -107,6 +125,31 @@ class _Body:
         for box in _text_boxes(element):
             self._end_list()
             self.outline.add(box, lines=(self._number, self._number))
+        for words in charts_and_diagrams(element, self._links, self._package):
+            self._end_list()
+            self.outline.add(words, lines=(self._number, self._number))
+
+    def _chunk(self, element: Any) -> None:
+        """A document of any format that stands whole in this one (ECMA-376 Part 1, 17.17.2.1)."""
+        link = self._links.get(element.get(f"{_R}id", ""))
+        if link is None or link.target not in self._package or self._context.depth + 1 >= DEEPEST:
+            return
+        try:
+            content = read_any(
+                link.target,
+                self._package.part(link.target),
+                self._context.passwords,
+                self._context.depth + 1,
+                self._context.alive,
+            )
+        except ReadError as error:
+            self.notes.append(f"A part of the document can't be read: {error.message} {error.hint}".strip())
+            return
+        for block in content.blocks:
+            self.outline.heading(_BODY_LEVEL, block.heading, None)
+            self.outline.add(block.text, block.kind)
+        self.outline.heading(_BODY_LEVEL, "", None)
+        self.notes += content.notes
 
     def _heading(self, level: int, text: str, lines: tuple[int, int]) -> None:
         if level == 0:
@@ -130,7 +173,7 @@ class _Body:
         """Foot- or endnotes, under no heading: where they are called from isn't kept."""
         for footnote in root:
             words = one_line(" ".join(_text(inner) for inner in footnote.iter(_P)))
-            if words and footnote.get(qn("w:type")) is None:
+            if words and footnote.get(f"{_W}type") is None:
                 self.outline.heading(0, "", None)
                 self.outline.add(words)
 
@@ -145,21 +188,36 @@ class _Body:
 class _Styles:
     """What a paragraph is, by its style, the styles that one is based on, and its own properties."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, roots: list[Any]) -> None:
         self._elements = {
-            style.get(qn("w:styleId")): style for style in document.styles.element.iterchildren(qn("w:style"))
+            style.get(f"{_W}styleId"): style for root in roots for style in root.iterchildren(f"{_W}style")
         }
         self._kinds: dict[str, int | str] = {}
 
     def kind(self, paragraph: Any) -> int | str:
         """Level of a heading (0 for the title), "item", "contents" or "" for plain text."""
-        properties = paragraph.find(qn("w:pPr"))
+        properties = paragraph.find(f"{_W}pPr")
         if properties is None:
             return ""
-        style = _value(properties, "w:pStyle")
+        style = _value(properties, "pStyle")
         kind = self._style_kind(style) if style else ""
         own = _properties_kind(properties)
         return own if own != "" and not (kind != "" and own == "item") else kind
+
+    def place(self, paragraph: Any) -> tuple[str, int]:
+        """List and depth that a paragraph counts in, by its own properties or its style's."""
+        number = depth = ""
+        properties = paragraph.find(f"{_W}pPr")
+        style = None if properties is None else _value(properties, "pStyle")
+        for _ in range(_MOST_STYLES):
+            numbering = None if properties is None else properties.find(f"{_W}numPr")
+            if numbering is not None:
+                number = number or _value(numbering, "numId") or ""
+                depth = depth or _value(numbering, "ilvl") or ""
+            if style not in self._elements:
+                break
+            properties, style = self._elements[style].find(f"{_W}pPr"), _value(self._elements[style], "basedOn")
+        return number, int(depth) if depth.isdigit() and len(depth) < 3 else 0
 
     def _style_kind(self, style: str) -> int | str:
         if style not in self._kinds:
@@ -169,11 +227,11 @@ class _Styles:
             while kind == "" and name and name not in seen and name in self._elements:
                 seen.add(name)
                 element = self._elements[name]
-                kind = _name_kind(_value(element, "w:name") or "")
-                properties = element.find(qn("w:pPr"))
+                kind = _name_kind(_value(element, "name") or "")
+                properties = element.find(f"{_W}pPr")
                 if kind == "" and properties is not None:
                     kind = _properties_kind(properties)
-                name = _value(element, "w:basedOn")
+                name = _value(element, "basedOn")
             self._kinds[style] = kind
         return self._kinds[style]
 
@@ -189,16 +247,16 @@ def _name_kind(name: str) -> int | str:
 
 
 def _properties_kind(properties: Any) -> int | str:
-    level = _value(properties, "w:outlineLvl")
+    level = _value(properties, "outlineLvl")
     if level and level.isdigit() and int(level) < _BODY_LEVEL:
         return int(level) + 1
-    numbering = properties.find(qn("w:numPr"))
-    return "item" if numbering is not None and _value(numbering, "w:numId") not in (None, "0") else ""
+    numbering = properties.find(f"{_W}numPr")
+    return "item" if numbering is not None and _value(numbering, "numId") not in (None, "0") else ""
 
 
 def _value(element: Any, child: str) -> str | None:
-    found = element.find(qn(child))
-    value: str | None = None if found is None else found.get(qn("w:val"))
+    found = element.find(f"{_W}{child}")
+    value: str | None = None if found is None else found.get(f"{_W}val")
     return value
 
 
@@ -219,19 +277,25 @@ def _text(paragraph: Any) -> str:
     waiting = list(reversed(paragraph))
     while waiting:
         element = waiting.pop()
-        if element.tag in (qn("w:t"), _MATH_TEXT):
+        if element.tag in (f"{_W}t", _MATH_TEXT):
             words.append(element.text or "")
         elif element.tag in _WORDS:
             words.append(_WORDS[element.tag])
-        elif element.tag not in _LEFT_OUT and element.tag != _FALLBACK:
+        elif element.tag == _EMOJI:
+            words.append(_character(element.get(f"{_EMOJI.removesuffix('symEx')}char", "")))
+        elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
             waiting.extend(reversed(element))
     return "".join(words)
 
 
+def _character(code: str) -> str:
+    return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
+
+
 def _text_boxes(paragraph: Any) -> list[str]:
     boxes = []
-    for box in paragraph.iter(qn("w:txbxContent")):
-        if next(box.iterancestors(_FALLBACK), None) is None:
+    for box in paragraph.iter(f"{_W}txbxContent"):
+        if not in_fallback(box):
             boxes.append("\n".join(text for inner in box.iter(_P) if (text := _text(inner).strip())))
     return [box for box in boxes if box]
 
@@ -242,11 +306,11 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
     for row in rows:
         line: list[Cell] = []
         for cell in _through_wrappers(row, (_TC,)):
-            properties = cell.find(qn("w:tcPr"))
-            merge = None if properties is None else properties.find(qn("w:vMerge"))
-            span = (_value(properties, "w:gridSpan") if properties is not None else None) or "1"
+            properties = cell.find(f"{_W}tcPr")
+            merge = None if properties is None else properties.find(f"{_W}vMerge")
+            span = (_value(properties, "gridSpan") if properties is not None else None) or "1"
             above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
-            if merge is not None and merge.get(qn("w:val")) != "restart":
+            if merge is not None and merge.get(f"{_W}val") != "restart":
                 first = Cell(above.text, False)
             else:
                 first = Cell(one_line(" ".join(_text(inner) for inner in cell.iter(_P))))
@@ -257,22 +321,22 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
 
 
 def _is_marked_header(row: Any) -> bool:
-    properties = row.find(qn("w:trPr"))
-    mark = None if properties is None else properties.find(qn("w:tblHeader"))
-    return mark is not None and mark.get(qn("w:val")) not in ("0", "false")
+    properties = row.find(f"{_W}trPr")
+    mark = None if properties is None else properties.find(f"{_W}tblHeader")
+    return mark is not None and mark.get(f"{_W}val") not in ("0", "false")
 
 
 def _white_text(body: Any) -> Iterator[str]:
     """Notes on words nobody sees: in white where nothing dark lies behind them, or marked as hidden."""
     hidden: dict[str, list[str]] = {}
-    for run in body.iter(qn("w:r")):
-        properties = run.find(qn("w:rPr"))
+    for run in body.iter(f"{_W}r"):
+        properties = run.find(f"{_W}rPr")
         if properties is None:
             continue
-        vanish = properties.find(qn("w:vanish"))
-        if vanish is not None and vanish.get(qn("w:val")) not in ("0", "false"):
+        vanish = properties.find(f"{_W}vanish")
+        if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
             hidden.setdefault("marked as hidden", []).append(_text(run))
-        elif (_value(properties, "w:color") or "").lower() == "ffffff" and not _is_shaded(run, properties):
+        elif (_value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties):
             hidden.setdefault("white on white", []).append(_text(run))
     for where, words in hidden.items():
         yield from hidden_note(where, " ".join(words), always=True)
@@ -280,19 +344,11 @@ def _white_text(body: Any) -> Iterator[str]:
 
 def _is_shaded(run: Any, properties: Any) -> bool:
     """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape."""
-    if properties.find(qn("w:shd")) is not None or properties.find(qn("w:highlight")) is not None:
+    if properties.find(f"{_W}shd") is not None or properties.find(f"{_W}highlight") is not None:
         return True
-    for above in run.iterancestors(_P, _TC, qn("w:txbxContent"), _TBL):
-        if above.tag == qn("w:txbxContent") or above.find(f"*/{qn('w:shd')}") is not None:
+    for above in run.iterancestors(_P, _TC, f"{_W}txbxContent", _TBL):
+        if above.tag == f"{_W}txbxContent" or above.find(f"*/{_W}shd") is not None:
             return True
-        if above.tag == _TBL and above.find(f"{qn('w:tblPr')}/{qn('w:tblStyle')}") is not None:
+        if above.tag == _TBL and above.find(f"{_W}tblPr/{_W}tblStyle") is not None:
             return True  # styles of tables paint their head
     return False
-
-
-def _properties(core: Any) -> dict[str, Any]:
-    """What the document says of itself."""
-    tags = [tag for word in re.split("[,;，；]", core.keywords or "") if (tag := one_line(word))]
-    date = core.modified or core.created
-    said = {"author": one_line(core.author or ""), "date": date.date().isoformat() if date else "", "tags": tags}
-    return {name: value for name, value in said.items() if value}

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -45,17 +46,29 @@ def read(data: bytes, context: Context) -> Content:
         from ingest.readers.locked import unlocked
 
         data = unlocked(data, context, "document")
-    office = _office()
-    if office is None:
+    return converted(data, *((".ppt", "pptx") if presentation else (".doc", "docx")), context)
+
+
+def converted(data: bytes, old: str, new: str, context: Context) -> Content:
+    """The content of a document that LibreOffice makes into a new one.
+
+    Args:
+        old: The suffix that its format has.
+        new: The format that it is made into, such as "docx".
+
+    Raises:
+        ReadError: LibreOffice is missing, needs too long or can't open it.
+    """
+    program = office()
+    if program is None:
         raise ReadError(
-            f"Old {'presentations (.ppt)' if presentation else 'documents (.doc)'} need LibreOffice, which isn't "
-            "installed.",
-            "Install it, or save the file in the new format (.docx, .pptx).",
+            f"A {old} file of this kind needs LibreOffice, which isn't installed.",
+            f"Install it, or save the file anew as .{new}.",
         )
-    new = "pptx" if presentation else "docx"
-    converted = _converted(office, data, ".ppt" if presentation else ".doc", new)
-    module = detect(converted, new)
-    content: Content = import_module(f"ingest.readers.{module}").read(converted, context)
+    made = _converted(program, data, old, new)
+    content: Content = import_module(f"ingest.readers.{detect(made, new)}").read(
+        made, replace(context, passwords=(), depth=context.depth + 1)
+    )
     return content
 
 
@@ -71,8 +84,8 @@ def _needs_password(data: bytes) -> bool:
     return len(head) == 12 and bool(head[11] & 1)
 
 
-def _office() -> str | None:
-    """The program itself rather than its launcher, which would outlive a kill."""
+def office() -> str | None:
+    """LibreOffice, where it is installed: the program rather than its launcher, which would outlive a kill."""
     found = (
         shutil.which("soffice")
         or shutil.which("libreoffice")
@@ -84,21 +97,23 @@ def _office() -> str | None:
     return str(program) if program.exists() else found
 
 
-def _converted(office: str, data: bytes, suffix: str, new: str) -> bytes:
+def _converted(program: str, data: bytes, suffix: str, new: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kb-office-") as scratch:
         folder = Path(scratch)
+        (folder / "out").mkdir()
         (folder / f"in{suffix}").write_bytes(data)
         profile, again = folder / "profile", folder / "again"
         for name in (profile, again):
-            command = [office, "--headless", "--norestore", "--nologo", "--nolockcheck",
+            command = [program, "--headless", "--norestore", "--nologo", "--nolockcheck",
                        f"-env:UserInstallation={name.as_uri()}",
-                       "--convert-to", new, "--outdir", scratch, str(folder / f"in{suffix}")]  # fmt: skip
+                       "--convert-to", new, "--outdir", str(folder / "out"),
+                       str(folder / f"in{suffix}")]  # fmt: skip
             code = _run(command, folder)
             if code != _RESTART:
                 break
             # Its socket bears a hash of the profile's name, and the one that it left can't be taken away here.
             shutil.copytree(profile, again, dirs_exist_ok=True)
-        made = folder / f"in.{new}"
+        made = folder / "out" / f"in.{new}"
         if not made.exists():
             raise ReadError(
                 f"LibreOffice can't open the document (exit code {code}).",

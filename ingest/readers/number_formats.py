@@ -4,11 +4,10 @@ front (ECMA-376 Part 1, 18.8.30 and 18.8.31). Dates are left to the reader, whic
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ingest.readers.archive import inside, xml
+from ingest.readers.ooxml import Package
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LINK_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -17,6 +16,10 @@ _BUILT_IN = {9: "0%", 10: "0.00%"}
 _MONEY = re.compile(r"\[\$([^\]-]+)[^\]]*\]|([$€¥£₩₹元])")
 _QUOTED = re.compile(r'"([^"]*)"|\\(.)')
 _CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")
+_ROW = re.compile(rb'<row\b[^>]*?\br="(\d{1,12})"')
+_FILLED = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,12})"[^>]*(?<!/)>(?!</c>)')
+_MOST_COLUMNS = 16_384
+_HARMLESS_AREA = 20_000_000
 _UNCOMPUTED = re.compile(rb"(?:</f>|<f\b[^>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
 
 
@@ -44,53 +47,65 @@ Place = tuple[int, int]
 class Looks:
     """How the cells of a workbook look; nothing at all where the archive doesn't tell."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        self._names = set(archive.namelist())
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._book = next(iter(package.linked("officeDocument")), "xl/workbook.xml")
         self._styles = dict(enumerate(self._read_styles()))
-        self._members = self._read_members()
+        self._parts = self._read_parts()
 
     def formats(self, sheet: str) -> Mapping[Place, Format]:
         """The formats of a sheet's cells, where they change what is read."""
         wanted = {str(index): shape for index, shape in self._styles.items() if shape}
-        if not wanted or sheet not in self._members:
+        if not wanted or sheet not in self._parts:
             return {}
         found: dict[Place, Format] = {}
-        for _, cell in _each(self._archive, self._members[sheet]):
+        for _, cell in _each(self._package, self._parts[sheet]):
             shape = wanted.get(cell.get("s", ""))
-            place = _CELL.fullmatch(cell.get("r", ""))
-            if shape and place:
-                found[int(place[2]) - 1, _column(place[1])] = shape
+            if shape and (place := place_of(cell.get("r", ""))):
+                found[place] = shape
             cell.clear()
         return found
 
     def uncomputed(self, sheet: str) -> int:
         """Formulas without a value: the program that wrote the file left them to be computed."""
-        member = self._members.get(sheet)
-        return len(_UNCOMPUTED.findall(self._archive.read(member))) if member else 0
+        part = self._parts.get(sheet)
+        return len(_UNCOMPUTED.findall(self._package.part(part))) if part else 0
+
+    def part_of(self, sheet: str) -> str:
+        """Name of the sheet's part; empty where the package doesn't tell."""
+        return self._parts.get(sheet, "")
+
+    def spans(self, sheet: str) -> tuple[int, int]:
+        """How many rows and columns a sheet reaches over, at most: a few cells far apart make it large."""
+        part = self._parts.get(sheet)
+        data = self._package.part(part) if part else b""
+        rows = max((int(row) for row in _ROW.findall(data[data.rfind(b"<row") :])), default=0)
+        if rows * _MOST_COLUMNS <= _HARMLESS_AREA:
+            return rows, _MOST_COLUMNS
+        letters: set[bytes] = set()
+        rows = 0
+        for match in _FILLED.finditer(data):
+            letters.add(match[1])
+            rows = max(rows, int(match[2]))
+        return rows, max((_column(one.decode()) + 1 for one in letters), default=0)
 
     def _read_styles(self) -> Iterator[Format | None]:
-        if "xl/styles.xml" not in self._names:
-            return
-        root = xml(self._archive.read("xl/styles.xml"), recover=True)
-        codes = {one.get("numFmtId"): one.get("formatCode", "") for one in root.iter(f"{_MAIN}numFmt")}
-        for style in root.iterfind(f"{_MAIN}cellXfs/{_MAIN}xf"):
-            number = style.get("numFmtId", "0")
-            built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() else ""
-            yield parsed(codes.get(number, built_in))
+        for name in self._package.linked("styles", self._book)[:1]:
+            root = self._package.root(name)
+            codes = {one.get("numFmtId"): one.get("formatCode", "") for one in root.iter(f"{_MAIN}numFmt")}
+            for style in root.iterfind(f"{_MAIN}cellXfs/{_MAIN}xf"):
+                number = style.get("numFmtId", "0")
+                built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() else ""
+                yield parsed(codes.get(number, built_in))
 
-    def _read_members(self) -> dict[str, str]:
-        """Names of the members by those of the sheets."""
-        if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= self._names:
+    def _read_parts(self) -> dict[str, str]:
+        """Names of the parts by those of the sheets."""
+        if self._book not in self._package or not self._book.lower().endswith(".xml"):
             return {}
-        links = {
-            link.get("Id"): inside("xl/workbook.xml", link.get("Target", "")).lstrip("/")
-            for link in xml(self._archive.read("xl/_rels/workbook.xml.rels"), recover=True)
-            if isinstance(link.tag, str)
-        }
-        sheets = xml(self._archive.read("xl/workbook.xml"), recover=True).iter(f"{_MAIN}sheet")
-        members = {sheet.get("name", ""): links.get(sheet.get(_LINK_ID), "") for sheet in sheets}
-        return {name: member for name, member in members.items() if member in self._names}
+        links = self._package.links(self._book)
+        sheets = self._package.root(self._book).iter(f"{_MAIN}sheet")
+        found = {sheet.get("name", ""): links.get(sheet.get(_LINK_ID) or "") for sheet in sheets}
+        return {name: link.target for name, link in found.items() if link and link.target in self._package}
 
 
 def parsed(code: str) -> Format | None:
@@ -113,13 +128,19 @@ def parsed(code: str) -> Format | None:
     return Format(digits=zeros, decimals=decimals) if zeros > 1 and "," not in whole else None
 
 
-def _each(archive: zipfile.ZipFile, member: str) -> Iterator[tuple[str, Any]]:
+def _each(package: Package, part: str) -> Iterator[tuple[str, Any]]:
     from lxml import etree
 
-    with archive.open(member) as file:
+    with package.stream(part) as file:
         yield from etree.iterparse(
-            file, tag=f"{_MAIN}c", resolve_entities=False, no_network=True, load_dtd=False, recover=True
+            file, tag="{*}c", resolve_entities=False, no_network=True, load_dtd=False, recover=True
         )
+
+
+def place_of(name: str) -> Place | None:
+    """Where a cell is by its name, such as B3."""
+    match = _CELL.fullmatch(name)
+    return (int(match[2]) - 1, _column(match[1])) if match else None
 
 
 def _column(letters: str) -> int:

@@ -1,4 +1,5 @@
-"""OpenDocument texts and presentations (ODT, ODP, and their flat XML): headings, lists and tables in their order.
+"""OpenDocument texts and presentations (ODT, ODP, and their flat XML): headings, lists, tables and charts in their
+order, foot- and endnotes behind their paragraph.
 
 Deleted words of tracked changes are left out.
 """
@@ -6,27 +7,100 @@ Deleted words of tracked changes are left out.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.archive import checked, damaged, member, xml
 from ingest.readers.hidden import hidden_note
+from ingest.readers.odf_locked import without_password
 from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
-from kb_assistant.errors import ReadError
 
 _WHAT = "OpenDocument file"
-_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
-_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
-_OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
+_CHART = "{urn:oasis:names:tc:opendocument:xmlns:chart:1.0}"
+_SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+# What isn't the document's text, or is told elsewhere.
 _LEFT_OUT = frozenset(
-    (f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_OFFICE}forms", f"{_OFFICE}annotation")
-)
+    (f"{TEXT}tracked-changes", f"{TEXT}sequence-decls", f"{_SVG}title", f"{_SVG}desc", f"{OFFICE}forms",
+     f"{OFFICE}annotation", f"{OFFICE}binary-data", f"{OFFICE}scripts", f"{OFFICE}event-listeners")
+)  # fmt: skip
+_PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
+_BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # stands in a paragraph and is told behind it
 _MOST_SPACES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document's XML.
+
+    Attributes:
+        root: What holds its body and styles.
+        metadata: What it says of itself: `title`, `author`, `date`, `tags`.
+        notes: On damage that was passed over.
+    """
+
+    root: Any
+    metadata: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    archive: zipfile.ZipFile | None = None
+
+    def body(self) -> Any:
+        """Raises ReadError where there is none."""
+        body = self.root.find(f"{OFFICE}body")
+        if body is None:
+            raise damaged(_WHAT)
+        return body
+
+    def chart(self, place: Any) -> list[str]:
+        """Lines of the chart that is embedded at a draw:object: its titles, then its values as a table."""
+        name = f"{place.get(_HREF, '').removeprefix('./')}/content.xml"
+        root = place
+        if self.archive is not None and name in self.archive.namelist():
+            root = xml(member(self.archive, name, _WHAT), recover=True)
+        lines = []
+        for chart in root.iter(f"{_CHART}chart"):
+            lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(words_of(title)))]
+            lines += [line for table in chart.iter(f"{TABLE}table") for line in _table_lines(table)]
+        return lines
+
+
+def opened(data: bytes, context: Context) -> Opened:
+    """A document out of its archive, or as flat XML.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    notes: list[str] = []
+    try:
+        if not data.startswith(b"PK"):
+            root = _root(data, notes)
+            return Opened(root, _metadata(root), notes)
+        archive = without_password(checked(data, _WHAT), context)
+        root = _root(member(archive, "content.xml", _WHAT), notes)
+        has_meta = "meta.xml" in archive.namelist()
+        meta = xml(member(archive, "meta.xml", _WHAT), recover=True) if has_meta else root
+    except ValueError as error:
+        raise damaged(_WHAT) from error
+    return Opened(root, _metadata(meta), notes, archive)
+
+
+def _root(data: bytes, notes: list[str]) -> Any:
+    try:
+        return xml(data)
+    except ValueError:
+        root = xml(data, recover=True)
+        notes.append("The file's XML has faults; what can be read of it is in the index.")
+        return root
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -35,37 +109,20 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
     """
-    try:
-        if data.startswith(b"PK"):
-            archive = checked(data, _WHAT)
-            names = set(archive.namelist())
-            if "META-INF/manifest.xml" in names and b"encryption-data" in member(
-                archive, "META-INF/manifest.xml", _WHAT
-            ):
-                raise ReadError(
-                    "The OpenDocument file is under a password, and --password opens none of this format.",
-                    "Open it in its program and save a copy without one.",
-                )
-            root = xml(member(archive, "content.xml", _WHAT))
-            meta = xml(member(archive, "meta.xml", _WHAT), recover=True) if "meta.xml" in names else root
-        else:
-            meta = root = xml(data)
-        document = _Document()
-        body = root.find(f"{_OFFICE}body")
-        if body is None:
-            raise damaged(_WHAT)
-        slides = list(body.iter(f"{_DRAW}page"))
-        if slides:
-            for number, slide in enumerate(slides, 1):
-                document.slide(slide, number)
-        else:
-            document.walk(body)
-        metadata = _metadata(meta)
-    except ValueError as error:
-        raise damaged(_WHAT) from error
+    source = opened(data, context)
+    document = _Document(source)
+    body = source.body()
+    slides = list(body.iter(f"{DRAW}page"))
+    if slides:
+        for number, slide in enumerate(slides, 1):
+            document.slide(slide, number)
+    else:
+        document.walk(body)
+    metadata = dict(source.metadata)
     title = metadata.pop("title", "") or document.first_heading
     blocks = document.finish()
-    return Content(title[:HEADING_CHARS], blocks, metadata, tuple(dict.fromkeys(document.notes)))
+    notes = dict.fromkeys([*source.notes, *document.notes])
+    return Content(title[:HEADING_CHARS], blocks, metadata, tuple(notes))
 
 
 def _metadata(root: Any) -> dict[str, Any]:
@@ -82,7 +139,8 @@ def _metadata(root: Any) -> dict[str, Any]:
 
 
 class _Document:
-    def __init__(self) -> None:
+    def __init__(self, source: Opened) -> None:
+        self._source = source
         self.first_heading = ""
         self.notes: list[str] = []
         self._outline = Outline()
@@ -92,8 +150,8 @@ class _Document:
 
     def slide(self, page: Any, number: int) -> None:
         self._outline, self._slide = Outline(), number
-        titles = [frame for frame in page.iter(f"{_DRAW}frame") if frame.get(f"{_PRESENTATION}class") == "title"]
-        words = one_line(" ".join(_words(frame) for frame in titles))
+        titles = [frame for frame in page.iter(f"{DRAW}frame") if frame.get(f"{_PRESENTATION}class") == "title"]
+        words = one_line(" ".join(words_of(frame) for frame in titles))
         if words:
             self._outline.heading(1, words, None)
             self.first_heading = self.first_heading or words
@@ -108,36 +166,41 @@ class _Document:
         waiting = [(child, 0) for child in reversed(root)]
         while waiting:
             element, depth = waiting.pop()
-            if element.tag == f"{_OFFICE}annotation":
-                self.notes += hidden_note("a comment", _words(element))
+            if element.tag == f"{OFFICE}annotation":
+                self.notes += hidden_note("a comment", words_of(element))
             if element.tag in _LEFT_OUT or element in skip or not isinstance(element.tag, str):
                 continue
             if element.tag == f"{_PRESENTATION}notes":
-                if words := _words(element).strip():
+                if words := words_of(element).strip():
                     self._end_list()
                     self._outline.add(f"Notes: {words}")
-            elif element.tag == f"{_TEXT}h":
-                self._heading(element)
-            elif element.tag == f"{_TEXT}p":
-                self._paragraph(element, depth)
-                waiting += [(frame, depth) for frame in reversed(list(element.iter(f"{_DRAW}text-box")))]
-            elif element.tag == f"{_TABLE}table":
+            elif element.tag in _PARAGRAPHS:
+                if element.tag == f"{TEXT}h":
+                    self._heading(element)
+                else:
+                    self._paragraph(element, depth)
+                waiting += [(inner, depth) for inner in reversed(list(_set_in(element)))]
+            elif element.tag == f"{TABLE}table":
                 self._table(element)
+            elif element.tag == f"{DRAW}object":
+                if lines := self._source.chart(element):
+                    self._end_list()
+                    self._outline.add("\n".join(lines))
             else:
-                deeper = depth + (element.tag == f"{_TEXT}list")
+                deeper = depth + (element.tag == f"{TEXT}list")
                 waiting += [(child, deeper) for child in reversed(element)]
         self._end_list()
 
     def _heading(self, element: Any) -> None:
         self._end_list()
-        words = one_line(_words(element))
-        level = element.get(f"{_TEXT}outline-level", "1")
+        words = one_line(words_of(element))
+        level = element.get(f"{TEXT}outline-level", "1")
         if words:
             self._outline.heading(int(level) if level.isdigit() else 1, words, None)
             self.first_heading = self.first_heading or words
 
     def _paragraph(self, element: Any, depth: int) -> None:
-        words = _words(element).strip()
+        words = words_of(element).strip()
         if words and depth:
             self._items.append(f"{'  ' * (depth - 1)}- {one_line(words)}")
         elif words:
@@ -146,12 +209,7 @@ class _Document:
 
     def _table(self, element: Any) -> None:
         self._end_list()
-        rows = _rows(element)
-        marked = len(list(element.iterfind(f"{_TABLE}table-header-rows/{_TABLE}table-row")))
-        lines = [
-            line for line in table_lines(spread([_fields(row) for row in rows]), marked or None) if line.strip()
-        ]
-        if lines:
+        if lines := _table_lines(element):
             self._outline.add("\n".join(lines), "table")
 
     def _end_list(self) -> None:
@@ -160,27 +218,40 @@ class _Document:
             self._items = []
 
 
+def _set_in(paragraph: Any) -> Iterator[Any]:
+    """What stands in a paragraph and is told behind it: its notes, text boxes and charts."""
+    for inner in paragraph.iter(f"{TEXT}note-body", f"{DRAW}text-box", f"{DRAW}object"):
+        if next(inner.iterancestors(*_PARAGRAPHS)) is paragraph:
+            yield inner
+
+
+def _table_lines(table: Any) -> list[str]:
+    marked = len(list(table.iterfind(f"{TABLE}table-header-rows/{TABLE}table-row")))
+    lines = table_lines(spread([_fields(row) for row in _rows(table)]), marked or None)
+    return [line for line in lines if line.strip()]
+
+
 def _fields(row: Any) -> list[Field]:
     """The cells of a row; places that another cell reaches into are left out, as that one tells them."""
     fields: list[Field] = []
-    for cell in row.iterchildren(f"{_TABLE}table-cell"):
-        text = one_line(" ".join(_words(part) for part in cell))
-        columns, rows = (_number(cell.get(f"{_TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
-        times = _number(cell.get(f"{_TABLE}number-columns-repeated")) if text else 1
+    for cell in row.iterchildren(f"{TABLE}table-cell"):
+        text = one_line(words_of(cell))
+        columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
+        times = _number(cell.get(f"{TABLE}number-columns-repeated")) if text else 1
         fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS)
     return fields
 
 
 def _rows(table: Any) -> list[Any]:
     """The table's own rows, without those of tables in its cells."""
-    return [row for row in table.iter(f"{_TABLE}table-row") if next(row.iterancestors(f"{_TABLE}table")) is table]
+    return [row for row in table.iter(f"{TABLE}table-row") if next(row.iterancestors(f"{TABLE}table")) is table]
 
 
 def _number(said: str | None) -> int:
     return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else 1
 
 
-def _words(element: Any) -> str:
+def words_of(element: Any) -> str:
     """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text
     boxes."""
     parts: list[str] = []
@@ -190,17 +261,15 @@ def _words(element: Any) -> str:
         if isinstance(one, str):
             parts.append(one)
             continue
-        if one is not element and (
-            one.tag in _LEFT_OUT or (one.tag == f"{_DRAW}text-box" and element.tag == f"{_TEXT}p")
-        ):
+        if one is not element and (one.tag in _LEFT_OUT or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
             waiting.append(one.tail or "")
             continue
-        if one.tag == f"{_TEXT}s":
-            count = one.get(f"{_TEXT}c", "1")
+        if one.tag == f"{TEXT}s":
+            count = one.get(f"{TEXT}c", "1")
             parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_SPACES))
-        elif one.tag in (f"{_TEXT}tab", f"{_TEXT}line-break"):
+        elif one.tag in (f"{TEXT}tab", f"{TEXT}line-break"):
             parts.append("\n" if one.tag.endswith("break") else "\t")
-        elif one.tag in (f"{_TEXT}p", f"{_TEXT}h") and one is not element and parts:
+        elif one.tag in _PARAGRAPHS and one is not element and parts:
             parts.append("\n")
         if one is not element and isinstance(one.tail, str):
             waiting.append(one.tail)

@@ -61,6 +61,8 @@ class _Text:
     rows: list[list[Cell]] = field(default_factory=list)
     header_rows: int = 0
     is_header: bool = False
+    merges: list[str] = field(default_factory=list)  # of each cell of a row: where it goes on from, or ""
+    merge: str = ""
     in_table: bool = False
     level: int = 0
     is_list: bool = False
@@ -89,8 +91,20 @@ class _Text:
     def end_row(self) -> None:
         if self.cells:
             self.header_rows += self.is_header and self.header_rows == len(self.rows)
-            self.rows.append(self.cells)
+            self.rows.append(self._merged())
         self.cells, self.is_header = [], False
+
+    def _merged(self) -> list[Cell]:
+        """The cells of the row; one merged over columns or rows fills all its places."""
+        row: list[Cell] = []
+        for place, cell in enumerate(self.cells):
+            merge = self.merges[place] if place < len(self.merges) else ""
+            if merge == "clmrg" and row:
+                cell = Cell(row[-1].text, False)
+            elif merge == "clvmrg" and self.rows and place < len(self.rows[-1]):
+                cell = Cell(self.rows[-1][place].text, False)
+            row.append(cell)
+        return row
 
     def end_table(self) -> None:
         lines = [line for line in table_lines(self.rows, self.header_rows or None) if line.strip()]
@@ -207,6 +221,9 @@ class _Reader:
             state.hidden = state.deleted = False
         elif name == "upr":
             state.left_out = True
+        elif name == "shptxt":  # a text box, in the middle of what draws it
+            text.end_paragraph()
+            state.left_out = False
         elif name == "ud":
             state.left_out = False
         elif state.left_out:
@@ -222,6 +239,13 @@ class _Reader:
             text.end_cell()
         elif name in ("row", "nestrow"):
             text.end_row()
+        elif name == "trowd":
+            text.merges, text.merge = [], ""
+        elif name in ("clmrg", "clvmrg"):
+            text.merge = name
+        elif name == "cellx":
+            text.merges.append(text.merge)
+            text.merge = ""
         elif name == "trhdr":
             text.is_header = True
         elif name == "outlinelevel" and number is not None:

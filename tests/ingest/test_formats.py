@@ -5,11 +5,16 @@ The files are made here, by other programs than the readers use where there is o
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import re
 import shutil
+import struct
 import zipfile
+import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from email.message import EmailMessage
 
@@ -18,6 +23,8 @@ import numpy as np
 import openpyxl
 import pytest
 from docx.shared import RGBColor
+from openpyxl.chart import BarChart, Reference
+from openpyxl.comments import Comment
 from openpyxl.styles import Font
 from reportlab.lib import pagesizes, pdfencrypt
 from reportlab.pdfgen import canvas
@@ -25,8 +32,10 @@ from reportlab.platypus import SimpleDocTemplate, Table
 
 from ingest.readers import Content, read
 from ingest.readers.detect import SUFFIXES, detect
+from ingest.readers.legacy import office
 from kb_assistant.errors import ReadError
 
+needs_office = pytest.mark.skipif(not office(), reason="LibreOffice isn't installed")
 CHINESE = "泵的维护周期是三个月，负责人是王工。"
 
 
@@ -34,7 +43,7 @@ def texts(content: Content) -> str:
     return "\n".join(block.text for block in content.blocks)
 
 
-def zipped(members: dict[str, str]) -> bytes:
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for name, body in members.items():
@@ -56,6 +65,42 @@ def saved(document: object) -> bytes:
     buffer = io.BytesIO()
     document.save(buffer)  # type: ignore[attr-defined]
     return buffer.getvalue()
+
+
+def strict(data: bytes) -> bytes:
+    """The package in the strict form of Office Open XML."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    usual, new = (
+        rb"http://schemas\.openxmlformats\.org/(\w+)/2006/(?!metadata)",
+        rb"http://purl.oclc.org/ooxml/\1/",
+    )
+    links = b"http://purl.oclc.org/ooxml/package/"
+    return zipped({
+        name: re.sub(usual, new, body).replace(links, b"http://schemas.openxmlformats.org/package/2006/")
+        for name, body in members.items()
+    })  # fmt: skip
+
+
+def ole_file(*paths: str) -> bytes:
+    """An OLE file of empty streams, each in the root or in one storage."""
+    inner = [path for path in paths if "/" in path]
+    names = ["Root Entry", *(path for path in paths if "/" not in path), inner[0].split("/")[0], *(
+        path.split("/")[1] for path in inner)]  # fmt: skip
+    kinds = [5, *[2] * (len(paths) - len(inner)), 1, *[2] * len(inner)]
+    none, end = 0xFFFFFFFF, 0xFFFFFFFE
+    directory = b""
+    for place, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        right = place + 1 if kind == 2 and place + 1 < len(names) and kinds[place + 1] != 5 else none
+        child = {5: 1, 1: place + 1}.get(kind, none)
+        encoded = name.encode("utf-16-le") + b"\0\0"
+        directory += struct.pack(
+            "<64sHBB3I16xI16xIQ", encoded, len(encoded), kind, 1, none, right, child, 0, end, 0
+        )
+    head = struct.pack("<8s16xHHHHH6xIIIIIIIII", bytes.fromhex("d0cf11e0a1b11ae1"), 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1,
+                       0, 4096, end, 0, end, 0)  # fmt: skip
+    fat = struct.pack("<128I", 0xFFFFFFFD, end, *[none] * 126)
+    return head + struct.pack("<109I", 0, *[none] * 108) + fat + directory.ljust(512, b"\0")
 
 
 class TestWhichReader:
@@ -148,6 +193,61 @@ class TestSheets:
 
         book = workbook(S=[["Task", "Took"], ["Paint", datetime.timedelta(hours=30, minutes=5)]])
         assert "Took: 30:05:00" in texts(read("a.xlsx", saved(book)))
+
+    def test_cells_far_from_the_corner(self) -> None:
+        book = workbook(S=[])
+        for place, value in (("C4", "Item"), ("E4", "Price"), ("C5", "Pump"), ("E5", 42)):
+            book["S"][place] = value
+        (block,) = read("a.xlsx", saved(book)).blocks
+        assert (block.text, block.lines) == ("Item | Price\nItem: Pump | Price: 42", (4, 5))
+
+    def test_a_sheet_whose_cells_lie_too_far_apart(self) -> None:
+        book = workbook(S=[["a"]])
+        book["S"]["XFD1048576"] = "b"
+        with pytest.raises(ReadError, match="1,048,576 rows and 16,384 columns"):
+            read("a.xlsx", saved(book))
+
+    def test_comments_and_charts(self) -> None:
+        book = workbook(S=[["Item", "Price"], ["Pump", 42], ["Valve", 7]])
+        book["S"]["B2"].comment = Comment("Without tax.", "Wang")
+        chart = BarChart()
+        chart.title = "Prices"
+        chart.add_data(Reference(book["S"], min_col=2, min_row=1, max_row=3), titles_from_data=True)
+        book["S"].add_chart(chart, "E5")
+        _, drawn, comment = read("a.xlsx", saved(book)).blocks
+        assert drawn.text == "Prices"
+        assert (comment.text, comment.lines, comment.sheet) == ("Comment on B2: Without tax.", (2, 2), "S")
+
+    def test_the_strict_form(self) -> None:
+        book = workbook(S=[["Item", "Growth"], ["Pump", 0.153]])
+        book["S"]["B2"].number_format = "0.0%"
+        assert "Item: Pump | Growth: 15.3%" in texts(read("a.xlsx", strict(saved(book))))
+
+    def test_a_panic_of_calamine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class PanicException(BaseException):  # as a panic in Rust comes to Python: no Exception
+            pass
+
+        class Workbook:
+            @staticmethod
+            def from_filelike(_: object) -> None:
+                raise PanicException
+
+        monkeypatch.setattr("python_calamine.CalamineWorkbook", Workbook)
+        monkeypatch.setattr("ingest.readers.legacy.office", lambda: None)
+        with pytest.raises(ReadError, match="damaged"):
+            read("a.xlsx", saved(workbook(S=[["a"]])))
+
+    @needs_office
+    def test_what_calamine_does_not_know(self) -> None:  # BIFF2, as Excel 2 wrote it
+        cells = b"".join(
+            struct.pack("<HH", 4, 8 + len(word)) + struct.pack("<HH3xB", row, 0, len(word)) + word
+            for row, word in enumerate((b"Lemons", b"Limes"))
+        )
+        book = struct.pack("<HHHH", 9, 4, 2, 0x10) + cells + struct.pack("<HH", 10, 0)
+        assert texts(read("a.xls", book)) == "Lemons\nLimes"
+
+    def test_a_workbook_inside_a_workbook_is_no_document(self) -> None:
+        assert detect(ole_file("Workbook", "MBD0/WordDocument"), "") == "sheets"
 
     def test_names_that_stand_over_several_columns(self) -> None:
         rows = [["Quarterly report"], [None, "2023", None, "2024"], ["Region", "Growth", "Sum", "Growth", "Sum"]]
@@ -265,6 +365,41 @@ class TestPresentations:
         assert "Slide 2 is hidden" in content.notes[0]
 
 
+ODF_NAMES = " ".join(
+    f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for prefix, name in (("office", "office"), ("text", "text"), ("table", "table"), ("chart", "chart"),
+                         ("draw", "drawing"), ("style", "style"))
+) + ' xmlns:xlink="http://www.w3.org/1999/xlink"'  # fmt: skip
+MANIFEST = (
+    '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
+    '<manifest:file-entry manifest:full-path="{name}"><manifest:encryption-data>'
+    '<manifest:algorithm manifest:algorithm-name="http://www.w3.org/2001/04/xmlenc#aes256-cbc" '
+    'manifest:initialisation-vector="{iv}"/>'
+    '<manifest:start-key-generation manifest:start-key-generation-name="http://www.w3.org/2000/09/xmldsig#sha256"/>'
+    '<manifest:key-derivation manifest:key-derivation-name="urn:pbkdf2" manifest:iteration-count="1000" '
+    'manifest:key-size="32" manifest:salt="{salt}"/>'
+    "</manifest:encryption-data></manifest:file-entry></manifest:manifest>"
+)
+
+
+def locked_odf(content: str, password: str) -> bytes:
+    """As LibreOffice writes it with AES: deflated, filled up to whole blocks, encrypted."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    salt, iv = bytes(range(16)), bytes(range(16, 32))
+    key = hashlib.pbkdf2_hmac("sha1", hashlib.sha256(password.encode()).digest(), salt, 1000, 32)
+    deflated = zlib.compress(content.encode())[2:-4]
+    missing = 16 - len(deflated) % 16
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    locked = encryptor.update(deflated + bytes(missing - 1) + bytes([missing])) + encryptor.finalize()
+    said = {"iv": base64.b64encode(iv).decode(), "salt": base64.b64encode(salt).decode()}
+    return zipped({
+        "mimetype": "application/vnd.oasis.opendocument.text",
+        "content.xml": locked,
+        "META-INF/manifest.xml": MANIFEST.format(name="content.xml", **said),
+    })  # fmt: skip
+
+
 class TestOpenDocument:
     def test_text_lists_and_tables(self) -> None:
         names = " ".join(
@@ -320,12 +455,108 @@ class TestOpenDocument:
             "9 weeks night day (Part: Rotor | Cost: 12 | Time: 9 weeks night day)",
         ]
 
-    def test_a_password_says_what_to_do(self) -> None:
-        manifest = "<manifest><encryption-data/></manifest>"
-        data = zipped({"content.xml": "\0", "META-INF/manifest.xml": manifest})
-        with pytest.raises(ReadError, match="under a password") as refused:
-            read("a.odt", data, passwords=["geheim"])
+    @pytest.mark.parametrize("passwords", [[], ["falsch"]])
+    def test_a_password_says_what_to_do(self, passwords: list[str]) -> None:
+        with pytest.raises(ReadError, match="password") as refused:
+            read("a.odt", locked_odf("<x/>", "geheim"), passwords=passwords)
         assert "save a copy without one" in refused.value.hint
+
+    def test_a_password_of_a_form_that_is_not_known(self) -> None:
+        manifest = MANIFEST.format(name="encrypted-package", iv="", salt="").replace("pbkdf2", "argon2id")
+        data = zipped({"encrypted-package": "\0", "META-INF/manifest.xml": manifest})
+        with pytest.raises(ReadError, match="form that isn't known"):
+            read("a.odt", data, passwords=["geheim"])
+
+    def test_a_password_opens(self) -> None:
+        body = "<office:body><office:text><text:p>Nur mit Passwort.</text:p></office:text></office:body>"
+        xml = f"<office:document-content {ODF_NAMES}>{body}</office:document-content>"
+        assert (
+            texts(read("a.odt", locked_odf(xml, "geheim"), passwords=["falsch", "geheim"])) == "Nur mit Passwort."
+        )
+
+    def test_footnotes_text_boxes_and_pictures_in_a_paragraph(self) -> None:
+        note = (
+            "<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>By hand.</text:p>"
+            "</text:note-body></text:note>"
+        )
+        inner = "<draw:frame><draw:text-box><text:p>inner</text:p></draw:text-box></draw:frame>"
+        box = f"<draw:frame><draw:text-box><text:p>outer{inner}</text:p></draw:text-box></draw:frame>"
+        picture = "<draw:image><office:binary-data>iVBORw0KGgo</office:binary-data></draw:image>"
+        words = f"<text:p>Oil{note} it{box} well<draw:frame>{picture}</draw:frame>.</text:p>"
+        body = f"<office:body><office:text>{words}</office:text></office:body>"
+        xml = f"<office:document {ODF_NAMES}>{body}</office:document>"
+        assert [block.text for block in read("a.fodt", xml.encode()).blocks] == [
+            "Oil it well.", "By hand.", "outer", "inner",
+        ]  # fmt: skip
+
+    def test_faults_in_the_xml_lose_no_text(self) -> None:
+        body = '<office:body><office:text><text:p loext:x="1">Words.</text:p></office:text></office:body>'
+        content = read("a.fodt", f"<office:document {ODF_NAMES}>{body}</office:document>".encode())
+        assert texts(content) == "Words."
+        assert "faults" in content.notes[0]
+
+    @pytest.mark.parametrize("name", ["a.ods", "a.fods"])
+    def test_a_spreadsheet(self, name: str) -> None:
+        style = (
+            '<office:automatic-styles><style:style style:name="h"><style:table-properties table:display="false"/>'
+            "</style:style></office:automatic-styles>"
+        )
+
+        def row(*cells: str, marks: str = "") -> str:
+            return f"<table:table-row {marks}>\n{''.join(cells)}</table:table-row>\n"
+
+        def cell(words: str, marks: str = "", inner: str = "") -> str:
+            return f"<table:table-cell {marks}><text:p>{words}</text:p>{inner}</table:table-cell>\n"
+
+        date = 'office:value-type="date" office:date-value="2024-04-05T00:00:00"'
+        note = "<office:annotation><text:p>Without tax.</text:p></office:annotation>"
+        rows = (
+            row("<table:table-cell/>", marks='table:number-rows-repeated="2"')
+            + row(cell("Region"), cell("Growth"), cell("Since"))
+            + row(
+                cell("North", 'table:number-rows-spanned="2"'), cell("15.3%", inner=note), cell("05/04/24", date)
+            )
+            + row("<table:covered-table-cell/>", cell("7%"), cell("2024年4月5日", date))
+            + row("<table:table-cell/>", marks='table:number-rows-repeated="1048571"')
+        )
+        body = (
+            f'<table:table table:name="价格">{rows}</table:table>'
+            f'<table:table table:name="Secret" table:style-name="h">{row(cell("hidden words"))}</table:table>'
+        )
+        body = f"{style}<office:body><office:spreadsheet>{body}</office:spreadsheet></office:body>"
+        kind = "application/vnd.oasis.opendocument.spreadsheet"
+        xml = f'<office:document office:mimetype="{kind}" {ODF_NAMES}>{body}</office:document>'
+        content = read(name, xml.encode() if name == "a.fods" else zipped({"mimetype": kind, "content.xml": xml}))
+        assert [(block.text, block.sheet, block.lines) for block in content.blocks] == [
+            (
+                "Region | Growth | Since\nRegion: North | Growth: 15.3% | Since: 2024-04-05\n"
+                "Region: North | Growth: 7% | Since: 2024年4月5日",
+                "价格",
+                (3, 5),
+            ),
+            ("Comment on B4: Without tax.", "价格", (4, 4)),
+            ("hidden words", "Secret", (1, 1)),
+        ]
+        assert content.notes == ("Sheet “Secret” is hidden in the file; its rows are in the index.",)
+
+    def test_a_chart(self) -> None:
+        row = "<table:table-row>{}</table:table-row>"
+        cells = [
+            "".join(f"<table:table-cell><text:p>{word}</text:p></table:table-cell>" for word in words)
+            for words in (("", "Sales"), ("North", "12"))
+        ]
+        chart = (
+            "<office:body><office:chart><chart:chart><chart:title><text:p>Year</text:p></chart:title><table:table>"
+            f"{''.join(map(row.format, cells))}</table:table></chart:chart></office:chart></office:body>"
+        )
+        page = '<draw:page><draw:frame><draw:object xlink:href="./Object 1"/></draw:frame></draw:page>'
+        body = f"<office:body><office:presentation>{page}</office:presentation></office:body>"
+        data = zipped({
+            "mimetype": "application/vnd.oasis.opendocument.presentation",
+            "content.xml": f"<office:document-content {ODF_NAMES}>{body}</office:document-content>",
+            "Object 1/content.xml": f"<office:document-content {ODF_NAMES}>{chart}</office:document-content>",
+        })  # fmt: skip
+        assert texts(read("a.odp", data)) == "Year\nSales\nNorth\t12"
 
     def test_entities_do_not_swell(self) -> None:
         bomb = '<!DOCTYPE x [<!ENTITY a "' + "ha" * 1000 + '"><!ENTITY b "' + "&a;" * 1000 + '">]>'
@@ -561,6 +792,24 @@ class TestRtf:
             "end",
         ]
         assert "secret" in content.notes[0]
+
+    def test_merged_cells_and_text_boxes(self) -> None:
+        rows = b"".join(
+            rb"\trowd" + marks + rb"\cellx1\cellx2 " + b"".join(word + rb"\cell " for word in words) + rb"\row "
+            for marks, words in (
+                (b"", (b"Part", b"Cost")),
+                (rb"\clvmgf", (b"Rotor", b"12")),
+                (rb"\clvmrg", (b"", b"14")),
+            )
+        )
+        shape = rb"{\*\shpinst{\sp{\sn x}{\sv 1}}{\shptxt \pard In the box.\par}}"
+        box = rb"{\shp" + shape + rb"{\shprslt{\*\do\dptxbxtext Twice.\par}}}"
+        content = read("a.rtf", rb"{\rtf1\ansi\pard\intbl " + rows + rb"\pard " + box + rb"After.\par}")
+        assert [block.text for block in content.blocks] == [
+            "Part\tCost\nRotor\t12 (Part: Rotor | Cost: 12)\n14 (Part: Rotor | Cost: 14)",
+            "In the box.",
+            "After.",
+        ]
 
     def test_nested_too_deep(self) -> None:
         with pytest.raises(ReadError, match="too deep"):

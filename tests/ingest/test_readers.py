@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -374,7 +375,7 @@ class TestDocx:
         assert content.title == "泵"
         assert [(block.kind, block.text, block.lines, block.heading) for block in content.blocks] == [
             ("prose", "Intro.", (3, 3), "泵 > Parts"),
-            ("prose", "- one\n- two", (4, 5), "泵 > Parts"),
+            ("prose", "- one\n1. two", (4, 5), "泵 > Parts"),
             ("table", "k\tv\na\t1 (k: a | v: 1)\n2 (k: a | v: 2)", (6, 8), "泵 > Parts"),
             ("prose", "End.", (10, 10), "泵 > Parts"),
         ]
@@ -394,13 +395,119 @@ class TestDocx:
         run = "<w:r><w:t>{}</w:t></w:r>"
         deleted = "<w:r><w:delText>old</w:delText></w:r>"
         box = f"<w:txbxContent><w:p>{run.format('in the box')}</w:p></w:txbxContent>"
+        symbols = "http://schemas.microsoft.com/office/word/2015/wordml/symex"
+        emoji = f'<w:r><s:symEx xmlns:s="{symbols}" s:char="1F60F"/></w:r>'
         for xml in (
-            f"<w:p {{}}><w:ins>{run.format('new')}</w:ins><w:del>{deleted}</w:del></w:p>",
+            f"<w:p {{}}><w:ins>{run.format('new')}</w:ins>{emoji}<w:del>{deleted}</w:del></w:p>",
             f"<w:sdt {{}}><w:sdtContent><w:p>{run.format('control')}</w:p></w:sdtContent></w:sdt>",
             f"<w:p {{}}>{run.format('outside')}<w:r><w:pict>{box}</w:pict></w:r></w:p>",
         ):
             document.element.body.insert(-1, parse_xml(xml.format(nsdecls("w"))))
-        assert texts(read("a.docx", save(document))) == ["new", "control", "outside", "in the box"]
+        assert texts(read("a.docx", save(document))) == ["new😏", "control", "outside", "in the box"]
+
+    @pytest.mark.parametrize(
+        "kind", ["template.main", "document.macroEnabled.main", "template.macroEnabledTemplate.main"]
+    )
+    def test_templates_and_documents_with_macros(self, kind: str) -> None:
+        document = docx.Document()
+        document.add_paragraph("Words.")
+        data = with_part(
+            save(document),
+            "[Content_Types].xml",
+            lambda body: body.replace(b"document.main+xml", f"{kind}+xml".encode()),
+        )
+        assert texts(read("a.docx", data)) == ["Words."]
+
+    def test_a_package_without_its_picture_and_in_the_strict_form(self) -> None:
+        document = docx.Document()
+        document.add_heading("Care", 1)
+        document.add_paragraph("Words.")
+        document.core_properties.author = "王工"
+        usual, strict = (
+            rb"http://schemas\.openxmlformats\.org/(wordprocessingml|officeDocument)/2006/",
+            (rb"http://purl.oclc.org/ooxml/\1/"),
+        )
+        data = save(document)
+        for name in ("word/document.xml", "word/styles.xml", "_rels/.rels", "word/_rels/document.xml.rels"):
+            data = with_part(data, name, lambda body: re.sub(usual, strict, body))
+        kind = b"http://purl.oclc.org/ooxml/officeDocument/relationships/image"
+        link = b'<Relationship Id="x" Type="' + kind + b'" Target="no.png"/>'
+        data = with_part(
+            data,
+            "word/_rels/document.xml.rels",
+            lambda body: body.replace(b"</Relationships>", link + b"</Relationships>"),
+        )
+        content = read("a.docx", data)
+        assert [(block.text, block.heading) for block in content.blocks] == [("Words.", "Care")]
+        assert content.metadata["author"] == "王工"
+
+    def test_numbers_of_lists(self) -> None:
+        document = docx.Document()
+        levels = (("chineseCounting", "第%1条"), ("decimal", "%1.%2"), ("upperRoman", "(%3)"))
+        inner = "".join(
+            f'<w:lvl w:ilvl="{place}"><w:start w:val="1"/><w:numFmt w:val="{style}"/>'
+            f'<w:lvlText w:val="{text}"/></w:lvl>'
+            for place, (style, text) in enumerate(levels)
+        )
+        numbering = document.part.numbering_part.element
+        numbering.insert(
+            0, parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="99">{inner}</w:abstractNum>')
+        )
+        override = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="12"/></w:lvlOverride>'
+        for number, more in ((98, ""), (99, override)):
+            made = f'<w:num {nsdecls("w")} w:numId="{number}"><w:abstractNumId w:val="99"/>{more}</w:num>'
+            numbering.append(parse_xml(made))
+        for depth, number, words in (
+            (0, 98, "one"),
+            (1, 98, "two"),
+            (2, 98, "three"),
+            (0, 98, "four"),
+            (0, 99, "five"),
+        ):
+            properties = document.add_paragraph(words)._p.get_or_add_pPr()
+            place = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="{depth}"/><w:numId w:val="{number}"/></w:numPr>'
+            properties.append(parse_xml(place))
+        (text,) = texts(read("a.docx", save(document)))
+        assert text.split("\n") == ["第一条 one", "一.1 two", "(I) three", "第二条 four", "第十二条 five"]
+
+    def test_charts_and_documents_within(self) -> None:
+        document = docx.Document()
+        document.add_paragraph("before")
+        body = document.element.body
+        relations = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+        drawn = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
+        for xml in (
+            f'<w:p {nsdecls("w")}><w:r><w:drawing><c:chart {drawn} {relations} r:id="c"/></w:drawing></w:r></w:p>',
+            f'<w:altChunk {nsdecls("w")} {relations} r:id="h"/>',
+        ):
+            body.insert(-1, parse_xml(xml))
+        kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+        links = (
+            f'<Relationship Id="c" Type="{kind}/chart" Target="chart.xml"/>'
+            f'<Relationship Id="h" Type="{kind}/aFChunk" Target="a.html"/></Relationships>'
+        )
+        data = with_part(
+            save(document),
+            "word/_rels/document.xml.rels",
+            lambda old: old.replace(b"</Relationships>", links.encode()),
+        )
+        points = [
+            f"<c:{axis}><c:strCache>"
+            + "".join(f'<c:pt idx="{index}"><c:v>{value}</c:v></c:pt>' for index, value in enumerate(values))
+            + f"</c:strCache></c:{axis}>"
+            for axis, values in (("cat", ("North", "South")), ("val", ("12", "7")))
+        ]
+        series = f"<c:ser><c:tx><c:v>Sales</c:v></c:tx>{''.join(points)}</c:ser>"
+        buffer = io.BytesIO(data)
+        with zipfile.ZipFile(buffer, "a") as archive:
+            archive.writestr("word/chart.xml", f"<c:chartSpace {drawn}>{series}</c:chartSpace>")
+            archive.writestr("word/a.html", "<html><body><h1>Within</h1><p>a page</p></body></html>")
+        blocks = read("a.docx", buffer.getvalue()).blocks
+        assert [(block.text, block.heading) for block in blocks] == [
+            ("before", ""),
+            ("Sales | North: 12 | South: 7", ""),
+            ("a page", "Within"),
+        ]
 
     def test_external_entities_are_not_read(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("TOPSECRET")
