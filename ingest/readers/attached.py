@@ -53,11 +53,11 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
 
 def _unpacked(name: str, data: bytes, context: Context) -> Content:
     """The documents of an archive, as if each were attached: archives count where files lie in one another."""
-    file, archive = io.BytesIO(data), OpenArchive()
+    file, archive = io.BytesIO(data), OpenArchive(context.passwords)
     blocks: list[Block] = []
     notes: list[str] = []
     try:
-        contents = list_contents(name, file, len(data), _LIMITS)
+        contents = list_contents(name, file, len(data), _LIMITS, context.passwords)
     except ReadError as error:
         return _only(f"The attachment “{name}” can't be read: {error.message} {error.hint}".strip())
     for member in contents.members:
