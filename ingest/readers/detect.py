@@ -76,6 +76,8 @@ def detect(data: bytes, by_suffix: str) -> str:
         return "tnef"
     if by_suffix == "html" and _is_web_archive(data[:_SAMPLE]):
         return "mhtml"
+    if by_suffix == "mhtml" and _HTML.match(data[:_SAMPLE]):
+        return "html"
     return _as_text(data[:_SAMPLE], by_suffix) if by_suffix in _BINARY or not by_suffix else by_suffix
 
 

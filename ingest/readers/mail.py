@@ -27,7 +27,10 @@ from kb_assistant.errors import ReadError
 _HEADERS = ("From", "To", "Cc", "Bcc", "Date", "Subject")
 _OWN_WORDS = 0.2  # share of a paragraph's words that the plain text lacks, from which on it is read as well
 _WHOLE = ("message/rfc822", "message/delivery-status")
-_SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
+_NO_TEXT = frozenset(
+    "application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature text/css "
+    "text/javascript".split()
+)
 _SECURED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _LOCKED = re.compile(r"\s*-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----\s*", re.DOTALL)
 _MOST_PARTS = 1_000
@@ -107,7 +110,7 @@ def _take(part: Message, letter: Letter) -> None:
     name = _file_name(part)
     body = _payload(part)
     disposition = str(part.get("Content-Disposition", "")).lower()
-    if kind in _SIGNATURES:
+    if kind in _NO_TEXT:
         return
     if kind in _SECURED:
         _take_secured(body, letter)

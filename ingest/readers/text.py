@@ -47,6 +47,7 @@ _MEANT = {
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
+_LAST_HANGUL_ROW, _LAST_USUAL_ROW = 0xC8, 0xD7  # of EUC-KR, of GB2312's first level
 _SAMPLE = 65536  # a multiple of four
 _KANA = re.compile("[\u3041-\u30f6]")
 _SWITCHES = ((re.compile(rb"\x1b\$[@B]"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
@@ -181,7 +182,19 @@ def _chinese(data: bytes) -> str:
         share = sum(character in common for character in characters) / len(characters)
         if share > best_share:
             best, best_share = text, share
-    return best
+    return best or _simplified(data)
+
+
+def _simplified(data: bytes) -> str:
+    """Text if it is GB2312 of its 3,755 usual characters: names and headings may hold none of the commonest. Korean
+    text would stay in the first of their rows."""
+    try:
+        text = data.decode("gb2312")
+    except UnicodeDecodeError:
+        return ""
+    rows = [character.encode("gb2312")[0] for character in _CHINESE.findall(text)]
+    later = sum(row > _LAST_HANGUL_ROW for row in rows)
+    return text if rows and max(rows) <= _LAST_USUAL_ROW and later > 0.2 * len(rows) else ""
 
 
 def _guess(data: bytes) -> str:

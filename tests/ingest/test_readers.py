@@ -68,6 +68,7 @@ class TestText:
             (CHINESE, "utf-32"),
             (CHINESE, "gb18030"),
             (CHINESE[:11], "gb18030"),
+            ("姓名,电话\n王伟,1", "gb18030"),
             (TRADITIONAL, "big5"),
             ("\ufeff" + CHINESE, "utf-16-be"),
             ("日本語のテキストです。ポンプの点検", "euc-jp"),
@@ -230,6 +231,7 @@ class TestHtml:
             b"Content-Type: text/html\n\n<p>a page</p>\n--b--\n"
         )
         assert texts(read("a.html", page)) == ["a page"]
+        assert texts(read("a.mht", b"<html><body><p>a page</p></body></html>")) == ["a page"]
 
     def test_structure(self) -> None:
         page = (
