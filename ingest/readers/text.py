@@ -186,7 +186,7 @@ def _chinese(data: bytes) -> str:
 
 
 def _simplified(data: bytes) -> str:
-    """Text if it is GB2312 of its 3,755 usual characters: names and headings may hold none of the commonest. Korean
+    """Text if it is GB2312 of its 3,755 usual characters, for names may hold none of the commonest ones. Korean
     text would stay in the first of their rows."""
     try:
         text = data.decode("gb2312")
