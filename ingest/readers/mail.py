@@ -194,7 +194,7 @@ def _parts(message: Message) -> Iterator[Message]:
     while waiting and count < _MOST_PARTS:
         part = waiting.pop()
         count += 1
-        inner = part.get_payload()
+        inner = part.get_payload() if part.is_multipart() else None
         if isinstance(inner, list) and part.get_content_type() not in _WHOLE:
             waiting += [one for one in reversed(inner) if isinstance(one, Message)]
         else:

@@ -57,6 +57,12 @@ class TestText:
     def test_what_stands_before_the_headers(self, before: bytes) -> None:
         assert read("a.eml", before + letter(PUMP).as_bytes()).title == "Service"
 
+    def test_a_charset_written_as_names_of_files_are(self) -> None:
+        data = "From: a@example.com\nContent-Type: text/plain; charset*=utf-8''gb2312\n\n泵的维护周期".encode(
+            "gbk"
+        )
+        assert "泵的维护周期" in texts(read("a.eml", data))
+
     def test_a_bounce_tells_why(self) -> None:
         data = (
             b"Subject: Undelivered\nContent-Type: multipart/report; boundary=b\n\n--b\n\nSorry.\n--b\n"
