@@ -8,6 +8,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -20,6 +22,7 @@ BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFE
 _DRIVE = re.compile(r"[A-Za-z]:")
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
+_AES = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +36,32 @@ class Entry:
 
 
 class Archive(Protocol):
-    """Members by number. To read them in ascending order is quick; in a compressed tar no other order is."""
+    """Members by number. To read them in ascending order is quick; in a compressed tar no other order is.
+    `passwords` are tried on members that are locked."""
+
+    passwords: Sequence[str]
 
     def entry(self, number: int) -> Entry | None: ...
 
     def open(self, number: int) -> IO[bytes]: ...
 
 
-def open_archive(name: str, file: IO[bytes]) -> Archive:
+def open_archive(name: str, file: IO[bytes], passwords: Sequence[str] = ()) -> Archive:
     """By its suffix first: a tar whose last member is a zip looks like a zip, too."""
     kinds: list[type[_Zip] | type[_Tar]] = [_Zip, _Tar] if name.lower().endswith(".zip") else [_Tar, _Zip]
     problem: Exception | None = None
     for kind in kinds:
         try:
             file.seek(0)
-            return kind(file)
+            return kind(file, passwords)
         except BROKEN as error:
             problem = problem or error
     raise ReadError("The archive is damaged, or it is none.", "Pack or download it anew.") from problem
 
 
 class _Zip:
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], passwords: Sequence[str]) -> None:
+        self.passwords = passwords
         self._zip = zipfile.ZipFile(file)
         self._infos = self._zip.infolist()
 
@@ -68,16 +75,27 @@ class _Zip:
         mode = info.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             problem = problem or "a link or a device: not followed in archives"
-        if info.flag_bits & _ENCRYPTED:
-            problem = problem or "encrypted; unpack the archive into a folder with its password"
+        if info.flag_bits & _ENCRYPTED and not self._password(info):
+            way = "" if info.compress_type == _AES else "give its password with --password, or "
+            problem = problem or f"encrypted; {way}unpack the archive into a folder with its password"
         return Entry(name, info.file_size, problem)
 
     def open(self, number: int) -> IO[bytes]:
-        return self._zip.open(self._infos[number])
+        info = self._infos[number]
+        return self._zip.open(info, pwd=self._password(info) if info.flag_bits & _ENCRYPTED else None)
+
+    def _password(self, info: zipfile.ZipInfo) -> bytes:
+        """The one that opens a member; empty where none does. AES is more than the standard library can."""
+        for password in self.passwords if info.compress_type != _AES else ():
+            key = password.encode()
+            with suppress(RuntimeError), self._zip.open(info, pwd=key):
+                return key
+        return b""
 
 
 class _Tar:
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], passwords: Sequence[str]) -> None:
+        self.passwords = passwords
         self._tar = tarfile.open(fileobj=file, mode="r:*", errors="surrogateescape")  # noqa: SIM115 - kept open
         self._infos: list[tarfile.TarInfo] = []
 

@@ -1,7 +1,8 @@
 """Zip and tar archives as folders: what is in them, and the bytes of one member. Runs in the sandbox.
 
-Nothing is unpacked to disk. Names that lead out of the archive, links, devices and encrypted members are refused
-one by one; an archive that unpacks to too much is refused as a whole, for which part was read would be chance.
+Nothing is unpacked to disk. Names that lead out of the archive, links, devices and members that no password opens
+are refused one by one; an archive that unpacks to too much is refused as a whole, for which part was read would be
+chance.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -75,21 +76,25 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES_OF_ARCHIVES)
 
 
-def list_contents(name: str, file: IO[bytes], size: int, limits: Limits) -> Contents:
-    """All that an archive of `size` bytes holds, each document hashed, so that it can surely be unpacked.
+def list_contents(
+    name: str, file: IO[bytes], size: int, limits: Limits, passwords: Sequence[str] = ()
+) -> Contents:
+    """All that an archive of `size` bytes holds, each document hashed, so that it can surely be unpacked. The
+    passwords are tried on what is locked.
 
     Raises:
         ReadError: it is damaged, or exceeds a limit.
     """
     contents = Contents()
-    _list(open_archive(name, file), (), contents, _Meter(size, limits))
+    _list(open_archive(name, file, passwords), (), contents, _Meter(size, limits))
     return contents
 
 
 class OpenArchive:
     """The archive that was last read from, open at where it was left: its next member comes at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, passwords: Sequence[str] = ()) -> None:
+        self._passwords = passwords
         self._open: list[tuple[object, Archive]] = []
 
     def member(
@@ -113,7 +118,7 @@ class OpenArchive:
         del self._open[same:]
         for depth in range(same, len(keys)):
             inner = file if depth == 0 else io.BytesIO(self._bytes(depth - 1, places[depth - 1], limits.member))
-            self._open.append((keys[depth], open_archive(names[depth], inner)))
+            self._open.append((keys[depth], open_archive(names[depth], inner, self._passwords)))
         return self._bytes(len(keys) - 1, places[-1], limits.member)
 
     def _bytes(self, depth: int, place: Place, most: int) -> bytes:
@@ -228,7 +233,7 @@ def _list_member(
         contents.members.append(Member(places, size, hashed.hexdigest()))
         return
     try:
-        opened = open_archive(places[-1][1], kept)
+        opened = open_archive(places[-1][1], kept, archive.passwords)
     except ReadError as error:
         contents.members.append(Member(places, problem=f"{error.message} {error.hint}"))
         return

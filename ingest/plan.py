@@ -175,26 +175,23 @@ class _Planner:
             self._fail(_printable(path), item.problem + kept_note(known), known)
         elif item.ignored:
             self._keep_known(path, "left out by filters or ignore files, kept in the index; --prune removes it")
-        elif item.unsupported:
-            self._skip(item.path, named=item.path == root)
+        elif item.unsupported and item.path != root and not self._holds(path):
+            # One that was named itself is read all the same: it may be text, or known by its bytes.
+            self.plan.skipped[item.path.suffix.lower() or "no suffix"] += 1
         elif is_archive(item.path.name):
             self._look_at_archive(item.path, root)
         else:
             self._look_at_file(item.path)
+
+    def _holds(self, path: str) -> bool:
+        known = self._known.source(path)
+        return known is not None and known.chunks > 0
 
     def _keep_known(self, path: str, reason: str) -> None:
         if self._choice.prune:
             return
         for known in self._known.under(path) if is_archive(path) else filter(None, [self._known.source(path)]):
             self.plan.rows[known.path] = FileResult(known.path, "unchanged", known.chunks, reason)
-
-    def _skip(self, path: Path, named: bool) -> None:
-        suffix = path.suffix
-        if named:
-            self._fail(str(path), f"no reader for {suffix or 'this'} files", None)
-            return
-        self.plan.skipped[suffix.lower() or "no suffix"] += 1
-        self._keep_known(str(path), "no reader for it any more, kept in the index; --prune removes it")
 
     def _look_at_file(self, path: Path) -> None:
         try:

@@ -47,7 +47,7 @@ def work(limits: Limits, scratch: Path) -> None:
     confine(limits.read_megabytes, scratch)
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     os.chdir(scratch)
-    opened = archives.OpenArchive()
+    opened = archives.OpenArchive(passwords)
     send(replies, READY)
 
     def alive() -> None:
@@ -63,7 +63,7 @@ def work(limits: Limits, scratch: Path) -> None:
         _limit_time(request["seconds"])
         try:
             if request["lists"]:
-                answer = _listing(request["file"], limits)
+                answer = _listing(request["file"], limits, passwords)
             else:
                 answer = _answer(request, data, opened, limits, passwords, alive)
             reply = encode(answer, limits.text_megabytes)
@@ -142,7 +142,7 @@ def _read(name: str, data: bytes, passwords: Sequence[str], alive: Callable[[], 
     }
 
 
-def _listing(path: str, limits: Limits) -> dict[str, Any]:
+def _listing(path: str, limits: Limits, passwords: Sequence[str]) -> dict[str, Any]:
     """What is in an archive."""
     sha256 = ""
     try:
@@ -152,7 +152,7 @@ def _listing(path: str, limits: Limits) -> dict[str, Any]:
                 hint = "Unpack it into a folder, or raise archive_megabytes."
                 raise ReadError(f"The archive is larger than {limits.archive_megabytes:,} MB.", hint)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            contents = archives.list_contents(path, file, size, limits.in_archives)
+            contents = archives.list_contents(path, file, size, limits.in_archives, passwords)
     except (FileNotFoundError, NotADirectoryError):
         return failure("The file vanished while it was being read.", gone=True)
     except OSError as error:

@@ -113,7 +113,9 @@ def test_bytes_are_read_as_a_file_of_that_name_would_be(tmp_path: Path) -> None:
 
 def test_bytes_that_cant_be_read_are_rows_with_the_reason(tmp_path: Path) -> None:
     kb = small_kb(tmp_path, file_megabytes=1)
-    report = kb.add([("a.pdf", b"%PDF-1.4 no"), ("b.xyz", b"x"), ("c.txt", b"x" * 1_000_001), ("d.txt", b"Fine.")])
+    report = kb.add(
+        [("a.pdf", b"%PDF-1.4 no"), ("b.xyz", b"\0"), ("c.txt", b"x" * 1_000_001), ("d.txt", b"Fine.")]
+    )
     reasons = {row.path: row.reason for row in report if row.status == "failed"}
     assert reasons["document:a.pdf"] == "The PDF is damaged. Save or download it anew."
     assert "can't be read" in reasons["document:b.xyz"]

@@ -331,16 +331,22 @@ def test_a_kept_source_doesnt_name_a_twin_that_has_gone(kb: KnowledgeBase, docs:
     assert (rows(report)["zz.txt"], reason(report, "zz.txt")) == ("unchanged", "")
 
 
-def test_files_of_no_reader_are_counted_and_named_ones_fail(kb: KnowledgeBase, docs: Path) -> None:
+def test_files_of_no_known_suffix_are_counted_and_named_ones_read(kb: KnowledgeBase, docs: Path) -> None:
     (docs / "film.MP4").write_bytes(b"\xff\xd8")
-    (docs / "music.mp3").write_bytes(b"ID3")
-    (docs / "Makefile").write_text("all:")
+    (docs / "music.mp3").write_bytes(b"ID3\x03\0\0")
+    (docs / "Makefile").write_text("all: pump")
     report = kb.ingest(docs)
     assert rows(report) == {"station.md": "added", "pump.txt": "added"}
     assert report.skipped == {".mp4": 1, ".mp3": 1, "no suffix": 1}
     named = kb.ingest([docs / "music.mp3", docs / "Makefile"])
-    assert rows(named) == {"music.mp3": "failed", "Makefile": "failed"}
-    assert reason(named, "music.mp3") == "no reader for .mp3 files"
+    assert rows(named) == {"music.mp3": "failed", "Makefile": "added"}
+    assert "Files named .mp3 can't be read." in reason(named, "music.mp3")
+    (docs / "Makefile").write_text("all: valve")
+    report = kb.ingest(docs)
+    assert rows(report)["Makefile"] == "updated"
+    assert report.skipped == {".mp4": 1, ".mp3": 1}
+    (docs / "Makefile").unlink()
+    assert rows(kb.ingest(docs))["Makefile"] == "removed"
 
 
 def test_other_white_space_changes_no_chunk(kb: KnowledgeBase, docs: Path) -> None:

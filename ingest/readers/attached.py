@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import PurePath
 
-from ingest.readers import Content, Context, nest, read
+from ingest.archives import Limits, OpenArchive, is_archive, list_contents
+from ingest.readers import Block, Content, Context, nest, read
 from ingest.readers.detect import FORMATS, detect
 from kb_assistant.errors import ReadError
 
@@ -14,6 +16,7 @@ DEEPEST = 4
 
 _TOO_SMALL = 10_000  # bytes of a picture in the text of a mail: a logo or a smiley
 _ARCHIVES = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")
+_LIMITS = Limits(unpacked=200_000_000, member=100_000_000, members=1_000)
 
 
 def attached(name: str, data: bytes, context: Context, inline: bool = False) -> Content:
@@ -27,10 +30,11 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
         return Content("", ())
     if context.depth + 1 >= DEEPEST:
         return _only(f"“{name}” lies too deep in other files and wasn't read.")
+    if is_archive(name) and not module:
+        return _unpacked(name, data, context)
     if not module:
-        kind = "archive" if data.startswith(_ARCHIVES) else "file of a kind that can't be read"
-        return _only(f"The attachment “{name}” is an {kind} and was left out." if kind == "archive" else
-                     f"The attachment “{name}” is a {kind} and was left out.")  # fmt: skip
+        kind = "an archive" if data.startswith(_ARCHIVES) else "a file of a kind that can't be read"
+        return _only(f"The attachment “{name}” is {kind} and was left out.")
     try:
         content = read(name, data, context.passwords, context.depth + 1, context.alive)
     except ReadError as error:
@@ -45,6 +49,33 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
     )
     notes = tuple(f"“{name}”: {note}" for note in content.notes)
     return Content(content.title, blocks, {}, notes)
+
+
+def _unpacked(name: str, data: bytes, context: Context) -> Content:
+    """The documents of an archive, as if each were attached: archives count where files lie in one another."""
+    file, archive = io.BytesIO(data), OpenArchive(context.passwords)
+    blocks: list[Block] = []
+    notes: list[str] = []
+    try:
+        contents = list_contents(name, file, len(data), _LIMITS, context.passwords)
+    except ReadError as error:
+        return _only(f"The attachment “{name}” can't be read: {error.message} {error.hint}".strip())
+    for member in contents.members:
+        path = f"{name}/{member.path}"
+        if member.problem:
+            notes.append(f"“{path}” can't be read: {member.problem}.")
+            continue
+        try:
+            inner = archive.member(name, name, file, member.places, _LIMITS)
+        except ReadError as error:
+            notes.append(f"“{path}” can't be read: {error.message} {error.hint}".strip())
+            continue
+        found = attached(path, inner, replace(context, depth=context.depth + len(member.places)))
+        blocks += found.blocks
+        notes += found.notes
+    if left := sum(contents.skipped.values()):
+        notes.append(f"{left} files of kinds that can't be read were left out of “{name}”.")
+    return Content("", tuple(blocks), {}, tuple(notes))
 
 
 def _only(note: str) -> Content:

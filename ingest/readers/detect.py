@@ -43,6 +43,7 @@ _MODULES = {
 FORMATS = {f".{suffix}": module for module, suffixes in _MODULES.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(FORMATS)
 
+_TNEF = b"\x78\x9f\x3e\x22"
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
              b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
@@ -53,6 +54,8 @@ _HTML = re.compile(
 _MAIL = re.compile(
     rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I
 )
+_WEB_ARCHIVE = re.compile(rb"(?:mime-version|from|content-type:\s*multipart/related)\b", re.I)
+_NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE = 65536
 _STREAMS = (
     ("EncryptedPackage", "locked"),
@@ -65,7 +68,8 @@ _STREAMS = (
 
 
 def detect(data: bytes, by_suffix: str) -> str:
-    """Name of the reader's module; what the suffix said, where the bytes say nothing else."""
+    """Name of the reader's module; what the suffix said, where the bytes say nothing else. Where that says nothing
+    either, text is told from the rest."""
     if data.startswith(_OLE):
         return _in_ole(data) or by_suffix
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -80,28 +84,39 @@ def detect(data: bytes, by_suffix: str) -> str:
         return "pdf"
     if data.lstrip().startswith(b"{\\rtf"):
         return "rtf"
-    return _as_text(data[:_SAMPLE], by_suffix) if by_suffix in _BINARY else by_suffix
+    if data.startswith(_TNEF):
+        return "tnef"
+    if by_suffix == "html" and _is_web_archive(data[:_SAMPLE]):
+        return "mhtml"
+    if by_suffix == "mhtml" and _HTML.match(data[:_SAMPLE]):
+        return "html"
+    return _as_text(data[:_SAMPLE], by_suffix) if by_suffix in _BINARY or not by_suffix else by_suffix
 
 
 def _as_text(sample: bytes, by_suffix: str) -> str:
-    """What text is that bears the name of a binary format."""
+    """What text is that bears the name of a binary format, or one that says nothing."""
     if b"\0" in sample and not sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         return by_suffix
     plain = sample.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
     if by_suffix in ("odf", "ods") and plain.lstrip().startswith(b"<") and b"office:document" in plain:
         return "ods" if b"opendocument.spreadsheet" in plain else "odf"
-    if (
-        re.match(rb"mime-version:|from:|content-type:\s*multipart/related", plain, re.I)
-        and b"ultipart/related" in plain
-    ):
+    if _is_web_archive(plain):
         return "mhtml"
     if _HTML.match(plain):
         return "html"
+    if not by_suffix and plain.strip() and not _NOT_IN_TEXT.search(plain):
+        return "mail" if _MAIL.match(plain) else "text"
     if by_suffix == "sheets" and sample.strip() and re.search(rb"[\t,;]", plain):
         return "delimited"
+    if by_suffix == "msg" and _MAIL.match(plain):
+        return "mail"
     if by_suffix == "legacy" and sample.strip():
         return "text"
     return by_suffix
+
+
+def _is_web_archive(sample: bytes) -> bool:
+    return bool(_WEB_ARCHIVE.match(sample)) and b"ultipart/related" in sample
 
 
 def _in_zip(data: bytes) -> str:

@@ -22,8 +22,7 @@ from ingest.readers.text import decode_as
 
 # Navigation repeats on every page and says little, so it is left out with what isn't text.
 _SKIPPED = frozenset(
-    "audio button canvas head iframe input math nav noscript object rp rt script select style svg template "
-    "video".split()
+    "audio button canvas head iframe input nav noscript object rp script select style svg template video".split()
 )
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
@@ -36,6 +35,9 @@ _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:[a-z%]*)\s*(?:;|!|$)",
     re.IGNORECASE,
 )
+# The parser stops where a page ends, though browsers go on with what follows.
+_PAGE_ENDS = re.compile(r"</(?:body|html)[ \t]*>", re.IGNORECASE)
+_PICTURE_NAME = re.compile(r".+\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?)", re.IGNORECASE)
 _TITLE_WORDS = 5
 _KANA = re.compile("[\u3040-\u30ff]+")
 _CHINESE = re.compile("[一-鿿]")
@@ -52,6 +54,7 @@ def read(data: bytes, context: Context) -> Content:
 def of_text(text: str) -> Content:
     """The blocks of a page that was decoded already."""
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    text = _PAGE_ENDS.sub("", text)
     root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
         return _without_structure(text)
@@ -83,7 +86,7 @@ def _menu_titles(root: Any) -> tuple[Block, ...]:
     for menu in root.iter("nav"):
         for link in menu.iter("a"):
             words = one_line(" ".join(link.itertext()))
-            if len(words.split()) >= _TITLE_WORDS or len(_CHINESE.findall(words)) >= 2 * _TITLE_WORDS:
+            if _is_title(words, _TITLE_WORDS):
                 titles[words] = None
     return (Block("\n".join(f"- {title}" for title in titles)),) if titles else ()
 
@@ -158,6 +161,11 @@ class _Page:
                     self.notes += hidden_note("not shown by a browser", " ".join(node.itertext()))
             elif self._skipping is None:
                 self._start(node)
+                if said := _said_by(node):
+                    self._words.append(f" {said} ")
+                    self._first, self._last = self._first or self._line, self._line
+                if node.tag == "math":
+                    self._skipping = node
             self._text(node.text)
             return
         if event == "comment":
@@ -336,17 +344,39 @@ class _Page:
         return first, last
 
 
+def _said_by(node: Any) -> str:
+    """Words of an element that aren't its text: what a picture shows, and a formula as it was written."""
+    if node.tag == "img":
+        said = one_line(node.get("alt") or "")
+        return "" if _PICTURE_NAME.fullmatch(said) or not _is_title(said, 2) else said
+    if node.tag == "math":
+        written = node.findtext(".//annotation[@encoding='application/x-tex']") or node.get("alttext")
+        return one_line(written or " ".join(node.itertext()))
+    return ""
+
+
+def _is_title(words: str, least: int) -> bool:
+    return len(words.split()) >= least or len(_CHINESE.findall(words)) >= 2 * least
+
+
 def _is_left_out(node: Any) -> bool:
-    """Readings in kana are part of a Japanese text, which may be looked for by them; pinyin over Chinese isn't."""
-    return node.tag in _SKIPPED and not (node.tag == "rt" and _KANA.fullmatch("".join(node.itertext()).strip()))
+    """Readings in kana are part of a Japanese text, which may be looked for by them; pinyin over Chinese isn't. A
+    button that opens a section bears its heading."""
+    if node.tag == "rt":
+        return not _KANA.fullmatch("".join(node.itertext()).strip())
+    if node.tag == "button":
+        return next(node.iterancestors("dt", *_HEADINGS), None) is None
+    return node.tag in _SKIPPED
 
 
 def _is_hidden(node: Any) -> bool:
-    return (
+    """Formulas are hidden where a picture shows them, and say what it does."""
+    hidden = (
         node.get("hidden") is not None
         or node.get("aria-hidden", "").lower() == "true"
         or bool(_HIDDEN.search(node.get("style", "")))
     )
+    return hidden and (next(node.iter("math"), None) is None)
 
 
 def _holds_data(table: Any) -> bool:

@@ -6,6 +6,7 @@ doesn't.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,8 +24,15 @@ from ingest.readers.attached import attached
 from ingest.readers.text import clean, decode, decode_as
 from kb_assistant.errors import ReadError
 
-_HEADERS = ("From", "To", "Cc", "Date", "Subject")
-_OWN_WORDS = 0.3  # share of the HTML's words that the plain text lacks, from which on it is read as well
+_HEADERS = ("From", "To", "Cc", "Bcc", "Date", "Subject")
+_OWN_WORDS = 0.2  # share of a paragraph's words that the plain text lacks, from which on it is read as well
+_WHOLE = ("message/rfc822", "message/delivery-status")
+_NO_TEXT = frozenset(
+    "application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature text/css "
+    "text/javascript".split()
+)
+_SECURED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_LOCKED = re.compile(r"\s*-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----\s*", re.DOTALL)
 _MOST_PARTS = 1_000
 _SURROGATES = re.compile("[\udc80-\udcff]")
 
@@ -37,18 +45,25 @@ class Letter:
     plain: list[str] = field(default_factory=list)
     pages: list[Content] = field(default_factory=list)
     attachments: list[tuple[str, bytes, bool]] = field(default_factory=list)
+    encrypted: bool = False
 
     def content(self, context: Context) -> Content:
-        """The headers as a block, then the text, then the attachments."""
+        """The headers as a block, then the text, then the attachments.
+
+        Raises:
+            ReadError: all of it is encrypted.
+        """
         subject = self.headers.get("Subject", "")
         said = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := self.headers.get(name)))
         blocks = [Block(said)] if said else []
-        notes: list[str] = []
+        notes = ["A part of it is encrypted and was left out."] if self.encrypted else []
         plain = [words for text in self.plain if (words := clean(text).strip())]
+        if self.encrypted and not (plain or self.pages or self.attachments):
+            raise ReadError("The mail is encrypted.", "Open it in your mail program and save it decrypted.")
         blocks += [Block(words) for words in plain]
+        known = set(_words(" ".join(plain)))
         for content in self.pages:
-            if not plain or _adds(content, plain):
-                blocks += [replace(block, lines=None) for block in content.blocks]
+            blocks += [replace(block, lines=None) for block in content.blocks if _adds(block, known)]
             notes += content.notes
         if not (plain or self.pages or self.attachments or subject):
             return Content("", ())
@@ -78,32 +93,74 @@ def taken_apart(data: bytes) -> Letter:
     """Headers, texts and attachments of a mail's bytes."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = decode(data).encode()
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
     try:
         message = message_from_bytes(data, policy=policy.compat32)
     except (ValueError, LookupError, RecursionError) as error:
         raise ReadError("The mail is damaged.", "Save it anew from the mail program.") from error
     letter = Letter({name: header(message, name) for name in _HEADERS})
     for part in _parts(message):
-        kind = part.get_content_type()
-        name = _file_name(part)
-        body = _payload(part)
-        disposition = str(part.get("Content-Disposition", "")).lower()
-        if kind in ("text/plain", "text/html") and not name and not disposition.startswith("attachment"):
-            text = decode_as(body, _charset(part))
-            if kind == "text/html":
-                letter.pages.append(page.of_text(text))
-            else:
-                letter.plain.append(text)
-        elif kind == "message/rfc822":
-            inner = part.get_payload()
-            if isinstance(inner, list) and inner and isinstance(inner[0], Message):
-                letter.attachments.append((name or "message.eml", inner[0].as_bytes(), False))
-        elif name or kind.partition("/")[0] != "text":
-            inline = disposition.startswith("inline") or "Content-ID" in part
-            letter.attachments.append((name or _named_by(kind), body, inline))
-        elif body.strip():
-            letter.plain.append(decode_as(body, _charset(part)))
+        _take(part, letter)
     return letter
+
+
+def _take(part: Message, letter: Letter) -> None:
+    """What one part holds goes to the letter's texts or to its attachments."""
+    kind = part.get_content_type()
+    name = _file_name(part)
+    body = _payload(part)
+    disposition = str(part.get("Content-Disposition", "")).lower()
+    if kind in _NO_TEXT:
+        return
+    if kind in _SECURED:
+        _take_secured(body, letter)
+    elif kind == "application/ms-tnef" or name.lower() == "winmail.dat":
+        _take_lump(name or "winmail.dat", body, letter)
+    elif kind == "application/pgp-encrypted" or (_LOCKED.fullmatch(body.decode("latin-1")) and not name):
+        letter.encrypted = True
+    elif kind in ("text/plain", "text/html") and not name and not disposition.startswith("attachment"):
+        text = decode_as(body, _charset(part))
+        if kind == "text/html":
+            letter.pages.append(page.of_text(text))
+        else:
+            letter.plain.append(text)
+    elif kind == "message/rfc822":
+        inner = part.get_payload()
+        if isinstance(inner, list) and inner and isinstance(inner[0], Message):
+            letter.attachments.append((name or "message.eml", inner[0].as_bytes(), False))
+    elif kind == "message/delivery-status":
+        letter.plain.append(part.as_string().partition("\n\n")[2])
+    elif name or kind.partition("/")[0] != "text":
+        inline = disposition.startswith("inline") or "Content-ID" in part
+        letter.attachments.append((name or _named_by(kind), body, inline))
+    elif body.strip():
+        letter.plain.append(decode_as(body, _charset(part)))
+
+
+def _take_secured(body: bytes, letter: Letter) -> None:
+    """S/MIME: a mail that was signed lies in it, one that was encrypted doesn't."""
+    from ingest.readers.cms import signed_content
+
+    if inner := signed_content(body):
+        letter.attachments.append(("signed.eml", inner, False))
+    else:
+        letter.encrypted = True
+
+
+def _take_lump(name: str, body: bytes, letter: Letter) -> None:
+    """Outlook's winmail.dat: its attachments, and its text where the mail has no other."""
+    from ingest.readers.tnef import letter_in
+
+    try:
+        inner = letter_in(body)
+    except ReadError:
+        letter.attachments.append((name, body, False))
+        return
+    has_text = any(text.strip() for text in letter.plain) or letter.pages
+    if not has_text:
+        letter.plain += inner.plain
+        letter.pages += inner.pages
+    letter.attachments += [one for one in inner.attachments if not (has_text and one[0] == "body.rtf")]
 
 
 def header(message: Message, name: str) -> str:
@@ -137,8 +194,8 @@ def _parts(message: Message) -> Iterator[Message]:
     while waiting and count < _MOST_PARTS:
         part = waiting.pop()
         count += 1
-        inner = part.get_payload()
-        if isinstance(inner, list) and part.get_content_type() != "message/rfc822":
+        inner = part.get_payload() if part.is_multipart() else None
+        if isinstance(inner, list) and part.get_content_type() not in _WHOLE:
             waiting += [one for one in reversed(inner) if isinstance(one, Message)]
         else:
             yield part
@@ -176,11 +233,19 @@ def _named_by(kind: str) -> str:
     return f"attachment{mimetypes.guess_extension(kind) or ''}"
 
 
-def _adds(content: Content, plain: list[str]) -> bool:
-    """Whether the page says much that the plain text doesn't."""
-    known = set(re.findall(r"\w+", " ".join(plain).lower()))
-    words = re.findall(r"\w+", " ".join(block.text for block in content.blocks).lower())
-    return bool(words) and sum(word not in known for word in words) > _OWN_WORDS * len(words)
+def _adds(block: Block, known: set[str]) -> bool:
+    """Whether a paragraph of the page says much that the plain text doesn't."""
+    words = _words(block.text)
+    return not known or sum(word not in known for word in words) > _OWN_WORDS * len(words)
+
+
+def _words(text: str) -> list[str]:
+    """Words; of what is written without spaces, pairs of characters."""
+    return [
+        part
+        for word in re.findall(r"\w+", text.lower())
+        for part in ([word] if word.isascii() else [word[i : i + 2] for i in range(max(len(word) - 1, 1))])
+    ]
 
 
 def under_subject(content: Content) -> tuple[Block, ...]:

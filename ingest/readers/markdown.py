@@ -25,6 +25,7 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})")
 _NO_PARAGRAPH = re.compile(r"\s*(?:[-*+>|<:]|\d{1,9}[.)]\s)| {4}|\t")
 _TABLE_RULE = re.compile(r"\n[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_LOOSE_RULE = re.compile(r"[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)+\|?[ \t]*")
 _COMMENT = re.compile(r"<!--(.{0,5000}?)-->", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()]*\)[^()\s]*)?(?:[ \t]+[^()]*)?\)|\[[^\[\]]*\])?")
 _CODE_SPAN = re.compile(r"(`+)([^`]+)\1")
@@ -69,7 +70,7 @@ def put_under(outline: Outline, lines: list[str], start: int = 0) -> str:
     """Add the blocks of these lines, from index `start` on, to an outline. Returns the first heading of level
     1."""
     title = ""
-    for part in _parts(_mark(lines, start)):
+    for part in _parts(list(_mark(lines, start))):
         if isinstance(part, _Heading):
             outline.heading(part.level, part.text, (part.first, part.last))
             if part.level == 1 and not title:
@@ -142,12 +143,13 @@ def _without_comments(text: str) -> tuple[str, int]:
     return text, -1
 
 
-def _parts(lines: Iterator[_Line]) -> Iterator[_Heading | tuple[Kind, list[_Line]]]:
+def _parts(lines: list[_Line]) -> Iterator[_Heading | tuple[Kind, list[_Line]]]:
     """Headings, and runs of lines of one kind without blank lines at their ends."""
     run: list[_Line] = []
     kind: Kind = "prose"
+    loose = _loose_tables(lines)
     for line in lines:
-        now = _kind(line)
+        now: Kind = "table" if line.number in loose else _kind(line)
         if now == "prose" and (heading := _atx(line) or _setext(line, run if kind == "prose" else [])):
             if heading.first < line.number:
                 del run[heading.first - line.number :]
@@ -161,6 +163,20 @@ def _parts(lines: Iterator[_Line]) -> Iterator[_Heading | tuple[Kind, list[_Line
         kind = now
         run.append(_Line(line.number, "") if now == "prose" and _RULE.fullmatch(line.text) else line)
     yield from _runs(kind, run)
+
+
+def _loose_tables(lines: list[_Line]) -> set[int]:
+    """Numbers of the lines of tables whose rows don't begin with a bar: there are bars above and below a rule."""
+    found: set[int] = set()
+    for index, line in enumerate(lines[1:], 1):
+        if line.fence or "|" not in lines[index - 1].text or not _LOOSE_RULE.fullmatch(line.text):
+            continue
+        found |= {lines[index - 1].number, line.number}
+        for row in lines[index + 1 :]:
+            if "|" not in row.text or row.fence:
+                break
+            found.add(row.number)
+    return found
 
 
 def _kind(line: _Line) -> Literal["prose", "code", "table"]:

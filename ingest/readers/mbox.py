@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from ingest.readers import Block, Content, Context
+from ingest.readers.detect import detect
 from ingest.readers.mail import taken_apart, under_subject
 from kb_assistant.errors import ReadError
 
-_BEGIN = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\d{4}[^\n]*\r?\n")
+_BEGIN = re.compile(rb"\AFrom [^\n]*\n|(?<=\n)From [^\n]*\d{4}[^\n]*\r?\n")
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -20,6 +21,8 @@ def read(data: bytes, context: Context) -> Content:
     if not data.strip():
         return Content("", ())
     starts = list(_BEGIN.finditer(data))
+    if not starts and detect(data, "") == "mail":
+        return taken_apart(data).content(context)
     if not starts:
         raise ReadError("This isn't a mailbox: no mail begins in it.", "Save single mails as .eml.")
     blocks: list[Block] = []

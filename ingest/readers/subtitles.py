@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from ingest.readers import Block, Content, Context
-from ingest.readers.text import decode
+from ingest.readers import Block, Content, Context, text
 
-_TIMES = re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}.*")
+_TIMES = re.compile(r"\s*\d\S*\s*-->.*")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _VOICE = re.compile(r"<v(?:\.[\w.]+)?\s+([^>]+)>")
 _NOTE = re.compile(r"NOTE(?:\s+(.*))?$")
@@ -16,9 +15,12 @@ _GAP_LINES = 40  # a block is about a minute
 
 
 def read(data: bytes, context: Context) -> Content:
-    """What is said, some twenty cues a block; and the notes, which tell of sources. Styles are left out."""
-    lines = decode(data).split("\n")
+    """What is said, some twenty cues a block; and the notes, which tell of sources. Styles are left out. A file
+    without times is read as text."""
+    lines = text.decode(data).split("\n")
     cues = list(_cues(lines))
+    if not cues:
+        return text.read(data, context)
     blocks = []
     run: list[tuple[int, int, str]] = []
     for cue in cues:

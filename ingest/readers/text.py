@@ -47,11 +47,13 @@ _MEANT = {
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
+_LAST_HANGUL_ROW, _LAST_USUAL_ROW = 0xC8, 0xD7  # of EUC-KR, of GB2312's first level
 _SAMPLE = 65536  # a multiple of four
 _KANA = re.compile("[\u3041-\u30f6]")
-_SWITCH = re.compile(rb"\x1b\$[@B]")
+_SWITCHES = ((re.compile(rb"\x1b\$[@B]"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
 _ORDINARY = frozenset("\t\n\r，。、：；！？（）“”「」").union(map(chr, range(32, 127)), *_COMMON.values())
-_WESTERN = re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff€‚„…ŠŒŽ‘’“”•–—™šœžŸ¡£§©«°»¿]")
+_WESTERN = re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff€‚„…ŠŒŽ‘’“”•–—™šœžŸ¡£§©«°»¿ª²³·º¤]")
+_NOT_WESTERN = frozenset(("Czech", "Slovak", "Polish", "Hungarian", "Romanian", "Croatian", "Slovene"))
 _DOS_OR_MAC = re.compile(r"cp[4-8]\d\d$|mac_")
 
 
@@ -106,7 +108,7 @@ def _decode(data: bytes) -> str:
                 ) from error
     if b"\0" in data:
         return _with_nulls(data)
-    return _escaped_japanese(data) or _utf8(data) or _japanese(data) or _chinese(data) or _guess(data)
+    return _escaped(data) or _utf8(data) or _japanese(data) or _chinese(data) or _guess(data)
 
 
 def _with_nulls(data: bytes) -> str:
@@ -138,14 +140,14 @@ def _without_mark(data: bytes) -> str:
         return ""
 
 
-def _escaped_japanese(data: bytes) -> str:
-    """Text if it is ISO-2022-JP, which switches its character sets by escape sequences, all in seven bits."""
-    if not _SWITCH.search(data):
-        return ""
-    try:
-        return data.decode("iso2022_jp_2")
-    except UnicodeDecodeError:
-        return ""
+def _escaped(data: bytes) -> str:
+    """Text if it is ISO-2022-JP or -KR, which switch their character sets by escape sequences, all in seven
+    bits."""
+    for switch, codec in _SWITCHES:
+        if switch.search(data):
+            with suppress(UnicodeDecodeError):
+                return data.decode(codec)
+    return ""
 
 
 def _japanese(data: bytes) -> str:
@@ -180,7 +182,19 @@ def _chinese(data: bytes) -> str:
         share = sum(character in common for character in characters) / len(characters)
         if share > best_share:
             best, best_share = text, share
-    return best
+    return best or _simplified(data)
+
+
+def _simplified(data: bytes) -> str:
+    """Text if it is GB2312 of its 3,755 usual characters, for names may hold none of the commonest ones. Korean
+    text would stay in the first of their rows."""
+    try:
+        text = data.decode("gb2312")
+    except UnicodeDecodeError:
+        return ""
+    rows = [character.encode("gb2312")[0] for character in _CHINESE.findall(text)]
+    later = sum(row > _LAST_HANGUL_ROW for row in rows)
+    return text if rows and max(rows) <= _LAST_USUAL_ROW and later > 0.2 * len(rows) else ""
 
 
 def _guess(data: bytes) -> str:
@@ -188,12 +202,13 @@ def _guess(data: bytes) -> str:
 
     matches = from_bytes(data)
     best = matches.best()
+    # A guess that makes words of no language is none.
+    if (best is None or not best.coherence or _DOS_OR_MAC.match(best.encoding)) and (western := _western(data)):
+        return western
     if best is None:
         raise ReadError("The text's encoding isn't known.", "Save the file as UTF-8.")
-    if _DOS_OR_MAC.match(best.encoding) and (western := _western(data)):
-        return western
-    # Where it makes words as good, the commonest code page is the likelier one.
-    for match in matches:
+    # Where it makes words as good, the commonest code page is the likelier one, if it can write the language.
+    for match in matches if best.language not in _NOT_WESTERN else ():
         if match.encoding == "cp1252" and match.coherence >= best.coherence and match.chaos < best.chaos + 0.1:
             return str(match)
     return str(best)

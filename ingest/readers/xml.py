@@ -26,6 +26,8 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it isn't well-formed XML.
     """
+    if not data.strip():
+        return Content("", ())
     try:
         root = xml(data)
     except ValueError as error:

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import random
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -258,6 +260,47 @@ def test_names_that_lead_out_links_and_devices_are_refused_one_by_one(
     assert [row.reason for row in kb.ingest(docs) if row.status == "failed"] == failed, "told each time"
 
 
+def scrambled(data: bytes, password: bytes, check: int) -> bytes:
+    """As PKWARE's APPNOTE 6.1 tells it ("traditional encryption")."""
+    keys = [0x12345678, 0x23456789, 0x34567890]
+
+    def turn(byte: int) -> None:
+        keys[0] = ~zlib.crc32(bytes((byte,)), ~keys[0] & 0xFFFFFFFF) & 0xFFFFFFFF
+        keys[1] = ((keys[1] + (keys[0] & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
+        keys[2] = ~zlib.crc32(bytes((keys[1] >> 24,)), ~keys[2] & 0xFFFFFFFF) & 0xFFFFFFFF
+
+    for byte in password:
+        turn(byte)
+    out = bytearray()
+    for byte in bytes(11) + bytes((check,)) + data:
+        mask = (keys[2] | 2) & 0xFFFF
+        out.append(byte ^ ((mask * (mask ^ 1)) >> 8) & 0xFF)
+        turn(byte)
+    return bytes(out)
+
+
+def locked_zip(name: str, text: str, password: str, method: int = 0) -> bytes:
+    body, crc = text.encode(), zlib.crc32(text.encode())
+    inner = scrambled(body, password.encode(), crc >> 24)
+    head = struct.pack("<HHHHHIIIHH", 20, 1, method, 0, 33, crc, len(inner), len(body), len(name), 0)
+    local = b"PK\3\4" + head + name.encode() + inner
+    central = b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name.encode()
+    return local + central + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local), 0)
+
+
+def test_a_password_opens_a_locked_archive(kb: KnowledgeBase, docs: Path) -> None:
+    inner = locked_zip("deep.md", "The valve is deep.", "two")
+    (docs / "a.zip").write_bytes(locked_zip("secret.md", "The pump is secret.", "泵"))
+    (docs / "b.zip").write_bytes(zipped({"inner.zip": inner}))
+    (docs / "aes.zip").write_bytes(locked_zip("c.md", "Unread.", "two", method=99))
+    before = kb.ingest(docs)
+    assert "--password" in row(before, "secret.md").reason
+    report = kb.ingest(docs, passwords=["wrong", "two", "泵"])
+    assert row(report, "secret.md").status == row(report, "deep.md").status == "added"
+    assert row(report, "c.md").reason == "encrypted; unpack the archive into a folder with its password"
+    assert "secret" in kb.search("What is secret?")[0].text
+
+
 def cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
@@ -282,7 +325,9 @@ def test_damaged_and_encrypted_archives_are_told(kb: KnowledgeBase, docs: Path) 
         assert row(report, name).status == "failed"
         assert "damaged, or it is none. Pack or download it anew." in row(report, name).reason
     assert any(r.status == "failed" and "cut.tar.gz" in r.path and "damaged" in r.reason for r in report)
-    assert row(report, "secret.md").reason == "encrypted; unpack the archive into a folder with its password"
+    assert row(report, "secret.md").reason == (
+        "encrypted; give its password with --password, or unpack the archive into a folder with its password"
+    )
     assert row(report, "open.md").status == "added"
     (docs / "junk.zip").write_bytes(whole)
     assert row(kb.ingest(docs), "/junk.zip").status == "updated"

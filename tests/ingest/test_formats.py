@@ -142,6 +142,14 @@ class TestWhichReader:
         assert detect(b"# words", "markdown") == "markdown"
         assert detect(b"", "") == ""
 
+    @pytest.mark.parametrize("name", ["README", "notes.foo", "a.bin"])
+    def test_without_a_suffix_that_says_what_it_is(self, name: str) -> None:
+        assert texts(read(name, CHINESE.encode("gb18030"))) == CHINESE
+        assert texts(read(name, b"<html><body><p>a page</p></body></html>")) == "a page"
+        assert "Price: 42" in texts(read(name, saved(workbook(S=[["Item", "Price"], ["Pump", 42]]))))
+        with pytest.raises(ReadError, match="can't be read"):
+            read(name, b"\x7fELF\2\1\1\0")
+
 
 class TestSheets:
     def test_rows_carry_their_header_and_are_cited(self) -> None:
@@ -652,6 +660,19 @@ class TestMail:
 
 
 class TestMarkup:
+    def test_a_markdown_table_without_outer_bars(self) -> None:
+        content = read("a.md", b"Prices:\n\nItem | Price\n--- | ---\nPump | 42\n\nNext a | b.\n")
+        assert [(block.kind, block.text, block.lines) for block in content.blocks] == [
+            ("prose", "Prices:", (1, 1)),
+            ("table", "Item | Price\n--- | ---\nPump | 42", (3, 5)),
+            ("prose", "Next a | b.", (7, 7)),
+        ]
+        assert content.blocks[1].header == "Item | Price\n--- | ---"
+
+    def test_subtitles_with_odd_times_or_none(self) -> None:
+        assert texts(read("a.srt", b"1\n00:00:1x --> 00:00:02,000\nwords\n")) == "words"
+        assert texts(read("a.srt", b"only words\n")) == "only words"
+
     def test_front_matter_is_metadata(self) -> None:
         head = "---\ntitle: 泵\ndate: 2024-05-31\ntags: [water, pump]\ndraft: false\n---\ntext\n"
         assert read("a.md", head.encode()).metadata == {

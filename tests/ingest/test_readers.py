@@ -69,6 +69,7 @@ class TestText:
             (CHINESE, "utf-32"),
             (CHINESE, "gb18030"),
             (CHINESE[:11], "gb18030"),
+            ("姓名,电话\n王伟,1", "gb18030"),
             (TRADITIONAL, "big5"),
             ("\ufeff" + CHINESE, "utf-16-be"),
             ("日本語のテキストです。ポンプの点検", "euc-jp"),
@@ -76,6 +77,10 @@ class TestText:
             ("ポンプの保守は三ヶ月ごとに行います。担当は田中さんです。", "iso2022_jp"),
             ("ポンプの保守は三ヶ月ごとに行います。担当は田中さんです。", "shift_jis"),
             ("펌프 정비는 석 달마다 합니다. 담당자는 김 씨입니다.", "euc-kr"),
+            ("펌프 정비는 석 달마다 합니다. 담당자는 김 씨입니다.", "iso2022_kr"),
+            ("Příliš žluťoučký kůň úpěl ďábelské ódy. Čerpadlo se kontroluje každé tři měsíce.", "cp1250"),
+            ("El precio medio de la vivienda nueva es de 2212 euros por m² en la ciudad.", "cp1252"),
+            ("TEST äöü", "cp1252"),
             *(
                 (f"{CHINESE}\n{TRADITIONAL}", f"{width}-{end}")
                 for width in ("utf-16", "utf-32")
@@ -201,6 +206,33 @@ class TestHtml:
         )
         content = check_lines("a.html", page)
         assert (content.title, texts(content)) == ("T", ["seen"])
+
+    def test_words_after_the_end_of_the_page(self) -> None:
+        page = "<html><body><p>first</p></body></html>\n<html><body><p>second</p></body></html>"
+        assert texts(check_lines("a.html", page)) == ["first", "second"]
+
+    def test_what_pictures_and_formulas_say(self) -> None:
+        page = (
+            '<p>Energy <math alttext="E=mc^2"><mi>E</mi><mo>=</mo></math> is</p><img alt="Cut through the pump">'
+            '<img alt="logo"><img alt="new pump.png"><img alt="离心泵剖面图">'
+            '<b style="display:none"><math><annotation encoding="application/x-tex">a_b</annotation></math></b>'
+        )
+        assert texts(read("a.html", page.encode())) == [
+            "Energy E=mc^2 is",
+            "Cut through the pump 离心泵剖面图 a_b",
+        ]
+
+    def test_a_button_that_opens_a_section(self) -> None:
+        content = read("a.html", b"<h3><button>Who pays?</button></h3><p>You.</p><button>Send</button>")
+        assert [(block.heading, block.text) for block in content.blocks] == [("Who pays?", "You.")]
+
+    def test_a_web_archive_named_as_a_page(self) -> None:
+        page = (
+            b"From: <Saved>\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\n"
+            b"Content-Type: text/html\n\n<p>a page</p>\n--b--\n"
+        )
+        assert texts(read("a.html", page)) == ["a page"]
+        assert texts(read("a.mht", b"<html><body><p>a page</p></body></html>")) == ["a page"]
 
     def test_structure(self) -> None:
         page = (
