@@ -28,9 +28,8 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
     if context.depth + 1 >= DEEPEST:
         return _only(f"“{name}” lies too deep in other files and wasn't read.")
     if not module:
-        kind = "archive" if data.startswith(_ARCHIVES) else "file of a kind that can't be read"
-        return _only(f"The attachment “{name}” is an {kind} and was left out." if kind == "archive" else
-                     f"The attachment “{name}” is a {kind} and was left out.")  # fmt: skip
+        kind = "an archive" if data.startswith(_ARCHIVES) else "a file of a kind that can't be read"
+        return _only(f"The attachment “{name}” is {kind} and was left out.")
     try:
         content = read(name, data, context.passwords, context.depth + 1, context.alive)
     except ReadError as error:
