@@ -247,7 +247,9 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
         facts = say("state_failed") if source.failed else say("pieces", n=source.chunks)
         st.caption(
             escaped(
-                " · ".join([facts, source.ingested_at[:10], short(source.path, 120), told(source.reason)]).rstrip(" ·")
+                " · ".join([facts, source.ingested_at[:10], short(source.path, 120), told(source.reason)]).rstrip(
+                    " ·"
+                )
             )
         )
         if st.session_state.get("previewed") == source.path:

@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HOLE = "\0"
 
-SAID = frozenset("message hint subject detail advice error reason problem missing notes note place what where".split())
+SAID = frozenset(
+    "message hint subject detail advice error reason problem missing notes note place what where".split()
+)
 """Parameters that take words for people."""
 
 KEEPING = frozenset(("notes", "remove"))
@@ -78,9 +80,12 @@ class Engine:
     """The source of the engine."""
 
     def __init__(self) -> None:
-        paths = [path for folder in ("kb_assistant", "ingest", "ui") for path in sorted((ROOT / folder).rglob("*.py"))]
+        paths = [
+            path for folder in ("kb_assistant", "ingest", "ui") for path in sorted((ROOT / folder).rglob("*.py"))
+        ]
         self.modules = [
-            Module(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths
+            Module(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+            for path in paths
         ]
 
         self._asked: list[tuple[Function, str]] = []
@@ -123,7 +128,9 @@ class Engine:
             if _name(call.func.value) in KEEPING:
                 yield call.args[0]
             return
-        known = module.parameters.get(name) or [one for other in self.modules for one in other.parameters.get(name, ())]
+        known = module.parameters.get(name) or [
+            one for other in self.modules for one in other.parameters.get(name, ())
+        ]
         for parameters in known:
             yield from (one for one, parameter in zip(call.args, parameters, strict=False) if parameter in SAID)
         if known:

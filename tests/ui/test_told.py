@@ -103,7 +103,14 @@ def test_a_text_that_was_formatted_comes_back_in_chinese_with_its_values() -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "KeyError: 'a'", "It is three o'clock. Nobody knows; nothing is lost.", "{} {0} {x:told}", "a at b", "memory?"],
+    [
+        "",
+        "KeyError: 'a'",
+        "It is three o'clock. Nobody knows; nothing is lost.",
+        "{} {0} {x:told}",
+        "a at b",
+        "memory?",
+    ],
 )
 def test_what_is_not_known_stays(text: str) -> None:
     assert ENGINE.chinese(text) == text
