@@ -57,7 +57,7 @@ class Template:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        """Atomic groups: the first place where the next words stand is as good as any, so nothing is tried twice."""
+        """Atomic groups: the first place where the next words stand is as good as any; nothing is tried twice."""
         first, *between = map(re.escape, self.words)
         last = f"(.*){between.pop()}" if between else ""
         return re.compile(first + "".join(f"(?>(.*?){words})" for words in between) + last, re.DOTALL)
@@ -75,7 +75,7 @@ UNKNOWN = Template("", "")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a text: the template that it was made from, the values in its holes, what parts it from the next."""
+    """A piece of a text: the template it was made from, the values in its holes, what parts it from the next."""
 
     text: str
     template: Template
@@ -127,7 +127,7 @@ class Catalogue:
         return piece.template.chinese.format(*values)
 
     def pieces(self, text: str) -> list[Piece]:
-        """The text cut so that as much of it as can be is the words of templates, and as little as can be values."""
+        """The text cut so that as much of it as can be is the words of templates, as little as can be values."""
         cuts = [(0, 0), *(cut.span() for cut in _BETWEEN.finditer(text)), (len(text), len(text))]
         last = len(cuts) - 1
         best: list[_Way] = [_Way(0, 0)] * len(cuts)

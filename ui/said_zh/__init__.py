@@ -1,7 +1,7 @@
 """What the engine says, in Chinese: by its English template, as it stands in the source, with {} for each value.
 
-In the Chinese the same holes stand in order, or numbered where the order is another; {:told} marks those whose value
-is itself something said.
+In the Chinese the same holes stand in order, or numbered where the order is another; {:told} marks those whose
+value is itself something said.
 """
 
 from ui.said_zh.documents import DOCUMENTS

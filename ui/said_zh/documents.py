@@ -3,7 +3,9 @@
 FOUND = {
     "{} doesn't exist.": "{} 不存在。",
     "Check the path.": "请检查路径。",
-    "Its {} sources stay; `kb rm {}` or --prune removes them.": "其中 {} 个来源仍保留；用 `kb rm {}` 或 --prune 移除。",
+    "Its {} sources stay; `kb rm {}` or --prune removes them.": (
+        "其中 {} 个来源仍保留；用 `kb rm {}` 或 --prune 移除。"
+    ),
     "{} is no valid UTF-8 name.": "{} 不是有效的 UTF-8 文件名。",
     "Rename it, then run the command again.": "请改名，然后重新运行命令。",
     "file name is not valid UTF-8": "文件名不是有效的 UTF-8",
@@ -76,7 +78,9 @@ READING = {
     "The reader crashed on this file, or ran out of memory. Save the file anew, or in another format.": (
         "读取此文件时程序崩溃或内存不足。请重新保存，或另存为其他格式。"
     ),
-    "The reader failed on this file ({}). Save it in another format.": "读取此文件时出错（{}）。请另存为其他格式。",
+    "The reader failed on this file ({}). Save it in another format.": (
+        "读取此文件时出错（{}）。请另存为其他格式。"
+    ),
     "There is more than {} MB of text in it. Split it.": "其中的文字超过 {} MB。请拆分。",
     "The file is larger than {} MB.": "文件超过 {} MB。",
     "It is larger than {} MB.": "文件超过 {} MB。",
@@ -115,7 +119,9 @@ ATTACHED = {
     "“{}”: {}": "“{}”：{:told}",
     "“{}” lies too deep in other files and wasn't read.": "“{}”嵌套层数过多，未读取。",
     "The attachment “{}” is an archive and was left out.": "附件“{}”是压缩包，已略过。",
-    "The attachment “{}” is a file of a kind that can't be read and was left out.": "附件“{}”是不支持的格式，已略过。",
+    "The attachment “{}” is a file of a kind that can't be read and was left out.": (
+        "附件“{}”是不支持的格式，已略过。"
+    ),
     "The attachment “{}” can't be read: {}": "附件“{}”无法读取：{:told}",
 }
 
@@ -146,7 +152,9 @@ OFFICE = {
     "Open it in its program and save a copy without one.": "请用相应的程序打开，另存一份不带密码的副本。",
     "This is a zip archive, not a Word document.": "这是 zip 压缩包，不是 Word 文档。",
     "Unpack it.": "请解压。",
-    "Old documents (.doc) need LibreOffice, which isn't installed.": "旧版文档（.doc）需要 LibreOffice，尚未安装。",
+    "Old documents (.doc) need LibreOffice, which isn't installed.": (
+        "旧版文档（.doc）需要 LibreOffice，尚未安装。"
+    ),
     "Old presentations (.ppt) need LibreOffice, which isn't installed.": (
         "旧版演示文稿（.ppt）需要 LibreOffice，尚未安装。"
     ),
@@ -162,7 +170,9 @@ OFFICE = {
     "Slide {} is hidden in the presentation; its text is in the index.": (
         "第 {} 张幻灯片在演示文稿中是隐藏的，其文字已编入索引。"
     ),
-    "Sheet “{}” is hidden in the file; its rows are in the index.": "工作表“{}”在文件中是隐藏的，其各行已编入索引。",
+    "Sheet “{}” is hidden in the file; its rows are in the index.": (
+        "工作表“{}”在文件中是隐藏的，其各行已编入索引。"
+    ),
     "Formulas without a value in sheet “{}”: {}. Open and save the file in a spreadsheet program, which computes "
     "them.": "工作表“{}”中有 {} 个公式没有计算结果。请用电子表格程序打开并保存，以便计算。",
     "A sheet spans {} rows and {} columns: too many to read.": "有一张工作表多达 {} 行、{} 列，无法读取。",

@@ -37,10 +37,10 @@ FINDINGS = {
     "{}, CPU": "{}，CPU",
     "xllamacpp is not installed: answers are quotes": "未安装 xllamacpp：回答为原文摘录",
     "xllamacpp {}, built without this CPU's {}": "xllamacpp {}，编译时没有启用此 CPU 的 {}",
-    'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" {} -m pip install --force-reinstall --no-deps '
-    "--no-binary xllamacpp xllamacpp (needs a C++ compiler, CMake and some fifteen minutes)": (
-        'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" {} -m pip install --force-reinstall --no-deps '
-        "--no-binary xllamacpp xllamacpp（需要 C++ 编译器和 CMake，约一刻钟）"
+    'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" {} -m pip install --force-reinstall '
+    "--no-deps --no-binary xllamacpp xllamacpp (needs a C++ compiler, CMake and some fifteen minutes)": (
+        'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" {} -m pip install --force-reinstall '
+        "--no-deps --no-binary xllamacpp xllamacpp（需要 C++ 编译器和 CMake，约一刻钟）"
     ),
     "extract: quotes passages, no language model": "extract：只摘录原文，不用语言模型",
     "{} at {}; not tried": "{}，位于 {}；未试用",

@@ -46,7 +46,9 @@ FILES = {
         "用 sentence-transformers 制作的向量模型带有 modules.json；回答模型可以是 .gguf 文件。"
     ),
     "{} has no weights in safetensors form.": "{} 没有 safetensors 格式的权重。",
-    "{} has no weights in safetensors form, only pickled ones.": "{} 没有 safetensors 格式的权重，只有 pickle 格式的。",
+    "{} has no weights in safetensors form, only pickled ones.": (
+        "{} 没有 safetensors 格式的权重，只有 pickle 格式的。"
+    ),
     "Pickled weights can run code and are never loaded: download the safetensors, or convert them.": (
         "pickle 格式的权重可能执行代码，一律不加载：请下载 safetensors 格式，或进行转换。"
     ),
@@ -80,7 +82,9 @@ LOADING = {
     "{} gave vectors of length {} instead of {}, or numbers that aren't finite.": (
         "{} 给出的向量是 {} 维而不是 {} 维，或者含有非有限的数值。"
     ),
-    "Its folder is damaged or not an embedder's: install it again.": "其文件夹已损坏，或者不是向量模型：请重新安装。",
+    "Its folder is damaged or not an embedder's: install it again.": (
+        "其文件夹已损坏，或者不是向量模型：请重新安装。"
+    ),
     "{} gives no score for each passage.": "{} 没有给出每个段落的分数。",
     "It isn't a reranker: choose another.": "它不是重排模型：请换一个。",
     "FAISS can't be loaded: {}.": "无法加载 FAISS：{}。",
@@ -98,7 +102,9 @@ LOADING = {
 }
 
 CHATGLM = {
-    "{} isn't a ChatGLM2 folder: its config.json says otherwise.": "{} 不是 ChatGLM2 文件夹：config.json 与之不符。",
+    "{} isn't a ChatGLM2 folder: its config.json says otherwise.": (
+        "{} 不是 ChatGLM2 文件夹：config.json 与之不符。"
+    ),
     "Download the folder again, all of its files.": "请重新下载该文件夹的全部文件。",
     "{} has no tokenizer.model.": "{} 缺少 tokenizer.model。",
     "{} holds ChatGLM-6B, the first generation, which is another network.": (
@@ -111,10 +117,12 @@ CHATGLM = {
     "{} is a variant that isn't supported: its config.json says {} = {}.": (
         "{} 是不受支持的变体：config.json 中 {} = {}。"
     ),
-    "Use the official folder, or merge its adapter into the weights.": "请使用官方文件夹，或把适配器合并到权重中。",
+    "Use the official folder, or merge its adapter into the weights.": (
+        "请使用官方文件夹，或把适配器合并到权重中。"
+    ),
     "{} is quantised to {} bits.": "{} 量化为 {} 位。",
-    "{} has rope_ratio = {}, which ChatGLM2 and ChatGLM3 read differently, and nothing in the folder tells which of "
-    "them it is.": "{} 的 rope_ratio = {}，ChatGLM2 与 ChatGLM3 的含义不同，而文件夹中没有说明是哪一个。",
+    "{} has rope_ratio = {}, which ChatGLM2 and ChatGLM3 read differently, and nothing in the folder tells which "
+    "of them it is.": "{} 的 rope_ratio = {}，ChatGLM2 与 ChatGLM3 的含义不同，而文件夹中没有说明是哪一个。",
     'Put "_name_or_path": "THUDM/chatglm2-6b-32k" (or chatglm3-6b-32k) into its config.json.': (
         '请在其 config.json 中写入 "_name_or_path": "THUDM/chatglm2-6b-32k"（或 chatglm3-6b-32k）。'
     ),
