@@ -1,8 +1,8 @@
 """The templates of all that the engine says to people, read from its source.
 
-Found are the texts that are handed to errors, findings, report rows and notes: to any parameter or field that bears
-one of the names in SAID; what is put into the variables in KEEPING; and what the functions in SAYING give back. Values
-become holes: "{} is damaged.".
+Found are the texts that are handed to errors, findings, report rows and notes: to any parameter or field that
+bears one of the names in SAID; what is put into the variables in KEEPING; what the functions in SAYING give back.
+Values become holes: "{} is damaged.".
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ KEEPING = frozenset(("notes", "remove"))
 """Variables that hold such words."""
 
 SAYING = frozenset(
-    "faults find_faults _database_faults _meta_faults _content_faults _postings_faults _counter_faults _chunk_faults "
-    "_why _link_problem _checked _origin _model_for hidden_note".split()
+    "faults find_faults _database_faults _meta_faults _content_faults _postings_faults _counter_faults "
+    "_chunk_faults _why _link_problem _checked _origin _model_for hidden_note".split()
 )
 """Functions that give such words back; of several things, it is the last."""
 
@@ -115,8 +115,10 @@ class Engine:
             elif isinstance(child, Function):
                 defaults = zip(reversed(child.args.args), reversed(child.args.defaults), strict=False)
                 yield from ((default, None) for parameter, default in defaults if parameter.arg in SAID)
-            elif isinstance(child, ast.Return | ast.Yield | ast.YieldFrom) and child.value and function:
-                if function.name in SAYING:
+            elif (
+                isinstance(child, ast.Return | ast.Yield | ast.YieldFrom) and function and function.name in SAYING
+            ):
+                if child.value:
                     last = child.value.elts[-1:] if isinstance(child.value, ast.Tuple) else [child.value]
                     yield from ((one, function) for one in last)
             yield from self._said(module, child, inside)
