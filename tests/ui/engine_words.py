@@ -117,10 +117,9 @@ class Engine:
                 yield from ((default, None) for parameter, default in defaults if parameter.arg in SAID)
             elif (
                 isinstance(child, ast.Return | ast.Yield | ast.YieldFrom) and function and function.name in SAYING
-            ):
-                if child.value:
-                    last = child.value.elts[-1:] if isinstance(child.value, ast.Tuple) else [child.value]
-                    yield from ((one, function) for one in last)
+            ) and child.value:
+                last = child.value.elts[-1:] if isinstance(child.value, ast.Tuple) else [child.value]
+                yield from ((one, function) for one in last)
             yield from self._said(module, child, inside)
 
     def _handed(self, module: Module, call: ast.Call) -> Iterator[ast.expr]:
