@@ -13,7 +13,7 @@ from kb_assistant import KBError, bases
 from ui import chat, library, system
 from ui.desk import desk, kb_name, user
 from ui.errors import show_error
-from ui.launch import options
+from ui.launch import MOST_MEGABYTES, options
 from ui.strings import LANGUAGES, language, say
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -21,7 +21,7 @@ _ASSETS = Path(__file__).parent / "assets"
 
 def main() -> None:
     st.set_page_config("kb-assistant", page_icon=str(_ASSETS / "icon.png"), layout="centered")
-    st.html(f"<style>{(_ASSETS / 'page.css').read_text(encoding='utf-8')}</style>")
+    st.html(f"<style>{_style()}</style>")
     who = user()
     pages = {
         "chat": st.Page(chat.page, title=say("chat"), icon=":material/chat:", url_path="chat", default=True),
@@ -41,6 +41,15 @@ def main() -> None:
     except KBError as error:
         show_error(error)
     _keep_address()
+
+
+def _style() -> str:
+    """The page's own style; in Chinese also Streamlit's own words, for which it has no setting."""
+    style = (_ASSETS / "page.css").read_text(encoding="utf-8")
+    if language() == "zh":
+        words = (_ASSETS / "words_zh.css").read_text(encoding="utf-8")
+        style += words.replace("MOST_MEGABYTES", str(MOST_MEGABYTES))
+    return style
 
 
 def _head() -> None:

@@ -8,10 +8,11 @@ import streamlit as st
 
 from kb_assistant import KBError
 from ui.plain import escaped
+from ui.told import told
 
 
 def show_error(error: KBError) -> None:
-    st.error(f"{escaped(error.message)}  \n{escaped(error.hint)}")
+    st.error(f"{escaped(told(error.message))}  \n{escaped(told(error.hint))}")
 
 
 def attempt(work: Any, *arguments: Any) -> Any:

@@ -14,6 +14,7 @@ from kb_assistant.preview import Surroundings, page_image, surroundings
 from ui import components
 from ui.plain import escaped
 from ui.strings import language, say, words
+from ui.told import told
 from ui.turns import where
 
 _KEY = "passage-element"
@@ -106,8 +107,8 @@ def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _step(turn: SavedTurn, n: int) -> None:
-    told = (st.session_state.get(_KEY) or {}).get("step") or {}
-    n += int(told.get("by", 0))
+    step = (st.session_state.get(_KEY) or {}).get("step") or {}
+    n += int(step.get("by", 0))
     if 1 <= n <= len(turn.hits):
         st.session_state.passage = {"turn": turn.id, "n": n, "mark": f"near{n}"}
 
@@ -119,7 +120,7 @@ def _page(hit: Hit, quotes: list[str]) -> None:
     try:
         image = _drawn(hit.source, hit.locator.page, tuple(quotes))
     except KBError as error:
-        st.caption(escaped(error.message))
+        st.caption(escaped(told(error.message)))
         return
     st.image(image, caption=say("page_image", n=hit.locator.page, file=escaped(PurePath(hit.source).name)))
 

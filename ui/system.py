@@ -15,6 +15,7 @@ from ui.errors import show_error, show_problem
 from ui.plain import escaped, plain, size
 from ui.settings import settings_section
 from ui.strings import say
+from ui.told import MACHINE, told
 
 
 def page() -> None:
@@ -41,10 +42,10 @@ def page() -> None:
 def _index(facts: dict[str, Any] | None) -> str:
     if not facts:
         return say("index_none")
-    told = [say("index_facts", kind=say(f"kind_{facts['kind']}"), vectors=f"{facts['vectors']:,}")]
+    parts = [say("index_facts", kind=say(f"kind_{facts['kind']}"), vectors=f"{facts['vectors']:,}")]
     if (recall := facts.get("recall@10")) is not None:
-        told.append(say("index_recall", n=f"{recall:.0%}"))
-    return ", ".join(told)
+        parts.append(say("index_recall", n=f"{recall:.0%}"))
+    return ", ".join(parts)
 
 
 def _last_speed() -> float | None:
@@ -75,8 +76,5 @@ def _models(settings: Settings) -> None:
 
 def _finding(finding: Finding) -> None:
     sign = {"ok": "✓", "missing": "–", "broken": "✗"}[finding.state]
-    st.text(
-        plain(
-            f"{sign} {finding.subject}: {finding.detail}" + (f"\n   → {finding.advice}" if finding.advice else "")
-        )
-    )
+    subject, detail, advice = (told(text, MACHINE) for text in (finding.subject, finding.detail, finding.advice))
+    st.text(plain(f"{sign} {subject}: {detail}" + (f"\n   → {advice}" if advice else "")))
