@@ -112,10 +112,10 @@ def _read(data: bytes) -> Content:
     return content_of(sheets, metadata, notes)
 
 
-def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], notes: Sequence[str]) -> Content:
-    """The blocks of all sheets; of hidden ones a note."""
+def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Sequence[str]) -> Content:
+    """The blocks of all sheets; of hidden ones a note, before the others."""
     blocks: list[Block] = []
-    hidden: list[str] = []
+    notes: list[str] = []
     for sheet in sheets:
         found = list(sheet_blocks(sheet.rows, sheet.name))
         found += [Block(words, sheet=sheet.name) for words in sheet.drawn]
@@ -123,9 +123,9 @@ def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], notes: Sequ
             said = f"Comment on {_letters(column)}{row + 1}: {text}"
             found.append(Block(said, sheet=sheet.name, lines=(row + 1, row + 1)))
         if found and sheet.is_hidden:
-            hidden.append(f"Sheet “{sheet.name}” is hidden in the file; its rows are in the index.")
+            notes.append(f"Sheet “{sheet.name}” is hidden in the file; its rows are in the index.")
         blocks += found
-    return Content("", tuple(blocks), metadata, (*hidden, *notes))
+    return Content("", tuple(blocks), metadata, (*notes, *others))
 
 
 @contextmanager

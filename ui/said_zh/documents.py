@@ -22,11 +22,6 @@ FOUND = {
         "被筛选条件或忽略文件排除，仍保留在索引中；用 --prune 移除"
     ),
     "left out by filters or ignore files": "被筛选条件或忽略文件排除",
-    "no reader for {} files": "不支持读取 {} 文件",
-    "no reader for this files": "不支持读取这种文件",
-    "no reader for it any more, kept in the index; --prune removes it": (
-        "已不再支持读取，仍保留在索引中；用 --prune 移除"
-    ),
     "an archive of {} document": "含 {} 个文档的压缩包",
     "an archive of {} documents": "含 {} 个文档的压缩包",
     "no longer there": "文件已不存在",
@@ -59,6 +54,9 @@ ARCHIVES = {
     ),
     "a link or a device: not followed in archives": "是链接或设备：压缩包中的这类条目不读取",
     "encrypted; unpack the archive into a folder with its password": "已加密；请用密码把压缩包解压到文件夹",
+    "encrypted; give its password with --password, or unpack the archive into a folder with its password": (
+        "已加密；请用 --password 给出密码，或用密码把压缩包解压到文件夹"
+    ),
     "refused: its name leads out of the archive": "已拒绝：其名称指向压缩包之外",
     "refused: control characters in its name": "已拒绝：其名称含有控制字符",
 }
@@ -106,6 +104,7 @@ HIDDEN = {
         "隐藏文字（{:told}），可能是写给语言模型的指令：“{}”。"
     ),
     "a comment": "批注或注释",
+    "a comment, p. {}": "批注，第 {} 页",
     "marked as hidden": "标记为隐藏",
     "white on white": "白底白字",
     "white, slide {}": "白色文字，第 {} 张幻灯片",
@@ -123,9 +122,25 @@ ATTACHED = {
         "附件“{}”是不支持的格式，已略过。"
     ),
     "The attachment “{}” can't be read: {}": "附件“{}”无法读取：{:told}",
+    "{} files of kinds that can't be read were left out of “{}”.": "“{1}”中有 {0} 个不支持的文件，已略过。",
 }
 
 OFFICE = {
+    "A part of the document can't be read: {} {}": "文档中有一部分无法读取：{:told}{:told}",
+    "A part of the file is damaged ({}); what can be read of it is in the index.": (
+        "文件有一部分已损坏（{}）；能读取的内容已进入索引。"
+    ),
+    "The file's XML has faults; what can be read of it is in the index.": (
+        "文件的 XML 有错误；能读取的内容已进入索引。"
+    ),
+    "A {} file of this kind needs LibreOffice, which isn't installed.": (
+        "读取这种 {} 文件需要 LibreOffice，尚未安装。"
+    ),
+    "Install it, or save the file anew as .{}.": "请安装 LibreOffice，或将文件另存为 .{}。",
+    "The OpenDocument file is under a password in a form that isn't known.": (
+        "OpenDocument 文件的加密方式不受支持。"
+    ),
+    "Save a copy without a password.": "请另存一份不带密码的副本。",
     "document": "文档",
     "Word document": "Word 文档",
     "presentation": "演示文稿",
@@ -146,21 +161,8 @@ OFFICE = {
     "No password given opens the {}.": "所给的密码都打不开此{:told}。",
     "Check --password, or save a copy without one.": "请检查 --password，或另存一份不带密码的副本。",
     "Its password fits, but what is inside isn't an Office document.": "密码正确，但里面不是 Office 文档。",
-    "The OpenDocument file is under a password, and --password opens none of this format.": (
-        "OpenDocument 文件有密码，--password 不支持这种格式。"
-    ),
-    "Open it in its program and save a copy without one.": "请用相应的程序打开，另存一份不带密码的副本。",
     "This is a zip archive, not a Word document.": "这是 zip 压缩包，不是 Word 文档。",
     "Unpack it.": "请解压。",
-    "Old documents (.doc) need LibreOffice, which isn't installed.": (
-        "旧版文档（.doc）需要 LibreOffice，尚未安装。"
-    ),
-    "Old presentations (.ppt) need LibreOffice, which isn't installed.": (
-        "旧版演示文稿（.ppt）需要 LibreOffice，尚未安装。"
-    ),
-    "Install it, or save the file in the new format (.docx, .pptx).": (
-        "请安装，或把文件另存为新格式（.docx、.pptx）。"
-    ),
     "LibreOffice can't open the document (exit code {}).": "LibreOffice 无法打开文档（退出码 {}）。",
     "Open and save it in its program; where memory is short, raise read_megabytes.": (
         "请用相应的程序打开并保存；如果是内存不足，请调大 read_megabytes。"
@@ -186,6 +188,9 @@ PDF = {
     "The PDF is damaged.": "PDF 已损坏。",
     "The PDF is damaged: no page can be found in it.": "PDF 已损坏：找不到任何页面。",
     "All pages of the PDF are damaged.": "PDF 的所有页面都已损坏。",
+    "It is a form that only Acrobat shows: what is filled in wasn't read. Print it to a PDF.": (
+        "这是只有 Acrobat 才能显示的表单：填写的内容未读取。请打印成 PDF。"
+    ),
     "This isn't a PDF, whatever its name.": "不管扩展名是什么，这不是 PDF。",
     "Give it the suffix of its format.": "请改成与格式相符的扩展名。",
     "The PDF needs a password.": "PDF 需要密码。",
@@ -210,11 +215,18 @@ PDF = {
     "The picture has {} × {} pixels: too many.": "图片有 {} × {} 像素，过大。",
     "Make it smaller.": "请缩小。",
     "The picture is damaged.": "图片已损坏。",
+    "Pictures of the format HEIC can't be read.": "不支持 HEIC 格式的图片。",
+    "Save it as JPEG or PNG.": "请另存为 JPEG 或 PNG。",
     "Only the first {} of its {} pages were read.": "共 {1} 页，只读取了前 {0} 页。",
 }
 
 MAIL_AND_WEB = {
     "The mail is damaged.": "邮件已损坏。",
+    "The mail is encrypted.": "邮件已加密。",
+    "Open it in your mail program and save it decrypted.": "请在邮件程序中打开，并解密后保存。",
+    "A part of it is encrypted and was left out.": "其中一部分已加密，未读取。",
+    "The Outlook mail (winmail.dat) is damaged.": "Outlook 邮件（winmail.dat）已损坏。",
+    "Ask for it as plain mail.": "请让对方以普通邮件重新发送。",
     "Save it anew from the mail program.": "请从邮件程序中重新保存。",
     "The Outlook mail is damaged.": "Outlook 邮件已损坏。",
     "Save it anew from Outlook, or as .eml.": "请从 Outlook 中重新保存，或另存为 .eml。",
