@@ -46,12 +46,13 @@ class Letter:
     pages: list[Content] = field(default_factory=list)
     attachments: list[tuple[str, bytes, bool]] = field(default_factory=list)
     encrypted: bool = False
+    unread: list[ReadError] = field(default_factory=list)
 
     def content(self, context: Context) -> Content:
         """The headers as a block, then the text, then the attachments.
 
         Raises:
-            ReadError: all of it is encrypted.
+            ReadError: all of it is encrypted, or none of its parts can be read.
         """
         subject = self.headers.get("Subject", "")
         said = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := self.headers.get(name)))
@@ -60,6 +61,9 @@ class Letter:
         plain = [words for text in self.plain if (words := clean(text).strip())]
         if self.encrypted and not (plain or self.pages or self.attachments):
             raise ReadError("The mail is encrypted.", "Open it in your mail program and save it decrypted.")
+        if self.unread and not (plain or self.pages or self.attachments):
+            raise self.unread[0]
+        notes += [f"A part of the mail can't be read: {one.message} {one.hint}".strip() for one in self.unread]
         blocks += [Block(words) for words in plain]
         known = set(_words(" ".join(plain)))
         for content in self.pages:
@@ -100,7 +104,10 @@ def taken_apart(data: bytes) -> Letter:
         raise ReadError("The mail is damaged.", "Save it anew from the mail program.") from error
     letter = Letter({name: header(message, name) for name in _HEADERS})
     for part in _parts(message):
-        _take(part, letter)
+        try:
+            _take(part, letter)
+        except ReadError as error:  # the rest of the mail can be read all the same
+            letter.unread.append(error)
     return letter
 
 

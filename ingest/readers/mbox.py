@@ -28,9 +28,15 @@ def read(data: bytes, context: Context) -> Content:
     blocks: list[Block] = []
     notes: list[str] = []
     ends = [match.start() for match in starts[1:]] + [len(data)]
-    for match, end in zip(starts, ends, strict=True):
+    for number, (match, end) in enumerate(zip(starts, ends, strict=True), 1):
         letter = re.sub(rb"(?m)^>(>*From )", rb"\1", data[match.end() : end])
-        content = taken_apart(letter).content(context)
+        try:
+            content = taken_apart(letter).content(context)
+        except ReadError as error:  # the other mails can be read all the same
+            notes.append(f"Mail {number} of {len(starts)} can't be read: {error.message} {error.hint}".strip())
+            continue
         blocks += under_subject(content)
         notes += content.notes
+    if not blocks and notes:
+        raise ReadError("None of its mails can be read.", notes[0])
     return Content("", tuple(blocks), {"mails": len(starts)}, tuple(dict.fromkeys(notes)))

@@ -37,7 +37,8 @@ _COMMON = {
 }
 # Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
 _KNOWN = re.compile(
-    r"utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin|ks_c"
+    r"(?:utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin|ks_c)"
+    r"[\w.:+-]*"
 )
 # What files declare and what programs take it for: the larger set that holds it.
 _MEANT = {
@@ -79,7 +80,7 @@ def decode(data: bytes) -> str:
 def decode_as(data: bytes, charset: str) -> str:
     """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
     name = charset.strip().lower()
-    if not _KNOWN.match(name) or b"\0" in data:
+    if not _KNOWN.fullmatch(name) or b"\0" in data:
         return decode(data)
     codec = _MEANT.get(name, name)
     with suppress(LookupError, UnicodeError):

@@ -215,3 +215,36 @@ class TestWinmail:
                 continue
             refused += 1
         assert refused < len(WINMAIL) / 2
+
+
+def test_a_charset_that_is_none_is_passed_over() -> None:
+    for name in ("utf-8\0x", "utf-8 or so", "gb\x0118030", "no-such"):
+        data = b"Subject: =?" + name.encode() + b'?q?a?=\nContent-Type: text/plain; charset="' + name.encode()
+        assert "The pump is blue." in texts(read("a.eml", data + b'"\n\nThe pump is blue.\n'))
+
+
+JUNK = b"\x00\x01\x02\xff\xfe\x03\x9c" * 40
+
+
+def test_a_part_that_cannot_be_read_leaves_the_others() -> None:
+    mail = letter()
+    mail.add_attachment("The valve is red.", filename="valve.txt")
+    whole = mail.as_bytes().replace(b"See below.", JUNK)
+    content = read("a.eml", whole)
+    assert "The valve is red." in texts(content)
+    assert any("A part of the mail can't be read" in note for note in content.notes)
+    with pytest.raises(ReadError):
+        read("a.eml", letter().as_bytes().replace(b"See below.", JUNK))
+
+
+def test_a_mail_that_cannot_be_read_leaves_the_others_of_its_mailbox() -> None:
+    def box(*bodies: bytes) -> bytes:
+        start = b"From a@example.org Thu Jan  1 00:00:00 2026\n"
+        return b"\n\n".join(start + letter().as_bytes().replace(b"See below.", body) for body in bodies)
+
+    content = read("a.mbox", box(b"The pump is blue.", JUNK, b"The valve is red."))
+    assert "The pump is blue." in texts(content)
+    assert "The valve is red." in texts(content)
+    assert any(note.startswith("Mail 2 of 3 can't be read") for note in content.notes)
+    with pytest.raises(ReadError, match="None of its mails"):
+        read("a.mbox", box(JUNK, JUNK))

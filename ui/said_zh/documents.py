@@ -222,6 +222,9 @@ PDF = {
 
 MAIL_AND_WEB = {
     "The mail is damaged.": "邮件已损坏。",
+    "A part of the mail can't be read: {} {}": "邮件中有一部分无法读取：{:told}{:told}",
+    "Mail {} of {} can't be read: {} {}": "第 {} 封邮件（共 {} 封）无法读取：{:told}{:told}",
+    "None of its mails can be read.": "其中的邮件都无法读取。",
     "The mail is encrypted.": "邮件已加密。",
     "Open it in your mail program and save it decrypted.": "请在邮件程序中打开，并解密后保存。",
     "A part of it is encrypted and was left out.": "其中一部分已加密，未读取。",
