@@ -310,6 +310,23 @@ def test_readers_cannot_change_anything(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("start")
+def test_the_chinese_page_says_why_a_file_failed_and_what_was_found_in_chinese(tmp_path: Path) -> None:
+    (tmp_path / "broken.docx").write_bytes(b"PK\3\4 junk")
+    base = desks.desk().base("default")
+    library()
+    base.ingest(tmp_path / "broken.docx")
+    in_chinese = "import streamlit as st\nst.session_state.lang = 'zh'\n"
+    shown = texts(
+        AppTest.from_string(f"{in_chinese}from ui import library\nlibrary.page()", default_timeout=120).run()
+    )
+    assert "已损坏，或者不是这种格式。" in shown
+    assert "damaged" not in shown
+    app = AppTest.from_string(f"{in_chinese}from ui import system\nsystem.page()", default_timeout=120).run()
+    next(button for button in app.button if button.label == "检查本机").click().run()
+    assert "✓ 向量模型: multilingual-e5-small，位于" in texts(app)
+
+
+@pytest.mark.usefixtures("start")
 def test_folders_outside_those_allowed_are_barred(home: Path, tmp_path: Path) -> None:
     from ui import library as page
 

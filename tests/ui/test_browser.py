@@ -600,6 +600,19 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     assert wide <= width
 
 
+def test_the_chinese_page_has_chinese_fields_for_uploads(visit: Callable[..., Any]) -> None:
+    page = visit("/library", locale="zh-CN")
+    page.get_by_text("添加文档", exact=True).click()
+    for name in ("选择文件", "选择文件夹"):
+        page.get_by_role("button", name=re.compile(f"{name}$")).wait_for()
+    fields = page.locator("[data-testid=stFileUploader]")
+    assert fields.count() == 2
+    for field in fields.all():
+        limit = field.locator("[data-testid=stFileUploaderDropzoneInstructions] span").last
+        assert "100 MB" in limit.evaluate("one => getComputedStyle(one, '::after').content")
+    assert axe(page) == []
+
+
 def _settled(page: Any) -> bytes:
     """A picture, once nothing is loading."""
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
