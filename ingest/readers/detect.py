@@ -54,6 +54,7 @@ _HTML = re.compile(
 _MAIL = re.compile(
     rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I
 )
+_MAILBOX = re.compile(rb"From [^\r\n]*\r?\n(?i:" + _MAIL.pattern + rb")")
 _WEB_ARCHIVE = re.compile(rb"(?:mime-version|from|content-type:\s*multipart/related)\b", re.I)
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE = 65536
@@ -104,6 +105,8 @@ def _as_text(sample: bytes, by_suffix: str) -> str:
         return "mhtml"
     if _HTML.match(plain):
         return "html"
+    if by_suffix in ("", "msg") and _MAILBOX.match(plain):
+        return "mbox"
     if not by_suffix and plain.strip() and not _NOT_IN_TEXT.search(plain):
         return "mail" if _MAIL.match(plain) else "text"
     if by_suffix == "sheets" and sample.strip() and re.search(rb"[\t,;]", plain):

@@ -77,6 +77,11 @@ class TestText:
         assert content.title == "One"
         assert PUMP in texts(content)
 
+    @pytest.mark.parametrize("name", ["a.msg", "Inbox"])
+    def test_a_mailbox_under_other_names(self, name: str) -> None:
+        one = b"From a@example.com Thu Jan  1 00:00:00 2026\nreceived: x\nFrom: a@example.com\n\n" + PUMP.encode()
+        assert read(name, one + b"\n\n" + one).metadata["mails"] == 2
+
 
 class TestAttachments:
     @pytest.mark.parametrize("name", ["fix.patch", "LICENSE", "meeting.ics"])
