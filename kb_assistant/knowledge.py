@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -93,9 +94,9 @@ class KnowledgeBase:
     def close(self) -> None:
         """Close the store. Models stay loaded for other knowledge bases of this process."""
         with self._lock:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            store, self._store = self._store, None
+        if store is not None:  # not under the lock: who reads now may want it, and is waited for
+            store.close()
 
     @property
     def store(self) -> KnowledgeStore:
@@ -444,13 +445,12 @@ class KnowledgeBase:
             failed = sum(source.failed for source in snapshot.sources())
             index = self._index.describe(snapshot)
             floors = choose_floors(self.settings, snapshot, self._is_measured())
-        files = [file for file in self.settings.kb_dir.rglob("*") if file.is_file()]
         return {
             "kb": self.settings.kb,
             "folder": str(self.settings.kb_dir),
             **counts,
             "failed": failed,
-            "megabytes": round(sum(file.stat().st_size for file in files) / 1e6, 1),
+            "megabytes": round(sum(map(_size, self.settings.kb_dir.rglob("*"))) / 1e6, 1),
             "index": index,
             "embedder": (embedder or {}).get("name"),
             "floors": floors.to_json(),
@@ -612,3 +612,11 @@ def import_ingest(module: str) -> ModuleType:
             f"Another package named 'ingest' stands before ours: {error}.",
             "Start from a folder without one, or uninstall it.",
         ) from error
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 of a folder, and of what has gone since it was listed."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return 0

@@ -159,11 +159,7 @@ class Settings:
             SettingsError: an unknown name or an impossible value, with the place it came from.
         """
         home, layers = _layers(flags)
-        values: dict[str, Any] = {}
-        for source, layer in layers.items():
-            values.update({name: _convert(name, value, source) for name, value in layer.items()})
-        values["home"] = home
-        return cls(**values)
+        return cls(**_values(layers) | {"home": home})
 
     def but(self, **changes: Any) -> Settings:
         """A copy with some settings changed."""
@@ -200,12 +196,15 @@ def origins(**flags: Any) -> dict[str, str]:
     return {name: source for source, layer in _layers(flags)[1].items() for name in layer}
 
 
-def write_setting(home: Path, name: str, value: Any) -> None:
+def write_setting(home: Path, name: str, value: Any, **flags: Any) -> None:
     """Write one setting into the home's kb.toml; None takes it out, so that its default holds. The other lines and
     the comments stay as they are.
 
+    Args:
+        flags: With which settings will be loaded; they and the environment count for more.
+
     Raises:
-        SettingsError: an unknown name, an impossible value, or one that doesn't go with the others there.
+        SettingsError: an unknown name, an impossible value, or one that doesn't go with the others.
         BusyError: another process is writing settings.
         StoreError: the home can't be written.
     """
@@ -218,11 +217,14 @@ def write_setting(home: Path, name: str, value: Any) -> None:
     except OSError as error:
         raise _unwritable(path, error) from error
     with writing(home, _LOCK_S, "the settings"):
-        others = {one: known for one, known in _from_toml(path).items() if one != name}
-        wanted = others if value is None else others | {name: _convert(name, value, "the arguments")}
-        Settings(home=home, **{one: _convert(one, known, str(path)) for one, known in wanted.items()})
+        new = None if value is None else _convert(name, value, "the arguments")
+        layers = _layers(flags | {"home": home})[1]
+        if new is not None:
+            layers[str(path)][name] = new
+            Settings(**_values(layers))
+            Settings(home=home, **_values({str(path): layers[str(path)]}))
         try:
-            _write(path, name, wanted.get(name))
+            _write(path, name, new)
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -253,9 +255,21 @@ def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
     given = {name: value for name, value in flags.items() if value is not None}
     _reject_unknown(given, "arguments")
     environment = _from_environment(os.environ)
-    home = Path(given.get("home") or environment.get("home") or default_home()).expanduser().absolute()
+    home = home_of(given.get("home"))
     path = home / "kb.toml"
     return home, {str(path): _from_toml(path), "environment": environment, "arguments": given}
+
+
+def _values(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """All that is set, of the right types; what a later layer says counts."""
+    return {
+        name: _convert(name, value, source) for source, layer in layers.items() for name, value in layer.items()
+    }
+
+
+def home_of(home: Path | None = None) -> Path:
+    """The home, as given, by KB_HOME, or the usual one. Nothing else is looked at."""
+    return Path(home or os.environ.get("KB_HOME") or default_home()).expanduser().absolute()
 
 
 def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:

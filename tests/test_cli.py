@@ -32,6 +32,7 @@ COMMANDS = (
         "search",
         "ask",
         "chat",
+        "settings",
         "sources",
         "rm",
         "status",
@@ -452,6 +453,13 @@ def test_settings_say_what_is_wrong(tmp_path: Path) -> None:
     is_error(kb("settings", "k", "many", home=tmp_path), "k = 'many'", "a whole number")
     is_error(kb("settings", "--unset", home=tmp_path), "--unset takes the name", "kb settings k --unset")
     assert not (tmp_path / "kb.toml").exists()
+
+
+def test_a_wrong_setting_is_mended_by_the_command(tmp_path: Path) -> None:
+    for repair in (("5",), ("--unset",)):
+        (tmp_path / "kb.toml").write_text("k = 0\n")
+        assert kb("settings", "k", *repair, home=tmp_path).code == 0
+        assert "k = 5" in kb("settings", "k", home=tmp_path).stdout
 
 
 # Errors

@@ -190,6 +190,19 @@ def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         write_setting(tmp_path / "file", "k", 5)
 
 
+def test_what_other_places_rule_out_is_not_written_and_can_be_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KB_MAX_TOKENS", "4000")
+    for more in ({}, {"max_tokens": 5000}):
+        with pytest.raises(SettingsError, match="context_tokens"):
+            write_setting(tmp_path, "context_tokens", 1000, **more)
+    assert not (tmp_path / "kb.toml").exists()
+    write(tmp_path, "context_tokens = 1000\n")
+    write_setting(tmp_path, "context_tokens", None)
+    assert Settings.load().context_tokens is None
+
+
 def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     names = ["k", "seed", "threads", "readers", "file_megabytes", "archive_members", "chunk_tokens", "max_tokens"]
     with ThreadPoolExecutor(len(names)) as pool:

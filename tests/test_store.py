@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from kb_assistant.errors import StoreError
+from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id
 from tests.law import contents, small_kb
 from tests.processes import ROOT
@@ -184,3 +186,28 @@ def test_the_same_files_give_the_same_contents_on_any_number_of_readers(tmp_path
         one.ingest(docs)
         four.ingest(docs)
         assert contents(one) == contents(four)
+
+
+def test_closing_waits_for_those_who_read_and_they_go_on(tmp_path: Path) -> None:
+    """Closed under a reader's hands a connection ends the whole process."""
+    (tmp_path / "a.md").write_text("A valve.")
+    over = threading.Event()
+    seen: list[int] = []
+
+    def look(kb: KnowledgeBase) -> None:
+        while not over.is_set():
+            seen.append(kb.status()["sources"])
+
+    with small_kb(tmp_path / "home") as kb:
+        kb.ingest(tmp_path / "a.md")
+        readers = [threading.Thread(target=look, args=(kb,)) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        for _ in range(200):
+            kb.close()
+            time.sleep(0.002)
+        over.set()
+        for reader in readers:
+            reader.join(20)
+    assert len(seen) > 10
+    assert set(seen) == {1}

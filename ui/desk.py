@@ -67,10 +67,11 @@ class Desk:
             SettingsError, StoreError: as for `write_setting`.
         """
         with self._lock:
+            flags = options().flags
             if self.answering.busy() or any(self.jobs.busy(base) for base in self._open.values()):
                 raise BusyError("Work is going on.", "Wait for it, or stop it; then change the setting.")
-            write_setting(self.settings.home, name, value)
-            self.settings = Settings.load(**options().flags)
+            write_setting(self.settings.home, name, value, **flags)
+            self.settings = Settings.load(**flags)
             old, self._open = self._open, {}
         for base in old.values():
             base.close()

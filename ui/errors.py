@@ -7,7 +7,9 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import KBError
+from ui.desk import user
 from ui.plain import escaped
+from ui.strings import say
 from ui.told import told
 
 
@@ -18,6 +20,8 @@ def show_error(error: KBError) -> None:
 def attempt(work: Any, *arguments: Any) -> Any:
     """Do what a button asks for; what goes wrong is said on the page that follows, by `show_problem`."""
     try:
+        if not user().may_write:  # asked before the page is drawn anew, as it may have been taken away meanwhile
+            raise KBError(say("read_only"))
         return work(*arguments)
     except KBError as error:
         st.session_state.problem = error

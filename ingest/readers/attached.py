@@ -39,6 +39,10 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
         content = read(name, data, context.passwords, context.depth + 1, context.alive)
     except ReadError as error:
         return _only(f"The attachment “{name}” can't be read: {error.message} {error.hint}".strip())
+    except MemoryError:
+        raise
+    except Exception as error:  # a reader's own fault mustn't cost the file around it
+        return _only(f"The attachment “{name}” can't be read: the reader failed ({type(error).__name__}).")
     blocks = tuple(
         replace(
             block,

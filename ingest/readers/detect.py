@@ -49,7 +49,8 @@ _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\
              b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
 _BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "ods", "pdf", "picture", "pptx", "rtf", "sheets"))
 _HTML = re.compile(
-    rb"\s*(?:<!--.*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b", re.I | re.S
+    rb"\s*+(?:(?><!--.*?-->)\s*+|<\?xml[^>]*>\s*+)*+<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b",
+    re.I | re.S,
 )
 _MAIL = re.compile(
     rb"(?:[\w-]+:[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*)*?(?:mime-version|received|message-id|from):", re.I

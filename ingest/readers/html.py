@@ -376,7 +376,13 @@ def _is_hidden(node: Any) -> bool:
         or node.get("aria-hidden", "").lower() == "true"
         or bool(_HIDDEN.search(node.get("style", "")))
     )
-    return hidden and (next(node.iter("math"), None) is None)
+    return hidden and not _is_formula(node)
+
+
+def _is_formula(node: Any) -> bool:
+    """Whether all that it says is within formulas."""
+    within = sum(len("".join("".join(one.itertext()).split())) for one in node.iter("math"))
+    return 0 < within == len("".join("".join(node.itertext()).split()))
 
 
 def _holds_data(table: Any) -> bool:

@@ -9,7 +9,8 @@ from ingest.readers.detect import detect
 from ingest.readers.mail import taken_apart, under_subject
 from kb_assistant.errors import ReadError
 
-_BEGIN = re.compile(rb"\AFrom [^\n]*\n|(?<=\n)From [^\n]*\d{4}[^\n]*\r?\n")
+_BEGIN = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
+_YEAR = re.compile(rb"\d{4}")
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -20,7 +21,7 @@ def read(data: bytes, context: Context) -> Content:
     """
     if not data.strip():
         return Content("", ())
-    starts = list(_BEGIN.finditer(data))
+    starts = [one for one in _BEGIN.finditer(data) if one.start() == 0 or _YEAR.search(one[0])]
     if not starts and detect(data, "") == "mail":
         return taken_apart(data).content(context)
     if not starts:

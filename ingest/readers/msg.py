@@ -72,10 +72,10 @@ class _Storage:
         letter = Letter(headers)
         if body := self._text(self._path, _BODY).strip():
             letter.plain.append(body)
-        elif html := self._bytes(self._path, _HTML) or self._text(self._path, _HTML).encode():
+        if html := self._bytes(self._path, _HTML) or self._text(self._path, _HTML).encode():
             number = self._fixed.get(_HTML_PAGE, 0)
             letter.pages.append(page.of_text(decode_as(html, _CODE_PAGES.get(number, ""))))
-        elif rtf := self._bytes(self._path, _RTF):
+        if not (letter.plain or letter.pages) and (rtf := self._bytes(self._path, _RTF)):
             letter.attachments.append(("body.rtf", unpacked(rtf), False))
         folders = sorted({tuple(one[: len(self._path) + 1]) for one in self._streams.values()
                           if len(one) > len(self._path) + 1 and one[: len(self._path)] == self._path

@@ -16,11 +16,11 @@ _BUILT_IN = {9: "0%", 10: "0.00%"}
 _MONEY = re.compile(r"\[\$([^\]-]+)[^\]]*\]|([$€¥£₩₹元])")
 _QUOTED = re.compile(r'"([^"]*)"|\\(.)')
 _CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")
-_ROW = re.compile(rb'<row\b[^>]*?\br="(\d{1,12})"')
-_FILLED = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,12})"[^>]*(?<!/)>(?!</c>)')
+_ROW = re.compile(rb'<row\b[^<>]*?\br="(\d{1,12})"')
+_FILLED = re.compile(rb'<c\b[^<>]*?\br="([A-Z]{1,3})(\d{1,12})"[^<>]*(?<!/)>(?!</c>)')
 _MOST_COLUMNS = 16_384
 _HARMLESS_AREA = 20_000_000
-_UNCOMPUTED = re.compile(rb"(?:</f>|<f\b[^>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+_UNCOMPUTED = re.compile(rb"(?:</f>|<f\b[^<>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
 
 
 class Format(NamedTuple):

@@ -109,7 +109,7 @@ def _read(data: bytes) -> Content:
             )
     metadata = properties(package) if package else {}
     metadata.pop("title", None)
-    return content_of(sheets, metadata, notes)
+    return content_of(sheets, metadata, [*notes, *(package.notes if package else ())])
 
 
 def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Sequence[str]) -> Content:

@@ -57,14 +57,16 @@ def letter_in(data: bytes) -> Letter:
             elif files and part in (_TITLE, _DATA):
                 files[-1].setdefault(_LONG_NAME if part == _TITLE else _OBJECT, value)
     except (struct.error, IndexError) as error:
+        damage = ReadError("The Outlook mail (winmail.dat) is damaged.", "Ask for it as plain mail.")
         if not own and not files:
-            raise ReadError("The Outlook mail (winmail.dat) is damaged.", "Ask for it as plain mail.") from error
+            raise damage from error
+        letter.unread.append(damage)
     letter.headers["Subject"] = _text(own.get(_OWN_SUBJECT, b""), charset)
     if body := _text(own.get(_OWN_BODY, b""), charset).strip():
         letter.plain.append(body)
-    elif _HTML in own:
+    if _HTML in own:
         letter.pages.append(page.of_text(decode_as(own[_HTML], charset)))
-    elif _RTF in own:
+    if _RTF in own and not (letter.plain or letter.pages):
         letter.attachments.append(("body.rtf", unpacked(own[_RTF]), False))
     for file in files[:_MOST_ATTACHMENTS]:
         content = file.get(_OBJECT, b"")

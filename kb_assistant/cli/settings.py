@@ -21,14 +21,14 @@ def settings(
     json: Json = False,
 ) -> None:
     """Show settings with their meaning and where each comes from, or keep one in kb.toml."""
-    from kb_assistant.settings import Settings, meanings, write_setting
+    from kb_assistant.settings import home_of, meanings, write_setting
 
     if name is not None and name not in meanings():
         raise KBError(f"There is no setting {name!r}.", "`kb settings` lists them.")
     if unset and (name is None or value is not None):
         raise KBError("--unset takes the name of one setting.", "Such as: kb settings k --unset")
     if name is not None and (value is not None or unset):
-        write_setting(Settings.load(home=home).home, name, value)
+        write_setting(home_of(home), name, value)
     rows = [row for row in _rows(home) if name in (None, row["name"])]
     if json:
         show.as_json(rows)

@@ -67,9 +67,14 @@ CREATE VIRTUAL TABLE keywords USING fts5 (
 
 
 class _Held:
-    """A thread's connection to the file with this inode. It closes when the thread has ended."""
+    """A thread's connection to the file with this inode. It closes when the thread has ended.
+
+    Attributes:
+        using: Held by whoever uses the connection: closing it meanwhile would end the process.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.using, self.closed = threading.RLock(), False
         self.connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
         )
@@ -79,6 +84,12 @@ class _Held:
         self.connection.execute("PRAGMA foreign_keys = ON")
         self.connection.execute("PRAGMA cell_size_check = ON")
         self.inode = _inode(path)
+
+    def close(self) -> None:
+        """Close it, once nobody uses it."""
+        with self.using:
+            self.closed = True
+            self.connection.close()
 
     def __del__(self) -> None:
         if connection := getattr(self, "connection", None):
@@ -151,6 +162,20 @@ class KnowledgeStore:
                 self._all.add(held)
         return held
 
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, which nobody closes meanwhile."""
+        held = self._held()
+        held.using.acquire()
+        while held.closed:  # between the two lines above
+            held.using.release()
+            held = self._held()
+            held.using.acquire()
+        try:
+            yield held.connection
+        finally:
+            held.using.release()
+
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
         found: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA_VERSION:
@@ -174,9 +199,7 @@ class KnowledgeStore:
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
         """A consistent view: what is committed meanwhile shows in the next one."""
-        with translated(self.path):
-            held = self._held()
-            connection = held.connection
+        with translated(self.path), self._connection() as connection:
             if connection.in_transaction:
                 yield Snapshot(self.path, connection)
                 return
@@ -189,9 +212,7 @@ class KnowledgeStore:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """One transaction: all of it is kept, or, after an error or a kill, none."""
-        with translated(self.path):
-            held = self._held()
-            connection = held.connection
+        with translated(self.path), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(self.path, connection)
@@ -201,8 +222,10 @@ class KnowledgeStore:
                     connection.execute("ROLLBACK")
 
     def close(self) -> None:
+        """Close all connections; those in use when they no longer are. Who reads after that opens another."""
         with self._lock:
-            for held in list(self._all):
-                held.connection.close()
+            known = list(self._all)
             self._all.clear()
-        self._local = threading.local()
+            self._local = threading.local()
+        for held in known:
+            held.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ingest import archives
+from ingest.archive_formats import open_archive
 from kb_assistant.errors import ReadError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import FileResult, Report
@@ -299,6 +300,15 @@ def test_a_password_opens_a_locked_archive(kb: KnowledgeBase, docs: Path) -> Non
     assert row(report, "secret.md").status == row(report, "deep.md").status == "added"
     assert row(report, "c.md").reason == "encrypted; unpack the archive into a folder with its password"
     assert "secret" in kb.search("What is secret?")[0].text
+
+
+def test_a_wrong_password_that_passes_the_locks_check_spoils_nothing() -> None:
+    """One in 256 does; so of many wrong ones some surely do."""
+    file = io.BytesIO(locked_zip("secret.md", "The pump is secret.", "right"))
+    wrong = [f"wrong{number}" for number in range(2000)]
+    archive = open_archive("a.zip", file, [*wrong, "right"])
+    with archive.open(0) as member:
+        assert member.read() == b"The pump is secret."
 
 
 def cut(data: bytes) -> bytes:

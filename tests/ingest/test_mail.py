@@ -189,7 +189,7 @@ def lump(*parts: bytes) -> bytes:
     return b"\x78\x9f\x3e\x22\1\0" + b"".join(parts)
 
 
-WINMAIL = lump(
+PARTS = (
     part(0x9007, struct.pack("<II", 936, 0)),
     part(0x8004, "季度会议".encode("gbk") + b"\0"),
     part(0x800C, b"The body.\0"),
@@ -198,6 +198,7 @@ WINMAIL = lump(
     part(0x800F, PUMP.encode()),
     part(0x9005, struct.pack("<I", 2) + struct.pack("<HHI", 3, 0x3705, 1) + text_property(0x3707, "泵.txt")),
 )
+WINMAIL = lump(*PARTS)
 
 
 class TestWinmail:
@@ -214,12 +215,23 @@ class TestWinmail:
 
     def test_cut_off_anywhere(self) -> None:
         refused = 0
+        ends = [6 + sum(map(len, PARTS[:count])) for count in range(len(PARTS) + 1)]
+        whole = {end - less for end in ends for less in range(3)}  # a part ends with two bytes of checksum
         for end in range(6, len(WINMAIL)):
             with suppress(ReadError):
-                assert letter_in(WINMAIL[:end]).headers
+                cut = letter_in(WINMAIL[:end])
+                assert cut.unread or end in whole
                 continue
             refused += 1
         assert refused < len(WINMAIL) / 2
+        assert letter_in(WINMAIL).unread == []
+
+    def test_of_its_html_what_the_plain_text_lacks(self) -> None:
+        html = struct.pack("<HHII", 0x102, 0x1013, 1, 28) + b"<p>The valve is red, too.</p>"[:28]
+        data = lump(part(0x800C, b"The body.\0"), part(0x9003, struct.pack("<I", 1) + html))
+        said = texts(read("winmail.dat", data))
+        assert "The body." in said
+        assert "The valve is red" in said
 
 
 def test_a_charset_that_is_none_is_passed_over() -> None:
@@ -229,6 +241,16 @@ def test_a_charset_that_is_none_is_passed_over() -> None:
 
 
 JUNK = b"\x00\x01\x02\xff\xfe\x03\x9c" * 40
+
+
+def test_a_fault_in_a_reader_costs_its_attachment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError
+
+    monkeypatch.setattr("ingest.readers.attached.read", fail)
+    content = read("a.eml", with_file(b"x", "a.md"))
+    assert "See below." in texts(content)
+    assert "The attachment “a.md” can't be read: the reader failed (IndexError)." in content.notes
 
 
 def test_a_part_that_cannot_be_read_leaves_the_others() -> None:

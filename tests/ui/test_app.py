@@ -309,6 +309,20 @@ def test_readers_cannot_change_anything(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(box.disabled for box in app.checkbox)
 
 
+@pytest.mark.usefixtures("filled")
+def test_who_may_no_longer_write_does_not_do_so_by_an_open_page(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = system()
+    app.selectbox(key="setting").select("k").run()
+    app.number_input(key="value-k-5").set_value(2).run()
+    for module in ("ui.errors", "ui.settings"):
+        monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
+    app.button(key="save-setting").click().run()
+    assert "You may read and ask" in texts(app)
+    assert not (home / "kb.toml").exists()
+
+
 @pytest.mark.usefixtures("start")
 def test_the_chinese_page_says_why_a_file_failed_and_what_was_found_in_chinese(tmp_path: Path) -> None:
     (tmp_path / "broken.docx").write_bytes(b"PK\3\4 junk")

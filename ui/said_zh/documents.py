@@ -122,6 +122,7 @@ ATTACHED = {
         "附件“{}”是不支持的格式，已略过。"
     ),
     "The attachment “{}” can't be read: {}": "附件“{}”无法读取：{:told}",
+    "The attachment “{}” can't be read: the reader failed ({}).": "附件“{}”无法读取：读取程序出错（{}）。",
     "{} files of kinds that can't be read were left out of “{}”.": "“{1}”中有 {0} 个不支持的文件，已略过。",
 }
 
