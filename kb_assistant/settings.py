@@ -196,7 +196,7 @@ def origins(**flags: Any) -> dict[str, str]:
     return {name: source for source, layer in _layers(flags)[1].items() for name in layer}
 
 
-def write_setting(home: Path, name: str, value: Any, **flags: Any) -> None:
+def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
     """Write one setting into the home's kb.toml; None takes it out, so that its default holds. The other lines and
     the comments stay as they are.
 
