@@ -33,6 +33,9 @@ _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 _BODY_LEVEL = 9
 _MOST_STYLES = 20  # that a style may be based on, one on the other
 _MOST_COLUMNS = 1000
+# What paints the ground of a paragraph, cell or table; styles of tables paint their head.
+_GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
+    ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
 _WHAT = "Word document"
 _COMMENT = f"{_W}comment"
 _CHUNK = f"{_W}altChunk"
@@ -329,6 +332,7 @@ def _is_marked_header(row: Any) -> bool:
 def _white_text(body: Any) -> Iterator[str]:
     """Notes on words nobody sees: in white where nothing dark lies behind them, or marked as hidden."""
     hidden: dict[str, list[str]] = {}
+    grounds: dict[Any, bool] = {}
     for run in body.iter(f"{_W}r"):
         properties = run.find(f"{_W}rPr")
         if properties is None:
@@ -336,19 +340,25 @@ def _white_text(body: Any) -> Iterator[str]:
         vanish = properties.find(f"{_W}vanish")
         if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
             hidden.setdefault("marked as hidden", []).append(_text(run))
-        elif (_value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties):
+        elif (_value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
             hidden.setdefault("white on white", []).append(_text(run))
     for where, words in hidden.items():
         yield from hidden_note(where, " ".join(words), always=True)
 
 
-def _is_shaded(run: Any, properties: Any) -> bool:
-    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape."""
+def _is_shaded(run: Any, properties: Any, grounds: dict[Any, bool]) -> bool:
+    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape.
+
+    Args:
+        grounds: Which elements above a run have one; filled here, as many runs stand in one table.
+    """
     if properties.find(f"{_W}shd") is not None or properties.find(f"{_W}highlight") is not None:
         return True
     for above in run.iterancestors(_P, _TC, f"{_W}txbxContent", _TBL):
-        if above.tag == f"{_W}txbxContent" or above.find(f"*/{_W}shd") is not None:
+        if above not in grounds:
+            grounds[above] = above.tag == f"{_W}txbxContent" or any(
+                above.find(ground) is not None for ground in _GROUNDS
+            )
+        if grounds[above]:
             return True
-        if above.tag == _TBL and above.find(f"{_W}tblPr/{_W}tblStyle") is not None:
-            return True  # styles of tables paint their head
     return False
