@@ -103,6 +103,17 @@ def ole_file(*paths: str) -> bytes:
     return head + struct.pack("<109I", 0, *[none] * 108) + fat + directory.ljust(512, b"\0")
 
 
+def with_parts(data: bytes, **parts: bytes) -> bytes:
+    """The package with other bytes in the parts whose names end so, without `.xml` and with `_` for `/`."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    for name in members:
+        if (short := "_".join(name.removesuffix(".xml").split("/")[-2:])) in parts:
+            members[name] = parts.pop(short)
+    assert not parts
+    return zipped(members)
+
+
 class TestWhichReader:
     @pytest.mark.parametrize(
         ("name", "data", "words"),
@@ -347,6 +358,20 @@ def presentation(*slides: str) -> bytes:
     }
     members |= {f"ppt/slides/slide{i}.xml": slide for i, slide in enumerate(slides)}
     return zipped(members)
+
+
+class TestDamagedParts:
+    """What an Office document can be read without is left out, and the report says so."""
+
+    @pytest.mark.parametrize("damage", [b"", b"no XML"])
+    @pytest.mark.parametrize("name", ["a.docx", "a.xlsx"])
+    def test_properties(self, name: str, damage: bytes) -> None:
+        document = docx.Document()
+        document.add_paragraph("Pump")
+        data = saved(document if name == "a.docx" else workbook(S=[["Pump"]]))
+        content = read(name, with_parts(data, docProps_core=damage))
+        assert texts(content) == "Pump"
+        assert "author" not in content.metadata
 
 
 class TestPresentations:
