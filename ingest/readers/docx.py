@@ -65,11 +65,11 @@ def read(data: bytes, context: Context) -> Content:
         body = _Body(package, main, context)
         body.walk(element)
         for kind in ("footnotes", "endnotes"):
-            for name in package.linked(kind, main):
-                body.footnotes(package.root(name))
+            for root in package.linked_roots(kind, main):
+                body.footnotes(root)
         notes = [*body.notes, *_white_text(element)]
-        for name in package.linked("comments", main):
-            for comment in package.root(name).iter(_COMMENT):
+        for root in package.linked_roots("comments", main):
+            for comment in root.iter(_COMMENT):
                 words = "\n".join(_text(inner) for inner in comment.iter(_P))
                 notes += hidden_note("a comment", words)
         metadata = properties(package)
@@ -94,8 +94,8 @@ class _Body:
         self._package = package
         self._links = package.links(main)
         self._context = context
-        self._styles = _Styles([package.root(name) for name in package.linked("styles", main)])
-        self._numbering = Numbering([package.root(name) for name in package.linked("numbering", main)])
+        self._styles = _Styles(package.linked_roots("styles", main))
+        self._numbering = Numbering(package.linked_roots("numbering", main))
         self._number = 0
         self._items: list[str] = []
 
@@ -137,10 +137,13 @@ class _Body:
         link = self._links.get(element.get(f"{_R}id", ""))
         if link is None or link.target not in self._package or self._context.depth + 1 >= DEEPEST:
             return
+        data = self._package.optional_part(link.target)
+        if data is None:
+            return
         try:
             content = read_any(
                 link.target,
-                self._package.part(link.target),
+                data,
                 self._context.passwords,
                 self._context.depth + 1,
                 self._context.alive,

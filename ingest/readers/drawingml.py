@@ -68,8 +68,8 @@ def charts_and_diagrams(element: Any, links: Mapping[str, Link], package: Packag
             link = links.get(one.get(f"{_R}{attribute}") or "")
             if link is None or link.kind not in ("chart", "diagramData") or in_fallback(one):
                 continue
-            if link.target in package:
-                root = package.root(link.target)
+            root = package.optional_root(link.target) if link.target in package else None
+            if root is not None:
                 if words := chart(root) if link.kind == "chart" else _diagram(root):
                     yield words
 

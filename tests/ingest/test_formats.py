@@ -22,7 +22,15 @@ import docx
 import numpy as np
 import openpyxl
 import pytest
+from docx.document import Document
+from docx.opc.constants import CONTENT_TYPE as CT
+from docx.opc.constants import RELATIONSHIP_TYPE as RT
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
 from docx.shared import RGBColor
+from docx.text.run import Run
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
 from openpyxl.styles import Font
@@ -103,15 +111,18 @@ def ole_file(*paths: str) -> bytes:
     return head + struct.pack("<109I", 0, *[none] * 108) + fat + directory.ljust(512, b"\0")
 
 
-def with_parts(data: bytes, **parts: bytes) -> bytes:
-    """The package with other bytes in the parts whose names end so, without `.xml` and with `_` for `/`."""
+def with_members(data: bytes, others: Mapping[str, str | bytes]) -> bytes:
+    """The archive with other members in the stead of its own, or beside them."""
     with zipfile.ZipFile(io.BytesIO(data)) as file:
-        members = {name: file.read(name) for name in file.namelist()}
-    for name in members:
-        if (short := "_".join(name.removesuffix(".xml").split("/")[-2:])) in parts:
-            members[name] = parts.pop(short)
-    assert not parts
-    return zipped(members)
+        return zipped({name: file.read(name) for name in file.namelist()} | dict(others))
+
+
+def draw_chart(document: Document, run: Run, chart: bytes) -> None:
+    """Links a chart at a run of a Word document."""
+    name = PackURI("/word/chart1.xml")
+    link = document.part.relate_to(Part(name, CT.DML_CHART, chart, document.part.package), RT.CHART)
+    drawn = f'<c:chart xmlns:c="{_DRAWN}/chart" xmlns:r="{_OFFICE}" r:id="{link}"/>'
+    run._r.append(parse_xml(f'<w:drawing {nsdecls("w")}>{drawn}</w:drawing>'))
 
 
 class TestWhichReader:
@@ -342,6 +353,7 @@ _SLIDE = (
 )
 _LINKS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_DRAWN = "http://schemas.openxmlformats.org/drawingml/2006"
 
 
 def presentation(*slides: str) -> bytes:
@@ -369,9 +381,37 @@ class TestDamagedParts:
         document = docx.Document()
         document.add_paragraph("Pump")
         data = saved(document if name == "a.docx" else workbook(S=[["Pump"]]))
-        content = read(name, with_parts(data, docProps_core=damage))
+        content = read(name, with_members(data, {"docProps/core.xml": damage}))
         assert texts(content) == "Pump"
         assert "author" not in content.metadata
+
+    def test_what_stands_beside_the_words_of_a_document(self) -> None:
+        document = docx.Document()
+        document.add_heading("Care", 1)
+        draw_chart(document, document.add_paragraph("Oil it.", style="List Number").add_run(), b"")
+        data = with_members(saved(document), {"word/styles.xml": b"", "word/numbering.xml": b""})
+        content = read("a.docx", data)
+        assert texts(content) == "Care\nOil it."
+        assert content.notes == tuple(
+            f"A part of the file is damaged (word/{part}.xml) and was left out."
+            for part in ("styles", "numbering", "chart1")
+        )
+
+    def test_notes_and_links_of_slides(self) -> None:
+        data = presentation(*(_SLIDE.format(title=title, body="", show="") for title in ("One", "Two")))
+        link = f'<Relationship Id="n" Type="{_OFFICE}/notesSlide" Target="../n.xml"/>'
+        rels = "ppt/slides/_rels/slide{}.xml.rels".format
+        links = f'<Relationships xmlns="{_LINKS}">{link}</Relationships>'
+        content = read("a.pptx", with_members(data, {"ppt/n.xml": b"", rels(0): links, rels(1): b""}))
+        assert texts(content) == "One\nTwo"
+        assert content.notes == tuple(
+            f"A part of the file is damaged ({part}) and was left out." for part in ("ppt/n.xml", rels(1))
+        )
+
+    def test_without_slides_there_is_no_presentation(self) -> None:
+        data = presentation(_SLIDE.format(title="One", body="", show=""))
+        with pytest.raises(ReadError, match="damaged"):
+            read("a.pptx", with_members(data, {"ppt/_rels/presentation.xml.rels": b""}))
 
 
 class TestPresentations:
