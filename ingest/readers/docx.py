@@ -19,8 +19,8 @@ from ingest.readers.attached import DEEPEST
 from ingest.readers.drawingml import FALLBACK, charts_and_diagrams, in_fallback
 from ingest.readers.hidden import hidden_note
 from ingest.readers.numbering import Numbering
-from ingest.readers.ooxml import Package, properties
-from ingest.readers.tables import Cell, table_lines
+from ingest.readers.ooxml import Package, number, properties
+from ingest.readers.tables import MOST_COLUMNS, Cell, table_lines
 from kb_assistant.errors import ReadError
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -32,7 +32,6 @@ _LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
 _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 _BODY_LEVEL = 9
 _MOST_STYLES = 20  # that a style may be based on, one on the other
-_MOST_COLUMNS = 1000
 # What paints the ground of a paragraph, cell or table; styles of tables paint their head.
 _GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
     ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
@@ -212,18 +211,18 @@ class _Styles:
 
     def place(self, paragraph: Any) -> tuple[str, int]:
         """List and depth that a paragraph counts in, by its own properties or its style's."""
-        number = depth = ""
+        name = depth = ""
         properties = paragraph.find(f"{_W}pPr")
         style = None if properties is None else _value(properties, "pStyle")
         for _ in range(_MOST_STYLES):
             numbering = None if properties is None else properties.find(f"{_W}numPr")
             if numbering is not None:
-                number = number or _value(numbering, "numId") or ""
+                name = name or _value(numbering, "numId") or ""
                 depth = depth or _value(numbering, "ilvl") or ""
             if style not in self._elements:
                 break
             properties, style = self._elements[style].find(f"{_W}pPr"), _value(self._elements[style], "basedOn")
-        return number, int(depth) if depth.isdigit() and len(depth) < 3 else 0
+        return name, number(depth)
 
     def _style_kind(self, style: str) -> int | str:
         if style not in self._kinds:
@@ -254,8 +253,8 @@ def _name_kind(name: str) -> int | str:
 
 def _properties_kind(properties: Any) -> int | str:
     level = _value(properties, "outlineLvl")
-    if level and level.isdigit() and int(level) < _BODY_LEVEL:
-        return int(level) + 1
+    if (outline := number(level, _BODY_LEVEL)) < _BODY_LEVEL:
+        return outline + 1
     numbering = properties.find(f"{_W}numPr")
     return "item" if numbering is not None and _value(numbering, "numId") not in (None, "0") else ""
 
@@ -314,13 +313,13 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
         for cell in _through_wrappers(row, (_TC,)):
             properties = cell.find(f"{_W}tcPr")
             merge = None if properties is None else properties.find(f"{_W}vMerge")
-            span = (_value(properties, "gridSpan") if properties is not None else None) or "1"
+            span = None if properties is None else _value(properties, "gridSpan")
             above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
             if merge is not None and merge.get(f"{_W}val") != "restart":
                 first = Cell(above.text, False)
             else:
                 first = Cell(one_line(" ".join(_text(inner) for inner in cell.iter(_P))))
-            width = min(int(span), _MOST_COLUMNS) if span.isdigit() else 1
+            width = min(number(span, 1), MOST_COLUMNS)
             line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
         grid.append(line)
     return grid

@@ -17,6 +17,7 @@ from ingest.readers.archive import checked, damaged, member, xml
 from ingest.readers.hidden import hidden_note
 from ingest.readers.odf_locked import without_password
 from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
+from kb_assistant.errors import ReadError
 
 _WHAT = "OpenDocument file"
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -47,6 +48,7 @@ class Opened:
         root: What holds its body and styles.
         metadata: What it says of itself: `title`, `author`, `date`, `tags`.
         notes: On damage that was passed over.
+        archive: What it lies in with its charts; None for flat XML.
     """
 
     root: Any
@@ -66,7 +68,9 @@ class Opened:
         name = f"{place.get(_HREF, '').removeprefix('./')}/content.xml"
         root = place
         if self.archive is not None and name in self.archive.namelist():
-            root = xml(member(self.archive, name, _WHAT), recover=True)
+            root = _optional(self.archive, name, self.notes)
+            if root is None:
+                return []
         lines = []
         for chart in root.iter(f"{_CHART}chart"):
             lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(words_of(title)))]
@@ -87,11 +91,10 @@ def opened(data: bytes, context: Context) -> Opened:
             return Opened(root, _metadata(root), notes)
         archive = without_password(checked(data, _WHAT), context)
         root = _root(member(archive, "content.xml", _WHAT), notes)
-        has_meta = "meta.xml" in archive.namelist()
-        meta = xml(member(archive, "meta.xml", _WHAT), recover=True) if has_meta else root
+        meta = _optional(archive, "meta.xml", notes) if "meta.xml" in archive.namelist() else root
     except ValueError as error:
         raise damaged(_WHAT) from error
-    return Opened(root, _metadata(meta), notes, archive)
+    return Opened(root, {} if meta is None else _metadata(meta), notes, archive)
 
 
 def _root(data: bytes, notes: list[str]) -> Any:
@@ -101,6 +104,15 @@ def _root(data: bytes, notes: list[str]) -> Any:
         root = xml(data, recover=True)
         notes.append("The file's XML has faults; what can be read of it is in the index.")
         return root
+
+
+def _optional(archive: zipfile.ZipFile, name: str, notes: list[str]) -> Any | None:
+    """Root of a member that the document can be read without; None, and a note, where it is damaged."""
+    try:
+        return xml(member(archive, name, _WHAT), recover=True)
+    except (ValueError, ReadError):
+        notes.append(f"A part of the file is damaged ({name}) and was left out.")
+        return None
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -194,9 +206,8 @@ class _Document:
     def _heading(self, element: Any) -> None:
         self._end_list()
         words = one_line(words_of(element))
-        level = element.get(f"{TEXT}outline-level", "1")
         if words:
-            self._outline.heading(int(level) if level.isdigit() else 1, words, None)
+            self._outline.heading(_number(element.get(f"{TEXT}outline-level")), words, None)
             self.first_heading = self.first_heading or words
 
     def _paragraph(self, element: Any, depth: int) -> None:
@@ -265,8 +276,7 @@ def words_of(element: Any) -> str:
             waiting.append(one.tail or "")
             continue
         if one.tag == f"{TEXT}s":
-            count = one.get(f"{TEXT}c", "1")
-            parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_SPACES))
+            parts.append(" " * min(_number(one.get(f"{TEXT}c")), _MOST_SPACES))
         elif one.tag in (f"{TEXT}tab", f"{TEXT}line-break"):
             parts.append("\n" if one.tag.endswith("break") else "\t")
         elif one.tag in _PARAGRAPHS and one is not element and parts:

@@ -135,5 +135,10 @@ def properties(package: Package) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
+def number(said: str | None, otherwise: int = 0) -> int:
+    """A number as an attribute says it; `otherwise` where it is none, or larger than any that documents need."""
+    return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else otherwise
+
+
 def _key(name: str) -> str:
     return name.replace("\\", "/").lstrip("/").lower()

@@ -122,7 +122,7 @@ def draw_chart(document: Document, run: Run, chart: bytes) -> None:
     name = PackURI("/word/chart1.xml")
     link = document.part.relate_to(Part(name, CT.DML_CHART, chart, document.part.package), RT.CHART)
     drawn = f'<c:chart xmlns:c="{_DRAWN}/chart" xmlns:r="{_OFFICE}" r:id="{link}"/>'
-    run._r.append(parse_xml(f'<w:drawing {nsdecls("w")}>{drawn}</w:drawing>'))
+    run._r.append(parse_xml(f"<w:drawing {nsdecls('w')}>{drawn}</w:drawing>"))
 
 
 class TestWhichReader:
@@ -397,6 +397,20 @@ class TestDamagedParts:
             for part in ("styles", "numbering", "chart1")
         )
 
+    @pytest.mark.parametrize("odd", ["²", "9" * 5000])
+    def test_numbers_that_are_none(self, odd: str) -> None:
+        level = f'<w:pPr><w:outlineLvl w:val="{odd}"/><w:numPr><w:ilvl w:val="{odd}"/></w:numPr></w:pPr>'
+        cell = f'<w:tc><w:tcPr><w:gridSpan w:val="{odd}"/></w:tcPr><w:p><w:r><w:t>Pump</w:t></w:r></w:p></w:tc>'
+        document = docx.Document()
+        document.element.body.insert(0, parse_xml(f"<w:tbl {nsdecls('w')}><w:tr>{cell}</w:tr></w:tbl>"))
+        document.element.body.insert(
+            0, parse_xml(f"<w:p {nsdecls('w')}>{level}<w:r><w:t>Oil it.</w:t></w:r></w:p>")
+        )
+        assert texts(read("a.docx", saved(document))) == "Oil it.\nPump"
+        body = f'<p:sp><p:txBody><a:p><a:pPr lvl="{odd}"/><a:r><a:t>two</a:t></a:r></a:p></p:txBody></p:sp>'
+        slide = _SLIDE.format(title="One", body=body, show="")
+        assert "two" in texts(read("a.pptx", presentation(slide)))
+
     def test_notes_and_links_of_slides(self) -> None:
         data = presentation(*(_SLIDE.format(title=title, body="", show="") for title in ("One", "Two")))
         link = f'<Relationship Id="n" Type="{_OFFICE}/notesSlide" Target="../n.xml"/>'
@@ -453,6 +467,12 @@ MANIFEST = (
     'manifest:key-size="32" manifest:salt="{salt}"/>'
     "</manifest:encryption-data></manifest:file-entry></manifest:manifest>"
 )
+
+
+def flat_text(body: str) -> bytes:
+    """A flat OpenDocument text."""
+    body = f"<office:body><office:text>{body}</office:text></office:body>"
+    return f"<office:document {ODF_NAMES}>{body}</office:document>".encode()
 
 
 def locked_odf(content: str, password: str) -> bytes:
@@ -547,6 +567,26 @@ class TestOpenDocument:
             texts(read("a.odt", locked_odf(xml, "geheim"), passwords=["falsch", "geheim"])) == "Nur mit Passwort."
         )
 
+    @pytest.mark.parametrize(
+        ("said", "instead"),
+        [('iteration-count="1000"', f'iteration-count="{count}"') for count in (-1, 0, 1 << 70)]
+        + [('key-size="32"', f'key-size="{size}"') for size in (-1, 0, 1 << 70)],
+    )
+    def test_a_lock_that_no_program_makes(self, said: str, instead: str) -> None:
+        manifest = "META-INF/manifest.xml"
+        data = locked_odf("<x/>", "geheim")
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            locks = file.read(manifest).decode()
+        assert said in locks
+        with pytest.raises(ReadError, match="damaged"):
+            read("a.odt", with_members(data, {manifest: locks.replace(said, instead)}), passwords=["geheim"])
+
+    @pytest.mark.parametrize("level", ["²", "", "9" * 5000])
+    def test_levels_and_spaces_that_are_no_numbers(self, level: str) -> None:
+        heading = f'<text:h text:outline-level="{level}">Care</text:h>'
+        content = read("a.fodt", flat_text(f'{heading}<text:p>Oil<text:s text:c="{level}"/>it.</text:p>'))
+        assert [(block.heading, block.text) for block in content.blocks] == [("Care", "Oil it.")]
+
     def test_footnotes_text_boxes_and_pictures_in_a_paragraph(self) -> None:
         note = (
             "<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>By hand.</text:p>"
@@ -630,6 +670,15 @@ class TestOpenDocument:
             "Object 1/content.xml": f"<office:document-content {ODF_NAMES}>{chart}</office:document-content>",
         })  # fmt: skip
         assert texts(read("a.odp", data)) == "Year\nSales\nNorth\t12"
+        lost = {"Object 1/content.xml": b"", "meta.xml": b""}
+        body = body.replace("<draw:page>", "<draw:page><draw:frame><text:p>Growth</text:p></draw:frame>")
+        lost["content.xml"] = f"<office:document-content {ODF_NAMES}>{body}</office:document-content>".encode()
+        content = read("a.odp", with_members(data, lost))
+        assert texts(content) == "Growth"
+        assert content.notes == tuple(
+            f"A part of the file is damaged ({part}) and was left out."
+            for part in ("meta.xml", "Object 1/content.xml")
+        )
 
     def test_entities_do_not_swell(self) -> None:
         bomb = '<!DOCTYPE x [<!ENTITY a "' + "ha" * 1000 + '"><!ENTITY b "' + "&a;" * 1000 + '">]>'
