@@ -248,8 +248,10 @@ def _fields(row: Any) -> list[Field]:
     for cell in row.iterchildren(f"{TABLE}table-cell"):
         text = one_line(words_of(cell))
         columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
-        times = _number(cell.get(f"{TABLE}number-columns-repeated")) if text else 1
-        fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS)
+        times = _number(cell.get(f"{TABLE}number-columns-repeated"))
+        fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS - len(fields))
+    while fields and fields[-1] == Field(""):
+        fields.pop()
     return fields
 
 

@@ -581,6 +581,18 @@ class TestOpenDocument:
         with pytest.raises(ReadError, match="damaged"):
             read("a.odt", with_members(data, {manifest: locks.replace(said, instead)}), passwords=["geheim"])
 
+    def test_empty_cells_are_repeated_too(self) -> None:
+        head = "".join(
+            f"<table:table-cell><text:p>{name}</text:p></table:table-cell>"
+            for name in ("Name", "Colour", "Size", "Weight", "Price")
+        )
+        cell = "<table:table-cell {}><text:p>{}</text:p></table:table-cell>".format
+        empty = '<table:table-cell table:number-columns-repeated="{}"/>'.format
+        rows = (head, cell("", "Pump") + empty(3) + cell("", "42") + empty(16379), empty(99999))
+        table = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+        (block,) = read("a.fodt", flat_text(f"<table:table>{table}</table:table>")).blocks
+        assert block.text.endswith("(Name: Pump | Price: 42)")
+
     @pytest.mark.parametrize("level", ["²", "", "9" * 5000])
     def test_levels_and_spaces_that_are_no_numbers(self, level: str) -> None:
         heading = f'<text:h text:outline-level="{level}">Care</text:h>'
