@@ -127,9 +127,12 @@ class _Body:
         for box in _text_boxes(element):
             self._end_list()
             self.outline.add(box, lines=(self._number, self._number))
+        self._drawn(element, (self._number, self._number))
+
+    def _drawn(self, element: Any, lines: tuple[int, int]) -> None:
         for words in charts_and_diagrams(element, self._links, self._package):
             self._end_list()
-            self.outline.add(words, lines=(self._number, self._number))
+            self.outline.add(words, lines=lines)
 
     def _chunk(self, element: Any) -> None:
         """A document of any format that stands whole in this one (ECMA-376 Part 1, 17.17.2.1)."""
@@ -173,11 +176,12 @@ class _Body:
         if filled:
             text = "\n".join(lines[filled[0] : filled[-1] + 1])
             self.outline.add(text, "table", (first + filled[0], first + filled[-1]))
+        self._drawn(element, (first, self._number))
 
     def footnotes(self, root: Any) -> None:
         """Foot- or endnotes, under no heading: where they are called from isn't kept."""
         for footnote in root:
-            words = one_line(" ".join(_text(inner) for inner in footnote.iter(_P)))
+            words = one_line(" ".join(map(_text, _paragraphs(footnote))))
             if words and footnote.get(f"{_W}type") is None:
                 self.outline.heading(0, "", None)
                 self.outline.add(words)
@@ -293,6 +297,11 @@ def _text(paragraph: Any) -> str:
     return "".join(words)
 
 
+def _paragraphs(element: Any) -> Iterator[Any]:
+    """All paragraphs in an element, those of text boxes once."""
+    return (inner for inner in element.iter(_P) if not in_fallback(inner))
+
+
 def _character(code: str) -> str:
     return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
 
@@ -300,8 +309,8 @@ def _character(code: str) -> str:
 def _text_boxes(paragraph: Any) -> list[str]:
     boxes = []
     for box in paragraph.iter(f"{_W}txbxContent"):
-        if not in_fallback(box):
-            boxes.append("\n".join(text for inner in box.iter(_P) if (text := _text(inner).strip())))
+        if not in_fallback(box) and next(box.iterancestors(f"{_W}txbxContent"), None) is None:
+            boxes.append("\n".join(text for inner in _paragraphs(box) if (text := _text(inner).strip())))
     return [box for box in boxes if box]
 
 
@@ -318,7 +327,7 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
             if merge is not None and merge.get(f"{_W}val") != "restart":
                 first = Cell(above.text, False)
             else:
-                first = Cell(one_line(" ".join(_text(inner) for inner in cell.iter(_P))))
+                first = Cell(one_line(" ".join(map(_text, _paragraphs(cell)))))
             width = min(number(span, 1), MOST_COLUMNS)
             line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
         grid.append(line)

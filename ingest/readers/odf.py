@@ -37,6 +37,7 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 _PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
 _BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # stands in a paragraph and is told behind it
+_TOLD_BESIDE = frozenset((*_LEFT_OUT, f"{OFFICE}chart"))  # in flat XML a chart stands where it is drawn
 _MOST_SPACES = 100
 
 
@@ -195,9 +196,7 @@ class _Document:
             elif element.tag == f"{TABLE}table":
                 self._table(element)
             elif element.tag == f"{DRAW}object":
-                if lines := self._source.chart(element):
-                    self._end_list()
-                    self._outline.add("\n".join(lines))
+                self._chart(element)
             else:
                 deeper = depth + (element.tag == f"{TEXT}list")
                 waiting += [(child, deeper) for child in reversed(element)]
@@ -222,6 +221,13 @@ class _Document:
         self._end_list()
         if lines := _table_lines(element):
             self._outline.add("\n".join(lines), "table")
+        for inner in element.iter(f"{DRAW}object"):
+            self._chart(inner)
+
+    def _chart(self, element: Any) -> None:
+        if lines := self._source.chart(element):
+            self._end_list()
+            self._outline.add("\n".join(lines))
 
     def _end_list(self) -> None:
         if self._items:
@@ -274,7 +280,7 @@ def words_of(element: Any) -> str:
         if isinstance(one, str):
             parts.append(one)
             continue
-        if one is not element and (one.tag in _LEFT_OUT or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
+        if one is not element and (one.tag in _TOLD_BESIDE or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
             waiting.append(one.tail or "")
             continue
         if one.tag == f"{TEXT}s":

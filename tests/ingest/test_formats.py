@@ -28,7 +28,7 @@ from docx.opc.constants import RELATIONSHIP_TYPE as RT
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from docx.oxml import parse_xml
-from docx.oxml.ns import nsdecls
+from docx.oxml.ns import nsdecls, nsmap
 from docx.shared import RGBColor
 from docx.text.run import Run
 from openpyxl.chart import BarChart, Reference
@@ -372,6 +372,27 @@ def presentation(*slides: str) -> bytes:
     return zipped(members)
 
 
+class TestWordTables:
+    def test_text_boxes_and_charts_in_cells(self) -> None:
+        words = '<w:txbxContent xmlns:w="{}"><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent>'.format(
+            nsmap["w"]
+        )
+        both = "".join(f"<mc:{kind}>{words}</mc:{kind}>" for kind in ("Choice", "Fallback"))
+        mc = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+        document = docx.Document()
+        table = document.add_table(1, 2)
+        run = table.cell(0, 0).paragraphs[0].add_run("Pump")
+        run._r.append(parse_xml(f'<mc:AlternateContent xmlns:mc="{mc}">{both}</mc:AlternateContent>'))
+        title = f'<a:t xmlns:a="{_DRAWN}/main">Sales</a:t>'
+        chart = f'<c:chart xmlns:c="{_DRAWN}/chart"><c:title>{title}</c:title></c:chart>'
+        draw_chart(document, table.cell(0, 1).paragraphs[0].add_run("see"), chart.encode())
+        content = read("a.docx", saved(document))
+        assert [(block.text, block.lines) for block in content.blocks] == [
+            ("Pump boxed\tsee", (1, 1)),
+            ("Sales", (1, 1)),
+        ]
+
+
 class TestDamagedParts:
     """What an Office document can be read without is left out, and the report says so."""
 
@@ -691,6 +712,16 @@ class TestOpenDocument:
             f"A part of the file is damaged ({part}) and was left out."
             for part in ("meta.xml", "Object 1/content.xml")
         )
+
+    @pytest.mark.parametrize("place", ["{}", "<table:table><table:table-row>{}</table:table-row></table:table>"])
+    def test_a_chart_of_flat_xml_and_in_a_cell(self, place: str) -> None:
+        chart = "<chart:chart><chart:title><text:p>Year</text:p></chart:title></chart:chart>"
+        chart = f"<office:body><office:chart>{chart}</office:chart></office:body>"
+        drawn = f"<draw:frame><draw:object>{chart}</draw:object></draw:frame>"
+        words = f"<text:p>Pump{drawn}</text:p>"
+        if "table" in place:
+            words = f"<table:table-cell>{words}</table:table-cell>"
+        assert texts(read("a.fodt", flat_text(place.format(words)))) == "Pump\nYear"
 
     def test_entities_do_not_swell(self) -> None:
         bomb = '<!DOCTYPE x [<!ENTITY a "' + "ha" * 1000 + '"><!ENTITY b "' + "&a;" * 1000 + '">]>'
