@@ -134,7 +134,9 @@ def read(data: bytes, context: Context) -> Content:
     metadata = dict(source.metadata)
     title = metadata.pop("title", "") or document.first_heading
     blocks = document.finish()
-    notes = dict.fromkeys([*source.notes, *document.notes])
+    comments = body.iter(f"{OFFICE}annotation")
+    orders = [note for one in comments for note in hidden_note("a comment", words_of(one))]
+    notes = dict.fromkeys([*source.notes, *orders])
     return Content(title[:HEADING_CHARS], blocks, metadata, tuple(notes))
 
 
@@ -155,7 +157,6 @@ class _Document:
     def __init__(self, source: Opened) -> None:
         self._source = source
         self.first_heading = ""
-        self.notes: list[str] = []
         self._outline = Outline()
         self._slide: int | None = None
         self._done: list[Any] = []
@@ -179,8 +180,6 @@ class _Document:
         waiting = [(child, 0) for child in reversed(root)]
         while waiting:
             element, depth = waiting.pop()
-            if element.tag == f"{OFFICE}annotation":
-                self.notes += hidden_note("a comment", words_of(element))
             if element.tag in _LEFT_OUT or element in skip or not isinstance(element.tag, str):
                 continue
             if element.tag == f"{_PRESENTATION}notes":
