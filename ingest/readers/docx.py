@@ -19,8 +19,8 @@ from ingest.readers.attached import DEEPEST
 from ingest.readers.drawingml import FALLBACK, charts_and_diagrams, in_fallback
 from ingest.readers.hidden import hidden_note
 from ingest.readers.numbering import Numbering
-from ingest.readers.ooxml import Package, properties
-from ingest.readers.tables import Cell, table_lines
+from ingest.readers.ooxml import Package, number, properties
+from ingest.readers.tables import MOST_COLUMNS, Cell, table_lines
 from kb_assistant.errors import ReadError
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -32,7 +32,9 @@ _LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
 _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 _BODY_LEVEL = 9
 _MOST_STYLES = 20  # that a style may be based on, one on the other
-_MOST_COLUMNS = 1000
+# What paints the ground of a paragraph, cell or table; styles of tables paint their head.
+_GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
+    ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
 _WHAT = "Word document"
 _COMMENT = f"{_W}comment"
 _CHUNK = f"{_W}altChunk"
@@ -62,11 +64,11 @@ def read(data: bytes, context: Context) -> Content:
         body = _Body(package, main, context)
         body.walk(element)
         for kind in ("footnotes", "endnotes"):
-            for name in package.linked(kind, main):
-                body.footnotes(package.root(name))
+            for root in package.linked_roots(kind, main):
+                body.footnotes(root)
         notes = [*body.notes, *_white_text(element)]
-        for name in package.linked("comments", main):
-            for comment in package.root(name).iter(_COMMENT):
+        for root in package.linked_roots("comments", main):
+            for comment in root.iter(_COMMENT):
                 words = "\n".join(_text(inner) for inner in comment.iter(_P))
                 notes += hidden_note("a comment", words)
         metadata = properties(package)
@@ -91,8 +93,8 @@ class _Body:
         self._package = package
         self._links = package.links(main)
         self._context = context
-        self._styles = _Styles([package.root(name) for name in package.linked("styles", main)])
-        self._numbering = Numbering([package.root(name) for name in package.linked("numbering", main)])
+        self._styles = _Styles(package.linked_roots("styles", main))
+        self._numbering = Numbering(package.linked_roots("numbering", main))
         self._number = 0
         self._items: list[str] = []
 
@@ -125,19 +127,25 @@ class _Body:
         for box in _text_boxes(element):
             self._end_list()
             self.outline.add(box, lines=(self._number, self._number))
+        self._drawn(element, (self._number, self._number))
+
+    def _drawn(self, element: Any, lines: tuple[int, int]) -> None:
         for words in charts_and_diagrams(element, self._links, self._package):
             self._end_list()
-            self.outline.add(words, lines=(self._number, self._number))
+            self.outline.add(words, lines=lines)
 
     def _chunk(self, element: Any) -> None:
         """A document of any format that stands whole in this one (ECMA-376 Part 1, 17.17.2.1)."""
         link = self._links.get(element.get(f"{_R}id", ""))
         if link is None or link.target not in self._package or self._context.depth + 1 >= DEEPEST:
             return
+        data = self._package.optional_part(link.target)
+        if data is None:
+            return
         try:
             content = read_any(
                 link.target,
-                self._package.part(link.target),
+                data,
                 self._context.passwords,
                 self._context.depth + 1,
                 self._context.alive,
@@ -168,11 +176,12 @@ class _Body:
         if filled:
             text = "\n".join(lines[filled[0] : filled[-1] + 1])
             self.outline.add(text, "table", (first + filled[0], first + filled[-1]))
+        self._drawn(element, (first, self._number))
 
     def footnotes(self, root: Any) -> None:
         """Foot- or endnotes, under no heading: where they are called from isn't kept."""
         for footnote in root:
-            words = one_line(" ".join(_text(inner) for inner in footnote.iter(_P)))
+            words = one_line(" ".join(map(_text, _paragraphs(footnote))))
             if words and footnote.get(f"{_W}type") is None:
                 self.outline.heading(0, "", None)
                 self.outline.add(words)
@@ -206,18 +215,18 @@ class _Styles:
 
     def place(self, paragraph: Any) -> tuple[str, int]:
         """List and depth that a paragraph counts in, by its own properties or its style's."""
-        number = depth = ""
+        name = depth = ""
         properties = paragraph.find(f"{_W}pPr")
         style = None if properties is None else _value(properties, "pStyle")
         for _ in range(_MOST_STYLES):
             numbering = None if properties is None else properties.find(f"{_W}numPr")
             if numbering is not None:
-                number = number or _value(numbering, "numId") or ""
+                name = name or _value(numbering, "numId") or ""
                 depth = depth or _value(numbering, "ilvl") or ""
             if style not in self._elements:
                 break
             properties, style = self._elements[style].find(f"{_W}pPr"), _value(self._elements[style], "basedOn")
-        return number, int(depth) if depth.isdigit() and len(depth) < 3 else 0
+        return name, number(depth)
 
     def _style_kind(self, style: str) -> int | str:
         if style not in self._kinds:
@@ -248,8 +257,8 @@ def _name_kind(name: str) -> int | str:
 
 def _properties_kind(properties: Any) -> int | str:
     level = _value(properties, "outlineLvl")
-    if level and level.isdigit() and int(level) < _BODY_LEVEL:
-        return int(level) + 1
+    if (outline := number(level, _BODY_LEVEL)) < _BODY_LEVEL:
+        return outline + 1
     numbering = properties.find(f"{_W}numPr")
     return "item" if numbering is not None and _value(numbering, "numId") not in (None, "0") else ""
 
@@ -288,6 +297,11 @@ def _text(paragraph: Any) -> str:
     return "".join(words)
 
 
+def _paragraphs(element: Any) -> Iterator[Any]:
+    """All paragraphs in an element, those of text boxes once."""
+    return (inner for inner in element.iter(_P) if not in_fallback(inner))
+
+
 def _character(code: str) -> str:
     return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
 
@@ -295,8 +309,8 @@ def _character(code: str) -> str:
 def _text_boxes(paragraph: Any) -> list[str]:
     boxes = []
     for box in paragraph.iter(f"{_W}txbxContent"):
-        if not in_fallback(box):
-            boxes.append("\n".join(text for inner in box.iter(_P) if (text := _text(inner).strip())))
+        if not in_fallback(box) and next(box.iterancestors(f"{_W}txbxContent"), None) is None:
+            boxes.append("\n".join(text for inner in _paragraphs(box) if (text := _text(inner).strip())))
     return [box for box in boxes if box]
 
 
@@ -308,13 +322,13 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
         for cell in _through_wrappers(row, (_TC,)):
             properties = cell.find(f"{_W}tcPr")
             merge = None if properties is None else properties.find(f"{_W}vMerge")
-            span = (_value(properties, "gridSpan") if properties is not None else None) or "1"
+            span = None if properties is None else _value(properties, "gridSpan")
             above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
             if merge is not None and merge.get(f"{_W}val") != "restart":
                 first = Cell(above.text, False)
             else:
-                first = Cell(one_line(" ".join(_text(inner) for inner in cell.iter(_P))))
-            width = min(int(span), _MOST_COLUMNS) if span.isdigit() else 1
+                first = Cell(one_line(" ".join(map(_text, _paragraphs(cell)))))
+            width = min(number(span, 1), MOST_COLUMNS)
             line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
         grid.append(line)
     return grid
@@ -329,6 +343,7 @@ def _is_marked_header(row: Any) -> bool:
 def _white_text(body: Any) -> Iterator[str]:
     """Notes on words nobody sees: in white where nothing dark lies behind them, or marked as hidden."""
     hidden: dict[str, list[str]] = {}
+    grounds: dict[Any, bool] = {}
     for run in body.iter(f"{_W}r"):
         properties = run.find(f"{_W}rPr")
         if properties is None:
@@ -336,19 +351,25 @@ def _white_text(body: Any) -> Iterator[str]:
         vanish = properties.find(f"{_W}vanish")
         if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
             hidden.setdefault("marked as hidden", []).append(_text(run))
-        elif (_value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties):
+        elif (_value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
             hidden.setdefault("white on white", []).append(_text(run))
     for where, words in hidden.items():
         yield from hidden_note(where, " ".join(words), always=True)
 
 
-def _is_shaded(run: Any, properties: Any) -> bool:
-    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape."""
+def _is_shaded(run: Any, properties: Any, grounds: dict[Any, bool]) -> bool:
+    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape.
+
+    Args:
+        grounds: Which elements above a run have one; filled here, as many runs stand in one table.
+    """
     if properties.find(f"{_W}shd") is not None or properties.find(f"{_W}highlight") is not None:
         return True
     for above in run.iterancestors(_P, _TC, f"{_W}txbxContent", _TBL):
-        if above.tag == f"{_W}txbxContent" or above.find(f"*/{_W}shd") is not None:
+        if above not in grounds:
+            grounds[above] = above.tag == f"{_W}txbxContent" or any(
+                above.find(ground) is not None for ground in _GROUNDS
+            )
+        if grounds[above]:
             return True
-        if above.tag == _TBL and above.find(f"{_W}tblPr/{_W}tblStyle") is not None:
-            return True  # styles of tables paint their head
     return False

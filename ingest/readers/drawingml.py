@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ingest.readers.ooxml import Link, Package
+from ingest.readers.ooxml import Link, Package, number
 from ingest.readers.tables import MOST_COLUMNS, Cell
 
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+
+_DEEPEST = 8  # level of a list
 
 
 def in_fallback(element: Any) -> bool:
@@ -26,8 +28,7 @@ def paragraphs(element: Any) -> str:
     for paragraph in element.iter(f"{A}p"):
         words = "".join(_words(paragraph)).strip()
         level = paragraph.find(f"{A}pPr")
-        depth = level.get("lvl", "0") if level is not None else "0"
-        indent = "  " * int(depth) if depth.isdigit() and len(depth) < 2 else ""
+        indent = "  " * min(number(level.get("lvl")), _DEEPEST) if level is not None else ""
         if words:
             lines.append(f"{indent}- {words}" if indent else words)
     return "\n".join(lines)
@@ -68,10 +69,9 @@ def charts_and_diagrams(element: Any, links: Mapping[str, Link], package: Packag
             link = links.get(one.get(f"{_R}{attribute}") or "")
             if link is None or link.kind not in ("chart", "diagramData") or in_fallback(one):
                 continue
-            if link.target in package:
-                root = package.root(link.target)
-                if words := chart(root) if link.kind == "chart" else _diagram(root):
-                    yield words
+            root = package.optional_root(link.target) if link.target in package else None
+            if root is not None and (words := chart(root) if link.kind == "chart" else _diagram(root)):
+                yield words
 
 
 def chart(root: Any) -> str:

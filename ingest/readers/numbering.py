@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ingest.readers.ooxml import number
+
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"),
           (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
@@ -28,26 +30,26 @@ class Numbering:
         self._counts: dict[str, dict[int, int]] = {}
         for root in roots:
             for abstract in root.iter(f"{_W}abstractNum"):
-                levels = {_number(level.get(f"{_W}ilvl")): _level(level) for level in abstract.iter(f"{_W}lvl")}
+                levels = {number(level.get(f"{_W}ilvl")): _level(level) for level in abstract.iter(f"{_W}lvl")}
                 self._levels[abstract.get(f"{_W}abstractNumId", "")] = levels
             for made in root.iter(f"{_W}num"):
-                number = made.get(f"{_W}numId", "")
-                self._lists[number] = _value(made, "abstractNumId")
-                self._restarts[number] = {
-                    _number(change.get(f"{_W}ilvl")): _number(_value(change, "startOverride"))
+                name = made.get(f"{_W}numId", "")
+                self._lists[name] = _value(made, "abstractNumId")
+                self._restarts[name] = {
+                    number(change.get(f"{_W}ilvl")): number(_value(change, "startOverride"))
                     for change in made.iter(f"{_W}lvlOverride")
                     if change.find(f"{_W}startOverride") is not None
                 }
 
-    def label(self, number: str, depth: int) -> str:
+    def label(self, name: str, depth: int) -> str:
         """What stands before the next item of a list, such as "2.1."; empty for a bullet."""
-        abstract = self._lists.get(number, "")
+        abstract = self._lists.get(name, "")
         levels = self._levels.get(abstract, {})
         if depth not in levels:
             return ""
         counts = self._counts.setdefault(abstract, {})
-        if depth in self._restarts.get(number, {}):
-            counts[depth] = self._restarts[number].pop(depth) - 1
+        if depth in self._restarts.get(name, {}):
+            counts[depth] = self._restarts[name].pop(depth) - 1
         counts[depth] = counts.get(depth, levels[depth].start - 1) + 1
         for deeper in [level for level in counts if level > depth]:
             del counts[deeper]
@@ -65,7 +67,7 @@ class Numbering:
 
 def _level(element: Any) -> _Level:
     start = _value(element, "start")
-    return _Level(_number(start) if start else 1, _value(element, "numFmt"), _value(element, "lvlText"))
+    return _Level(number(start) if start else 1, _value(element, "numFmt"), _value(element, "lvlText"))
 
 
 def _shown(count: int, style: str) -> str:
@@ -90,7 +92,3 @@ def _shown(count: int, style: str) -> str:
 def _value(element: Any, child: str) -> str:
     found = element.find(f"{_W}{child}")
     return "" if found is None else str(found.get(f"{_W}val", ""))
-
-
-def _number(said: str | None) -> int:
-    return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else 0

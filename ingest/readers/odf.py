@@ -17,6 +17,7 @@ from ingest.readers.archive import checked, damaged, member, xml
 from ingest.readers.hidden import hidden_note
 from ingest.readers.odf_locked import without_password
 from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
+from kb_assistant.errors import ReadError
 
 _WHAT = "OpenDocument file"
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -36,6 +37,7 @@ _LEFT_OUT = frozenset(
 )  # fmt: skip
 _PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
 _BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # stands in a paragraph and is told behind it
+_TOLD_BESIDE = frozenset((*_LEFT_OUT, f"{OFFICE}chart"))  # in flat XML a chart stands where it is drawn
 _MOST_SPACES = 100
 
 
@@ -47,6 +49,7 @@ class Opened:
         root: What holds its body and styles.
         metadata: What it says of itself: `title`, `author`, `date`, `tags`.
         notes: On damage that was passed over.
+        archive: What it lies in with its charts; None for flat XML.
     """
 
     root: Any
@@ -66,7 +69,9 @@ class Opened:
         name = f"{place.get(_HREF, '').removeprefix('./')}/content.xml"
         root = place
         if self.archive is not None and name in self.archive.namelist():
-            root = xml(member(self.archive, name, _WHAT), recover=True)
+            root = _optional(self.archive, name, self.notes)
+            if root is None:
+                return []
         lines = []
         for chart in root.iter(f"{_CHART}chart"):
             lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(words_of(title)))]
@@ -87,11 +92,10 @@ def opened(data: bytes, context: Context) -> Opened:
             return Opened(root, _metadata(root), notes)
         archive = without_password(checked(data, _WHAT), context)
         root = _root(member(archive, "content.xml", _WHAT), notes)
-        has_meta = "meta.xml" in archive.namelist()
-        meta = xml(member(archive, "meta.xml", _WHAT), recover=True) if has_meta else root
+        meta = _optional(archive, "meta.xml", notes) if "meta.xml" in archive.namelist() else root
     except ValueError as error:
         raise damaged(_WHAT) from error
-    return Opened(root, _metadata(meta), notes, archive)
+    return Opened(root, {} if meta is None else _metadata(meta), notes, archive)
 
 
 def _root(data: bytes, notes: list[str]) -> Any:
@@ -101,6 +105,15 @@ def _root(data: bytes, notes: list[str]) -> Any:
         root = xml(data, recover=True)
         notes.append("The file's XML has faults; what can be read of it is in the index.")
         return root
+
+
+def _optional(archive: zipfile.ZipFile, name: str, notes: list[str]) -> Any | None:
+    """Root of a member that the document can be read without; None, and a note, where it is damaged."""
+    try:
+        return xml(member(archive, name, _WHAT), recover=True)
+    except (ValueError, ReadError):
+        notes.append(f"A part of the file is damaged ({name}) and was left out.")
+        return None
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -121,7 +134,9 @@ def read(data: bytes, context: Context) -> Content:
     metadata = dict(source.metadata)
     title = metadata.pop("title", "") or document.first_heading
     blocks = document.finish()
-    notes = dict.fromkeys([*source.notes, *document.notes])
+    comments = body.iter(f"{OFFICE}annotation")
+    orders = [note for one in comments for note in hidden_note("a comment", words_of(one))]
+    notes = dict.fromkeys([*source.notes, *orders])
     return Content(title[:HEADING_CHARS], blocks, metadata, tuple(notes))
 
 
@@ -142,7 +157,6 @@ class _Document:
     def __init__(self, source: Opened) -> None:
         self._source = source
         self.first_heading = ""
-        self.notes: list[str] = []
         self._outline = Outline()
         self._slide: int | None = None
         self._done: list[Any] = []
@@ -166,8 +180,6 @@ class _Document:
         waiting = [(child, 0) for child in reversed(root)]
         while waiting:
             element, depth = waiting.pop()
-            if element.tag == f"{OFFICE}annotation":
-                self.notes += hidden_note("a comment", words_of(element))
             if element.tag in _LEFT_OUT or element in skip or not isinstance(element.tag, str):
                 continue
             if element.tag == f"{_PRESENTATION}notes":
@@ -183,9 +195,7 @@ class _Document:
             elif element.tag == f"{TABLE}table":
                 self._table(element)
             elif element.tag == f"{DRAW}object":
-                if lines := self._source.chart(element):
-                    self._end_list()
-                    self._outline.add("\n".join(lines))
+                self._chart(element)
             else:
                 deeper = depth + (element.tag == f"{TEXT}list")
                 waiting += [(child, deeper) for child in reversed(element)]
@@ -194,9 +204,8 @@ class _Document:
     def _heading(self, element: Any) -> None:
         self._end_list()
         words = one_line(words_of(element))
-        level = element.get(f"{TEXT}outline-level", "1")
         if words:
-            self._outline.heading(int(level) if level.isdigit() else 1, words, None)
+            self._outline.heading(_number(element.get(f"{TEXT}outline-level")), words, None)
             self.first_heading = self.first_heading or words
 
     def _paragraph(self, element: Any, depth: int) -> None:
@@ -211,6 +220,13 @@ class _Document:
         self._end_list()
         if lines := _table_lines(element):
             self._outline.add("\n".join(lines), "table")
+        for inner in element.iter(f"{DRAW}object"):
+            self._chart(inner)
+
+    def _chart(self, element: Any) -> None:
+        if lines := self._source.chart(element):
+            self._end_list()
+            self._outline.add("\n".join(lines))
 
     def _end_list(self) -> None:
         if self._items:
@@ -237,8 +253,10 @@ def _fields(row: Any) -> list[Field]:
     for cell in row.iterchildren(f"{TABLE}table-cell"):
         text = one_line(words_of(cell))
         columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
-        times = _number(cell.get(f"{TABLE}number-columns-repeated")) if text else 1
-        fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS)
+        times = _number(cell.get(f"{TABLE}number-columns-repeated"))
+        fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS - len(fields))
+    while fields and fields[-1] == Field(""):
+        fields.pop()
     return fields
 
 
@@ -261,12 +279,11 @@ def words_of(element: Any) -> str:
         if isinstance(one, str):
             parts.append(one)
             continue
-        if one is not element and (one.tag in _LEFT_OUT or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
+        if one is not element and (one.tag in _TOLD_BESIDE or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
             waiting.append(one.tail or "")
             continue
         if one.tag == f"{TEXT}s":
-            count = one.get(f"{TEXT}c", "1")
-            parts.append(" " * min(int(count) if count.isdigit() else 1, _MOST_SPACES))
+            parts.append(" " * min(_number(one.get(f"{TEXT}c")), _MOST_SPACES))
         elif one.tag in (f"{TEXT}tab", f"{TEXT}line-break"):
             parts.append("\n" if one.tag.endswith("break") else "\t")
         elif one.tag in _PARAGRAPHS and one is not element and parts:

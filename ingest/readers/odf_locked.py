@@ -113,7 +113,7 @@ def _decrypted(data: bytes, lock: Any, password: str) -> bytes:
     )
     salt = base64.b64decode(_said(lock, "key-derivation", "salt"))
     size = int(_said(lock, "key-derivation", "key-size") or 16)
-    if size > _LONGEST_KEY or rounds > _MOST_ROUNDS:
+    if not (0 < size <= _LONGEST_KEY and 0 < rounds <= _MOST_ROUNDS):
         raise damaged(_WHAT)
     key = hashlib.pbkdf2_hmac("sha1", first(password.encode()).digest(), salt, rounds, size)
     start = base64.b64decode(_said(lock, "algorithm", "initialisation-vector"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
+import zlib
 from typing import IO, Any, NamedTuple
 
 from ingest.readers import one_line
@@ -19,6 +20,8 @@ _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _USUAL = rb"http://schemas.openxmlformats.org/\1/2006/"
+# What a member that is missing, cut short, packed in an unknown way or no XML leads to.
+_DAMAGE = (ValueError, LookupError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Link(NamedTuple):
@@ -32,13 +35,14 @@ class Package:
     """Parts by their names, which are the same in upper and lower case.
 
     Attributes:
-        notes: On parts that are damaged and were read as far as they go, a sentence each.
+        notes: On parts that are damaged, and were left out or read as far as they go, a sentence each.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self._members = {_key(name): name for name in archive.namelist()}
         self.notes: list[str] = []
+        self._links: dict[str, dict[str, Link]] = {}
 
     def __contains__(self, name: str) -> bool:
         return _key(name) in self._members
@@ -66,17 +70,48 @@ class Package:
             self.notes.append(f"A part of the file is damaged ({name}); what can be read of it is in the index.")
             return root
 
+    def optional_part(self, name: str) -> bytes | None:
+        """A part that the document can be read without; None, and a note, where it is missing or damaged."""
+        try:
+            return self.part(name)
+        except _DAMAGE:
+            self._leave_out(name)
+            return None
+
+    def optional_root(self, name: str) -> Any | None:
+        """Root element of a part that the document can be read without; None, and a note, where there is nothing
+        in it to read."""
+        try:
+            return self.root(name)
+        except _DAMAGE:
+            self._leave_out(name)
+            return None
+
+    def linked_roots(self, kind: str, name: str = "") -> list[Any]:
+        """Root elements of the parts that a part has links of a kind to, those that can be read."""
+        roots = map(self.optional_root, self.linked(kind, name))
+        return [root for root in roots if root is not None]
+
+    def _leave_out(self, name: str) -> None:
+        self.notes.append(f"A part of the file is damaged ({name}) and was left out.")
+
     def links(self, name: str = "") -> dict[str, Link]:
-        """The links of a part, or of the package itself, by their ids."""
+        """The links of a part, or of the package itself, by their ids; none where they are damaged."""
+        if name not in self._links:
+            self._links[name] = self._read_links(name)
+        return self._links[name]
+
+    def _read_links(self, name: str) -> dict[str, Link]:
         folder, file = posixpath.split(name)
         member = posixpath.join(folder, "_rels", f"{file}.rels")
-        if member not in self:
+        root = self.optional_root(member) if member in self else None
+        if root is None:
             return {}
         return {
             link.get("Id", ""): Link(
                 link.get("Type", "").rpartition("/")[2], inside(name, link.get("Target", "")).lstrip("/")
             )
-            for link in self.root(member)
+            for link in root
             if isinstance(link.tag, str) and link.get("TargetMode") != "External"
         }
 
@@ -86,10 +121,10 @@ class Package:
 
 
 def properties(package: Package) -> dict[str, Any]:
-    """What the document says of itself: `title`, `author`, `date`, `tags`, where it says so."""
+    """What the document says of itself: `title`, `author`, `date`, `tags`, where it says so and isn't damaged."""
     said: dict[str, str] = {}
-    for name in package.linked("core-properties")[:1]:
-        said = {element.tag: element.text or "" for element in package.root(name) if isinstance(element.tag, str)}
+    for root in package.linked_roots("core-properties")[:1]:
+        said = {element.tag: element.text or "" for element in root if isinstance(element.tag, str)}
     changed = said.get(f"{_TERMS}modified") or said.get(f"{_TERMS}created") or ""
     found = {
         "title": one_line(said.get(f"{_DC}title", "")),
@@ -98,6 +133,11 @@ def properties(package: Package) -> dict[str, Any]:
         "tags": [tag for word in re.split("[,;，；]", said.get(f"{_CP}keywords", "")) if (tag := one_line(word))],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def number(said: str | None, otherwise: int = 0) -> int:
+    """A number as an attribute says it; `otherwise` where it is none, or larger than any that documents need."""
+    return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else otherwise
 
 
 def _key(name: str) -> str:

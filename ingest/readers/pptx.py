@@ -53,7 +53,10 @@ class _Deck:
         main = next(iter(self.package.linked("officeDocument")), "ppt/presentation.xml")
         links = self.package.links(main)
         ids = [slide.get(f"{_R}id") for slide in self.package.root(main).iter(f"{_P}sldId")]
-        return [links[one].target for one in ids if one in links and links[one].target in self.package]
+        found = [links[one].target for one in ids if one in links and links[one].target in self.package]
+        if ids and not found:
+            raise damaged(_WHAT)
+        return found
 
     def slide(self, number: int, name: str) -> Iterator[Block]:
         root = self.package.root(name)
@@ -66,8 +69,8 @@ class _Deck:
         for shape in root.iter(f"{_P}sp", f"{_P}graphicFrame"):
             if shape not in titles and not in_fallback(shape):
                 self._shape(outline, shape, name)
-        for target in self.package.linked("notesSlide", name):
-            if notes := _notes(self.package.root(target)):
+        for said in self.package.linked_roots("notesSlide", name):
+            if notes := _notes(said):
                 outline.add(f"Notes: {notes}")
         if root.get("show") in ("0", "false"):
             self.notes.append(f"Slide {number} is hidden in the presentation; its text is in the index.")

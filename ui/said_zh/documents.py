@@ -131,6 +131,7 @@ OFFICE = {
     "A part of the file is damaged ({}); what can be read of it is in the index.": (
         "文件有一部分已损坏（{}）；能读取的内容已进入索引。"
     ),
+    "A part of the file is damaged ({}) and was left out.": "文件有一部分已损坏（{}），已略过。",
     "The file's XML has faults; what can be read of it is in the index.": (
         "文件的 XML 有错误；能读取的内容已进入索引。"
     ),
