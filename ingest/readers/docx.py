@@ -303,7 +303,8 @@ def _paragraphs(element: Any) -> Iterator[Any]:
 
 
 def _character(code: str) -> str:
-    return chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
+    character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
+    return "" if "\ud800" <= character <= "\udfff" else character  # half of one is none
 
 
 def _text_boxes(paragraph: Any) -> list[str]:

@@ -213,15 +213,16 @@ def merge(rows: list[list[Cell]], top: int, left: int, bottom: int, right: int) 
 def _add_drawn_and_said(sheet: Sheet, package: Package, part: str) -> None:
     """Text boxes, charts, diagrams and comments; those of a conversation stand in a part of their own."""
     for drawing in package.linked("drawing", part):
-        root, links = package.root(drawing), package.links(drawing)
+        root, links = package.optional_root(drawing), package.links(drawing)
+        if root is None:
+            continue
         shapes = (shape for shape in root.iter("{*}sp") if not in_fallback(shape))
         sheet.drawn += [words for shape in shapes if (words := paragraphs(shape))]
         sheet.drawn += charts_and_diagrams(root, links, package)
     threads = package.linked("threadedComment", part)
     for name in threads or package.linked("comments", part):
-        if not name.lower().endswith(".xml"):
-            continue
-        for comment in package.root(name).iter("{*}comment", "{*}threadedComment"):
+        root = package.optional_root(name) if name.lower().endswith(".xml") else None
+        for comment in root.iter("{*}comment", "{*}threadedComment") if root is not None else ():
             text = "".join(words.text or "" for words in comment.iter("{*}t", "{*}text")).strip()
             if text and (place := place_of(comment.get("ref", ""))):
                 sheet.comments.append(Comment(*place, text))

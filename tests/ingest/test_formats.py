@@ -247,6 +247,11 @@ class TestSheets:
         _, drawn, comment = read("a.xlsx", saved(book)).blocks
         assert drawn.text == "Prices"
         assert (comment.text, comment.lines, comment.sheet) == ("Comment on B2: Without tax.", (2, 2), "S")
+        damaged = dict.fromkeys(("xl/comments/comment1.xml", "xl/drawings/drawing1.xml", "docProps/core.xml"), b"")
+        content = read("a.xlsx", with_members(saved(book), damaged))
+        assert "Item: Pump | Price: 42" in texts(content)
+        for part in damaged:
+            assert f"A part of the file is damaged ({part}) and was left out." in content.notes
 
     def test_the_strict_form(self) -> None:
         book = workbook(S=[["Item", "Growth"], ["Pump", 0.153]])
