@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import accumulate, pairwise
 
-from ingest.boundaries import (
+from ingest.readers import Block, Content
+from kb_assistant.text.boundaries import (
     CLAUSE,
     FORCED,
     PARAGRAPH,
@@ -33,7 +34,6 @@ from ingest.boundaries import (
     is_list_item,
     word_cuts,
 )
-from ingest.readers import Block, Content
 
 _VERSION = "blocks-2"
 _LONGEST_TOKEN = 8  # characters; only a first guess where text without any boundary is cut

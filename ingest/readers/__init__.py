@@ -143,8 +143,7 @@ def read(
     alive: Callable[[], None] = _unwatched,
 ) -> Content:
     """The text of one file. Its content says which reader is asked, and where that leaves it open, its suffix.
-    Only
-    that reader's libraries are loaded.
+    Only that reader's libraries are loaded.
 
     Args:
         name: The file's name; only its suffix counts.

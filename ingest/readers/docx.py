@@ -16,6 +16,7 @@ from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers import read as read_any
 from ingest.readers.archive import checked, damaged
 from ingest.readers.attached import DEEPEST
+from ingest.readers.docx_styles import BODY_LEVEL, Styles, value
 from ingest.readers.drawingml import FALLBACK, charts_and_diagrams, in_fallback
 from ingest.readers.hidden import hidden_note
 from ingest.readers.numbering import Numbering
@@ -25,13 +26,6 @@ from kb_assistant.errors import ReadError
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_HEADING_STYLE = re.compile(r"(?:heading|标题|標題|titre|überschrift)\s*([1-9])", re.IGNORECASE)
-_TITLE_STYLE = re.compile(r"title|标题|標題", re.IGNORECASE)
-_LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
-# A table of contents repeats the headings and would be found in their stead.
-_CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
-_BODY_LEVEL = 9
-_MOST_STYLES = 20  # that a style may be based on, one on the other
 # What paints the ground of a paragraph, cell or table; styles of tables paint their head.
 _GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
     ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
@@ -93,7 +87,7 @@ class _Body:
         self._package = package
         self._links = package.links(main)
         self._context = context
-        self._styles = _Styles(package.linked_roots("styles", main))
+        self._styles = Styles(package.linked_roots("styles", main))
         self._numbering = Numbering(package.linked_roots("numbering", main))
         self._number = 0
         self._items: list[str] = []
@@ -154,9 +148,9 @@ class _Body:
             self.notes.append(f"A part of the document can't be read: {error.message} {error.hint}".strip())
             return
         for block in content.blocks:
-            self.outline.heading(_BODY_LEVEL, block.heading, None)
+            self.outline.heading(BODY_LEVEL, block.heading, None)
             self.outline.add(block.text, block.kind)
-        self.outline.heading(_BODY_LEVEL, "", None)
+        self.outline.heading(BODY_LEVEL, "", None)
         self.notes += content.notes
 
     def _heading(self, level: int, text: str, lines: tuple[int, int]) -> None:
@@ -192,81 +186,6 @@ class _Body:
             last = self._number - before
             self.outline.add("\n".join(self._items), lines=(last - len(self._items) + 1, last))
             self._items = []
-
-
-class _Styles:
-    """What a paragraph is, by its style, the styles that one is based on, and its own properties."""
-
-    def __init__(self, roots: list[Any]) -> None:
-        self._elements = {
-            style.get(f"{_W}styleId"): style for root in roots for style in root.iterchildren(f"{_W}style")
-        }
-        self._kinds: dict[str, int | str] = {}
-
-    def kind(self, paragraph: Any) -> int | str:
-        """Level of a heading (0 for the title), "item", "contents" or "" for plain text."""
-        properties = paragraph.find(f"{_W}pPr")
-        if properties is None:
-            return ""
-        style = _value(properties, "pStyle")
-        kind = self._style_kind(style) if style else ""
-        own = _properties_kind(properties)
-        return own if own != "" and not (kind != "" and own == "item") else kind
-
-    def place(self, paragraph: Any) -> tuple[str, int]:
-        """List and depth that a paragraph counts in, by its own properties or its style's."""
-        name = depth = ""
-        properties = paragraph.find(f"{_W}pPr")
-        style = None if properties is None else _value(properties, "pStyle")
-        for _ in range(_MOST_STYLES):
-            numbering = None if properties is None else properties.find(f"{_W}numPr")
-            if numbering is not None:
-                name = name or _value(numbering, "numId") or ""
-                depth = depth or _value(numbering, "ilvl") or ""
-            if style not in self._elements:
-                break
-            properties, style = self._elements[style].find(f"{_W}pPr"), _value(self._elements[style], "basedOn")
-        return name, number(depth)
-
-    def _style_kind(self, style: str) -> int | str:
-        if style not in self._kinds:
-            kind: int | str = ""
-            seen: set[str] = set()
-            name: str | None = style
-            while kind == "" and name and name not in seen and name in self._elements:
-                seen.add(name)
-                element = self._elements[name]
-                kind = _name_kind(_value(element, "name") or "")
-                properties = element.find(f"{_W}pPr")
-                if kind == "" and properties is not None:
-                    kind = _properties_kind(properties)
-                name = _value(element, "basedOn")
-            self._kinds[style] = kind
-        return self._kinds[style]
-
-
-def _name_kind(name: str) -> int | str:
-    if match := _HEADING_STYLE.fullmatch(name):
-        return int(match[1])
-    if _TITLE_STYLE.fullmatch(name):
-        return 0
-    if _CONTENTS_STYLE.fullmatch(name):
-        return "contents"
-    return "item" if _LIST_STYLE.fullmatch(name) else ""
-
-
-def _properties_kind(properties: Any) -> int | str:
-    level = _value(properties, "outlineLvl")
-    if (outline := number(level, _BODY_LEVEL)) < _BODY_LEVEL:
-        return outline + 1
-    numbering = properties.find(f"{_W}numPr")
-    return "item" if numbering is not None and _value(numbering, "numId") not in (None, "0") else ""
-
-
-def _value(element: Any, child: str) -> str | None:
-    found = element.find(f"{_W}{child}")
-    value: str | None = None if found is None else found.get(f"{_W}val")
-    return value
 
 
 def _through_wrappers(parent: Any, wanted: tuple[str, ...]) -> Iterator[Any]:
@@ -323,7 +242,7 @@ def _grid(rows: list[Any]) -> list[list[Cell]]:
         for cell in _through_wrappers(row, (_TC,)):
             properties = cell.find(f"{_W}tcPr")
             merge = None if properties is None else properties.find(f"{_W}vMerge")
-            span = None if properties is None else _value(properties, "gridSpan")
+            span = None if properties is None else value(properties, "gridSpan")
             above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
             if merge is not None and merge.get(f"{_W}val") != "restart":
                 first = Cell(above.text, False)
@@ -352,7 +271,7 @@ def _white_text(body: Any) -> Iterator[str]:
         vanish = properties.find(f"{_W}vanish")
         if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
             hidden.setdefault("marked as hidden", []).append(_text(run))
-        elif (_value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
+        elif (value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
             hidden.setdefault("white on white", []).append(_text(run))
     for where, words in hidden.items():
         yield from hidden_note(where, " ".join(words), always=True)

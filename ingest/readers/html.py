@@ -1,8 +1,7 @@
 """HTML: what a visitor would read, under its headings. Nothing is fetched; scripts and hidden parts are left out.
 
 A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each. Of
-menus
-only entries that are as long as titles are kept, at the end.
+menus only entries that are as long as titles are kept, at the end.
 """
 
 from __future__ import annotations
@@ -17,30 +16,19 @@ from lxml import etree
 
 from ingest.readers import HEADING_CHARS, Block, Content, Context, Kind, Outline, one_line
 from ingest.readers.hidden import hidden_note
+from ingest.readers.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
 from ingest.readers.tables import Field, spread, table_lines
 from ingest.readers.text import decode_as
 
-# Navigation repeats on every page and says little, so it is left out with what isn't text.
-_SKIPPED = frozenset(
-    "audio button canvas head iframe input nav noscript object rp script select style svg template video".split()
-)
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
     "footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary table tbody td "
     "textarea tfoot th thead tr ul".split()
 )
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset(("ul", "ol", "menu", "dl"))
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?:\.0*)?(?:[a-z%]*)\s*(?:;|!|$)",
-    re.IGNORECASE,
-)
 # The parser stops where a page ends, though browsers go on with what follows.
 _PAGE_ENDS = re.compile(r"</(?:body|html)[ \t]*>", re.IGNORECASE)
-_PICTURE_NAME = re.compile(r".+\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?)", re.IGNORECASE)
 _TITLE_WORDS = 5
-_KANA = re.compile("[\u3040-\u30ff]+")
-_CHINESE = re.compile("[一-鿿]")
 _CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 # libxml2 counts no further.
 _LAST_LINE = 65535
@@ -86,7 +74,7 @@ def _menu_titles(root: Any) -> tuple[Block, ...]:
     for menu in root.iter("nav"):
         for link in menu.iter("a"):
             words = one_line(" ".join(link.itertext()))
-            if _is_title(words, _TITLE_WORDS):
+            if is_title(words, _TITLE_WORDS):
                 titles[words] = None
     return (Block("\n".join(f"- {title}" for title in titles)),) if titles else ()
 
@@ -155,13 +143,13 @@ class _Page:
         if event != "end":
             self._line = node.sourceline or self._line
         if event == "start":
-            if self._skipping is None and (_is_left_out(node) or _is_hidden(node)):
+            if self._skipping is None and (is_left_out(node) or is_hidden(node)):
                 self._skipping = node
-                if not _is_left_out(node):
+                if not is_left_out(node):
                     self.notes += hidden_note("not shown by a browser", " ".join(node.itertext()))
             elif self._skipping is None:
                 self._start(node)
-                if said := _said_by(node):
+                if said := said_by(node):
                     self._words.append(f" {said} ")
                     self._first, self._last = self._first or self._line, self._line
                 if node.tag == "math":
@@ -214,7 +202,7 @@ class _Page:
         elif tag in _LISTS:
             self._end_part()
             self._lists.append(_number(node.get("start")) if tag == "ol" else 0)
-        elif tag in _HEADINGS or tag in ("pre", "table"):
+        elif tag in HEADINGS or tag in ("pre", "table"):
             self.end_block()
             if tag == "table":
                 self._tables.append(_holds_data(node))
@@ -234,8 +222,8 @@ class _Page:
             self._kind = "prose"
         elif self._in_data():
             self._end_in_table(tag)
-        elif tag in _HEADINGS:
-            self._end_heading(_HEADINGS[tag])
+        elif tag in HEADINGS:
+            self._end_heading(HEADINGS[tag])
         elif tag == "pre":
             self.end_block()
             self._kind = "prose"
@@ -344,52 +332,11 @@ class _Page:
         return first, last
 
 
-def _said_by(node: Any) -> str:
-    """Words of an element that aren't its text: what a picture shows, and a formula as it was written."""
-    if node.tag == "img":
-        said = one_line(node.get("alt") or "")
-        return "" if _PICTURE_NAME.fullmatch(said) or not _is_title(said, 2) else said
-    if node.tag == "math":
-        written = node.findtext(".//annotation[@encoding='application/x-tex']") or node.get("alttext")
-        return one_line(written or " ".join(node.itertext()))
-    return ""
-
-
-def _is_title(words: str, least: int) -> bool:
-    return len(words.split()) >= least or len(_CHINESE.findall(words)) >= 2 * least
-
-
-def _is_left_out(node: Any) -> bool:
-    """Readings in kana are part of a Japanese text, which may be looked for by them; pinyin over Chinese isn't. A
-    button that opens a section bears its heading."""
-    if node.tag == "rt":
-        return not _KANA.fullmatch("".join(node.itertext()).strip())
-    if node.tag == "button":
-        return next(node.iterancestors("dt", *_HEADINGS), None) is None
-    return node.tag in _SKIPPED
-
-
-def _is_hidden(node: Any) -> bool:
-    """Formulas are hidden where a picture shows them, and say what it does."""
-    hidden = (
-        node.get("hidden") is not None
-        or node.get("aria-hidden", "").lower() == "true"
-        or bool(_HIDDEN.search(node.get("style", "")))
-    )
-    return hidden and not _is_formula(node)
-
-
-def _is_formula(node: Any) -> bool:
-    """Whether all that it says is within formulas."""
-    within = sum(len("".join("".join(one.itertext()).split())) for one in node.iter("math"))
-    return 0 < within == len("".join("".join(node.itertext()).split()))
-
-
 def _holds_data(table: Any) -> bool:
     """False for a table that only lays out a page: it holds one cell, or what no cell of data holds. Tables in its
     cells are a sign of that, too, but not where it names its columns itself."""
     inner = table.findall(".//table")
-    if next(table.iter("pre", *_HEADINGS), None) is not None:
+    if next(table.iter("pre", *HEADINGS), None) is not None:
         return False
     if inner and sum(1 for _ in table.iter("th")) == sum(1 for one in inner for _ in one.iter("th")):
         return False
