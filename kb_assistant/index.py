@@ -124,11 +124,9 @@ class VectorIndex:
             StoreError: a vector is missing or damaged.
         """
         built = self._at(snapshot)
-        known = None
+        known = None  # also where damaged words of the store name texts that it doesn't hold
         if isinstance(built.held, Exact) and built.stamp == snapshot.stamp:
-            known = built.held.vectors(
-                text_ids
-            )  # all of them, unless the store's words name texts it doesn't have
+            known = built.held.vectors(text_ids)
         return snapshot.vectors(text_ids) if known is None else known
 
     def sample(self, snapshot: Snapshot) -> Sample:

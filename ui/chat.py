@@ -12,7 +12,7 @@ from kb_assistant.chat_export import to_json, to_markdown
 from kb_assistant.preview import example_questions
 from ui import components, turns
 from ui.desk import desk, kb_name, user
-from ui.errors import show_error
+from ui.errors import attempt, show_error, show_problem
 from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
 from ui.plain import escaped, plain, short, size
@@ -50,6 +50,7 @@ def page() -> None:
     chat = current()
     with st.sidebar:
         _list(chat)
+    show_problem()
     try:
         _body(chat)
     except KBError as error:
@@ -240,8 +241,8 @@ def _dropped_files(chat: Chat | None) -> None:
         st.markdown(f"**{escaped(say('dropped_files', n=len(files)))}**")
         st.text(short(", ".join(plain(file.name) for file in files), 200))
         with st.container(horizontal=True):
-            st.button(say("for_chat"), on_click=_use, args=(chat, True), type="primary")
-            st.button(say("for_kb", kb=escaped(kb_name())), on_click=_use, args=(chat, False))
+            st.button(say("for_chat"), on_click=attempt, args=(_use, chat, True), type="primary")
+            st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt, args=(_use, chat, False))
             st.button(say("cancel"), on_click=lambda: st.session_state.pop("dropped"), key="drop-cancel")
 
 

@@ -138,13 +138,13 @@ class Gate:
         """Why a request is refused whoever sends it; else "". Names are compared, so that a page elsewhere whose
         name leads here (DNS rebinding) gets nothing."""
         host = asked.headers.get("host", "")
-        if not self.any_host and urlsplit(f"//{host}").hostname not in _LOOPBACK:
+        if not self.any_host and _name(f"//{host}") not in _LOOPBACK:
             return "This page answers only to this machine's own name."
         if any(asked.scope["path"].startswith(path) for path in _CLOSED):
             return "Closed."
         safe = asked.scope["type"] == "http" and asked.scope["method"] in ("GET", "HEAD", "OPTIONS")
         origin = asked.headers.get("origin")
-        if not safe and origin is not None and urlsplit(origin).netloc != host:
+        if not safe and origin is not None and origin.partition("://")[2] != host:
             return "This request comes from another site."
         if asked.scope["type"] == "websocket" and origin is None:
             return "A browser says where it comes from."
@@ -207,6 +207,13 @@ class Gate:
             await send(message)
 
         return sending
+
+
+def _name(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def _still(access: Access, digest: str, user: User) -> bool:

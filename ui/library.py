@@ -138,7 +138,7 @@ def _progress(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         st.progress(min(1.0, job.share or 0.0), escaped(" · ".join(parts)))
         if user().may_write:
-            st.button(say("stop"), key=f"stop-{job.id}", on_click=desk().jobs.stop, args=(job.id,))
+            st.button(say("stop"), key=f"stop-{job.id}", on_click=attempt, args=(desk().jobs.stop, job.id))
 
 
 def _finished(base: KnowledgeBase, job: Job) -> None:
