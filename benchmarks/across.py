@@ -27,10 +27,10 @@ from measure import report
 
 from kb_assistant import KnowledgeBase, Settings
 from kb_assistant.evaluate.datasets import read_set, spread
-from kb_assistant.evidence import ACROSS, REFUSE, TOP, signals_across
-from kb_assistant.fusion import fuse
-from kb_assistant.keywords import is_chinese
-from kb_assistant.retrieve import foreign_texts
+from kb_assistant.retrieval.fusion import fuse
+from kb_assistant.retrieval.relevance import ACROSS, REFUSE, TOP, signals_across
+from kb_assistant.retrieval.searcher import foreign_texts
+from kb_assistant.text.analyzer import is_chinese
 
 _SECTION = re.compile(r"^(#{1,3}) (.+)$\n+([^\n#|`>:*!<{-][^\n]*)?", re.M)
 _NOT_TEXT = re.compile(r"\A---\n.*?\n---\n|```.*?```", re.S)

@@ -24,9 +24,9 @@ import torch
 from measure import report
 from synthetic import make_folder
 
-from kb_assistant.llm.chatglm2.checkpoint import Checkpoint
-from kb_assistant.llm.local import Piece, Sampling
-from kb_assistant.models import ModelHome
+from kb_assistant.chatglm2.checkpoint import Checkpoint
+from kb_assistant.llm.base import Piece, Sampling
+from kb_assistant.models.home import ModelHome
 
 TOKENIZER = Path("tests/data/chatglm2/tiny-chatglm2/tokenizer.model")
 TURN_LIMIT = 0.15
@@ -64,7 +64,7 @@ def resident() -> float:
 
 
 def llama(model: Path, context: int, threads: int) -> Answer:
-    from kb_assistant.llm.server import open_server
+    from kb_assistant.llm.llama_server import open_server
 
     server = open_server(model, context, threads)
 

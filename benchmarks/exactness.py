@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from measure import report
 
-from kb_assistant.llm.chatglm2 import load_model
-from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
-from kb_assistant.llm.chatglm2.gguf_file import write_gguf
+from kb_assistant.chatglm2 import load_model
+from kb_assistant.chatglm2.checkpoint import read_checkpoint
+from kb_assistant.chatglm2.gguf_writer import write_gguf
 
 DATA = Path("tests/data/chatglm2")
 LIMIT = 5e-5

@@ -1,4 +1,4 @@
-"""Fits the weights of kb_assistant/fusion.py to sets with conversations, and shows what they do to sets not seen.
+"""Fits the weights of kb_assistant/retrieval/fusion.py to conversations, and shows what they do to others.
 
 For each question the pool of texts that `kb` would order is measured; the weights are those that make the right
 documents most probable (a softmax over the pool; L-BFGS). Conversations are added that are made from sets without
@@ -27,12 +27,12 @@ import torch
 from measure import report
 
 from kb_assistant import KnowledgeBase, Settings, Turn
-from kb_assistant.conversation import TOLD, Conversation
 from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
-from kb_assistant.evidence import DOUBT, EVIDENCE, GUESS, REFUSE, TOP, probability, signals
-from kb_assistant.fusion import MEASURES, Pool, features, fuse
+from kb_assistant.retrieval.fusion import MEASURES, Pool, features, fuse
+from kb_assistant.retrieval.query_views import TOLD, Conversation
+from kb_assistant.retrieval.relevance import DOUBT, EVIDENCE, GUESS, REFUSE, TOP, probability, signals
 
 VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
 HEADING = MEASURES.index("heading")

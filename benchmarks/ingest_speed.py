@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 
 from ingest.discover import discover
 from kb_assistant import KnowledgeBase, Settings
-from kb_assistant.embed import LocalEmbeddings
-from kb_assistant.index import VectorIndex
-from kb_assistant.model_files import Model
-from kb_assistant.models import ModelHome
+from kb_assistant.embedding.local import LocalEmbeddings
+from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.model_folder import Model
+from kb_assistant.models.home import ModelHome
 from kb_assistant.store import KnowledgeStore, NewChunk, Source
 
 BATCH = 32

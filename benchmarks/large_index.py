@@ -22,8 +22,8 @@ from measure import in_turns, quantile, report
 from numpy.typing import NDArray
 from vectors import DIMENSION, RandomEmbeddings, clustered_vectors, unit_vectors
 
-import kb_assistant.index
-from kb_assistant.index import VectorIndex, import_faiss
+import kb_assistant.index.vector_index
+from kb_assistant.index.vector_index import VectorIndex, import_faiss
 from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
 
 CHUNKS_A_SOURCE = 1000
@@ -50,7 +50,7 @@ def remove(store: KnowledgeStore, numbers: range) -> None:
 
 def choose(kind: str) -> None:
     """Have indexes of this kind made, whatever their size."""
-    kb_assistant.index.EXACT_MOST = 10**12 if kind == "exact" else 0
+    kb_assistant.index.vector_index.EXACT_MOST = 10**12 if kind == "exact" else 0
 
 
 def make(home: Path, kind: str) -> tuple[float, float]:

@@ -68,7 +68,7 @@ def ingest(docs: str, home: str) -> dict[str, float]:
     from vectors import RandomEmbeddings
 
     from kb_assistant import KnowledgeBase, Settings
-    from kb_assistant.embed import LocalEmbeddings
+    from kb_assistant.embedding.local import LocalEmbeddings
 
     peak = 0.0
     readers = 0.0

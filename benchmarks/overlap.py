@@ -21,12 +21,12 @@ import numpy as np
 from measure import report
 from numpy.typing import NDArray
 
-from ingest.boundaries import SENTENCE, cuts_of
 from ingest.readers import Block, Content
 from ingest.split import Splitter
-from kb_assistant import keywords
-from kb_assistant.embed import LocalEmbeddings, open_embeddings
-from kb_assistant.model_files import describe
+from kb_assistant.embedding.local import LocalEmbeddings, open_embeddings
+from kb_assistant.model_folder import describe
+from kb_assistant.text import analyzer as keywords
+from kb_assistant.text.boundaries import SENTENCE, cuts_of
 
 _SHARE = 4  # of a passage, that what stands before it may take
 _BEST = 5

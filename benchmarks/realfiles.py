@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from vectors import RandomEmbeddings
 
 from kb_assistant import KnowledgeBase, Settings
-from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.store import Chunk
 from kb_assistant.types import Report
 

@@ -19,7 +19,7 @@ from vectors import RandomEmbeddings
 
 from ingest.discover import discover
 from kb_assistant import KnowledgeBase, Settings
-from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.embedding.local import LocalEmbeddings
 
 LIMIT_S = 2.0
 

@@ -27,13 +27,13 @@ from texts import Question, passages, questions
 from vectors import RandomEmbeddings, unit_vectors, word_vectors
 
 from kb_assistant import Settings
-from kb_assistant.bm25 import WordIndex
-from kb_assistant.conversation import conversation
-from kb_assistant.embed import LocalEmbeddings
-from kb_assistant.index import VectorIndex
-from kb_assistant.model_files import Model
-from kb_assistant.models import ModelHome
-from kb_assistant.retrieve import DEPTH, Searcher
+from kb_assistant.embedding.local import LocalEmbeddings
+from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.model_folder import Model
+from kb_assistant.models.home import ModelHome
+from kb_assistant.retrieval.bm25 import WordIndex
+from kb_assistant.retrieval.query_views import conversation
+from kb_assistant.retrieval.searcher import DEPTH, Searcher
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
 LIMIT_MS = 40.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from kb_assistant.llm.chatglm2.checkpoint import Checkpoint, read_checkpoint
+from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 
 # The numbers of chatglm2-6b's config.json.
 CONFIG = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.history import turns
-from kb_assistant.keywords import is_chinese
+from kb_assistant.answering.history import turns
+from kb_assistant.text.analyzer import is_chinese
 from kb_assistant.types import Turn
 
 _SENTENCE = re.compile(r"[^。！？；\n]+[。！？；\n]*|[。！？；\n]+")

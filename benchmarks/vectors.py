@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.keywords import tokens
+from kb_assistant.text.analyzer import tokens
 
 DIMENSION = 384
 _BATCH = 512

@@ -19,7 +19,7 @@ from measure import quantile, report
 from vectors import RandomEmbeddings
 
 from kb_assistant import KnowledgeBase, Settings
-from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.embedding.local import LocalEmbeddings
 
 LIMIT_S = 2.0
 _PATIENCE = 60.0

@@ -19,12 +19,12 @@ from kb_assistant.settings import Settings
 from kb_assistant.types import Citation, Dropped, FileResult, Hit, Locator, Report, Turn, Usage
 
 if TYPE_CHECKING:
-    from kb_assistant.access import Access
-    from kb_assistant.answering import Answering
-    from kb_assistant.chain import Reply
-    from kb_assistant.chats import Chat, ChatStore, SavedTurn
-    from kb_assistant.jobs import Job, Jobs
+    from kb_assistant.answering.chain import Reply
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.workspace.access import Access
+    from kb_assistant.workspace.answer_queue import Answering
+    from kb_assistant.workspace.chats import Chat, ChatStore, SavedTurn
+    from kb_assistant.workspace.jobs import Job, Jobs
 
 __all__ = [
     "Access",
@@ -49,15 +49,15 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Access": "kb_assistant.access",
-    "Answering": "kb_assistant.answering",
-    "Chat": "kb_assistant.chats",
-    "ChatStore": "kb_assistant.chats",
-    "Job": "kb_assistant.jobs",
-    "Jobs": "kb_assistant.jobs",
+    "Access": "kb_assistant.workspace.access",
+    "Answering": "kb_assistant.workspace.answer_queue",
+    "Chat": "kb_assistant.workspace.chats",
+    "ChatStore": "kb_assistant.workspace.chats",
+    "Job": "kb_assistant.workspace.jobs",
+    "Jobs": "kb_assistant.workspace.jobs",
     "KnowledgeBase": "kb_assistant.knowledge",
-    "Reply": "kb_assistant.chain",
-    "SavedTurn": "kb_assistant.chats",
+    "Reply": "kb_assistant.answering.chain",
+    "SavedTurn": "kb_assistant.workspace.chats",
 }
 
 

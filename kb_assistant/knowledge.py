@@ -15,20 +15,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from kb_assistant.bm25 import PostingsCache
+from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.errors import BusyError, ModelError, StoreError
-from kb_assistant.filters import parse_conditions
-from kb_assistant.floors import choose_floors, keep_floors
-from kb_assistant.history import History, asked, turns
-from kb_assistant.index import VectorIndex
+from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.lock import writing
-from kb_assistant.models import ModelHome
-from kb_assistant.rebuild import adopt_embedder, rebuild, renew_keywords, require_embedder
-from kb_assistant.retrieve import SIDES, Floors, Retrieval, Searcher, Side
+from kb_assistant.maintenance.rebuild import adopt_embedder, rebuild, renew_keywords, require_embedder
+from kb_assistant.maintenance.verify import Verdict, find_faults, repair
+from kb_assistant.models.home import ModelHome
+from kb_assistant.retrieval.bm25 import PostingsCache
+from kb_assistant.retrieval.filters import parse_conditions
+from kb_assistant.retrieval.searcher import SIDES, Floors, Retrieval, Searcher, Side
+from kb_assistant.retrieval.thresholds import choose_floors, keep_floors
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import Hit, Report, Turn
-from kb_assistant.verify import Verdict, find_faults, repair
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from ingest.sync import Progress
     from ingest.watch import Changes
-    from kb_assistant.chain import AnswerChain, Reply
-    from kb_assistant.embed import LocalEmbeddings
-    from kb_assistant.rerank import Reranker
-    from kb_assistant.vectorstore import KnowledgeVectorStore
+    from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
+    from kb_assistant.answering.chain import AnswerChain, Reply
+    from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.embedding.reranker import Reranker
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class KnowledgeBase:
         """
         if self._given_embedder is not None:
             return self._given_embedder
-        from kb_assistant.embed import open_embeddings
+        from kb_assistant.embedding.local import open_embeddings
 
         model = self.models.get(self.settings.embedder, "embedder")
         return open_embeddings(model, self.settings.device, self.settings.threads)
@@ -279,7 +279,7 @@ class KnowledgeBase:
         """The k passages that bear most on the question, best first.
 
         Args:
-            where: Conditions on sources such as "type=pdf"; see kb_assistant.filters.
+            where: Conditions on sources such as "type=pdf"; see kb_assistant.retrieval.filters.
 
         Raises:
             QuestionError: an empty question, or a history or condition of another form.
@@ -352,7 +352,7 @@ class KnowledgeBase:
             ModelError: the model is missing or can't answer.
             StoreError, EmbedderMismatch: as for search.
         """
-        from kb_assistant.chain import Reply
+        from kb_assistant.answering.chain import Reply
 
         return Reply(self.as_chain(beside), question, turns(history), tuple(where))
 
@@ -365,8 +365,8 @@ class KnowledgeBase:
             beside: Knowledge bases that are searched, too.
             chat_model: Answers instead of the knowledge base's own.
         """
-        from kb_assistant.chain import AnswerChain
-        from kb_assistant.joint import JointSearcher
+        from kb_assistant.answering.chain import AnswerChain
+        from kb_assistant.retrieval.federated import JointSearcher
 
         searcher = self.searcher()
         both = JointSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
@@ -374,13 +374,13 @@ class KnowledgeBase:
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""
-        from kb_assistant.retriever import KnowledgeRetriever
+        from kb_assistant.adapters.retriever import KnowledgeRetriever
 
         return KnowledgeRetriever(kb=self, k=k or self.settings.k)
 
     def as_vectorstore(self) -> KnowledgeVectorStore:
         """This knowledge base as a LangChain vector store; made on disk if it isn't there yet."""
-        from kb_assistant.vectorstore import KnowledgeVectorStore
+        from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
 
         store = self._create()
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
@@ -562,13 +562,13 @@ class KnowledgeBase:
     def _reranker(self) -> Reranker | None:
         if not self.settings.reranker:
             return None
-        from kb_assistant.rerank import open_reranker
+        from kb_assistant.embedding.reranker import open_reranker
 
         model = self.models.get(self.settings.reranker, "reranker")
         return open_reranker(model, self.settings.device, self.settings.rerank_seconds)
 
     def _rewritten(self, question: str, history: Sequence[Turn]) -> str:
-        from kb_assistant.rewrite import rewrite
+        from kb_assistant.answering.rewrite import rewrite
 
         return rewrite(self.chat_model, question, history, self.settings)
 

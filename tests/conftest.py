@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.models import CATALOGUE, ModelHome
+from kb_assistant.models.home import CATALOGUE, ModelHome
 from kb_assistant.settings import Settings
 from tests.real import RememberedEmbeddings
 
@@ -79,5 +79,5 @@ def sample_kb(sample_home: Path, real_embedder: RememberedEmbeddings) -> Iterato
 @pytest.fixture
 def remembering(monkeypatch: pytest.MonkeyPatch, real_embedder: RememberedEmbeddings) -> RememberedEmbeddings:
     """`kb` run in this process uses `real_embedder` instead of loading the same model again."""
-    monkeypatch.setattr("kb_assistant.embed.LocalEmbeddings", lambda *_: real_embedder)
+    monkeypatch.setattr("kb_assistant.embedding.local.LocalEmbeddings", lambda *_: real_embedder)
     return real_embedder

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant import embed
-from kb_assistant.embed import LocalEmbeddings
-from kb_assistant.model_files import Model
+from kb_assistant.embedding import local as embed
+from kb_assistant.embedding.local import LocalEmbeddings
+from kb_assistant.model_folder import Model
 
 Vectors = NDArray[np.float32]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kb_assistant.access import Access, User
 from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.workspace.access import Access, User
 from tests.shell import kb
 
 

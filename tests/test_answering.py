@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kb_assistant.answering import Answering
-from kb_assistant.chats import ChatStore
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from kb_assistant.workspace.answer_queue import Answering
+from kb_assistant.workspace.chats import ChatStore
 from tests.fakes import HashEmbeddings, ScriptedChat
 
 TEXT = "# Pump\n\nThe pump of the station is red and weighs nine kilograms.\n"
@@ -53,7 +53,7 @@ def answering(base: KnowledgeBase) -> Answering:
 def test_an_answer_is_saved_as_it_grows_and_in_full(
     answering: Answering, base: KnowledgeBase, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kb_assistant.answering.SAVED_EVERY_S", 0)
+    monkeypatch.setattr("kb_assistant.workspace.answer_queue.SAVED_EVERY_S", 0)
     chat = answering.chats.create("ann", "default").id
     answering.ask(base, chat, "What colour is the pump?")
     until(lambda: answering.chats.turns(chat)[0].answer == "The pump is red")

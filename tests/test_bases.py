@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant import bases, folders
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from kb_assistant.workspace import bases, folders
 from tests.fakes import HashEmbeddings
 
 

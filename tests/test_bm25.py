@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kb_assistant import bm25, keywords
-from kb_assistant.bm25 import WordIndex
+from kb_assistant.retrieval import bm25
+from kb_assistant.retrieval.bm25 import WordIndex
 from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
+from kb_assistant.text import analyzer as keywords
 
 TEXTS = [
     "The pump stands in the north hall.",

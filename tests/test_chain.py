@@ -12,14 +12,14 @@ import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda
 
-from kb_assistant.chain import Reply
+from kb_assistant.answering.chain import Reply
+from kb_assistant.answering.history import history_from, turns
+from kb_assistant.answering.prompts import CHINESE, ENGLISH
 from kb_assistant.errors import ModelError, QuestionError
-from kb_assistant.evidence import CERTAIN, REFUSE
-from kb_assistant.history import history_from, turns
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.llamacpp import LlamaCppChat
-from kb_assistant.prompts import CHINESE, ENGLISH
-from kb_assistant.retrieve import Floors
+from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
+from kb_assistant.retrieval.searcher import Floors
 from kb_assistant.settings import Settings
 from kb_assistant.types import Dropped, Turn, Usage
 from tests.fakes import HashEmbeddings, ScriptedChat

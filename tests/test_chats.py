@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kb_assistant.chat_export import to_json, to_markdown
-from kb_assistant.chats import ChatStore
 from kb_assistant.errors import StoreError
 from kb_assistant.types import Hit, Locator
+from kb_assistant.workspace.chat_export import to_json, to_markdown
+from kb_assistant.workspace.chats import ChatStore
 
 HIT = Hit("id", "The pump is red.", "/docs/pump.md", Locator(None, (3, 4), "Pump > Colour"), 1.5, 0.8, ("/b.md",))
 REPLY = {
@@ -100,7 +100,7 @@ def test_a_rating_needs_the_right_conversation(store: ChatStore) -> None:
 def test_an_answer_whose_process_was_killed_is_interrupted_with_what_was_said(store: ChatStore) -> None:
     chat = store.create("ann", "default")
     code = (
-        "import os, pathlib, sys; from kb_assistant.chats import ChatStore;"
+        "import os, pathlib, sys; from kb_assistant.workspace.chats import ChatStore;"
         "store = ChatStore(pathlib.Path(sys.argv[1])); turn = store.begin(sys.argv[2], 'why?');"
         "store.save(turn, 'Because', 'answering', {}); os.kill(os.getpid(), 9)"
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from kb_assistant.citations import CitedStream, unmarked
+from kb_assistant.answering.citations import CitedStream, unmarked
 from kb_assistant.types import Citation, Hit, Locator
 
 MARK = re.compile(r"[\[【][^\S\n]*\d{1,3}(?:[^\S\n]*[,，、][^\S\n]*\d{1,3})*[^\S\n]*[\]】]")

@@ -13,11 +13,11 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 from langchain_tests.integration_tests import RetrieversIntegrationTests, VectorStoreIntegrationTests
 
+from kb_assistant.adapters.retriever import KnowledgeRetriever
+from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
 from kb_assistant.errors import EmbedderMismatch
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retriever import KnowledgeRetriever
 from kb_assistant.settings import Settings
-from kb_assistant.vectorstore import KnowledgeVectorStore
 from tests.fakes import HashEmbeddings
 
 

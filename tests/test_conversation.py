@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.conversation import ALONE, TOLD_CHARACTERS, TURNS, conversation
+from kb_assistant.retrieval.query_views import ALONE, TOLD_CHARACTERS, TURNS, conversation
 from kb_assistant.types import Turn
 
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from kb_assistant import doctor
-from kb_assistant.doctor import Finding, examine
 from kb_assistant.errors import KBError
+from kb_assistant.maintenance import doctor
+from kb_assistant.maintenance.doctor import Finding, examine
 from kb_assistant.settings import Settings
 from tests.shell import kb
 
@@ -57,7 +57,7 @@ def test_faiss_for_the_gpu_says_how_many_it_sees(
     distribution(tmp_path, "faiss-gpu", "1.15.1")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     fake = SimpleNamespace(get_num_gpus=lambda: gpus)
-    monkeypatch.setattr("kb_assistant.index.import_faiss", lambda: fake)
+    monkeypatch.setattr("kb_assistant.index.vector_index.import_faiss", lambda: fake)
     found = doctor._faiss()
     assert found.state == "ok"
     assert state in found.detail
@@ -70,7 +70,7 @@ def test_a_faiss_that_cannot_be_loaded_is_a_fault(tmp_path: Path, monkeypatch: p
     def broken() -> None:
         raise KBError("faiss can't be loaded: libcublas.so.12 is missing.")
 
-    monkeypatch.setattr("kb_assistant.index.import_faiss", broken)
+    monkeypatch.setattr("kb_assistant.index.vector_index.import_faiss", broken)
     found = doctor._faiss()
     assert found.state == "broken"
     assert "libcublas" in found.detail

@@ -12,9 +12,9 @@ import pytest
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from kb_assistant.embed import LocalEmbeddings, has_bfloat16, pack
+from kb_assistant.embedding.local import LocalEmbeddings, has_bfloat16, pack
 from kb_assistant.errors import ModelError
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 from tests.fakes import HashEmbeddings
 
 E5 = "multilingual-e5-small"
@@ -228,7 +228,7 @@ def test_a_batch_that_exceeds_the_memory_is_halved(
 
 def test_bfloat16_changes_little(embedder: LocalEmbeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = embedder.encode_passages(CHINESE[:6])
-    monkeypatch.setattr("kb_assistant.embed.has_bfloat16", lambda _: True)
+    monkeypatch.setattr("kb_assistant.embedding.local.has_bfloat16", lambda _: True)
     rounded = embedder.encode_passages(CHINESE[:6])
     assert ((exact * rounded).sum(axis=1) > 0.999).all()
     assert (exact != rounded).any()

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kb_assistant import evidence as judging
-from kb_assistant.conversation import TOLD, Conversation
-from kb_assistant.evidence import (
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.retrieval import relevance as judging
+from kb_assistant.retrieval.fusion import Pool, fuse
+from kb_assistant.retrieval.query_views import TOLD, Conversation
+from kb_assistant.retrieval.relevance import (
     ACROSS,
     ANYTHING,
     EVIDENCE,
@@ -23,8 +25,6 @@ from kb_assistant.evidence import (
     probability,
     signals_across,
 )
-from kb_assistant.fusion import Pool, fuse
-from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from tests.conftest import SAMPLE_DOCS

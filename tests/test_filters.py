@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kb_assistant.errors import QuestionError
-from kb_assistant.filters import parse_conditions
+from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.store import Source
 
 METADATA: dict[str, Any] = {"tags": ["Pump", "水泵"], "date": "2024-05-17", "pages": 12, "title": "The Pump"}

@@ -8,19 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kb_assistant import fusion
-from kb_assistant.bm25 import WordIndex
-from kb_assistant.conversation import REWRITTEN, SEARCHED, Conversation, conversation
-from kb_assistant.fusion import (
-    MATCH,
-    MEASURES,
-    TYPICAL,
-    Background,
-    Pool,
-    features,
-    fuse,
-)
-from kb_assistant.index import Sample
+from kb_assistant.index.vector_index import Sample
+from kb_assistant.retrieval import fusion
+from kb_assistant.retrieval.bm25 import WordIndex
+from kb_assistant.retrieval.fusion import MATCH, MEASURES, TYPICAL, Background, Pool, features, fuse
+from kb_assistant.retrieval.query_views import REWRITTEN, SEARCHED, Conversation, conversation
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings

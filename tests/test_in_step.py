@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from ingest import watch as watching
-from kb_assistant import folders, in_step
-from kb_assistant.in_step import keep_in_step
-from kb_assistant.jobs import Jobs
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.lock import writing
 from kb_assistant.settings import Settings
+from kb_assistant.workspace import folder_sync as in_step
+from kb_assistant.workspace import folders
+from kb_assistant.workspace.folder_sync import keep_in_step
+from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
 from tests.test_answering import until
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
-from kb_assistant.index import GPU_MOST, VectorIndex, import_faiss
+from kb_assistant.index.vector_index import GPU_MOST, VectorIndex, import_faiss
 from kb_assistant.store import KnowledgeStore
 from tests.vectors import Vectors
 
@@ -74,7 +74,7 @@ def test_the_file_is_read_and_not_only_written(
     vectors.add(range(50))
     with vectors.store.read() as snapshot:
         VectorIndex(tmp_path / "index.cache").save(snapshot)
-    monkeypatch.setattr("kb_assistant.index._fresh", lambda _: pytest.fail("built from the store"))
+    monkeypatch.setattr("kb_assistant.index.vector_index._fresh", lambda _: pytest.fail("built from the store"))
     vectors.check(VectorIndex(tmp_path / "index.cache"))
 
 

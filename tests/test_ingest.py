@@ -15,10 +15,10 @@ import pytest
 from ingest import process, sync
 from kb_assistant.errors import EmbedderMismatch, KBError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.passages import repeated
-from kb_assistant.preview import pieces, surroundings
+from kb_assistant.retrieval.passages import repeated
 from kb_assistant.settings import Settings
 from kb_assistant.types import Report
+from kb_assistant.workspace.preview import pieces, surroundings
 from tests.conftest import SAMPLE_DOCS
 from tests.fakes import HashEmbeddings
 from tests.law import contents, files_under, small_kb

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from kb_assistant.jobs import Jobs
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
 
 

@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.keywords import TOKENS_VERSION, fold, is_chinese, is_code, numbers, query_tokens, rules, tokens
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.store import TOKENIZER
+from kb_assistant.text.analyzer import (
+    TOKENS_VERSION,
+    fold,
+    is_chinese,
+    is_code,
+    numbers,
+    query_tokens,
+    rules,
+    tokens,
+)
 from tests.fakes import BlindEmbeddings
 
 

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kb_assistant.approximate import Approximate
 from kb_assistant.errors import StoreError
-from kb_assistant.index import VectorIndex
+from kb_assistant.index.ivf import Approximate
+from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.store import KnowledgeStore
 from tests.vectors import Vectors
 
@@ -32,9 +32,9 @@ FEW = 40
 @pytest.fixture(scope="module", autouse=True)
 def small_limits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kb_assistant.index.EXACT_MOST", LARGE)
-        patch.setattr("kb_assistant.exact.FEW", FEW)
-        patch.setattr("kb_assistant.approximate.FEW", FEW)
+        patch.setattr("kb_assistant.index.vector_index.EXACT_MOST", LARGE)
+        patch.setattr("kb_assistant.index.flat.FEW", FEW)
+        patch.setattr("kb_assistant.index.ivf.FEW", FEW)
         yield
 
 
@@ -128,8 +128,8 @@ def test_recall_is_measured_and_true(vectors: Vectors, cache: Path) -> None:
 def test_the_measured_recall_is_low_where_few_lists_are_read(
     vectors: Vectors, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kb_assistant.approximate.TARGET", 0.3)
-    monkeypatch.setattr("kb_assistant.approximate.LEAST_LISTS", 1)
+    monkeypatch.setattr("kb_assistant.index.ivf.TARGET", 0.3)
+    monkeypatch.setattr("kb_assistant.index.ivf.LEAST_LISTS", 1)
     vectors.add(range(2000))
     save(vectors, cache)
     described = facts(vectors, VectorIndex(cache))
@@ -209,7 +209,7 @@ def test_the_file_gives_the_same_answers_and_is_not_built_again(
         cache.unlink()
         assert VectorIndex(cache).search(snapshot, queries, 10) == answers
         assert cache.read_bytes() == first, "the same store gives the same index"
-        monkeypatch.setattr("kb_assistant.index._fresh", fail)
+        monkeypatch.setattr("kb_assistant.index.vector_index._fresh", fail)
         assert VectorIndex(cache).search(snapshot, queries, 10) == answers
 
 
@@ -253,7 +253,7 @@ def test_vectors_of_lost_commits_are_not_taken_over(vectors: Vectors, tmp_path: 
 
 
 def test_a_damaged_file_changes_nothing(vectors: Vectors, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb_assistant.approximate.QUESTIONS", 16)  # to build it quickly, again and again
+    monkeypatch.setattr("kb_assistant.index.ivf.QUESTIONS", 16)  # to build it quickly, again and again
     vectors.add(range(LARGE + 1))
     good = save(vectors, cache)
     queries = vectors.unit(3)
@@ -427,7 +427,7 @@ def test_texts_of_one_corner_are_found_though_the_question_is_of_another(
     filled: dict[str, Filled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The allowed texts stand in lists that a search without the limit would not read."""
-    monkeypatch.setattr("kb_assistant.approximate.FEW", 0)
+    monkeypatch.setattr("kb_assistant.index.ivf.FEW", 0)
     one = filled["approximate"]
     ids, matrix = in_order(one.vectors)
     allowed = np.sort(ids[np.argsort(matrix @ matrix[0])[-30:]])

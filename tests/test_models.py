@@ -13,12 +13,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from kb_assistant import catalogue, download, models
-from kb_assistant.catalogue import CATALOGUE, PackageFile
-from kb_assistant.e5_small import write_folder
 from kb_assistant.errors import ModelError
-from kb_assistant.model_files import DigestCache, describe, embedding_dimension, weights_digest
-from kb_assistant.models import ModelHome
+from kb_assistant.model_folder import DigestCache, describe, embedding_dimension, weights_digest
+from kb_assistant.models import catalogue, download
+from kb_assistant.models import home as models
+from kb_assistant.models.catalogue import CATALOGUE, PackageFile
+from kb_assistant.models.e5_small import write_folder
+from kb_assistant.models.home import ModelHome
 
 E5 = "multilingual-e5-small"
 CHAT = "smollm2-135m-instruct"
@@ -450,7 +451,7 @@ def test_a_damaged_weights_file_is_a_model_error(weights: bytes, tmp_path: Path,
 
 
 def test_importing_loads_no_heavy_library() -> None:
-    code = "import sys, kb_assistant.embed, kb_assistant.models; print(*sys.modules)"
+    code = "import sys, kb_assistant.embedding.local, kb_assistant.models.home; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "sentence_transformers", "transformers", "huggingface_hub", "safetensors", "tokenizers"}
     assert not heavy & set(done.stdout.split())

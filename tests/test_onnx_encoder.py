@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kb_assistant.embed import LocalEmbeddings
-from kb_assistant.model_files import Model
-from kb_assistant.models import ModelHome
-from kb_assistant.onnx_encoder import Shape
+from kb_assistant.embedding.local import LocalEmbeddings
+from kb_assistant.embedding.onnx_encoder import Shape
+from kb_assistant.model_folder import Model
+from kb_assistant.models.home import ModelHome
 
 E5 = "multilingual-e5-small"
 TEXTS = ["Who maintains the pump?", "水泵由谁维护？", "", "a", "lone \udcff", "很长的问题。" * 400, "word " * 700]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.passages import Ranked, passages, repeated
+from kb_assistant.retrieval.passages import Ranked, passages, repeated
 from kb_assistant.store import Chunk, Text
 from kb_assistant.types import Hit, Locator
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kb_assistant.citations import evidence, marks
+from kb_assistant.answering.citations import evidence, marks
 from kb_assistant.errors import ReadError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.preview import example_questions, page_image, pieces, surroundings
 from kb_assistant.types import Hit, Locator
+from kb_assistant.workspace.preview import example_questions, page_image, pieces, surroundings
 
 MANUAL = Path(__file__).parents[1] / "sample_docs" / "en" / "pump-manual.pdf"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from kb_assistant.answering.prompts import CHINESE, ENGLISH, fit, render, shortened, wording
 from kb_assistant.errors import ModelError
-from kb_assistant.prompts import CHINESE, ENGLISH, fit, render, shortened, wording
 from kb_assistant.types import Dropped, Hit, Locator, Turn
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from kb_assistant import keywords
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.lock import writing
+from kb_assistant.text import analyzer as keywords
 from tests.fakes import BlindEmbeddings
 from tests.law import contents, small_kb
 from tests.processes import ROOT

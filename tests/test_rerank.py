@@ -16,13 +16,13 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import BertProcessing
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+from kb_assistant.embedding.reranker import BATCH, RERANKED, Reranker
 from kb_assistant.errors import ModelError
 from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import read_set
 from kb_assistant.evaluate.run import evaluate
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.models import ModelHome
-from kb_assistant.rerank import BATCH, RERANKED, Reranker
+from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from tests.evaluate.sets import write_set

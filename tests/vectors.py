@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.index import VectorIndex
+from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
 DIMENSION = 48

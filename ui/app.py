@@ -9,7 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from kb_assistant import KBError, bases
+from kb_assistant import KBError
+from kb_assistant.workspace import bases
 from ui import chat, library, system
 from ui.desk import desk, kb_name, user
 from ui.errors import show_error

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from kb_assistant import Chat, KBError, SavedTurn, bases, folders
-from kb_assistant.chat_export import to_json, to_markdown
-from kb_assistant.preview import example_questions
+from kb_assistant import Chat, KBError, SavedTurn
+from kb_assistant.workspace import bases, folders
+from kb_assistant.workspace.chat_export import to_json, to_markdown
+from kb_assistant.workspace.preview import example_questions
 from ui import components, turns
 from ui.desk import desk, kb_name, user
 from ui.errors import attempt, show_error, show_problem
@@ -21,7 +22,7 @@ from ui.strings import language, say, words
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from kb_assistant.answering import Running
+    from kb_assistant.workspace.answer_queue import Running
 
 WINDOW = 30
 """Turns shown at first."""

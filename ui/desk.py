@@ -9,12 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings, bases, folders
-from kb_assistant.access import LOCAL, User
+from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings
 from kb_assistant.errors import BusyError
-from kb_assistant.in_step import keep_in_step
-from kb_assistant.preview import example_questions
 from kb_assistant.settings import write_setting
+from kb_assistant.workspace import bases, folders
+from kb_assistant.workspace.access import LOCAL, User
+from kb_assistant.workspace.folder_sync import keep_in_step
+from kb_assistant.workspace.preview import example_questions
 from ui.gate import COOKIE, sessions
 from ui.launch import options
 

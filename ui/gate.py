@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from kb_assistant import KBError
-from kb_assistant.access import Access, User, digest_of
+from kb_assistant.workspace.access import Access, User, digest_of
 from ui.launch import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from kb_assistant import Job, KBError, KnowledgeBase, bases, folders
-from kb_assistant.preview import Piece, pieces
+from kb_assistant import Job, KBError, KnowledgeBase
+from kb_assistant.workspace import bases, folders
+from kb_assistant.workspace.preview import Piece, pieces
 from ui.chat import open_chat, too_much
 from ui.desk import desk, kb_name, user
 from ui.errors import attempt, show_problem

@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
-from kb_assistant.citations import evidence, marks
-from kb_assistant.preview import Surroundings, page_image, surroundings
+from kb_assistant.answering.citations import evidence, marks
+from kb_assistant.workspace.preview import Surroundings, page_image, surroundings
 from ui import components
 from ui.plain import escaped
 from ui.strings import language, say, words

@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import Any
 
 from kb_assistant import Dropped, Hit, SavedTurn
-from kb_assistant.answering import Running
-from kb_assistant.citations import Mark, marks
+from kb_assistant.answering.citations import Mark, marks
+from kb_assistant.workspace.answer_queue import Running
 from ui.plain import short
 from ui.strings import language, say
 from ui.told import told

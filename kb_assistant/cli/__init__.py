@@ -11,8 +11,9 @@ import sys
 
 import typer
 
-from kb_assistant.cli import documents, evaluate, models, page, settings, show, talk
+from kb_assistant.cli import documents, evaluate, models, settings, show, talk
 from kb_assistant.errors import KBError
+from ui import cli as page
 
 app = typer.Typer(
     name="kb",

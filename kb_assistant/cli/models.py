@@ -11,14 +11,14 @@ from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Model
 
 if TYPE_CHECKING:
-    from kb_assistant.model_files import Model as Described
-    from kb_assistant.models import ModelHome
+    from kb_assistant.model_folder import Model as Described
+    from kb_assistant.models.home import ModelHome
 
 app = typer.Typer(help="Models: what is installed, what can be.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def _models(home: Path | None) -> ModelHome:
-    from kb_assistant.models import ModelHome
+    from kb_assistant.models.home import ModelHome
     from kb_assistant.settings import Settings
 
     return ModelHome(Settings.load(home=home).models_dir)
@@ -39,7 +39,7 @@ def _row(model: Described, *, installed: bool) -> dict[str, Any]:
 @app.command("list")
 def list_models(home: Home = None, json: Json = False) -> None:
     """List installed models and those that can be pulled by name."""
-    from kb_assistant.models import CATALOGUE
+    from kb_assistant.models.home import CATALOGUE
 
     installed = _models(home).installed()
     names = {model.name for model in installed}
@@ -69,7 +69,7 @@ def pull(
     home: Home = None,
 ) -> None:
     """Download models. This is the only command that uses the network by itself."""
-    from kb_assistant.models import CATALOGUE
+    from kb_assistant.models.home import CATALOGUE
 
     models = _models(home)
     for name in names or list(CATALOGUE):
@@ -122,7 +122,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Check this machine: what is there, what is missing, whether the chat model fits, what to install."""
-    from kb_assistant.doctor import examine
+    from kb_assistant.maintenance.doctor import examine
     from kb_assistant.settings import Settings
 
     findings = examine(Settings.load(home=home, model=model, context_tokens=context, quantize=quantize))

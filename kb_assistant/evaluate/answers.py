@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.citations import CitedStream, unmarked
+from kb_assistant.answering.citations import CitedStream, unmarked
+from kb_assistant.answering.prompts import fit
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.evaluate.metrics import Estimate, estimate, exact_match, rouge_l, token_f1, words
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm import count_tokens, open_chat_model, prompt_tokens, takes_rounds
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.prompts import fit
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -12,14 +12,14 @@ from langchain_core.documents import Document
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.datasets import EvalSet
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX
 from kb_assistant.types import Hit
 
 if TYPE_CHECKING:
     from ingest.sync import Progress
-    from kb_assistant.embed import LocalEmbeddings
+    from kb_assistant.embedding.local import LocalEmbeddings
 
 
 def open_corpus(data: EvalSet, settings: Settings, embedder: LocalEmbeddings) -> KnowledgeBase:

@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kb_assistant.answering.history import turns
 from kb_assistant.errors import DatasetError, QuestionError
-from kb_assistant.history import turns
 from kb_assistant.types import Turn
 
 _LATER = 4

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import KBError
-from kb_assistant.keywords import fold, is_chinese
+from kb_assistant.text.analyzer import fold, is_chinese
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

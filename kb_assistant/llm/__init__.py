@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
-    from kb_assistant.model_files import Model
-    from kb_assistant.models import ModelHome
+    from kb_assistant.model_folder import Model
+    from kb_assistant.models.home import ModelHome
 
 _PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]+):(?P<name>.+)")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -90,7 +90,7 @@ def takes_rounds(model: BaseChatModel) -> bool:
 
 def takes_cancelled(model: BaseChatModel) -> bool:
     """Whether a model's calls take `cancelled=`, to be stopped while they wait or read a prompt."""
-    from kb_assistant.llm.local import LocalChat
+    from kb_assistant.llm.base import LocalChat
 
     return isinstance(model, LocalChat)
 
@@ -101,8 +101,8 @@ def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
     Exact for the models here; 0 for the quoting one, which has no limit. For others a careful estimate,
     because LangChain's own count would download a tokenizer.
     """
+    from kb_assistant.llm.base import LocalChat
     from kb_assistant.llm.extract import ExtractChat
-    from kb_assistant.llm.local import LocalChat
 
     if isinstance(model, ExtractChat):
         return 0

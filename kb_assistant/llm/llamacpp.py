@@ -14,10 +14,10 @@ from langchain_core.messages import BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from pydantic import PrivateAttr
 
-from kb_assistant.llm.chatglm2.prompt import Template
-from kb_assistant.llm.chatglm2.tokenizer import read_tokenizer
-from kb_assistant.llm.local import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation, usage_of
-from kb_assistant.llm.server import LlamaServer, open_server
+from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.tokenizer import read_tokenizer
+from kb_assistant.llm.base import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation, usage_of
+from kb_assistant.llm.llama_server import LlamaServer, open_server
 
 
 class LlamaCppChat(LocalChat):

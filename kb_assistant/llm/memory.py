@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 from kb_assistant.llm import context_of
-from kb_assistant.llm.chatglm2.checkpoint import Checkpoint, read_checkpoint
-from kb_assistant.model_files import Model
+from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 
 # Beside weights and cache: the runtime's own code and buffers, and CUDA's. On a CPU what benchmarks/chatglm2.py

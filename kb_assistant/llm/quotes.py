@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kb_assistant.keywords import query_tokens, tokens
-from kb_assistant.llm.sentences import sentences
+from kb_assistant.text.analyzer import query_tokens, tokens
+from kb_assistant.text.sentences import sentences
 
 Vectors = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.messages import BaseMessage
 from pydantic import PrivateAttr
 
-from kb_assistant.llm.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
-from kb_assistant.llm.chatglm2.prompt import Template
-from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
-from kb_assistant.llm.local import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation
+from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
+from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.tokenizer import build_tokenizer
+from kb_assistant.llm.base import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation
 
 if TYPE_CHECKING:
     from kb_assistant.llm.torch_engine import TorchEngine

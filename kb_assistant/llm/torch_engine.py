@@ -20,15 +20,15 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from kb_assistant.chatglm2.model import Quantize, load_model
+from kb_assistant.chatglm2.prompt import Template
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.chatglm2.model import Quantize, load_model
-from kb_assistant.llm.chatglm2.prompt import Template
-from kb_assistant.llm.local import Piece, Sampling, usage_of
+from kb_assistant.llm.base import Piece, Sampling, usage_of
 from kb_assistant.llm.prefix_cache import PrefixCache
-from kb_assistant.llm.worker import Take, Worker
+from kb_assistant.llm.request_queue import Take, Worker
 
 if TYPE_CHECKING:
-    from kb_assistant.llm.chatglm2.checkpoint import Checkpoint
+    from kb_assistant.chatglm2.checkpoint import Checkpoint
 
 # Prompt tokens read between two looks at whether the reader has gone away: many where reading is fast.
 _PROMPT_BATCH = {"cpu": 64, "cuda": 512}

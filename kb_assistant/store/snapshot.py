@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant import keywords
 from kb_assistant.store.faults import damaged, of
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of
+from kb_assistant.text import analyzer as keywords
 from kb_assistant.types import Locator
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from kb_assistant import keywords
 from kb_assistant.errors import StoreError
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
+from kb_assistant.text import analyzer as keywords
 
 
 class Transaction(Snapshot):

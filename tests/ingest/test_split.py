@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
 from ingest.readers import Block, Content, Kind, read
 from ingest.split import Piece, Splitter
-from kb_assistant.passages import repeated
+from kb_assistant.retrieval.passages import repeated
+from kb_assistant.text.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
 
 TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]{1,6}|[^\w\s]")
 

@@ -14,14 +14,14 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.chatglm2.prompt import Template
-from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
+from kb_assistant.llm.base import LocalChat, Sampling
 from kb_assistant.llm.llamacpp import LlamaCppChat
-from kb_assistant.llm.local import LocalChat, Sampling
 from kb_assistant.llm.torch_chat import TorchChat
 from kb_assistant.llm.torch_engine import TorchEngine, _Spelling
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 from tests.llm.chatglm2_data import CHAT, TINY, TINY_INT4, as_bin, tensors
 from tests.llm.conformance import LocalConformance
 

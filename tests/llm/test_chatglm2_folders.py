@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from kb_assistant.chatglm2 import load_model, load_tokenizer
+from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.chatglm2 import load_model, load_tokenizer
-from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 from tests.llm.chatglm2_data import TINY, TINY_INT4, as_bin, copied, tensors
 
 ROOT = Path(__file__).resolve().parents[2]

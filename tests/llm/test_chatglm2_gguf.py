@@ -17,13 +17,13 @@ from gguf import GGUFReader, quants
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kb_assistant.chatglm2 import load_model
+from kb_assistant.chatglm2.checkpoint import read_checkpoint
+from kb_assistant.chatglm2.gguf_writer import Precision, write_gguf
+from kb_assistant.chatglm2.tokenizer import build_tokenizer
+from kb_assistant.chatglm2.weights import dequantised
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.chatglm2 import load_model
-from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint
-from kb_assistant.llm.chatglm2.gguf_file import Precision, write_gguf
-from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer
-from kb_assistant.llm.chatglm2.weights import dequantised
-from kb_assistant.llm.server import open_server
+from kb_assistant.llm.llama_server import open_server
 from tests.llm.chatglm2_data import TINY, TINY_INT4, as_bin, copied, golden, tensors
 
 LAYER = {
@@ -204,8 +204,8 @@ def test_a_part_of_another_source_is_thrown_away(tmp_path: Path, other: str) -> 
 def test_a_process_killed_while_it_writes_is_continued(finished: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint\n"
-        "from kb_assistant.llm.chatglm2.gguf_file import write_gguf\n"
+        "from kb_assistant.chatglm2.checkpoint import read_checkpoint\n"
+        "from kb_assistant.chatglm2.gguf_writer import write_gguf\n"
         "def say(share):\n"
         "    print(share, flush=True)\n"
         "    time.sleep(0.02)\n"
@@ -270,8 +270,8 @@ def test_writing_holds_one_tensor_and_no_second_copy_of_the_model(tmp_path: Path
     folders = [large(tmp_path / "int4", 100, 4), large(tmp_path / "fp16", 180, 16)]
     code = (
         "import sys, torch, gguf; from pathlib import Path\n"
-        "from kb_assistant.llm.chatglm2.checkpoint import read_checkpoint\n"
-        "from kb_assistant.llm.chatglm2.gguf_file import write_gguf\n"
+        "from kb_assistant.chatglm2.checkpoint import read_checkpoint\n"
+        "from kb_assistant.chatglm2.gguf_writer import write_gguf\n"
         "def peak():\n"
         "    lines = Path('/proc/self/status').read_text().splitlines()\n"
         "    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1000\n"

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import GlmForCausalLM
 
+from kb_assistant.chatglm2 import load_model
+from kb_assistant.chatglm2.weights import dequantised, quantised
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.chatglm2 import load_model
-from kb_assistant.llm.chatglm2.weights import dequantised, quantised
 from tests.llm.chatglm2_data import TINY, TINY_INT4, copied, golden, tensors
 
 # Other sums in another order: observed are 0 and, in batches, 1.2e-5. The least mistake gives 0.1.

@@ -12,10 +12,10 @@ from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
+from kb_assistant.chatglm2 import load_tokenizer, render
+from kb_assistant.chatglm2.prompt import Template, pairs
+from kb_assistant.chatglm2.tokenizer import build_tokenizer, control_tokens, read_tokenizer
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.chatglm2 import load_tokenizer, render
-from kb_assistant.llm.chatglm2.prompt import Template, pairs
-from kb_assistant.llm.chatglm2.tokenizer import build_tokenizer, control_tokens, read_tokenizer
 from tests.llm.chatglm2_data import CHAT, OFFICIAL_TOKENIZER, TINY
 
 FILE = TINY / "tokenizer.model"

@@ -10,11 +10,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from kb_assistant.embed import LocalEmbeddings
+from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.quotes import Vectors, quote
-from kb_assistant.llm.sentences import sentences
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
+from kb_assistant.text.sentences import sentences
 from tests.llm.conformance import Conformance
 
 LIGHTHOUSE = [

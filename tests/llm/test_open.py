@@ -13,7 +13,7 @@ from kb_assistant.errors import ModelError
 from kb_assistant.llm import count_tokens, languages, open_chat_model, who_answers
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.llamacpp import LlamaCppChat
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 
 SMOL = "smollm2-135m-instruct"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kb_assistant.llm.worker import Take, Worker
+from kb_assistant.llm.request_queue import Take, Worker
 
 
 def counting(upto: int, done: list[str], name: str = "") -> object:

@@ -34,12 +34,12 @@ SAYING = frozenset(
 ELSEWHERE = {
     "kb_assistant/cli": "the command line",
     "kb_assistant/evaluate": "kb eval",
-    "kb_assistant/access.py": "kb token",
-    "kb_assistant/download.py": "kb models pull",
-    "kb_assistant/e5_file.py": "kb models pull",
-    "kb_assistant/llm/chatglm2/gguf_file.py": "kb models add",
-    "kb_assistant/filters.py": "conditions come from commands and programs",
-    "kb_assistant/history.py": "histories that aren't the page's own come from programs",
+    "kb_assistant/workspace/access.py": "kb token",
+    "kb_assistant/models/download.py": "kb models pull",
+    "kb_assistant/models/e5_file.py": "kb models pull",
+    "kb_assistant/chatglm2/gguf_writer.py": "kb models add",
+    "kb_assistant/retrieval/filters.py": "conditions come from commands and programs",
+    "kb_assistant/answering/history.py": "histories that aren't the page's own come from programs",
     "ui/server.py": "kb ui",
     "ui/gate.py": "answers to requests that aren't the page's",
 }

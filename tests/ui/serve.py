@@ -23,7 +23,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from kb_assistant.cli import main
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 from tests.real import RememberedEmbeddings
 
 

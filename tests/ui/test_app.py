@@ -16,8 +16,8 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from kb_assistant import KBError
-from kb_assistant.access import User
 from kb_assistant.settings import defaults
+from kb_assistant.workspace.access import User
 from tests.real import RememberedEmbeddings
 from ui import chat, launch
 from ui import desk as desks
@@ -116,8 +116,8 @@ def test_no_session_question_or_rerun_opens_anything_again(
         )
 
     counted("kb_assistant.knowledge", "KnowledgeStore")
-    counted("kb_assistant.index", "_of")  # makes every index, read from disk or built
-    counted("kb_assistant.embed", "open_embeddings")
+    counted("kb_assistant.index.vector_index", "_of")  # makes every index, read from disk or built
+    counted("kb_assistant.embedding.local", "open_embeddings")
     counted("kb_assistant.llm", "open_chat_model")
     monkeypatch.setattr("ui.desk.keep_in_step", lambda *_: None)
     desks.desk().begin()

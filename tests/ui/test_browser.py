@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import TimeoutError as NotSeen
 
-from kb_assistant.access import Access
+from kb_assistant.workspace.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
 from ui.launch import MOST_FILES
 

@@ -13,8 +13,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from kb_assistant.access import Access, User
 from kb_assistant.errors import KBError
+from kb_assistant.workspace.access import Access, User
 from ui import gate as gates
 from ui.gate import COOKIE, Attempts, Gate, Sessions
 from ui.launch import MEGABYTE, Options

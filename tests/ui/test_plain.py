@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.citations import marks
+from kb_assistant.answering.citations import marks
 from kb_assistant.settings import defaults
 from kb_assistant.types import Hit, Locator
 from ui import strings

@@ -1,0 +1,320 @@
+"""One turn as a LangChain runnable: question and history → hits → prompt → model → checked citations.
+
+The chain streams dictionaries that add up: first what was found ("queries", "hits", "dropped", "note", "evidence",
+"uncertain"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same turn as an
+object.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.runnables import Runnable, RunnableConfig, run_in_executor
+from langchain_core.runnables.utils import AddableDict
+
+from kb_assistant.answering.citations import CitedStream
+from kb_assistant.answering.history import asked, turns
+from kb_assistant.answering.prompts import Prompt, fit, wording
+from kb_assistant.errors import KBError, ModelError
+from kb_assistant.llm import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
+from kb_assistant.retrieval.federated import JointSearcher
+from kb_assistant.retrieval.filters import parse_conditions
+from kb_assistant.retrieval.searcher import Retrieval, Searcher
+from kb_assistant.settings import Settings
+from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
+
+_NO_CHINESE = (
+    "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
+)
+_READS_NO_CHINESE = "The best passage is in Chinese, which the installed model can't read: it is quoted."
+
+
+class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
+    """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions}; the last two
+    may be missing.
+
+    Args:
+        searcher: Finds the passages.
+        model: Gives the chat model for a question's language; called only when there is something to answer.
+        settings: How many passages to find, and how long prompts and answers may be.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher | JointSearcher,
+        model: Callable[[], BaseChatModel],
+        quoter: Callable[[], BaseChatModel],
+        settings: Settings,
+    ) -> None:
+        self._searcher, self._model, self._quoter, self._settings = searcher, model, quoter, settings
+
+    def invoke(
+        self,
+        input: Mapping[str, Any],
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AddableDict:
+        """The whole turn at once: the sum of what `stream` gives."""
+        whole = AddableDict()
+        for piece in self.stream(input, config, **kwargs):
+            whole = whole + piece
+        return whole
+
+    def stream(
+        self,
+        input: Mapping[str, Any],
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AddableDict]:
+        """The turn piece by piece.
+
+        Args:
+            kwargs: `stop`, a function asked before each piece; once it says True, the model is stopped and the
+                turn ends with what there is.
+
+        Raises:
+            QuestionError: an empty question, or a history of another form.
+            ModelError: the model is missing or can't answer.
+        """
+        stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
+        question, history = asked(str(input["question"])), turns(input.get("history") or ())
+        where = parse_conditions(input.get("where") or ())
+        found = self._searcher.search(question, history, self._settings.k, where=where)
+        yield from self.answer(question, history, found, config, stop)
+
+    def answer(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        found: Retrieval,
+        config: RunnableConfig | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[AddableDict]:
+        """The turn after the search: what `stream` gives, for passages that were found already."""
+        if not found.relevant:
+            yield _header(found, found.hits, Dropped(), "")
+            yield AddableDict(answer=wording(question).refusal)
+            yield AddableDict(citations=(), refused=True, usage=Usage())
+            return
+        model, note = self._model_for(question, found.hits[0])
+        prompt = fit(
+            question,
+            found.hits,
+            history,
+            lambda messages: count_tokens(model, messages),
+            prompt_tokens(model, self._settings),
+            rounds=takes_rounds(model),
+        )
+        yield _header(found, prompt.hits, prompt.dropped, note)
+        yield from _answer(model, prompt, config, stop)
+
+    async def astream(
+        self,
+        input: Mapping[str, Any],
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AddableDict]:
+        """The same in an event loop: each piece is made in a thread."""
+        pieces = cast("Generator[AddableDict]", self.stream(input, config, **kwargs))
+        try:
+            while (piece := await run_in_executor(config, next, pieces, None)) is not None:
+                yield piece
+        finally:
+            with suppress(ValueError):  # cancelled while a piece is made: it ends after that one
+                pieces.close()
+
+    def _model_for(self, question: str, best: Hit) -> tuple[BaseChatModel, str]:
+        """The model, or, where it knows too little Chinese, what quotes, with a note that says so."""
+        model = self._model()
+        spoken = languages(model)
+        if spoken and "zh" not in spoken:
+            if is_chinese(question):
+                return self._quoter(), _NO_CHINESE
+            if is_chinese(best.text):
+                return self._quoter(), _READS_NO_CHINESE
+        return model, ""
+
+
+def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str) -> AddableDict:
+    return AddableDict(
+        queries=found.queries,
+        hits=tuple(hits),
+        dropped=dropped,
+        note=note,
+        evidence=found.evidence,
+        uncertain=found.uncertain,
+    )
+
+
+def _answer(
+    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
+) -> Iterator[AddableDict]:
+    cited = CitedStream(prompt.hits)
+    meter = _Meter()
+    with closing(_chunks(model, prompt, config, stop)) as chunks:
+        for chunk in chunks:
+            meter.take(chunk)
+            if text := cited.feed(chunk.text):
+                yield AddableDict(answer=text)
+            if stop():
+                break
+    if text := cited.finish():
+        yield AddableDict(answer=text)
+    yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage())
+
+
+def _chunks(
+    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
+) -> Generator[AIMessageChunk]:
+    """What the model says. Its errors, of whatever library, are words for the user."""
+    extra: dict[str, Any] = {"cancelled": stop} if takes_cancelled(model) else {}
+    try:
+        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config, **extra))) as chunks:
+            yield from chunks
+    except KBError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"The chat model failed: {reason}", "Check its server, or choose another model."
+        ) from error
+
+
+class _Meter:
+    """Counts and times one answer."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._first: float | None = None
+        self._last = self._start
+        self._prompt: int | None = None
+        self._completion: int | None = None
+        self._reused: int | None = None
+
+    def take(self, chunk: AIMessageChunk) -> None:
+        self._last = time.perf_counter()
+        if chunk.text and self._first is None:
+            self._first = self._last
+        if used := chunk.usage_metadata:
+            self._prompt, self._completion = used["input_tokens"], used["output_tokens"]
+            self._reused = used.get("input_token_details", {}).get("cache_read")
+
+    def usage(self) -> Usage:
+        first = None if self._first is None else self._first - self._start
+        speed = None
+        if self._first is not None and self._completion and self._completion > 1 and self._last > self._first:
+            speed = round((self._completion - 1) / (self._last - self._first), 2)
+        return Usage(
+            self._prompt, self._completion, None if first is None else round(first, 4), speed, self._reused
+        )
+
+
+class Reply:
+    """An answer on its way. Iterate for its text; what was found is there before the first word.
+
+    Attributes:
+        question: As asked.
+        queries: The forms of it that were searched.
+        hits: The passages given to the model; citation [n] means hits[n - 1].
+        dropped: Turns and passages that didn't fit.
+        note: Something the reader should know about how it is answered, or "".
+        evidence: How probable it is that the passages bear on the question, from 0 to 1.
+        uncertain: True where they may or may not: the answer deserves a second look.
+    """
+
+    def __init__(
+        self, chain: AnswerChain, question: str, history: Sequence[Turn] = (), where: Sequence[str] = ()
+    ) -> None:
+        self.question = question
+        self._stopped = False
+        asked_for = {"question": question, "history": history, "where": where}
+        self._pieces = chain.stream(asked_for, stop=lambda: self._stopped)
+        header = next(self._pieces)
+        self.queries: tuple[str, ...] = header["queries"]
+        self.hits: tuple[Hit, ...] = header["hits"]
+        self.dropped: Dropped = header["dropped"]
+        self.note: str = header["note"]
+        self.evidence: float = header["evidence"]
+        self.uncertain: bool = header["uncertain"]
+        self._text = ""
+        self._end: AddableDict | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self._pieces:
+            if "answer" in piece:
+                self._text += piece["answer"]
+                yield piece["answer"]
+            else:
+                self._end = piece
+
+    def __str__(self) -> str:
+        return self.answer
+
+    def stop(self) -> None:
+        """End the answer after the token in work. What was said stays; may be called from another thread."""
+        self._stopped = True
+
+    @property
+    def query(self) -> str:
+        """The fullest form of the question that was searched."""
+        return self.queries[-1]
+
+    @property
+    def answer(self) -> str:
+        """The whole text; waits for the rest of it."""
+        self._finish()
+        return self._text.strip()
+
+    @property
+    def stopped(self) -> bool:
+        """True where `stop` ended it early."""
+        return self._stopped
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The passages the answer cites, in order of first mention; waits for the rest of it."""
+        return cast("tuple[Citation, ...]", self._finish()["citations"])
+
+    @property
+    def refused(self) -> bool:
+        """True where nothing relevant was found and no model was asked."""
+        return bool(self._finish()["refused"])
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and seconds; waits for the rest of the answer."""
+        return cast(Usage, self._finish()["usage"])
+
+    @property
+    def turn(self) -> Turn:
+        """Question and answer as history for the next question; waits for the rest of the answer."""
+        return Turn(self.question, self.answer, tuple(citation.hit for citation in self.citations))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "answer": self.answer,
+            "refused": self.refused,
+            "evidence": round(self.evidence, 4),
+            "uncertain": self.uncertain,
+            "stopped": self.stopped,
+            "citations": [citation.to_json() for citation in self.citations],
+            "hits": [hit.to_json() for hit in self.hits],
+            "query": self.query,
+            "queries": list(self.queries),
+            "dropped": self.dropped.to_json(),
+            "note": self.note,
+            "usage": self.usage.to_json(),
+        }
+
+    def _finish(self) -> AddableDict:
+        for _ in self:
+            pass
+        if self._end is None:  # the iterator was broken off by an exception
+            self._end = AddableDict(citations=(), refused=False, usage=Usage())
+        return self._end

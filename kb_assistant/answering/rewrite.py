@@ -1,0 +1,62 @@
+"""A follow-up put as a question of its own by the chat model: optional, bounded, and only one view among others.
+
+The search never relies on it: the question as asked is searched as well, and where the model fails, says nothing
+of use or takes too long, it is left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+from kb_assistant.answering.history import turns
+from kb_assistant.answering.prompts import condense
+from kb_assistant.llm import count_tokens, prompt_tokens, takes_cancelled
+from kb_assistant.settings import Settings
+from kb_assistant.types import Turn
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk
+
+LONGEST = 300
+"""Characters of a rewritten question; a model that says more is talking, not rewriting."""
+
+TURNS = 3
+
+_log = logging.getLogger(__name__)
+
+
+def rewrite(model: BaseChatModel, question: str, history: Sequence[Turn], settings: Settings) -> str:
+    """The question with what it leaves out, or "" where the model didn't give one in time."""
+    deadline = time.monotonic() + settings.rewrite_seconds
+    messages = condense(question, turns(history)[-TURNS:])
+    if getattr(model, "model_name", "") == "extract" or count_tokens(model, messages) > prompt_tokens(
+        model, settings
+    ):
+        return ""
+    said = ""
+    try:
+        for piece in _pieces(model, messages, deadline):
+            said += piece
+            if "\n" in said.strip() or len(said) > LONGEST or time.monotonic() > deadline:
+                break
+    except Exception as error:  # of whatever library: the search goes on without
+        _log.info("The question wasn't rewritten: %s", error)
+        return ""
+    text = said.strip().split("\n")[0].strip().strip('"“”')
+    in_time = time.monotonic() <= deadline
+    return text if in_time and 0 < len(text) <= LONGEST and text != question else ""
+
+
+def _pieces(model: BaseChatModel, messages: Sequence[Any], deadline: float) -> Iterator[str]:
+    extra: dict[str, Any] = {}
+    if takes_cancelled(model):
+        extra["cancelled"] = lambda: time.monotonic() > deadline
+    with closing(cast("Any", model.stream(list(messages), **extra))) as chunks:
+        chunk: AIMessageChunk
+        for chunk in chunks:
+            yield str(chunk.text)

@@ -1,0 +1,1 @@
+"""Encoders: texts and questions as vectors, and the reranker."""

@@ -1,0 +1,325 @@
+"""Texts to vectors with a local sentence-transformers model, as a LangChain `Embeddings`.
+
+Importing this module, counting tokens and asking for the fingerprint load neither torch nor transformers; the
+first passage that is embedded does. Questions do without them where ONNX Runtime can run the model. Nothing here
+reaches the network.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property, lru_cache
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from numpy.typing import NDArray
+
+from kb_assistant.errors import ModelError
+from kb_assistant.model_folder import Model, embedding_dimension
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+    from kb_assistant.embedding.onnx_encoder import OnnxEncoder
+
+_log = logging.getLogger(__name__)
+
+Vectors = NDArray[np.float32]
+
+QUESTIONS = 512
+"""Vectors of questions that are kept: a conversation searches for its earlier questions again."""
+
+FEW = 64
+"""So many passages are embedded by ONNX Runtime sooner than torch is loaded."""
+
+_BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
+_SPECIAL_TOKENS = 2
+
+
+class LocalEmbeddings(Embeddings):
+    """Embeds passages and questions, each with the prefix its model wants. Safe to share between threads.
+
+    Args:
+        model: An embedder (see `kb_assistant.models.home.ModelHome.get`).
+        device: `auto` (CUDA where there is one), `cpu` or `cuda`.
+        threads: Threads of torch for this process; 0 leaves torch's own choice.
+        batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device.
+        few: Up to so many passages are embedded one by one and without torch, while it isn't loaded and `device`
+            isn't `cuda`; their vectors are the same within float32's rounding.
+    """
+
+    def __init__(
+        self, model: Model, device: str = "auto", threads: int = 0, batch_tokens: int = 0, few: int = FEW
+    ) -> None:
+        self.model = model
+        self._device = device
+        self._threads = threads
+        self._batch_tokens = batch_tokens
+        self._few = few
+        self._lock = RLock()
+        self._question = lru_cache(maxsize=QUESTIONS)(self._encode_question)
+
+    @cached_property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return embedding_dimension(self.model.path)
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]:
+        """What decides the vectors; vectors of two fingerprints must not meet in one index."""
+        return {
+            "name": self.model.name,
+            "sha256": self.model.sha256,
+            "dimension": self.dimension,
+            "query_prefix": self.model.query_prefix,
+            "passage_prefix": self.model.passage_prefix,
+        }
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text in the model's own tokenizer, without special tokens, prefix and any cut."""
+        encodings = self._tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
+        return [len(encoding) for encoding in encodings]
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        rows: list[list[float]] = self.encode_passages(texts).tolist()
+        return rows
+
+    def embed_query(self, text: str) -> list[float]:
+        row: list[float] = self.encode_queries([text])[0].tolist()
+        return row
+
+    def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
+        """Vectors of passages.
+
+        Args:
+            texts: n passages; what exceeds the model's length is cut off by it.
+            progress: Told how many more are done, after each batch.
+
+        Returns:
+            float32 (n, dimension), rows of length 1, in the order of `texts`.
+        """
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        for rows, batch in self.encode_batches(texts):
+            vectors[rows] = batch
+            if progress:
+                progress(len(rows))
+        return vectors
+
+    def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
+        """The same, batch by batch, so that the caller can stop or save in between. Longest first, if many.
+
+        Yields:
+            Positions in `texts`, and their vectors: float32 (number of positions, dimension).
+        """
+        prefix = self.model.passage_prefix
+        if len(texts) <= self._few and not self._loaded and self._device != "cuda" and self._encoder:
+            for row, text in enumerate(texts):
+                yield [row], self._encode_one(text, prefix, self._encoder)[None]
+            return
+        for rows in self._batches(texts, prefix):
+            yield rows, self._encode([texts[row] for row in rows], prefix)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of n questions: float32 (n, dimension), rows of length 1, in the order of `texts`."""
+        return np.array([self._question(text) for text in texts], np.float32).reshape(len(texts), self.dimension)
+
+    def _encode_question(self, text: str) -> Vectors:
+        """float32 (dimension,), of length 1."""
+        if (encoder := self._encoder) is None:
+            return np.asarray(self._encode([text], self.model.query_prefix)[0], np.float32)
+        return self._encode_one(text, self.model.query_prefix, encoder)
+
+    def _encode_one(self, text: str, prefix: str, encoder: OnnxEncoder) -> Vectors:
+        """float32 (dimension,), of length 1."""
+        ids = self._tokenizer.encode(prefix + _clean(text)).ids
+        if len(ids) > self._longest:  # what closes a text stays
+            ids = [*ids[: self._longest - 1], ids[-1]]
+        return np.asarray(self._normalised(encoder.encode(ids)[None])[0], np.float32)
+
+    @cached_property
+    def _encoder(self) -> OnnxEncoder | None:
+        """Embeds single texts without torch, in a third of its time; None where the model is of another kind."""
+        from kb_assistant.embedding.onnx_encoder import OnnxEncoder, Shape
+
+        shape = Shape.read(self.model.path)
+        if shape is None:
+            return None
+        try:
+            return OnnxEncoder(self.model.path, shape, self._threads)
+        except (
+            Exception
+        ) as error:  # the runtime has no common class; torch says better what is wrong with a folder
+            _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
+            return None
+
+    def _batches(self, texts: Sequence[str], prefix: str) -> list[list[int]]:
+        if not texts:
+            return []
+        (prefix_tokens,) = self.count_tokens([prefix])
+        lengths = [
+            min(count + prefix_tokens + _SPECIAL_TOKENS, self._longest) for count in self.count_tokens(texts)
+        ]
+        return pack(lengths, self._batch_tokens or _BATCH_TOKENS[self._on])
+
+    @property
+    def _longest(self) -> int:
+        """Tokens after which the model cuts a text off."""
+        return self.model.context_tokens or 512
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        file = self.model.path / "tokenizer.json"
+        try:
+            tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise ModelError(f"{file} can't be read: {error}", f"Install {self.model.name} again.") from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def _on(self) -> str:
+        """The device, `cpu` or `cuda`."""
+        if self._device == "cpu":
+            return "cpu"
+        import torch
+
+        if self._device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("There is no CUDA device that torch can use.", 'Set device = "cpu" or "auto".')
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @property
+    def _loaded(self) -> bool:
+        return "_network" in self.__dict__
+
+    @cached_property
+    def _network(self) -> SentenceTransformer:
+        import torch
+
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        half = torch.bfloat16 if self._on == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+        dtype = half if self._on == "cuda" else torch.float32
+        try:
+            with quiet():
+                from sentence_transformers import SentenceTransformer
+
+                network = SentenceTransformer(
+                    str(self.model.path),
+                    device=self._on,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"dtype": dtype, "use_safetensors": True},
+                )
+        except Exception as error:  # transformers, safetensors and torch have no common error
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{self.model.name} can't be loaded from {self.model.path}: {reason}",
+                "Install it again, or choose another embedder.",
+            ) from error
+        return network
+
+    def _encode(self, texts: list[str], prefix: str) -> Vectors:
+        """One forward pass; halved as often as the device's memory asks for."""
+        with self._lock:
+            network = self._network
+            import torch
+
+            try:
+                with self._precision():
+                    raw = network.encode(
+                        [_clean(text) for text in texts],
+                        prompt=prefix,
+                        batch_size=len(texts),
+                        show_progress_bar=False,
+                        convert_to_tensor=True,
+                    )
+            except torch.OutOfMemoryError as error:
+                if len(texts) == 1:
+                    raise ModelError(
+                        "A single text doesn't fit the device's memory.", 'Set device = "cpu".'
+                    ) from error
+                torch.cuda.empty_cache()
+                half = len(texts) // 2
+                return np.concatenate((self._encode(texts[:half], prefix), self._encode(texts[half:], prefix)))
+        return self._normalised(raw.float().cpu().numpy())
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """bfloat16 on processors that compute with it; elsewhere on a CPU it would be slower."""
+        import torch
+
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)  # missing in older releases of torch
+        if self._on == "cpu" and has_bfloat16(capabilities()):
+            return torch.autocast("cpu", torch.bfloat16)
+        return nullcontext()
+
+    def _normalised(self, raw: NDArray[Any]) -> Vectors:
+        if raw.shape[1] != self.dimension or not np.isfinite(raw).all():
+            raise ModelError(
+                f"{self.model.name} gave vectors of length {raw.shape[1]} instead of {self.dimension}, "
+                "or numbers that aren't finite.",
+                "Its folder is damaged or not an embedder's: install it again.",
+            )
+        lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+        return np.asarray(raw / np.maximum(lengths, 1e-12), np.float32)
+
+
+@lru_cache(maxsize=2)
+def open_embeddings(model: Model, device: str = "auto", threads: int = 0) -> LocalEmbeddings:
+    """The model's embeddings, loaded once for all knowledge bases of this process."""
+    return LocalEmbeddings(model, device, threads)
+
+
+def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Positions in batches whose longest member times their number stays within `batch_tokens`.
+
+    Longest first, so that the most memory is needed at the start. A longer text gets a batch of its own.
+    """
+    batches: list[list[int]] = []
+    room = 0
+    for position in sorted(range(len(lengths)), key=lambda position: -lengths[position]):
+        if not batches or len(batches[-1]) >= room:
+            batches.append([])
+            room = max(1, batch_tokens // max(1, lengths[position]))
+        batches[-1].append(position)
+    return batches
+
+
+def has_bfloat16(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a processor computes with bfloat16, from `torch.cpu.get_capabilities()`."""
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, as in undecodable file names and arguments; no tokenizer takes them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the libraries' progress bars, warnings and load reports on stderr."""
+    from transformers.utils import logging as transformers_logging
+
+    libraries: Any = transformers_logging  # its functions are not annotated
+    loud = logging.getLogger("sentence_transformers")
+    level, bars, loud_level = libraries.get_verbosity(), libraries.is_progress_bar_enabled(), loud.level
+    libraries.set_verbosity_error()
+    libraries.disable_progress_bar()
+    loud.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        libraries.set_verbosity(level)
+        loud.setLevel(loud_level)
+        if bars:
+            libraries.enable_progress_bar()

@@ -1,0 +1,94 @@
+"""Reranking by a cross-encoder, which reads question and passage together (Nogueira and Cho, 2019).
+
+Slower than all else that a search does, so it is off unless the setting `reranker` names a model, and bounded: it
+reads the best RERANKED texts in small batches and stops when its time is up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from kb_assistant.errors import ModelError
+from kb_assistant.model_folder import Model
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+RERANKED = 30
+"""Texts that are read at most."""
+
+BATCH = 5
+
+
+class Reranker:
+    """A cross-encoder from a folder. Safe to share between threads.
+
+    Args:
+        model: A reranker (see `kb_assistant.models.home.ModelHome.get`).
+        device: `auto` (CUDA where there is one), `cpu` or `cuda`.
+        seconds: After this long no further batch is begun.
+    """
+
+    def __init__(self, model: Model, device: str = "auto", seconds: float = 2.0) -> None:
+        self.model, self.seconds = model, seconds
+        self._device = None if device == "auto" else device
+        self._lock = RLock()
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each of the first texts answers the question, larger is better; of as many as its time allows,
+        BATCH at least, RERANKED at most.
+
+        Raises:
+            ModelError: the model can't be loaded, or gives other than one finite number a text.
+        """
+        import numpy as np
+
+        found: list[float] = []
+        with self._lock:
+            network = self._network
+            deadline = time.monotonic() + self.seconds
+            for start in range(0, min(len(texts), RERANKED), BATCH):
+                pairs = [(question, text) for text in texts[start : min(start + BATCH, RERANKED)]]
+                values = np.asarray(network.predict(pairs, show_progress_bar=False), np.float64)
+                if values.shape != (len(pairs),) or not np.isfinite(values).all():
+                    raise ModelError(
+                        f"{self.model.name} gives no score for each passage.",
+                        "It isn't a reranker: choose another.",
+                    )
+                found += values.tolist()
+                if time.monotonic() > deadline:
+                    break
+        return found
+
+    @cached_property
+    def _network(self) -> CrossEncoder:
+        from kb_assistant.embedding.local import quiet
+
+        try:
+            with quiet():
+                from sentence_transformers import CrossEncoder
+
+                network: CrossEncoder = CrossEncoder(
+                    str(self.model.path),
+                    device=self._device,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True},
+                )
+        except Exception as error:  # transformers, safetensors and torch have no common error
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{self.model.name} can't be loaded from {self.model.path}: {reason}",
+                "Install it again, or choose another reranker.",
+            ) from error
+        return network
+
+
+@lru_cache(maxsize=2)
+def open_reranker(model: Model, device: str = "auto", seconds: float = 2.0) -> Reranker:
+    """The model's reranker, loaded once for all knowledge bases of this process."""
+    return Reranker(model, device, seconds)

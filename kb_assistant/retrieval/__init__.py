@@ -1,0 +1,1 @@
+"""From a question to passages: query views, dense and keyword search, fusion, relevance."""

@@ -1,0 +1,49 @@
+"""One search over several knowledge bases: each is searched by itself, and their passages take turns.
+
+Scores can't be compared between indexes, so ranks decide: first of the one whose passages bear most probably on
+the question, then of the next, and round again. Those whose passages don't bear on it give none, unless none does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, zip_longest
+
+from kb_assistant.retrieval.filters import Condition
+from kb_assistant.retrieval.searcher import Retrieval, Searcher
+from kb_assistant.types import Hit, Turn
+
+
+class JointSearcher:
+    """Searches like Searcher. The first one's floors count.
+
+    Args:
+        searchers: At least one.
+    """
+
+    def __init__(self, searchers: Sequence[Searcher]) -> None:
+        self._searchers = searchers
+
+    def search(
+        self, question: str, history: Sequence[Turn] = (), k: int = 5, *, where: Sequence[Condition] = ()
+    ) -> Retrieval:
+        """The k passages that bear most on the question.
+
+        Raises:
+            EmbedderMismatch: as Searcher does.
+        """
+        every = [searcher.search(question, history, k, where=where) for searcher in self._searchers]
+        best_first = sorted(every, key=lambda found: -found.evidence)
+        giving = [found for found in best_first if found.relevant] or best_first
+        hits = tuple(islice(_in_turn([found.hits for found in giving]), k))
+        seconds = {name: sum(found.seconds.get(name, 0.0) for found in every) for name in every[0].seconds}
+        return Retrieval(every[0].queries, hits, best_first[0].evidence, every[0].floors, seconds)
+
+
+def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:
+    """First of each, second of each, …; the same text only once."""
+    seen: set[str] = set()
+    for hit in chain.from_iterable(zip_longest(*lists)):
+        if hit is not None and hit.text not in seen:
+            seen.add(hit.text)
+            yield hit

@@ -1,0 +1,246 @@
+"""One score from many views: how near each text found is to every text that stands for the question.
+
+For each view there is the cosine, in standard deviations above what passages of this index have to it; the share
+of its words that a text holds (BM25 over its limit, and BM25 itself); and the share of the heading's words that
+the view holds. They mean much the same for every embedder and every question, so one weighted sum serves all. The
+weights were fitted to rank right documents first (a listwise loss, as in ListNet: Cao et al., ICML 2007) on public
+sets, all at once, and tried on sets they were not fitted to (docs/evaluation.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from kb_assistant.index.vector_index import Sample
+from kb_assistant.retrieval.bm25 import WordIndex, WordTable
+from kb_assistant.retrieval.query_views import QUESTION, REWRITTEN, Conversation
+from kb_assistant.store import Snapshot
+from kb_assistant.text.analyzer import query_tokens, tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MEASURES = ("distance", "share", "match", "heading")
+"""What is measured of a text against a view: see features."""
+
+MATCH = 20.0
+"""BM25 scores are divided by it, so that all measures are of a size."""
+
+WITH_HEADINGS: Mapping[str, Sequence[float]] = {
+    "question": (2.3, 2.21, 4.04, -0.5),
+    "asked": (-0.32, 0.54, 0.15, 1.15),
+    "told": (0.0, 0.03, 0.33, 2.93),
+    "question 1": (0.02, 0.42, 0.49, 0.36),
+    "answer 1": (0.0, 0.66, -0.12, 0.44),
+    "question 2": (0.03, 0.02, 0.07, 0.28),
+    "answer 2": (0.0, 0.52, -0.01, 0.74),
+}
+WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
+    "question": (1.9, 0.99, 4.12, 0.0),
+    "asked": (-1.26, 0.13, 1.42, 0.0),
+    "told": (1.59, -2.12, -0.43, 0.0),
+    "question 1": (0.06, 0.12, 0.9, 0.0),
+    "answer 1": (0.0, -0.57, -0.05, 0.0),
+    "question 2": (0.02, -0.27, 0.69, 0.0),
+    "answer 2": (0.0, -0.12, -0.19, 0.0),
+}
+"""What each measure of a view counts; of the latter, in an index where few texts stand under a heading."""
+
+TYPICAL = 30
+"""Texts that the embedder's typical cosines stand for where an index has few of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Texts that some search found, measured against every view.
+
+    Attributes:
+        text_ids: The texts, n of them, in the order of their names, which is the same in every store.
+        headings: What stands above each.
+        vectors: Theirs, shape (n, d), float32.
+        cosines: By view, shape (n,), float32.
+        distances: Cosines in standard deviations above the mean of the index, by view, shape (n,).
+        table: The words of all views in the texts.
+        background: What cosines are usual.
+    """
+
+    text_ids: Sequence[int]
+    headings: Sequence[str]
+    vectors: NDArray[np.float32]
+    cosines: Mapping[str, NDArray[np.float32]]
+    distances: Mapping[str, NDArray[np.float32]]
+    table: WordTable
+    background: Background
+
+    @property
+    def headed(self) -> bool:
+        """Whether most texts of the index stand under a heading."""
+        return self.background.sample.headed
+
+    def nearness(self, view: str, places: Sequence[int]) -> float:
+        """Cosine of the nearest of some texts in standard deviations above what is usual for the embedder; where
+        that isn't known, above what is usual here."""
+        some = list(places)
+        if self.background.elsewhere is None:
+            return float(self.distances[view][some].max())
+        mean, spread = self.background.elsewhere
+        return (float(self.cosines[view][some].max()) - mean) / spread
+
+    def places(self, text_ids: Sequence[int]) -> list[int]:
+        """Where some of its texts stand."""
+        place_of = {text_id: place for place, text_id in enumerate(self.text_ids)}
+        return [place_of[text_id] for text_id in text_ids]
+
+    def seen_by(self, name: str, view: NDArray[np.float32]) -> Pool:
+        """The same measured against one more view, a unit vector."""
+        cosines = self.vectors @ view
+        distances = self.background.distance(view, cosines)
+        return replace(
+            self, cosines={**self.cosines, name: cosines}, distances={**self.distances, name: distances}
+        )
+
+    @classmethod
+    def of(
+        cls,
+        snapshot: Snapshot,
+        found: Sequence[int],
+        talk: Conversation,
+        views: Mapping[str, NDArray[np.float32]],
+        stored: Callable[[Sequence[int]], NDArray[np.float32]],
+        background: Background,
+        words: WordIndex,
+    ) -> Pool:
+        """Measure the texts `found` against `views`, unit vectors of shape (d,); `stored` gives theirs."""
+        names = snapshot.chunk_ids(found)
+        text_ids = sorted(names, key=lambda text_id: names[text_id])
+        rows = stored(text_ids).reshape(len(text_ids), -1 if text_ids else len(views[QUESTION]))
+        table = words.table((word for some in talk.words.values() for word in some), text_ids)
+        pool = cls(text_ids, snapshot.headings(text_ids), rows, {}, {}, table, background)
+        for name, view in views.items():
+            pool = pool.seen_by(name, view)
+        return pool
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What cosines to passages are usual.
+
+    Attributes:
+        sample: Texts of the index.
+        elsewhere: Mean and standard deviation that the embedder's cosines have elsewhere; they count as TYPICAL
+            texts. None where that isn't known.
+    """
+
+    sample: Sample
+    elsewhere: tuple[float, float] | None = None
+
+    def distance(self, view: NDArray[np.float32], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosines to a view in standard deviations above the usual ones."""
+        here, mean, variance = len(self.sample.vectors), 0.0, 0.0
+        if here:
+            cosines_here = self.sample.vectors @ view
+            mean, variance = float(cosines_here.mean()), float(cosines_here.var())
+        if self.elsewhere:
+            there, spread = self.elsewhere
+            share = here / (here + TYPICAL)
+            variance = share * variance + (1 - share) * spread**2 + share * (1 - share) * (mean - there) ** 2
+            mean = share * mean + (1 - share) * there
+        return (cosines - mean) / max(math.sqrt(variance), 1e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """Texts, best first; ties are ordered by name.
+
+    Attributes:
+        text_ids: The texts.
+        scores: Larger is better; comparable within one search only.
+        similarities: Cosine of each to the question alone.
+    """
+
+    text_ids: Sequence[int]
+    scores: Sequence[float]
+    similarities: Sequence[float]
+
+
+def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keyword")) -> Fused:
+    """Order the texts of a pool.
+
+    Args:
+        sides: "dense" alone orders by the question's cosine, "keyword" alone by its BM25.
+    """
+    import numpy as np
+
+    if not pool.text_ids:
+        return Fused((), (), ())
+    measured = features(talk, pool)
+    if len(sides) == 1:
+        scores = measured[QUESTION][:, MEASURES.index("distance" if "dense" in sides else "match")]
+    else:
+        weights = _weights(pool)
+        scores = sum(measured[name] @ np.array(weights[name]) for name in measured)
+    order = np.argsort(-scores, kind="stable")
+    similarity = pool.cosines[QUESTION]
+    return Fused(
+        [pool.text_ids[place] for place in order],
+        [float(scores[place]) for place in order],
+        [float(similarity[place]) for place in order],
+    )
+
+
+def features(talk: Conversation, pool: Pool) -> dict[str, NDArray[np.float64]]:
+    """What is measured of each text against each view, shape (n, len(MEASURES)).
+
+    "distance" is Pool.distances, 0 for a view that isn't embedded; "share" the BM25 of the view's words over its
+    limit, from 0 to 1; "match" the BM25 itself, over MATCH; "heading" the share of the heading's words that the
+    view holds, weighted by rarity.
+    """
+    import numpy as np
+
+    headings = _Headings(pool.headings)
+    measured: dict[str, NDArray[np.float64]] = {}
+    for name, text in talk.texts.items():
+        words = talk.words[name]
+        scores, most = pool.table.scores(words), pool.table.most(words)
+        shares = scores / most if most else scores
+        named = headings.held_by(set(tokens(text)))
+        distances = pool.distances.get(name, np.zeros(len(scores)))
+        measured[name] = np.stack([distances, shares, scores / MATCH, named], axis=1).astype(np.float64)
+    return measured
+
+
+class _Headings:
+    """The headings of a pool. A word that most of them share tells little: words are weighted by rarity here."""
+
+    def __init__(self, headings: Sequence[str]) -> None:
+        self._words = [_heading_words(heading) for heading in headings]
+        counts = Counter(word for words in self._words for word in words)
+        self._rarity = {word: math.log1p(len(headings) / count) for word, count in counts.items()}
+        self._whole = [math.fsum(self._rarity[word] for word in words) for words in self._words]
+
+    def held_by(self, held: Collection[str]) -> NDArray[np.float64]:
+        """Share of each heading's words that are held, shape (n,); 0 where there is no heading."""
+        import numpy as np
+
+        return np.array(
+            [
+                math.fsum(self._rarity[word] for word in words if word in held) / whole if whole else 0.0
+                for words, whole in zip(self._words, self._whole, strict=True)
+            ]
+        )
+
+
+def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:
+    weights = WITH_HEADINGS if pool.headed else WITHOUT_HEADINGS
+    return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on what is asked
+
+
+@lru_cache(maxsize=20_000)
+def _heading_words(heading: str) -> tuple[str, ...]:
+    return tuple(query_tokens(heading))

@@ -1,0 +1,209 @@
+"""Evidence: how probable it is that what a search found bears on the question.
+
+Logistic models, as Platt used them (1999), over how near the best texts are and how many of the words they hold;
+fitted to public sets, to questions put to their own documents and to those of other sets (docs/evaluation.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kb_assistant.retrieval.fusion import Pool
+from kb_assistant.retrieval.query_views import ASKED, QUESTION, TOLD, Conversation
+from kb_assistant.text.analyzer import is_chinese, is_code
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+
+GUESS: Mapping[str, float] = {
+    "always": -14.7,
+    "distance": -0.9,
+    "lead": 1.17,
+    "nearness": -0.25,
+    "asked nearness": 3.52,
+    "coverage": 2.09,
+    "asked coverage": 5.51,
+    "told coverage": 6.5,
+    "follow-up": 1.26,
+}
+EVIDENCE: Mapping[str, float] = {
+    "always": -17.12,
+    "told distance": -0.63,
+    "told lead": 2.15,
+    "nearness": 0.36,
+    "asked nearness": 3.35,
+    "asked coverage": 2.61,
+    "told coverage": 8.98,
+    "follow-up": 0.48,
+}
+"""Of the logistic models that say how probable it is that what was found bears on the question: see signals. The
+first does without what TOLD means; the second is asked where that leaves a doubt."""
+
+ACROSS: Mapping[str, float] = {"always": -10.99, "asked nearness": 2.95, "asked gap": 59.2, "follow-up": -3.41}
+"""The same for texts in another language than the question: they share no words with it, and some are near to all
+that is in that language, so that what counts is how much nearer they are to it than to ANYTHING."""
+
+DOUBT = (0.1, 0.9)
+"""Probabilities between which a guess is in doubt: a quarter of follow-ups."""
+
+REFUSE, CERTAIN = 0.5, 0.75
+"""Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
+answer is refused, and 96 % of what other sets ask (docs/evaluation.md)."""
+
+NAMED = 0.6
+"""Evidence at least where a best text holds a code that the question asks for, such as ERR-1042: what else the
+question says may be in another language."""
+
+_LEAST = 100.0
+
+TOP = 5
+"""Best texts that evidence is looked for in."""
+
+RUNNER_UP = 20
+"""The text whose distance is taken for that of texts which are only on the subject."""
+
+ANYTHING: Mapping[bool, Sequence[str]] = {
+    True: (
+        "博物馆几点开门？",
+        "这台打印机怎么安装驱动？",
+        "公司的年假有多少天？",
+        "他是哪一年出生的？",
+        "这首歌是谁唱的？",
+        "高血压应该吃什么药？",
+        "合同到期后怎么续签？",
+        "红烧鱼要放多少酱油？",
+        "最近的地铁站在哪里？",
+        "这种植物需要多少阳光？",
+        "比赛的结果是什么？",
+        "怎样备份数据库？",
+        "报名费是多少钱？",
+        "这座桥有多长？",
+        "错误代码是什么意思？",
+        "水在多少度结冰？",
+    ),
+    False: (
+        "When does the museum open?",
+        "How do I install the driver of this printer?",
+        "How many days of leave does the company give?",
+        "In which year was he born?",
+        "Who sang this song?",
+        "Which drug helps against high blood pressure?",
+        "How is the contract renewed when it ends?",
+        "How much soy sauce goes into the fish?",
+        "Where is the nearest underground station?",
+        "How much sun does this plant need?",
+        "What was the result of the match?",
+        "How is the database backed up?",
+        "What is the registration fee?",
+        "How long is the bridge?",
+        "What does the error code mean?",
+        "At which temperature does water freeze?",
+    ),
+}
+"""Questions on nothing in particular, for a question that is Chinese and for one that isn't."""
+
+
+def evidence(
+    talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed, foreign: Sequence[int] = ()
+) -> float:
+    """How probable it is that what was found bears on the question, from 0 to 1; 0 where nothing was.
+
+    Args:
+        best: Ids of the best texts, TOP of them.
+        embed: Unit vectors of n questions, shape (n, d). It is costly, and only called where there is a doubt.
+        foreign: Those of the best that are in another language than the question. They count where it is known
+            what cosines are usual for the embedder.
+    """
+    if not best:
+        return 0.0
+    found = _within(talk, pool, best, embed)
+    if foreign and pool.background.elsewhere and found < CERTAIN:
+        found = max(found, probability(ACROSS, signals_across(talk, pool, foreign, embed)))
+    return max(found, NAMED) if _names(talk, pool, best) else found
+
+
+def _within(talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed) -> float:
+    if not talk.is_first and TOLD not in pool.cosines:
+        guess = probability(GUESS, signals(talk, pool, best))
+        if not DOUBT[0] <= guess <= DOUBT[1]:
+            return guess
+        pool = pool.seen_by(TOLD, embed([talk.texts[TOLD]])[0])
+    return probability(EVIDENCE, signals(talk, pool, best))
+
+
+def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
+    """Whether the question holds a code that one of the best texts holds, too."""
+    codes = [word for word in talk.words[QUESTION] if is_code(word)]
+    return bool(codes) and bool((pool.table.coverage(codes)[pool.places(best)] > 0).any())
+
+
+def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
+    """What tells whether texts bear on the question.
+
+    "distance" is how near the nearest of the best is in this index, "lead" how far the nearest is ahead of texts
+    that are only on the subject, "nearness" how near it is by what is usual for the embedder, "coverage" the
+    largest share of the words held. "asked" and "told" say of which view; "nearness" and "coverage" alone are the
+    question's, "distance" and "lead" alone those of what was asked. A first question is all of them itself. Those
+    of what TOLD means are missing where it isn't embedded.
+    """
+    places = pool.places(best)
+    asked, told = _asked(talk), QUESTION if talk.is_first else TOLD
+
+    def coverage(view: str) -> float:
+        return float(pool.table.coverage(talk.words[view])[places].max())
+
+    found = {
+        "always": 1.0,
+        "distance": float(pool.distances[asked][places].max()),
+        "lead": _lead(pool.distances[asked]),
+        "nearness": pool.nearness(QUESTION, places),
+        "asked nearness": pool.nearness(asked, places),
+        "coverage": coverage(QUESTION),
+        "asked coverage": coverage(asked),
+        "told coverage": coverage(told),
+        "follow-up": float(not talk.is_first),
+    }
+    if told in pool.distances:
+        found["told distance"] = float(pool.distances[told][places].max())
+        found["told lead"] = _lead(pool.distances[told])
+    return found
+
+
+def signals_across(talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed) -> dict[str, float]:
+    """What tells whether texts in another language bear on the question: how near the nearest is by what is usual
+    for the embedder, and the gap, in cosines, by which one is nearer to what was asked than to ANYTHING."""
+    asked, places = _asked(talk), pool.places(foreign)
+    to_anything = pool.vectors[places] @ embed(ANYTHING[is_chinese(talk.question)]).T
+    return {
+        "always": 1.0,
+        "asked nearness": pool.nearness(asked, places),
+        "asked gap": float((pool.cosines[asked][places] - to_anything.mean(axis=1)).max()),
+        "follow-up": float(not talk.is_first),
+    }
+
+
+def _asked(talk: Conversation) -> str:
+    return QUESTION if talk.is_first else ASKED
+
+
+def _lead(distances: NDArray[np.float32]) -> float:
+    """How far the nearest text is ahead of the RUNNER_UP-th.
+
+    In a small index the last stands for it, and the less so the fewer there are: a single text is compared with
+    what is usual, which is 0.
+    """
+    ordered: list[float] = sorted(distances.tolist(), reverse=True)
+    if len(ordered) >= RUNNER_UP:
+        return ordered[0] - ordered[RUNNER_UP - 1]
+    return ordered[0] - ordered[-1] * (1 - 1 / len(ordered))
+
+
+def probability(weights: Mapping[str, float], signs: Mapping[str, float]) -> float:
+    """What a logistic model gives."""
+    logit = math.fsum(weight * signs[name] for name, weight in weights.items())
+    return 1 / (1 + math.exp(-max(logit, -_LEAST)))

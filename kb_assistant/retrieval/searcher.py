@@ -1,0 +1,270 @@
+"""From a question, with the turns before it, to passages: dense and keyword search over several texts, fused.
+
+Each text that stands for the question (conversation.py) is searched by meaning and by word; whatever any of them
+finds is then measured against all of them (fusion.py). A model that rewrites the question and one that orders the
+best passages anew are optional.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from kb_assistant.embedding.reranker import RERANKED
+from kb_assistant.index.vector_index import Sample, VectorIndex
+from kb_assistant.maintenance.rebuild import require_embedder
+from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
+from kb_assistant.retrieval.filters import Condition
+from kb_assistant.retrieval.fusion import Background, Pool, fuse
+from kb_assistant.retrieval.passages import Ranked, passages
+from kb_assistant.retrieval.query_views import ASKED, SUMMED, Conversation, conversation
+from kb_assistant.retrieval.relevance import TOP, evidence
+from kb_assistant.store import KnowledgeStore, Snapshot
+from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.types import Hit, Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb_assistant.embedding.reranker import Reranker
+
+DEPTH = 30
+"""Texts taken from each list before fusion, or twice as many as are wanted."""
+
+Side = Literal["dense", "keyword"]
+SIDES: tuple[Side, ...] = get_args(Side)
+
+
+class QueryEmbedder(Protocol):
+    """What retrieval needs of an embedding model."""
+
+    @property
+    def fingerprint(self) -> dict[str, str | int]: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """Evidence below which no answer is given, and below which it is marked uncertain; both from 0 to 1."""
+
+    refuse: float = 0.0
+    certain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What a search found.
+
+    Attributes:
+        queries: The texts that were searched; the first is the question alone.
+        hits: Best first.
+        evidence: How probable it is that they bear on the question, from 0 to 1; 0 where nothing was found.
+        floors: Those of the knowledge base.
+        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and perhaps "rerank".
+    """
+
+    queries: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    evidence: float
+    floors: Floors = Floors()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def query(self) -> str:
+        """The fullest text that was searched."""
+        return self.queries[-1]
+
+    @property
+    def relevant(self) -> bool:
+        """False where nothing found seems to bear on the question."""
+        return bool(self.hits) and self.evidence >= self.floors.refuse
+
+    @property
+    def uncertain(self) -> bool:
+        """True where it may or may not."""
+        return self.relevant and self.evidence < self.floors.certain
+
+
+class Searcher:
+    """Hybrid search over one knowledge base.
+
+    Args:
+        usual_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if they are known.
+        postings: What earlier searchers of the same store read.
+        reranker: Orders the best texts anew.
+        rewriter: Puts a follow-up as a question of its own; "" where it can't.
+    """
+
+    def __init__(
+        self,
+        store: KnowledgeStore,
+        index: VectorIndex,
+        embedder: QueryEmbedder,
+        floors: Floors = Floors(),
+        usual_cosines: tuple[float, float] | None = None,
+        postings: PostingsCache | None = None,
+        reranker: Reranker | None = None,
+        rewriter: Callable[[str, Sequence[Turn]], str] | None = None,
+    ) -> None:
+        self._store, self._index, self._embedder = store, index, embedder
+        self._floors, self._usual = floors, usual_cosines
+        self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
+
+    def search(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        k: int = 5,
+        *,
+        where: Sequence[Condition] = (),
+        sides: Sequence[Side] = SIDES,
+        rewrite: bool = True,
+        rerank: bool = True,
+    ) -> Retrieval:
+        """The k passages that bear most on the question.
+
+        Args:
+            where: Only passages of sources that fulfil all of these.
+            sides: Which searches find and order them; one of them alone is for comparing.
+            rewrite: Whether the rewriter is asked, where there is one.
+            rerank: Whether the reranker is, where there is one.
+
+        Raises:
+            EmbedderMismatch: the index was built with another embedder, or is since it was opened.
+        """
+        clock = _Clock()
+        rewritten = self._rewriter(question, history) if self._rewriter and history and rewrite else ""
+        clock.lap("rewrite")
+        talk = conversation(question, history, rewritten)
+        with self._store.read() as snapshot:
+            found = self._measure(
+                snapshot, self._index.sample(snapshot), talk, max(DEPTH, 2 * k), where, sides, clock
+            )
+            fused = fuse(found.talk, found.pool, sides)
+            best = fused.text_ids[:TOP]
+            foreign = foreign_texts(snapshot, talk.question, best)
+            sure = evidence(found.talk, found.pool, best, self._embedder.encode_queries, foreign)
+            clock.lap("fuse")
+            ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
+            if self._reranker and rerank and len(sides) > 1:
+                ranked = self._reranked(snapshot, talk, ranked)
+                clock.lap("rerank")
+            hits = passages(ranked, snapshot.chunks_of_texts, found.words.words_of, k)
+            clock.lap("passages")
+            # Without words nobody can tell what bears on the question.
+            floors = self._floors if snapshot.keywords_fit else Floors()
+        queries = tuple(talk.texts[name] for name in talk.searched)
+        return Retrieval(queries, hits, sure, floors, clock.laps)
+
+    def measure(
+        self, question: str, history: Sequence[Turn] = (), headed: bool | None = None
+    ) -> tuple[Conversation, Pool]:
+        """What a search would order, before it does: for those who fit the weights.
+
+        Args:
+            headed: As if the index's texts stood under headings, or not.
+        """
+        with self._store.read() as snapshot:
+            sample = self._index.sample(snapshot)
+            sample = sample if headed is None else replace(sample, headed=headed)
+            found = self._measure(snapshot, sample, conversation(question, history), DEPTH, (), SIDES, _Clock())
+        return found.talk, found.pool
+
+    def _measure(
+        self,
+        snapshot: Snapshot,
+        sample: Sample,
+        talk: Conversation,
+        depth: int,
+        where: Sequence[Condition],
+        sides: Sequence[Side],
+        clock: _Clock,
+    ) -> _Found:
+        """The first `depth` texts that each search finds, measured against all views."""
+        import numpy as np
+
+        require_embedder(snapshot, self._embedder.fingerprint)
+        views = self._views(talk, sample.headed)
+        clock.lap("embed")
+        if not snapshot.keywords_fit:
+            talk = replace(talk, words=dict.fromkeys(talk.words, ()))
+        words = WordIndex(
+            snapshot, self._index.load(snapshot), _allowed(snapshot, where), self._postings.at(snapshot)
+        )
+        found: set[int] = set()
+        if "dense" in sides:
+            near = np.stack([views[name] for name in talk.searched if name in views])
+            lists = self._index.search(snapshot, near, depth, words.allowed)
+            found = {text_id for ranked in lists for text_id, _ in ranked}
+        clock.lap("dense")
+        if "keyword" in sides:
+            worded = [words.rank(talk.words[name], depth) for name in talk.worded]
+            found |= {text_id for ranked in worded for text_id, _ in ranked}
+        clock.lap("keyword")
+        stored, background = partial(self._index.vectors, snapshot), Background(sample, self._usual)
+        return _Found(talk, Pool.of(snapshot, sorted(found), talk, views, stored, background, words), words)
+
+    def _views(self, talk: Conversation, headed: bool) -> dict[str, NDArray[np.float32]]:
+        """Unit vectors of what stands for the question, by name."""
+        import numpy as np
+
+        views = self._embedded(talk, talk.embedded(headed))
+        if ASKED in talk.texts:
+            asked = np.sum([share * views[name] for name, share in SUMMED.items() if name in views], axis=0)
+            views[ASKED] = asked / max(float(np.linalg.norm(asked)), 1e-12)
+        return views
+
+    def _embedded(self, talk: Conversation, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        vectors = self._embedder.encode_queries([talk.texts[name] for name in names])
+        return dict(zip(names, vectors, strict=True))
+
+    def _reranked(self, snapshot: Snapshot, talk: Conversation, ranked: list[Ranked]) -> list[Ranked]:
+        """The texts that the reranker read, in its order, then the others in theirs."""
+        assert self._reranker
+        question = talk.texts.get(ASKED, talk.question)
+        bodies = [text.embedded for text in snapshot.texts([one.text_id for one in ranked[:RERANKED]])]
+        scores = self._reranker.scores(question, bodies)
+        best = [replace(one, score=score) for one, score in zip(ranked, scores, strict=False)]
+        best.sort(key=lambda one: -one.score)
+        lowest = best[-1].score if best else 0.0
+        others = [replace(one, score=lowest - place) for place, one in enumerate(ranked[len(scores) :], start=1)]
+        return [*best, *others]
+
+
+def foreign_texts(snapshot: Snapshot, question: str, text_ids: Sequence[int]) -> list[int]:
+    """Those of the texts that are in another language than the question."""
+    asked = is_chinese(question)
+    texts = zip(text_ids, snapshot.texts(text_ids), strict=True)
+    return [text_id for text_id, text in texts if is_chinese(text.body) != asked]
+
+
+def _allowed(snapshot: Snapshot, where: Sequence[Condition]) -> NDArray[np.int64] | None:
+    """Ids of the texts of sources that fulfil all conditions; None where there are none."""
+    if not where:
+        return None
+    fit = [source.path for source in snapshot.sources() if all(one.holds(source) for one in where)]
+    return snapshot.text_ids_of(fit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the searches found: the conversation as it was searched, the texts, and the words that are known."""
+
+    talk: Conversation
+    pool: Pool
+    words: WordIndex
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._last = now - self._last, now

@@ -1,0 +1,68 @@
+"""Floors of evidence: those set, else those that `kb eval` kept with the index, else the usual ones.
+
+Kept floors were measured with one embedder, one way of telling words and one model of evidence; where any of these
+is another now, they mean nothing and are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kb_assistant.retrieval.relevance import ACROSS, CERTAIN, EVIDENCE, REFUSE
+from kb_assistant.retrieval.searcher import Floors
+from kb_assistant.settings import Settings
+from kb_assistant.store import Snapshot, Transaction
+from kb_assistant.text import analyzer as keywords
+
+Origin = Literal["settings", "kb eval", "usual", "none"]
+
+META = "floors"
+"""Where the store keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenFloors:
+    """The floors in use, and where the one for refusing is from: "none" where the embedder was never measured."""
+
+    floors: Floors
+    origin: Origin
+
+    def to_json(self) -> dict[str, Any]:
+        return {"refuse": self.floors.refuse, "certain": self.floors.certain, "from": self.origin}
+
+
+def keep_floors(transaction: Transaction, floors: Floors) -> None:
+    """Keep floors with the index, for as long as evidence means what it means now."""
+    values = {"refuse": floors.refuse, "certain": floors.certain}
+    transaction.put_meta(META, {**values, "measured with": _means(transaction)})
+
+
+def choose_floors(settings: Settings, snapshot: Snapshot | None, measured: bool) -> ChosenFloors:
+    """The floors in use.
+
+    Args:
+        snapshot: The index; None where there is none yet.
+        measured: Whether the embedder is one that the usual floors were measured with.
+    """
+    kept = _kept(snapshot) if snapshot else None
+    usual = Floors(REFUSE, CERTAIN) if measured else Floors()
+    found = kept or usual
+    refuse = found.refuse if settings.floor is None else settings.floor
+    certain = found.certain if settings.certain is None else settings.certain
+    origin: Origin = "kb eval" if kept else "usual" if measured else "none"
+    return ChosenFloors(Floors(refuse, max(refuse, certain)), origin if settings.floor is None else "settings")
+
+
+def _kept(snapshot: Snapshot) -> Floors | None:
+    kept = snapshot.meta(META)
+    if not isinstance(kept, Mapping) or kept.get("measured with") != _means(snapshot):
+        return None
+    return Floors(float(kept["refuse"]), float(kept["certain"]))
+
+
+def _means(snapshot: Snapshot) -> dict[str, Any]:
+    """What evidence is made of."""
+    evidence = {"same language": dict(EVIDENCE), "across": dict(ACROSS)}
+    return {"embedder": snapshot.meta("embedder"), "keywords": keywords.rules(), "evidence": evidence}

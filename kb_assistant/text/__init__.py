@@ -1,0 +1,1 @@
+"""Language: words, sentences, boundaries, wording."""

@@ -1,0 +1,1 @@
+"""What lives around knowledge bases: their list, folders, jobs, conversations, access, previews."""

@@ -1,0 +1,175 @@
+"""Answers on their way: each in a thread of its own, saved as it grows, whoever watches it.
+
+So an answer goes on when the page that asked for it is reloaded or closed, and what was said is never lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from kb_assistant.errors import KBError
+from kb_assistant.workspace.chats import ChatStore, State
+
+if TYPE_CHECKING:
+    from kb_assistant.answering.chain import Reply
+    from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.types import Turn
+
+_log = logging.getLogger(__name__)
+
+SAVED_EVERY_S = 0.5
+
+Stage = Literal["queued", "waiting", "searching", "answering"]
+
+
+@dataclass(slots=True)
+class Running:
+    """An answer that isn't finished.
+
+    Attributes:
+        stage: "queued" behind another answer, "waiting" for files that have to be read first, "searching", then
+            "answering".
+        text: What was said so far.
+        hits: How many passages were found.
+        started: time.monotonic() when it was asked, or when those before it were done.
+    """
+
+    chat: str
+    turn: int
+    question: str
+    stage: Stage = "searching"
+    text: str = ""
+    hits: int = 0
+    started: float = field(default_factory=time.monotonic)
+    stopped: bool = False
+    _reply: Reply | None = None
+    _may_begin: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """End it after the token in work; what was said stays. One that is queued ends at once."""
+        self.stopped = True
+        self._may_begin.set()
+        if self._reply is not None:
+            self._reply.stop()
+
+
+class Answering:
+    """The answers that are being made: those of a conversation one after another, as they were asked.
+
+    Args:
+        chats: Where they are saved.
+    """
+
+    def __init__(self, chats: ChatStore) -> None:
+        self.chats = chats
+        self._lock = threading.Lock()
+        self._running: dict[str, list[Running]] = {}
+
+    def running(self, chat: str) -> tuple[Running, ...]:
+        """The unfinished answers of a conversation: the one that is being made, then those that are queued."""
+        with self._lock:
+            return tuple(self._running.get(chat, ()))
+
+    def busy(self) -> bool:
+        """Whether any answer is being made."""
+        with self._lock:
+            return bool(self._running)
+
+    def ask(
+        self,
+        base: KnowledgeBase,
+        chat: str,
+        question: str,
+        *,
+        beside: Sequence[KnowledgeBase] = (),
+        after: Callable[[], object] | None = None,
+    ) -> int:
+        """Save a question and begin its answer, or queue it behind those before it. Returns the turn's id.
+
+        Args:
+            beside: Knowledge bases that are searched, too.
+            after: Called before the search, to wait for what must be there first.
+
+        Raises:
+            StoreError: nothing can be saved.
+        """
+        begins: Stage = "waiting" if after else "searching"
+        with self._lock:
+            turn = self.chats.begin(chat, question)
+            queue = self._running.setdefault(chat, [])
+            running = Running(chat, turn, question, "queued" if queue else begins)
+            queue.append(running)
+            if len(queue) == 1:
+                running._may_begin.set()
+
+        def ask() -> Reply:
+            if after is not None:
+                after()
+            running.stage = "searching"
+            return base.ask(question, self._history(running), beside=beside)
+
+        def work() -> None:
+            running._may_begin.wait()
+            running.stage, running.started = begins, time.monotonic()
+            try:
+                self._answer(running, ask)
+            finally:
+                self._done(running)
+
+        threading.Thread(target=work, name=f"answer-{turn}", daemon=True).start()
+        return turn
+
+    def _history(self, running: Running) -> list[Turn]:
+        """What was said before it."""
+        before = (turn for turn in self.chats.turns(running.chat) if turn.id < running.turn)
+        return [turn.turn for turn in before if turn.state in ("done", "stopped")]
+
+    def _done(self, running: Running) -> None:
+        """Take it out of its queue; the next one begins."""
+        with self._lock:
+            queue = self._running[running.chat]
+            queue.remove(running)
+            if queue:
+                queue[0]._may_begin.set()
+            else:
+                del self._running[running.chat]
+
+    def _answer(self, running: Running, ask: Callable[[], Reply]) -> None:
+        state: State = "done"
+        try:
+            if running.stopped:
+                reply: dict[str, Any] = {}
+            else:
+                reply = self._stream(running, ask())
+            state = "stopped" if running.stopped else "done"
+        except KBError as error:
+            state, reply = "failed", {"error": error.message, "hint": error.hint}
+        except Exception as error:
+            _log.exception("An answer failed.")
+            state, reply = "failed", {"error": f"{type(error).__name__}: {error}", "hint": ""}
+        reply["seconds"] = reply.get("seconds", {}) | {"total": round(time.monotonic() - running.started, 3)}
+        try:
+            self.chats.save(running.turn, running.text.strip(), state, reply)
+        except KBError as error:
+            _log.error("An answer can't be saved: %s", error.message)
+
+    def _stream(self, running: Running, reply: Reply) -> dict[str, Any]:
+        running._reply = reply
+        if running.stopped:
+            reply.stop()
+        found = round(time.monotonic() - running.started, 3)
+        running.hits, running.stage = len(reply.hits), "answering"
+        saved = time.monotonic()
+        for piece in reply:
+            running.text += piece
+            if time.monotonic() - saved > SAVED_EVERY_S:
+                self.chats.save(running.turn, running.text, "answering", {})
+                saved = time.monotonic()
+        whole = reply.to_json()
+        running.text = whole.pop("answer")
+        return whole | {"seconds": {"found": found}}

@@ -1,0 +1,137 @@
+"""What a reader wants to see around a passage: its neighbours, a source's chunks, the page of a PDF; and what one
+could ask."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kb_assistant.errors import ReadError
+from kb_assistant.retrieval.passages import repeated
+from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.types import Hit, Locator
+
+if TYPE_CHECKING:
+    from kb_assistant.knowledge import KnowledgeBase
+
+PAGE_SECONDS = 20.0
+MOST_PAGE_BYTES = 20_000_000
+
+_LONGEST_HEADING = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk as a preview shows it."""
+
+    id: str
+    text: str
+    locator: Locator
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands before and after a passage in its source."""
+
+    before: str
+    after: str
+
+
+def pieces(base: KnowledgeBase, source: str) -> list[Piece]:
+    """The chunks of a source in reading order; none where it isn't known any more."""
+    with base.store.read() as snapshot:
+        return [Piece(chunk.id, chunk.text.body, chunk.locator) for chunk in snapshot.chunks_of_source(source)]
+
+
+def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
+    """The chunks next to a passage, without the sentences it holds itself; None where its source no longer holds
+    it."""
+    known = pieces(base, hit.source)
+    places = [place for place, piece in enumerate(known) if piece.id == hit.id]
+    if not places:
+        return None
+    first = last = places[0]
+    while last + 1 < len(known) and hit.text.endswith(known[last + 1].text) and known[last + 1].text in hit.text:
+        last += 1
+    before = after = ""
+    if first:
+        before = known[first - 1].text.removesuffix(_repeated(known[first - 1], known[first])).rstrip()
+    if last + 1 < len(known):
+        both = _repeated(known[last], known[last + 1])
+        after = known[last + 1].text
+        after = after.removeprefix(both).lstrip() if both else after
+    return Surroundings(before, after)
+
+
+def _repeated(one: Piece, other: Piece) -> str:
+    return repeated(one.text, other.text) if one.locator.reaches(other.locator) else ""
+
+
+def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 900) -> bytes:
+    """A page of a PDF as PNG, with the quotes marked where they are found; made in a bounded process.
+
+    Args:
+        page: From 1.
+        width: In pixels.
+
+    Raises:
+        ReadError: the file is gone, isn't a PDF that can be drawn, or takes too long.
+    """
+    if not Path(source).is_file():
+        raise ReadError(f"{source} isn't there any more.", "Bring the knowledge base in step.")
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "kb_assistant.workspace.page_image",
+        source,
+        str(page),
+        str(width),
+        *quotes,
+    ]
+    environment = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP", "LANG") if name in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=PAGE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise ReadError(f"Drawing page {page} takes too long.", "Open the file itself.") from None
+    if done.returncode or not 0 < len(done.stdout) <= MOST_PAGE_BYTES:
+        raise ReadError(f"Page {page} can't be drawn.", "Open the file itself.")
+    return done.stdout
+
+
+def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0) -> list[str]:
+    """Questions that the documents' own headings suggest, in their language. No model is asked.
+
+    Args:
+        seed: The same one gives the same questions.
+    """
+    chance = random.Random(seed)
+    with base.store.read() as snapshot:
+        sources = [source for source in snapshot.sources() if source.chunks]
+        found: dict[str, None] = {}
+        for source in chance.sample(sources, min(len(sources), 4 * count)):
+            headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(source.path)[:50]]
+            asked = [_question(heading) for heading in dict.fromkeys(headings)]
+            if fit := [question for question in asked if question]:
+                found[chance.choice(fit)] = None
+    return list(found)[:count]
+
+
+def _question(heading: str) -> str:
+    """What one would ask under a heading; "" where it says too little or too much."""
+    *above, last = (part.strip() for part in heading.split(" > "))
+    if not 2 <= len(last) <= _LONGEST_HEADING:
+        return ""
+    if last.endswith(("?", "？")):
+        return last
+    topic = above[0] if above and above[0] != last else ""
+    if is_chinese(heading):
+        return f"《{topic}》里关于“{last}”说了什么？" if topic else f"关于“{last}”，文档里说了什么？"
+    return f"What does “{topic}” say about {last}?" if topic else f"What do the documents say about {last}?"
