@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ingest.readers.detect import FORMATS
-from ingest.sandbox import Item, ReaderPool
+from ingest.sandbox.pool import Item, ReaderPool
 
 _TOKENS = (
     b"\0",

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import pypdfium2 as pdfium
 
-from ingest.readers import ocr, read
+from ingest.readers import read
+from ingest.readers.image import ocr
 from kb_assistant.errors import ReadError
 
 

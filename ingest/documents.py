@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.plan import plan_documents
 from ingest.readers import Block, Content, one_line
-from ingest.readers.text import clean
-from ingest.sandbox import ReaderPool
+from ingest.readers.plain.text import clean
+from ingest.sandbox.pool import ReaderPool
 from ingest.sync import Embedder, Job, Run, recipe_of, report_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore

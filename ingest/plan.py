@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.archives import Member, Place, is_archive
-from ingest.confine import MEGABYTE
 from ingest.discover import Choice, Found, discover
-from ingest.sandbox import Listing, ReaderPool, hash_file
+from ingest.sandbox.confine import MEGABYTE
+from ingest.sandbox.pool import Listing, ReaderPool, hash_file
 from kb_assistant.errors import KBError
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Source

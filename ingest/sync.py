@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.discover import Choice
 from ingest.plan import Plan, Task, kept_note, make_plan, seal
-from ingest.readers import Content, nest, ocr
-from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
+from ingest.readers import Content, nest
+from ingest.readers.image import ocr
+from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from ingest import process, sync
+from ingest import sync
+from ingest.sandbox import process
 from kb_assistant.errors import EmbedderMismatch, KBError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.passages import repeated

@@ -12,9 +12,9 @@ import streamlit as st
 from kb_assistant import KBError
 from kb_assistant.workspace import bases
 from ui import chat, library, system
-from ui.desk import desk, kb_name, user
+from ui.app_state import desk, kb_name, user
 from ui.errors import show_error
-from ui.launch import MOST_MEGABYTES, options
+from ui.options import MOST_MEGABYTES, options
 from ui.strings import LANGUAGES, language, say
 
 _ASSETS = Path(__file__).parent / "assets"

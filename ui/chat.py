@@ -11,12 +11,13 @@ from kb_assistant import Chat, KBError, SavedTurn
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.preview import example_questions
-from ui import components, turns
-from ui.desk import desk, kb_name, user
+from ui import components
+from ui import turn_view as turns
+from ui.app_state import desk, kb_name, user
 from ui.errors import attempt, show_error, show_problem
-from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
+from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
-from ui.plain import escaped, plain, short, size
+from ui.sanitize import escaped, plain, short, size
 from ui.strings import language, say, words
 
 if TYPE_CHECKING:

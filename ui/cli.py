@@ -45,7 +45,7 @@ def ui(
     if find_spec("streamlit") is None:
         raise KBError("The page needs Streamlit.", 'Install it: pip install "kb-assistant[ui]"')
     from kb_assistant.settings import Settings
-    from ui.launch import Options
+    from ui.options import Options
     from ui.server import LOOPBACK, serve
 
     flags = {"model": model, "k": k, "kb": kb, "home": home}

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.plain import clean
+from ui.sanitize import clean
 
 _ASSETS = Path(__file__).parent / "assets"
 

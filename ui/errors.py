@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import KBError
-from ui.desk import user
-from ui.plain import escaped
+from ui.app_state import user
+from ui.sanitize import escaped
 from ui.strings import say
 from ui.told import told
 

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from kb_assistant import KBError
 from kb_assistant.workspace.access import Access, User, digest_of
-from ui.launch import MEGABYTE, MOST_HELD_MEGABYTES
+from ui.options import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -11,11 +11,11 @@ import streamlit as st
 from kb_assistant import Job, KBError, KnowledgeBase
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.preview import Piece, pieces
+from ui.app_state import desk, kb_name, user
 from ui.chat import open_chat, too_much
-from ui.desk import desk, kb_name, user
 from ui.errors import attempt, show_problem
-from ui.launch import MOST_MEGABYTES, options
-from ui.plain import escaped, plain, short, size
+from ui.options import MOST_MEGABYTES, options
+from ui.sanitize import escaped, plain, short, size
 from ui.strings import say
 from ui.told import told
 

@@ -12,10 +12,10 @@ from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
 from kb_assistant.answering.citations import evidence, marks
 from kb_assistant.workspace.preview import Surroundings, page_image, surroundings
 from ui import components
-from ui.plain import escaped
+from ui.sanitize import escaped
 from ui.strings import language, say, words
 from ui.told import told
-from ui.turns import where
+from ui.turn_view import where
 
 _KEY = "passage-element"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant import Access, KBError
-from ui.launch import MOST_MEGABYTES, Options, set_options
+from ui.options import MOST_MEGABYTES, Options, set_options
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SCRIPT = Path(__file__).with_name("app.py")
@@ -99,7 +99,7 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from ui import opening
+    from ui import splash as opening
     from ui.gate import Gate
 
     @asynccontextmanager
@@ -130,7 +130,7 @@ def _warm() -> None:
     """Import and open beforehand what the first page needs, then what the first question needs."""
     try:
         import_module("ui.app")
-        from ui.desk import desk
+        from ui.app_state import desk
 
         desk().begin()
     except Exception:

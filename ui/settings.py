@@ -8,10 +8,10 @@ import streamlit as st
 
 from kb_assistant import Settings
 from kb_assistant.settings import CHOICES, TYPES, defaults, meanings, origins
-from ui.desk import desk, kb_name, user
+from ui.app_state import desk, kb_name, user
 from ui.errors import attempt
-from ui.launch import options
-from ui.plain import escaped
+from ui.options import options
+from ui.sanitize import escaped
 from ui.settings_zh import MEANINGS
 from ui.strings import language, say
 

@@ -10,9 +10,9 @@ from kb_assistant import KBError, Settings
 from kb_assistant.llm import who_answers
 from kb_assistant.maintenance.doctor import Finding, examine
 from kb_assistant.maintenance.machine import memory
-from ui.desk import desk, kb_name, user
+from ui.app_state import desk, kb_name, user
 from ui.errors import show_error, show_problem
-from ui.plain import escaped, plain, size
+from ui.sanitize import escaped, plain, size
 from ui.settings import settings_section
 from ui.strings import say
 from ui.told import MACHINE, told

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import PurePath
 from typing import Any, Literal
 
-from ingest.readers.detect import FORMATS, SUFFIXES, detect
+from ingest.readers.detect import FORMATS, SUFFIXES, detect, reader_of
 from kb_assistant.errors import ReadError
 
 __all__ = ["SUFFIXES", "Block", "Content", "Context", "Kind", "Outline", "nest", "one_line", "read"]
@@ -162,7 +161,7 @@ def read(
             f"These can: {' '.join(sorted(SUFFIXES))}.",
         )
     context = Context(name, tuple(passwords), depth, alive)
-    content: Content = import_module(f"ingest.readers.{module}").read(data, context)
-    from ingest.readers.hidden import without_invisible
+    content: Content = reader_of(module).read(data, context)
+    from ingest.readers.hidden_text import without_invisible
 
     return without_invisible(content)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from importlib import import_module
+from types import ModuleType
 
 _MODULES = {
     "asciidoc": "adoc asciidoc asc",
@@ -40,6 +42,18 @@ _MODULES = {
     "text": "txt text log",
     "xml": "xml rss atom opml xsd xsl xslt plist kml gpx dita",
 }
+_FAMILIES = {
+    "mail": "mbox mhtml msg tnef",
+    "markup": "asciidoc epub html markdown notebook org rst xml",
+    "office": "docx legacy odf ods pptx rtf sheets",
+    "plain": "code delimited json_data subtitles text",
+}
+_PLACES = {name: f"{family}.{name}" for family, names in _FAMILIES.items() for name in names.split()} | {
+    "locked": "office.encrypted_office",
+    "mail": "mail.message",
+    "pdf": "pdf.document",
+    "picture": "image.picture",
+}
 FORMATS = {f".{suffix}": module for module, suffixes in _MODULES.items() for suffix in suffixes.split()}
 SUFFIXES = frozenset(FORMATS)
 
@@ -69,8 +83,13 @@ _STREAMS = (
 )
 
 
+def reader_of(name: str) -> ModuleType:
+    """The reader's module, loaded."""
+    return import_module(f"ingest.readers.{_PLACES[name]}")
+
+
 def detect(data: bytes, by_suffix: str) -> str:
-    """Name of the reader's module; what the suffix said, where the bytes say nothing else. Where that says nothing
+    """Name of the reader; what the suffix said, where the bytes say nothing else. Where that says nothing
     either, text is told from the rest."""
     if data.startswith(_OLE):
         return _in_ole(data) or by_suffix

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest import process as reader_process
-from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
+from ingest.sandbox import process as reader_process
+from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="files and processes as POSIX has them")
 

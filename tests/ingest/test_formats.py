@@ -40,7 +40,7 @@ from reportlab.platypus import SimpleDocTemplate, Table
 
 from ingest.readers import Content, read
 from ingest.readers.detect import SUFFIXES, detect
-from ingest.readers.legacy import office
+from ingest.readers.office.legacy import office
 from kb_assistant.errors import ReadError
 
 needs_office = pytest.mark.skipif(not office(), reason="LibreOffice isn't installed")
@@ -268,7 +268,7 @@ class TestSheets:
                 raise PanicException
 
         monkeypatch.setattr("python_calamine.CalamineWorkbook", Workbook)
-        monkeypatch.setattr("ingest.readers.legacy.office", lambda: None)
+        monkeypatch.setattr("ingest.readers.office.legacy.office", lambda: None)
         with pytest.raises(ReadError, match="damaged"):
             read("a.xlsx", saved(workbook(S=[["a"]])))
 
@@ -1228,7 +1228,7 @@ class TestPdf:
         assert texts(read("a.pdf", data[data.index(b"\n") :])) == "still here"
 
     def test_text_that_means_nothing_needs_ocr(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ingest.readers import ocr
+        from ingest.readers.image import ocr
 
         monkeypatch.setattr(ocr, "available", lambda: False)
         data = self.page(lambda sheet: sheet.drawString(72, 700, "letters of a font without a map"))
@@ -1239,7 +1239,7 @@ class TestPdf:
             read("a.pdf", document[: document.index(b"xref")] + added + b"trailer <</Root 4 0 R>>")
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
-        from ingest.readers.pdf_text import clean
+        from ingest.readers.pdf.text import clean
 
         assert clean("水泵的维护周期是三个月一次，由维\r\n护班负责，不得拖延，要有记录。\r\n第二句") == (
             "水泵的维护周期是三个月一次，由维护班负责，不得拖延，要有记录。\n第二句"
@@ -1343,7 +1343,7 @@ class TestOcr:
         assert pages == [1]
 
     def test_without_the_extra(self, picture: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ingest.readers import ocr
+        from ingest.readers.image import ocr
 
         monkeypatch.setattr(ocr, "available", lambda: False)
         content = read("a.png", picture)
@@ -1354,7 +1354,7 @@ class TestOcr:
 class TestOldOffice:
     def test_without_libreoffice(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shutil, "which", lambda _: None)
-        monkeypatch.setattr("ingest.readers.legacy._PLACES", ())
+        monkeypatch.setattr("ingest.readers.office.legacy._PLACES", ())
         with pytest.raises(ReadError, match="LibreOffice"):
             read("a.wps", bytes.fromhex("d0cf11e0a1b11ae1") + "WordDocument".encode("utf-16-le"))
 

@@ -11,8 +11,8 @@ from email.message import EmailMessage
 import pytest
 
 from ingest.readers import Content, read
-from ingest.readers.cms import signed_content
-from ingest.readers.tnef import letter_in
+from ingest.readers.mail.cms import signed_content
+from ingest.readers.mail.tnef import letter_in
 from kb_assistant.errors import ReadError
 
 PUMP = "The pump is serviced every three months."
@@ -247,7 +247,7 @@ def test_a_fault_in_a_reader_costs_its_attachment_alone(monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise IndexError
 
-    monkeypatch.setattr("ingest.readers.attached.read", fail)
+    monkeypatch.setattr("ingest.readers.attachments.read", fail)
     content = read("a.eml", with_file(b"x", "a.md"))
     assert "See below." in texts(content)
     assert "The attachment “a.md” can't be read: the reader failed (IndexError)." in content.notes

@@ -347,7 +347,7 @@ class TestPdf:
         ]
 
     def test_words_parted_by_hyphens_are_joined(self) -> None:
-        from ingest.readers.pdf_text import clean
+        from ingest.readers.pdf.text import clean
 
         assert clean("exam\ufffe\r\nple \ufb01ne co\u00adop\u0002\nerate\0") == "example fine cooperate"
 
@@ -600,7 +600,7 @@ def test_outline_forgets_deeper_headings() -> None:
 
 def test_a_reader_loads_only_what_it_needs() -> None:
     code = (
-        "import sys; from ingest.readers import read; read('a.md', b'# x'); import ingest.worker; "
+        "import sys; from ingest.readers import read; read('a.md', b'# x'); import ingest.sandbox.worker; "
         "print([m for m in ('pypdfium2','docx','lxml','torch','transformers','faiss','langchain_core','numpy') "
         "if m in sys.modules])"
     )

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest import process as reader_process
-from ingest import sandbox
-from ingest.protocol import decode
-from ingest.sandbox import Item, Outcome, ReaderPool, hash_file
+from ingest.sandbox import pool as sandbox
+from ingest.sandbox import process as reader_process
+from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
+from ingest.sandbox.protocol import decode
 from kb_assistant.errors import KBError
 
 ROOT = Path(sandbox.__file__).parent.parent
@@ -54,7 +54,7 @@ worker.read = read
 
 def started_with(code: str) -> str:
     """What starts a process, with this code run before its work begins."""
-    before, name, after = reader_process._START.partition("from ingest.worker")
+    before, name, after = reader_process._START.partition("from ingest.sandbox.worker")
     assert name, "or the real readers would stay, and the tests prove nothing"
     return f"{before}{code}; {name}{after}"
 
@@ -229,7 +229,7 @@ def test_ctrl_c_does_not_reach_workers(tmp_path: Path) -> None:
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     (path,) = write(tmp_path, "text")
     code = (
-        "import sys, os; from ingest.sandbox import Item, ReaderPool\n"
+        "import sys, os; from ingest.sandbox.pool import Item, ReaderPool\n"
         "pool = ReaderPool(1, 20, 512, 1); list(pool.read([Item('a', sys.argv[1])]))\n"
         "print(pool._processes[0]._process.pid, flush=True); os.kill(os.getpid(), 9)"
     )

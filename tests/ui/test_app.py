@@ -19,9 +19,10 @@ from kb_assistant import KBError
 from kb_assistant.settings import defaults
 from kb_assistant.workspace.access import User
 from tests.real import RememberedEmbeddings
-from ui import chat, launch
-from ui import desk as desks
-from ui.launch import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
+from ui import app_state as desks
+from ui import chat
+from ui import options as launch
+from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 
 FOUNDER = "Who founded the Aldersea Station?"
 APP = Path(__file__).parents[2] / "ui" / "app.py"
@@ -119,7 +120,7 @@ def test_no_session_question_or_rerun_opens_anything_again(
     counted("kb_assistant.index.vector_index", "_of")  # makes every index, read from disk or built
     counted("kb_assistant.embedding.local", "open_embeddings")
     counted("kb_assistant.llm", "open_chat_model")
-    monkeypatch.setattr("ui.desk.keep_in_step", lambda *_: None)
+    monkeypatch.setattr("ui.app_state.keep_in_step", lambda *_: None)
     desks.desk().begin()
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_embeddings"]
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())

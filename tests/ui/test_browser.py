@@ -18,7 +18,7 @@ from playwright.sync_api import TimeoutError as NotSeen
 
 from kb_assistant.workspace.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
-from ui.launch import MOST_FILES
+from ui.options import MOST_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -17,7 +17,7 @@ from kb_assistant.errors import KBError
 from kb_assistant.workspace.access import Access, User
 from ui import gate as gates
 from ui.gate import COOKIE, Attempts, Gate, Sessions
-from ui.launch import MEGABYTE, Options
+from ui.options import MEGABYTE, Options
 from ui.server import serve
 
 HOST = "http://127.0.0.1:8501"

@@ -13,10 +13,10 @@ from kb_assistant.answering.citations import marks
 from kb_assistant.settings import defaults
 from kb_assistant.types import Hit, Locator
 from ui import strings
+from ui.markdown_tree import tree
 from ui.passage import utf16
-from ui.plain import clean, escaped, plain, short, wide
+from ui.sanitize import clean, escaped, plain, short, wide
 from ui.settings_zh import MEANINGS
-from ui.tree import tree
 
 HITS = [Hit(str(n), "The pump is red.", "/a.md", Locator(), 1) for n in range(3)]
 HOSTILE = [

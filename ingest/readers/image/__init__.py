@@ -1,0 +1,1 @@
+"""Scans and pictures: text recognition."""

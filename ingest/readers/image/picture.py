@@ -1,0 +1,65 @@
+"""Pictures (PNG, JPEG, TIFF, …): the words in them by OCR, where that is installed. Frames of a TIFF are pages."""
+
+from __future__ import annotations
+
+import io
+from importlib.util import find_spec
+from typing import Any
+
+from ingest.readers import Block, Content, Context
+from ingest.readers.image import ocr
+from kb_assistant.errors import ReadError
+
+_MOST_PIXELS = 100_000_000
+_MOST_FRAMES = 200
+_HEIC = (b"heic", b"heix", b"hevc", b"mif1")
+_SMALLEST = 32  # pixels of the shorter side: less is an icon
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The words of a picture; without OCR none, and a note.
+
+    Raises:
+        ReadError: it is damaged or too large.
+    """
+    if not ocr.available() or find_spec("PIL") is None:
+        return Content("", (), {}, (f"It is a picture: no text was found without OCR. {ocr.HINT}",))
+    import PIL.Image
+
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        raise ReadError("Pictures of the format HEIC can't be read.", "Save it as JPEG or PNG.")
+    PIL.Image.MAX_IMAGE_PIXELS = None  # its size is checked here
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > _MOST_PIXELS:
+                raise ReadError(f"The picture has {width} × {height} pixels: too many.", "Make it smaller.")
+            frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            blocks = []
+            for frame in range(min(frames, _MOST_FRAMES)):
+                if frame:
+                    image.seek(frame)
+                context.alive()
+                if min(image.size) >= _SMALLEST and (text := ocr.words_of(_pixels(image))):
+                    blocks.append(Block(text, page=frame + 1 if frames > 1 else None))
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises whatever a damaged picture leads it to
+        raise ReadError("The picture is damaged.", "Save it anew and try again.") from error
+    notes = (f"Only the first {_MOST_FRAMES} of its {frames} pages were read.",) if frames > _MOST_FRAMES else ()
+    return Content("", tuple(blocks), {}, notes)
+
+
+def _pixels(image: Any) -> Any:
+    """RGB as the picture is meant to be seen: turned as the camera says, on white where it is transparent."""
+    import numpy as np
+    import PIL.Image
+    import PIL.ImageOps
+
+    if image.mode[0] in "IF":  # more than 8 bits a pixel, which Pillow would cut off rather than scale
+        values = np.asarray(image, dtype=np.float64)
+        values = (values - values.min()) * (255 / max(float(np.ptp(values)), 1e-9))
+        image = PIL.Image.fromarray(values.astype(np.uint8))
+    turned = PIL.ImageOps.exif_transpose(image).convert("RGBA")
+    ground = PIL.Image.new("RGBA", turned.size, "white")
+    return np.asarray(PIL.Image.alpha_composite(ground, turned).convert("RGB"))

@@ -1,0 +1,1 @@
+"""Mail: messages, mailboxes, Outlook, what is signed and attached."""

@@ -1,0 +1,43 @@
+"""Mailboxes (MBOX): one mail after another, each under its subject."""
+
+from __future__ import annotations
+
+import re
+
+from ingest.readers import Block, Content, Context
+from ingest.readers.detect import detect
+from ingest.readers.mail.message import taken_apart, under_subject
+from kb_assistant.errors import ReadError
+
+_BEGIN = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
+_YEAR = re.compile(rb"\d{4}")
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The mails in their order.
+
+    Raises:
+        ReadError: no mail begins in it as they do in mailboxes.
+    """
+    if not data.strip():
+        return Content("", ())
+    starts = [one for one in _BEGIN.finditer(data) if one.start() == 0 or _YEAR.search(one[0])]
+    if not starts and detect(data, "") == "mail":
+        return taken_apart(data).content(context)
+    if not starts:
+        raise ReadError("This isn't a mailbox: no mail begins in it.", "Save single mails as .eml.")
+    blocks: list[Block] = []
+    notes: list[str] = []
+    ends = [match.start() for match in starts[1:]] + [len(data)]
+    for number, (match, end) in enumerate(zip(starts, ends, strict=True), 1):
+        letter = re.sub(rb"(?m)^>(>*From )", rb"\1", data[match.end() : end])
+        try:
+            content = taken_apart(letter).content(context)
+        except ReadError as error:  # the other mails can be read all the same
+            notes.append(f"Mail {number} of {len(starts)} can't be read: {error.message} {error.hint}".strip())
+            continue
+        blocks += under_subject(content)
+        notes += content.notes
+    if not blocks and notes:
+        raise ReadError("None of its mails can be read.", notes[0])
+    return Content("", tuple(blocks), {"mails": len(starts)}, tuple(dict.fromkeys(notes)))

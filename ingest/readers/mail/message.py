@@ -1,0 +1,260 @@
+"""Mail (EML): who wrote what to whom and when, the text, and what is attached, each read by its own reader.
+
+The plain text is preferred; the HTML is read where there is none, or where it says much that the plain text
+doesn't.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.header import decode_header
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, one_line
+from ingest.readers.attachments import attached
+from ingest.readers.markup import html as page
+from ingest.readers.plain.text import clean, decode, decode_as
+from kb_assistant.errors import ReadError
+
+_HEADERS = ("From", "To", "Cc", "Bcc", "Date", "Subject")
+_OWN_WORDS = 0.2  # share of a paragraph's words that the plain text lacks, from which on it is read as well
+_WHOLE = ("message/rfc822", "message/delivery-status")
+_NO_TEXT = frozenset(
+    "application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature text/css "
+    "text/javascript".split()
+)
+_SECURED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
+_LOCKED = re.compile(r"\s*-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----\s*", re.DOTALL)
+_MOST_PARTS = 1_000
+_SURROGATES = re.compile("[\udc80-\udcff]")
+
+
+@dataclass(slots=True)
+class Letter:
+    """A mail taken apart."""
+
+    headers: dict[str, str]
+    plain: list[str] = field(default_factory=list)
+    pages: list[Content] = field(default_factory=list)
+    attachments: list[tuple[str, bytes, bool]] = field(default_factory=list)
+    encrypted: bool = False
+    unread: list[ReadError] = field(default_factory=list)
+
+    def content(self, context: Context) -> Content:
+        """The headers as a block, then the text, then the attachments.
+
+        Raises:
+            ReadError: all of it is encrypted, or none of its parts can be read.
+        """
+        subject = self.headers.get("Subject", "")
+        said = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := self.headers.get(name)))
+        blocks = [Block(said)] if said else []
+        notes = ["A part of it is encrypted and was left out."] if self.encrypted else []
+        plain = [words for text in self.plain if (words := clean(text).strip())]
+        if self.encrypted and not (plain or self.pages or self.attachments):
+            raise ReadError("The mail is encrypted.", "Open it in your mail program and save it decrypted.")
+        if self.unread and not (plain or self.pages or self.attachments):
+            raise self.unread[0]
+        notes += [f"A part of the mail can't be read: {one.message} {one.hint}".strip() for one in self.unread]
+        blocks += [Block(words) for words in plain]
+        known = set(_words(" ".join(plain)))
+        for content in self.pages:
+            blocks += [replace(block, lines=None) for block in content.blocks if _adds(block, known)]
+            notes += content.notes
+        if not (plain or self.pages or self.attachments or subject):
+            return Content("", ())
+        for name, data, inline in self.attachments:
+            found = attached(name, data, context, inline)
+            blocks += found.blocks
+            notes += found.notes
+        return Content(subject[:HEADING_CHARS], tuple(blocks), self.metadata(), tuple(dict.fromkeys(notes)))
+
+    def metadata(self) -> dict[str, Any]:
+        found = {name.lower(): value for name in ("From", "To", "Subject") if (value := self.headers.get(name))}
+        with suppress(ValueError, TypeError, IndexError, OverflowError):
+            found["date"] = parsedate_to_datetime(self.headers.get("Date", "")).strftime("%Y-%m-%d %H:%M")
+        return found
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The mail with its attachments.
+
+    Raises:
+        ReadError: it has no headers of a mail and no text.
+    """
+    return taken_apart(data).content(context)
+
+
+def taken_apart(data: bytes) -> Letter:
+    """Headers, texts and attachments of a mail's bytes."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = decode(data).encode()
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    try:
+        message = message_from_bytes(data, policy=policy.compat32)
+    except (ValueError, LookupError, RecursionError) as error:
+        raise ReadError("The mail is damaged.", "Save it anew from the mail program.") from error
+    letter = Letter({name: header(message, name) for name in _HEADERS})
+    for part in _parts(message):
+        try:
+            _take(part, letter)
+        except ReadError as error:  # the rest of the mail can be read all the same
+            letter.unread.append(error)
+    return letter
+
+
+def _take(part: Message, letter: Letter) -> None:
+    """What one part holds goes to the letter's texts or to its attachments."""
+    kind = part.get_content_type()
+    name = _file_name(part)
+    body = _payload(part)
+    disposition = str(part.get("Content-Disposition", "")).lower()
+    if kind in _NO_TEXT:
+        return
+    if kind in _SECURED:
+        _take_secured(body, letter)
+    elif kind == "application/ms-tnef" or name.lower() == "winmail.dat":
+        _take_lump(name or "winmail.dat", body, letter)
+    elif kind == "application/pgp-encrypted" or (_LOCKED.fullmatch(body.decode("latin-1")) and not name):
+        letter.encrypted = True
+    elif kind in ("text/plain", "text/html") and not name and not disposition.startswith("attachment"):
+        text = decode_as(body, _charset(part))
+        if kind == "text/html":
+            letter.pages.append(page.of_text(text))
+        else:
+            letter.plain.append(text)
+    elif kind == "message/rfc822":
+        inner = part.get_payload()
+        if isinstance(inner, list) and inner and isinstance(inner[0], Message):
+            letter.attachments.append((name or "message.eml", inner[0].as_bytes(), False))
+    elif kind == "message/delivery-status":
+        letter.plain.append(part.as_string().partition("\n\n")[2])
+    elif name or kind.partition("/")[0] != "text":
+        inline = disposition.startswith("inline") or "Content-ID" in part
+        letter.attachments.append((name or _named_by(kind), body, inline))
+    elif body.strip():
+        letter.plain.append(decode_as(body, _charset(part)))
+
+
+def _take_secured(body: bytes, letter: Letter) -> None:
+    """S/MIME: a mail that was signed lies in it, one that was encrypted doesn't."""
+    from ingest.readers.mail.cms import signed_content
+
+    if inner := signed_content(body):
+        letter.attachments.append(("signed.eml", inner, False))
+    else:
+        letter.encrypted = True
+
+
+def _take_lump(name: str, body: bytes, letter: Letter) -> None:
+    """Outlook's winmail.dat: its attachments, and its text where the mail has no other."""
+    from ingest.readers.mail.tnef import letter_in
+
+    try:
+        inner = letter_in(body)
+    except ReadError:
+        letter.attachments.append((name, body, False))
+        return
+    has_text = any(text.strip() for text in letter.plain) or letter.pages
+    if not has_text:
+        letter.plain += inner.plain
+        letter.pages += inner.pages
+    letter.attachments += [one for one in inner.attachments if not (has_text and one[0] == "body.rtf")]
+
+
+def header(message: Message, name: str) -> str:
+    """A header's words; one that isn't encoded as it should be is decoded by guess."""
+    raw = str(message.get(name) or "")
+    try:
+        pieces = decode_header(raw)
+    except (MessageError, ValueError, LookupError, IndexError):
+        pieces = [(raw, None)]
+    words = []
+    for piece, charset in pieces:
+        if isinstance(piece, str):
+            as_bytes = piece.encode("ascii", "surrogateescape") if _SURROGATES.search(piece) else None
+            words.append(piece if as_bytes is None else _decoded(as_bytes, ""))
+        else:
+            words.append(_decoded(piece, charset or ""))
+    return one_line("".join(words))
+
+
+def _decoded(data: bytes, charset: str) -> str:
+    try:
+        return decode_as(data, "" if charset == "unknown-8bit" else charset)
+    except ReadError:
+        return data.decode("latin-1")
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """Parts that hold something, in their order; not those of mails inside."""
+    waiting: list[Message] = [message]
+    count = 0
+    while waiting and count < _MOST_PARTS:
+        part = waiting.pop()
+        count += 1
+        inner = part.get_payload() if part.is_multipart() else None
+        if isinstance(inner, list) and part.get_content_type() not in _WHOLE:
+            waiting += [one for one in reversed(inner) if isinstance(one, Message)]
+        else:
+            yield part
+
+
+def _payload(part: Message) -> bytes:
+    try:
+        body = part.get_payload(decode=True)
+    except (ValueError, LookupError, AssertionError):
+        body = str(part.get_payload()).encode("utf-8", "surrogateescape")
+    return body if isinstance(body, bytes) else b""
+
+
+def _charset(part: Message) -> str:
+    try:
+        return str(part.get_content_charset() or "")
+    except (ValueError, LookupError):
+        return ""
+
+
+def _file_name(part: Message) -> str:
+    try:
+        raw = part.get_filename() or ""
+    except (ValueError, LookupError, TypeError):
+        return ""
+    named = Message()
+    named["Subject"] = raw
+    return header(named, "Subject").replace("/", "_").replace("\\", "_")
+
+
+def _named_by(kind: str) -> str:
+    """A name for what bears none, by its kind."""
+    import mimetypes
+
+    return f"attachment{mimetypes.guess_extension(kind) or ''}"
+
+
+def _adds(block: Block, known: set[str]) -> bool:
+    """Whether a paragraph of the page says much that the plain text doesn't."""
+    words = _words(block.text)
+    return not known or sum(word not in known for word in words) > _OWN_WORDS * len(words)
+
+
+def _words(text: str) -> list[str]:
+    """Words; of what is written without spaces, pairs of characters."""
+    return [
+        part
+        for word in re.findall(r"\w+", text.lower())
+        for part in ([word] if word.isascii() else [word[i : i + 2] for i in range(max(len(word) - 1, 1))])
+    ]
+
+
+def under_subject(content: Content) -> tuple[Block, ...]:
+    """The blocks of a mail among others: its subject stands above them."""
+    return tuple(replace(block, heading=nest((content.title, block.heading))) for block in content.blocks)

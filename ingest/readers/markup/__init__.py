@@ -1,0 +1,1 @@
+"""Text with marks: HTML, XML, books, Markdown and its kin."""

@@ -1,0 +1,113 @@
+"""EPUB books: the chapters in reading order, each read as a page, under their headings. Books with DRM are
+refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, one_line
+from ingest.readers.markup import html as page
+from ingest.readers.zip_container import checked, damaged, inside, member, xml
+from kb_assistant.errors import ReadError
+
+_WHAT = "EPUB book"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")  # ways to scramble fonts only
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The chapters in the order of the spine; a chapter's name from the contents, where its text has no heading.
+
+    Raises:
+        ReadError: it is damaged, protected or too large when unpacked.
+    """
+    archive = checked(data, _WHAT)
+    names = set(archive.namelist())
+    if "META-INF/encryption.xml" in names:
+        ways = re.findall(rb'Algorithm="([^"]+)"', member(archive, "META-INF/encryption.xml", _WHAT))
+        if any(way.decode("ascii", "replace") not in _FONTS for way in ways):
+            raise ReadError("The book is protected (DRM).", "It can be read in its shop's program only.")
+    try:
+        container = xml(member(archive, "META-INF/container.xml", _WHAT), recover=True)
+        opf = str(next(element.get("full-path") for element in container.iter("{*}rootfile")))
+        package = xml(member(archive, opf, _WHAT), recover=True)
+    except (ValueError, StopIteration) as error:
+        raise damaged(_WHAT) from error
+    items = {item.get("id"): item for item in package.iter("{*}item")}
+    chapters = _contents(archive, opf, items, names)
+    blocks: list[Block] = []
+    notes: list[str] = []
+    missing = 0
+    for reference in package.iter("{*}itemref"):
+        item = items.get(reference.get("idref"))
+        name = "" if item is None else inside(opf, unquote(item.get("href", "")))
+        if item is None or name not in names:
+            missing += 1
+            continue
+        if "nav" in (item.get("properties") or "").split():
+            continue
+        content = _chapter(member(archive, name, _WHAT))
+        title = chapters.get(name, "")
+        notes += content.notes
+        blocks += [_placed(block, title) for block in content.blocks]
+    if missing:
+        notes.append(f"{missing} of its chapters are missing in the file.")
+    metadata = _metadata(package)
+    title = metadata.pop("title", "")
+    return Content(title[:HEADING_CHARS], tuple(blocks), metadata, tuple(dict.fromkeys(notes)))
+
+
+def _chapter(data: bytes) -> Content:
+    """Ruby tells how characters are read, not what is said; and a chapter's <title> is that of the book."""
+    return page.read(data, Context())
+
+
+def _placed(block: Block, chapter: str) -> Block:
+    under = block.heading if chapter and chapter in block.heading else nest((chapter, block.heading))
+    return replace(block, heading=under, lines=None)
+
+
+def _contents(archive: Any, opf: str, items: dict[Any, Any], names: set[str]) -> dict[str, str]:
+    """Names of the chapters by member, from the table of contents of EPUB 3 or 2."""
+    found: dict[str, str] = {}
+    for item in items.values():
+        member_name = inside(opf, unquote(item.get("href") or ""))
+        is_nav = "nav" in (item.get("properties") or "").split()
+        if member_name not in names or not (is_nav or item.get("media-type") == "application/x-dtbncx+xml"):
+            continue
+        try:
+            root = xml(member(archive, member_name, _WHAT), recover=True)
+        except ValueError:
+            continue
+        points = [(point.find("{*}content"), point) for point in root.iter("{*}navPoint")]
+        links = (
+            [(link.get("href"), " ".join(link.itertext())) for link in root.iter("{*}a")]
+            if is_nav
+            else [
+                (target.get("src"), point.findtext("{*}navLabel/{*}text") or "")
+                for target, point in points
+                if target is not None
+            ]
+        )
+        for target, words in links:
+            name = inside(member_name, unquote((target or "").partition("#")[0]))
+            if one_line(words):
+                found.setdefault(name, one_line(words)[:HEADING_CHARS])
+    return found
+
+
+def _metadata(package: Any) -> dict[str, Any]:
+    def said(name: str) -> str:
+        return one_line(package.findtext(f".//{_DC}{name}") or "")
+
+    found = {
+        "title": said("title"),
+        "author": said("creator"),
+        "date": said("date")[:10],
+        "language": said("language"),
+        "tags": [words for tag in package.iter(f"{_DC}subject") if (words := one_line(tag.text or ""))],
+    }
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,347 @@
+"""HTML: what a visitor would read, under its headings. Nothing is fetched; scripts and hidden parts are left out.
+
+A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each. Of
+menus only entries that are as long as titles are kept, at the end.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from html.parser import HTMLParser
+from itertools import takewhile
+from typing import Any
+
+from lxml import etree
+
+from ingest.readers import HEADING_CHARS, Block, Content, Context, Kind, Outline, one_line
+from ingest.readers.hidden_text import hidden_note
+from ingest.readers.markup.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
+from ingest.readers.plain.text import decode_as
+from ingest.readers.tables import Field, spread, table_lines
+
+_BLOCKS = frozenset(
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
+    "footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu ol p pre section summary table tbody td "
+    "textarea tfoot th thead tr ul".split()
+)
+_LISTS = frozenset(("ul", "ol", "menu", "dl"))
+# The parser stops where a page ends, though browsers go on with what follows.
+_PAGE_ENDS = re.compile(r"</(?:body|html)[ \t]*>", re.IGNORECASE)
+_TITLE_WORDS = 5
+_CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+# libxml2 counts no further.
+_LAST_LINE = 65535
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The blocks of a page. Its title is <title>, else the first <h1>."""
+    return of_text(_decode(data))
+
+
+def of_text(text: str) -> Content:
+    """The blocks of a page that was decoded already."""
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    text = _PAGE_ENDS.sub("", text)
+    root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        return _without_structure(text)
+    if root is None:
+        return Content("", ())
+    page = _Page(text.count("\n") + 1)
+    for event, node in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        page.take(event, node)
+    page.end_block()
+    title = one_line(root.findtext("head/title") or "") or page.first_heading
+    blocks = (*page.outline.finish(), *_menu_titles(root))
+    return Content(title[:HEADING_CHARS].rstrip(), blocks, _metadata(root), tuple(dict.fromkeys(page.notes)))
+
+
+def _metadata(root: Any) -> dict[str, Any]:
+    """What <meta> says of the page."""
+    said = {
+        (meta.get("name") or meta.get("property") or "").lower(): meta.get("content") for meta in root.iter("meta")
+    }
+    date = re.match(r"\d{4}-\d{2}-\d{2}", said.get("date") or said.get("article:published_time") or "")
+    tags = [tag for word in re.split("[,，;；]", said.get("keywords") or "") if (tag := one_line(word))]
+    found = {"author": one_line(said.get("author") or ""), "date": date[0] if date else "", "tags": tags}
+    return {name: value for name, value in found.items() if value}
+
+
+def _menu_titles(root: Any) -> tuple[Block, ...]:
+    """Entries of menus that tell what lies behind them, such as titles of articles; single words don't."""
+    titles: dict[str, None] = {}
+    for menu in root.iter("nav"):
+        for link in menu.iter("a"):
+            words = one_line(" ".join(link.itertext()))
+            if is_title(words, _TITLE_WORDS):
+                titles[words] = None
+    return (Block("\n".join(f"- {title}" for title in titles)),) if titles else ()
+
+
+class _Words(HTMLParser):
+    """Words without structure: for pages nested so deep that no tree of them can be made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._skipped = ""
+
+    def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "style"):
+            self._skipped = tag
+        elif tag in _BLOCKS:
+            self.words.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._skipped:
+            self._skipped = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipped:
+            self.words.append(data)
+
+
+def _without_structure(text: str) -> Content:
+    parser = _Words()
+    parser.feed(text)
+    parser.close()
+    lines = [line for part in "".join(parser.words).split("\n") if (line := one_line(part))]
+    note = "The page is nested too deep: its words were read without its headings and tables."
+    return Content("", (Block("\n".join(lines)),) if lines else (), {}, (note,))
+
+
+def _decode(data: bytes) -> str:
+    """By byte order mark or declaration; a declaration that the bytes contradict is passed over."""
+    declared = None if data.startswith(codecs.BOM_UTF8) else _CHARSET.search(data[:4096])
+    return decode_as(data, declared[1].decode("ascii", "replace") if declared else "")
+
+
+class _Page:
+    """Collects words into lines and lines into blocks while the tree is walked."""
+
+    def __init__(self, line_count: int) -> None:
+        self.outline = Outline()
+        self.first_heading = ""
+        self._line_count = line_count
+        self._line = 1  # where the walk is in the source
+        self._first = self._last = 0  # where the block's text begins and ends in the source
+        self._kind: Kind = "prose"
+        self._words: list[str] = []
+        self._lines: list[str] = []
+        self._prefix = ""
+        self._lists: list[int] = []  # the next number of each list that is open, 0 for bullets
+        self._tables: list[bool] = []  # for each table that is open, whether it holds data or only lays out
+        self._in_cell = 0  # tables in a cell of one that holds data: their words are the cell's
+        self._cells: list[Field] | None = None
+        self._rows: list[list[Field]] = []
+        self.notes: list[str] = []
+        self._skipping: Any = None
+
+    def take(self, event: str, node: Any) -> None:
+        """One event of the walk. Parts left out are walked too, because their lines count."""
+        if event != "end":
+            self._line = node.sourceline or self._line
+        if event == "start":
+            if self._skipping is None and (is_left_out(node) or is_hidden(node)):
+                self._skipping = node
+                if not is_left_out(node):
+                    self.notes += hidden_note("not shown by a browser", " ".join(node.itertext()))
+            elif self._skipping is None:
+                self._start(node)
+                if said := said_by(node):
+                    self._words.append(f" {said} ")
+                    self._first, self._last = self._first or self._line, self._line
+                if node.tag == "math":
+                    self._skipping = node
+            self._text(node.text)
+            return
+        if event == "comment":
+            self.notes += hidden_note("a comment", node.text or "")
+        if event == "end" and self._skipping is None:
+            self._end(node.tag)
+        elif self._skipping is node:
+            self._skipping = None
+        self._text(node.tail)
+
+    def end_block(self) -> None:
+        """What has been collected becomes a block."""
+        self._end_line()
+        text = "\n".join(self._lines)
+        if self._kind == "code":
+            text = re.sub(r"\A(?:[^\S\n]*\n)+", "", text).rstrip()
+        if text.strip():
+            self.outline.add(text, self._kind, self._source_lines(text.count("\n") + 1))
+        self._lines, self._prefix, self._first = [], "", 0
+
+    def _text(self, text: str | None) -> None:
+        if not text:
+            return
+        if self._skipping is None:
+            self._words.append(text)
+            if body := text.strip():
+                start = self._line + text.count("\n", 0, text.index(body[0]))
+                self._first = min(self._first, start) if self._first else start
+                self._last = start + body.count("\n")
+        self._line += text.count("\n")
+
+    def _start(self, node: Any) -> None:
+        tag = node.tag
+        if tag == "br":
+            self._break()
+        elif tag not in _BLOCKS or self._kind == "code":
+            return
+        elif self._in_data():
+            self._start_in_table(node)
+        elif tag == "li":
+            self._end_line()
+            self._prefix = "  " * max(len(self._lists) - 1, 0) + self._bullet()
+        elif tag in ("dt", "dd"):
+            self._end_part()
+            self._prefix = "  " if tag == "dd" and self._lists else ""
+        elif tag in _LISTS:
+            self._end_part()
+            self._lists.append(_number(node.get("start")) if tag == "ol" else 0)
+        elif tag in HEADINGS or tag in ("pre", "table"):
+            self.end_block()
+            if tag == "table":
+                self._tables.append(_holds_data(node))
+            self._kind = "code" if tag == "pre" else "table" if self._in_data() else "prose"
+        else:
+            self._end_part()
+
+    def _end(self, tag: str) -> None:
+        if tag not in _BLOCKS or (self._kind == "code" and tag != "pre"):
+            return
+        if tag == "table" and self._in_cell:
+            self._in_cell -= 1
+        elif tag == "table" and self._tables:
+            self._end_table()
+            self.end_block()
+            self._tables.pop()
+            self._kind = "prose"
+        elif self._in_data():
+            self._end_in_table(tag)
+        elif tag in HEADINGS:
+            self._end_heading(HEADINGS[tag])
+        elif tag == "pre":
+            self.end_block()
+            self._kind = "prose"
+        else:
+            self._end_part()
+            if tag in _LISTS and self._lists:
+                self._lists.pop()
+                self._end_part()
+
+    def _in_data(self) -> bool:
+        return bool(self._tables) and self._tables[-1]
+
+    def _start_in_table(self, node: Any) -> None:
+        if node.tag == "table":
+            self._in_cell += 1
+        if self._in_cell:
+            self._words.append(" ")
+        elif node.tag == "tr":
+            self._end_row()
+            self._cells = []
+        elif node.tag in ("td", "th"):
+            self._cells = self._cells or []
+            if stray := self._take_words():
+                self._cells.append(Field(stray))
+            self._field = Field("", _number(node.get("colspan")), _number(node.get("rowspan")), node.tag == "th")
+        else:
+            self._words.append(" ")
+
+    def _end_in_table(self, tag: str) -> None:
+        if self._in_cell:
+            self._words.append(" ")
+        elif tag in ("td", "th") and self._cells is not None:
+            self._cells.append(self._field._replace(text=self._take_words()))
+        elif tag == "tr":
+            self._end_row()
+        elif tag == "caption":
+            self._end_line()
+        else:
+            self._words.append(" ")
+
+    def _end_row(self) -> None:
+        stray = self._take_words()
+        if self._cells is not None:
+            self._rows.append([*self._cells, Field(stray)] if stray else self._cells)
+            self._cells = None
+        elif stray:
+            self._lines.append(stray)
+
+    def _end_table(self) -> None:
+        """The rows, now that it is known which cells reach into them."""
+        self._end_row()
+        marked = len(list(takewhile(lambda row: row and all(field.is_name for field in row), self._rows)))
+        self._lines += [line for line in table_lines(spread(self._rows), marked or None) if line.strip()]
+        self._rows = []
+
+    def _end_heading(self, level: int) -> None:
+        self._end_line()
+        text, lines = one_line(" ".join(self._lines)), self._source_lines(1)
+        self._lines, self._prefix, self._first = [], "", 0
+        if text:
+            self.outline.heading(level, text, lines)
+            if level == 1 and not self.first_heading:
+                self.first_heading = text
+
+    def _break(self) -> None:
+        """A <br> ends a line; a second one ends the paragraph."""
+        if self._kind != "prose":
+            self._words.append("\n")
+        elif self._words or self._lists:
+            self._end_line()
+        else:
+            self.end_block()
+
+    def _bullet(self) -> str:
+        if not self._lists or not self._lists[-1]:
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1] - 1}. "
+
+    def _end_part(self) -> None:
+        """A block element begins or ends: inside a list only the line does."""
+        if self._lists:
+            self._end_line()
+        else:
+            self.end_block()
+
+    def _take_words(self) -> str:
+        words = "".join(self._words)
+        self._words.clear()
+        return words if self._kind == "code" else one_line(words)
+
+    def _end_line(self) -> None:
+        text = self._take_words()
+        if text.strip():
+            self._lines.append(self._prefix + text)
+            self._prefix = " " * len(self._prefix)
+
+    def _source_lines(self, text_lines: int) -> tuple[int, int] | None:
+        """First and last source line of the block. Where the source breaks lines elsewhere than the text does,
+        an equal number of both would promise more than is known: one line more takes the promise back."""
+        if not self._first or self._last >= _LAST_LINE:
+            return None
+        first, last = min(self._first, self._line_count), min(self._last, self._line_count)
+        if text_lines > 1 and self._kind != "code" and last - first + 1 == text_lines:
+            return (first, last + 1) if last < self._line_count else (max(first - 1, 1), last)
+        return first, last
+
+
+def _holds_data(table: Any) -> bool:
+    """False for a table that only lays out a page: it holds one cell, or what no cell of data holds. Tables in its
+    cells are a sign of that, too, but not where it names its columns itself."""
+    inner = table.findall(".//table")
+    if next(table.iter("pre", *HEADINGS), None) is not None:
+        return False
+    if inner and sum(1 for _ in table.iter("th")) == sum(1 for one in inner for _ in one.iter("th")):
+        return False
+    return sum(1 for _ in table.iter("td", "th")) > 1
+
+
+def _number(start: str | None) -> int:
+    return int(start) if start and start.isascii() and start.isdigit() and 0 < len(start) < 6 else 1

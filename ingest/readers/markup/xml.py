@@ -1,0 +1,116 @@
+"""XML: the text of each element that holds some, feeds entry by entry. Entities are not replaced.
+
+Elements without text of their own give the heading path, so that a value is found with what it belongs to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ingest.readers import Content, Context, Outline, one_line
+from ingest.readers.markup import html as page
+from ingest.readers.plain.text import decode
+from ingest.readers.zip_container import xml
+from kb_assistant.errors import ReadError
+
+_ENTITIES = re.compile(rb"<!ENTITY\s", re.IGNORECASE)
+_ENTRIES = frozenset(("item", "entry"))
+_TITLES = ("title", "name", "headline")
+_MARKUP = re.compile(r"<(?:p|div|br|a|ul|h\d|img|span)\b[^>]*>", re.IGNORECASE)
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The texts of the elements in their order.
+
+    Raises:
+        ReadError: it isn't well-formed XML.
+    """
+    if not data.strip():
+        return Content("", ())
+    try:
+        root = xml(data)
+    except ValueError as error:
+        root = _again(data, error)
+    if _local(root) == "html":
+        return page.read(data, context)
+    tree = _Tree()
+    tree.walk(root)
+    notes = ("It declares entities; they were not replaced.",) if _ENTITIES.search(data[:65536]) else ()
+    return Content(tree.title, tree.outline.finish(), {}, notes)
+
+
+def _again(data: bytes, error: ValueError) -> Any:
+    """XML whose declaration tells a wrong encoding, or that breaks off, is read as far as it goes."""
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", decode(data))
+    try:
+        root = xml(text.encode(), recover=True)
+    except ValueError:
+        root = None
+    if root is None or not "".join(root.itertext()).strip():
+        raise ReadError(f"This isn't well-formed XML: {error}.", "Mend it, or save it as plain text.") from error
+    return root
+
+
+class _Tree:
+    def __init__(self) -> None:
+        self.outline = Outline()
+        self.title = ""
+
+    def walk(self, root: Any) -> None:
+        """Without recursion: files can be nested deeper than Python goes."""
+        waiting: list[tuple[Any, int]] = [(root, 1)]
+        run: list[str] = []
+        while waiting:
+            element, depth = waiting.pop()
+            if not isinstance(element.tag, str):
+                continue
+            children = [child for child in element if isinstance(child.tag, str)]
+            name = _local(element)
+            if _is_mixed(element, children):
+                run = self._say(run, name, " ".join(element.itertext()))
+                continue
+            if children and (name in _ENTRIES or depth == 1):
+                self._end(run)
+                run = []
+                title = next((one_line(" ".join(c.itertext())) for c in children if _local(c) in _TITLES), "")
+                self.outline.heading(depth, title, None)
+                if depth == 1:
+                    self.title = title
+            said = _attributes(element, every=not children and not (element.text or "").strip())
+            run += [f"{name} {key.rpartition('}')[2]}: {value}" for key, value in said]
+            if not children:
+                run = self._say(run, name, element.text or "")
+            waiting += [(child, depth + 1) for child in reversed(children)]
+        self._end(run)
+
+    def _say(self, run: list[str], name: str, text: str) -> list[str]:
+        """A short value joins those before it; one with markup or many words is a block of its own."""
+        if _MARKUP.search(text):
+            self._end(run)
+            for block in page.of_text(text).blocks:
+                self.outline.add(block.text, block.kind)
+            return []
+        if words := one_line(text):
+            run.append(f"{name}: {words}")
+        return run
+
+    def _end(self, run: list[str]) -> None:
+        if run:
+            self.outline.add("\n".join(run), "table")
+
+
+def _attributes(element: Any, every: bool) -> list[tuple[str, str]]:
+    """Those that a person wrote: with spaces or letters of other scripts. Ids and numbers beside a text say
+    nothing by themselves; of an element that is made of attributes `every` one counts."""
+    said = ((key, one_line(value)) for key, value in element.attrib.items())
+    return [(key, value) for key, value in said if value and (every or " " in value or not value.isascii())]
+
+
+def _is_mixed(element: Any, children: list[Any]) -> bool:
+    """Whether text and elements alternate, as in a paragraph."""
+    return bool(children) and bool((element.text or "").strip() or any((c.tail or "").strip() for c in children))
+
+
+def _local(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2]

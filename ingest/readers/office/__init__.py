@@ -1,0 +1,1 @@
+"""Office documents: Word, sheets, presentations, OpenDocument, RTF."""

@@ -1,0 +1,295 @@
+"""Word documents: paragraphs and tables in the order of the body, then foot- and endnotes. Headers and footers are
+not read; comments only for orders that hide in them.
+
+`lines` count paragraphs and table rows of the body from 1. Deleted words of tracked changes are left out,
+inserted ones are in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+
+from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers import read as read_any
+from ingest.readers.attachments import DEEPEST
+from ingest.readers.hidden_text import hidden_note
+from ingest.readers.office.docx_styles import BODY_LEVEL, Styles, value
+from ingest.readers.office.drawingml import FALLBACK, charts_and_diagrams, in_fallback
+from ingest.readers.office.numbering import Numbering
+from ingest.readers.office.ooxml import Package, number, properties
+from ingest.readers.tables import MOST_COLUMNS, Cell, table_lines
+from ingest.readers.zip_container import checked, damaged
+from kb_assistant.errors import ReadError
+
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+# What paints the ground of a paragraph, cell or table; styles of tables paint their head.
+_GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
+    ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
+_WHAT = "Word document"
+_COMMENT = f"{_W}comment"
+_CHUNK = f"{_W}altChunk"
+
+_P, _TBL, _TR, _TC = f"{_W}p", f"{_W}tbl", f"{_W}tr", f"{_W}tc"
+_WRAPPERS = frozenset(f"{_W}{tag}" for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
+_LEFT_OUT = frozenset(f"{_W}{tag}" for tag in ("del", "moveFrom", "pPr", "rPr", "rt", "tbl", "txbxContent"))
+_MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}symEx"
+_WORDS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The blocks of a document. Its title is the paragraph styled so, else the file's property, else a heading.
+
+    Raises:
+        ReadError: it is locked, damaged, too large when unpacked, or not a Word document.
+    """
+    package = Package(checked(data, _WHAT))
+    if "[Content_Types].xml" not in package:
+        raise ReadError("This is a zip archive, not a Word document.", "Unpack it.")
+    try:
+        main = next(iter(package.linked("officeDocument")), "")
+        element = package.root(main).find(f"{_W}body")
+        if element is None:
+            raise damaged(_WHAT)
+        body = _Body(package, main, context)
+        body.walk(element)
+        for kind in ("footnotes", "endnotes"):
+            for root in package.linked_roots(kind, main):
+                body.footnotes(root)
+        notes = [*body.notes, *_white_text(element)]
+        for root in package.linked_roots("comments", main):
+            for comment in root.iter(_COMMENT):
+                words = "\n".join(_text(inner) for inner in comment.iter(_P))
+                notes += hidden_note("a comment", words)
+        metadata = properties(package)
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged part leads to
+        raise damaged(_WHAT) from error
+    own_title = metadata.pop("title", "")
+    title = body.title or own_title or body.first_heading
+    notes = list(dict.fromkeys([*package.notes, *notes]))
+    return Content(title[:HEADING_CHARS].rstrip(), body.outline.finish(), metadata, tuple(notes))
+
+
+class _Body:
+    """Walks the body's paragraphs and tables and numbers them."""
+
+    def __init__(self, package: Package, main: str, context: Context) -> None:
+        self.outline = Outline()
+        self.title = ""
+        self.first_heading = ""
+        self.notes: list[str] = []
+        self._package = package
+        self._links = package.links(main)
+        self._context = context
+        self._styles = Styles(package.linked_roots("styles", main))
+        self._numbering = Numbering(package.linked_roots("numbering", main))
+        self._number = 0
+        self._items: list[str] = []
+
+    def walk(self, body: Any) -> None:
+        for element in _through_wrappers(body, (_P, _TBL, _CHUNK)):
+            if element.tag == _TBL:
+                self._end_list()
+                self._table(element)
+            elif element.tag == _CHUNK:
+                self._end_list()
+                self._chunk(element)
+            else:
+                self._number += 1
+                self._paragraph(element)
+        self._end_list()
+
+    def _paragraph(self, element: Any) -> None:
+        text = _text(element).strip()
+        kind = self._styles.kind(element)
+        label = self._numbering.label(*self._styles.place(element))
+        if kind == "item" and text:
+            self._items.append(f"{label or '-'} {one_line(text)}")
+        else:
+            self._end_list(before=1)
+            lines = (self._number, self._number)
+            if isinstance(kind, int) and text:
+                self._heading(kind, text, lines)
+            elif kind != "contents" and text:
+                self.outline.add(text, lines=lines)
+        for box in _text_boxes(element):
+            self._end_list()
+            self.outline.add(box, lines=(self._number, self._number))
+        self._drawn(element, (self._number, self._number))
+
+    def _drawn(self, element: Any, lines: tuple[int, int]) -> None:
+        for words in charts_and_diagrams(element, self._links, self._package):
+            self._end_list()
+            self.outline.add(words, lines=lines)
+
+    def _chunk(self, element: Any) -> None:
+        """A document of any format that stands whole in this one (ECMA-376 Part 1, 17.17.2.1)."""
+        link = self._links.get(element.get(f"{_R}id", ""))
+        if link is None or link.target not in self._package or self._context.depth + 1 >= DEEPEST:
+            return
+        data = self._package.optional_part(link.target)
+        if data is None:
+            return
+        try:
+            content = read_any(
+                link.target,
+                data,
+                self._context.passwords,
+                self._context.depth + 1,
+                self._context.alive,
+            )
+        except ReadError as error:
+            self.notes.append(f"A part of the document can't be read: {error.message} {error.hint}".strip())
+            return
+        for block in content.blocks:
+            self.outline.heading(BODY_LEVEL, block.heading, None)
+            self.outline.add(block.text, block.kind)
+        self.outline.heading(BODY_LEVEL, "", None)
+        self.notes += content.notes
+
+    def _heading(self, level: int, text: str, lines: tuple[int, int]) -> None:
+        if level == 0:
+            self.title = self.title or one_line(text)
+        elif level == 1:
+            self.first_heading = self.first_heading or one_line(text)
+        self.outline.heading(level, text, lines)
+
+    def _table(self, element: Any) -> None:
+        first = self._number + 1
+        rows = list(_through_wrappers(element, (_TR,)))
+        marked = list(takewhile(_is_marked_header, rows))
+        lines = table_lines(_grid(rows), len(marked) or None)
+        self._number += len(rows)
+        filled = [index for index, line in enumerate(lines) if line.strip()]
+        if filled:
+            text = "\n".join(lines[filled[0] : filled[-1] + 1])
+            self.outline.add(text, "table", (first + filled[0], first + filled[-1]))
+        self._drawn(element, (first, self._number))
+
+    def footnotes(self, root: Any) -> None:
+        """Foot- or endnotes, under no heading: where they are called from isn't kept."""
+        for footnote in root:
+            words = one_line(" ".join(map(_text, _paragraphs(footnote))))
+            if words and footnote.get(f"{_W}type") is None:
+                self.outline.heading(0, "", None)
+                self.outline.add(words)
+
+    def _end_list(self, before: int = 0) -> None:
+        """Items that follow one another are one block, a line each."""
+        if self._items:
+            last = self._number - before
+            self.outline.add("\n".join(self._items), lines=(last - len(self._items) + 1, last))
+            self._items = []
+
+
+def _through_wrappers(parent: Any, wanted: tuple[str, ...]) -> Iterator[Any]:
+    """Children of the wanted kinds, also inside content controls and tracked insertions."""
+    waiting = list(reversed(parent))
+    while waiting:
+        element = waiting.pop()
+        if element.tag in wanted:
+            yield element
+        elif element.tag in _WRAPPERS:
+            waiting.extend(reversed(element))
+
+
+def _text(paragraph: Any) -> str:
+    """Words of a paragraph as they stand now, without those of text boxes in it."""
+    words = []
+    waiting = list(reversed(paragraph))
+    while waiting:
+        element = waiting.pop()
+        if element.tag in (f"{_W}t", _MATH_TEXT):
+            words.append(element.text or "")
+        elif element.tag in _WORDS:
+            words.append(_WORDS[element.tag])
+        elif element.tag == _EMOJI:
+            words.append(_character(element.get(f"{_EMOJI.removesuffix('symEx')}char", "")))
+        elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
+            waiting.extend(reversed(element))
+    return "".join(words)
+
+
+def _paragraphs(element: Any) -> Iterator[Any]:
+    """All paragraphs in an element, those of text boxes once."""
+    return (inner for inner in element.iter(_P) if not in_fallback(inner))
+
+
+def _character(code: str) -> str:
+    character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
+    return "" if "\ud800" <= character <= "\udfff" else character  # half of one is none
+
+
+def _text_boxes(paragraph: Any) -> list[str]:
+    boxes = []
+    for box in paragraph.iter(f"{_W}txbxContent"):
+        if not in_fallback(box) and next(box.iterancestors(f"{_W}txbxContent"), None) is None:
+            boxes.append("\n".join(text for inner in _paragraphs(box) if (text := _text(inner).strip())))
+    return [box for box in boxes if box]
+
+
+def _grid(rows: list[Any]) -> list[list[Cell]]:
+    """The cells as they lie on the grid; one merged over columns or rows fills all its places."""
+    grid: list[list[Cell]] = []
+    for row in rows:
+        line: list[Cell] = []
+        for cell in _through_wrappers(row, (_TC,)):
+            properties = cell.find(f"{_W}tcPr")
+            merge = None if properties is None else properties.find(f"{_W}vMerge")
+            span = None if properties is None else value(properties, "gridSpan")
+            above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
+            if merge is not None and merge.get(f"{_W}val") != "restart":
+                first = Cell(above.text, False)
+            else:
+                first = Cell(one_line(" ".join(map(_text, _paragraphs(cell)))))
+            width = min(number(span, 1), MOST_COLUMNS)
+            line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
+        grid.append(line)
+    return grid
+
+
+def _is_marked_header(row: Any) -> bool:
+    properties = row.find(f"{_W}trPr")
+    mark = None if properties is None else properties.find(f"{_W}tblHeader")
+    return mark is not None and mark.get(f"{_W}val") not in ("0", "false")
+
+
+def _white_text(body: Any) -> Iterator[str]:
+    """Notes on words nobody sees: in white where nothing dark lies behind them, or marked as hidden."""
+    hidden: dict[str, list[str]] = {}
+    grounds: dict[Any, bool] = {}
+    for run in body.iter(f"{_W}r"):
+        properties = run.find(f"{_W}rPr")
+        if properties is None:
+            continue
+        vanish = properties.find(f"{_W}vanish")
+        if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
+            hidden.setdefault("marked as hidden", []).append(_text(run))
+        elif (value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
+            hidden.setdefault("white on white", []).append(_text(run))
+    for where, words in hidden.items():
+        yield from hidden_note(where, " ".join(words), always=True)
+
+
+def _is_shaded(run: Any, properties: Any, grounds: dict[Any, bool]) -> bool:
+    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape.
+
+    Args:
+        grounds: Which elements above a run have one; filled here, as many runs stand in one table.
+    """
+    if properties.find(f"{_W}shd") is not None or properties.find(f"{_W}highlight") is not None:
+        return True
+    for above in run.iterancestors(_P, _TC, f"{_W}txbxContent", _TBL):
+        if above not in grounds:
+            grounds[above] = above.tag == f"{_W}txbxContent" or any(
+                above.find(ground) is not None for ground in _GROUNDS
+            )
+        if grounds[above]:
+            return True
+    return False

@@ -1,0 +1,104 @@
+"""What is drawn in documents, slides and sheets: paragraphs of shapes, tables, charts and diagrams (ECMA-376
+Part 1, 20 and 21)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ingest.readers.office.ooxml import Link, Package, number
+from ingest.readers.tables import MOST_COLUMNS, Cell
+
+A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+
+_DEEPEST = 8  # level of a list
+
+
+def in_fallback(element: Any) -> bool:
+    """Whether it is there for old programs only, and stands a second time for the new ones."""
+    return next(element.iterancestors(FALLBACK), None) is not None
+
+
+def paragraphs(element: Any) -> str:
+    """Paragraphs as lines; those indented, or in a list, get a bullet."""
+    lines = []
+    for paragraph in element.iter(f"{A}p"):
+        words = "".join(_words(paragraph)).strip()
+        level = paragraph.find(f"{A}pPr")
+        indent = "  " * min(number(level.get("lvl")), _DEEPEST) if level is not None else ""
+        if words:
+            lines.append(f"{indent}- {words}" if indent else words)
+    return "\n".join(lines)
+
+
+def _words(paragraph: Any) -> Iterator[str]:
+    for element in paragraph.iter(f"{A}t", f"{A}br", "{*}t"):
+        if not in_fallback(element):
+            yield "\n" if element.tag == f"{A}br" else element.text or ""
+
+
+def grid(table: Any) -> list[list[Cell]]:
+    """The cells of a table as they lie on the grid; one merged over columns or rows fills all its places."""
+    rows: list[list[Cell]] = []
+    for row in table.iter(f"{A}tr"):
+        line: list[Cell] = []
+        for cell in row.iterchildren(f"{A}tc"):
+            if cell.get("hMerge") in ("1", "true") and line:
+                line.append(Cell(line[-1].text, False))
+            elif cell.get("vMerge") in ("1", "true") and rows and len(line) < len(rows[-1]):
+                line.append(Cell(rows[-1][len(line)].text, False))
+            else:
+                line.append(Cell(paragraphs(cell)))
+            if len(line) >= MOST_COLUMNS:
+                break
+        rows.append(line)
+    return rows
+
+
+def charts_and_diagrams(element: Any, links: Mapping[str, Link], package: Package) -> Iterator[str]:
+    """The words of each chart and diagram that is drawn somewhere in an element.
+
+    Args:
+        links: Those of the part that the element stands in.
+    """
+    for one in element.iter():
+        for attribute in ("id", "dm"):  # a chart, the data of a diagram
+            link = links.get(one.get(f"{_R}{attribute}") or "")
+            if link is None or link.kind not in ("chart", "diagramData") or in_fallback(one):
+                continue
+            root = package.optional_root(link.target) if link.target in package else None
+            if root is not None and (words := chart(root) if link.kind == "chart" else _diagram(root)):
+                yield words
+
+
+def chart(root: Any) -> str:
+    """Titles, and for each series its name with the values by category, as they were last shown."""
+    lines = ["".join(text.text or "" for text in title.iter(f"{A}t")) for title in root.iter(f"{_C}title")]
+    for series in root.iter(f"{_C}ser"):
+        name = " ".join(value.text or "" for value in series.iterfind(f"{_C}tx//{_C}v"))
+        categories, values = _points(series, "cat", "xVal"), _points(series, "val", "yVal")
+        if not categories:
+            categories = dict.fromkeys(values, "")
+        pairs = [
+            f"{category}: {values[index]}" if category else values[index]
+            for index, category in categories.items()
+            if index in values
+        ]
+        lines.append(" | ".join([name, *pairs] if name else pairs))
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _points(series: Any, *axes: str) -> dict[str, str]:
+    """Values by their index; those of the innermost level where categories have several."""
+    axis = next((found for name in axes if (found := series.find(f"{_C}{name}")) is not None), None)
+    if axis is None:
+        return {}
+    points = next(axis.iter(f"{_C}lvl"), axis).iter(f"{_C}pt")
+    return {point.get("idx", ""): point.findtext(f"{_C}v") or "" for point in points}
+
+
+def _diagram(root: Any) -> str:
+    return "\n".join(words for paragraph in root.iter(f"{A}p") if (words := "".join(_words(paragraph)).strip()))

@@ -1,0 +1,82 @@
+"""Office files under a password: opened with those the user gave, then read like any other."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import replace
+from importlib.util import find_spec
+
+import olefile
+
+from ingest.readers import Content, Context
+from ingest.readers.detect import detect, reader_of
+from kb_assistant.errors import ReadError
+
+MISSING = "Install what opens it: pip install 'kb-assistant[locked]'. Or save a copy without a password."
+
+# What Excel and PowerPoint themselves lock files with that only mustn't be changed ([MS-OFFCRYPTO] 2.4.2.3).
+_EVERYONES = ("VelvetSweatshop", "/01Hannes Ruescher/01")
+_FILEPASS = 0x2F
+_HEAD = 4096  # bytes
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The content of a document that is encrypted as a whole.
+
+    Raises:
+        ReadError: no password was given, none fits, or what opens it isn't installed.
+    """
+    inner = unlocked(data, context, "document")
+    module = detect(inner, "")
+    if module in ("", "locked"):
+        raise ReadError(
+            "Its password fits, but what is inside isn't an Office document.", "Open and save it anew."
+        )
+    content: Content = reader_of(module).read(inner, replace(context, passwords=()))
+    return content
+
+
+def unlocked(data: bytes, context: Context, what: str) -> bytes:
+    """The document without its password.
+
+    Raises:
+        ReadError: no password was given, none fits, or what opens it isn't installed.
+    """
+    needs = ReadError(f"The {what} needs a password.", "Give it with --password, or save a copy without one.")
+    if find_spec("msoffcrypto") is None:
+        extra = ReadError(f"The {what} needs a password, and opening it needs an extra.", MISSING)
+        raise extra if context.passwords else needs
+    import msoffcrypto
+
+    for password in (*context.passwords, *_EVERYONES):
+        opened = io.BytesIO()
+        try:
+            file = msoffcrypto.OfficeFile(io.BytesIO(data))
+            file.load_key(password=password)
+            file.decrypt(opened)
+        except MemoryError:
+            raise
+        except Exception:  # each format and each damage has an error of its own; the next password may fit
+            continue
+        return opened.getvalue()
+    if not context.passwords:
+        raise needs
+    raise ReadError(f"No password given opens the {what}.", "Check --password, or save a copy without one.")
+
+
+def is_locked_book(data: bytes) -> bool:
+    """Whether an old workbook (XLS) needs a password: one of its first records says so ([MS-XLS] 2.4.117)."""
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as file:
+            book = next((name for name in ("Workbook", "Book") if file.exists(name)), "")
+            head = file.openstream(book).read(_HEAD) if book else b""
+    except Exception:  # olefile raises whatever a damaged part leads it to
+        return False
+    place = 0
+    while place + 4 <= len(head):
+        kind, size = struct.unpack_from("<HH", head, place)
+        if kind == _FILEPASS:
+            return True
+        place += 4 + size
+    return False

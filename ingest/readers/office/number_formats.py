@@ -1,0 +1,150 @@
+"""What the cells of an XLSX workbook show where the number alone says less: percents, money, numbers with zeros in
+front (ECMA-376 Part 1, 18.8.30 and 18.8.31). Dates are left to the reader, which gives them as 2024-05-31."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ingest.readers.office.ooxml import Package
+
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_LINK_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+# Formats that workbooks use without writing them down; those of money depend on the country and are left out.
+_BUILT_IN = {9: "0%", 10: "0.00%"}
+_MONEY = re.compile(r"\[\$([^\]-]+)[^\]]*\]|([$€¥£₩₹元])")
+_QUOTED = re.compile(r'"([^"]*)"|\\(.)')
+_CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")
+_ROW = re.compile(rb'<row\b[^<>]*?\br="(\d{1,12})"')
+_FILLED = re.compile(rb'<c\b[^<>]*?\br="([A-Z]{1,3})(\d{1,12})"[^<>]*(?<!/)>(?!</c>)')
+_MOST_COLUMNS = 16_384
+_HARMLESS_AREA = 20_000_000
+_UNCOMPUTED = re.compile(rb"(?:</f>|<f\b[^<>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+
+
+class Format(NamedTuple):
+    """How a number is written: before and behind it, its decimals, at least so many digits in front."""
+
+    before: str = ""
+    behind: str = ""
+    decimals: int = 0
+    digits: int = 1
+    factor: int = 1
+
+    def shown(self, number: float) -> str:
+        scaled = abs(number * self.factor)
+        grouped = f"{scaled:,.{self.decimals}f}" if self.before or self.behind.strip() not in ("", "%") else ""
+        body = grouped or f"{scaled:0{self.digits + self.decimals + bool(self.decimals)}.{self.decimals}f}"
+        minus = "-" if number < 0 and body.strip("0.,") else ""
+        return f"{minus}{self.before}{body}{self.behind}"
+
+
+Place = tuple[int, int]
+"""Row and column, from 0."""
+
+
+class Looks:
+    """How the cells of a workbook look; nothing at all where the archive doesn't tell."""
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._book = next(iter(package.linked("officeDocument")), "xl/workbook.xml")
+        self._styles = dict(enumerate(self._read_styles()))
+        self._parts = self._read_parts()
+
+    def formats(self, sheet: str) -> Mapping[Place, Format]:
+        """The formats of a sheet's cells, where they change what is read."""
+        wanted = {str(index): shape for index, shape in self._styles.items() if shape}
+        if not wanted or sheet not in self._parts:
+            return {}
+        found: dict[Place, Format] = {}
+        for _, cell in _each(self._package, self._parts[sheet]):
+            shape = wanted.get(cell.get("s", ""))
+            if shape and (place := place_of(cell.get("r", ""))):
+                found[place] = shape
+            cell.clear()
+        return found
+
+    def uncomputed(self, sheet: str) -> int:
+        """Formulas without a value: the program that wrote the file left them to be computed."""
+        part = self._parts.get(sheet)
+        return len(_UNCOMPUTED.findall(self._package.part(part))) if part else 0
+
+    def part_of(self, sheet: str) -> str:
+        """Name of the sheet's part; empty where the package doesn't tell."""
+        return self._parts.get(sheet, "")
+
+    def spans(self, sheet: str) -> tuple[int, int]:
+        """How many rows and columns a sheet reaches over, at most: a few cells far apart make it large."""
+        part = self._parts.get(sheet)
+        data = self._package.part(part) if part else b""
+        rows = max((int(row) for row in _ROW.findall(data[data.rfind(b"<row") :])), default=0)
+        if rows * _MOST_COLUMNS <= _HARMLESS_AREA:
+            return rows, _MOST_COLUMNS
+        letters: set[bytes] = set()
+        rows = 0
+        for match in _FILLED.finditer(data):
+            letters.add(match[1])
+            rows = max(rows, int(match[2]))
+        return rows, max((_column(one.decode()) + 1 for one in letters), default=0)
+
+    def _read_styles(self) -> Iterator[Format | None]:
+        for name in self._package.linked("styles", self._book)[:1]:
+            root = self._package.root(name)
+            codes = {one.get("numFmtId"): one.get("formatCode", "") for one in root.iter(f"{_MAIN}numFmt")}
+            for style in root.iterfind(f"{_MAIN}cellXfs/{_MAIN}xf"):
+                number = style.get("numFmtId", "0")
+                built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() else ""
+                yield parsed(codes.get(number, built_in))
+
+    def _read_parts(self) -> dict[str, str]:
+        """Names of the parts by those of the sheets."""
+        if self._book not in self._package or not self._book.lower().endswith(".xml"):
+            return {}
+        links = self._package.links(self._book)
+        sheets = self._package.root(self._book).iter(f"{_MAIN}sheet")
+        found = {sheet.get("name", ""): links.get(sheet.get(_LINK_ID) or "") for sheet in sheets}
+        return {name: link.target for name, link in found.items() if link and link.target in self._package}
+
+
+def parsed(code: str) -> Format | None:
+    """The format for positive numbers, where it shows more than the number: percent, money, zeros in front."""
+    code = code.split(";")[0]
+    money = _MONEY.search(_QUOTED.sub(lambda match: match[1] or match[2] or "", code))
+    bare = _MONEY.sub("", re.sub(r"\[[^\]$][^\]]*\]|[_*].", "", _QUOTED.sub("", code))).strip()
+    whole, _, fraction = bare.rstrip("% ").partition(".")
+    if re.search(r"[^0#?,. %]", bare) or not re.search("[0#?]", bare):
+        return None
+    decimals = len(re.findall("[0#?]", fraction))
+    if bare.endswith("%"):
+        return Format(behind="%", decimals=decimals, factor=100)
+    if money:
+        sign = money[1] or money[2]
+        first = re.search("[0#?]", code)
+        in_front = first is not None and sign in code[: first.start()]
+        return Format(sign if in_front else "", "" if in_front else f" {sign}", decimals)
+    zeros = whole.count("0")
+    return Format(digits=zeros, decimals=decimals) if zeros > 1 and "," not in whole else None
+
+
+def _each(package: Package, part: str) -> Iterator[tuple[str, Any]]:
+    from lxml import etree
+
+    with package.stream(part) as file:
+        yield from etree.iterparse(
+            file, tag="{*}c", resolve_entities=False, no_network=True, load_dtd=False, recover=True
+        )
+
+
+def place_of(name: str) -> Place | None:
+    """Where a cell is by its name, such as B3."""
+    match = _CELL.fullmatch(name)
+    return (int(match[2]) - 1, _column(match[1])) if match else None
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number - 1

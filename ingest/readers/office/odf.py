@@ -1,0 +1,296 @@
+"""OpenDocument texts and presentations (ODT, ODP, and their flat XML): headings, lists, tables and charts in their
+order, foot- and endnotes behind their paragraph.
+
+Deleted words of tracked changes are left out.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.hidden_text import hidden_note
+from ingest.readers.office.encrypted_odf import without_password
+from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
+from ingest.readers.zip_container import checked, damaged, member, xml
+from kb_assistant.errors import ReadError
+
+_WHAT = "OpenDocument file"
+TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
+_META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_CHART = "{urn:oasis:names:tc:opendocument:xmlns:chart:1.0}"
+_SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+# What isn't the document's text, or is told elsewhere.
+_LEFT_OUT = frozenset(
+    (f"{TEXT}tracked-changes", f"{TEXT}sequence-decls", f"{_SVG}title", f"{_SVG}desc", f"{OFFICE}forms",
+     f"{OFFICE}annotation", f"{OFFICE}binary-data", f"{OFFICE}scripts", f"{OFFICE}event-listeners")
+)  # fmt: skip
+_PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
+_BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # stands in a paragraph and is told behind it
+_TOLD_BESIDE = frozenset((*_LEFT_OUT, f"{OFFICE}chart"))  # in flat XML a chart stands where it is drawn
+_MOST_SPACES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document's XML.
+
+    Attributes:
+        root: What holds its body and styles.
+        metadata: What it says of itself: `title`, `author`, `date`, `tags`.
+        notes: On damage that was passed over.
+        archive: What it lies in with its charts; None for flat XML.
+    """
+
+    root: Any
+    metadata: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    archive: zipfile.ZipFile | None = None
+
+    def body(self) -> Any:
+        """Raises ReadError where there is none."""
+        body = self.root.find(f"{OFFICE}body")
+        if body is None:
+            raise damaged(_WHAT)
+        return body
+
+    def chart(self, place: Any) -> list[str]:
+        """Lines of the chart that is embedded at a draw:object: its titles, then its values as a table."""
+        name = f"{place.get(_HREF, '').removeprefix('./')}/content.xml"
+        root = place
+        if self.archive is not None and name in self.archive.namelist():
+            root = _optional(self.archive, name, self.notes)
+            if root is None:
+                return []
+        lines = []
+        for chart in root.iter(f"{_CHART}chart"):
+            lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(words_of(title)))]
+            lines += [line for table in chart.iter(f"{TABLE}table") for line in _table_lines(table)]
+        return lines
+
+
+def opened(data: bytes, context: Context) -> Opened:
+    """A document out of its archive, or as flat XML.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    notes: list[str] = []
+    try:
+        if not data.startswith(b"PK"):
+            root = _root(data, notes)
+            return Opened(root, _metadata(root), notes)
+        archive = without_password(checked(data, _WHAT), context)
+        root = _root(member(archive, "content.xml", _WHAT), notes)
+        meta = _optional(archive, "meta.xml", notes) if "meta.xml" in archive.namelist() else root
+    except ValueError as error:
+        raise damaged(_WHAT) from error
+    return Opened(root, {} if meta is None else _metadata(meta), notes, archive)
+
+
+def _root(data: bytes, notes: list[str]) -> Any:
+    try:
+        return xml(data)
+    except ValueError:
+        root = xml(data, recover=True)
+        notes.append("The file's XML has faults; what can be read of it is in the index.")
+        return root
+
+
+def _optional(archive: zipfile.ZipFile, name: str, notes: list[str]) -> Any | None:
+    """Root of a member that the document can be read without; None, and a note, where it is damaged."""
+    try:
+        return xml(member(archive, name, _WHAT), recover=True)
+    except (ValueError, ReadError):
+        notes.append(f"A part of the file is damaged ({name}) and was left out.")
+        return None
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The paragraphs, lists and tables; of a presentation slide by slide.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    source = opened(data, context)
+    document = _Document(source)
+    body = source.body()
+    slides = list(body.iter(f"{DRAW}page"))
+    if slides:
+        for number, slide in enumerate(slides, 1):
+            document.slide(slide, number)
+    else:
+        document.walk(body)
+    metadata = dict(source.metadata)
+    title = metadata.pop("title", "") or document.first_heading
+    blocks = document.finish()
+    comments = body.iter(f"{OFFICE}annotation")
+    orders = [note for one in comments for note in hidden_note("a comment", words_of(one))]
+    notes = dict.fromkeys([*source.notes, *orders])
+    return Content(title[:HEADING_CHARS], blocks, metadata, tuple(notes))
+
+
+def _metadata(root: Any) -> dict[str, Any]:
+    def said(tag: str) -> str:
+        return one_line(next((element.text or "" for element in root.iter(tag)), ""))
+
+    found = {
+        "title": said(f"{_DC}title"),
+        "author": said(f"{_DC}creator"),
+        "date": said(f"{_DC}date")[:10],
+        "tags": [words for tag in root.iter(f"{_META}keyword") if (words := one_line(tag.text or ""))],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+class _Document:
+    def __init__(self, source: Opened) -> None:
+        self._source = source
+        self.first_heading = ""
+        self._outline = Outline()
+        self._slide: int | None = None
+        self._done: list[Any] = []
+        self._items: list[str] = []
+
+    def slide(self, page: Any, number: int) -> None:
+        self._outline, self._slide = Outline(), number
+        titles = [frame for frame in page.iter(f"{DRAW}frame") if frame.get(f"{_PRESENTATION}class") == "title"]
+        words = one_line(" ".join(words_of(frame) for frame in titles))
+        if words:
+            self._outline.heading(1, words, None)
+            self.first_heading = self.first_heading or words
+        self.walk(page, skip=titles)
+        self._done += [replace(block, slide=number) for block in self._outline.finish()]
+        self._outline = Outline()
+
+    def finish(self) -> tuple[Any, ...]:
+        return (*self._done, *self._outline.finish())
+
+    def walk(self, root: Any, skip: list[Any] | tuple[()] = ()) -> None:
+        waiting = [(child, 0) for child in reversed(root)]
+        while waiting:
+            element, depth = waiting.pop()
+            if element.tag in _LEFT_OUT or element in skip or not isinstance(element.tag, str):
+                continue
+            if element.tag == f"{_PRESENTATION}notes":
+                if words := words_of(element).strip():
+                    self._end_list()
+                    self._outline.add(f"Notes: {words}")
+            elif element.tag in _PARAGRAPHS:
+                if element.tag == f"{TEXT}h":
+                    self._heading(element)
+                else:
+                    self._paragraph(element, depth)
+                waiting += [(inner, depth) for inner in reversed(list(_set_in(element)))]
+            elif element.tag == f"{TABLE}table":
+                self._table(element)
+            elif element.tag == f"{DRAW}object":
+                self._chart(element)
+            else:
+                deeper = depth + (element.tag == f"{TEXT}list")
+                waiting += [(child, deeper) for child in reversed(element)]
+        self._end_list()
+
+    def _heading(self, element: Any) -> None:
+        self._end_list()
+        words = one_line(words_of(element))
+        if words:
+            self._outline.heading(_number(element.get(f"{TEXT}outline-level")), words, None)
+            self.first_heading = self.first_heading or words
+
+    def _paragraph(self, element: Any, depth: int) -> None:
+        words = words_of(element).strip()
+        if words and depth:
+            self._items.append(f"{'  ' * (depth - 1)}- {one_line(words)}")
+        elif words:
+            self._end_list()
+            self._outline.add(words)
+
+    def _table(self, element: Any) -> None:
+        self._end_list()
+        if lines := _table_lines(element):
+            self._outline.add("\n".join(lines), "table")
+        for inner in element.iter(f"{DRAW}object"):
+            self._chart(inner)
+
+    def _chart(self, element: Any) -> None:
+        if lines := self._source.chart(element):
+            self._end_list()
+            self._outline.add("\n".join(lines))
+
+    def _end_list(self) -> None:
+        if self._items:
+            self._outline.add("\n".join(self._items))
+            self._items = []
+
+
+def _set_in(paragraph: Any) -> Iterator[Any]:
+    """What stands in a paragraph and is told behind it: its notes, text boxes and charts."""
+    for inner in paragraph.iter(f"{TEXT}note-body", f"{DRAW}text-box", f"{DRAW}object"):
+        if next(inner.iterancestors(*_PARAGRAPHS)) is paragraph:
+            yield inner
+
+
+def _table_lines(table: Any) -> list[str]:
+    marked = len(list(table.iterfind(f"{TABLE}table-header-rows/{TABLE}table-row")))
+    lines = table_lines(spread([_fields(row) for row in _rows(table)]), marked or None)
+    return [line for line in lines if line.strip()]
+
+
+def _fields(row: Any) -> list[Field]:
+    """The cells of a row; places that another cell reaches into are left out, as that one tells them."""
+    fields: list[Field] = []
+    for cell in row.iterchildren(f"{TABLE}table-cell"):
+        text = one_line(words_of(cell))
+        columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
+        times = _number(cell.get(f"{TABLE}number-columns-repeated"))
+        fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS - len(fields))
+    while fields and fields[-1] == Field(""):
+        fields.pop()
+    return fields
+
+
+def _rows(table: Any) -> list[Any]:
+    """The table's own rows, without those of tables in its cells."""
+    return [row for row in table.iter(f"{TABLE}table-row") if next(row.iterancestors(f"{TABLE}table")) is table]
+
+
+def _number(said: str | None) -> int:
+    return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else 1
+
+
+def words_of(element: Any) -> str:
+    """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text
+    boxes."""
+    parts: list[str] = []
+    waiting: list[Any] = [element]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            parts.append(one)
+            continue
+        if one is not element and (one.tag in _TOLD_BESIDE or (one.tag in _BEHIND and element.tag in _PARAGRAPHS)):
+            waiting.append(one.tail or "")
+            continue
+        if one.tag == f"{TEXT}s":
+            parts.append(" " * min(_number(one.get(f"{TEXT}c")), _MOST_SPACES))
+        elif one.tag in (f"{TEXT}tab", f"{TEXT}line-break"):
+            parts.append("\n" if one.tag.endswith("break") else "\t")
+        elif one.tag in _PARAGRAPHS and one is not element and parts:
+            parts.append("\n")
+        if one is not element and isinstance(one.tail, str):
+            waiting.append(one.tail)
+        waiting += reversed(one)
+        if isinstance(one.tag, str) and one.text:
+            waiting.append(one.text)
+    return re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(parts))

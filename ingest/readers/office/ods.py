@@ -1,0 +1,104 @@
+"""OpenDocument spreadsheets (ODS and flat FODS): the cells as they are shown, and what is drawn on a sheet.
+
+Dates that can be misread, such as 05/04/24, are given as 2024-04-05; everything else as it stands in the sheet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ingest.readers import Content, Context, one_line
+from ingest.readers.office.odf import DRAW, OFFICE, TABLE, TEXT, Opened, opened, words_of
+from ingest.readers.office.sheets import MOST_CELLS, Comment, Sheet, content_of, merge, too_large
+from ingest.readers.tables import Cell
+
+_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
+_AMBIGUOUS = re.compile(r"\d+([./-])\d+\1\d+\b.*")
+_MOST_ROWS = 2_000_000
+_MOST_COLUMNS = 16_384
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The rows of all sheets, those of hidden ones too.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    source = opened(data, context)
+    hidden = {
+        style.get(f"{_STYLE}name")
+        for style in source.root.iter(f"{_STYLE}style")
+        for properties in style.iterchildren(f"{_STYLE}table-properties")
+        if properties.get(f"{TABLE}display") == "false"
+    }
+    tables = source.body().iterfind(f"{OFFICE}spreadsheet/{TABLE}table")
+    sheets = [_sheet(table, source, table.get(f"{TABLE}style-name") in hidden) for table in tables]
+    metadata = {name: value for name, value in source.metadata.items() if name != "title"}
+    return content_of(sheets, metadata, source.notes)
+
+
+def _sheet(table: Any, source: Opened, hidden: bool) -> Sheet:
+    sheet = Sheet(table.get(f"{TABLE}name", ""), [], hidden)
+    spans: list[tuple[int, int, int, int]] = []
+    blank = size = 0
+    for row in table.iter(f"{TABLE}table-row"):
+        if next(row.iterancestors(f"{TABLE}table")) is not table:
+            continue
+        times, number = _count(row, "number-rows-repeated"), len(sheet.rows) + blank
+        line: list[Cell] = []
+        for column, cell, repeated in _cells(row):
+            for note in cell.iterchildren(f"{OFFICE}annotation"):
+                sheet.comments.append(Comment(number, column, "\n".join(map(words_of, note.iter(f"{TEXT}p")))))
+            if text := _shown(cell):
+                line += [Cell("")] * (column - len(line)) + [Cell(text)] * repeated
+                across, down = (_count(cell, f"number-{axis}-spanned") for axis in ("columns", "rows"))
+                if across > 1 or down > 1:
+                    spans.append((number, column, number + down - 1, column + across - 1))
+        if not line:
+            blank += times
+            continue
+        size += len(line) * times
+        if size > MOST_CELLS or number + times > _MOST_ROWS:
+            raise too_large(number + times, len(line))
+        sheet.rows.extend([] for _ in range(blank))
+        sheet.rows.extend(list(line) for _ in range(times))
+        blank = 0
+    for top, left, bottom, right in spans:
+        merge(sheet.rows, top, left, bottom, min(right, _MOST_COLUMNS))
+    sheet.drawn.extend(_drawn(table, source))
+    return sheet
+
+
+def _cells(row: Any) -> Iterator[tuple[int, Any, int]]:
+    """Column, cell, and in how many columns it stands; those that another cell reaches into hold their place."""
+    column = 0
+    for cell in row.iterchildren(f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
+        times = min(_count(cell, "number-columns-repeated"), _MOST_COLUMNS - column)
+        if times > 0 and not cell.tag.endswith("covered-table-cell"):
+            yield column, cell, times
+        column += max(times, 0)
+
+
+def _shown(cell: Any) -> str:
+    text = one_line(" ".join(map(words_of, cell.iterchildren(f"{TEXT}p"))))
+    date = cell.get(f"{OFFICE}date-value", "")
+    if date and (not text or _AMBIGUOUS.fullmatch(text)):
+        return str(date[:19].replace("T", " ").removesuffix(" 00:00:00"))
+    return text or str(cell.get(f"{OFFICE}value") or cell.get(f"{OFFICE}string-value") or "")
+
+
+def _drawn(table: Any, source: Opened) -> Iterator[str]:
+    """Words of text boxes and charts, which lie on the sheet."""
+    for place in table.iter(f"{TABLE}shapes", f"{TABLE}table-cell"):
+        for shape in place:
+            if not isinstance(shape.tag, str) or not shape.tag.startswith(DRAW):
+                continue
+            charts = ["\n".join(source.chart(one)) for one in shape.iter(f"{DRAW}object")]
+            yield from (words for words in (*charts, words_of(shape).strip()) if words)
+
+
+def _count(element: Any, name: str) -> int:
+    said = element.get(f"{TABLE}{name}", "1")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 9 else 1

@@ -1,0 +1,106 @@
+"""Presentations: the slides in their order, each under its title, with tables, charts' words and speaker's
+notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ingest.readers import HEADING_CHARS, Block, Content, Context, Outline, one_line
+from ingest.readers.hidden_text import hidden_note
+from ingest.readers.office.drawingml import A, charts_and_diagrams, grid, in_fallback, paragraphs
+from ingest.readers.office.ooxml import Package, properties
+from ingest.readers.tables import table_lines
+from ingest.readers.zip_container import checked, damaged
+from kb_assistant.errors import ReadError
+
+_WHAT = "presentation"
+_P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_NO_TITLES = ("powerpoint presentation", "powerpoint 演示文稿")
+_REPEATED = ("dt", "ftr", "hdr", "sldNum")  # what stands on every slide
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The blocks of a presentation, each with the number of its slide.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    archive = checked(data, _WHAT)
+    try:
+        deck = _Deck(Package(archive))
+        blocks = [block for number, name in enumerate(deck.slides(), 1) for block in deck.slide(number, name)]
+        metadata = properties(deck.package)
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged part leads to
+        raise damaged(_WHAT) from error
+    own = metadata.pop("title", "")[:HEADING_CHARS]
+    title = deck.first_title if own.lower() in _NO_TITLES else own or deck.first_title
+    return Content(title, tuple(blocks), metadata, tuple(dict.fromkeys(deck.notes)))
+
+
+class _Deck:
+    def __init__(self, package: Package) -> None:
+        self.package = package
+        self.first_title = ""
+        self.notes = package.notes
+
+    def slides(self) -> list[str]:
+        """Names of the slides' parts in the order of the presentation."""
+        main = next(iter(self.package.linked("officeDocument")), "ppt/presentation.xml")
+        links = self.package.links(main)
+        ids = [slide.get(f"{_R}id") for slide in self.package.root(main).iter(f"{_P}sldId")]
+        found = [links[one].target for one in ids if one in links and links[one].target in self.package]
+        if ids and not found:
+            raise damaged(_WHAT)
+        return found
+
+    def slide(self, number: int, name: str) -> Iterator[Block]:
+        root = self.package.root(name)
+        outline = Outline()
+        titles = [shape for shape in root.iter(f"{_P}sp") if _placeholder(shape) in ("title", "ctrTitle")]
+        words = one_line(" ".join(paragraphs(shape) for shape in titles))
+        if words:
+            outline.heading(1, words, None)
+            self.first_title = self.first_title or words[:HEADING_CHARS]
+        for shape in root.iter(f"{_P}sp", f"{_P}graphicFrame"):
+            if shape not in titles and not in_fallback(shape):
+                self._shape(outline, shape, name)
+        for said in self.package.linked_roots("notesSlide", name):
+            if notes := _notes(said):
+                outline.add(f"Notes: {notes}")
+        if root.get("show") in ("0", "false"):
+            self.notes.append(f"Slide {number} is hidden in the presentation; its text is in the index.")
+        for run in root.iter(f"{A}r"):
+            if run.find(f"{A}rPr/{A}solidFill/{A}srgbClr[@val='FFFFFF']") is not None:
+                self.notes += hidden_note(f"white, slide {number}", run.findtext(f"{A}t") or "")
+        yield from (replace(block, slide=number) for block in outline.finish())
+
+    def _shape(self, outline: Outline, shape: Any, slide: str) -> None:
+        if _placeholder(shape) in _REPEATED:
+            return
+        for table in shape.iter(f"{A}tbl"):
+            header = table.find(f"{A}tblPr")
+            marked = 1 if header is not None and header.get("firstRow") in ("1", "true") else None
+            lines = [line for line in table_lines(grid(table), marked) if line.strip()]
+            if lines:
+                outline.add("\n".join(lines), "table")
+        if shape.tag == f"{_P}sp":
+            if text := paragraphs(shape):
+                outline.add(text)
+            return
+        for words in charts_and_diagrams(shape, self.package.links(slide), self.package):
+            outline.add(words)
+
+
+def _placeholder(shape: Any) -> str:
+    mark = shape.find(f"*/{_P}nvPr/{_P}ph")
+    return "" if mark is None else str(mark.get("type", "body"))
+
+
+def _notes(root: Any) -> str:
+    bodies = [shape for shape in root.iter(f"{_P}sp") if _placeholder(shape) == "body"]
+    return "\n".join(text for body in bodies if (text := paragraphs(body)))

@@ -1,0 +1,298 @@
+"""RTF: paragraphs and tables. Its character sets are those of its fonts, its pictures and hidden parts are left
+out.
+
+Follows the RTF specification 1.9.1 as far as text goes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.hidden_text import hidden_note
+from ingest.readers.plain.text import clean
+from ingest.readers.tables import Cell, table_lines
+from kb_assistant.errors import ReadError
+
+_TOKEN = re.compile(
+    rb"\\([A-Za-z]{1,32})(-?\d{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\([^A-Za-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
+)
+# Groups whose text isn't the document's.
+_LEFT_OUT = frozenset(
+    "fonttbl colortbl stylesheet listtable listoverridetable rsidtbl generator info pict object themedata "
+    "colorschememapping datastore latentstyles header headerl headerr headerf footer footerl footerr footerf "
+    "xmlnstbl fldinst filetbl revtbl pgdsctbl listpicture nonshppict wgrffmtfilter mmathPr annotation atnid "
+    "atnauthor atrfstart atrfend atndate bkmkstart bkmkend xe tc do shpinst panose falt userprops docvar "
+    "blipuid".split()
+)
+_CHARSETS = {
+    0: "cp1252", 77: "mac-roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "big5",
+    161: "cp1253",
+    162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874",
+    238: "cp1250",
+}  # fmt: skip
+_CODE_PAGES = {936: "gb18030", 950: "big5", 932: "cp932", 949: "cp949", 10000: "mac-roman", 65001: "utf-8"}
+_MARKS = {
+    "tab": "\t", "line": "\n", "lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "bullet": "•",
+    "endash": "–", "emdash": "—", "emspace": " ", "enspace": " ", "page": "\n", "column": "\n", "softline": "\n",
+}  # fmt: skip
+_SYMBOLS = {b"~": "\u00a0", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
+_DEEPEST = 2_000
+
+
+@dataclass(slots=True)
+class _State:
+    """What holds in a group, and is as before when it ends."""
+
+    left_out: bool = False
+    hidden: bool = False
+    deleted: bool = False
+    font: int = -1
+    after_unicode: int = 1
+    part: str = ""
+
+
+@dataclass(slots=True)
+class _Text:
+    outline: Outline = field(default_factory=Outline)
+    words: list[str] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    rows: list[list[Cell]] = field(default_factory=list)
+    header_rows: int = 0
+    is_header: bool = False
+    merges: list[str] = field(default_factory=list)  # of each cell of a row: where it goes on from, or ""
+    merge: str = ""
+    in_table: bool = False
+    level: int = 0
+    is_list: bool = False
+    first_heading: str = ""
+
+    def end_paragraph(self) -> None:
+        text = "".join(self.words).strip()
+        self.words.clear()
+        if self.in_table:
+            if text:
+                self.words.append(f"{text}\n")
+            return
+        self.end_table()
+        if not text:
+            return
+        if self.level and len(text) <= HEADING_CHARS:
+            self.outline.heading(self.level, text, None)
+            self.first_heading = self.first_heading or one_line(text)
+        else:
+            self.outline.add(text)
+
+    def end_cell(self) -> None:
+        self.cells.append(Cell(one_line("".join(self.words))))
+        self.words.clear()
+
+    def end_row(self) -> None:
+        if self.cells:
+            self.header_rows += self.is_header and self.header_rows == len(self.rows)
+            self.rows.append(self._merged())
+        self.cells, self.is_header = [], False
+
+    def _merged(self) -> list[Cell]:
+        """The cells of the row; one merged over columns or rows fills all its places."""
+        row: list[Cell] = []
+        for place, cell in enumerate(self.cells):
+            merge = self.merges[place] if place < len(self.merges) else ""
+            if merge == "clmrg" and row:
+                cell = Cell(row[-1].text, False)
+            elif merge == "clvmrg" and self.rows and place < len(self.rows[-1]):
+                cell = Cell(self.rows[-1][place].text, False)
+            row.append(cell)
+        return row
+
+    def end_table(self) -> None:
+        lines = [line for line in table_lines(self.rows, self.header_rows or None) if line.strip()]
+        if lines:
+            self.outline.add("\n".join(lines), "table")
+        self.rows, self.header_rows = [], 0
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The paragraphs and tables. Its title is the one of its properties, else its first heading.
+
+    Raises:
+        ReadError: its groups are nested too deep, or it isn't RTF.
+    """
+    data = data.lstrip()
+    if not data.startswith(b"{\\rtf"):
+        raise ReadError("This isn't an RTF file, whatever its name.", "Give it the suffix of its format.")
+    return _Reader(data).read()
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._text = _Text()
+        self._state = _State()
+        self._stack: list[_State] = []
+        self._codec = "cp1252"
+        self._fonts: dict[int, str] = {}
+        self._defining = -1
+        self._bytes = bytearray()
+        self._skip = 0
+        self._high = 0
+        self._title: list[str] = []
+        self._hidden: list[str] = []
+        self._comments: list[str] = []
+
+    def read(self) -> Content:
+        place = 0
+        data = self._data
+        while match := _TOKEN.match(data, place):
+            place = match.end()
+            word, number, code, symbol, brace, plain = match.groups()
+            if code is not None:
+                self._byte(int(code, 16))
+                continue
+            if plain is not None:
+                self._plain(plain)
+                continue
+            if symbol == b"'" or (word is None and symbol is None and brace is None):
+                continue
+            self._flush()
+            if brace == b"{":
+                self._open()
+            elif brace == b"}":
+                self._close()
+            elif symbol is not None:
+                if symbol == b"*":
+                    self._state.left_out = True
+                else:
+                    self._say(_SYMBOLS.get(symbol, ""))
+            elif word is not None:
+                name = word.decode("ascii")
+                if name == "bin":
+                    place += max(int(number or 0), 0)
+                else:
+                    self._control(name, None if number is None else int(number))
+        self._flush()
+        self._text.end_paragraph()
+        self._text.in_table = False
+        self._text.end_paragraph()
+        self._text.end_row()
+        self._text.end_table()
+        title = one_line("".join(self._title))[:HEADING_CHARS] or self._text.first_heading
+        notes = (*hidden_note("marked as hidden", " ".join(self._hidden), always=True),
+                 *hidden_note("a comment", "".join(self._comments)))  # fmt: skip
+        return Content(title, self._text.outline.finish(), {}, notes)
+
+    def _open(self) -> None:
+        if len(self._stack) >= _DEEPEST:
+            raise ReadError("The RTF file is nested too deep.", "Open and save it in a word processor.")
+        self._stack.append(self._state)
+        old = self._state
+        self._state = _State(old.left_out, old.hidden, old.deleted, old.font, old.after_unicode, old.part)
+
+    def _close(self) -> None:
+        self._skip = 0
+        if self._stack:
+            self._state = self._stack.pop()
+
+    def _control(self, name: str, number: int | None) -> None:
+        state, text = self._state, self._text
+        if name in _LEFT_OUT:
+            state.left_out, state.part = True, name
+        elif name == "title" and state.part == "info":
+            state.part = "title"
+        elif name == "u" and number is not None:
+            self._unicode(number)
+        elif name == "uc":
+            state.after_unicode = max(number or 0, 0)
+        elif name == "f" and number is not None:
+            self._defining = number
+            state.font = number
+        elif name == "fcharset" and number in _CHARSETS:
+            self._fonts[self._defining] = _CHARSETS[number]
+        elif name == "ansicpg" and number:
+            self._codec = _CODE_PAGES.get(number, f"cp{number}")
+        elif name in ("mac", "pc"):
+            self._codec = {"mac": "mac-roman", "pc": "cp437"}[name]
+        elif name == "v":
+            state.hidden = number != 0
+        elif name == "deleted":
+            state.deleted = number != 0
+        elif name == "plain":
+            state.hidden = state.deleted = False
+        elif name == "upr":
+            state.left_out = True
+        elif name == "shptxt":  # a text box, in the middle of what draws it
+            text.end_paragraph()
+            state.left_out = False
+        elif name == "ud":
+            state.left_out = False
+        elif state.left_out:
+            return
+        elif name in ("par", "sect"):
+            text.end_paragraph()
+        elif name == "pard":
+            text.in_table = False
+            text.level = 0
+        elif name == "intbl":
+            text.in_table = True
+        elif name in ("cell", "nestcell"):
+            text.end_cell()
+        elif name in ("row", "nestrow"):
+            text.end_row()
+        elif name == "trowd":
+            text.merges, text.merge = [], ""
+        elif name in ("clmrg", "clvmrg"):
+            text.merge = name
+        elif name == "cellx":
+            text.merges.append(text.merge)
+            text.merge = ""
+        elif name == "trhdr":
+            text.is_header = True
+        elif name == "outlinelevel" and number is not None:
+            text.level = number + 1 if 0 <= number < 9 else 0
+        elif name in _MARKS:
+            self._say(_MARKS[name])
+
+    def _unicode(self, number: int) -> None:
+        code = number + 0x10000 if number < 0 else number
+        if 0xD800 <= code < 0xDC00:
+            self._high = code
+        elif 0xDC00 <= code < 0xE000:
+            if self._high:
+                self._say(chr(0x10000 + (self._high - 0xD800) * 0x400 + code - 0xDC00))
+            self._high = 0
+        elif 0 < code < 0x110000:
+            self._say(chr(code))
+        self._skip = self._state.after_unicode
+
+    def _plain(self, plain: bytes) -> None:
+        skipped = min(self._skip, len(plain))
+        self._skip -= skipped
+        self._bytes += plain[skipped:]
+
+    def _byte(self, value: int) -> None:
+        if self._skip:
+            self._skip -= 1
+        else:
+            self._bytes.append(value)
+
+    def _flush(self) -> None:
+        if self._bytes:
+            codec = self._fonts.get(self._state.font, self._codec)
+            try:
+                text = self._bytes.decode(codec, "replace")
+            except LookupError:
+                text = self._bytes.decode("cp1252", "replace")
+            self._bytes.clear()
+            self._say(clean(text))
+
+    def _say(self, text: str) -> None:
+        state = self._state
+        if state.part == "title":
+            self._title.append(text)
+        elif state.part == "annotation":
+            self._comments.append(text)
+        elif state.hidden and not state.left_out:
+            self._hidden.append(text)
+        if not (state.left_out or state.deleted):
+            self._text.words.append(text)

@@ -1,0 +1,312 @@
+"""Spreadsheets (XLSX, XLSM, XLSB, XLS): a line for each row, its values under the names of their columns.
+
+Formulas give the values that were last computed, percents and money as the sheet shows them (XLSX). A block is a
+run of rows without an empty one between; `lines` are rows of the sheet. Text boxes, charts and comments (XLSX)
+follow the rows of their sheet. What calamine can't open, such as workbooks from before 1997, LibreOffice tries.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from ingest.readers import Block, Content, Context
+from ingest.readers.attachments import DEEPEST
+from ingest.readers.office.drawingml import charts_and_diagrams, in_fallback, paragraphs
+from ingest.readers.office.encrypted_office import is_locked_book, unlocked
+from ingest.readers.office.number_formats import Format, Looks, Place, place_of
+from ingest.readers.office.ooxml import Package, properties
+from ingest.readers.tables import Cell, Row, column_names, is_header, labelled
+from ingest.readers.zip_container import checked, damaged
+from kb_assistant.errors import ReadError
+
+MOST_CELLS = 4_000_000
+
+_WHAT = "spreadsheet"
+_TITLE_ROWS = 5  # rows of one cell or two that may stand above the names of the columns
+_MOST_AREA = 20_000_000  # cells with the empty ones, which calamine keeps too: an XLS that is used to its corner
+_MOST_EXACT = 1e15  # from there on a float doesn't hold every whole number
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+_OLD = (b"\x09\0", b"\x09\x02", b"\x09\x04", b"\x09\x08")  # a workbook before 1997 begins so, outside of OLE
+
+
+class Comment(NamedTuple):
+    """What is noted on a cell. `row` and `column` are from 0."""
+
+    row: int
+    column: int
+    text: str
+
+
+@dataclass(slots=True)
+class Sheet:
+    """A sheet as it is told. `drawn`: the words of its text boxes, charts and diagrams."""
+
+    name: str
+    rows: list[list[Cell]]
+    is_hidden: bool = False
+    comments: list[Comment] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The rows of all sheets, those of hidden ones too.
+
+    Raises:
+        ReadError: it is damaged, locked or too large when unpacked.
+    """
+    if data.startswith(_OLE) and is_locked_book(data):
+        return read(unlocked(data, context, _WHAT), replace(context, passwords=()))
+    try:
+        return _read(data)
+    except _NotKnown as error:
+        from ingest.readers.office import legacy
+
+        mendable = data.startswith((_OLE, *_OLD)) or (data.startswith(b"PK") and legacy.office())
+        if not mendable or context.depth + 1 >= DEEPEST:
+            raise damaged(_WHAT) from error
+    content = legacy.converted(data, ".xlsx" if data.startswith(b"PK") else ".xls", "xlsx", context)
+    if not content.blocks:  # LibreOffice makes an empty workbook out of what it can't mend
+        raise damaged(_WHAT)
+    return content
+
+
+class _NotKnown(Exception):
+    """calamine can't open the workbook."""
+
+
+def _read(data: bytes) -> Content:
+    from python_calamine import CalamineWorkbook
+
+    package = Package(checked(data, _WHAT)) if data.startswith(b"PK") else None
+    try:
+        with _damage_told():
+            workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
+    except ReadError as error:
+        raise _NotKnown from error
+    looks = _looks(package)
+    sheets = []
+    notes: list[str] = []
+    for said in workbook.sheets_metadata:
+        with _damage_told():
+            sheet = _sheet(workbook, said, looks)
+            uncomputed = looks.uncomputed(said.name) if looks else 0
+            if package and looks:
+                _add_drawn_and_said(sheet, package, looks.part_of(said.name))
+        sheets.append(sheet)
+        if uncomputed:
+            notes.append(
+                f"Formulas without a value in sheet “{sheet.name}”: {uncomputed}. Open and save the file in a "
+                "spreadsheet program, which computes them."
+            )
+    metadata = properties(package) if package else {}
+    metadata.pop("title", None)
+    return content_of(sheets, metadata, [*notes, *(package.notes if package else ())])
+
+
+def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Sequence[str]) -> Content:
+    """The blocks of all sheets; of hidden ones a note, before the others."""
+    blocks: list[Block] = []
+    notes: list[str] = []
+    for sheet in sheets:
+        found = list(sheet_blocks(sheet.rows, sheet.name))
+        found += [Block(words, sheet=sheet.name) for words in sheet.drawn]
+        for row, column, text in sheet.comments:
+            said = f"Comment on {_letters(column)}{row + 1}: {text}"
+            found.append(Block(said, sheet=sheet.name, lines=(row + 1, row + 1)))
+        if found and sheet.is_hidden:
+            notes.append(f"Sheet “{sheet.name}” is hidden in the file; its rows are in the index.")
+        blocks += found
+    return Content("", tuple(blocks), metadata, (*notes, *others))
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """What a damaged file leads the libraries to is a ReadError, also a panic in Rust, which is no Exception."""
+    try:
+        yield
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(_WHAT) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damaged(_WHAT) from error
+
+
+def _looks(package: Package | None) -> Looks | None:
+    """How cells look; nothing where the file doesn't say it properly, for the rows can be read without."""
+    try:
+        return Looks(package) if package else None
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _sheet(workbook: Any, said: Any, looks: Looks | None) -> Sheet:
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    sheet = Sheet(said.name, [], said.visible != SheetVisibleEnum.Visible)
+    if said.typ == SheetTypeEnum.WorkSheet:
+        rows, columns = looks.spans(said.name) if looks else (0, 0)
+        if rows * columns > _MOST_AREA:
+            raise too_large(rows, columns)
+        sheet.rows = _rows(workbook.get_sheet_by_name(said.name), looks.formats(said.name) if looks else {})
+    return sheet
+
+
+def too_large(rows: int, columns: int) -> ReadError:
+    return ReadError(
+        f"A sheet spans {rows:,} rows and {columns:,} columns: too many to read.",
+        "Delete what is empty, or save the part that counts.",
+    )
+
+
+def _rows(sheet: Any, formats: Mapping[Place, Format]) -> list[list[Cell]]:
+    """The cells of each row up to the last that isn't empty."""
+    if sheet.total_height * sheet.total_width > _MOST_AREA:
+        raise too_large(sheet.total_height, sheet.total_width)
+    rows: list[list[Cell]] = []
+    size = widest = 0
+    left_of_all = [""] * (sheet.start[1] if sheet.start else 0)  # iter_rows() begins with the first filled column
+    for found in sheet.iter_rows():
+        values = left_of_all + found
+        widest = max(widest, len(values))
+        width = next((place for place in range(len(values), 0, -1) if values[place - 1] != ""), 0)
+        rows.append(
+            [_cell(value, formats.get((len(rows), column))) for column, value in enumerate(values[:width])]
+        )
+        size += width
+        if size > MOST_CELLS:
+            raise too_large(sheet.total_height, sheet.total_width)
+    for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
+        merge(rows, top, left, bottom, min(right, widest - 1))
+    return rows
+
+
+def _cell(value: Any, look: Format | None) -> Cell:
+    if look and type(value) in (int, float) and math.isfinite(value) and abs(value) < _MOST_EXACT:
+        return Cell(look.shown(value))
+    return Cell(shown(value))
+
+
+def merge(rows: list[list[Cell]], top: int, left: int, bottom: int, right: int) -> None:
+    """Fill all places of a merged cell, in rows that aren't empty. `bottom` and `right` are included."""
+    if top >= len(rows) or left >= len(rows[top]):
+        return
+    value = rows[top][left]
+    for row in range(top, min(bottom + 1, len(rows))):
+        if value.text and rows[row]:
+            rows[row] += [Cell("")] * (right + 1 - len(rows[row]))
+            rows[row][left : right + 1] = [Cell(value.text, False)] * (right + 1 - left)
+    rows[top][left] = value
+
+
+def _add_drawn_and_said(sheet: Sheet, package: Package, part: str) -> None:
+    """Text boxes, charts, diagrams and comments; those of a conversation stand in a part of their own."""
+    for drawing in package.linked("drawing", part):
+        root, links = package.optional_root(drawing), package.links(drawing)
+        if root is None:
+            continue
+        shapes = (shape for shape in root.iter("{*}sp") if not in_fallback(shape))
+        sheet.drawn += [words for shape in shapes if (words := paragraphs(shape))]
+        sheet.drawn += charts_and_diagrams(root, links, package)
+    threads = package.linked("threadedComment", part)
+    for name in threads or package.linked("comments", part):
+        root = package.optional_root(name) if name.lower().endswith(".xml") else None
+        for comment in root.iter("{*}comment", "{*}threadedComment") if root is not None else ():
+            text = "".join(words.text or "" for words in comment.iter("{*}t", "{*}text")).strip()
+            if text and (place := place_of(comment.get("ref", ""))):
+                sheet.comments.append(Comment(*place, text))
+
+
+def shown(value: Any) -> str:
+    """A value as a person would write it."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < _MOST_EXACT else f"{value:.15g}"
+    if isinstance(value, datetime.timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ", "seconds")
+    return " ".join(str(value).split())
+
+
+def sheet_blocks(rows: Sequence[Row], sheet: str | None) -> list[Block]:
+    """The rows as blocks: a run of rows without an empty one between is a table. One that has no names of its own,
+    or those of the table above, goes on with them."""
+    blocks: list[Block] = []
+    names: list[str] = []
+    columns = 0
+    for run in _runs(rows):
+        own = _header(rows, run)
+        if names and own and own[0] != 0 and _filled(rows[own[-1]]) == columns:
+            own = []
+        if own:
+            names, columns = column_names([rows[index] for index in own]), _filled(rows[own[-1]])
+        lines = [_line(rows[index], names, index, own[-1] if own else None) for index in run]
+        blocks.append(Block("\n".join(lines), "table", lines=(run[0] + 1, run[-1] + 1), sheet=sheet))
+    return blocks
+
+
+def _header(rows: Sequence[Row], run: list[int]) -> list[int]:
+    """The row that names the columns, or the two where the first stands over several columns of the second."""
+    for index in run[:_TITLE_ROWS]:
+        below = _below(rows, run, index)
+        if below is not None and _spans_columns(rows[index]):
+            both = [Cell(name) for name in column_names([rows[index], below])]
+            if is_header(below, below, twice=True) and is_header(both, _below(rows, run, index + 1)):
+                return [index, index + 1]
+        if is_header(rows[index], below):
+            return [index]
+    return []
+
+
+def _spans_columns(row: Row) -> bool:
+    """Whether one of several cells reaches over more than a column; a single one is a title."""
+    if len({cell.text for cell in row if cell.text}) < 2:
+        return False
+    return any(not cell.first and cell.text and cell.text == before.text for before, cell in pairwise(row))
+
+
+def _runs(rows: Sequence[Row]) -> Iterator[list[int]]:
+    """Numbers of rows that follow each other and aren't empty."""
+    run: list[int] = []
+    for index, row in enumerate(rows):
+        if any(cell.text for cell in row):
+            run.append(index)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _line(row: Row, names: list[str], index: int, header: int | None) -> str:
+    if header is None or index > header:
+        return labelled(row, names)
+    return " | ".join(dict.fromkeys(cell.text for cell in row if cell.text and cell.first))
+
+
+def _below(rows: Sequence[Row], run: list[int], index: int) -> Row | None:
+    return rows[index + 1] if index < run[-1] else None
+
+
+def _filled(row: Row) -> int:
+    """Which columns are filled, as the bits of a number."""
+    return sum(1 << place for place, cell in enumerate(row) if cell.text)
+
+
+def _letters(column: int) -> str:
+    """Name of a column by its number from 0: 27 is AB."""
+    return (_letters(column // 26 - 1) if column >= 26 else "") + chr(ord("A") + column % 26)

@@ -1,0 +1,248 @@
+"""PDF: the text layer page by page, tables with ruling lines row by row, scanned pages by OCR where it is
+installed. After it what is filled in and commented, at the end what is attached.
+
+Bookmarks become headings. What stands at the head or foot of every page is kept where it stands first. Text in
+invisible mode is read, because that is how scanners store what they recognised.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pypdfium2 as pdfium
+from pypdfium2 import raw
+
+from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, one_line
+from ingest.readers.hidden_text import hidden_note
+from ingest.readers.image import ocr
+from ingest.readers.pdf import columns as pdf_columns
+from ingest.readers.pdf import text as pdf_text
+from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
+from ingest.readers.pdf.tables import Table, tables_of
+from kb_assistant.errors import ReadError
+
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # its warnings are for programmers
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\uffff]")
+# Titles that a program made up from its own name or the file's.
+_NO_TITLE = re.compile(
+    r"untitled.*|无标题.*|unknown|adobe .* pdf|powerpoint presentation|(?:slide|page|document|title) ?\d*|"
+    r".*\.(?:docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf|rtf|html?|wpd)",
+    re.IGNORECASE,
+)
+_SCAN_CHARS = 20  # a page with fewer, and with a picture over most of it, is a scan
+_SCAN_SHARE = 0.5
+_BLANK_SHARE = 0.02
+_SCAN_PIXELS = 2200  # longer side of a page as OCR sees it: about 190 dpi for A4
+_MOST_BOOKMARKS = 10_000
+_MOST_SCANS = 2_000
+_MOST_TOLD = 20  # pages named in a note
+
+
+@dataclass(slots=True)
+class _Page:
+    number: int
+    text: str
+    tables: list[Table] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+    is_scan: bool = False
+    problem: bool = False
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The pages of a PDF.
+
+    Raises:
+        ReadError: it is locked, damaged or without any text.
+    """
+    document = _open(data, context.passwords)
+    notes: list[str] = []
+    try:
+        pages = [_page(document, number, notes) for number in range(1, len(document) + 1)]
+        scans = [page for page in pages if page.is_scan]
+        if ocr.available():
+            for page in scans[:_MOST_SCANS]:
+                context.alive()
+                if words := ocr.words_of(_picture(document, page.number)):
+                    page.text, page.tables = words, []
+        title, bookmarks = _title(document), _bookmarks(document)
+        is_xfa = document.get_formtype() == raw.FORMTYPE_XFA_FULL
+        files = attachments_of(document, context)
+    finally:
+        document.close()
+    if is_xfa:
+        notes.append("It is a form that only Acrobat shows: what is filled in wasn't read. Print it to a PDF.")
+    broken = [page.number for page in pages if page.problem]
+    if broken and len(broken) == len(pages):
+        raise ReadError("All pages of the PDF are damaged.", "Save it anew and try again.")
+    if broken:
+        notes.append(f"{_named(broken)} damaged and couldn't be read.")
+    if scans and not ocr.available() and any(page.text.strip() for page in pages):
+        notes.append(f"{_named([page.number for page in scans])} scanned, without text. {ocr.HINT}")
+    if len(scans) > _MOST_SCANS:
+        notes.append(f"Only the first {_MOST_SCANS} of its {len(scans)} scanned pages were read.")
+    blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
+    notes += [note for file in files for note in file.notes]
+    if not blocks:
+        raise _no_text(bool(scans))
+    return Content(title, blocks, {}, tuple(dict.fromkeys(notes)))
+
+
+def _no_text(scanned: bool) -> ReadError:
+    if not scanned:
+        return ReadError("No text was found in the PDF: its pages are empty.", "Nothing can be searched in it.")
+    if ocr.available():
+        return ReadError("No text was found in the PDF, not by OCR either.", "Scan it anew, larger and straight.")
+    return ReadError("No text was found in the PDF: it is a scan and needs OCR.", ocr.HINT)
+
+
+def _named(numbers: list[int]) -> str:
+    told = ", ".join(map(str, numbers[:_MOST_TOLD])) + (" …" if len(numbers) > _MOST_TOLD else "")
+    return f"Page {told} is" if len(numbers) == 1 else f"Pages {told} are"
+
+
+def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
+    error: pdfium.PdfiumError | None = None
+    for password in (None, *passwords):
+        # Some failures leave PDFium's last error as it was, be it of another document: it becomes that of no PDF.
+        raw.FPDF_LoadMemDocument64(b"", 0, None)
+        try:
+            document = pdfium.PdfDocument(data, password=password)
+            break
+        except pdfium.PdfiumError as failed:
+            error = failed
+            if getattr(failed, "err_code", None) != raw.FPDF_ERR_PASSWORD:
+                if b"%PDF" not in data[:1024] and b"endobj" in data:  # only its first line is lost
+                    return _open(b"%PDF-1.7\n" + data, passwords)
+                raise _refusal(data, failed) from failed
+    else:
+        if passwords:
+            raise ReadError("No password given opens the PDF.", "Check --password.") from error
+        hint = "Give it with --password, or save a copy without one."
+        raise ReadError("The PDF needs a password.", hint) from error
+    document.init_forms()
+    if len(document) == 0:
+        document.close()
+        raise ReadError("The PDF is damaged: no page can be found in it.", "Save or download it anew.")
+    return document
+
+
+def _refusal(data: bytes, error: pdfium.PdfiumError) -> ReadError:
+    if getattr(error, "err_code", None) == raw.FPDF_ERR_SECURITY:
+        return ReadError("The PDF is locked in a way that can't be opened.", "Save a copy unlocked.")
+    if not data.strip():
+        return ReadError("The file is empty.", "Save or download it anew.")
+    if b"%PDF" not in data[:1024]:
+        return ReadError("This isn't a PDF, whatever its name.", "Give it the suffix of its format.")
+    return ReadError("The PDF is damaged.", "Save or download it anew.")
+
+
+def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
+    try:
+        page = document[number - 1]
+    except pdfium.PdfiumError:
+        return _Page(number, "", problem=True)
+    try:
+        beside = annotations_of(document, page)
+        page = with_stamps(document, page, number)
+        layer = page.get_textpage()
+        try:
+            text = layer.get_text_range()
+            tables = tables_of(page, layer, text) if text.strip() else []
+            if text.strip():
+                for words in pdf_text.unseen(page, layer, text):
+                    notes += hidden_note(f"in the colour of its ground, p. {number}", words, always=True)
+            if text.strip() and not tables:
+                text = pdf_columns.reordered(layer, page.get_rotation()) or text
+        finally:
+            layer.close()
+        means = pdf_text.readable(text)
+        is_scan = len(means) < _SCAN_CHARS and (
+            len(text.strip()) >= _SCAN_CHARS or _is_drawn(page, not text.strip())
+        )
+        if is_scan:
+            text, tables = means, []
+        for one in beside:
+            notes += hidden_note(f"a comment, p. {number}", one.comment)
+        lines = [one.line for one in beside if not one.comment or not pdf_text.holds(text, one.comment)]
+        return _Page(number, text, tables, lines, is_scan)
+    except pdfium.PdfiumError:
+        return _Page(number, "", problem=True)
+    finally:
+        page.close()
+
+
+def _is_drawn(page: pdfium.PdfPage, blank: bool) -> bool:
+    """Whether there is a picture over much of the page, or many lines, as letters made of curves are. On a page
+    without any text a small one is enough."""
+    whole = page.get_width() * page.get_height()
+    drawn, curves = 0.0, 0
+    for item in page.get_objects(max_depth=3):
+        if item.type == raw.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            drawn += max(right - left, 0) * max(top - bottom, 0)
+        elif item.type == raw.FPDF_PAGEOBJ_PATH:
+            curves += 1
+    return drawn >= (_BLANK_SHARE if blank else _SCAN_SHARE) * whole or curves > 100
+
+
+def _picture(document: pdfium.PdfDocument, number: int) -> Any:
+    page = document[number - 1]
+    try:
+        scale = _SCAN_PIXELS / max(page.get_width(), page.get_height(), 1)
+        bitmap = page.render(scale=scale, rev_byteorder=True, force_bitmap_format=raw.FPDFBitmap_BGR)
+        try:
+            return bitmap.to_numpy().copy()
+        finally:
+            bitmap.close()
+    finally:
+        page.close()
+
+
+def _bookmarks(document: pdfium.PdfDocument) -> dict[int, list[tuple[int, str]]]:
+    """Levels and titles of the bookmarks by the number of the page they lead to."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    try:
+        for count, mark in enumerate(document.get_toc(max_depth=8)):
+            if count >= _MOST_BOOKMARKS:
+                break
+            target = mark.get_dest()
+            index = target.get_index() if target else None
+            title = one_line(_CONTROLS.sub("", mark.get_title() or ""))[:HEADING_CHARS]
+            if index is not None and title:
+                found.setdefault(index + 1, []).append((mark.level, title))
+    except (pdfium.PdfiumError, UnicodeError, ValueError):
+        return found
+    return found
+
+
+def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> tuple[Block, ...]:
+    """The pages' parts, each under the bookmarks in force where it begins."""
+    repeated = pdf_text.Repeated([page.text for page in pages])
+    blocks: list[Block] = []
+    above: list[tuple[int, str]] = []
+    for page in pages:
+        marks = bookmarks.get(page.number, [])
+        for part in pdf_text.parts(page.text, page.tables, repeated):
+            for text, mark in pdf_text.parted(part.text, marks) if part.kind == "prose" else ((part.text, None),):
+                if mark:
+                    above = [*(one for one in above if one[0] < mark[0]), mark]
+                if text.strip():
+                    heading = nest(title for _, title in above)
+                    blocks.append(Block(text, part.kind, page=page.number, heading=heading))
+        if page.beside:
+            heading = nest(title for _, title in above)
+            blocks.append(Block("\n".join(page.beside), page=page.number, heading=heading))
+        for mark in marks:  # those whose words aren't on the page hold from its end on
+            if mark not in above and mark[1] not in (title for _, title in above):
+                above = [*(one for one in above if one[0] < mark[0]), mark]
+    return tuple(blocks)
+
+
+def _title(document: pdfium.PdfDocument) -> str:
+    title = one_line(_CONTROLS.sub("", document.get_metadata_value("Title")))
+    title = re.sub(r"^Microsoft (?:Word|PowerPoint|Excel) - ", "", title)[:HEADING_CHARS].rstrip()
+    return "" if _NO_TITLE.fullmatch(title) or "�" in title else title

@@ -1,0 +1,339 @@
+"""Tables with ruling lines on a PDF page: the lines make a grid, the words in its fields make rows.
+
+Each word goes into the field it begins in, so that none is lost or said twice. Lines that cut through many words
+are no table's; what they enclose stays running text.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pypdfium2 import raw
+
+from ingest.readers import one_line
+from ingest.readers.pdf.columns import Box, turned
+from ingest.readers.tables import Cell, table_lines
+
+_NEAR = 3.0  # points within which lines are one
+_SHORTEST = 8.0  # points of a line that can rule a table
+_THICKEST = 3.0
+_MOST_OBJECTS = 4_000
+_MOST_SEGMENTS = 2_000  # of paths that draw more than a box
+_SMALLEST_GRID = 24.0
+_MOST_FIELDS = 4_000
+_WHOLE_PAGE = 0.9
+_MOST_CUT = 0.005  # share of the letters that stand in another field than their word
+_WIDE_LINE = 3  # fields that a line of text reaches
+_UNRULED_LINES = 6  # so many wide lines in one row of the grid are rows of their own, which nothing rules
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as lines of text, and the indexes of the lines of the page's text that it is made of."""
+
+    text: str
+    lines: frozenset[int]
+
+
+class _Rule(NamedTuple):
+    """A straight line: at `at` on one axis, from `start` to `end` on the other."""
+
+    at: float
+    start: float
+    end: float
+
+
+def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
+    """The tables of a page with `text` as pdfium gives it, a character for each of its indexes."""
+    across, down = _rules(page)
+    if len(across) < 3 or len(down) < 3:
+        return []
+    across, down = _joined(across), _joined(down)
+    if len(across) < 3 or len(down) < 3:
+        return []
+    words = _Layer(text, layer, page.get_rotation())
+    lines = _text_lines(words)
+    found = []
+    for rows, columns in _groups(across, down):
+        table = _table(words, lines, rows, columns)
+        if table:
+            found.append(table)
+    return found
+
+
+def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
+    """All straight lines across and down, the edges of rectangles among them."""
+    across: list[_Rule] = []
+    down: list[_Rule] = []
+    rotation = page.get_rotation()
+    whole = page.get_width() * page.get_height() * _WHOLE_PAGE
+    budget = _MOST_SEGMENTS
+    count = raw.FPDFPage_CountObjects(page)
+    if count > _MOST_OBJECTS:
+        return across, down
+    edges = [ctypes.c_float() for _ in range(4)]
+    pointers = [ctypes.byref(edge) for edge in edges]
+    for index in range(count):
+        item = raw.FPDFPage_GetObject(page, index)
+        if raw.FPDFPageObj_GetType(item) != raw.FPDF_PAGEOBJ_PATH:
+            continue
+        if not raw.FPDFPageObj_GetBounds(item, *pointers):
+            continue
+        left, bottom, right, top = turned(
+            (edges[0].value, edges[1].value, edges[2].value, edges[3].value), rotation
+        )
+        if (right - left) * (top - bottom) > whole:
+            continue
+        segments = raw.FPDFPath_CountSegments(item)
+        if segments <= 6:
+            _add_box(across, down, left, bottom, right, top)
+        elif (
+            min(right - left, top - bottom) >= _SMALLEST_GRID and budget > 0
+        ):  # smaller ones are letters and marks
+            budget -= segments
+            _add_path(across, down, item, min(segments, _MOST_SEGMENTS), rotation)
+    return across, down
+
+
+def _add_box(across: list[_Rule], down: list[_Rule], left: float, bottom: float, right: float, top: float) -> None:
+    width, height = right - left, top - bottom
+    if height <= _THICKEST:
+        if width >= _SHORTEST:
+            across.append(_Rule((bottom + top) / 2, left, right))
+    elif width <= _THICKEST:
+        if height >= _SHORTEST:
+            down.append(_Rule((left + right) / 2, bottom, top))
+    elif width >= _SHORTEST and height >= _SHORTEST:
+        across += [_Rule(bottom, left, right), _Rule(top, left, right)]
+        down += [_Rule(left, bottom, top), _Rule(right, bottom, top)]
+
+
+def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int, rotation: int) -> None:
+    """The straight pieces of a path that draws many lines at once."""
+    matrix = raw.FS_MATRIX()
+    raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
+    x, y = ctypes.c_float(), ctypes.c_float()
+    before: tuple[float, float] | None = None
+    for index in range(segments):
+        segment = raw.FPDFPath_GetPathSegment(item, index)
+        if not raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
+            return
+        across_page = matrix.a * x.value + matrix.c * y.value + matrix.e
+        up_page = matrix.b * x.value + matrix.d * y.value + matrix.f
+        point = turned((across_page, up_page, across_page, up_page), rotation)[:2]
+        if before and raw.FPDFPathSegment_GetType(segment) == raw.FPDF_SEGMENT_LINETO:
+            (x0, y0), (x1, y1) = before, point
+            if abs(y0 - y1) < 0.5 and abs(x0 - x1) >= _SHORTEST:
+                across.append(_Rule(y0, min(x0, x1), max(x0, x1)))
+            elif abs(x0 - x1) < 0.5 and abs(y0 - y1) >= _SHORTEST:
+                down.append(_Rule(x0, min(y0, y1), max(y0, y1)))
+        before = point
+
+
+def _joined(rules: list[_Rule]) -> list[_Rule]:
+    """Lines on one height that touch are one line."""
+    found: list[_Rule] = []
+    level: list[_Rule] = []
+    for rule in sorted(rules):
+        if level and rule.at - level[0].at > _NEAR:
+            found += _merged(level)
+            level = []
+        level.append(rule)
+    return found + _merged(level)
+
+
+def _merged(level: list[_Rule]) -> list[_Rule]:
+    found: list[_Rule] = []
+    for rule in sorted(level, key=lambda one: one.start):
+        if found and rule.start <= found[-1].end + _NEAR:
+            last = found[-1]
+            found[-1] = _Rule(last.at, last.start, max(last.end, rule.end))
+        else:
+            found.append(rule)
+    return found
+
+
+def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule], list[_Rule]]]:
+    """Lines that cross each other, directly or by way of others: a grid each."""
+    group_of = list(range(len(across) + len(down)))
+
+    def root(one: int) -> int:
+        while group_of[one] != one:
+            group_of[one] = group_of[group_of[one]]
+            one = group_of[one]
+        return one
+
+    levels = [rule.at for rule in across]
+    order = sorted(range(len(across)), key=levels.__getitem__)
+    sorted_levels = [levels[index] for index in order]
+    for number, rule in enumerate(down, len(across)):
+        for place in range(bisect_left(sorted_levels, rule.start - _NEAR), len(order)):
+            index = order[place]
+            if levels[index] > rule.end + _NEAR:
+                break
+            if across[index].start - _NEAR <= rule.at <= across[index].end + _NEAR:
+                group_of[root(number)] = root(index)
+    groups: dict[int, tuple[list[_Rule], list[_Rule]]] = {}
+    for index, rule in enumerate([*across, *down]):
+        groups.setdefault(root(index), ([], []))[index >= len(across)].append(rule)
+    return [group for group in groups.values() if len(group[0]) >= 3 and len(group[1]) >= 3]
+
+
+_Place = tuple[int, int]  # row and column in the grid
+
+
+class _Layer(NamedTuple):
+    """A page's text, and by how many degrees the page is turned when it is shown."""
+
+    text: str
+    layer: Any
+    rotation: int
+
+    def box(self, place: int) -> Box:
+        return turned(self.layer.get_charbox(place), self.rotation)
+
+
+class _TextLine(NamedTuple):
+    start: int
+    end: int
+    x: float
+    y: float
+    right: float
+
+
+def _text_lines(layer: _Layer) -> list[_TextLine | None]:
+    """Where each line of the text stands: its first character, the middle of its height, its last character."""
+    found: list[_TextLine | None] = []
+    place = 0
+    for line in layer.text.split("\n"):
+        body = line.strip()
+        where = None
+        if body:
+            first = place + line.index(body[0])
+            left, bottom, right, top = layer.box(first)
+            last = layer.box(first + len(body) - 1)
+            where = _TextLine(
+                place, place + len(line), (left + right) / 2, (bottom + top) / 2, (last[0] + last[2]) / 2
+            )
+        found.append(where)
+        place += len(line) + 1
+    return found
+
+
+def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]) -> Table | None:
+    levels = _levels(rule.at for rule in rows)[::-1]  # from the top down
+    edges = _levels(rule.at for rule in columns)
+    height, width = len(levels) - 1, len(edges) - 1
+    if height < 2 or width < 2 or height * width > _MOST_FIELDS:
+        return None
+    inside = [
+        index
+        for index, line in enumerate(lines)
+        if line
+        and levels[-1] - _NEAR <= line.y <= levels[0] + _NEAR
+        and edges[0] - _NEAR <= line.x <= edges[-1] + _NEAR
+        and line.right <= edges[-1] + 2 * _NEAR
+    ]
+    if not inside:
+        return None
+    owner = _owners(levels, edges, rows, columns)
+    words, cut = _words(layer, [line for index in inside if (line := lines[index])], levels, edges, owner)
+    if len(words) < 4 or cut > _MOST_CUT * sum(map(len, words.values())):
+        return None
+    grid = _grid(owner, words)
+    made = [line for line in table_lines(grid) if line.strip()]
+    return Table("\n".join(made), frozenset(inside))
+
+
+def _levels(values: Iterable[float]) -> list[float]:
+    found: list[float] = []
+    for value in sorted(values):
+        if not found or value - found[-1] > _NEAR:
+            found.append(value)
+    return found
+
+
+def _owners(
+    levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
+) -> dict[_Place, _Place]:
+    """The field that each place of the grid belongs to: where no line parts two places, they are one field, known
+    by its first place."""
+    owner: dict[_Place, _Place] = {}
+    for row in range(len(levels) - 1):
+        for column in range(len(edges) - 1):
+            above, left = owner.get((row - 1, column)), owner.get((row, column - 1))
+            middle = (levels[row] + levels[row + 1]) / 2
+            centre = (edges[column] + edges[column + 1]) / 2
+            if left and not _is_ruled(columns, edges[column], middle) and left[0] == row:
+                owner[row, column] = left
+            elif above and not _is_ruled(rows, levels[row], centre):
+                owner[row, column] = above
+            else:
+                owner[row, column] = row, column
+    return owner
+
+
+def _words(
+    layer: _Layer,
+    lines: list[_TextLine],
+    levels: list[float],
+    edges: list[float],
+    owner: dict[_Place, _Place],
+) -> tuple[dict[_Place, str], int]:
+    """The words of each field in the text's order, and how many letters stand in another field than the word they
+    belong to. Words of two fields may touch: then they are drawn one by one."""
+    rising = levels[::-1]
+    words: dict[_Place, str] = {}
+    last_line: dict[_Place, int] = {}
+    cut = 0
+    wide = Counter[int]()
+    for line in lines:
+        reached = set()
+        for match in _WORD.finditer(layer.text, line.start, line.end):
+            field, drawn = None, 0
+            for place in range(match.start(), match.end()):
+                left, bottom, right, top = layer.box(place)
+                row = len(levels) - 1 - bisect_right(rising, (bottom + top) / 2)
+                column = bisect_right(edges, (left + right) / 2) - 1
+                here = owner.get((row, column))
+                if field is None or (here not in (None, field) and _drawn(layer, place) != drawn):
+                    field = here or owner[min(max(row, 0), len(levels) - 2), min(max(column, 0), len(edges) - 2)]
+                    drawn = _drawn(layer, place)
+                    if field in words:
+                        words[field] += " " if last_line[field] == line.start else "\n"
+                    last_line[field] = line.start
+                    reached.add(field)
+                cut += here != field
+                words[field] = words.get(field, "") + layer.text[place]
+        if len(reached) >= _WIDE_LINE:
+            wide[min(reached)[0]] += 1
+    return words, cut if max(wide.values(), default=0) < _UNRULED_LINES else sum(map(len, words.values()))
+
+
+def _drawn(layer: _Layer, place: int) -> int:
+    """Which object of the page draws a character."""
+    item = raw.FPDFText_GetTextObject(layer.layer, place)
+    return ctypes.addressof(item.contents) if item else 0
+
+
+def _grid(owner: dict[_Place, _Place], words: dict[_Place, str]) -> list[list[Cell]]:
+    from ingest.readers.pdf.text import clean
+
+    texts = {field: one_line(clean(found)) for field, found in words.items()}
+    grid: list[list[Cell]] = []
+    for place, field in owner.items():
+        if place[1] == 0:
+            grid.append([])
+        grid[-1].append(Cell(texts.get(field, ""), field == place))
+    return grid
+
+
+def _is_ruled(rules: list[_Rule], at: float, where: float) -> bool:
+    return any(abs(rule.at - at) <= _NEAR and rule.start <= where <= rule.end for rule in rules)

@@ -1,0 +1,1 @@
+"""Plain text, code, subtitles, delimited and JSON data."""

@@ -1,0 +1,94 @@
+"""CSV and TSV: a line for each record, its values under the names of their columns. `lines` are those of the
+file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+
+from ingest.readers import Block, Content, Context
+from ingest.readers.plain.text import decode
+from ingest.readers.tables import Cell, is_header, labelled
+from kb_assistant.errors import ReadError
+
+_SEPARATORS = ",;\t|"
+_SAMPLE_LINES = 50
+_TITLE_ROWS = 5  # lines that may stand above the names of the columns
+_TOLD_SEPARATOR = re.compile(r"(sep=([,;\t|]))[ \t]*(?=\n)")  # as spreadsheet programs write it
+_LONGEST_FIELD = 10_000_000
+
+
+def read(data: bytes, context: Context) -> Content:
+    """The records, under the names in the first row that holds names.
+
+    Raises:
+        ReadError: it isn't text, or one of its fields is larger than a document.
+    """
+    text = decode(data)
+    csv.field_size_limit(_LONGEST_FIELD)
+    rows, ends = [], []
+    mark = separator(text, context.name)
+    if told := _TOLD_SEPARATOR.match(text):
+        text, mark = text[told.end(1) :], told[2]
+    reader = csv.reader(io.StringIO(text), delimiter=mark, skipinitialspace=True)
+    try:
+        for row in reader:
+            rows.append([Cell(" ".join(value.split())) for value in row])
+            ends.append(reader.line_num)
+    except csv.Error as error:
+        raise ReadError(f"The table can't be read: {error}.", "Check its quotation marks.") from error
+    filled = [place for place, row in enumerate(rows) if any(cell.text for cell in row)]
+    if not filled:
+        return Content("", ())
+    header = next(
+        (i for i, below in enumerate(filled[1 : _TITLE_ROWS + 1]) if is_header(rows[filled[i]], rows[below])), -1
+    )
+    names = [cell.text for cell in rows[filled[header]]] if header >= 0 else []
+    lines = [labelled(rows[place], names if i > header else ()) for i, place in enumerate(filled)]
+    return Content(
+        "", tuple(_blocks(lines, [(ends[place - 1] + 1 if place else 1, ends[place]) for place in filled]))
+    )
+
+
+def _blocks(lines: list[str], places: list[tuple[int, int]]) -> list[Block]:
+    """Records that take one line each are one block, so that each is cited by its own; one that takes more stands
+    alone."""
+    blocks: list[Block] = []
+    run: list[int] = []
+
+    def end() -> None:
+        if run:
+            text = "\n".join(lines[index] for index in run)
+            blocks.append(Block(text, "table", lines=(places[run[0]][0], places[run[-1]][1])))
+            run.clear()
+
+    for index, (first, last) in enumerate(places):
+        if first != last or (run and first != places[run[-1]][1] + 1):
+            end()
+        run.append(index)
+        if first != last:
+            end()
+    end()
+    return blocks
+
+
+def separator(text: str, name: str) -> str:
+    """The mark that parts the fields: the one that gives the same number of them, more than one, in most lines."""
+    if name.lower().endswith((".tsv", ".tab")) and "\t" in text:
+        return "\t"
+    best, best_score = ",", 0.0
+    for mark in _SEPARATORS:
+        sample = "\n".join(text.split("\n", _SAMPLE_LINES)[:_SAMPLE_LINES])
+        try:
+            widths = Counter(len(row) for row in csv.reader(io.StringIO(sample), delimiter=mark) if row)
+        except csv.Error:
+            continue
+        wide = [(count, width) for width, count in widths.items() if width > 1]
+        if wide:
+            count, width = max(wide)
+            score = count / sum(widths.values()) + min(width, 10) / 1000
+            if score > best_score:
+                best, best_score = mark, score
+    return best

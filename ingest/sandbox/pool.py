@@ -1,0 +1,252 @@
+"""Reads files nobody vouches for, in a pool of subprocesses with limits on time, memory and output.
+
+What a process says is checked like any input and never unpickled. What it may do is said in `confine`; it keeps
+the user's right to read, so this guards against files that break a reader, less against one that takes it over.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import queue
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from ingest.archives import Contents, Place
+from ingest.readers import Content
+from ingest.sandbox.confine import MEGABYTE
+from ingest.sandbox.process import ReaderProcess, Scratch
+from ingest.sandbox.protocol import Limits, decode, decode_listing
+
+Done = TypeVar("Done")
+
+AHEAD = 256
+"""Files read before their texts are asked for, so that the readers have work while others are embedded."""
+
+_AHEAD_BYTES = 64 * MEGABYTE
+_UNPACKED_A_SECOND = 10 * MEGABYTE
+_BLOCK = 1 << 20
+_WITHOUT_SIZE = 100 * MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is to be read as one source: a file, a member of an archive, or bytes that a program hands in.
+
+    Attributes:
+        source: The path of the source that it becomes.
+        file: The file or the archive; for bytes, their name.
+        places: Where it is in the archive.
+    """
+
+    source: str
+    file: str
+    places: tuple[Place, ...] = ()
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item.
+
+    Attributes:
+        sha256: Of the very bytes that were read; empty where it isn't known.
+        content: None where it couldn't be read.
+        error: Why not, for the user; else empty.
+        gone: True where the file vanished before it could be read.
+    """
+
+    source: str
+    sha256: str
+    content: Content | None
+    error: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is in an archive; the attributes are those of Outcome."""
+
+    source: str
+    sha256: str
+    contents: Contents
+    error: str
+    gone: bool = False
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """SHA-256 of a file as hex digits, and how many bytes it has.
+
+    Of one that gives no size and yet has no end, as there are in /proc, the first 100 MB count. Raises OSError,
+    also where it is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        hashed, size, most = hashlib.sha256(), 0, max(status.st_size, _WITHOUT_SIZE)
+        while size < most and (block := file.read(_BLOCK)):
+            hashed.update(block)
+            size += len(block)
+    return hashed.hexdigest(), size
+
+
+class ReaderPool:
+    """Processes that read files; a context manager. They start when first needed.
+
+    Args:
+        workers: How many processes; 0 takes one a core.
+        seconds: Longest time for one file, for each of its pages where it needs OCR; 0 sets no limit.
+        read_megabytes: Most address space for a process, where the platform can limit it.
+        file_megabytes: Largest file.
+        text_megabytes: Longest reply for one file: its text with headings.
+        archive_megabytes: Largest archive, packed and unpacked.
+        archive_members: Most files in an archive.
+        passwords: Tried on files that are locked.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        seconds: float,
+        read_megabytes: int,
+        file_megabytes: int,
+        text_megabytes: int = 32,
+        archive_megabytes: int = 1000,
+        archive_members: int = 10_000,
+        passwords: Sequence[str] = (),
+    ) -> None:
+        limits = Limits(
+            seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members
+        )
+        self._scratch = Scratch()
+        count = workers or os.cpu_count() or 1
+        self._processes = [ReaderProcess(limits, self._scratch, passwords) for _ in range(count)]
+        # The one that was used last is the first to be used again: few are started where few are needed.
+        self._idle: queue.LifoQueue[ReaderProcess] = queue.LifoQueue()
+        for process in self._processes:
+            self._idle.put(process)
+        self._threads = ThreadPoolExecutor(len(self._processes), thread_name_prefix="reader")
+
+    def read(self, items: Iterable[Item]) -> Iterator[Outcome]:
+        """Outcomes as they come, not in the order of `items`, which is drawn on only as outcomes are taken.
+
+        Raises:
+            KBError: a process doesn't start.
+        """
+        return self._all(_read, items)
+
+    def list_archives(self, paths: Iterable[str]) -> Iterator[Listing]:
+        """What is in each archive, as they come. Raises as `read`."""
+        return self._all(_list, paths)
+
+    def _all(
+        self, ask: Callable[[ReaderProcess, Any], tuple[Done, int]], requests: Iterable[Any]
+    ) -> Iterator[Done]:
+        running: set[Future[tuple[Done, int]]] = set()
+        ahead: _Ahead[Done] = _Ahead()
+        try:
+            for request in requests:
+                running.add(self._threads.submit(self._one, ask, request, ahead))
+                if len(running) >= AHEAD:
+                    yield from ahead.taken(running)
+            while running:
+                yield from ahead.taken(running)
+        finally:
+            ahead.end()
+            for future in running:
+                future.cancel()
+
+    def _one(
+        self, ask: Callable[[ReaderProcess, Any], tuple[Done, int]], request: Any, ahead: _Ahead[Done]
+    ) -> tuple[Done, int]:
+        ahead.wait()
+        process = self._idle.get()
+        try:
+            done, size = ask(process, request)
+        finally:
+            self._idle.put(process)
+        ahead.add(size)
+        return done, size
+
+    def close(self) -> None:
+        """End the workers, also those in the middle of a file, and wait for them."""
+        for process in self._processes:
+            process.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for process in self._processes:
+            process.stop()
+        self._scratch.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Ahead(Generic[Done]):
+    """Keeps what was read and not yet taken below a number of bytes."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def wait(self) -> None:
+        """Until there is room for more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._bytes < _AHEAD_BYTES)
+
+    def add(self, size: int) -> None:
+        with self._changed:
+            self._bytes += size
+
+    def taken(self, running: set[Future[tuple[Done, int]]]) -> Iterator[Done]:
+        """What is done, at least one, taken out of `running`."""
+        for future in wait(running, return_when=FIRST_COMPLETED)[0]:
+            running.discard(future)
+            done, size = future.result()
+            with self._changed:
+                self._bytes -= size
+                self._changed.notify_all()
+            yield done
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+
+def _read(process: ReaderProcess, item: Item) -> tuple[Outcome, int]:
+    """The outcome, and how much memory it may take."""
+    if len(item.data or b"") > process.limits.file_megabytes * MEGABYTE:
+        most = f"It is larger than {process.limits.file_megabytes} MB. Split it, or raise file_megabytes."
+        return Outcome(item.source, "", None, most), 0
+    request = {"lists": False, "file": item.file, "places": item.places, "brings": item.data is not None}
+    reply, error = process.reply(request, item.data, process.limits.seconds, decode)
+    if reply is None:
+        return Outcome(item.source, "", None, error), 0
+    (sha256, content, problem, gone), size = reply
+    return Outcome(item.source, sha256, content, problem, gone), size
+
+
+def _list(process: ReaderProcess, path: str) -> tuple[Listing, int]:
+    limits = process.limits
+    ample = limits.archive_megabytes * MEGABYTE / _UNPACKED_A_SECOND
+    seconds = limits.seconds + ample if limits.seconds else 0
+    reply, error = process.reply({"lists": True, "file": path, "brings": False}, None, seconds, decode_listing)
+    if reply is None:
+        return Listing(path, "", Contents(), error), 0
+    (sha256, contents, problem, gone), size = reply
+    return Listing(path, sha256, contents, problem, gone), size

@@ -1,0 +1,263 @@
+"""A reader process as its parent sees it: started when needed, asked, timed, killed with all that it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ingest.sandbox.confine import MEGABYTE
+from ingest.sandbox.protocol import ALIVE, OUT_OF_MEMORY, PASSWORDS, READY, Limits, receive, send
+from kb_assistant.errors import KBError
+
+Done = TypeVar("Done")
+
+_START_SECONDS = 60.0
+_SCRATCH = "kb-readers-"
+# Without proxies, PYTHON* and credentials: what a process needs to start and to find its libraries.
+_KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
+# Ctrl-C is the parent's business. The parent's search path makes `ingest` importable wherever it is installed; -I
+# would leave out all but the standard library and site-packages.
+_START = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import json, sys; from pathlib import Path; "
+    "sys.path[:] = json.loads(sys.argv[1]); from ingest.sandbox.protocol import Limits; "
+    "from ingest.sandbox.worker import work; "
+    "work(Limits(**json.loads(sys.argv[2])), Path(sys.argv[3]))"
+)
+
+
+class Scratch:
+    """The folder below which each process has one to write in. It bears our process id, so that the next one can
+    tell what a killed one left."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._lock = threading.Lock()
+
+    def make(self) -> Path:
+        """A new folder for a worker."""
+        with self._lock:
+            if self._path is None:
+                _remove_orphans()
+                self._path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-")).resolve()
+            return Path(tempfile.mkdtemp(dir=self._path))
+
+    def remove(self) -> None:
+        with self._lock:
+            if self._path is not None:
+                shutil.rmtree(self._path, ignore_errors=True)
+                self._path = None
+                _remove_dead_sockets()
+
+
+def _remove_orphans() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+        if owner.isdigit() and not _lives(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_dead_sockets() -> None:
+    """Those that LibreOffice left in /tmp, where nobody listens any more."""
+    if sys.platform == "win32":
+        return
+    for place in Path("/tmp").glob(f"OSL_PIPE_{os.getuid()}_SingleOfficeIPC_*"):
+        with socket.socket(socket.AF_UNIX) as line, suppress(OSError):
+            try:
+                line.connect(str(place))
+            except ConnectionRefusedError:
+                place.unlink()
+
+
+def _lives(process: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(process))
+
+
+class ReaderProcess:
+    """The parent's end of one process, which starts when first needed and anew after it failed."""
+
+    def __init__(self, limits: Limits, scratch: Scratch, passwords: Sequence[str]) -> None:
+        self.limits, self._passwords = limits, passwords
+        self._scratch = scratch
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._used = False
+        self._expired = False
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def reply(
+        self, request: dict[str, Any], data: bytes | None, seconds: float, decoded: Callable[[bytes], Done]
+    ) -> tuple[tuple[Done, int] | None, str]:
+        """What the process says, decoded, and its size; or why there is no reply. One that has read other files
+        may have broken by them: then a fresh one is asked."""
+        while True:
+            used = self._used
+            try:
+                process = self._process or self._start()
+                self._used = True
+                frame = json.dumps(request | {"seconds": seconds}).encode()
+                reply = self._ask(process, [frame] if data is None else [frame, data], seconds)
+                if self._expired:  # the clock struck just after the reply
+                    self.stop()
+                return (decoded(reply), len(reply)), ""
+            except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError):
+                error = self._why(self.stop(), seconds)
+                if not used or self._expired or self._closed:
+                    return None, error
+
+    def kill(self) -> None:
+        """End the process and let none start; whoever waits for its reply is freed."""
+        with self._lock:
+            self._closed, process = True, self._process
+        if process:
+            _kill(process)
+
+    def stop(self) -> int | None:
+        """Reap the process, with all that it started, and close its pipes. Returns its exit code."""
+        process, self._process = self._process, None
+        self._used = False
+        if process is None:
+            return None
+        _wait_for_end(process, 0.5)  # one that crashed has an exit code to tell, which a kill would hide
+        _kill(process)
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):  # what was still to be written can't be
+                if pipe:
+                    pipe.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return code
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                raise EOFError
+            self._folder = self._scratch.make()
+            self._process = process = _spawn(self.limits, self._folder, self._passwords)
+        with suppress(OSError, EOFError):
+            if self._ask(process, [], _START_SECONDS) == READY:
+                return process
+        code = self.stop()
+        if self._closed:
+            raise EOFError
+        raise KBError(
+            f"The process that reads files doesn't start (exit code {code}).",
+            "Check the installation, and that read_megabytes isn't too small.",
+        )
+
+    def _ask(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
+        """Send the request and wait for a reply."""
+        reply = self._next(process, frames, seconds)
+        while reply == ALIVE:
+            reply = self._next(process, [], seconds)
+        return reply
+
+    def _next(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
+        """What the process says next. When time is up it dies, and so the wait."""
+
+        def expire() -> None:
+            self._expired = True
+            _kill(process)
+
+        self._expired = False
+        clock = threading.Timer(seconds or threading.TIMEOUT_MAX, expire)
+        clock.daemon = True
+        clock.start()
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise EOFError
+            for frame in frames:
+                send(process.stdin, frame)
+            return receive(process.stdout, self.limits.text_megabytes * MEGABYTE)
+        finally:
+            clock.cancel()
+            clock.join()
+
+    def _why(self, code: int | None, seconds: float) -> str:
+        if self._closed:
+            return "Reading was stopped."
+        if self._expired:
+            return f"Reading took longer than {seconds:g} s. Split the file, or raise read_seconds."
+        if code == OUT_OF_MEMORY:
+            most = self.limits.read_megabytes
+            return f"Reading took more than {most} MB of memory. Split the file, or raise read_megabytes."
+        return "The reader crashed on this file, or ran out of memory. Save the file anew, or in another format."
+
+
+def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Without reaping it: its number stays its own, so that its group can still be killed."""
+    if not hasattr(os, "waitid"):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(ChildProcessError):
+            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                time.sleep(0.005)
+                continue
+        return
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The process and all that it started."""
+    if process.returncode is not None:
+        return
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _spawn(limits: Limits, scratch: Path, passwords: Sequence[str]) -> subprocess.Popen[bytes]:
+    here = str(Path(__file__).absolute().parent.parent)
+    search = [here, *(str(Path(entry).absolute()) for entry in sys.path if entry)]
+    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    with _without_ctrl_c():
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-I",
+                "-B",
+                "-c",
+                _START,
+                json.dumps(search),
+                json.dumps(asdict(limits)),
+                str(scratch),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment | ({PASSWORDS: json.dumps(list(passwords))} if passwords else {}),
+            process_group=0,  # so that all it starts can be killed; where the system has no groups, ignored
+        )
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process started within it has Ctrl-C blocked from its first moment, before it could ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,136 @@
+"""What the sandbox and its processes say to each other over a pipe.
+
+A frame is four bytes of length and a body. A request is a frame of JSON, and one of bytes where it brings the file
+along; an answer is a frame of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ingest import archives
+from ingest.readers import Block, Content
+from ingest.sandbox.confine import MEGABYTE
+
+PASSWORDS = "KB_READ_PASSWORDS"
+"""Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
+
+READY = b"ready"
+ALIVE = b"alive"
+"""Sent before each page of long work, OCR: the time for a file begins anew."""
+
+OUT_OF_MEMORY = 77
+"""Exit code: when memory is short, an answer in words may not fit either."""
+
+_HEADER = struct.Struct(">I")
+LONGEST_REQUEST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a worker process. Seconds are those for one file, 0 for no limit; megabytes are 10⁶ bytes."""
+
+    seconds: float
+    read_megabytes: int
+    file_megabytes: int
+    text_megabytes: int
+    archive_megabytes: int
+    archive_members: int
+
+    @property
+    def in_archives(self) -> archives.Limits:
+        return archives.Limits(
+            self.archive_megabytes * MEGABYTE, self.file_megabytes * MEGABYTE, self.archive_members
+        )
+
+
+def send(pipe: IO[bytes], body: bytes) -> None:
+    pipe.write(_HEADER.pack(len(body)))
+    pipe.write(body)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes], most: int) -> bytes:
+    """The next frame's body. Raises EOFError where the other side is gone or says more than it may."""
+    header = pipe.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        raise EOFError
+    (size,) = _HEADER.unpack(header)
+    if size > most:
+        raise EOFError
+    body = pipe.read(size)
+    if len(body) < size:
+        raise EOFError
+    return body
+
+
+def encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
+    """The answer as JSON; where that is too long, one that says so."""
+    reply = json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
+    if len(reply) <= text_megabytes * MEGABYTE:
+        return reply
+    return json.dumps(
+        failure(f"There is more than {text_megabytes} MB of text in it. Split it.", answer["sha256"])
+    ).encode()
+
+
+def failure(error: str, sha256: str = "", gone: bool = False) -> dict[str, Any]:
+    """The answer that a file can't be read, and why."""
+    return {"sha256": sha256, "error": error, "gone": gone}
+
+
+def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
+    """SHA-256, content, error and whether the file is gone, each checked.
+
+    Raises:
+        ValueError, TypeError, KeyError: the reply is malformed.
+    """
+    said = json.loads(reply)
+    sha256, error, gone = said["sha256"], said["error"], said["gone"]
+    if not (isinstance(sha256, str) and isinstance(error, str) and isinstance(gone, bool)):
+        raise TypeError(reply[:100])
+    if error:
+        return sha256, None, error, gone
+    title, blocks = said["title"], tuple(_block(*fields) for fields in said["blocks"])
+    metadata, notes = said.get("metadata", {}), tuple(said.get("notes", ()))
+    if not (isinstance(title, str) and isinstance(metadata, dict) and len(sha256) == 64):
+        raise TypeError(reply[:100])
+    if not all(isinstance(note, str) for note in notes):
+        raise TypeError(reply[:100])
+    return sha256, Content(title, blocks, metadata, notes), "", False
+
+
+def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:
+    """The same of an archive: SHA-256, contents, error and whether it is gone."""
+    said = json.loads(reply)
+    sha256, error, gone = said["sha256"], said["error"], said["gone"]
+    if not (isinstance(sha256, str) and isinstance(error, str) and isinstance(gone, bool)):
+        raise TypeError(reply[:100])
+    contents = archives.Contents()
+    for places, size, digest, problem in said.get("members", ()):
+        member = archives.Member(tuple((int(number), str(name)) for number, name in places), size, digest, problem)
+        if not (isinstance(size, int) and isinstance(digest, str) and isinstance(problem, str) and places):
+            raise TypeError(reply[:100])
+        contents.members.append(member)
+    contents.skipped.update({str(suffix): int(count) for suffix, count in said.get("skipped", {}).items()})
+    return sha256, contents, error, gone
+
+
+def _block(
+    text: Any, kind: Any, page: Any, lines: Any, heading: Any, slide: Any, sheet: Any, attachment: Any, header: Any
+) -> Block:
+    if not (all(isinstance(one, str) for one in (text, heading, header)) and kind in ("prose", "code", "table")):
+        raise TypeError(kind)
+    if not all(number is None or isinstance(number, int) for number in (page, slide)):
+        raise TypeError(page)
+    if not all(name is None or isinstance(name, str) for name in (sheet, attachment)):
+        raise TypeError(sheet)
+    if lines is not None:
+        first, last = lines
+        if not (isinstance(first, int) and isinstance(last, int)):
+            raise TypeError(lines)
+        lines = first, last
+    return Block(text, kind, page, lines, heading, slide, sheet, attachment, header)

@@ -1,0 +1,167 @@
+"""A saved turn in the form that the page's element for conversations shows."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+
+from kb_assistant import Dropped, Hit, SavedTurn
+from kb_assistant.answering.citations import Mark, marks
+from kb_assistant.workspace.answer_queue import Running
+from ui.markdown_tree import tree
+from ui.sanitize import short
+from ui.strings import language, say
+from ui.told import told
+
+PREVIEW_COLUMNS = 600
+_NEAREST = 3
+
+Shown = dict[str, Any]
+
+
+def place(hit: Hit) -> str:
+    """`pump.pdf, page 3, Care > Seals`"""
+    parts = [PurePath(hit.source).name, *where(hit), hit.locator.heading or ""]
+    return ", ".join(part for part in parts if part)
+
+
+def where(hit: Hit) -> list[str]:
+    """Page and lines in words."""
+    said = []
+    if hit.locator.page is not None:
+        said.append(say("page", n=hit.locator.page))
+    if hit.locator.lines:
+        first, last = hit.locator.lines
+        said.append(say("line", a=first) if first == last else say("lines", a=first, b=last))
+    return said
+
+
+def shown(turn: SavedTurn, last: bool) -> Shown:
+    """The turn as JSON for the browser. Finished turns are made once."""
+    return _shown(_Key(turn), last, language())
+
+
+def live(running: Running) -> Shown:
+    """An answer on its way; its citations become chips when it is finished."""
+    status = "" if running.text.strip() else say(running.stage, n=running.hits)
+    return _base(running.turn, running.question, "live") | {
+        "version": f"{len(running.text)} {status}",
+        "tree": tree(running.text),
+        "status": status,
+        "live": True,
+    }
+
+
+class _Key:
+    """A turn for the cache: the same as long as nothing of it changes."""
+
+    def __init__(self, turn: SavedTurn) -> None:
+        self.turn = turn
+        self._key = (turn.id, turn.state, turn.rating, turn.answer, len(turn.reply))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._key == other._key
+
+
+@lru_cache(maxsize=2000)
+def _shown(key: _Key, last: bool, lang: str) -> Shown:
+    turn = key.turn
+    hits = turn.hits
+    found = marks(turn.answer, hits) if not turn.reply.get("refused") else []
+    kind = _kind(turn)
+    return _base(turn.id, turn.question, kind) | {
+        "version": f"{turn.state} {turn.rating} {last} {lang} {hash(key)}",
+        "tree": tree(turn.answer, found),
+        "marks": [_mark(mark, hits) for mark in found],
+        "head": say(kind) if kind == "refused" or (kind == "failed" and not turn.answer) else "",
+        "note": told(str(turn.reply.get("note", ""))),
+        "status": say(kind) if kind in ("stopped", "interrupted", "elsewhere") else _error(turn),
+        "remarks": _remarks(turn, found),
+        "nearest": [_near(n, hit) for n, hit in enumerate(hits[:_NEAREST], 1)] if kind == "refused" else [],
+        "facts": _facts(turn),
+        "fact_line": _fact_line(turn),
+        "rating": turn.rating,
+        "copy": turn.answer,
+        "last": last,
+    }
+
+
+def _base(turn: int, question: str, kind: str) -> Shown:
+    return {
+        "id": turn, "version": "", "question": question, "kind": kind, "tree": [], "marks": [], "head": "",
+        "note": "", "status": "", "remarks": [], "nearest": [], "facts": [], "fact_line": "", "rating": 0,
+        "copy": "", "last": False, "live": False,
+    }  # fmt: skip
+
+
+def _kind(turn: SavedTurn) -> str:
+    if turn.state == "answering":  # not by this program, or it would be shown as it grows
+        return "elsewhere"
+    if turn.state != "done":
+        return turn.state
+    if turn.reply.get("refused"):
+        return "refused"
+    return "uncertain" if turn.reply.get("uncertain") else "done"
+
+
+def _error(turn: SavedTurn) -> str:
+    """Why an answer failed, or broke off in its middle."""
+    parts = [told(str(turn.reply.get(name, ""))) for name in ("error", "hint")]
+    if turn.state == "failed" and turn.answer:
+        parts.insert(0, say("broken_off"))
+    return " ".join(part for part in parts if part)
+
+
+def _mark(mark: Mark, hits: tuple[Hit, ...]) -> Shown:
+    hit = hits[mark.n - 1]
+    return {
+        "n": mark.n,
+        "supported": mark.supported,
+        "place": place(hit),
+        "text": short(hit.text, PREVIEW_COLUMNS),
+        "doubt": say("unsupported"),
+    }
+
+
+def _near(n: int, hit: Hit) -> Shown:
+    return {"n": n, "place": place(hit), "text": short(hit.text, PREVIEW_COLUMNS // 2)}
+
+
+def _remarks(turn: SavedTurn, found: list[Mark]) -> list[str]:
+    said = [say("uncertain")] if turn.reply.get("uncertain") else []
+    if not all(mark.supported for mark in found):
+        said.append(say("some_unsupported"))
+    dropped = turn.reply.get("dropped") or {}
+    if any(dropped.values()):
+        said.append(say("dropped", **Dropped(**dropped).to_json()))
+    return said
+
+
+def _fact_line(turn: SavedTurn) -> str:
+    seconds = turn.reply.get("seconds") or {}
+    parts = [say("passages", n=len(turn.hits))] if "hits" in turn.reply else []
+    if "total" in seconds:
+        parts.append(say("total", n=f"{seconds['total']:.1f}"))
+    return " · ".join(parts)
+
+
+def _facts(turn: SavedTurn) -> list[str]:
+    """What was searched, how long it took, what it cost."""
+    reply = turn.reply
+    usage, seconds = reply.get("usage") or {}, reply.get("seconds") or {}
+    facts = [f"{say('searched')}: {short(query, 300)}" for query in reply.get("queries", ())]
+    if "evidence" in reply:
+        facts.append(say("evidence", n=f"{reply['evidence']:.2f}"))
+    if "found" in seconds:
+        facts.append(say("found_in", n=f"{seconds['found']:.1f}"))
+    if usage.get("prompt_tokens") is not None:
+        counted = say("tokens", a=usage["prompt_tokens"], b=usage["completion_tokens"])
+        reused = f" ({say('reused', n=usage['reused_tokens'])})" if usage.get("reused_tokens") else ""
+        facts.append(counted + reused)
+    if usage.get("tokens_per_s"):
+        facts.append(say("speed", n=usage["tokens_per_s"]))
+    return facts
