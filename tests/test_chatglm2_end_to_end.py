@@ -12,7 +12,7 @@ from kb_assistant.chatglm2.prompt import Template, pairs, render
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.base import LocalChat
 from kb_assistant.types import Turn
-from tests.llm.chatglm2_data import TINY_INT4
+from tests.chatglm2_data import TINY_INT4
 from tests.shell import Done, kb
 
 GOLDEN = Path(__file__).parent / "data" / "chatglm2"

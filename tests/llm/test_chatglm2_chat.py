@@ -22,7 +22,7 @@ from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.torch_chat import TorchChat
 from kb_assistant.llm.torch_engine import TorchEngine, _Spelling
 from kb_assistant.models.home import ModelHome
-from tests.llm.chatglm2_data import CHAT, TINY, TINY_INT4, as_bin, tensors
+from tests.chatglm2_data import CHAT, TINY, TINY_INT4, as_bin, tensors
 from tests.llm.conformance import LocalConformance
 
 GOLDEN: list[BaseMessage] = [HumanMessage("hello"), AIMessage("world"), HumanMessage("今天天气很好")]

@@ -11,7 +11,7 @@ from kb_assistant.llm import torch_engine
 from kb_assistant.llm.memory import Memory, estimate
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
-from tests.llm.chatglm2_data import TINY_INT4, copied
+from tests.chatglm2_data import TINY_INT4, copied
 
 FULL = {
     "num_layers": 28,

@@ -24,7 +24,7 @@ from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.chatglm2.weights import dequantised
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.llama_server import open_server
-from tests.llm.chatglm2_data import TINY, TINY_INT4, as_bin, copied, golden, tensors
+from tests.chatglm2_data import TINY, TINY_INT4, as_bin, copied, golden, tensors
 
 LAYER = {
     "attn_norm.weight": "input_layernorm.weight",

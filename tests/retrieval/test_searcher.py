@@ -19,7 +19,7 @@ from kb_assistant.types import Turn
 from tests.fakes import BlindEmbeddings, HashEmbeddings
 
 QUESTIONS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent / "data" / "sample_questions.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[1] / "data" / "sample_questions.json").read_text(encoding="utf-8")
 )
 ANSWERED = [question for question in QUESTIONS if question["source"]]
 

@@ -10,7 +10,7 @@ from kb_assistant.chatglm2 import load_model
 from kb_assistant.chatglm2.int4 import Int4Linear
 from kb_assistant.chatglm2.weights import dequantised
 from kb_assistant.llm.torch_chat import TorchChat
-from tests.llm.chatglm2_data import TINY, TINY_INT4, golden
+from tests.chatglm2_data import TINY, TINY_INT4, golden
 
 pytestmark = pytest.mark.gpu
 

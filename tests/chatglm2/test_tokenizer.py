@@ -16,7 +16,7 @@ from kb_assistant.chatglm2 import load_tokenizer, render
 from kb_assistant.chatglm2.prompt import Template, pairs
 from kb_assistant.chatglm2.tokenizer import build_tokenizer, control_tokens, read_tokenizer
 from kb_assistant.errors import ModelError
-from tests.llm.chatglm2_data import CHAT, OFFICIAL_TOKENIZER, TINY
+from tests.chatglm2_data import CHAT, OFFICIAL_TOKENIZER, TINY
 
 FILE = TINY / "tokenizer.model"
 SENTENCEPIECE = SentencePieceProcessor(model_file=str(FILE))

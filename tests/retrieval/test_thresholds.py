@@ -23,7 +23,7 @@ from tests.fakes import HashEmbeddings
 from tests.shell import kb
 
 KEPT = Floors(0.3, 0.6)
-QUESTIONS = json.loads((Path(__file__).parent / "data" / "sample_questions.json").read_text(encoding="utf-8"))
+QUESTIONS = json.loads((Path(__file__).parents[1] / "data" / "sample_questions.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

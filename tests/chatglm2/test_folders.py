@@ -17,7 +17,7 @@ from kb_assistant.chatglm2 import load_model, load_tokenizer
 from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import ModelError
 from kb_assistant.models.home import ModelHome
-from tests.llm.chatglm2_data import TINY, TINY_INT4, as_bin, copied, tensors
+from tests.chatglm2_data import TINY, TINY_INT4, as_bin, copied, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:e7dc4c393423b76e43\nsize 1018370\n"

@@ -22,10 +22,10 @@ from ingest import watch as watching
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import FileResult, Report
+from tests.ingest.test_law import Folder, edits, packed
 from tests.law import contents, small_kb
 from tests.processes import Command, wait_until
-from tests.test_concurrency import another_writer
-from tests.test_ingest_law import Folder, edits, packed
+from tests.store.test_concurrency import another_writer
 
 PATIENCE = 120
 """Seconds for what takes well under two on a machine that has nothing else to do."""

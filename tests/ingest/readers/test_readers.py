@@ -22,7 +22,7 @@ from ingest.readers import HEADING_CHARS, Content, Outline, read
 from ingest.readers.detect import detect
 from kb_assistant.errors import ReadError
 
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 CHINESE = "泵的维护周期是三个月。负责人是王工，电话在值班表上。"
 TRADITIONAL = "這個泵的維護週期是三個月。我們會在十一月再看一次。"
 

@@ -15,7 +15,7 @@ from transformers import GlmForCausalLM
 from kb_assistant.chatglm2 import load_model
 from kb_assistant.chatglm2.weights import dequantised, quantised
 from kb_assistant.errors import ModelError
-from tests.llm.chatglm2_data import TINY, TINY_INT4, copied, golden, tensors
+from tests.chatglm2_data import TINY, TINY_INT4, copied, golden, tensors
 
 # Other sums in another order: observed are 0 and, in batches, 1.2e-5. The least mistake gives 0.1.
 CLOSE = 5e-5

@@ -143,7 +143,7 @@ def test_searches_at_once_all_succeed(old: KnowledgeBase) -> None:
 def test_a_kill_in_the_middle_leaves_the_old_index_whole(old: KnowledgeBase) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from kb_assistant import keywords\n"
+        "from kb_assistant.text import analyzer as keywords\n"
         "from tests.fakes import BlindEmbeddings; from tests.law import small_kb\n"
         "plain, calls = keywords.tokens, []\n"
         "def tokens(text):\n"

@@ -20,12 +20,12 @@ from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.sandbox.protocol import decode
 from kb_assistant.errors import KBError
 
-ROOT = Path(sandbox.__file__).parent.parent
+ROOT = Path(sandbox.__file__).parents[2]
 CRASHED = "The reader crashed on this file, or ran out of memory. Save the file anew, or in another format."
 # Stands in for the readers: what the file says is what they do.
 BAD_READERS = """
 import os, time
-from ingest import worker
+from ingest.sandbox import worker
 from ingest.readers import Block, Content
 
 def read(name, data, *more, **named):

@@ -17,7 +17,7 @@ from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.chatglm2.gguf_writer import Precision, write_gguf
 from kb_assistant.errors import BusyError, ModelError
 from kb_assistant.models.home import Engine, ModelHome, choose_engine
-from tests.llm.chatglm2_data import TINY, TINY_INT4, copied
+from tests.chatglm2_data import TINY, TINY_INT4, copied
 from tests.shell import kb, kb_process
 
 # Adds a folder as "m", slowly, telling the share that is written.
