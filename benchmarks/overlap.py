@@ -21,7 +21,7 @@ import numpy as np
 from measure import report
 from numpy.typing import NDArray
 
-from ingest.readers import Block, Content
+from ingest.readers.blocks import Block, Content
 from ingest.split import Splitter
 from kb_assistant.embedding.local import LocalEmbeddings, open_embeddings
 from kb_assistant.model_folder import describe

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingest.plan import plan_documents
-from ingest.readers import Block, Content, one_line
-from ingest.readers.plain.text import clean
+from ingest.readers.blocks import Block, Content, one_line
+from ingest.readers.encoding import clean
 from ingest.sandbox.pool import ReaderPool
 from ingest.sync import Embedder, Job, Run, recipe_of, report_of
 from kb_assistant.settings import Settings

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import accumulate, pairwise
 
-from ingest.readers import Block, Content
+from ingest.readers.blocks import Block, Content
 from kb_assistant.text.boundaries import (
     CLAUSE,
     FORCED,

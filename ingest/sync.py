@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.discover import Choice
 from ingest.plan import Plan, Task, kept_note, make_plan, seal
-from ingest.readers import Content, nest
+from ingest.readers.blocks import Content, nest
 from ingest.readers.image import ocr
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
-from kb_assistant.types import FileResult, Report, Status
+from kb_assistant.types import FileResult, Progress, Report, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,24 +45,6 @@ class Embedder(Protocol):
     def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an ingest is. Bytes are those of the files that have to be read."""
-
-    files: int
-    all_files: int
-    bytes: int
-    all_bytes: int
-    chunks: int
-    embedded: int
-    seconds: float
-    path: str = ""
-
-    @property
-    def seconds_left(self) -> float | None:
-        return self.seconds * (self.all_bytes - self.bytes) / self.bytes if self.bytes else None
 
 
 @dataclass(frozen=True, slots=True)

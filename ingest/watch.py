@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchfiles import Change, watch
@@ -17,13 +17,11 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from ingest.discover import IGNORE_FILES, is_hidden
 from kb_assistant.errors import BusyError
-from kb_assistant.types import Report
+from kb_assistant.types import Changes, Report
 
 TICK = 0.2
 """Seconds between two looks at whether to stop and whether the watched paths are still there."""
 
-MOST_PATHS = 1000
-"""Of one burst; with more, everything is compared: some may have been lost."""
 
 COMPARE_SECONDS = 600.0
 """Between two comparisons of everything; longer where one takes long."""
@@ -34,21 +32,6 @@ BUSY_SECONDS = 2.0
 _GATHER_MS, _QUIET_MS, _POLL_MS = 400, 50, 1000
 _SHARE_COMPARING = 0.01
 _Identity = tuple[int, ...] | None
-
-
-@dataclass(slots=True)
-class Changes:
-    """What may have changed: `everything`, or what lies at or under `paths`."""
-
-    paths: set[Path] = field(default_factory=set)
-    everything: bool = False
-
-    def __bool__(self) -> bool:
-        return self.everything or bool(self.paths)
-
-    def add(self, other: Changes) -> None:
-        self.paths |= other.paths
-        self.everything |= other.everything or len(self.paths) > MOST_PATHS
 
 
 class Watcher:

@@ -19,7 +19,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.types import Citation, Dropped, FileResult, Hit, Locator, Report, Turn, Usage
 
 if TYPE_CHECKING:
-    from kb_assistant.answering.chain import Reply
+    from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.workspace.access import Access
     from kb_assistant.workspace.answer_queue import Answering

@@ -19,15 +19,17 @@ from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.errors import BusyError, ModelError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.lock import writing
-from kb_assistant.maintenance.rebuild import adopt_embedder, rebuild, renew_keywords, require_embedder
+from kb_assistant.maintenance.rebuild import rebuild, renew_keywords
 from kb_assistant.maintenance.verify import Verdict, find_faults, repair
 from kb_assistant.models.home import ModelHome
 from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import parse_conditions
-from kb_assistant.retrieval.searcher import SIDES, Floors, Retrieval, Searcher, Side
+from kb_assistant.retrieval.result import Floors, Retrieval
+from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_floors, keep_floors
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store.compatibility import adopt_embedder, require_embedder
 from kb_assistant.types import Hit, Report, Turn
 
 if TYPE_CHECKING:
@@ -35,12 +37,12 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.retrievers import BaseRetriever
 
-    from ingest.sync import Progress
-    from ingest.watch import Changes
     from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
-    from kb_assistant.answering.chain import AnswerChain, Reply
+    from kb_assistant.answering.chain import AnswerChain
+    from kb_assistant.answering.reply import Reply
     from kb_assistant.embedding.local import LocalEmbeddings
     from kb_assistant.embedding.reranker import Reranker
+    from kb_assistant.types import Changes, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +135,7 @@ class KnowledgeBase:
         """
         if self._given_model is not None:
             return self._given_model
-        from kb_assistant.llm import open_chat_model
+        from kb_assistant.llm.open import open_chat_model
 
         return open_chat_model(self.settings, self.models, self.embedder)
 
@@ -352,7 +354,7 @@ class KnowledgeBase:
             ModelError: the model is missing or can't answer.
             StoreError, EmbedderMismatch: as for search.
         """
-        from kb_assistant.answering.chain import Reply
+        from kb_assistant.answering.reply import Reply
 
         return Reply(self.as_chain(beside), question, turns(history), tuple(where))
 
@@ -573,7 +575,7 @@ class KnowledgeBase:
         return rewrite(self.chat_model, question, history, self.settings)
 
     def _quoter(self) -> BaseChatModel:
-        from kb_assistant.llm import open_chat_model
+        from kb_assistant.llm.open import open_chat_model
 
         return open_chat_model(self.settings.but(model="extract"), self.models, self.embedder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 Status = Literal["added", "updated", "unchanged", "duplicate", "removed", "failed"]
@@ -277,3 +278,43 @@ class Report:
             "skipped": self.skipped,
             "files": [row.to_json() for row in self.files],
         }
+
+
+Kind = Literal["prose", "code", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingest is. Bytes are those of the files that have to be read."""
+
+    files: int
+    all_files: int
+    bytes: int
+    all_bytes: int
+    chunks: int
+    embedded: int
+    seconds: float
+    path: str = ""
+
+    @property
+    def seconds_left(self) -> float | None:
+        return self.seconds * (self.all_bytes - self.bytes) / self.bytes if self.bytes else None
+
+
+MOST_PATHS = 1000
+"""Of one burst; with more, everything is compared: some may have been lost."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What may have changed: `everything`, or what lies at or under `paths`."""
+
+    paths: set[Path] = field(default_factory=set)
+    everything: bool = False
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.paths)
+
+    def add(self, other: Changes) -> None:
+        self.paths |= other.paths
+        self.everything |= other.everything or len(self.paths) > MOST_PATHS

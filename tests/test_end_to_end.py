@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kb_assistant import KnowledgeBase, Settings
-from kb_assistant.answering.chain import Reply
+from kb_assistant.answering.reply import Reply
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from tests.conftest import SAMPLE_DOCS

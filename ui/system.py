@@ -7,9 +7,8 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import KBError, Settings
-from kb_assistant.llm import who_answers
-from kb_assistant.maintenance.doctor import Finding, examine
-from kb_assistant.maintenance.machine import memory
+from kb_assistant.llm.open import who_answers
+from kb_assistant.maintenance.doctor import Finding, examine, memory
 from ui.app_state import desk, kb_name, user
 from ui.errors import show_error, show_problem
 from ui.sanitize import escaped, plain, size

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from ingest.archives import Limits, OpenArchive, is_archive, list_contents
-from ingest.readers import Block, Content, Context, nest, read
+from ingest.readers import read
+from ingest.readers.blocks import Block, Content, Context, nest
 from ingest.readers.detect import FORMATS, detect
 from kb_assistant.errors import ReadError
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ingest.readers import Content, one_line
+from ingest.readers.blocks import Content, one_line
 
 # Marks that show nothing: tags, which can spell out whole sentences; overrides of the writing direction; runs of
 # zero-width characters; soft hyphens, which part words. Single joiners are part of some scripts and of emoji.

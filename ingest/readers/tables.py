@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest.readers import one_line
+from ingest.readers.blocks import one_line
 
 MOST_COLUMNS = 1000
 

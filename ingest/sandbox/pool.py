@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from ingest.archives import Contents, Place
-from ingest.readers import Content
+from ingest.readers.blocks import Content
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.process import ReaderProcess, Scratch
 from ingest.sandbox.protocol import Limits, decode, decode_listing

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from ingest import archives
-from ingest.readers import Block, Content
+from ingest.readers.blocks import Block, Content
 from ingest.sandbox.confine import MEGABYTE
 
 PASSWORDS = "KB_READ_PASSWORDS"

@@ -19,15 +19,17 @@ from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.history import asked, turns
-from kb_assistant.answering.prompts import Prompt, fit, wording
+from kb_assistant.answering.prompts import Prompt, fit
 from kb_assistant.errors import KBError, ModelError
-from kb_assistant.llm import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
+from kb_assistant.llm.capabilities import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
 from kb_assistant.retrieval.federated import JointSearcher
 from kb_assistant.retrieval.filters import parse_conditions
-from kb_assistant.retrieval.searcher import Retrieval, Searcher
+from kb_assistant.retrieval.result import Retrieval
+from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.settings import Settings
 from kb_assistant.text.analyzer import is_chinese
-from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
+from kb_assistant.text.wording import wording
+from kb_assistant.types import Dropped, Hit, Turn, Usage
 
 _NO_CHINESE = (
     "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
@@ -213,108 +215,3 @@ class _Meter:
         return Usage(
             self._prompt, self._completion, None if first is None else round(first, 4), speed, self._reused
         )
-
-
-class Reply:
-    """An answer on its way. Iterate for its text; what was found is there before the first word.
-
-    Attributes:
-        question: As asked.
-        queries: The forms of it that were searched.
-        hits: The passages given to the model; citation [n] means hits[n - 1].
-        dropped: Turns and passages that didn't fit.
-        note: Something the reader should know about how it is answered, or "".
-        evidence: How probable it is that the passages bear on the question, from 0 to 1.
-        uncertain: True where they may or may not: the answer deserves a second look.
-    """
-
-    def __init__(
-        self, chain: AnswerChain, question: str, history: Sequence[Turn] = (), where: Sequence[str] = ()
-    ) -> None:
-        self.question = question
-        self._stopped = False
-        asked_for = {"question": question, "history": history, "where": where}
-        self._pieces = chain.stream(asked_for, stop=lambda: self._stopped)
-        header = next(self._pieces)
-        self.queries: tuple[str, ...] = header["queries"]
-        self.hits: tuple[Hit, ...] = header["hits"]
-        self.dropped: Dropped = header["dropped"]
-        self.note: str = header["note"]
-        self.evidence: float = header["evidence"]
-        self.uncertain: bool = header["uncertain"]
-        self._text = ""
-        self._end: AddableDict | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        for piece in self._pieces:
-            if "answer" in piece:
-                self._text += piece["answer"]
-                yield piece["answer"]
-            else:
-                self._end = piece
-
-    def __str__(self) -> str:
-        return self.answer
-
-    def stop(self) -> None:
-        """End the answer after the token in work. What was said stays; may be called from another thread."""
-        self._stopped = True
-
-    @property
-    def query(self) -> str:
-        """The fullest form of the question that was searched."""
-        return self.queries[-1]
-
-    @property
-    def answer(self) -> str:
-        """The whole text; waits for the rest of it."""
-        self._finish()
-        return self._text.strip()
-
-    @property
-    def stopped(self) -> bool:
-        """True where `stop` ended it early."""
-        return self._stopped
-
-    @property
-    def citations(self) -> tuple[Citation, ...]:
-        """The passages the answer cites, in order of first mention; waits for the rest of it."""
-        return cast("tuple[Citation, ...]", self._finish()["citations"])
-
-    @property
-    def refused(self) -> bool:
-        """True where nothing relevant was found and no model was asked."""
-        return bool(self._finish()["refused"])
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens and seconds; waits for the rest of the answer."""
-        return cast(Usage, self._finish()["usage"])
-
-    @property
-    def turn(self) -> Turn:
-        """Question and answer as history for the next question; waits for the rest of the answer."""
-        return Turn(self.question, self.answer, tuple(citation.hit for citation in self.citations))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "answer": self.answer,
-            "refused": self.refused,
-            "evidence": round(self.evidence, 4),
-            "uncertain": self.uncertain,
-            "stopped": self.stopped,
-            "citations": [citation.to_json() for citation in self.citations],
-            "hits": [hit.to_json() for hit in self.hits],
-            "query": self.query,
-            "queries": list(self.queries),
-            "dropped": self.dropped.to_json(),
-            "note": self.note,
-            "usage": self.usage.to_json(),
-        }
-
-    def _finish(self) -> AddableDict:
-        for _ in self:
-            pass
-        if self._end is None:  # the iterator was broken off by an exception
-            self._end = AddableDict(citations=(), refused=False, usage=Usage())
-        return self._end

@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
+from kb_assistant.answering.citations import unmarked
 from kb_assistant.answering.history import turns
-from kb_assistant.answering.prompts import condense
-from kb_assistant.llm import count_tokens, prompt_tokens, takes_cancelled
+from kb_assistant.llm.capabilities import count_tokens, prompt_tokens, takes_cancelled
 from kb_assistant.settings import Settings
+from kb_assistant.text.wording import wording
 from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
+    from langchain_core.messages import AIMessageChunk, BaseMessage
 
 LONGEST = 300
 """Characters of a rewritten question; a model that says more is talking, not rewriting."""
@@ -60,3 +61,11 @@ def _pieces(model: BaseChatModel, messages: Sequence[Any], deadline: float) -> I
         chunk: AIMessageChunk
         for chunk in chunks:
             yield str(chunk.text)
+
+
+def condense(question: str, history: Sequence[Turn]) -> list[BaseMessage]:
+    """What asks a model to put a follow-up as a question of its own."""
+    from langchain_core.messages import HumanMessage
+
+    told = [f"- {turn.question}\n- {unmarked(turn.answer)}" for turn in history]
+    return [HumanMessage("\n".join([*told, f"- {question}", "", wording(question).condense]))]

@@ -17,8 +17,8 @@ import typer
 from kb_assistant.types import Citation, Hit, Report, Status
 
 if TYPE_CHECKING:
-    from ingest.sync import Progress
     from kb_assistant.evaluate.run import Evaluation
+    from kb_assistant.types import Progress
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ESCAPED = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")

@@ -18,7 +18,7 @@ from kb_assistant.errors import KBError, QuestionError
 from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
-    from kb_assistant.answering.chain import Reply
+    from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
 
 _HELP = "/sources shows the passages of the last answer, /new starts over, /quit leaves; Ctrl-C stops an answer."

@@ -17,8 +17,9 @@ from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.evaluate.metrics import Estimate, estimate, exact_match, rouge_l, token_f1, words
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.llm import count_tokens, open_chat_model, prompt_tokens, takes_rounds
+from kb_assistant.llm.capabilities import count_tokens, prompt_tokens, takes_rounds
 from kb_assistant.llm.extract import ExtractChat
+from kb_assistant.llm.open import open_chat_model
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -18,8 +18,8 @@ from kb_assistant.store import DOCUMENT_PREFIX
 from kb_assistant.types import Hit
 
 if TYPE_CHECKING:
-    from ingest.sync import Progress
     from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.types import Progress
 
 
 def open_corpus(data: EvalSet, settings: Settings, embedder: LocalEmbeddings) -> KnowledgeBase:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.metrics import Estimate, estimate
-from kb_assistant.retrieval.searcher import Floors
+from kb_assistant.retrieval.result import Floors
 
 WRONGLY_REFUSED = 0.03
 """Share of answerable questions that the recommended floor may refuse."""

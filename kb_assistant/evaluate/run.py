@@ -14,7 +14,7 @@ from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
 from kb_assistant.evaluate.refusal import Refusal
 from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retrieval.searcher import Retrieval
+from kb_assistant.retrieval.result import Retrieval
 
 _PASSAGES = 3
 """Passages searched for each document that counts: several may be of one document."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retrieval.searcher import Retrieval, Side
+from kb_assistant.retrieval.result import Retrieval
+from kb_assistant.retrieval.searcher import Side
 
 OURS = "kb"
 """The name of the way that `kb ask` searches."""

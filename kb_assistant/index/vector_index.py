@@ -9,16 +9,20 @@ approximate index, which takes long to build: from that, all is taken over that 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.index.cache_file import (
+    Built,
+    read_body,
+    read_head,
+    write_all,
+)
 from kb_assistant.index.flat import GPU_MOST, Exact, import_faiss
 from kb_assistant.index.ivf import Approximate
 from kb_assistant.store import Snapshot
@@ -35,10 +39,6 @@ EXACT_MOST = 200_000
 SAMPLE = 512
 """Texts that stand for all of an index."""
 
-_MAGIC = "kb-index-3"
-_LINE = 1000
-_BLOCK = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -53,19 +53,6 @@ class Sample:
     headed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """An index, and the state of the store that it is of.
-
-    `lineage` changes when all vectors are replaced at once; within one, a text id always means the same vector.
-    """
-
-    generation: int
-    lineage: str
-    stamp: str
-    held: Exact | Approximate
-
-
 class VectorIndex:
     """Search over all live texts of the generation that is asked for, or a later one.
 
@@ -75,8 +62,8 @@ class VectorIndex:
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
-        self._built: _Built | None = None
-        self._sample: tuple[_Built, Sample] | None = None
+        self._built: Built | None = None
+        self._sample: tuple[Built, Sample] | None = None
         self._lock = threading.Lock()
 
     def search(
@@ -183,7 +170,7 @@ class VectorIndex:
             self._built = None
             self._cache.unlink(missing_ok=True)
 
-    def _at(self, snapshot: Snapshot) -> _Built:
+    def _at(self, snapshot: Snapshot) -> Built:
         # A snapshot a little older than the index gets the newer one: what was deleted meanwhile is not found.
         generation, lineage = snapshot.generation, snapshot.lineage
         built = self._built
@@ -205,19 +192,19 @@ class VectorIndex:
         """The facts in the cache file, if it is of this very state."""
         try:
             with self._cache.open("rb") as file:
-                head = _read_head(file)
+                head = read_head(file)
         except OSError:
             return None
         return head.facts if head is not None and head.stamp == snapshot.stamp else None
 
-    def _read(self, snapshot: Snapshot) -> _Built | None:
+    def _read(self, snapshot: Snapshot) -> Built | None:
         """What the cache file holds, brought to the snapshot's state; None if it is of no use."""
         try:
             with self._cache.open("rb") as file:
-                head = _read_head(file)
+                head = read_head(file)
                 if head is None or not (head.stamp == snapshot.stamp or head.can_be_updated(snapshot)):
                     return None
-                held = _read_body(file, head)
+                held = read_body(file, head)
         except (OSError, RuntimeError):  # RuntimeError: another version of FAISS doesn't know the format
             return None
         if held is None:
@@ -228,12 +215,12 @@ class VectorIndex:
         self._write(built)
         return built
 
-    def _write(self, built: _Built) -> None:
+    def _write(self, built: Built) -> None:
         """A disk that refuses is no error here."""
         temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with temporary.open("wb") as file:
-                _write_all(file, built)
+                write_all(file, built)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._cache)
@@ -242,17 +229,17 @@ class VectorIndex:
                 temporary.unlink(missing_ok=True)
 
 
-def _of(snapshot: Snapshot, held: Exact | Approximate) -> _Built:
-    return _Built(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
+def _of(snapshot: Snapshot, held: Exact | Approximate) -> Built:
+    return Built(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
 
 
-def _fresh(snapshot: Snapshot) -> _Built:
+def _fresh(snapshot: Snapshot) -> Built:
     live = snapshot.live_ids()
     exact = len(live) <= EXACT_MOST
     return _of(snapshot, Exact.of(snapshot, live) if exact else Approximate.of(snapshot))
 
 
-def _updated(held: Exact | Approximate, snapshot: Snapshot) -> _Built:
+def _updated(held: Exact | Approximate, snapshot: Snapshot) -> Built:
     """The index of another state of the same lineage, taking over what is still the same."""
     live = snapshot.live_ids()
     exact = len(live) <= EXACT_MOST
@@ -266,69 +253,3 @@ def _updated(held: Exact | Approximate, snapshot: Snapshot) -> _Built:
 # The cache file: a line with the stamp, a line of JSON with the facts, the crc of both and that of what follows (4
 # bytes each, little-endian): text ids, for an approximate index the checksums of their vectors, FAISS's own bytes.
 # It is read and written in blocks: a second copy of a large index may not fit into memory.
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    stamp: str
-    facts: dict[str, Any]
-    crc: int
-    body_crc: int
-
-    def can_be_updated(self, snapshot: Snapshot) -> bool:
-        """Whether it is an approximate index of other generations of the same texts."""
-        return self.facts["kind"] != Exact.kind and self.stamp.split()[0] == snapshot.lineage
-
-
-def _read_head(file: BinaryIO) -> _Head | None:
-    lines = [file.readline(_LINE), file.readline(_LINE)]
-    crc = zlib.crc32(b"".join(lines))
-    magic, _, stamp = lines[0].decode(errors="replace").rstrip("\n").partition(" ")
-    if magic != _MAGIC or int.from_bytes(file.read(4), "little") != crc:
-        return None
-    return _Head(stamp, json.loads(lines[1]), crc, int.from_bytes(file.read(4), "little"))
-
-
-def _read_body(file: BinaryIO, head: _Head) -> Exact | Approximate | None:
-    import numpy as np
-
-    start, crc = file.tell(), head.crc
-    for block in _blocks(file):
-        crc = zlib.crc32(block, crc)
-    if crc != head.body_crc:
-        return None
-    file.seek(start)
-    faiss = import_faiss()
-    count = 8 * head.facts["vectors"]
-    ids = np.frombuffer(file.read(count), dtype="<i8")
-    exact = head.facts["kind"] == Exact.kind
-    sums = None if exact else np.frombuffer(file.read(count), dtype="<i8")
-    index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
-    return Exact(ids, index) if sums is None else Approximate.from_facts(head.facts, ids, sums, index)
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_BLOCK):
-        yield block
-
-
-def _write_all(file: BinaryIO, built: _Built) -> None:
-    faiss = import_faiss()
-    held = built.held
-    head = f"{_MAGIC} {built.stamp}\n{json.dumps(held.facts)}\n".encode()
-    crc = zlib.crc32(head)
-    file.write(head + crc.to_bytes(4, "little"))
-    place = file.tell()
-    file.write(bytes(4))
-
-    def write(block: bytes) -> None:
-        nonlocal crc
-        crc = zlib.crc32(block, crc)
-        file.write(block)
-
-    write(held.ids.astype("<i8").tobytes())
-    if isinstance(held, Approximate):
-        write(held.sums.astype("<i8").tobytes())
-    faiss.write_index(held.index, faiss.PyCallbackIOWriter(write))
-    file.seek(place)
-    file.write(crc.to_bytes(4, "little"))

@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from kb_assistant.answering.prompts import is_foreign, wording
 from kb_assistant.llm.quotes import Sentence, quote
+from kb_assistant.text.wording import is_foreign, wording
 
 
 class ExtractChat(BaseChatModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
-from kb_assistant.llm import context_of
+from kb_assistant.llm.capabilities import context_of
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from kb_assistant.errors import KBError
-from kb_assistant.llm import best_installed, context_of, is_provider
+from kb_assistant.llm.capabilities import context_of
+from kb_assistant.llm.open import best_installed, is_provider
 from kb_assistant.model_folder import Kind, Model
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
@@ -218,3 +219,17 @@ def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     chats = [model.name for model in home.installed() if model.kind == "chat"]
     found = Finding("chat model", "ok", f"auto: {best.name}; installed: {', '.join(chats)}")
     return [found, *_memory(best, settings)]
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of memory that this process with its children holds, and that are free for programs."""
+    import psutil
+
+    me = psutil.Process()
+    held = 0
+    for process in (me, *me.children(recursive=True)):
+        try:
+            held += process.memory_info().rss
+        except psutil.Error:  # ended meanwhile
+            continue
+    return held, int(psutil.virtual_memory().available)

@@ -6,11 +6,10 @@ New vectors grow beside the old, then are swapped in; the keyword index is made 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kb_assistant.errors import EmbedderMismatch
-from kb_assistant.store import KnowledgeStore, Snapshot
+from kb_assistant.store import KnowledgeStore
 
 if TYPE_CHECKING:
     from kb_assistant.embedding.local import LocalEmbeddings
@@ -19,37 +18,6 @@ _log = logging.getLogger(__name__)
 
 BATCH = 256
 """Vectors committed together: what a kill can cost."""
-
-
-def require_embedder(snapshot: Snapshot, fingerprint: Mapping[str, str | int]) -> None:
-    """Make sure that the vectors of this very snapshot are the embedder's.
-
-    Raises:
-        EmbedderMismatch: they are another's.
-    """
-    built_with = snapshot.meta("embedder")
-    if built_with is not None and built_with != dict(fingerprint):
-        chosen, before = fingerprint["name"], built_with.get("name")
-        raise EmbedderMismatch(
-            f"This index was built with the embedder {before!r}, not with {chosen!r} as it is now.",
-            f"Run `kb rebuild --embedder {chosen}`, or go on with --embedder {before}.",
-        )
-
-
-def adopt_embedder(store: KnowledgeStore, fingerprint: Mapping[str, str | int]) -> None:
-    """Note the embedder of an index that has no texts yet; the caller holds the writer's lock.
-
-    Raises:
-        EmbedderMismatch: it has texts, embedded by another.
-    """
-    with store.write() as transaction:
-        if transaction.meta("embedder") == dict(fingerprint):
-            return
-        if transaction.counts()["texts"]:
-            require_embedder(transaction, fingerprint)
-        transaction.put_meta("embedder", dict(fingerprint))
-        transaction.purge_retired()
-        transaction.begin_lineage()
 
 
 def renew_keywords(store: KnowledgeStore) -> None:

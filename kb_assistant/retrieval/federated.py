@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice, zip_longest
 
 from kb_assistant.retrieval.filters import Condition
-from kb_assistant.retrieval.searcher import Retrieval, Searcher
+from kb_assistant.retrieval.result import Retrieval
+from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.types import Hit, Turn
 
 

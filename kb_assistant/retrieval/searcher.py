@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from kb_assistant.embedding.reranker import RERANKED
 from kb_assistant.index.vector_index import Sample, VectorIndex
-from kb_assistant.maintenance.rebuild import require_embedder
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.filters import Condition
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import ASKED, SUMMED, Conversation, conversation
 from kb_assistant.retrieval.relevance import TOP, evidence
+from kb_assistant.retrieval.result import NO_FLOORS, Floors, Retrieval
 from kb_assistant.store import KnowledgeStore, Snapshot
+from kb_assistant.store.compatibility import require_embedder
 from kb_assistant.text.analyzer import is_chinese
-from kb_assistant.types import Hit, Turn
+from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,48 +49,6 @@ class QueryEmbedder(Protocol):
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Floors:
-    """Evidence below which no answer is given, and below which it is marked uncertain; both from 0 to 1."""
-
-    refuse: float = 0.0
-    certain: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """What a search found.
-
-    Attributes:
-        queries: The texts that were searched; the first is the question alone.
-        hits: Best first.
-        evidence: How probable it is that they bear on the question, from 0 to 1; 0 where nothing was found.
-        floors: Those of the knowledge base.
-        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and perhaps "rerank".
-    """
-
-    queries: tuple[str, ...]
-    hits: tuple[Hit, ...]
-    evidence: float
-    floors: Floors = Floors()
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def query(self) -> str:
-        """The fullest text that was searched."""
-        return self.queries[-1]
-
-    @property
-    def relevant(self) -> bool:
-        """False where nothing found seems to bear on the question."""
-        return bool(self.hits) and self.evidence >= self.floors.refuse
-
-    @property
-    def uncertain(self) -> bool:
-        """True where it may or may not."""
-        return self.relevant and self.evidence < self.floors.certain
-
-
 class Searcher:
     """Hybrid search over one knowledge base.
 
@@ -105,7 +64,7 @@ class Searcher:
         store: KnowledgeStore,
         index: VectorIndex,
         embedder: QueryEmbedder,
-        floors: Floors = Floors(),
+        floors: Floors = NO_FLOORS,
         usual_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
         reranker: Reranker | None = None,

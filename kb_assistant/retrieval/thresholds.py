@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kb_assistant.retrieval.relevance import ACROSS, CERTAIN, EVIDENCE, REFUSE
-from kb_assistant.retrieval.searcher import Floors
+from kb_assistant.retrieval.result import Floors
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Transaction
 from kb_assistant.text import analyzer as keywords

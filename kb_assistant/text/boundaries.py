@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from ingest.readers import Kind
+from kb_assistant.types import Kind
 
 PARAGRAPH, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(6)
 """Kinds of cut: between blocks and paragraphs, sentences or list items, lines of code and tables; and where a

@@ -16,7 +16,7 @@ from kb_assistant.errors import KBError
 from kb_assistant.workspace.chats import ChatStore, State
 
 if TYPE_CHECKING:
-    from kb_assistant.answering.chain import Reply
+    from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.types import Turn
 

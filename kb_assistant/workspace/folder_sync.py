@@ -21,7 +21,8 @@ from kb_assistant.workspace.folders import folders_of
 from kb_assistant.workspace.jobs import Job, Jobs
 
 if TYPE_CHECKING:
-    from ingest.watch import Changes, Watcher
+    from ingest.watch import Watcher
+    from kb_assistant.types import Changes
 
 _log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kb_assistant.errors import KBError
 
 if TYPE_CHECKING:
-    from ingest.sync import Progress
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
 

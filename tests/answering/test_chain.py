@@ -12,15 +12,15 @@ import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda
 
-from kb_assistant.answering.chain import Reply
 from kb_assistant.answering.history import history_from, turns
-from kb_assistant.answering.prompts import CHINESE, ENGLISH
+from kb_assistant.answering.reply import Reply
 from kb_assistant.errors import ModelError, QuestionError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
-from kb_assistant.retrieval.searcher import Floors
+from kb_assistant.retrieval.result import Floors
 from kb_assistant.settings import Settings
+from kb_assistant.text.wording import CHINESE, ENGLISH
 from kb_assistant.types import Dropped, Turn, Usage
 from tests.fakes import HashEmbeddings, ScriptedChat
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from kb_assistant.answering.prompts import CHINESE, ENGLISH, fit, render, shortened, wording
+from kb_assistant.answering.prompts import fit, render, shortened
 from kb_assistant.errors import ModelError
+from kb_assistant.text.wording import CHINESE, ENGLISH, wording
 from kb_assistant.types import Dropped, Hit, Locator, Turn
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from kb_assistant.answering.prompts import CHINESE, ENGLISH, condense
-from kb_assistant.answering.rewrite import LONGEST, rewrite
+from kb_assistant.answering.rewrite import LONGEST, condense, rewrite
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from kb_assistant.text.wording import CHINESE, ENGLISH
 from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings, ScriptedChat
 

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.readers import Block, Content, Kind, read
+from ingest.readers import read
+from ingest.readers.blocks import Block, Content
 from ingest.split import Piece, Splitter
 from kb_assistant.retrieval.passages import repeated
 from kb_assistant.text.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
+from kb_assistant.types import Kind
 
 TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]{1,6}|[^\w\s]")
 

@@ -10,9 +10,10 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 import kb_assistant.llm as llm
 from kb_assistant.errors import ModelError
-from kb_assistant.llm import count_tokens, languages, open_chat_model, who_answers
+from kb_assistant.llm.capabilities import count_tokens, languages
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.llamacpp import LlamaCppChat
+from kb_assistant.llm.open import open_chat_model, who_answers
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 

@@ -13,7 +13,7 @@ import pytest
 from kb_assistant.answering.history import turns
 from kb_assistant.errors import QuestionError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retrieval.searcher import Retrieval
+from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from tests.fakes import BlindEmbeddings, HashEmbeddings

@@ -17,7 +17,7 @@ from kb_assistant.evaluate.refusal import LEAST, Refusal
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval import thresholds as choosing
 from kb_assistant.retrieval.relevance import CERTAIN, EVIDENCE, REFUSE
-from kb_assistant.retrieval.searcher import Floors
+from kb_assistant.retrieval.result import Floors
 from kb_assistant.settings import Settings
 from tests.fakes import HashEmbeddings
 from tests.shell import kb

@@ -6,7 +6,7 @@ import io
 from importlib.util import find_spec
 from typing import Any
 
-from ingest.readers import Block, Content, Context
+from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.image import ocr
 from kb_assistant.errors import ReadError
 

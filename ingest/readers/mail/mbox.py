@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ingest.readers import Block, Content, Context
+from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.detect import detect
 from ingest.readers.mail.message import taken_apart, under_subject
 from kb_assistant.errors import ReadError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ingest.readers import Block, Content, Context
+from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.mail.message import taken_apart
 from kb_assistant.errors import ReadError
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import olefile
 
-from ingest.readers import Content, Context
+from ingest.readers.blocks import Content, Context
+from ingest.readers.encoding import decode, decode_as
 from ingest.readers.mail.compressed_rtf import unpacked
-from ingest.readers.mail.message import Letter
+from ingest.readers.mail.letter import Letter
 from ingest.readers.markup import html as page
-from ingest.readers.plain.text import decode, decode_as
 from kb_assistant.errors import ReadError
 
 _SUBJECT, _BODY, _HTML, _FROM, _FROM_ADDRESS, _TO, _CC = "0037", "1000", "1013", "0C1A", "5D01", "0E04", "0E03"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from ingest.readers import Content, Context
+from ingest.readers.blocks import Content, Context
+from ingest.readers.encoding import decode, decode_as
 from ingest.readers.mail.compressed_rtf import unpacked
-from ingest.readers.mail.message import Letter
+from ingest.readers.mail.letter import Letter
 from ingest.readers.markup import html as page
-from ingest.readers.plain.text import decode, decode_as
 from kb_assistant.errors import ReadError
 
 _SUBJECT, _BODY, _TITLE, _DATA, _NEXT, _PROPERTIES, _OF_ATTACHMENT, _CODE_PAGE = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ingest.readers import Content, Context
+from ingest.readers.blocks import Content, Context
+from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
-from ingest.readers.plain.text import decode
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*")
 _ATTRIBUTE = re.compile(r":([\w-]+):\s*(.*)")

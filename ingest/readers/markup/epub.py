@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, one_line
+from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, nest, one_line
 from ingest.readers.markup import html as page
 from ingest.readers.zip_container import checked, damaged, inside, member, xml
 from kb_assistant.errors import ReadError

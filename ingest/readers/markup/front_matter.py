@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ingest.readers import HEADING_CHARS, one_line
+from ingest.readers.blocks import HEADING_CHARS, one_line
 
 _KEY = re.compile(r"[\w\"'-]+[ \t]*:(?:\s|$)")
 _MOST_CHARS = 50_000

@@ -14,11 +14,12 @@ from typing import Any
 
 from lxml import etree
 
-from ingest.readers import HEADING_CHARS, Block, Content, Context, Kind, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outline, one_line
+from ingest.readers.encoding import decode_as
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
-from ingest.readers.plain.text import decode_as
 from ingest.readers.tables import Field, spread, table_lines
+from kb_assistant.types import Kind
 
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "

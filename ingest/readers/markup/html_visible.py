@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ingest.readers import one_line
+from ingest.readers.blocks import one_line
 
 # Navigation repeats on every page and says little, so it is left out with what isn't text.
 _SKIPPED = frozenset(

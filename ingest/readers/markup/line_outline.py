@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ingest.readers import Kind, Outline
+from ingest.readers.blocks import Outline
+from kb_assistant.types import Kind
 
 
 @dataclass(frozen=True, slots=True)

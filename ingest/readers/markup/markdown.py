@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Literal
 
-from ingest.readers import HEADING_CHARS, Content, Context, Kind, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import front_matter, title_of
-from ingest.readers.plain.text import decode
+from kb_assistant.types import Kind
 
 # Fences stand in list items and quotes too, so indentation and a list mark before one are allowed.
 _FENCE = re.compile(r"([\s>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(`{3,}|~{3,})(.*)")

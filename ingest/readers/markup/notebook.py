@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from ingest.readers import Content, Context, Outline
+from ingest.readers.blocks import Content, Context, Outline
+from ingest.readers.encoding import clean, decode
 from ingest.readers.markup import markdown
-from ingest.readers.plain.text import clean, decode
 from kb_assistant.errors import ReadError
 
 _LONGEST_OUTPUT = 20_000

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ingest.readers import HEADING_CHARS, Content, Context, one_line
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, one_line
+from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of
 from ingest.readers.markup.line_outline import Line, outlined
-from ingest.readers.plain.text import decode
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
 _CODE = re.compile(

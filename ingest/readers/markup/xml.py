@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ingest.readers import Content, Context, Outline, one_line
+from ingest.readers.blocks import Content, Context, Outline, one_line
+from ingest.readers.encoding import decode
 from ingest.readers.markup import html as page
-from ingest.readers.plain.text import decode
 from ingest.readers.zip_container import xml
 from kb_assistant.errors import ReadError
 

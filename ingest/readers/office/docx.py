@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
-from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers import read as read_any
 from ingest.readers.attachments import DEEPEST
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.docx_styles import BODY_LEVEL, Styles, value
 from ingest.readers.office.drawingml import FALLBACK, charts_and_diagrams, in_fallback

@@ -15,7 +15,7 @@ import zlib
 from importlib.util import find_spec
 from typing import Any
 
-from ingest.readers import Context
+from ingest.readers.blocks import Context
 from ingest.readers.office.encrypted_office import MISSING
 from ingest.readers.zip_container import damaged, member, xml
 from kb_assistant.errors import ReadError

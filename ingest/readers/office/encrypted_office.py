@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import olefile
 
-from ingest.readers import Content, Context
+from ingest.readers.blocks import Content, Context
 from ingest.readers.detect import detect, reader_of
 from kb_assistant.errors import ReadError
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import olefile
 
-from ingest.readers import Content, Context
+from ingest.readers.blocks import Content, Context
 from ingest.readers.detect import detect, reader_of
 from kb_assistant.errors import ReadError
 

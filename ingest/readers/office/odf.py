@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.encrypted_odf import without_password
 from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines

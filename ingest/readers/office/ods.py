@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ingest.readers import Content, Context, one_line
+from ingest.readers.blocks import Content, Context, one_line
 from ingest.readers.office.odf import DRAW, OFFICE, TABLE, TEXT, Opened, opened, words_of
 from ingest.readers.office.sheets import MOST_CELLS, Comment, Sheet, content_of, merge, too_large
 from ingest.readers.tables import Cell

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from typing import IO, Any, NamedTuple
 
-from ingest.readers import one_line
+from ingest.readers.blocks import one_line
 from ingest.readers.zip_container import inside, xml
 
 _DC = "{http://purl.org/dc/elements/1.1/}"

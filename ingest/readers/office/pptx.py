@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ingest.readers import HEADING_CHARS, Block, Content, Context, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outline, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.drawingml import A, charts_and_diagrams, grid, in_fallback, paragraphs
 from ingest.readers.office.ooxml import Package, properties

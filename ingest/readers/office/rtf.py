@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ingest.readers import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.encoding import clean
 from ingest.readers.hidden_text import hidden_note
-from ingest.readers.plain.text import clean
 from ingest.readers.tables import Cell, table_lines
 from kb_assistant.errors import ReadError
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ingest.readers import Block, Content, Context
 from ingest.readers.attachments import DEEPEST
+from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.office.drawingml import charts_and_diagrams, in_fallback, paragraphs
 from ingest.readers.office.encrypted_office import is_locked_book, unlocked
 from ingest.readers.office.number_formats import Format, Looks, Place, place_of

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
-from ingest.readers import Content, Context, one_line
 from ingest.readers.attachments import attached
+from ingest.readers.blocks import Content, Context, one_line
 
 _MOST_ANNOTATIONS = 5_000  # of a page
 _MOST_FILES = 200

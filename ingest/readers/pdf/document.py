@@ -15,7 +15,7 @@ from typing import Any
 import pypdfium2 as pdfium
 from pypdfium2 import raw
 
-from ingest.readers import HEADING_CHARS, Block, Content, Context, nest, one_line
+from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, nest, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.image import ocr
 from ingest.readers.pdf import columns as pdf_columns

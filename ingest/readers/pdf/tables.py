@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
-from ingest.readers import one_line
+from ingest.readers.blocks import one_line
 from ingest.readers.pdf.columns import Box, turned
 from ingest.readers.tables import Cell, table_lines
 
@@ -324,7 +324,7 @@ def _drawn(layer: _Layer, place: int) -> int:
 
 
 def _grid(owner: dict[_Place, _Place], words: dict[_Place, str]) -> list[list[Cell]]:
-    from ingest.readers.pdf.text import clean
+    from ingest.readers.pdf.clean import clean
 
     texts = {field: one_line(clean(found)) for field, found in words.items()}
     grid: list[list[Cell]] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ingest.readers import Block, Content, Context
-from ingest.readers.plain.text import decode
+from ingest.readers.blocks import Block, Content, Context
+from ingest.readers.encoding import decode
 
 # A definition that begins at the margin, in the languages people keep beside their documents.
 _DEFINITION = re.compile(

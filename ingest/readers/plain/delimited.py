@@ -8,8 +8,8 @@ import io
 import re
 from collections import Counter
 
-from ingest.readers import Block, Content, Context
-from ingest.readers.plain.text import decode
+from ingest.readers.blocks import Block, Content, Context
+from ingest.readers.encoding import decode
 from ingest.readers.tables import Cell, is_header, labelled
 from kb_assistant.errors import ReadError
 

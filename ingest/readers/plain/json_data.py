@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ingest.readers import Block, Content, Context, Outline
-from ingest.readers.plain.text import decode
+from ingest.readers.blocks import Block, Content, Context, Outline
+from ingest.readers.encoding import decode
 from kb_assistant.errors import ReadError
 
 _DEEPEST = 200

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from ingest.readers import Block, Content, Context
+from ingest.readers.blocks import Block, Content, Context
+from ingest.readers.encoding import decode
 from ingest.readers.plain import text
 
 _TIMES = re.compile(r"\s*\d\S*\s*-->.*")
@@ -18,7 +19,7 @@ _GAP_LINES = 40  # a block is about a minute
 def read(data: bytes, context: Context) -> Content:
     """What is said, some twenty cues a block; and the notes, which tell of sources. Styles are left out. A file
     without times is read as text."""
-    lines = text.decode(data).split("\n")
+    lines = decode(data).split("\n")
     cues = list(_cues(lines))
     if not cues:
         return text.read(data, context)

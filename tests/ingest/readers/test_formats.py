@@ -38,7 +38,8 @@ from reportlab.lib import pagesizes, pdfencrypt
 from reportlab.pdfgen import canvas
 from reportlab.platypus import SimpleDocTemplate, Table
 
-from ingest.readers import Content, read
+from ingest.readers import read
+from ingest.readers.blocks import Content
 from ingest.readers.detect import SUFFIXES, detect
 from ingest.readers.office.legacy import office
 from kb_assistant.errors import ReadError
@@ -1239,7 +1240,7 @@ class TestPdf:
             read("a.pdf", document[: document.index(b"xref")] + added + b"trailer <</Root 4 0 R>>")
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
-        from ingest.readers.pdf.text import clean
+        from ingest.readers.pdf.clean import clean
 
         assert clean("水泵的维护周期是三个月一次，由维\r\n护班负责，不得拖延，要有记录。\r\n第二句") == (
             "水泵的维护周期是三个月一次，由维护班负责，不得拖延，要有记录。\n第二句"

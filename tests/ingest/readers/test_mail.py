@@ -10,7 +10,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from ingest.readers import Content, read
+from ingest.readers import read
+from ingest.readers.blocks import Content
 from ingest.readers.mail.cms import signed_content
 from ingest.readers.mail.tnef import letter_in
 from kb_assistant.errors import ReadError

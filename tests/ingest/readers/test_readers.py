@@ -18,7 +18,8 @@ from docx.oxml.ns import nsdecls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.readers import HEADING_CHARS, Content, Outline, read
+from ingest.readers import read
+from ingest.readers.blocks import HEADING_CHARS, Content, Outline
 from ingest.readers.detect import detect
 from kb_assistant.errors import ReadError
 
@@ -347,7 +348,7 @@ class TestPdf:
         ]
 
     def test_words_parted_by_hyphens_are_joined(self) -> None:
-        from ingest.readers.pdf.text import clean
+        from ingest.readers.pdf.clean import clean
 
         assert clean("exam\ufffe\r\nple \ufb01ne co\u00adop\u0002\nerate\0") == "example fine cooperate"
 

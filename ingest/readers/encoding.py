@@ -1,0 +1,210 @@
+"""Bytes of a text file as text: marks, declared charsets, and what the bytes themselves say."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from contextlib import suppress
+
+from kb_assistant.errors import ReadError
+
+# UTF-32's mark begins with UTF-16's, so it is looked for first.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# The commonest characters of each script: text decoded with the wrong one of the two codecs has hardly any.
+_COMMON = {
+    "gb18030": frozenset(
+        "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
+        "用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
+        "日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政"
+        "美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员"
+    ),
+    "big5": frozenset(
+        "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡"
+        "用道行所然家種事成方多經麼去法學如都同現當沒動面起看定天分還進好小部其些主樣理心她本前開但因只從想實"
+        "日軍者意無力它與長把機十民第公此已工使情明性知全三又關點正業外將兩高間由問很最重並物手應戰向頭文體政"
+        "美相見被利什二等產或新己制身果加西斯月話合回特代內信表化老給世位次度門任常先海通教兒原東聲提立及比員"
+    ),
+}
+# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
+_KNOWN = re.compile(
+    r"(?:utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin|ks_c)"
+    r"[\w.:+-]*"
+)
+# What files declare and what programs take it for: the larger set that holds it.
+_MEANT = {
+    "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252",
+    "us-ascii": "cp1252", "big5": "big5hkscs", "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "euc-kr": "cp949",
+}  # fmt: skip
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
+_CHINESE = re.compile(r"[一-鿿]")
+_LAST_HANGUL_ROW, _LAST_USUAL_ROW = 0xC8, 0xD7  # of EUC-KR, of GB2312's first level
+_SAMPLE = 65536  # a multiple of four
+_KANA = re.compile("[\u3041-\u30f6]")
+_SWITCHES = ((re.compile(rb"\x1b\$[@B]"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
+_ORDINARY = frozenset("\t\n\r，。、：；！？（）“”「」").union(map(chr, range(32, 127)), *_COMMON.values())
+_WESTERN = re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff€‚„…ŠŒŽ‘’“”•–—™šœžŸ¡£§©«°»¿ª²³·º¤]")
+_NOT_WESTERN = frozenset(("Czech", "Slovak", "Polish", "Hungarian", "Romanian", "Croatian", "Slovene"))
+_DOS_OR_MAC = re.compile(r"cp[4-8]\d\d$|mac_")
+
+
+def decode(data: bytes) -> str:
+    """Bytes of a text file as text: line ends are \\n, control characters are gone, lines keep their numbers.
+
+    Raises:
+        ReadError: the bytes aren't text.
+    """
+    return clean(_decode(data))
+
+
+def decode_as(data: bytes, charset: str) -> str:
+    """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
+    name = charset.strip().lower()
+    if not _KNOWN.fullmatch(name) or b"\0" in data:
+        return decode(data)
+    codec = _MEANT.get(name, name)
+    with suppress(LookupError, UnicodeError):
+        return clean(data.decode(codec))
+    with suppress(LookupError):
+        text = _utf8(data) or data.decode(codec, "replace")
+        if text.count("�") * 10 <= len(text):  # a few bytes of it are broken
+            return clean(text)
+    return decode(data)
+
+
+def clean(text: str) -> str:
+    """One kind of line end; no control characters but tab. A form feed parts words, so it becomes a space."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub("", _PAGE_BREAKS.sub(" ", text))
+
+
+def _decode(data: bytes) -> str:
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data[len(mark) :].decode(codec, "replace" if codec == "utf-8" else "strict")
+            except UnicodeDecodeError as error:
+                raise ReadError(
+                    f"The file begins like {codec[:6].upper()} text but isn't.", "Save it as UTF-8."
+                ) from error
+    if b"\0" in data:
+        return _with_nulls(data)
+    return _escaped(data) or _utf8(data) or _japanese(data) or _chinese(data) or _guess(data)
+
+
+def _with_nulls(data: bytes) -> str:
+    """Text if the NUL bytes are strays in good UTF-8, as crashed writers leave them in logs, or halves of
+    UTF-16."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if text and len(_CONTROLS.findall(text)) * 10 <= len(text):
+        return text
+    if text := _without_mark(data):
+        return text
+    raise ReadError("This isn't a text file: it holds binary data.", "If it is text, save it as UTF-8.")
+
+
+def _without_mark(data: bytes) -> str:
+    """Text if it is UTF-32 or UTF-16 that doesn't begin with its mark: read the wrong way, few characters are
+    common ones."""
+    best, best_share = "", 0.4
+    for codec in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        sample = data[:_SAMPLE].decode(codec, "ignore")
+        share = sum(mark in _ORDINARY for mark in sample) / max(len(sample), 1)
+        if share > best_share and not _CONTROLS.search(sample):
+            best, best_share = codec, share
+    try:
+        return data.decode(best) if best else ""
+    except UnicodeDecodeError:
+        return ""
+
+
+def _escaped(data: bytes) -> str:
+    """Text if it is ISO-2022-JP or -KR, which switch their character sets by escape sequences, all in seven
+    bits."""
+    for switch, codec in _SWITCHES:
+        if switch.search(data):
+            with suppress(UnicodeDecodeError):
+                return data.decode(codec)
+    return ""
+
+
+def _japanese(data: bytes) -> str:
+    """Text if it is EUC-JP with its many kana, which stand at the same places in GB18030, but the rest doesn't."""
+    try:
+        text = data.decode("euc_jp")
+    except UnicodeDecodeError:
+        return ""
+    wide = [mark for mark in text if mark > "\x7f"]
+    return text if wide and len(_KANA.findall(text)) > 0.2 * len(wide) else ""
+
+
+def _utf8(data: bytes) -> str:
+    """Text if it is UTF-8, a few broken bytes forgiven: logs get cut in the middle of a character."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("�")
+    if broken:
+        letters = len(text) - broken - sum(character < "\x80" for character in text)
+        if broken * 20 > letters:
+            return ""
+    return text
+
+
+def _chinese(data: bytes) -> str:
+    """Text if it is GB18030 or Big5. Statistics over bytes confuse the two in short texts; common words don't."""
+    best, best_share = "", 0.2
+    for codec, common in _COMMON.items():
+        text = data.decode(codec, "replace")
+        characters = _CHINESE.findall(text)
+        if not characters or text.count("�") * 20 > len(characters):
+            continue
+        share = sum(character in common for character in characters) / len(characters)
+        if share > best_share:
+            best, best_share = text, share
+    return best or _simplified(data)
+
+
+def _simplified(data: bytes) -> str:
+    """Text if it is GB2312 of its 3,755 usual characters, for names may hold none of the commonest ones. Korean
+    text would stay in the first of their rows."""
+    try:
+        text = data.decode("gb2312")
+    except UnicodeDecodeError:
+        return ""
+    rows = [character.encode("gb2312")[0] for character in _CHINESE.findall(text)]
+    later = sum(row > _LAST_HANGUL_ROW for row in rows)
+    return text if rows and max(rows) <= _LAST_USUAL_ROW and later > 0.2 * len(rows) else ""
+
+
+def _guess(data: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    matches = from_bytes(data)
+    best = matches.best()
+    # A guess that makes words of no language is none.
+    if (best is None or not best.coherence or _DOS_OR_MAC.match(best.encoding)) and (western := _western(data)):
+        return western
+    if best is None:
+        raise ReadError("The text's encoding isn't known.", "Save the file as UTF-8.")
+    # Where it makes words as good, the commonest code page is the likelier one, if it can write the language.
+    for match in matches if best.language not in _NOT_WESTERN else ():
+        if match.encoding == "cp1252" and match.coherence >= best.coherence and match.chaos < best.chaos + 0.1:
+            return str(match)
+    return str(best)
+
+
+def _western(data: bytes) -> str:
+    """Text if Windows' code page gives letters and usual marks only: few accents are too little to guess by."""
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return ""
+    return text if all(_WESTERN.match(mark) for mark in text if mark > "\x7f") else ""

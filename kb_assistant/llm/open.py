@@ -1,0 +1,153 @@
+"""Which chat model a setting names, and opening it."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kb_assistant.errors import ModelError
+from kb_assistant.llm.capabilities import (
+    context_of,
+)
+from kb_assistant.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    from kb_assistant.model_folder import Model
+    from kb_assistant.models.home import ModelHome
+
+_PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]+):(?P<name>.+)")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | None) -> BaseChatModel:
+    """The chat model that `settings.model` names. A file is loaded at the first question, not here.
+
+    Args:
+        settings: `model` and what goes with it.
+        models: Where installed models are looked up.
+        embeddings: Helps the quoting model compare meanings.
+
+    Raises:
+        ModelError: there is no such model, or a package or an API key is missing.
+    """
+    from kb_assistant.llm.extract import ExtractChat
+
+    if settings.model == "extract":
+        return ExtractChat(embeddings=embeddings)
+    if settings.model == "auto":
+        best = best_installed(models)
+        return _open_file(best, settings) if best else ExtractChat(embeddings=embeddings)
+    if match := _PROVIDER.fullmatch(settings.model):
+        return _open_provider(match["provider"], match["name"], settings)
+    return _open_file(models.get(settings.model, "chat"), settings)
+
+
+def who_answers(settings: Settings, models: ModelHome) -> tuple[str, str]:
+    """The model that `settings.model` comes to, and its engine: "llama.cpp", "torch", "quotes", or a provider.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if match := _PROVIDER.fullmatch(settings.model):
+        return match["name"], match["provider"]
+    model = None
+    if settings.model == "auto":
+        model = best_installed(models)
+    elif settings.model != "extract":
+        model = models.get(settings.model, "chat")
+    if model is None:
+        return "extract", "quotes"
+    return model.name, "torch" if model.path.is_dir() else "llama.cpp"
+
+
+def is_provider(name: str) -> bool:
+    """Whether a model's name is `provider:model`, for LangChain's init_chat_model."""
+    return _PROVIDER.fullmatch(name) is not None
+
+
+def best_installed(models: ModelHome) -> Model | None:
+    """The one with most bytes of weights: of the models that lie ready, more parameters answer better."""
+    llama = find_spec("xllamacpp") is not None
+    ready = {
+        model.name: (_weight_bytes(model.path), model)
+        for model in models.installed()
+        if model.kind == "chat" and ((model.template and model.path.is_dir()) or (llama and model.path.is_file()))
+    }
+    return max(ready.values(), key=lambda found: found[0])[1] if ready else None
+
+
+def _weight_bytes(path: Path) -> int:
+    files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.bin")]
+    return sum(file.stat().st_size for file in files)
+
+
+def _open_file(model: Model, settings: Settings) -> BaseChatModel:
+    options: dict[str, Any] = {
+        "model_name": model.name,
+        "languages": model.languages,
+        "context_tokens": context_of(model, settings),
+        "max_tokens": settings.max_tokens,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "threads": settings.threads,
+    }
+    if model.template and model.path.is_dir():
+        from kb_assistant.llm.torch_chat import TorchChat
+
+        options |= {"quantize": settings.quantize, "device": settings.device}
+        return TorchChat(folder=model.path, **options)
+    if model.path.suffix != ".gguf":
+        raise ModelError(f"{model.name!r} is no GGUF file, so it can't be run here.", "Give a .gguf file.")
+    if find_spec("xllamacpp") is None:
+        raise ModelError("Package xllamacpp is missing.", 'pip install "kb-assistant[llama]"')
+    from kb_assistant.llm.llamacpp import LlamaCppChat
+
+    if model.template:
+        options["tokenizer_path"] = model.path.with_name("tokenizer.json")
+        options["generation"] = 3 if model.template == "chatglm3" else 2
+    return LlamaCppChat(model_path=model.path, **options)
+
+
+def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatModel:
+    from langchain.chat_models import init_chat_model
+
+    options: dict[str, Any] = {"temperature": settings.temperature or 0.0, "max_tokens": settings.max_tokens}
+    if settings.base_url:
+        options["base_url"] = settings.base_url
+        if provider == "openai":
+            options["stream_usage"] = True  # off by default at other addresses, but these servers count too
+    try:
+        if provider == "openai" and urlsplit(settings.base_url).hostname in _LOOPBACK:
+            options |= _on_this_machine()
+        model: BaseChatModel = init_chat_model(name, model_provider=provider, **options)
+        return model
+    except ImportError as error:
+        install = re.search(r"pip install [\w-]+", str(error))
+        hint = 'pip install "kb-assistant[openai]"' if provider == "openai" else install[0] if install else ""
+        raise ModelError(f"The package for {provider!r} models is missing.", hint) from error
+    except Exception as error:  # each provider raises errors of its own
+        raise _unusable(provider, name, error) from error
+
+
+def _on_this_machine() -> dict[str, Any]:
+    """Options for a server on this machine: no proxy may see the questions, and most want no key."""
+    import httpx
+
+    key = {} if os.environ.get("OPENAI_API_KEY") else {"api_key": "none"}
+    return key | {
+        "http_client": httpx.Client(trust_env=False),
+        "http_async_client": httpx.AsyncClient(trust_env=False),
+    }
+
+
+def _unusable(provider: str, name: str, error: Exception) -> ModelError:
+    if variable := re.search(r"\b[A-Z_]+_API_KEY\b", str(error)):
+        return ModelError(f"{provider}:{name} wants an API key.", f"Set the variable {variable[0]}.")
+    reason = str(error).strip().split("\n")[0]
+    return ModelError(f"{provider}:{name} can't be used: {reason}", "See LangChain's init_chat_model.")
