@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 tokens = typer.Typer(help="Who may use a page that others can reach.", no_args_is_help=True)
 
 
+def register(app: typer.Typer) -> None:
+    """Give `kb` the page's commands; the entry point `kb_assistant.commands` names this."""
+    app.command()(ui)
+    app.add_typer(tokens, name="token")
+
+
 def ui(
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any but this machine's own asks users for a token.")

@@ -10,18 +10,36 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
 from kb_assistant.store import DOCUMENT_PREFIX as _PREFIX
-from kb_assistant.store import Chunk, Source, Text
+from kb_assistant.store import Chunk, KnowledgeStore, Source, Text
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-    from kb_assistant.knowledge import KnowledgeBase
+
+class DocumentBase(Protocol):
+    """What a vector store needs of a KnowledgeBase."""
+
+    @property
+    def embedder(self) -> Embeddings: ...
+
+    @property
+    def store(self) -> KnowledgeStore: ...
+
+    def as_vectorstore(self) -> object: ...
+
+    def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None: ...
+
+    def forget_sources(self, paths: Sequence[str]) -> None: ...
+
+    def sources(self) -> list[Source]: ...
+
+    def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]: ...
 
 
 def to_document(chunk: Chunk, **more: Any) -> Document:
@@ -37,7 +55,7 @@ def to_document(chunk: Chunk, **more: Any) -> Document:
 class KnowledgeVectorStore(VectorStore):
     """Add, find, get and delete LangChain documents in a knowledge base."""
 
-    def __init__(self, kb: KnowledgeBase) -> None:
+    def __init__(self, kb: DocumentBase) -> None:
         self._kb = kb
 
     @property
@@ -106,7 +124,7 @@ class KnowledgeVectorStore(VectorStore):
         Raises:
             ValueError: no `kb` is given, or `embedding` isn't the one it was built with.
         """
-        kb: KnowledgeBase | None = kwargs.get("kb")
+        kb: DocumentBase | None = kwargs.get("kb")
         if kb is None or embedding is not kb.embedder:
             raise ValueError("Pass kb=KnowledgeBase(...) and embedding=kb.embedder.")
         kb.as_vectorstore()  # makes it on disk where it isn't there yet

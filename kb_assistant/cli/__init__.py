@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib.metadata import entry_points
 
 import typer
 
 from kb_assistant.cli import documents, evaluate, models, settings, show, talk
 from kb_assistant.errors import KBError
-from ui import cli as page
 
 app = typer.Typer(
     name="kb",
@@ -28,7 +28,6 @@ for command in (
     documents.search,
     talk.ask,
     talk.chat,
-    page.ui,
     documents.sources,
     documents.rm,
     documents.status,
@@ -40,7 +39,8 @@ for command in (
     app.command()(command)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
-app.add_typer(page.tokens, name="token")
+for entry in entry_points(group="kb_assistant.commands"):  # those of the page, which stands on the public API
+    entry.load()(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,20 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kb_assistant.errors import KBError
 from kb_assistant.knowledge import KnowledgeBase, import_ingest
+from kb_assistant.types import Changes
 from kb_assistant.workspace.folders import folders_of
 from kb_assistant.workspace.jobs import Job, Jobs
-
-if TYPE_CHECKING:
-    from ingest.watch import Watcher
-    from kb_assistant.types import Changes
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +28,15 @@ NAMED_S = 1.0
 
 RETRY_S = 60.0
 """Until a look that failed is tried again."""
+
+
+class Watcher(Protocol):
+    """What is needed of ingest's watcher."""
+
+    def changes(self) -> Iterator[Changes]: ...
+
+    def compared(self, seconds: float) -> None: ...
+
 
 _Named = dict[KnowledgeBase, tuple[Path, ...]]
 
@@ -65,8 +71,7 @@ class _Following:
 
     def __init__(self, jobs: Jobs, named: _Named) -> None:
         self.jobs, self.named = jobs, named
-        self.changes = import_ingest("watch").Changes
-        self.waiting: dict[KnowledgeBase, Changes] = {base: self.changes() for base in named}
+        self.waiting: dict[KnowledgeBase, Changes] = {base: Changes() for base in named}
         self.looks: dict[KnowledgeBase, tuple[Job, Changes]] = {}
         self.not_before: dict[KnowledgeBase, float] = {}
 
@@ -78,13 +83,13 @@ class _Following:
                 watcher.compared(0)
             for base, folders in self.named.items():
                 near = {path for path in changes.paths if any(path.is_relative_to(one) for one in folders)}
-                self.waiting[base].add(self.changes(near, changes.everything))
+                self.waiting[base].add(Changes(near, changes.everything))
                 self._take_note(base, watcher)
                 self._look(base, [folder for folder in folders if folder.is_dir()])
 
     def _take_note(self, base: KnowledgeBase, watcher: Watcher) -> None:
         """What became of its last look."""
-        job, about = self.looks.get(base, (None, self.changes()))
+        job, about = self.looks.get(base, (None, Changes()))
         if job is None or not job.finished:
             return
         del self.looks[base]
@@ -101,7 +106,7 @@ class _Following:
             return
         changed = None if about.everything else sorted(about.paths)
         self.looks[base] = (self.jobs.ingest(base, folders, quiet=True, changed=changed), about)
-        self.waiting[base] = self.changes()
+        self.waiting[base] = Changes()
 
 
 def _named(open_bases: Sequence[KnowledgeBase]) -> _Named:
