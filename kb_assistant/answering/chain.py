@@ -21,7 +21,7 @@ from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.history import asked, turns
 from kb_assistant.answering.prompts import Prompt, fit
 from kb_assistant.errors import KBError, ModelError
-from kb_assistant.llm.capabilities import count_tokens, languages, prompt_tokens, takes_cancelled, takes_rounds
+from kb_assistant.llm.capabilities import count_tokens, languages, native_history, prompt_tokens, takes_cancelled
 from kb_assistant.retrieval.federated import JointSearcher
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
@@ -111,7 +111,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             history,
             lambda messages: count_tokens(model, messages),
             prompt_tokens(model, self._settings),
-            rounds=takes_rounds(model),
+            rounds=native_history(model),
         )
         yield _header(found, prompt.hits, prompt.dropped, note)
         yield from _answer(model, prompt, config, stop)

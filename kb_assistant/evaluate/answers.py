@@ -17,7 +17,7 @@ from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.evaluate.metrics import Estimate, estimate, exact_match, rouge_l, token_f1, words
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.llm.capabilities import count_tokens, prompt_tokens, takes_rounds
+from kb_assistant.llm.capabilities import count_tokens, native_history, prompt_tokens
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.open import open_chat_model
 
@@ -190,7 +190,7 @@ def _alone(kb: KnowledgeBase, model: BaseChatModel, question: Question) -> Answe
         question.history,
         lambda messages: count_tokens(model, messages),
         prompt_tokens(model, kb.settings),
-        rounds=takes_rounds(model),
+        rounds=native_history(model),
     )
     return Answer(str(model.invoke(prompt.messages).text))
 

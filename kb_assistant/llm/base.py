@@ -93,7 +93,7 @@ class LocalChat(BaseChatModel):
     stop: list[str] | None = None
 
     @property
-    def takes_rounds(self) -> bool:
+    def native_history(self) -> bool:
         """True for models trained on earlier turns as separate rounds, so that the last needs no repeating."""
         return False
 

@@ -24,9 +24,9 @@ def languages(model: BaseChatModel) -> tuple[str, ...]:
     return tuple(getattr(model, "languages", ()))
 
 
-def takes_rounds(model: BaseChatModel) -> bool:
+def native_history(model: BaseChatModel) -> bool:
     """Whether a model keeps the thread of earlier turns by itself; small ones want the last said again."""
-    return bool(getattr(model, "takes_rounds", False))
+    return bool(getattr(model, "native_history", False))
 
 
 def takes_cancelled(model: BaseChatModel) -> bool:

@@ -55,7 +55,7 @@ class LlamaCppChat(LocalChat):
         return self._server
 
     @property
-    def takes_rounds(self) -> bool:
+    def native_history(self) -> bool:
         return self._template is not None
 
     @property

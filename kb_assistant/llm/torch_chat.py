@@ -59,7 +59,7 @@ class TorchChat(LocalChat):
         return self._engine
 
     @property
-    def takes_rounds(self) -> bool:
+    def native_history(self) -> bool:
         return True
 
     @property
