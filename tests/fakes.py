@@ -109,6 +109,7 @@ class ScriptedChat(BaseChatModel):
         pieces: What it says, one chunk each; an exception among them is raised, a function called, when its turn
             comes.
         languages: Languages it answers in, as chat models of this project tell.
+        native_history, full_answers: See kb_assistant.llm.capabilities; as of a small model.
         used: Prompt and completion tokens reported with the last chunk; None reports nothing.
         prompts: The messages of each call.
         said: How many pieces were asked of it.
@@ -116,6 +117,8 @@ class ScriptedChat(BaseChatModel):
 
     pieces: list[Any]
     languages: tuple[str, ...] = ()
+    native_history: bool = False
+    full_answers: bool = False
     used: tuple[int, int] | None = None
     prompts: list[list[BaseMessage]] = Field(default_factory=list)
     said: int = 0

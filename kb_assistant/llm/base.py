@@ -94,7 +94,12 @@ class LocalChat(BaseChatModel):
 
     @property
     def native_history(self) -> bool:
-        """True for models trained on earlier turns as separate rounds, so that the last needs no repeating."""
+        """Whether it follows earlier turns that are messages of their own; see capabilities.native_history."""
+        return False
+
+    @property
+    def full_answers(self) -> bool:
+        """Whether it may answer at any length; see capabilities.full_answers."""
         return False
 
     @abstractmethod

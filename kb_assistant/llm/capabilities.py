@@ -25,8 +25,21 @@ def languages(model: BaseChatModel) -> tuple[str, ...]:
 
 
 def native_history(model: BaseChatModel) -> bool:
-    """Whether a model keeps the thread of earlier turns by itself; small ones want the last said again."""
-    return bool(getattr(model, "native_history", False))
+    """Whether a model follows earlier turns that are messages of their own.
+
+    Small models lose what "it" means; they want the last turn repeated beside the question. Models of this project
+    tell by an attribute of this name. Any other model, as those of a provider, is taken for a large one.
+    """
+    return bool(getattr(model, "native_history", True))
+
+
+def full_answers(model: BaseChatModel) -> bool:
+    """Whether a model may answer at the length that the question takes.
+
+    Small models wander off unless they are asked for one short sentence. Models of this project tell by an
+    attribute of this name. Any other model, as those of a provider, is taken for a large one.
+    """
+    return bool(getattr(model, "full_answers", True))
 
 
 def takes_cancelled(model: BaseChatModel) -> bool:

@@ -38,6 +38,16 @@ class ExtractChat(BaseChatModel):
     stop: list[str] | None = None
 
     @property
+    def native_history(self) -> bool:
+        """False: what a follow-up is about is read from the message itself."""
+        return False
+
+    @property
+    def full_answers(self) -> bool:
+        """False: its length is bounded by `sentences` and `characters`."""
+        return False
+
+    @property
     def _llm_type(self) -> str:
         return "extract"
 

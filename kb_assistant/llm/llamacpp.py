@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ from kb_assistant.chatglm2.prompt import Template
 from kb_assistant.chatglm2.tokenizer import read_tokenizer
 from kb_assistant.llm.base import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation, usage_of
 from kb_assistant.llm.llama_server import LlamaServer, open_server
+
+# Some 1.7 thousand million parameters at 4.5 bits: smaller models lose the thread and wander off.
+_LARGE_BYTES = 1_000_000_000
 
 
 class LlamaCppChat(LocalChat):
@@ -56,7 +60,19 @@ class LlamaCppChat(LocalChat):
 
     @property
     def native_history(self) -> bool:
-        return self._template is not None
+        """True for ChatGLM, which was trained on rounds, and for large models."""
+        return self._template is not None or self._is_large
+
+    @property
+    def full_answers(self) -> bool:
+        """True for large models. ChatGLM2 was measured with short answers, so it keeps them."""
+        return self._template is None and self._is_large
+
+    @property
+    def _is_large(self) -> bool:
+        with suppress(OSError):  # loading tells what is wrong with the file
+            return self.model_path.stat().st_size >= _LARGE_BYTES
+        return False
 
     @property
     def _llm_type(self) -> str:

@@ -8,9 +8,9 @@ import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-import kb_assistant.llm as llm
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.capabilities import count_tokens, languages
+from kb_assistant.llm import open as opening
+from kb_assistant.llm.capabilities import count_tokens, full_answers, languages, native_history
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.open import open_chat_model, who_answers
@@ -58,7 +58,7 @@ def test_auto_quotes_where_nothing_can_write(
     settings: Settings, models: ModelHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(open_chat_model(settings, ModelHome(tmp_path), None), ExtractChat)
-    monkeypatch.setattr(llm, "find_spec", lambda _: None)
+    monkeypatch.setattr(opening, "find_spec", lambda _: None)
     assert isinstance(open_chat_model(settings, models, None), ExtractChat)
     with pytest.raises(ModelError) as caught:
         open_chat_model(settings.but(model=SMOL), models, None)
@@ -162,3 +162,21 @@ def test_importing_loads_no_engine() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_a_provider_brings_is_no_small_model(settings: Settings, models: ModelHome) -> None:
+    served = open_chat_model(settings.but(model="openai:x", base_url="http://localhost:9/v1"), models, None)
+    given = FakeListChatModel(responses=["x"])
+    assert [(native_history(model), full_answers(model)) for model in (served, given)] == [(True, True)] * 2
+    small = open_chat_model(settings.but(model=SMOL), models, None)
+    quotes = open_chat_model(settings.but(model="extract"), models, None)
+    assert [(native_history(model), full_answers(model)) for model in (small, quotes)] == [(False, False)] * 2
+
+
+def test_a_large_file_is_no_small_model_either(tmp_path: Path) -> None:
+    file = tmp_path / "large.gguf"
+    with file.open("wb") as opened:
+        opened.truncate(2 * 10**9)  # a hole, no bytes on disk
+    large = LlamaCppChat(model_path=file)
+    assert (native_history(large), full_answers(large)) == (True, True)
+    assert not native_history(LlamaCppChat(model_path=tmp_path / "none.gguf"))
