@@ -372,7 +372,7 @@ class KnowledgeBase:
 
         searcher = self.searcher()
         both = JointSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
-        return AnswerChain(both, lambda: chat_model or self.chat_model, self._quoter, self.settings)
+        return AnswerChain(both, lambda: chat_model or self.chat_model, self._extractive_fallback, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""
@@ -574,7 +574,7 @@ class KnowledgeBase:
 
         return rewrite(self.chat_model, question, history, self.settings)
 
-    def _quoter(self) -> BaseChatModel:
+    def _extractive_fallback(self) -> BaseChatModel:
         from kb_assistant.llm.open import open_chat_model
 
         return open_chat_model(self.settings.but(model="extract"), self.models, self.embedder)

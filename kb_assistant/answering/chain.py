@@ -44,6 +44,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
     Args:
         searcher: Finds the passages.
         model: Gives the chat model for a question's language; called only when there is something to answer.
+        extractive_fallback: Gives the model that quotes, for languages that the chat model can't read.
         settings: How many passages to find, and how long prompts and answers may be.
     """
 
@@ -51,10 +52,15 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         self,
         searcher: Searcher | JointSearcher,
         model: Callable[[], BaseChatModel],
-        quoter: Callable[[], BaseChatModel],
+        extractive_fallback: Callable[[], BaseChatModel],
         settings: Settings,
     ) -> None:
-        self._searcher, self._model, self._quoter, self._settings = searcher, model, quoter, settings
+        self._searcher, self._model, self._extractive_fallback, self._settings = (
+            searcher,
+            model,
+            extractive_fallback,
+            settings,
+        )
 
     def invoke(
         self,
@@ -137,9 +143,9 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         spoken = languages(model)
         if spoken and "zh" not in spoken:
             if is_chinese(question):
-                return self._quoter(), _NO_CHINESE
+                return self._extractive_fallback(), _NO_CHINESE
             if is_chinese(best.text):
-                return self._quoter(), _READS_NO_CHINESE
+                return self._extractive_fallback(), _READS_NO_CHINESE
         return model, ""
 
 
