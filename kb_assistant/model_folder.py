@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
 
-Kind = Literal["embedder", "chat", "reranker"]
+ModelKind = Literal["embedder", "chat", "reranker"]
 
 DESCRIPTION = "model.json"
 _WEIGHTS = {".safetensors", ".gguf"}
@@ -50,7 +50,7 @@ class Model:
     """
 
     name: str
-    kind: Kind
+    kind: ModelKind
     path: Path
     sha256: str
     licence: str = ""
@@ -203,7 +203,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def _kind_of(config: dict[str, Any], path: Path) -> Kind:
+def _kind_of(config: dict[str, Any], path: Path) -> ModelKind:
     architectures = [str(name) for name in config.get("architectures") or ()]
     if any(name.endswith(("ForCausalLM", "ForConditionalGeneration")) for name in architectures):
         return "chat"
@@ -224,7 +224,7 @@ def _is_classifier(config: dict[str, Any]) -> bool:
     return any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
 
 
-def _require_files(path: Path, kind: Kind) -> None:
+def _require_files(path: Path, kind: ModelKind) -> None:
     if not any(path.glob("*.safetensors")):
         pickled = any(path.glob("*.bin")) or any(path.glob("*.pt"))
         raise ModelError(

@@ -16,7 +16,7 @@ from typing import Literal
 from kb_assistant.errors import KBError
 from kb_assistant.llm.capabilities import context_of
 from kb_assistant.llm.open import best_installed, is_provider
-from kb_assistant.model_folder import Kind, Model
+from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 
@@ -202,7 +202,7 @@ def _memory(model: Model, settings: Settings) -> list[Finding]:
     return [Finding("memory", "missing", detail, advice)]
 
 
-def _installed(home: ModelHome, kind: Kind, name: str) -> Finding:
+def _installed(home: ModelHome, kind: ModelKind, name: str) -> Finding:
     subject = {"embedder": "embedder", "chat": "chat model", "reranker": "reranker"}[kind]
     try:
         model = home.get(name, kind)

@@ -66,7 +66,7 @@ class _Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class E5Header:
     """The header's numbers, under the names of BertConfig."""
 
     hidden_size: int
@@ -96,13 +96,13 @@ class E5File:
     """What the file holds, all of it checked but the tensors, which are read one by one.
 
     Attributes:
-        shape: The header.
+        header: Its numbers.
         vocabulary: The tokenizer's pieces.
         spaces: Characters that the model's own normaliser turns into a space.
         removed: Characters that it removes. The rest of its table is NFKC, as of the Unicode of its time.
     """
 
-    shape: Shape
+    header: E5Header
     vocabulary: Vocabulary
     spaces: str
     removed: str
@@ -110,7 +110,7 @@ class E5File:
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float16]]]:
         """Every tensor under its name in BertModel, as float16 of the shape it has there. To be called once."""
-        return _tensors(self._rest, self.shape)
+        return _tensors(self._rest, self.header)
 
 
 def read_e5_file(path: Path) -> E5File:
@@ -120,21 +120,21 @@ def read_e5_file(path: Path) -> E5File:
         ModelError: it isn't such a file or is damaged; from `tensors`, too.
     """
     source = _Bytes(path)
-    shape = _read_shape(source)
+    header = _read_header(source)
     vocabulary = _read_vocabulary(source)
     spaces, removed = _read_replacements(source)
-    return E5File(shape, vocabulary, spaces, removed, source)
+    return E5File(header, vocabulary, spaces, removed, source)
 
 
-def _read_shape(source: _Bytes) -> Shape:
+def _read_header(source: _Bytes) -> E5Header:
     magic, version, *numbers, eps, block = source.unpack(_HEADER)
     if magic != b"E5S1" or version != 1:
         raise source.damaged(f"it starts with {magic!r} version {version}, not with b'E5S1' version 1")
     # The float of fewest digits: 1e-12 is stored as 9.999999960041972e-13.
-    shape = Shape(*[*numbers, float(str(np.float32(eps)))])
-    if block != 32 or min(numbers) < 1 or shape.hidden_size % shape.num_attention_heads:
+    header = E5Header(*[*numbers, float(str(np.float32(eps)))])
+    if block != 32 or min(numbers) < 1 or header.hidden_size % header.num_attention_heads:
         raise source.damaged(f"a model of shape {numbers} in blocks of {block} is not possible")
-    return shape
+    return header
 
 
 def _read_vocabulary(source: _Bytes) -> Vocabulary:
@@ -178,8 +178,8 @@ def _read_replacements(source: _Bytes) -> tuple[str, str]:
     return spaces, removed
 
 
-def _tensors(source: _Bytes, shape: Shape) -> Iterator[tuple[str, NDArray[np.float16]]]:
-    wanted = _tensor_shapes(shape)
+def _tensors(source: _Bytes, header: E5Header) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    wanted = _tensor_shapes(header)
     (count,) = source.unpack(struct.Struct("<i"))
     if count != len(wanted):
         raise source.damaged(f"it holds {count} tensors instead of {len(wanted)}")
@@ -198,18 +198,18 @@ def _tensors(source: _Bytes, shape: Shape) -> Iterator[tuple[str, NDArray[np.flo
         yield target, values.reshape(dimensions)
 
 
-def _tensor_shapes(shape: Shape) -> dict[str, tuple[str, tuple[int, ...]]]:
+def _tensor_shapes(header: E5Header) -> dict[str, tuple[str, tuple[int, ...]]]:
     """For each tensor's name in the file: its name in BertModel and its dimensions there."""
-    hidden, inner = shape.hidden_size, shape.intermediate_size
+    hidden, inner = header.hidden_size, header.intermediate_size
     names: dict[str, tuple[str, tuple[int, ...]]] = {
-        "emb.word": ("embeddings.word_embeddings.weight", (shape.vocab_size, hidden)),
-        "emb.pos": ("embeddings.position_embeddings.weight", (shape.max_position_embeddings, hidden)),
-        "emb.type": ("embeddings.token_type_embeddings.weight", (shape.type_vocab_size, hidden)),
+        "emb.word": ("embeddings.word_embeddings.weight", (header.vocab_size, hidden)),
+        "emb.pos": ("embeddings.position_embeddings.weight", (header.max_position_embeddings, hidden)),
+        "emb.type": ("embeddings.token_type_embeddings.weight", (header.type_vocab_size, hidden)),
         "emb.ln.w": ("embeddings.LayerNorm.weight", (hidden,)),
         "emb.ln.b": ("embeddings.LayerNorm.bias", (hidden,)),
     }
     weights = {"fi": (inner, hidden), "fo": (hidden, inner), "aln": (hidden,), "oln": (hidden,)}
-    for layer in range(shape.num_hidden_layers):
+    for layer in range(header.num_hidden_layers):
         for short, long in _LAYER_NAMES.items():
             target = f"encoder.layer.{layer}.{long}"
             dimensions = weights.get(short, (hidden, hidden))

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.models.e5_file import E5File, Shape, Vocabulary, read_e5_file
+from kb_assistant.models.e5_file import E5File, E5Header, Vocabulary, read_e5_file
 
 QUERY_PREFIX = "query: "
 PASSAGE_PREFIX = "passage: "
@@ -34,7 +34,7 @@ def write_folder(weights: Path, folder: Path) -> None:
     file = read_e5_file(weights)
     _write_tensors(file, folder / "model.safetensors")
     _write_json(folder / "tokenizer.json", _tokenizer(file.vocabulary, file.spaces, file.removed), indent=None)
-    for name, content in _configs(file.shape, file.vocabulary).items():
+    for name, content in _configs(file.header, file.vocabulary).items():
         (folder / name).parent.mkdir(exist_ok=True)
         _write_json(folder / name, content)
 
@@ -110,7 +110,7 @@ def _normalisers(spaces: str, removed: str) -> list[dict[str, Any]]:
     ]
 
 
-def _configs(shape: Shape, vocabulary: Vocabulary) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
+def _configs(header: E5Header, vocabulary: Vocabulary) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
     """The small JSON files by name: of transformers and of sentence-transformers."""
     modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     return {
@@ -120,7 +120,7 @@ def _configs(shape: Shape, vocabulary: Vocabulary) -> dict[str, dict[str, Any] |
             "hidden_act": "gelu",
             "torch_dtype": "float16",
             "pad_token_id": vocabulary.pad,
-            **asdict(shape),
+            **asdict(header),
         },
         "tokenizer_config.json": _tokenizer_config(vocabulary),
         "modules.json": [
@@ -128,7 +128,7 @@ def _configs(shape: Shape, vocabulary: Vocabulary) -> dict[str, dict[str, Any] |
             for index, (path, kind) in enumerate(modules)
         ],
         "1_Pooling/config.json": {
-            "word_embedding_dimension": shape.hidden_size,
+            "word_embedding_dimension": header.hidden_size,
             "pooling_mode_cls_token": False,
             "pooling_mode_mean_tokens": True,
             "pooling_mode_max_tokens": False,

@@ -23,8 +23,8 @@ from kb_assistant.lock import writing
 from kb_assistant.model_folder import (
     DESCRIPTION,
     DigestCache,
-    Kind,
     Model,
+    ModelKind,
     describe,
     read_config,
     require_space,
@@ -38,7 +38,7 @@ from kb_assistant.models.e5_small import write_folder
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.gguf_writer import Precision
 
-__all__ = ["CATALOGUE", "Kind", "Model", "ModelHome", "Offer", "weights_digest"]
+__all__ = ["CATALOGUE", "Model", "ModelHome", "ModelKind", "Offer", "weights_digest"]
 
 Engine = Literal["auto", "llama", "torch"]
 
@@ -65,7 +65,7 @@ class ModelHome:
         begun = {folder.name.removeprefix(_UNFINISHED) for folder in self.folder.glob(f"{_UNFINISHED}*")}
         return sorted(name for name in begun if not self._holds(name))
 
-    def get(self, name_or_path: str, kind: Kind) -> Model:
+    def get(self, name_or_path: str, kind: ModelKind) -> Model:
         """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file.
 
         A name is never taken for a path: what lies in the working folder must not replace a model.
@@ -336,7 +336,7 @@ def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
     return wanted
 
 
-def _phrase(kind: Kind) -> str:
+def _phrase(kind: ModelKind) -> str:
     return {"embedder": "an embedder", "chat": "a chat model", "reranker": "a reranker"}[kind]
 
 
