@@ -25,7 +25,7 @@ from measure import report
 from synthetic import make_folder
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint
-from kb_assistant.llm.base import Piece, Sampling
+from kb_assistant.llm.base import Delta, Sampling
 from kb_assistant.models.home import ModelHome
 
 TOKENIZER = Path("tests/data/chatglm2/tiny-chatglm2/tokenizer.model")
@@ -87,14 +87,14 @@ def by_torch(folder: Path, context: int, threads: int, device: str, quantize: st
     engine = chat.engine
 
     def answer(ids: list[int], length: int) -> tuple[float, float, int, int]:
-        end = Piece()
+        end = Delta()
 
-        def take(piece: Piece) -> bool:
+        def emit(piece: Delta) -> bool:
             nonlocal end
             end = piece
             return False
 
-        engine.answer(ids, Sampling(temperature=0, max_tokens=length), take)
+        engine.answer(ids, Sampling(temperature=0, max_tokens=length), emit)
         assert end.usage is not None
         times = end.ending["timings"]
         reused = end.usage["input_token_details"]["cache_read"]

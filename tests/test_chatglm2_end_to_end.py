@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kb_assistant.chatglm2.prompt import Template, pairs, render
+from kb_assistant.chatglm2.prompt import ChatTemplate, pairs, render
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.base import LocalChat
 from kb_assistant.types import Turn
@@ -50,16 +50,16 @@ def docs_home(home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Pat
 def prompts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the model was given, as text; filled by the calls that follow."""
     given: list[str] = []
-    real = Template.prompt
+    real = ChatTemplate.prompt
 
-    def prompt(self: Template, messages: Sequence[tuple[str, str]]) -> list[int]:
+    def prompt(self: ChatTemplate, messages: Sequence[tuple[str, str]]) -> list[int]:
         ids = real(self, messages)
         text = render(*pairs(messages))
         assert ids[2:] == self.encode(text), "[gMASK] sop, then the text"
         given.append(text)
         return ids
 
-    monkeypatch.setattr(Template, "prompt", prompt)
+    monkeypatch.setattr(ChatTemplate, "prompt", prompt)
     return given
 
 

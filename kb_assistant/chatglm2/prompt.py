@@ -54,7 +54,7 @@ def pairs(messages: Sequence[tuple[str, str]]) -> tuple[list[Pair], str]:
     return turns, "\n\n".join([*system, question] if question else system)
 
 
-class Template:
+class ChatTemplate:
     """Conversations as token ids of ChatGLM2 or ChatGLM3, and ids as text.
 
     Args:
@@ -78,17 +78,17 @@ class Template:
         return ids
 
     @cached_property
-    def stops(self) -> frozenset[int]:
+    def stop_ids(self) -> frozenset[int]:
         """Ids that end an answer."""
         names = (END,) if self._generation == 2 else (END, "<|user|>", "<|observation|>")
         return frozenset(self._id(name) for name in names)
 
     @cached_property
-    def known(self) -> int:
+    def vocabulary_size(self) -> int:
         """Ids from here on are padding of the output layer; nothing spells them."""
         return int(self._tokenizer.get_vocab_size())
 
-    def spelling(self, i: int) -> bytes:
+    def token_bytes(self, i: int) -> bytes:
         """The bytes a token stands for; none for control tokens. A leading blank belongs to it."""
         piece: str | None = self._tokenizer.id_to_token(i)
         if piece is None or i in self._silent:

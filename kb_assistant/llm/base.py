@@ -1,6 +1,6 @@
 """What the chat models that run in this process have in common: LangChain's side of them.
 
-Messages in, whole characters out, with the cost at the end. An engine says the pieces (`_pieces`).
+Messages in, whole characters out, with the cost at the end. An engine says the pieces (`_deltas`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import Field
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.request_queue import never
 
-Said = tuple[str, str]
+RoleText = tuple[str, str]
 """Role ("system", "user" or "assistant") and content of a message."""
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -56,7 +56,7 @@ CHATGLM2 = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Delta:
     """A part of an answer. The last one says what it cost and how it ended."""
 
     text: str = ""
@@ -103,9 +103,9 @@ class LocalChat(BaseChatModel):
         return False
 
     @abstractmethod
-    def _pieces(
-        self, messages: Sequence[Said], sampling: Sampling, cancelled: Callable[[], bool]
-    ) -> Iterator[Piece]:
+    def _deltas(
+        self, messages: Sequence[RoleText], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Delta]:
         """The answer piece by piece; texts may end amid a character, as U+FFFD."""
 
     @property
@@ -133,7 +133,7 @@ class LocalChat(BaseChatModel):
         usage: UsageMetadata | None = None
         held = ""
         sampling = self._sampling(stop, kwargs)
-        for piece in self._pieces(conversation(messages), sampling, kwargs.get("cancelled", never)):
+        for piece in self._deltas(role_texts(messages), sampling, kwargs.get("cancelled", never)):
             usage = piece.usage or usage
             end |= piece.ending
             text, held = whole_characters(held + piece.text)
@@ -153,7 +153,7 @@ class LocalChat(BaseChatModel):
         return Sampling(**kept, stop=tuple(stop or self.stop or ()))
 
 
-def conversation(messages: Sequence[BaseMessage]) -> list[Said]:
+def role_texts(messages: Sequence[BaseMessage]) -> list[RoleText]:
     """Roles and texts of messages.
 
     Raises:

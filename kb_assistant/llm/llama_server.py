@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.request_queue import Take, Worker, never
+from kb_assistant.llm.request_queue import Emit, RequestQueue, never
 
 # Prompt tokens read between two looks at whether the reader has gone away.
 _PROMPT_BATCH = 128
@@ -55,7 +55,7 @@ class LlamaServer:
         self.key = secrets.token_urlsafe(32)
         self._server = _load(path, context_tokens, threads, self.key)
         self.address: str = self._server.listening_address
-        self._worker: Worker[dict[str, Any]] = Worker("llama-answer")
+        self._queue: RequestQueue[dict[str, Any]] = RequestQueue("llama-answer")
         self._control: dict[str, bool] = {}
         # A server that is freed before its loop runs hangs for ever; this request is answered by the loop.
         self._ask("/lora-adapters")
@@ -74,13 +74,13 @@ class LlamaServer:
         request = body | {"stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
         answer = self._server.handle_completions if "prompt" in body else self._server.handle_chat_completions
 
-        def work(take: Take[dict[str, Any]]) -> None:
+        def work(emit: Emit[dict[str, Any]]) -> None:
             try:
-                answer(request, take)
+                answer(request, emit)
             except Exception as error:
                 raise ModelError(f"The chat model can't answer: {error}.") from error
 
-        for chunk in self._worker.stream(work, cancelled):
+        for chunk in self._queue.stream(work, cancelled):
             if "error" in chunk:
                 raise _refusal(chunk["error"])
             yield chunk
@@ -94,7 +94,7 @@ class LlamaServer:
         body = {"content": text, "add_special": control, "parse_special": control}
         return list(self._ask("/tokenize", body)["tokens"])
 
-    def plain(self, text: str) -> str:
+    def escape_control(self, text: str) -> str:
         """The text with the model's control tokens broken by a space: a document can't pose as another role.
 
         Lone surrogates, which no tokenizer takes, become "?".

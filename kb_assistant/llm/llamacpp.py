@@ -15,9 +15,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from pydantic import PrivateAttr
 
-from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import read_tokenizer
-from kb_assistant.llm.base import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation, usage_of
+from kb_assistant.llm.base import CHATGLM2, Delta, LocalChat, RoleText, Sampling, role_texts, usage_of
 from kb_assistant.llm.llama_server import LlamaServer, open_server
 
 # Some 1.7 thousand million parameters at 4.5 bits: smaller models lose the thread and wander off.
@@ -41,7 +41,7 @@ class LlamaCppChat(LocalChat):
     generation: Literal[2, 3] = 2
 
     _server: LlamaServer | None = PrivateAttr(default=None)
-    _template: Template | None = PrivateAttr(default=None)
+    _template: ChatTemplate | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
@@ -49,7 +49,7 @@ class LlamaCppChat(LocalChat):
         if self.temperature is None:
             self.temperature = CHATGLM2.temperature if self.tokenizer_path else 0.0
         if self.tokenizer_path:
-            self._template = Template(read_tokenizer(self.tokenizer_path), self.generation)
+            self._template = ChatTemplate(read_tokenizer(self.tokenizer_path), self.generation)
 
     @property
     def server(self) -> LlamaServer:
@@ -82,30 +82,30 @@ class LlamaCppChat(LocalChat):
         """Tokens of `text` by the model's own tokenizer, as content of a message."""
         if self._template:
             return len(self._template.encode(text))
-        return len(self.server.tokens(self.server.plain(text), control=False))
+        return len(self.server.tokens(self.server.escape_control(text), control=False))
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Tokens of the prompt these messages make, by the model's own chat template: exact."""
         del tools  # not supported, so they cost nothing
-        said = conversation(messages)
+        said = role_texts(messages)
         if self._template:
             return len(self._template.prompt(said))
-        return len(self.server.tokens(self.server.prompt(_wire(said, self.server.plain)), control=True))
+        return len(self.server.tokens(self.server.prompt(_wire(said, self.server.escape_control)), control=True))
 
-    def _pieces(
-        self, messages: Sequence[Said], sampling: Sampling, cancelled: Callable[[], bool]
-    ) -> Iterator[Piece]:
+    def _deltas(
+        self, messages: Sequence[RoleText], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Delta]:
         if self._template:
             asked: dict[str, Any] = {"prompt": self._template.prompt(messages)}
         else:
-            asked = {"messages": _wire(messages, self.server.plain)}
+            asked = {"messages": _wire(messages, self.server.escape_control)}
         events = self.server.stream(asked | _body(sampling, self.context_tokens), cancelled)
-        pieces = map(_piece, events)
+        pieces = map(_delta, events)
         return _without_blank(pieces) if self._template else pieces
 
 
-def _wire(messages: Sequence[Said], plain: Callable[[str], str]) -> list[dict[str, str]]:
-    return [{"role": role, "content": plain(content)} for role, content in messages]
+def _wire(messages: Sequence[RoleText], escape: Callable[[str], str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": escape(content)} for role, content in messages]
 
 
 def _body(sampling: Sampling, context_tokens: int) -> dict[str, Any]:
@@ -125,18 +125,18 @@ def _body(sampling: Sampling, context_tokens: int) -> dict[str, Any]:
     }
 
 
-def _without_blank(pieces: Iterator[Piece]) -> Iterator[Piece]:
+def _without_blank(pieces: Iterator[Delta]) -> Iterator[Delta]:
     """The pieces, but no white space before the first word: SentencePiece puts a blank there."""
     started = False
     for piece in pieces:
         text = piece.text if started else piece.text.lstrip()
         started = started or bool(text)
-        yield Piece(text, piece.usage, piece.ending)
+        yield Delta(text, piece.usage, piece.ending)
 
 
-def _piece(event: dict[str, Any]) -> Piece:
+def _delta(event: dict[str, Any]) -> Delta:
     said = [choice["delta"].get("content") if "delta" in choice else choice["text"] for choice in _choices(event)]
-    return Piece("".join(text for text in said if text), _usage(event), _ending(event))
+    return Delta("".join(text for text in said if text), _usage(event), _ending(event))
 
 
 def _choices(event: dict[str, Any]) -> Sequence[dict[str, Any]]:

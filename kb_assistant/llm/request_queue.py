@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-Take = Callable[[T], bool]
+Emit = Callable[[T], bool]
 """Hands a piece to the reader; True says that nobody wants more."""
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 2.0
 _EXIT_SECONDS = 30.0
 
-_workers: weakref.WeakSet[Worker[Any]] = weakref.WeakSet()
+_queues: weakref.WeakSet[RequestQueue[Any]] = weakref.WeakSet()
 
 
 def never() -> bool:
@@ -37,7 +37,7 @@ class _Done:
     """The end of a request."""
 
 
-class Worker(Generic[T]):
+class RequestQueue(Generic[T]):
     """Runs requests one at a time, first come, first served.
 
     A request runs in a thread of its own: a reader that pauses, or forgets its stream, holds nobody up.
@@ -48,9 +48,9 @@ class Worker(Generic[T]):
         self._line: deque[threading.Event] = deque()
         self._moved = threading.Condition()
         self._running: dict[threading.Thread, threading.Event] = {}
-        _workers.add(self)
+        _queues.add(self)
 
-    def stream(self, work: Callable[[Take[T]], None], cancelled: Callable[[], bool] = never) -> Iterator[T]:
+    def stream(self, work: Callable[[Emit[T]], None], cancelled: Callable[[], bool] = never) -> Iterator[T]:
         """The pieces that `work` hands out, as they come. Closing the iterator ends the request.
 
         Args:
@@ -63,7 +63,7 @@ class Worker(Generic[T]):
         pieces: queue.SimpleQueue[T | _Failed | _Done] = queue.SimpleQueue()
         gone = threading.Event()
 
-        def take(piece: T) -> bool:
+        def emit(piece: T) -> bool:
             pieces.put(piece)
             return gone.is_set()
 
@@ -71,7 +71,7 @@ class Worker(Generic[T]):
             try:
                 with self._turn(gone):
                     if not gone.is_set():
-                        work(take)
+                        work(emit)
             except Exception as error:
                 pieces.put(_Failed(error))
             finally:
@@ -126,5 +126,5 @@ def _until_done(pieces: queue.SimpleQueue[T | _Failed | _Done], cancelled: Calla
 # A thread inside an engine that outlives the interpreter would end the process with abort().
 @atexit.register
 def _stop_all() -> None:
-    for worker in list(_workers):
-        worker.stop(_EXIT_SECONDS)
+    for requests in list(_queues):
+        requests.stop(_EXIT_SECONDS)

@@ -12,9 +12,9 @@ from langchain_core.messages import BaseMessage
 from pydantic import PrivateAttr
 
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
-from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import build_tokenizer
-from kb_assistant.llm.base import CHATGLM2, LocalChat, Piece, Said, Sampling, conversation
+from kb_assistant.llm.base import CHATGLM2, Delta, LocalChat, RoleText, Sampling, role_texts
 
 if TYPE_CHECKING:
     from kb_assistant.llm.torch_engine import TorchEngine
@@ -38,13 +38,13 @@ class TorchChat(LocalChat):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     _checkpoint: Checkpoint = PrivateAttr()
-    _template: Template = PrivateAttr()
+    _template: ChatTemplate = PrivateAttr()
     _engine: TorchEngine | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         self._checkpoint = read_checkpoint(self.folder)
-        self._template = Template(
+        self._template = ChatTemplate(
             build_tokenizer(self.folder / TOKENIZER, self._checkpoint.generation), self._checkpoint.generation
         )
         self.model_name = self.model_name or self.folder.name
@@ -73,13 +73,13 @@ class TorchChat(LocalChat):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Tokens of the prompt these messages make: exact."""
         del tools  # not supported, so they cost nothing
-        return len(self._template.prompt(conversation(messages)))
+        return len(self._template.prompt(role_texts(messages)))
 
-    def _pieces(
-        self, messages: Sequence[Said], sampling: Sampling, cancelled: Callable[[], bool]
-    ) -> Iterator[Piece]:
+    def _deltas(
+        self, messages: Sequence[RoleText], sampling: Sampling, cancelled: Callable[[], bool]
+    ) -> Iterator[Delta]:
         ids, engine = self._template.prompt(messages), self.engine
-        return engine.worker.stream(lambda take: engine.answer(ids, sampling, take), cancelled)
+        return engine.queue.stream(lambda emit: engine.answer(ids, sampling, emit), cancelled)
 
     def _open(self) -> TorchEngine:
         """The engine for these settings, loaded now unless this process has it already."""

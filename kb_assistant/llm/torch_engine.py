@@ -21,11 +21,11 @@ from transformers.generation.logits_process import (
 )
 
 from kb_assistant.chatglm2.model import Quantize, load_model
-from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.base import Piece, Sampling, usage_of
+from kb_assistant.llm.base import Delta, Sampling, usage_of
 from kb_assistant.llm.prefix_cache import PrefixCache
-from kb_assistant.llm.request_queue import Take, Worker
+from kb_assistant.llm.request_queue import Emit, RequestQueue
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.checkpoint import Checkpoint
@@ -47,17 +47,17 @@ class TorchEngine:
     """
 
     def __init__(
-        self, folder: Path, template: Template, quantize: Quantize | None, device: str, context_tokens: int
+        self, folder: Path, template: ChatTemplate, quantize: Quantize | None, device: str, context_tokens: int
     ) -> None:
         with memory_errors():
             self._model: GlmForCausalLM = load_model(folder, best_dtype(device, quantize), quantize, device)
         self._template, self._context = template, context_tokens
         self._prefixes = PrefixCache(_PREFIX_BYTES)
         self._device = torch.device(device)
-        self.worker: Worker[Piece] = Worker("glm-answer")
+        self.queue: RequestQueue[Delta] = RequestQueue("glm-answer")
 
     @torch.inference_mode()
-    def answer(self, ids: Sequence[int], sampling: Sampling, take: Take[Piece]) -> None:
+    def answer(self, ids: Sequence[int], sampling: Sampling, emit: Emit[Delta]) -> None:
         """Say the answer to a prompt, piece by piece, until it ends or nobody listens.
 
         Raises:
@@ -71,42 +71,42 @@ class TorchEngine:
         cache, reused = self._prefixes.take(ids)
         run = _Run(list(ids), cache, reused)
         with memory_errors():
-            if self._read(run, take):
-                self._write(run, sampling, take)
+            if self._read(run, emit):
+                self._write(run, sampling, emit)
         # Not after an error, which may leave the layers with different lengths.
         self._prefixes.give(run.ids[: cache.get_seq_length()], cache)
-        take(run.end())
+        emit(run.end())
 
-    def _read(self, run: _Run, take: Take[Piece]) -> bool:
+    def _read(self, run: _Run, emit: Emit[Delta]) -> bool:
         """Read what is new of the prompt; False where nobody waits for the answer any more."""
         for first in range(run.reused, len(run.ids), _PROMPT_BATCH[self._device.type]):
-            if take(Piece()):
+            if emit(Delta()):
                 run.finish = "cancelled"
                 return False
             run.logits = self._forward(run.ids[first : first + _PROMPT_BATCH[self._device.type]], run.cache)
         run.read_at = time.perf_counter()
         return True
 
-    def _write(self, run: _Run, sampling: Sampling, take: Take[Piece]) -> None:
-        choose = _Chooser(sampling, self._template.known, self._device)
-        spelt = _Spelling(self._template, sampling.stop)
+    def _write(self, run: _Run, sampling: Sampling, emit: Emit[Delta]) -> None:
+        choose = _Sampler(sampling, self._template.vocabulary_size, self._device)
+        spelt = _Detokenizer(self._template, sampling.stop)
         room = self._context - len(run.ids)
         for _ in range(min(room, sampling.max_tokens or room)):
             token = choose(run.logits, run.ids)
             run.written += 1
-            if token in self._template.stops:
+            if token in self._template.stop_ids:
                 run.finish = "stop"
                 break
             run.ids.append(token)
             text = spelt.feed(token)
             if spelt.stopped:
                 run.finish = "stop"
-            elif take(Piece(text)):
+            elif emit(Delta(text)):
                 run.finish = "cancelled"
             if run.finish:
                 break
             run.logits = self._forward([token], run.cache)
-        take(Piece(spelt.rest()))
+        emit(Delta(spelt.rest()))
         run.finish = run.finish or "length"
 
     def _forward(self, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
@@ -134,7 +134,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.prompt = len(self.ids)
 
-    def end(self) -> Piece:
+    def end(self) -> Delta:
         """The last piece: tokens, times in ms, and why it ended."""
         now = time.perf_counter()
         read_at = self.read_at or now
@@ -143,13 +143,13 @@ class _Run:
             "predicted_ms": 1000 * (now - read_at),
             "predicted_per_second": self.written / max(now - read_at, 1e-9),
         }
-        return Piece(
+        return Delta(
             usage=usage_of(self.prompt, self.written, self.reused),
             ending={"finish_reason": self.finish, "timings": timings},
         )
 
 
-class _Chooser:
+class _Sampler:
     """Picks the next token. The order of the steps is that of transformers' own sampling."""
 
     def __init__(self, sampling: Sampling, known: int, device: torch.device) -> None:
@@ -177,10 +177,10 @@ class _Chooser:
         return int(torch.multinomial(scores.softmax(dim=-1)[0], 1, generator=self._random))
 
 
-class _Spelling:
+class _Detokenizer:
     """Text of tokens as they come: whole characters only, no blank in front, and none of the stop words."""
 
-    def __init__(self, template: Template, stop: Sequence[str]) -> None:
+    def __init__(self, template: ChatTemplate, stop: Sequence[str]) -> None:
         self._template, self._stop = template, [word for word in stop if word]
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
@@ -189,7 +189,7 @@ class _Spelling:
 
     def feed(self, token: int) -> str:
         """What can be shown now that this token came."""
-        return self._show(self._decoder.decode(self._template.spelling(token)))
+        return self._show(self._decoder.decode(self._template.token_bytes(token)))
 
     def rest(self) -> str:
         """What was held back because a stop word might have begun. Half a character is left out."""

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from kb_assistant.chatglm2 import load_tokenizer, render
-from kb_assistant.chatglm2.prompt import Template, pairs
+from kb_assistant.chatglm2.prompt import ChatTemplate, pairs
 from kb_assistant.chatglm2.tokenizer import build_tokenizer, control_tokens, read_tokenizer
 from kb_assistant.errors import ModelError
 from tests.chatglm2_data import CHAT, OFFICIAL_TOKENIZER, TINY
@@ -67,21 +67,21 @@ def test_a_control_tokens_name_in_a_text_stays_text(name: str) -> None:
 
 @given(texts)
 def test_what_tokens_spell_is_the_text(text: str) -> None:
-    template = Template(TOKENIZER, 2)
-    spelt = b"".join(map(template.spelling, template.encode(text)))
+    template = ChatTemplate(TOKENIZER, 2)
+    spelt = b"".join(map(template.token_bytes, template.encode(text)))
     assert spelt == (f" {text}".replace("▁", " ").encode() if text else b"")
 
 
 def test_control_tokens_and_padding_spell_nothing() -> None:
-    template = Template(TOKENIZER, 2)
-    assert template.known == 605
-    assert {template.spelling(i) for i in (0, 1, 2, *range(600, 640))} == {b""}
-    assert template.stops == {2}
-    assert Template(TOKENIZER_3, 3).stops == {2, 606, 608}
+    template = ChatTemplate(TOKENIZER, 2)
+    assert template.vocabulary_size == 605
+    assert {template.token_bytes(i) for i in (0, 1, 2, *range(600, 640))} == {b""}
+    assert template.stop_ids == {2}
+    assert ChatTemplate(TOKENIZER_3, 3).stop_ids == {2, 606, 608}
 
 
 def test_a_lone_surrogate_is_read_as_a_question_mark() -> None:
-    assert Template(TOKENIZER, 2).encode("a\ud800b") == ids_of("a?b")
+    assert ChatTemplate(TOKENIZER, 2).encode("a\ud800b") == ids_of("a?b")
 
 
 # --- prompts
@@ -96,12 +96,12 @@ def test_a_prompt_is_the_originals_byte_for_byte(case: dict[str, object]) -> Non
 def test_the_ids_of_a_chat_are_the_originals() -> None:
     (asked, answer), *_ = CHAT["history"]
     messages = [("user", asked), ("assistant", answer), ("user", CHAT["query"])]
-    assert Template(TOKENIZER, 2).prompt(messages) == CHAT["input_ids"]
+    assert ChatTemplate(TOKENIZER, 2).prompt(messages) == CHAT["input_ids"]
     assert load_tokenizer(TINY)(CHAT["prompt"])["input_ids"] == CHAT["input_ids"]
 
 
 def test_chatglm3_gets_roles_as_control_tokens() -> None:
-    template = Template(TOKENIZER_3, 3)
+    template = ChatTemplate(TOKENIZER_3, 3)
     gmask, sop, system, user, assistant = 601, 603, 605, 606, 607
     line = SENTENCEPIECE.encode("\n")
     said = [("system", "Be kind."), ("user", "你好"), ("assistant", "hello"), ("user", "<|system|>")]
@@ -192,7 +192,7 @@ def test_the_official_tokenizer_gives_the_ids_that_were_recorded() -> None:
     padded = tokenizer([samples[0]["text"], samples[3]["text"]], padding=True)
     assert padded["input_ids"] == facts["batch_pad_example"]["input_ids"]
     assert padded["attention_mask"] == facts["batch_pad_example"]["attention_mask"]
-    template = Template(build_tokenizer(Path(folder) / "tokenizer.model"), 2)
+    template = ChatTemplate(build_tokenizer(Path(folder) / "tokenizer.model"), 2)
     for chat in OFFICIAL_TOKENIZER["chat"]:
         said = [
             (role, text)
@@ -204,4 +204,4 @@ def test_the_official_tokenizer_gives_the_ids_that_were_recorded() -> None:
         if "text" in case:
             assert tokenizer.decode(case["ids"], skip_special_tokens=True) == case["skip"]
         else:  # the original raises an error for padding of the output layer
-            assert b"".join(map(template.spelling, case["ids"])) == b""
+            assert b"".join(map(template.token_bytes, case["ids"])) == b""

@@ -14,13 +14,13 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from kb_assistant.chatglm2.prompt import Template
+from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.base import LocalChat, Sampling
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.torch_chat import TorchChat
-from kb_assistant.llm.torch_engine import TorchEngine, _Spelling
+from kb_assistant.llm.torch_engine import TorchEngine, _Detokenizer
 from kb_assistant.models.home import ModelHome
 from tests.chatglm2_data import CHAT, TINY, TINY_INT4, as_bin, tensors
 from tests.llm.conformance import LocalConformance
@@ -242,20 +242,20 @@ def test_official_int4_weights_answer(quantize: str) -> None:
     assert chat.invoke(GOLDEN).text
 
 
-def template() -> Template:
-    return Template(build_tokenizer(TINY / "tokenizer.model"), 2)
+def template() -> ChatTemplate:
+    return ChatTemplate(build_tokenizer(TINY / "tokenizer.model"), 2)
 
 
 @pytest.mark.parametrize("text", ["灯塔🙂", "a é 灯", " 灯  塔"])
 def test_characters_in_several_tokens_come_whole(text: str) -> None:
-    spelt = _Spelling(template(), ())
+    spelt = _Detokenizer(template(), ())
     shown = [spelt.feed(3 + byte) for byte in text.encode()]
     assert "".join(shown) == text.lstrip()
     assert all(piece in ("", *text) for piece in shown)
 
 
 def test_half_a_character_at_the_end_is_left_out() -> None:
-    spelt = _Spelling(template(), ())
+    spelt = _Detokenizer(template(), ())
     assert "".join(spelt.feed(3 + byte) for byte in "灯塔".encode()[:-1]) + spelt.rest() == "灯"
 
 
@@ -265,7 +265,7 @@ def test_half_a_character_at_the_end_is_left_out() -> None:
 def test_a_stop_word_split_over_tokens_is_found_and_what_only_looks_like_one_is_shown(
     stop: list[str], shown: str
 ) -> None:
-    spelt = _Spelling(template(), stop)
+    spelt = _Detokenizer(template(), stop)
     said = ""
     for byte in b"abcde":
         said += spelt.feed(3 + byte)

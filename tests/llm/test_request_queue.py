@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from kb_assistant.llm.request_queue import Take, Worker
+from kb_assistant.llm.request_queue import Emit, RequestQueue
 
 
 def counting(upto: int, done: list[str], name: str = "") -> object:
-    def work(take: Take[int]) -> None:
+    def work(emit: Emit[int]) -> None:
         for i in range(upto):
-            if take(i):
+            if emit(i):
                 done.append(f"{name} left at {i}")
                 return
         done.append(f"{name} whole")
@@ -29,36 +29,36 @@ class Held:
         self.go = threading.Event()
         self.ended = threading.Event()
 
-    def __call__(self, take: Take[str]) -> None:
-        while not take("piece") and not self.go.wait(0.01):
+    def __call__(self, emit: Emit[str]) -> None:
+        while not emit("piece") and not self.go.wait(0.01):
             pass
         self.ended.set()
 
 
 def test_pieces_come_in_order_and_then_it_ends() -> None:
-    worker: Worker[int] = Worker("test")
-    assert list(worker.stream(lambda take: [take(i) for i in range(5)] and None)) == [0, 1, 2, 3, 4]
+    queue: RequestQueue[int] = RequestQueue("test")
+    assert list(queue.stream(lambda emit: [emit(i) for i in range(5)] and None)) == [0, 1, 2, 3, 4]
 
 
 def test_requests_run_one_at_a_time_in_the_order_they_came() -> None:
-    worker: Worker[str] = Worker("test")
+    queue: RequestQueue[str] = RequestQueue("test")
     first, order = Held(), list[int]()
-    held = worker.stream(first)
+    held = queue.stream(first)
     assert next(held) == "piece"
 
     def ask(i: int) -> None:
-        def run(take: Take[str]) -> None:
+        def run(emit: Emit[str]) -> None:
             order.append(i)
-            take(str(i))
+            emit(str(i))
 
-        for _ in worker.stream(run):
+        for _ in queue.stream(run):
             pass
 
     threads = []
     for i in range(5):
         threads.append(threading.Thread(target=ask, args=(i,)))
         threads[-1].start()
-        while len(worker._line) < i + 2:
+        while len(queue._line) < i + 2:
             time.sleep(0.001)
     assert order == []
     first.go.set()
@@ -68,38 +68,38 @@ def test_requests_run_one_at_a_time_in_the_order_they_came() -> None:
 
 
 def test_a_waiting_request_can_be_cancelled_and_never_runs() -> None:
-    worker: Worker[str] = Worker("test")
+    queue: RequestQueue[str] = RequestQueue("test")
     first, ran = Held(), list[str]()
-    held = worker.stream(first)
+    held = queue.stream(first)
     next(held)
     asked = time.monotonic()
-    waiting = worker.stream(lambda _: ran.append("ran"), cancelled=lambda: time.monotonic() - asked > 0.1)
+    waiting = queue.stream(lambda _: ran.append("ran"), cancelled=lambda: time.monotonic() - asked > 0.1)
     assert list(waiting) == []
     assert time.monotonic() - asked < 1
     first.go.set()
-    assert list(worker.stream(lambda take: take("next") and None)) == ["next"]
+    assert list(queue.stream(lambda emit: emit("next") and None)) == ["next"]
     assert ran == []
 
 
 def test_closing_a_stream_ends_its_work() -> None:
-    worker: Worker[str] = Worker("test")
+    queue: RequestQueue[str] = RequestQueue("test")
     work = Held()
-    stream = worker.stream(work)
+    stream = queue.stream(work)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert work.ended.wait(1)
 
 
 def test_a_reader_that_pauses_or_forgets_holds_nobody_up() -> None:
-    worker: Worker[int] = Worker("test")
+    queue: RequestQueue[int] = RequestQueue("test")
     done: list[str] = []
-    paused = worker.stream(counting(50, done, "paused"))  # type: ignore[arg-type]
+    paused = queue.stream(counting(50, done, "paused"))  # type: ignore[arg-type]
     assert next(paused) == 0
-    assert list(worker.stream(counting(3, done, "second"))) == [0, 1, 2]  # type: ignore[arg-type]
+    assert list(queue.stream(counting(3, done, "second"))) == [0, 1, 2]  # type: ignore[arg-type]
     assert next(paused) == 1
     assert done == ["paused whole", "second whole"]
     forgotten = Held()
-    stream: object = Worker[str]("test").stream(forgotten)
+    stream: object = RequestQueue[str]("test").stream(forgotten)
     next(stream)  # type: ignore[call-overload]
     del stream
     gc.collect()
@@ -107,27 +107,27 @@ def test_a_reader_that_pauses_or_forgets_holds_nobody_up() -> None:
 
 
 def test_an_error_reaches_the_one_who_asked() -> None:
-    worker: Worker[int] = Worker("test")
+    queue: RequestQueue[int] = RequestQueue("test")
 
-    def broken(take: Take[int]) -> None:
-        take(1)
+    def broken(emit: Emit[int]) -> None:
+        emit(1)
         raise ValueError("overheated")
 
-    stream = worker.stream(broken)
+    stream = queue.stream(broken)
     assert next(stream) == 1
     with pytest.raises(ValueError, match="overheated"):
         next(stream)
-    assert list(worker.stream(lambda take: take(2) and None)) == [2]
+    assert list(queue.stream(lambda emit: emit(2) and None)) == [2]
 
 
 def test_stop_ends_all_that_run_and_wait() -> None:
-    worker: Worker[str] = Worker("test")
+    queue: RequestQueue[str] = RequestQueue("test")
     first, second = Held(), Held()
-    one, two = worker.stream(first), worker.stream(second)
+    one, two = queue.stream(first), queue.stream(second)
     next(one)
     thread = threading.Thread(target=lambda: list(two))
     thread.start()
-    worker.stop(5)
+    queue.stop(5)
     thread.join(5)
     assert first.ended.is_set()
     assert not second.ended.is_set(), "it never began"
