@@ -40,7 +40,7 @@ def import_faiss() -> Any:
     return faiss
 
 
-class Exact:
+class FlatIndex:
     """Vectors that no one changes any more, so that threads may search them without a lock.
 
     Args:
@@ -60,7 +60,7 @@ class Exact:
         self._lock = threading.Lock()
 
     @classmethod
-    def of(cls, snapshot: Snapshot, ids: NDArray[np.int64]) -> Exact:
+    def of(cls, snapshot: Snapshot, ids: NDArray[np.int64]) -> FlatIndex:
         """Over these texts of the store.
 
         Raises:
@@ -77,7 +77,7 @@ class Exact:
         """What it is, as JSON values."""
         return {"kind": self.kind, "vectors": len(self.ids)}
 
-    def updated(self, snapshot: Snapshot, live: NDArray[np.int64]) -> Exact:
+    def updated(self, snapshot: Snapshot, live: NDArray[np.int64]) -> FlatIndex:
         """The same for the texts `live`, taking over the vectors of those that it has."""
         import numpy as np
 
@@ -86,7 +86,7 @@ class Exact:
         vectors = vectors_in(self.index)[kept]
         if len(new):
             vectors = np.concatenate([vectors, snapshot.vectors(new.tolist())])
-        return Exact(np.concatenate([self.ids[kept], new]), _flat(vectors, snapshot.dimension))
+        return FlatIndex(np.concatenate([self.ids[kept], new]), _flat(vectors, snapshot.dimension))
 
     def search(
         self, _: Snapshot, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None

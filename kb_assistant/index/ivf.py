@@ -60,7 +60,7 @@ _BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Approximate:
+class IVFIndex:
     """An index that no one changes any more, so that threads may search it without a lock.
 
     Attributes:
@@ -85,7 +85,7 @@ class Approximate:
     unmeasured: int = 0
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Approximate:
+    def of(cls, snapshot: Snapshot) -> IVFIndex:
         """Made and measured for all live texts of the store. The same store gives the same index.
 
         Raises:
@@ -118,12 +118,12 @@ class Approximate:
     @classmethod
     def from_facts(
         cls, facts: dict[str, Any], ids: NDArray[np.int64], sums: NDArray[np.int64], ivf: Any
-    ) -> Approximate:
+    ) -> IVFIndex:
         """The index that had these facts."""
         counts = (facts[name] for name in ("trained_on", "changed", "unmeasured"))
         return cls(facts["kind"], ids, sums, ivf, facts[f"recall@{DEPTH}"], *counts)
 
-    def updated(self, snapshot: Snapshot) -> Approximate:
+    def updated(self, snapshot: Snapshot) -> IVFIndex:
         """The index of another state of the store, taking over all codes whose vectors are still the same.
 
         Raises:
@@ -137,7 +137,7 @@ class Approximate:
         new = live[~np.isin(theirs, mine, assume_unique=True)]
         changed = self.changed + len(gone) + len(new)
         if changed > RETRAIN * self.trained:
-            return Approximate.of(snapshot)
+            return IVFIndex.of(snapshot)
         faiss = import_faiss()
         ivf = faiss.clone_index(self.index)
         if len(gone):
@@ -209,7 +209,7 @@ class Approximate:
                 return near  # type: ignore[no-any-return]
             lists = min(2 * lists, self.index.nlist)
 
-    def _measured(self, snapshot: Snapshot) -> Approximate:
+    def _measured(self, snapshot: Snapshot) -> IVFIndex:
         """With as many lists to read as the target takes, and the recall this gives."""
         ivf = self.index
         questions = _questions(snapshot, self.ids)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import EmbedderMismatch
 from kb_assistant.index.cache_file import (
-    Built,
-    read_body,
-    read_head,
-    write_all,
+    BuiltIndex,
+    read_header,
+    read_index,
+    write_index,
 )
-from kb_assistant.index.flat import GPU_MOST, Exact, import_faiss
-from kb_assistant.index.ivf import Approximate
+from kb_assistant.index.flat import GPU_MOST, FlatIndex, import_faiss
+from kb_assistant.index.ivf import IVFIndex
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class Sample:
 
     Attributes:
         vectors: Theirs, shape (m, d), float32.
-        headed: Whether at least half of them stand under a heading.
+        has_headings: Whether at least half of them stand under a heading.
     """
 
     vectors: NDArray[np.float32]
-    headed: bool
+    has_headings: bool
 
 
 class VectorIndex:
@@ -62,8 +62,8 @@ class VectorIndex:
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
-        self._built: Built | None = None
-        self._sample: tuple[Built, Sample] | None = None
+        self._built: BuiltIndex | None = None
+        self._sample: tuple[BuiltIndex, Sample] | None = None
         self._lock = threading.Lock()
 
     def search(
@@ -112,7 +112,7 @@ class VectorIndex:
         """
         built = self._at(snapshot)
         known = None  # also where damaged words of the store name texts that it doesn't hold
-        if isinstance(built.held, Exact) and built.stamp == snapshot.stamp:
+        if isinstance(built.held, FlatIndex) and built.stamp == snapshot.stamp:
             known = built.held.vectors(text_ids)
         return snapshot.vectors(text_ids) if known is None else known
 
@@ -127,8 +127,8 @@ class VectorIndex:
         if kept is None or kept[0] is not built:
             ids = built.held.ids if built.stamp == snapshot.stamp else snapshot.live_ids()
             spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
-            headed = sum(map(bool, snapshot.headings(spread)))
-            kept = self._sample = (built, Sample(snapshot.vectors(spread), 2 * headed >= len(spread)))
+            titled = sum(map(bool, snapshot.headings(spread)))
+            kept = self._sample = (built, Sample(snapshot.vectors(spread), 2 * titled >= len(spread)))
         return kept[1]
 
     def load(self, snapshot: Snapshot) -> int:
@@ -170,7 +170,7 @@ class VectorIndex:
             self._built = None
             self._cache.unlink(missing_ok=True)
 
-    def _at(self, snapshot: Snapshot) -> Built:
+    def _at(self, snapshot: Snapshot) -> BuiltIndex:
         # A snapshot a little older than the index gets the newer one: what was deleted meanwhile is not found.
         generation, lineage = snapshot.generation, snapshot.lineage
         built = self._built
@@ -192,35 +192,35 @@ class VectorIndex:
         """The facts in the cache file, if it is of this very state."""
         try:
             with self._cache.open("rb") as file:
-                head = read_head(file)
+                header = read_header(file)
         except OSError:
             return None
-        return head.facts if head is not None and head.stamp == snapshot.stamp else None
+        return header.facts if header is not None and header.stamp == snapshot.stamp else None
 
-    def _read(self, snapshot: Snapshot) -> Built | None:
+    def _read(self, snapshot: Snapshot) -> BuiltIndex | None:
         """What the cache file holds, brought to the snapshot's state; None if it is of no use."""
         try:
             with self._cache.open("rb") as file:
-                head = read_head(file)
-                if head is None or not (head.stamp == snapshot.stamp or head.can_be_updated(snapshot)):
+                header = read_header(file)
+                if header is None or not (header.stamp == snapshot.stamp or header.can_be_updated(snapshot)):
                     return None
-                held = read_body(file, head)
+                held = read_index(file, header)
         except (OSError, RuntimeError):  # RuntimeError: another version of FAISS doesn't know the format
             return None
         if held is None:
             return None
-        if head.stamp == snapshot.stamp:
+        if header.stamp == snapshot.stamp:
             return _of(snapshot, held)
         built = _updated(held, snapshot)
         self._write(built)
         return built
 
-    def _write(self, built: Built) -> None:
+    def _write(self, built: BuiltIndex) -> None:
         """A disk that refuses is no error here."""
         temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with temporary.open("wb") as file:
-                write_all(file, built)
+                write_index(file, built)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._cache)
@@ -229,23 +229,23 @@ class VectorIndex:
                 temporary.unlink(missing_ok=True)
 
 
-def _of(snapshot: Snapshot, held: Exact | Approximate) -> Built:
-    return Built(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
+def _of(snapshot: Snapshot, held: FlatIndex | IVFIndex) -> BuiltIndex:
+    return BuiltIndex(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
 
 
-def _fresh(snapshot: Snapshot) -> Built:
+def _fresh(snapshot: Snapshot) -> BuiltIndex:
     live = snapshot.live_ids()
     exact = len(live) <= EXACT_MOST
-    return _of(snapshot, Exact.of(snapshot, live) if exact else Approximate.of(snapshot))
+    return _of(snapshot, FlatIndex.of(snapshot, live) if exact else IVFIndex.of(snapshot))
 
 
-def _updated(held: Exact | Approximate, snapshot: Snapshot) -> Built:
+def _updated(held: FlatIndex | IVFIndex, snapshot: Snapshot) -> BuiltIndex:
     """The index of another state of the same lineage, taking over what is still the same."""
     live = snapshot.live_ids()
     exact = len(live) <= EXACT_MOST
-    if isinstance(held, Exact) and exact:
+    if isinstance(held, FlatIndex) and exact:
         return _of(snapshot, held.updated(snapshot, live))
-    if isinstance(held, Approximate) and not exact:
+    if isinstance(held, IVFIndex) and not exact:
         return _of(snapshot, held.updated(snapshot))
     return _fresh(snapshot)
 

@@ -81,7 +81,7 @@ class Pool:
     @property
     def headed(self) -> bool:
         """Whether most texts of the index stand under a heading."""
-        return self.background.sample.headed
+        return self.background.sample.has_headings
 
     def nearness(self, view: str, places: Sequence[int]) -> float:
         """Cosine of the nearest of some texts in standard deviations above what is usual for the embedder; where

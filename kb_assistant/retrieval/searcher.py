@@ -130,7 +130,7 @@ class Searcher:
         """
         with self._store.read() as snapshot:
             sample = self._index.sample(snapshot)
-            sample = sample if headed is None else replace(sample, headed=headed)
+            sample = sample if headed is None else replace(sample, has_headings=headed)
             found = self._measure(snapshot, sample, conversation(question, history), DEPTH, (), SIDES, _Clock())
         return found.talk, found.pool
 
@@ -148,7 +148,7 @@ class Searcher:
         import numpy as np
 
         require_embedder(snapshot, self._embedder.fingerprint)
-        views = self._views(talk, sample.headed)
+        views = self._views(talk, sample.has_headings)
         clock.lap("embed")
         if not snapshot.keywords_fit:
             talk = replace(talk, words=dict.fromkeys(talk.words, ()))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kb_assistant.errors import StoreError
-from kb_assistant.index.ivf import Approximate
+from kb_assistant.index.ivf import IVFIndex
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.store import KnowledgeStore
 from tests.vectors import Vectors
@@ -174,7 +174,7 @@ def test_recall_stays_through_deletions_and_additions(vectors: Vectors, cache: P
 def test_an_update_leaves_alone_what_searches_may_be_using(vectors: Vectors) -> None:
     vectors.add(range(600))
     with vectors.store.read() as snapshot:
-        old = Approximate.of(snapshot)
+        old = IVFIndex.of(snapshot)
     facts_before = old.facts
     vectors.remove(range(50))
     vectors.add(range(700, 720))
@@ -223,7 +223,7 @@ def test_a_file_of_an_earlier_state_is_updated_and_written(
     index = VectorIndex(cache)
     with vectors.store.read() as snapshot:
         assert index.describe(snapshot) is None
-    monkeypatch.setattr(Approximate, "of", fail)
+    monkeypatch.setattr(IVFIndex, "of", fail)
     assert recall(vectors, index) >= 0.9
     assert (facts(vectors, index)["vectors"], facts(vectors, index)["changed"]) == (620, 80)
     assert faults(vectors, index) == []

@@ -50,7 +50,7 @@ def pooled(
         words = WordIndex(snapshot, len(TEXTS))
         views = {name: embedder.encode_queries([talk.texts[name]])[0] for name in names or talk.texts}
         ids = snapshot.live_ids().tolist()
-        background = Background(Sample(snapshot.vectors(ids), headed=True))
+        background = Background(Sample(snapshot.vectors(ids), has_headings=True))
         pool = Pool.of(snapshot, ids, talk, views, snapshot.vectors, background, words)
     return pool, list(pool.headings)
 
@@ -100,7 +100,7 @@ def test_nothing_found_is_nothing_fused(store: KnowledgeStore) -> None:
     talk = conversation("anything", ())
     with store.read() as snapshot:
         views = dict(zip(["question"], HashEmbeddings().encode_queries(["anything"]), strict=True))
-        background = Background(Sample(snapshot.vectors([]), headed=False))
+        background = Background(Sample(snapshot.vectors([]), has_headings=False))
         pool = Pool.of(snapshot, [], talk, views, snapshot.vectors, background, WordIndex(snapshot, 3))
     assert fuse(talk, pool) == fusion.Fused((), (), ())
 
@@ -109,16 +109,16 @@ def test_distances_are_in_standard_deviations() -> None:
     sample = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]], np.float32)
     view = np.array([1, 0], np.float32)
     usual = sample @ view
-    found = Background(Sample(sample, headed=False)).distance(view, np.array([0.9], np.float32))
+    found = Background(Sample(sample, has_headings=False)).distance(view, np.array([0.9], np.float32))
     assert found[0] == pytest.approx((0.9 - usual.mean()) / usual.std())
 
 
 def test_a_small_index_leans_on_what_is_usual_elsewhere() -> None:
     view = np.array([1, 0], np.float32)
-    alone = Background(Sample(np.zeros((0, 2), np.float32), headed=False), (0.7, 0.1))
+    alone = Background(Sample(np.zeros((0, 2), np.float32), has_headings=False), (0.7, 0.1))
     assert alone.distance(view, np.array([0.9], np.float32))[0] == pytest.approx(2)
     few = np.repeat(np.array([[0.5, 0.5]], np.float32), TYPICAL, axis=0)
-    both = Background(Sample(few, headed=False), (0.7, 0.1))
+    both = Background(Sample(few, has_headings=False), (0.7, 0.1))
     spread = np.sqrt(0.5 * 0.1**2 + 0.25 * 0.2**2)
     assert both.distance(view, np.array([0.9], np.float32))[0] == pytest.approx((0.9 - 0.6) / spread, rel=1e-4)
 
@@ -126,5 +126,5 @@ def test_a_small_index_leans_on_what_is_usual_elsewhere() -> None:
 def test_no_spread_at_all_is_no_division_by_nothing() -> None:
     view = np.array([1, 0], np.float32)
     assert np.isfinite(
-        Background(Sample(np.array([view]), headed=False)).distance(view, np.array([1], np.float32))
+        Background(Sample(np.array([view]), has_headings=False)).distance(view, np.array([1], np.float32))
     ).all()
