@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,9 @@ from kb_assistant.settings import Settings
 from kb_assistant.workspace.answer_queue import Answering
 from kb_assistant.workspace.chats import ChatStore
 from tests.fakes import HashEmbeddings, ScriptedChat
+from tests.waiting import until
 
 TEXT = "# Pump\n\nThe pump of the station is red and weighs nine kilograms.\n"
-
-
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from kb_assistant.workspace import folders
 from kb_assistant.workspace.folder_sync import keep_in_step
 from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
-from tests.workspace.test_answer_queue import until
+from tests.waiting import until
 
 PATIENCE = 120
 """Seconds for what takes well under two on a machine that has nothing else to do."""
