@@ -1,6 +1,6 @@
 """Saved conversations: every turn is on disk before its answer begins, and again as the answer grows.
 
-One SQLite file a home. Owners and knowledge bases are words here; that they exist is the caller's business.
+One SQLite file per home. Owners and knowledge bases are only names here; the caller checks that they exist.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -38,6 +38,8 @@ CREATE TABLE turns (
 CREATE INDEX turns_chat ON turns (chat, id);
 """
 _BUSY_SECONDS = 10.0
+_IDLE = 2
+"""Connections that stay open between two calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,16 @@ class Chat:
 
 
 class ChatStore:
-    """The conversations of one home. Threads and processes may share it."""
+    """The conversations of one home. Threads and processes may share it, a forked process too."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._idle: dict[int, list[_Connection]] = {}  # by process: a connection must not cross a fork
+
+    def close(self) -> None:
+        """Close the connections that stay open between calls. A later call opens another."""
+        for held in self._idle.pop(os.getpid(), ()):
+            held.db.close()
 
     def create(self, owner: str, kb: str) -> Chat:
         """A new conversation, without a title: its first question gives one."""
@@ -206,17 +214,58 @@ class ChatStore:
                 f"{self.file.parent} can't be made: {error.strerror}.", "Check the folder's permissions."
             ) from error
         try:
-            with closing(_connect(self.file)) as db, db:
-                yield db
+            held = self._take()
+            try:
+                with held.db:
+                    yield held.db
+            except BaseException:
+                held.db.close()
+                raise
+            self._give(held)
         except sqlite3.Error as error:
             raise StoreError(
                 f"The conversations in {self.file} can't be used: {error}.",
                 "Check the disk's space and the file's permissions; a damaged file can be moved away.",
             ) from error
 
+    def _take(self) -> _Connection:
+        """An idle connection to the file as it is now, else a new one."""
+        idle = self._idle.setdefault(os.getpid(), [])
+        while True:
+            try:
+                held = idle.pop()
+            except IndexError:
+                return _Connection(_connect(self.file), _inode(self.file))
+            if held.inode == _inode(self.file):
+                return held
+            held.db.close()
+
+    def _give(self, held: _Connection) -> None:
+        """Keep a sound connection for the next call."""
+        idle = self._idle.setdefault(os.getpid(), [])
+        if len(idle) < _IDLE:
+            idle.append(held)
+        else:
+            held.db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """A connection to the file that had this inode when it was opened."""
+
+    db: sqlite3.Connection
+    inode: int
+
+
+def _inode(file: Path) -> int:
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return -1
+
 
 def _connect(file: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(file, timeout=_BUSY_SECONDS)
+    db = sqlite3.connect(file, timeout=_BUSY_SECONDS, check_same_thread=False)
     db.execute("PRAGMA foreign_keys = ON")
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found > _VERSION:
@@ -231,7 +280,8 @@ def _connect(file: Path) -> sqlite3.Connection:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {_VERSION}")
-    db.execute("PRAGMA synchronous = NORMAL")
+    # FULL: in WAL mode NORMAL syncs at checkpoints alone, and a power cut takes the last turns back.
+    db.execute("PRAGMA synchronous = FULL")
     return db
 
 

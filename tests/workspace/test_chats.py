@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -147,3 +149,52 @@ def test_exports_hold_everything(store: ChatStore) -> None:
     assert "## What colour?\n\nRed. [1]\n\n- [1] /docs/pump.md, lines 3–4, Pump > Colour" in markdown
     value = json.loads(to_json(chat, store.turns(chat.id)))
     assert value["turns"][0]["hits"][0]["text"] == "The pump is red."
+
+
+def test_a_question_is_on_disk_before_its_answer_begins(store: ChatStore) -> None:
+    """In WAL mode only synchronous = FULL (2) syncs every commit; NORMAL leaves it to the next checkpoint."""
+    store.create("ann", "default")
+    with store._write() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_calls_share_a_connection(store: ChatStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: opened.append(1) or connect(*given, **named))
+    chat = store.create("ann", "default")
+    store.begin(chat.id, "why?")
+    with pytest.raises(StoreError), store._write() as db:
+        db.execute("SELECT no_such_column")
+    assert len(store.of("ann")) == len(store.turns(chat.id)) == 1
+    assert store.get("ann", chat.id)
+    assert len(opened) == 2  # the one that failed is not used again
+
+
+def test_a_file_that_was_replaced_is_opened_anew(store: ChatStore, tmp_path: Path) -> None:
+    store.create("ann", "default")
+    for file in store.file.parent.iterdir():
+        file.rename(tmp_path / file.name)
+    assert store.of("ann") == []
+    store.create("bob", "default")
+    assert store.of("ann") == []
+    assert len(store.of("bob")) == 1
+
+
+def test_a_closed_store_opens_again(store: ChatStore) -> None:
+    store.create("ann", "default")
+    store.close()
+    assert len(store.of("ann")) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_opens_its_own_connection(store: ChatStore) -> None:
+    store.create("ann", "default")
+    child = os.fork()
+    if not child:
+        store.create("bob", "default")
+        os._exit(0 if len(store.of("ann")) == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(store.of("bob")) == 1
+    assert sorted(store._idle) == [os.getpid()]
