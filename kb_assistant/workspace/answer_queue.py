@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,11 +50,14 @@ class Running:
     stopped: bool = False
     _reply: Reply | None = None
     _may_begin: threading.Event = field(default_factory=threading.Event)
+    _waited: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
-        """End it after the token in work; what was said stays. One that is queued ends at once."""
+        """End it after the token in work; what was said stays. One that is queued or waits for files ends at once,
+        and searches nothing."""
         self.stopped = True
         self._may_begin.set()
+        self._waited.set()
         if self._reply is not None:
             self._reply.stop()
 
@@ -93,7 +97,8 @@ class Answering:
 
         Args:
             beside: Knowledge bases that are searched, too.
-            after: Called before the search, to wait for what must be there first.
+            after: Called in a thread before the search; returns once what must be there first is there. A stop
+                doesn't wait for it.
 
         Raises:
             StoreError: nothing can be saved.
@@ -107,9 +112,12 @@ class Answering:
             if len(queue) == 1:
                 running._may_begin.set()
 
-        def ask() -> Reply:
-            if after is not None:
-                after()
+        def ask() -> Reply | None:
+            """None where it was stopped before the search."""
+            if after is not None and not running.stopped:
+                _wait(running, after)
+            if running.stopped:
+                return None
             running.stage = "searching"
             return base.ask(question, self._history(running), beside=beside)
 
@@ -139,13 +147,11 @@ class Answering:
             else:
                 del self._running[running.chat]
 
-    def _answer(self, running: Running, ask: Callable[[], Reply]) -> None:
+    def _answer(self, running: Running, ask: Callable[[], Reply | None]) -> None:
         state: State = "done"
         try:
-            if running.stopped:
-                reply: dict[str, Any] = {}
-            else:
-                reply = self._stream(running, ask())
+            begun = ask()
+            reply: dict[str, Any] = self._stream(running, begun) if begun else {}
             state = "stopped" if running.stopped else "done"
         except KBError as error:
             state, reply = "failed", {"error": error.message, "hint": error.hint}
@@ -173,3 +179,20 @@ class Answering:
         whole = reply.to_json()
         running.text = whole.pop("answer")
         return whole | {"seconds": {"found": found}}
+
+
+def _wait(running: Running, after: Callable[[], object]) -> None:
+    """Return once `after` has returned, or the answer is stopped. Raises what `after` raises."""
+    outcome: Future[object] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(after())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    outcome.add_done_callback(lambda _: running._waited.set())
+    threading.Thread(target=work, name=f"before-{running.turn}", daemon=True).start()
+    running._waited.wait()
+    if outcome.done():
+        outcome.result()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.workspace.answer_queue import Answering
@@ -140,3 +141,34 @@ def test_it_waits_for_what_must_be_there_first(
     ready.set()
     until(lambda: not answering.running(chat))
     assert answering.chats.turns(chat)[0].state == "done"
+
+
+def test_a_stop_is_heard_while_it_waits_and_nothing_is_searched(
+    answering: Answering, base: KnowledgeBase, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.set()
+    ready, searched = threading.Event(), []
+    ask = base.ask
+    monkeypatch.setattr(base, "ask", lambda *given, **named: searched.append(given[0]) or ask(*given, **named))
+    chat = answering.chats.create("ann", "default").id
+    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(60))
+    answering.ask(base, chat, "And its weight?")
+    first, _ = answering.running(chat)
+    until(lambda: first.stage == "waiting")
+    first.stop()
+    until(lambda: not answering.running(chat))
+    assert not ready.is_set()
+    ready.set()
+    assert [turn.state for turn in answering.chats.turns(chat)] == ["stopped", "done"]
+    assert searched == ["And its weight?"]
+
+
+def test_what_goes_wrong_while_it_waits_is_kept_in_words(answering: Answering, base: KnowledgeBase) -> None:
+    def fail() -> None:
+        raise StoreError("The disk is full.", "Free some space.")
+
+    chat = answering.chats.create("ann", "default").id
+    answering.ask(base, chat, "What colour is the pump?", after=fail)
+    until(lambda: not answering.running(chat))
+    (turn,) = answering.chats.turns(chat)
+    assert (turn.state, turn.reply["error"]) == ("failed", "The disk is full.")
