@@ -57,7 +57,7 @@ def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
     if not places:
         return None
     first = last = places[0]
-    while last + 1 < len(known) and hit.text.endswith(known[last + 1].text) and known[last + 1].text in hit.text:
+    while last + 1 < len(known) and hit.text.endswith(known[last + 1].text):
         last += 1
     before = after = ""
     if first:

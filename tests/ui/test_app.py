@@ -119,7 +119,7 @@ def test_no_session_question_or_rerun_opens_anything_again(
     counted("kb_assistant.knowledge", "KnowledgeStore")
     counted("kb_assistant.index.vector_index", "_of")  # makes every index, read from disk or built
     counted("kb_assistant.embedding.local", "open_embeddings")
-    counted("kb_assistant.llm", "open_chat_model")
+    counted("kb_assistant.llm.open", "open_chat_model")
     monkeypatch.setattr("ui.app_state.keep_in_step", lambda *_: None)
     desks.desk().begin()
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_embeddings"]
