@@ -14,19 +14,22 @@ import re
 import secrets
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
+
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from kb_assistant import KBError
 from kb_assistant.workspace.access import Access, User, digest_of
 from ui.options import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "kb_session"
@@ -34,12 +37,16 @@ SESSION_SECONDS = 12 * 3600.0
 
 ATTEMPTS = 10
 WINDOW_SECONDS = 60.0
-"""So many wrong tokens in so much time, from anywhere, then none is looked at."""
+"""After so many wrong tokens in so much time from one address, none from there is checked."""
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+MOST_ADDRESSES = 10_000
+"""Addresses whose wrong tokens are counted at once; then the one that was seen longest ago is forgotten."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check")
 _UPLOAD = "/_stcore/upload_file"
 _LONGEST_LOGIN = 4096
+_LONGEST_LENGTH = 15
 
 
 class Sessions:
@@ -77,18 +84,40 @@ sessions = Sessions()
 
 
 class Attempts:
-    """Counts wrong tokens."""
+    """Counts wrong tokens by address, so that nobody can lock out others."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._wrong: deque[float] = deque(maxlen=ATTEMPTS)
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
-    @property
-    def exhausted(self) -> bool:
-        return len(self._wrong) == ATTEMPTS and self._clock() - self._wrong[0] < WINDOW_SECONDS
+    def exhausted(self, address: str) -> bool:
+        """Whether no token from this address is checked now."""
+        times = self._wrong.get(address)
+        return times is not None and len(times) == ATTEMPTS and self._clock() - times[0] < WINDOW_SECONDS
 
-    def wrong(self) -> None:
-        self._wrong.append(self._clock())
+    def wrong(self, address: str) -> None:
+        """Count a wrong token."""
+        self._wrong.setdefault(address, deque(maxlen=ATTEMPTS)).append(self._clock())
+        self._wrong.move_to_end(address)
+        if len(self._wrong) > MOST_ADDRESSES:
+            self._wrong.popitem(last=False)
+
+
+def address_of(scope: Scope) -> str:
+    """Who sends a request, as wrong tokens are counted: an IPv4 address, or the first 64 bits of an IPv6 address,
+    which is what one subscriber gets; "" where the server names none.
+
+    Behind a proxy the server (uvicorn) puts the address that the proxy sends in X-Forwarded-For in place of the
+    proxy's own. It trusts proxies on this machine and those that the variable FORWARDED_ALLOW_IPS lists.
+    """
+    host = str((scope.get("client") or ("",))[0])
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    return str(found)
 
 
 class Gate:
@@ -109,16 +138,18 @@ class Gate:
         any_host: bool = False,
         held: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.app, self.access, self.secure, self.any_host, self.held = app, access, secure, any_host, held
+        self.app, self.access, self.secure, self.held = app, access, secure, held
+        # Names are compared, so that a page elsewhere whose name leads here (DNS rebinding) gets nothing.
+        self.checked = (
+            self._check if any_host else TrustedHostMiddleware(self._check, _LOOPBACK, www_redirect=False)
+        )
         self.attempts = Attempts()
         self.headers = [(name.encode(), value.encode()) for name, value in _headers()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        from starlette.requests import HTTPConnection
+        await (self.checked if scope["type"] in ("http", "websocket") else self.app)(scope, receive, send)
 
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = HTTPConnection(scope)
         refusal = self._refusal(asked)
         if refusal:
@@ -135,16 +166,12 @@ class Gate:
             await self.app(scope, receive, self._with_headers(send))
 
     def _refusal(self, asked: Any) -> str:
-        """Why a request is refused whoever sends it; else "". Names are compared, so that a page elsewhere whose
-        name leads here (DNS rebinding) gets nothing."""
-        host = asked.headers.get("host", "")
-        if not self.any_host and _name(f"//{host}") not in _LOOPBACK:
-            return "This page answers only to this machine's own name."
+        """Why a request is refused whoever sends it; else ""."""
         if any(asked.scope["path"].startswith(path) for path in _CLOSED):
             return "Closed."
         safe = asked.scope["type"] == "http" and asked.scope["method"] in ("GET", "HEAD", "OPTIONS")
         origin = asked.headers.get("origin")
-        if not safe and origin is not None and origin.partition("://")[2] != host:
+        if not safe and origin is not None and origin.partition("://")[2] != asked.headers.get("host", ""):
             return "This request comes from another site."
         if asked.scope["type"] == "websocket" and origin is None:
             return "A browser says where it comes from."
@@ -155,7 +182,7 @@ class Gate:
         if asked.scope["method"] != "PUT" or not asked.scope["path"].startswith(_UPLOAD):
             return ""
         length = asked.headers.get("content-length", "")
-        if not length.isdecimal():
+        if not length.isdecimal() or len(length) > _LONGEST_LENGTH:
             return "Say how long it is."
         if self.held() + int(length) > MOST_HELD_MEGABYTES * MEGABYTE:
             return "Too many uploads wait in memory: take over or remove those that were sent."
@@ -163,9 +190,6 @@ class Gate:
 
     async def _sign(self, scope: Scope, receive: Receive) -> Response:
         """In, with a token; out; or the form."""
-        from starlette.requests import Request
-        from starlette.responses import HTMLResponse, RedirectResponse
-
         request = Request(scope, receive)
         if scope["path"] == "/logout" and scope["method"] == "POST":
             sessions.end(request.cookies.get(COOKIE, ""))
@@ -174,13 +198,13 @@ class Gate:
             return out
         if scope["method"] != "POST":
             return HTMLResponse(_form(""), headers={"Cache-Control": "no-store"})
-        if self.attempts.exhausted:
-            return HTMLResponse(_form("Too many attempts; wait a minute. 尝试过多，请稍候。"), 429)
         assert self.access
-        access, token = self.access, await _token(request)
+        access, token, address = self.access, await _token(request), address_of(scope)
+        if self.attempts.exhausted(address):
+            return HTMLResponse(_form("Too many attempts; wait a minute. 尝试过多，请稍候。"), 429)
         user = access.check(token)
         if user is None:
-            self.attempts.wrong()
+            self.attempts.wrong(address)
             return HTMLResponse(_form("That token doesn't open this page. 令牌无效。"), 401)
         digest = digest_of(token)
         into = RedirectResponse("/", 303)
@@ -191,8 +215,6 @@ class Gate:
         return into
 
     async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from starlette.responses import RedirectResponse
-
         if scope["type"] == "http" and scope["method"] == "GET" and _wants_page(scope):
             await RedirectResponse("/login", 303)(scope, receive, self._with_headers(send))
         else:
@@ -209,13 +231,6 @@ class Gate:
         return sending
 
 
-def _name(address: str) -> str | None:
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
-
-
 def _still(access: Access, digest: str, user: User) -> bool:
     """Whether a token is still the user's. Where nobody can tell, it isn't."""
     try:
@@ -229,8 +244,6 @@ def _wants_page(scope: Scope) -> bool:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
-    from starlette.responses import PlainTextResponse
-
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 4403 if status == 403 else 4401, "reason": reason})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kb_assistant.errors import KBError
 from kb_assistant.workspace.access import Access, User
 from ui import gate as gates
-from ui.gate import COOKIE, Attempts, Gate, Sessions
+from ui.gate import COOKIE, Attempts, Gate, Sessions, address_of
 from ui.options import MEGABYTE, Options
 from ui.server import serve
 
@@ -41,14 +42,20 @@ async def _stream(socket: WebSocket) -> None:
     await socket.close()
 
 
-def client(access: Access | None = None, any_host: bool = False, base: str = HOST) -> TestClient:
+def _client(app: Any, sender: str | None, base: str = HOST) -> TestClient:
+    return TestClient(app, base_url=base, follow_redirects=False, client=(sender or "testclient", 50_000))
+
+
+def client(
+    access: Access | None = None, any_host: bool = False, base: str = HOST, sender: str | None = None
+) -> TestClient:
     inside = Starlette(
         routes=[
             WebSocketRoute("/_stcore/stream", _stream),
             Route("/{path:path}", _page, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
     )
-    return TestClient(Gate(inside, access=access, any_host=any_host), base_url=base, follow_redirects=False)
+    return _client(Gate(inside, access=access, any_host=any_host), sender, base)
 
 
 @pytest.fixture(autouse=True)
@@ -121,14 +128,64 @@ def test_wrong_tokens_are_limited_and_then_the_right_one_waits_too(
     assert visitor.post("/login", data={"token": token}).status_code == 429
 
 
-def test_the_limit_passes() -> None:
+def test_wrong_tokens_from_one_address_lock_out_nobody_else(access: Access) -> None:
+    token = access.add("ann")
+    attacker = client(access, any_host=True, sender="2001:db8::1")
+    others = (attacker.app, "192.0.2.7"), (attacker.app, "2001:db8:0:1::1"), (attacker.app, None)
+    while attacker.post("/login", data={"token": "x"}).status_code == 401:
+        pass
+    neighbour = _client(attacker.app, "2001:db8::2")
+    assert neighbour.post("/login", data={"token": token}).status_code == 429, "one network"
+    for app, address in others:
+        assert _client(app, address).post("/login", data={"token": token}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", ""),
+        ("x" * 60_000, ""),
+    ],
+)
+def test_addresses_are_counted_as_senders_have_them(host: str, address: str) -> None:
+    assert address_of({"client": (host, 1)}) == address
+    assert address_of({"client": None}) == address_of({}) == ""
+
+
+def test_behind_a_proxy_each_sender_counts_alone(access: Access) -> None:
+    """As the server runs it: uvicorn puts the proxy's word in place of the proxy's address."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    token = access.add("ann")
+    inside = client(access, any_host=True).app
+    behind = _client(ProxyHeadersMiddleware(inside), "127.0.0.1")  # type: ignore[arg-type]
+    far = _client(ProxyHeadersMiddleware(inside), "203.0.113.9")  # type: ignore[arg-type]
+
+    def sign(visitor: TestClient, given: str, address: str) -> int:
+        return visitor.post("/login", data={"token": given}, headers={"X-Forwarded-For": address}).status_code
+
+    assert [sign(behind, "x", "192.0.2.1") for _ in range(11)] == [401] * 10 + [429]
+    assert sign(behind, token, "192.0.2.2") == 303
+    assert [sign(far, "x", f"198.51.100.{n}") for n in range(11)] == [401] * 10 + [429], "nobody else is believed"
+
+
+def test_the_limit_passes_and_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     attempts = Attempts(lambda: now[0])
     for _ in range(10):
-        attempts.wrong()
-    assert attempts.exhausted
+        attempts.wrong("a")
+    assert attempts.exhausted("a")
+    assert not attempts.exhausted("b")
     now[0] = 61.0
-    assert not attempts.exhausted
+    assert not attempts.exhausted("a")
+    monkeypatch.setattr(gates, "MOST_ADDRESSES", 3)
+    for name in "bcdefg":
+        attempts.wrong(name)
+    assert len(attempts._wrong) == 3
 
 
 def test_sessions_end() -> None:
@@ -175,12 +232,39 @@ def test_the_websocket_wants_an_origin_and_a_session(access: Access) -> None:
         pass
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "127.0.0.1.evil.example", "", "[::2]"])
-def test_a_local_page_answers_only_to_local_names(host: str) -> None:
-    assert client().get("/", headers={"Host": host}).status_code == 403
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "evil.example",
+            "evil.example:8501",
+            "127.0.0.1.evil.example",
+            "www.localhost",
+            "localhost@evil.example",
+        ),
+        *("", "[::2]", "[::1", "[::1]:x", "[::1].evil", "127.0.0.1:", "localhost/x", "a b", "\xe9", "x" * 60_000),
+        None,
+    ],
+)
+def test_a_local_page_answers_only_to_local_names(host: str | None, kind: str) -> None:
+    named = [] if host is None else [(b"host", host.encode("latin-1"))]
+    headers = [*named, (b"origin", b"http://" + (host or "").encode("latin-1"))]
+    scope = {"type": kind, "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(client().app({**scope, "extensions": {"websocket.http.response": {}}}, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400
+    assert b"inside" not in sent[1]["body"]
 
 
-@pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1", "[::1]:8501"])
+@pytest.mark.parametrize("host", ["localhost:8501", "LOCALHOST", "127.0.0.1", "[::1]:8501", "[::1]"])
 def test_local_names_are_answered(host: str) -> None:
     assert client().get("/", headers={"Host": host}).text == "inside"
 
@@ -220,6 +304,8 @@ def test_uploads_are_refused_unread_once_too_many_wait(monkeypatch: pytest.Monke
     held = MEGABYTE + 1
     assert put(half) == 413
     assert put(iter([half])) == 413  # its length isn't said
+    endless = {"Origin": HOST, "Content-Length": "9" * 5000}
+    assert visitor.put("/_stcore/upload_file/a/b", headers=endless).status_code == 413
     assert visitor.delete("/_stcore/upload_file/a/b", headers={"Origin": HOST}).status_code == 200
     held = MEGABYTE
     assert put(half) == 200
