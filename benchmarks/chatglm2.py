@@ -25,7 +25,8 @@ from measure import report
 from synthetic import make_folder
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint
-from kb_assistant.llm.base import Delta, Sampling
+from kb_assistant.llm.base import Sampling
+from kb_assistant.llm.streaming import Delta
 from kb_assistant.models.home import ModelHome
 
 TOKENIZER = Path("tests/data/chatglm2/tiny-chatglm2/tokenizer.model")

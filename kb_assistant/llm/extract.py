@@ -6,20 +6,18 @@ are in another language than the question, it says so in the question's; they co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
-from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.messages import BaseMessage
 from pydantic import Field
 
 from kb_assistant.llm.quotes import Sentence, quote
+from kb_assistant.llm.streaming import Delta, StreamingChat
 from kb_assistant.text.wording import is_foreign, wording
 
 
-class ExtractChat(BaseChatModel):
+class ExtractChat(StreamingChat):
     """A chat model that quotes: up to three sentences of the passages, each followed by its mark `[n]`.
 
     The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`; without them its
@@ -35,17 +33,6 @@ class ExtractChat(BaseChatModel):
     embeddings: Any = Field(default=None, exclude=True, repr=False)
     sentences: int = Field(default=3, ge=1)
     characters: int = Field(default=300, ge=1)
-    stop: list[str] | None = None
-
-    @property
-    def native_history(self) -> bool:
-        """False: what a follow-up is about is read from the message itself."""
-        return False
-
-    @property
-    def full_answers(self) -> bool:
-        """False: its length is bounded by `sentences` and `characters`."""
-        return False
 
     @property
     def _llm_type(self) -> str:
@@ -64,36 +51,16 @@ class ExtractChat(BaseChatModel):
         del tools
         return sum(len(message.text) for message in messages)
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+    def _deltas(
+        self, messages: list[BaseMessage], stop: Sequence[str], options: Mapping[str, Any]
+    ) -> Iterator[Delta]:
+        del options  # there is nothing to choose, and nothing to wait for
+        answer = self._quoted(messages)
+        cut = min((at for word in stop if (at := answer.find(word)) >= 0), default=None)
+        yield from map(Delta, answer[:cut].splitlines(keepends=True))
+        yield Delta(ending={"finish_reason": "stop"})
 
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        del kwargs
-        answer = self._answer(messages)
-        cut = min((at for word in stop or self.stop or () if (at := answer.find(word)) >= 0), default=None)
-        answer = answer[:cut]
-        for line in answer.splitlines(keepends=True):
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content=line))
-            if run_manager:
-                run_manager.on_llm_new_token(line, chunk=chunk)
-            yield chunk
-        end = {"finish_reason": "stop", "model_name": self.model_name, "model_provider": "extract"}
-        last = AIMessageChunk(content="", response_metadata=end, chunk_position="last")
-        yield ChatGenerationChunk(message=last, generation_info={"finish_reason": "stop"})
-
-    def _answer(self, messages: list[BaseMessage]) -> str:
+    def _quoted(self, messages: list[BaseMessage]) -> str:
         question, passages = _asked(messages[-1])
         before = [message for message in messages[:-1] if message.type == "human"]
         found = quote(

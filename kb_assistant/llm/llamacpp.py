@@ -17,8 +17,9 @@ from pydantic import PrivateAttr
 
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import read_tokenizer
-from kb_assistant.llm.base import CHATGLM2, Delta, LocalChat, RoleText, Sampling, role_texts, usage_of
+from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
 from kb_assistant.llm.llama_server import LlamaServer, open_server
+from kb_assistant.llm.streaming import Delta, usage_of
 
 # Some 1.7 thousand million parameters at 4.5 bits: smaller models lose the thread and wander off.
 _LARGE_BYTES = 1_000_000_000
@@ -92,7 +93,7 @@ class LlamaCppChat(LocalChat):
             return len(self._template.prompt(said))
         return len(self.server.tokens(self.server.prompt(_wire(said, self.server.escape_control)), control=True))
 
-    def _deltas(
+    def _answer(
         self, messages: Sequence[RoleText], sampling: Sampling, cancelled: Callable[[], bool]
     ) -> Iterator[Delta]:
         if self._template:

@@ -14,7 +14,8 @@ from pydantic import PrivateAttr
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import build_tokenizer
-from kb_assistant.llm.base import CHATGLM2, Delta, LocalChat, RoleText, Sampling, role_texts
+from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
+from kb_assistant.llm.streaming import Delta
 
 if TYPE_CHECKING:
     from kb_assistant.llm.torch_engine import TorchEngine
@@ -75,7 +76,7 @@ class TorchChat(LocalChat):
         del tools  # not supported, so they cost nothing
         return len(self._template.prompt(role_texts(messages)))
 
-    def _deltas(
+    def _answer(
         self, messages: Sequence[RoleText], sampling: Sampling, cancelled: Callable[[], bool]
     ) -> Iterator[Delta]:
         ids, engine = self._template.prompt(messages), self.engine

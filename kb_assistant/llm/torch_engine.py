@@ -23,9 +23,10 @@ from transformers.generation.logits_process import (
 from kb_assistant.chatglm2.model import Quantize, load_model
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.base import Delta, Sampling, usage_of
+from kb_assistant.llm.base import Sampling
 from kb_assistant.llm.prefix_cache import PrefixCache
 from kb_assistant.llm.request_queue import Emit, RequestQueue
+from kb_assistant.llm.streaming import Delta, usage_of
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.checkpoint import Checkpoint

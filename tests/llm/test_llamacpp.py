@@ -26,8 +26,8 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.base import whole_characters
 from kb_assistant.llm.llamacpp import LlamaCppChat
+from kb_assistant.llm.streaming import whole_characters
 from tests.llm.conformance import LocalConformance
 
 CONVERSATIONS: dict[str, list[BaseMessage]] = {
