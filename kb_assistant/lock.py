@@ -1,38 +1,143 @@
-"""One writer at a time for a knowledge base: a file lock that the system frees when its holder dies."""
+"""One writer at a time for a folder: its threads queue in turn, its processes by a file lock.
+
+The system frees the file lock when its holder dies. A forked child holds nothing that its parent holds.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from kb_assistant.errors import BusyError, StoreError
 
+_POLL_S = 0.02
+
+
+class FairLock:
+    """A reentrant lock that threads get in the order in which they asked.
+
+    Attributes:
+        since: When the thread that holds it got it, as local time; for messages.
+    """
+
+    def __init__(self) -> None:
+        self.since = ""
+        self._mutex = threading.Lock()
+        self._owner = 0
+        self._depth = 0
+        self._waiting: deque[tuple[int, threading.Event]] = deque()
+        self._changes = 0
+
+    def acquire(self, patience: float) -> bool:
+        """Take the lock. Returns False where one other thread held it for `patience` seconds: the time begins
+        anew whenever the lock passes on, so that many short holders never exhaust it."""
+        me, handed = threading.get_ident(), threading.Event()
+        with self._mutex:
+            if self._owner in (0, me):
+                self._take(me)
+                return True
+            self._waiting.append((me, handed))
+            seen = self._changes
+        while not handed.wait(patience):
+            with self._mutex:
+                if handed.is_set():
+                    return True
+                if seen == self._changes or not patience:
+                    self._waiting.remove((me, handed))
+                    return False
+                seen = self._changes
+        return True
+
+    def release(self) -> None:
+        """Give it up, or one of the times it was taken; the first that waits gets it."""
+        with self._mutex:
+            self._depth -= 1
+            if self._depth:
+                return
+            self._owner = 0
+            if self._waiting:
+                owner, handed = self._waiting.popleft()
+                self._take(owner)
+                handed.set()
+
+    @property
+    def depth(self) -> int:
+        """How many times the thread that holds it has taken it."""
+        return self._depth
+
+    def _take(self, owner: int) -> None:
+        if not self._depth:
+            self._changes += 1
+            self.since = time.strftime("%H:%M:%S")
+        self._owner, self._depth = owner, self._depth + 1
+
+
+_queues: WeakValueDictionary[Path, FairLock] = WeakValueDictionary()
+_queues_lock = threading.Lock()
+
 
 @contextmanager
-def writing(folder: Path, patience: float, what: str = "this knowledge base") -> Iterator[None]:
+def writing(
+    folder: Path, patience: float, what: str = "this knowledge base", name: str = "writer"
+) -> Iterator[None]:
     """Hold the writer's lock of the knowledge base, or whatever else is written, in `folder`.
 
+    The thread that holds it may take it again.
+
     Args:
-        patience: Seconds to wait for another writer.
+        patience: Seconds to wait for one other writer; 0 doesn't wait at all.
         what: What is written, for the message.
+        name: Of the lock; those of other names in the folder are other locks.
 
     Raises:
-        BusyError: another process still writes after that time; the message says which.
+        BusyError: another process, or another thread of this one, still writes after that time; the message says
+            which.
         StoreError: the folder can't be written.
     """
+    here = Path(os.path.realpath(folder)) / name
+    with _queues_lock:
+        queue = _queues.setdefault(here, FairLock())
+    if not queue.acquire(patience):
+        raise BusyError(
+            f"This process is writing to {what} already, since {queue.since}.",
+            "Wait until it is done, or stop it; searching works meanwhile.",
+        )
+    process = os.getpid()
+    try:
+        if queue.depth > 1:
+            yield
+        else:
+            with _file_lock(here, patience, what):
+                yield
+    finally:
+        if os.getpid() == process:  # a forked child holds nothing
+            queue.release()
+
+
+@contextmanager
+def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
+    """Hold the lock `path`.lock. The process that waits for it holds `path`.next, which each needs first: so a
+    process whose threads write all the time lets others have their turn."""
     from filelock import FileLock, Timeout
 
-    holder = folder / "writer.json"
-    lock = FileLock(folder / "writer.lock")
+    folder = path.parent
+    lock, first, note = FileLock(f"{path}.lock"), FileLock(f"{path}.next"), Path(f"{path}.json")
+    if not folder.is_dir():  # FileLock would make it
+        raise StoreError(f"There is no folder {folder}.", "Make it, or choose another --home.")
     try:
-        lock.acquire(timeout=patience)
+        with first.acquire(timeout=patience, poll_interval=_POLL_S):
+            lock.acquire(timeout=patience, poll_interval=_POLL_S)
     except Timeout:
         raise BusyError(
-            f"Another process is writing to {what}{_describe(holder)}.",
+            f"Another process is writing to {what}{_describe(note)}.",
             "Wait until it is done, or stop it; searching works meanwhile.",
         ) from None
     except OSError as error:
@@ -40,19 +145,42 @@ def writing(folder: Path, patience: float, what: str = "this knowledge base") ->
             f"{folder} can't be written: {error.strerror}.",
             "Check the folder's permissions, or choose another --home.",
         ) from error
+    process = os.getpid()
     try:
         with suppress(OSError):  # the note is a courtesy to the one who waits
-            holder.write_text(json.dumps({"pid": os.getpid(), "since": time.strftime("%H:%M:%S")}))
+            note.write_text(json.dumps({"pid": process, "since": time.strftime("%H:%M:%S")}))
         yield
     finally:
-        with suppress(OSError):
-            holder.unlink(missing_ok=True)
-        lock.release()
+        if os.getpid() == process:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
+            lock.release()
 
 
-def _describe(holder: Path) -> str:
+def _describe(note: Path) -> str:
     try:
-        who = json.loads(holder.read_text())
-        return f": process {who['pid']}, since {who['since']}"
-    except (OSError, ValueError, KeyError):
+        who = json.loads(note.read_text())
+        return "" if who["pid"] == os.getpid() else f": process {who['pid']}, since {who['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+_renewed: WeakSet[Any] = WeakSet()
+
+
+def renew_after_fork(one: Any) -> None:
+    """Call `one.after_fork()` in each child that this process forks: to make locks anew, which a thread that isn't
+    there may hold, and to let go of what must not be used by two processes."""
+    _renewed.add(one)
+
+
+def _after_fork() -> None:
+    global _queues_lock
+    _queues_lock = threading.Lock()
+    _queues.clear()
+    for one in list(_renewed):
+        one.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

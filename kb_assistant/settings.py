@@ -15,8 +15,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.errors import SettingsError
 from kb_assistant.lock import writing
+from kb_assistant.small_file import unwritable, write_whole
 
 CHOICES = {
     "rewrite": ("off", "model"),
@@ -215,7 +216,7 @@ def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(home, error) from error
     with writing(home, _LOCK_S, "the settings"):
         new = None if value is None else _convert(name, value, "the arguments")
         layers = _layers(flags | {"home": home})[1]
@@ -223,14 +224,10 @@ def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
             layers[str(path)][name] = new
             Settings(**_values(layers))
             Settings(home=home, **_values({str(path): layers[str(path)]}))
-        try:
-            _write(path, name, new)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        _write(path, name, new)
 
 
 def _write(path: Path, name: str, value: Any) -> None:
-    """A reader finds the old file or the new one, never a part."""
     import tomlkit
 
     document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
@@ -238,16 +235,7 @@ def _write(path: Path, name: str, value: Any) -> None:
         document.pop(name, None)
     else:
         document[name] = value
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(tomlkit.dumps(document))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path} can't be written: {error.strerror}.", "Check the folder's permissions.")
+    write_whole(path, tomlkit.dumps(document))
 
 
 def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:

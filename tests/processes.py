@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,9 +90,53 @@ class Command:
         return found
 
 
+@contextmanager
+def another_writer(folder: Path) -> Iterator[int]:
+    """A process that holds the writer's lock."""
+    code = (
+        "import sys; from pathlib import Path; from kb_assistant.lock import writing\n"
+        "with writing(Path(sys.argv[1]), 5): print('holds', flush=True); sys.stdin.readline()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "holds\n"
+        yield process.pid
+    finally:
+        process.communicate("end\n", timeout=30)
+
+
 def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
             raise TimeoutError
         time.sleep(0.01)
+
+
+def in_a_fork(work: Callable[[], str], seconds: float = 60.0) -> str:
+    """What `work` gives in a forked child of this process; its error as text. A child that hangs is killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            found = work()
+        except BaseException as error:
+            found = f"{type(error).__name__}: {error}"
+        os.write(writer, found.encode())
+        os._exit(0)
+    os.close(writer)
+    try:
+        if not select.select([reader], [], [], seconds)[0]:
+            os.kill(child, signal.SIGKILL)
+            raise TimeoutError
+        return os.read(reader, 1 << 16).decode()
+    finally:
+        os.close(reader)
+        os.waitpid(child, 0)

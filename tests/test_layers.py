@@ -14,6 +14,7 @@ from tests.samples import ROOT
 LAYERS = (
     "types errors",
     "text model_folder lock",
+    "small_file",
     "chatglm2 settings store embedding",
     "models index",
     "llm retrieval",

@@ -7,11 +7,13 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.small_file import update_json
 
 Role = Literal["full", "read"]
 
@@ -31,6 +33,9 @@ class User:
     @property
     def may_write(self) -> bool:
         return self.role == "full"
+
+
+_Entry = tuple[User, str]
 
 
 class Access:
@@ -56,17 +61,21 @@ class Access:
         if not _NAME.fullmatch(name) or name == LOCAL:
             raise SettingsError(f"{name!r} can't name a user.", "Use up to 64 letters, digits, '.', '-', '@'.")
         token = secrets.token_urlsafe(32)
-        others = [(user, digest) for user, digest in self._entries() if user.name != name]
-        self._write([*others, (User(name, role), digest_of(token))])
+        entry = (User(name, role), digest_of(token))
+        self._update(lambda entries: [*(one for one in entries if one[0].name != name), entry])
         return token
 
     def remove(self, name: str) -> bool:
         """Take a user's token away. Returns whether there was one."""
-        entries = self._entries()
-        others = [(user, digest) for user, digest in entries if user.name != name]
-        if len(others) < len(entries):
-            self._write(others)
-        return len(others) < len(entries)
+        gone: list[_Entry] = []
+
+        def without(entries: list[_Entry]) -> list[_Entry]:
+            gone.extend(one for one in entries if one[0].name == name)
+            return [one for one in entries if one[0].name != name]
+
+        if self.file.exists():
+            self._update(without)
+        return bool(gone)
 
     def check(self, token: str) -> User | None:
         """Whose token it is. Takes the same time whichever it is, and however much of it is right."""
@@ -84,23 +93,32 @@ class Access:
                 found = user
         return found
 
-    def _entries(self) -> list[tuple[User, str]]:
+    def _entries(self) -> list[_Entry]:
         try:
-            listed = json.loads(self.file.read_text(encoding="utf-8"))
-            return [(User(one["name"], one["role"]), str(one["sha256"])) for one in listed]
+            return _entries(json.loads(self.file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{self.file} can't be read: {error}.", "Delete it and add the users again."
-            ) from error
+            raise self._damaged(error) from error
 
-    def _write(self, entries: list[tuple[User, str]]) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_suffix(".part")
-        part.touch(mode=0o600)
-        part.write_text(json.dumps([asdict(user) | {"sha256": digest} for user, digest in entries], indent=1))
-        part.replace(self.file)
+    def _update(self, change: Callable[[list[_Entry]], list[_Entry]]) -> None:
+        def changed(value: Any) -> Any:
+            return [
+                asdict(user) | {"sha256": digest}
+                for user, digest in change([] if value is None else _entries(value))
+            ]
+
+        try:
+            update_json(self.file, changed, what="the list of users", mode=0o600, indent=1)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StoreError:
+        return StoreError(f"{self.file} can't be read: {error}.", "Delete it and add the users again.")
+
+
+def _entries(value: Any) -> list[_Entry]:
+    return [(User(one["name"], one["role"]), str(one["sha256"])) for one in value]
 
 
 def digest_of(token: str) -> str:

@@ -10,14 +10,15 @@ import re
 import shutil
 import unicodedata
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kb_assistant.errors import StoreError
-from kb_assistant.lock import writing
 from kb_assistant.settings import Settings
+from kb_assistant.small_file import update_json
 
 MOST_NAME_BYTES = 180
 MOST_DEPTH = 12
@@ -44,20 +45,15 @@ def folders_of(settings: Settings) -> Folders:
     """The folders of the knowledge base that the settings name; a place for uploads is chosen at the first call.
 
     Raises:
-        StoreError: the list is damaged or can't be written.
+        StoreError: the list is damaged or can't be written, or there is no such knowledge base.
     """
     file = settings.kb_dir / _LIST
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        uploads = settings.home / "uploads" / Path(found["uploads"]).name
-        return Folders(uploads, tuple(Path(one) for one in found["kept"]))
+        return _folders(settings, json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        with writing(settings.kb_dir, settings.lock_seconds):
-            if not file.exists():
-                _write(settings, Folders(settings.home / "uploads" / uuid.uuid4().hex))
-        return folders_of(settings)
+        return _update(settings, lambda folders: folders)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file} can't be read: {error}.", "Delete it, and name your folders again.") from error
+        raise _damaged(file, error) from error
 
 
 def keep(settings: Settings, folder: str) -> Path:
@@ -69,16 +65,13 @@ def keep(settings: Settings, folder: str) -> Path:
     path = Path(folder.strip()).expanduser()
     if not path.is_absolute() or not path.is_dir():
         raise StoreError(f"There is no folder {folder.strip()!r} on this machine.", "Give its whole path.")
-    now = folders_of(settings)
-    if path not in now.kept:
-        _write(settings, Folders(now.uploads, (*now.kept, path)))
+    _update(settings, lambda now: now if path in now.kept else replace(now, kept=(*now.kept, path)))
     return path
 
 
 def let_go(settings: Settings, folder: Path) -> None:
     """Keep a folder in step no longer. What was read from it stays until it is removed."""
-    now = folders_of(settings)
-    _write(settings, Folders(now.uploads, tuple(path for path in now.kept if path != folder)))
+    _update(settings, lambda now: replace(now, kept=tuple(path for path in now.kept if path != folder)))
 
 
 def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
@@ -154,14 +147,29 @@ def _safe_part(part: str) -> str:
     return f"{stem}{suffix}" if stem else ""
 
 
-def _write(settings: Settings, folders: Folders) -> None:
-    value = {"uploads": folders.uploads.name, "kept": [str(path) for path in folders.kept]}
-    file = settings.kb_dir / _LIST
-    part = file.with_suffix(".part")
+def _folders(settings: Settings, value: Any) -> Folders:
+    uploads = settings.home / "uploads" / Path(value["uploads"]).name
+    return Folders(uploads, tuple(Path(one) for one in value["kept"]))
+
+
+def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders:
+    """Change the list, begun here where there is none. Returns it as it is then."""
+    file, after = settings.kb_dir / _LIST, []
+    if not settings.kb_dir.is_dir():
+        raise StoreError(f"There is no knowledge base {settings.kb!r}.", "Make it first.")
+
+    def changed(value: Any) -> Any:
+        fresh = Folders(settings.home / "uploads" / uuid.uuid4().hex)
+        now = change(fresh if value is None else _folders(settings, value))
+        after.append(now)
+        return {"uploads": now.uploads.name, "kept": [str(path) for path in now.kept]}
+
     try:
-        part.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        raise StoreError(
-            f"{file} can't be written: {error.strerror}.", "Check the folder's permissions."
-        ) from error
+        update_json(file, changed, what="the list of folders")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(file, error) from error
+    return after[0]
+
+
+def _damaged(file: Path, error: Exception) -> StoreError:
+    return StoreError(f"{file} can't be read: {error}.", "Delete it, and name your folders again.")

@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
+from kb_assistant.small_file import update_text
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
@@ -222,14 +223,17 @@ class Jobs:
 
     def _keep(self, folder: Path) -> None:
         """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail."""
-        with self._lock, suppress(OSError):
-            live = self._live[folder]
-            known = {job.id for job in live}
-            every = [*reversed(live), *(job for job in _kept(folder) if job.id not in known)][:KEPT]
+        with self._lock:
+            live = list(self._live.get(folder, ()))
+        known = {job.id for job in live}
+
+        def latest(before: str | None) -> str:
+            kept = [job for job in _read(before or "[]") if job.id not in known]
+            return json.dumps([asdict(job) for job in [*reversed(live), *kept][:KEPT]], ensure_ascii=False)
+
+        with suppress(KBError):
             if folder.is_dir():
-                part = folder / f"{_FILE}.part"
-                part.write_text(json.dumps([asdict(job) for job in every], ensure_ascii=False), encoding="utf-8")
-                part.replace(folder / _FILE)
+                update_text(folder / _FILE, latest, what="the list of jobs")
 
 
 def _is_old_news(job: Job, before: Sequence[Job]) -> bool:
@@ -240,10 +244,18 @@ def _is_old_news(job: Job, before: Sequence[Job]) -> bool:
 
 
 def _kept(folder: Path) -> list[Job]:
-    """The jobs that were written, latest first. Those that had not finished were broken off."""
+    """The jobs that were written, latest first."""
     try:
-        found = [Job(**one) for one in json.loads((folder / _FILE).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
+        return _read((folder / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+
+
+def _read(text: str) -> list[Job]:
+    """Jobs as they were written; none where the text is damaged. Those that had not finished were broken off."""
+    try:
+        found = [Job(**one) for one in json.loads(text)]
+    except (ValueError, TypeError):
         return []
     for job in found:
         if not job.finished:

@@ -8,9 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from kb_assistant.errors import BusyError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.lock import writing
 from tests.law import small_kb
-from tests.processes import ROOT
+from tests.processes import ROOT, another_writer
 
 ROUNDS = 6
 
@@ -137,28 +135,6 @@ def test_what_was_removed_is_not_found_and_what_is_new_is(tmp_path: Path, docs: 
         texts = [hit.text for hit in kb.search("marker lighthouse", 50)]
         assert texts[0] == "A lighthouse stands here."
         assert "The marker is 0." not in texts
-
-
-@contextmanager
-def another_writer(folder: Path) -> Iterator[int]:
-    """A process that holds the writer's lock."""
-    code = (
-        "import sys; from pathlib import Path; from kb_assistant.lock import writing\n"
-        "with writing(Path(sys.argv[1]), 5): print('holds', flush=True); sys.stdin.readline()"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        assert process.stdout.readline() == "holds\n"
-        yield process.pid
-    finally:
-        process.communicate("end\n", timeout=30)
 
 
 def test_a_second_writer_waits_then_says_who_is_writing(tmp_path: Path, docs: Path) -> None:

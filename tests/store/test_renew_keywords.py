@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.lock import writing
 from kb_assistant.text import analyzer as keywords
 from tests.fakes import BlindEmbeddings
 from tests.law import contents, small_kb
-from tests.processes import ROOT
+from tests.processes import ROOT, another_writer
 
 COUNT = 60
 
@@ -101,7 +100,7 @@ def test_while_another_writes_the_search_goes_by_meaning(
     old: KnowledgeBase, docs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = (docs / "7.md").read_text()
-    with writing(old.settings.kb_dir, 0):
+    with another_writer(old.settings.kb_dir):
         found = old.retrieve("nest heron")
         assert not fits(old)
         assert all(hit.similarity is not None for hit in found.hits), "found by their vectors"

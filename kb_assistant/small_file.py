@@ -1,0 +1,109 @@
+"""The one way in which this program writes a small file of its own: whole or not at all, and no change is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kb_assistant.errors import StoreError
+from kb_assistant.lock import writing
+
+_LOCK_S = 10.0
+
+
+def update_text(
+    path: Path, change: Callable[[str | None], str | None], *, what: str, mode: int | None = None
+) -> None:
+    """Read a file, change its text and write it, while no other thread or process does.
+
+    Args:
+        change: Gets the text, None where there is no file; gives the new one, None to leave the file alone.
+        what: What is in the file, for the message.
+        mode: Permissions of a file that isn't there yet; None leaves them to the umask.
+
+    Raises:
+        BusyError: it is being written for longer than ten seconds.
+        StoreError: it can't be read or written.
+        Exception: what `change` raises; the file stays as it is.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+    with writing(path.parent, _LOCK_S, what, name=f".{path.stem}"):
+        try:
+            before = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            before = None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"{path} can't be read: {error}.", "Check the file, or move it away.") from error
+        after = change(before)
+        if after is not None and after != before:
+            write_whole(path, after, mode)
+
+
+def update_json(
+    path: Path, change: Callable[[Any], Any], *, what: str, mode: int | None = None, indent: int | None = None
+) -> None:
+    """The same for the JSON value in a file; None where there is no file, and to leave it alone.
+
+    Raises:
+        BusyError, StoreError: as for `update_text`.
+        ValueError: the file holds no JSON.
+        Exception: what `change` raises; the file stays as it is.
+    """
+
+    def changed(before: str | None) -> str | None:
+        value = change(None if before is None else json.loads(before))
+        return None if value is None else json.dumps(value, ensure_ascii=False, indent=indent)
+
+    update_text(path, changed, what=what, mode=mode)
+
+
+def write_whole(path: Path, text: str, mode: int | None = None) -> None:
+    """Write a file so that a reader, a kill or a power cut finds the old text or the new one. A link stays one.
+
+    Args:
+        mode: Permissions of a file that isn't there yet; None leaves them to the umask.
+
+    Raises:
+        StoreError: the disk is full, or the folder can't be written.
+    """
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with suppress(FileNotFoundError):
+            mode = target.stat().st_mode & 0o7777
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        if mode is not None:
+            part.chmod(mode)
+        part.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What to say where a file or folder can't be written."""
+    return StoreError(f"{path} can't be written: {error.strerror}.", "Check the folder's permissions.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in the folder last over a power cut, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
