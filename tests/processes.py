@@ -8,13 +8,13 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -67,13 +67,13 @@ class Command:
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """kill -9 for the process and its group. The readers have groups of their own; they end by themselves."""
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
     def left_over(self) -> list[int]:
         """Processes of ours that still run. Knows them by their environment."""
@@ -109,18 +109,10 @@ def another_writer(folder: Path) -> Iterator[int]:
         assert process.stdout.readline() == "holds\n"
         yield process.pid
     finally:
-        process.communicate("end\n", timeout=30)
+        process.communicate("end\n", timeout=PATIENCE)
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(0.01)
-
-
-def in_a_fork(work: Callable[[], str], seconds: float = 60.0) -> str:
+def in_a_fork(work: Callable[[], str], seconds: float = PATIENCE) -> str:
     """What `work` gives in a forked child of this process; its error as text. A child that hangs is killed."""
     reader, writer = os.pipe()
     child = os.fork()

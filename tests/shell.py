@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from kb_assistant.cli import main
+from tests.waiting import PATIENCE
 
 KB = Path(sys.executable).with_name("kb")
 
@@ -53,7 +54,7 @@ def kb(*arguments: str | Path, home: Path, stdin: str = "") -> Done:
 
 def kb_process(
     *arguments: str | Path, home: Path, stdin: str = "", env: Mapping[str, str] | None = None,
-    before: Sequence[str] = (), timeout: float = 240,
+    before: Sequence[str] = (), timeout: float = PATIENCE,
 ) -> Done:  # fmt: skip
     """The installed `kb` command, in an environment without other KB_* settings."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KB_")}

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.samples import ROOT
+from tests.waiting import PATIENCE
+
 READMES = ("README.md", "README.zh-CN.md")
 
 
@@ -36,7 +38,14 @@ def desk(home: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
 def run(command: list[str], desk: tuple[Path, dict[str, str]], stdin: str = "") -> str:
     folder, environment = desk
     done = subprocess.run(
-        command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, check=False, timeout=240
+        command,
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -57,7 +66,7 @@ def test_make_demo_answers_in_two_languages_and_follows_up(models_home: Path, tm
     done = subprocess.run(
         # -o: the environment that runs this test is the one `make` would set up.
         ["make", "demo", f"VENV={scripts.parent}", f"DEMO={demo}", "-o", f"{scripts.parent}/ready"],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=280,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for expected in ("Miriam Okafor", "and who runs it now?", "[1]", "history.md", "6:30至11:30"):

@@ -14,7 +14,8 @@ import pytest
 
 from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.lock import writing
-from tests.processes import ROOT, another_writer, in_a_fork
+from tests.processes import another_writer, in_a_fork
+from tests.samples import ROOT
 
 
 def test_threads_get_it_in_the_order_in_which_they_asked(tmp_path: Path) -> None:

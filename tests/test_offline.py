@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.samples import DATA, SAMPLE_DOCS
 from tests.shell import KB
+from tests.waiting import PATIENCE
 
 WATCH = """
 import os, sys
@@ -84,7 +86,7 @@ class Offline:
             },
             capture_output=True,
             encoding="utf-8",
-            timeout=280,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -137,12 +139,11 @@ def quiet(stderr: str) -> bool:
 def test_ingest_search_and_answers_work_without_a_network(offline: Offline, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     (docs / "zh").mkdir(parents=True)
-    samples = Path(__file__).resolve().parents[1] / "sample_docs"
-    whole = (samples / "en" / "lighthouse-cooperative.md").read_text(encoding="utf-8")
+    whole = (SAMPLE_DOCS / "en" / "lighthouse-cooperative.md").read_text(encoding="utf-8")
     (docs / "lighthouse.md").write_text(whole.split("## The hostel")[0], encoding="utf-8")
-    whole = (samples / "zh" / "湿地观测站.md").read_text(encoding="utf-8")
+    whole = (SAMPLE_DOCS / "zh" / "湿地观测站.md").read_text(encoding="utf-8")
     (docs / "zh" / "湿地观测站.md").write_text(whole.split("## 水")[0], encoding="utf-8")
-    shutil.copy(Path(__file__).parent / "data" / "handbook.html", docs)
+    shutil.copy(DATA / "handbook.html", docs)
     commands = [
         ["ingest", str(docs), "--json"],
         ["ask", FOUNDER, "--json", "-k", "1", "-m", "extract"],
@@ -167,7 +168,7 @@ def test_ingest_search_and_answers_work_without_a_network(offline: Offline, tmp_
 def test_the_installed_command_over_all_sample_documents_without_a_network(
     offline: Offline, tmp_path: Path
 ) -> None:
-    docs = shutil.copytree(Path(__file__).resolve().parents[1] / "sample_docs", tmp_path / "docs")
+    docs = shutil.copytree(SAMPLE_DOCS, tmp_path / "docs")
     commands: Sequence[tuple[str | Path, ...]] = (
         ("ingest", docs),
         ("search", FOUNDER),

@@ -12,7 +12,7 @@ import pytest
 
 from kb_assistant.errors import StoreError
 from kb_assistant.small_file import update_json, update_text, write_whole
-from tests.processes import ROOT
+from tests.samples import ROOT
 
 ADDS = """
 import sys

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT
+from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 pytest.importorskip("termios", reason="only POSIX has these terminals")
 
@@ -31,14 +32,14 @@ from tests.fakes import HashEmbeddings, ScriptedChat
 KnowledgeBase.embedder = HashEmbeddings()
 def think():
     print("(thinking)", flush=True)
-    time.sleep(120)
+    time.sleep(3600)
 KnowledgeBase.chat_model = ScriptedChat(pieces=["The tower is ", think, "never said"])
 main()
 """
 
 
 class Terminal:
-    """`kb` with a scripted model on a terminal of its own. Its second word takes two minutes."""
+    """`kb` with a scripted model on a terminal of its own. Its second word takes an hour."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
         self.screen = b""
@@ -55,7 +56,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._main, text.encode())
 
-    def until(self, wanted: str, seconds: float = 60) -> str:
+    def until(self, wanted: str, seconds: float = PATIENCE) -> str:
         """What is printed up to and including `wanted`; the rest stays for the next call."""
         end = time.monotonic() + seconds
         while wanted.encode() not in self.screen:
@@ -83,7 +84,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     home = tmp_path / "home"
     ingest = Terminal(home, "ingest", str(tmp_path / "tower.md"))
     ingest.until("1 added")
-    assert ingest.process.wait(60) == 0
+    assert ingest.process.wait(PATIENCE) == 0
     ingest.close()
     chat = Terminal(home, "chat")
     yield chat
@@ -101,7 +102,7 @@ def test_chat_is_edited_stopped_and_left_by_its_keys(terminal: Terminal, tmp_pat
     terminal.type("\x03")
     time.sleep(1)  # two signals at the same moment would be one
     terminal.type("\x03")
-    terminal.until("… (stopped)", seconds=30)
+    terminal.until("… (stopped)")
     terminal.prompt()
     terminal.type("half a question\x03")
     terminal.prompt()
@@ -112,6 +113,6 @@ def test_chat_is_edited_stopped_and_left_by_its_keys(terminal: Terminal, tmp_pat
     terminal.until("塔高34米。")
     terminal.prompt()
     terminal.type("\x04")
-    assert terminal.process.wait(60) == 0
+    assert terminal.process.wait(PATIENCE) == 0
     kept = (tmp_path / "home" / "kbs" / "default" / "questions.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in kept if line.startswith("+")] == ["+塔有多高？", "+/sources"]

@@ -16,7 +16,8 @@ import pytest
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from tests.law import answers, contents, known_texts, small_kb
-from tests.processes import Command, wait_until
+from tests.processes import Command
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups and their signals are POSIX")
 
@@ -65,7 +66,7 @@ def check_after_kill(command: Command, docs: Path) -> set[str]:
             known = known_texts(kb)
             assert kb.verify().faults == ()
             assert all(Path(hit.source).is_relative_to(docs) for hit in kb.search("valve filter 水泵"))
-    wait_until(lambda: not command.left_over(), 20)
+    until(lambda: not command.left_over())
     return known
 
 
@@ -79,7 +80,7 @@ def kill_often(command: Command, docs: Path, files: int, kills: int, seed: int) 
         asked = command.log_size
         process = command.start("ingest", docs)
         if draw.random() < 0.8:  # else while it starts
-            wait_until(partial(command.has_gone_on, process, asked))
+            until(partial(command.has_gone_on, process, asked))
         time.sleep(draw.uniform(0, 1.0))
         command.kill(process)
         assert not safe & set(command.embedded()[seen:]), "what was committed was embedded again"
@@ -117,9 +118,9 @@ def test_ctrl_c_ends_an_ingest_with_a_report_and_the_next_one_goes_on(command: C
         write_file(docs, number, random.Random(number))
     command.delay = 0.1
     process = command.start("ingest", docs, "--json")
-    wait_until(lambda: len(command.embedded()) > 130 or process.poll() is not None)
+    until(lambda: len(command.embedded()) > 130 or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the readers as well
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     report = json.loads(out)
     assert report["stopped"]
@@ -146,10 +147,10 @@ def test_ctrl_c_while_the_readers_start_is_a_stop_and_no_error(
         write_file(docs, number, random.Random(number))
     process = command.start("ingest", docs)
     lock = command.home / "kbs" / "default" / "writer.json"
-    wait_until(lambda: lock.exists() or process.poll() is not None)
+    until(lambda: lock.exists() or process.poll() is not None)
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "Traceback" not in err
 
@@ -158,13 +159,14 @@ def test_the_second_ctrl_c_breaks_off_at_once(command: Command, tmp_path: Path) 
     docs = tmp_path / "docs"
     for number in range(5):
         write_file(docs, number, random.Random(number))
-    command.delay = 30.0
+    command.delay = 2 * PATIENCE
     process = command.start("ingest", docs)
-    wait_until(lambda: command.log.exists() or process.poll() is not None)
-    for _ in range(2):
-        os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.5)
-    _, err = process.communicate(timeout=10)
+    until(lambda: command.log.exists() or process.poll() is not None)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stderr is not None
+    assert any("Stopping" in line for line in process.stderr), "two signals at the same moment would be one"
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in err
     check_after_kill(command, docs)

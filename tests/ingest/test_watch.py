@@ -24,11 +24,9 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import FileResult, Report
 from tests.ingest.test_law import Folder, edits, packed
 from tests.law import contents, small_kb
-from tests.processes import Command, wait_until
+from tests.processes import Command
 from tests.store.test_concurrency import another_writer
-
-PATIENCE = 120
-"""Seconds for what takes well under two on a machine that has nothing else to do."""
+from tests.waiting import PATIENCE, until
 
 
 class Watching:
@@ -55,7 +53,7 @@ class Watching:
         return [row for report in self.reports[1:] for row in report]
 
     def until(self, holds: Callable[[], bool]) -> None:
-        wait_until(lambda: self._error is not None or holds(), PATIENCE)
+        until(lambda: self._error is not None or holds())
         if self._error:
             raise self._error
 
@@ -276,11 +274,11 @@ def test_a_killed_watcher_catches_up_and_ctrl_c_ends_it(command: Command, docs: 
     """In the middle of its work killed with -9; what changed meanwhile is found at the next start."""
     command.delay = 0.05
     first = command.start("ingest", docs, "--watch")
-    wait_until(lambda: committed(command) == 1 or first.poll() is not None, PATIENCE)
+    until(lambda: committed(command) == 1 or first.poll() is not None)
     for number in range(60):
         (docs / f"{number}.md").write_text(f"Valve {number} belongs to circuit {number * 7}.")
     (docs / "box.zip").write_bytes(packed("box.zip", {f"{n}.md": f"Box {n} of the valves." for n in range(60)}))
-    wait_until(lambda: len(command.embedded()) > 20 or first.poll() is not None, PATIENCE)
+    until(lambda: len(command.embedded()) > 20 or first.poll() is not None)
     command.kill(first)
     with small_kb(command.home) as kb:
         assert kb.verify().faults == ()
@@ -298,7 +296,7 @@ def test_a_killed_watcher_catches_up_and_ctrl_c_ends_it(command: Command, docs: 
     os.killpg(second.pid, signal.SIGINT)
     _, err = second.communicate(timeout=PATIENCE)
     assert (second.returncode, "Traceback" in err) == (0, False), err
-    wait_until(lambda: not command.left_over(), PATIENCE)
+    until(lambda: not command.left_over())
 
 
 def committed(command: Command) -> int:

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from kb_assistant.errors import ModelError
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.streaming import whole_characters
 from tests.llm.conformance import LocalConformance
+from tests.waiting import PATIENCE, ProcessorTime, until
 
 CONVERSATIONS: dict[str, list[BaseMessage]] = {
     "one question": [HumanMessage("What is a lighthouse?")],
@@ -60,7 +60,9 @@ def request(chat: LlamaCppChat, path: str, body: dict[str, Any] | None, key: str
     data = None if body is None else json.dumps(body).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(chat.server.address + path, data, headers), timeout=30) as answer:
+        with opener.open(
+            urllib.request.Request(chat.server.address + path, data, headers), timeout=PATIENCE
+        ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -70,11 +72,8 @@ def answering() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "llama-answer"]
 
 
-def settle(seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while answering() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not answering()
+def settle() -> None:
+    until(lambda: not answering())
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
@@ -160,10 +159,10 @@ def test_closing_a_stream_stops_the_model(chat: LlamaCppChat) -> None:
     settle()
     stream = chat.bind(max_tokens=900).stream("Tell me a very long story.")
     next(stream)
-    started = time.monotonic()
+    clock = ProcessorTime()
     stream.close()
-    assert time.monotonic() - started < 2
-    settle(1)
+    settle()
+    assert clock.seconds < 2
 
 
 def test_a_long_prompt_can_be_abandoned_while_it_is_read(chat: LlamaCppChat) -> None:
@@ -284,7 +283,9 @@ def test_a_process_that_ends_amid_an_answer_is_silent_and_ends_well(gguf: Path) 
         "stream = chat.stream('Tell me a very long story.')\n"
         "print(len(next(stream).text) > 0)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code, str(gguf)], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(gguf)], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
 
 

@@ -16,6 +16,7 @@ from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.open import open_chat_model, who_answers
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
+from tests.waiting import PATIENCE
 
 SMOL = "smollm2-135m-instruct"
 
@@ -160,7 +161,7 @@ def test_importing_loads_no_engine() -> None:
         "heavy = {'xllamacpp', 'torch', 'transformers', 'langchain_core', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

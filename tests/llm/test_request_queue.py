@@ -9,6 +9,7 @@ import time
 import pytest
 
 from kb_assistant.llm.request_queue import Emit, RequestQueue
+from tests.waiting import PATIENCE
 
 
 def counting(upto: int, done: list[str], name: str = "") -> object:
@@ -75,7 +76,7 @@ def test_a_waiting_request_can_be_cancelled_and_never_runs() -> None:
     asked = time.monotonic()
     waiting = queue.stream(lambda _: ran.append("ran"), cancelled=lambda: time.monotonic() - asked > 0.1)
     assert list(waiting) == []
-    assert time.monotonic() - asked < 1
+    assert not first.ended.is_set()
     first.go.set()
     assert list(queue.stream(lambda emit: emit("next") and None)) == ["next"]
     assert ran == []
@@ -87,7 +88,7 @@ def test_closing_a_stream_ends_its_work() -> None:
     stream = queue.stream(work)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert work.ended.wait(1)
+    assert work.ended.wait(PATIENCE)
 
 
 def test_a_reader_that_pauses_or_forgets_holds_nobody_up() -> None:
@@ -103,7 +104,7 @@ def test_a_reader_that_pauses_or_forgets_holds_nobody_up() -> None:
     next(stream)  # type: ignore[call-overload]
     del stream
     gc.collect()
-    assert forgotten.ended.wait(1)
+    assert forgotten.ended.wait(PATIENCE)
 
 
 def test_an_error_reaches_the_one_who_asked() -> None:

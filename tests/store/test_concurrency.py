@@ -17,7 +17,9 @@ from kb_assistant.errors import BusyError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.lock import writing
 from tests.law import small_kb
-from tests.processes import ROOT, another_writer
+from tests.processes import another_writer
+from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 ROUNDS = 6
 
@@ -118,7 +120,7 @@ def test_processes_search_while_a_writer_ingests(tmp_path: Path, docs: Path) -> 
             time.sleep(0.05)
         commits = write_rounds(kb, docs)
         for reader in readers:
-            _, errors = reader.communicate("stop\n", timeout=60)
+            _, errors = reader.communicate("stop\n", timeout=PATIENCE)
             assert (reader.returncode, errors) == (0, "")
         searches = [tuple(json.loads(line)) for i in range(2) for line in (tmp_path / f"out{i}").open()]
         check(searches, commits)
@@ -166,7 +168,7 @@ def test_a_second_writer_goes_on_as_soon_as_the_first_is_done(tmp_path: Path, do
                 waiting = pool.submit(kb.ingest, docs)
                 time.sleep(0.3)
                 assert not waiting.done()
-            assert waiting.result(timeout=20).added == 20
+            assert waiting.result(timeout=PATIENCE).added == 20
 
 
 def test_threads_of_one_process_write_one_after_the_other(tmp_path: Path, docs: Path) -> None:

@@ -21,7 +21,9 @@ from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from tests.fakes import HashEmbeddings
 from tests.law import answers, contents, small_kb
-from tests.processes import ROOT, Command
+from tests.processes import Command
+from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 QUESTIONS = ["valve circuit", "paragraph 7"]
 
@@ -74,7 +76,7 @@ def test_a_limit_on_file_sizes_is_told_and_nothing_is_torn(command: Command, doc
         process = command.start("ingest", docs)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     is_told(subprocess.CompletedProcess("", process.returncode, out, err), "can't be read or written")
     goes_on(command, docs)
 

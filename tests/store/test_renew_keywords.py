@@ -19,7 +19,8 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.text import analyzer as keywords
 from tests.fakes import BlindEmbeddings
 from tests.law import contents, small_kb
-from tests.processes import ROOT, another_writer
+from tests.processes import another_writer
+from tests.samples import ROOT
 
 COUNT = 60
 

@@ -16,7 +16,8 @@ from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id
 from tests.law import contents, small_kb
-from tests.processes import ROOT
+from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 
 def source(path: str, chunks: int = 1) -> Source:
@@ -162,7 +163,7 @@ def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert [process.communicate(timeout=60)[1] for process in processes] == ["", "", "", ""]
+    assert [process.communicate(timeout=PATIENCE)[1] for process in processes] == ["", "", "", ""]
     with KnowledgeStore(tmp_path / "kb" / "kb.sqlite").read() as snapshot:
         assert snapshot.generation == 1
 
@@ -208,6 +209,6 @@ def test_closing_waits_for_those_who_read_and_they_go_on(tmp_path: Path) -> None
             time.sleep(0.002)
         over.set()
         for reader in readers:
-            reader.join(20)
+            reader.join(PATIENCE)
     assert len(seen) > 10
     assert set(seen) == {1}

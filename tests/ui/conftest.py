@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import SAMPLE_DOCS, link_models
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
@@ -41,12 +42,12 @@ class Server:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """As a crash or a power cut would."""
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
 
 
 def start_server(home: Path, *arguments: str, **environment: str) -> Server:

@@ -15,7 +15,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.workspace.answer_queue import Answering
 from kb_assistant.workspace.chats import ChatStore
 from tests.fakes import HashEmbeddings, ScriptedChat
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 TEXT = "# Pump\n\nThe pump of the station is red and weighs nine kilograms.\n"
 
@@ -29,7 +29,7 @@ def gate() -> threading.Event:
 @pytest.fixture
 def base(tmp_path: Path, gate: threading.Event) -> Iterator[KnowledgeBase]:
     def wait() -> None:
-        gate.wait(20)
+        gate.wait(PATIENCE)
 
     model = ScriptedChat(pieces=["The pump is red", wait, " and", " weighs", " nine kilograms."])
     embedder: Any = HashEmbeddings()
@@ -135,7 +135,7 @@ def test_it_waits_for_what_must_be_there_first(
     gate.set()
     ready = threading.Event()
     chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(20))
+    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(PATIENCE))
     (running,) = answering.running(chat)
     assert running.stage == "waiting"
     ready.set()
@@ -151,7 +151,7 @@ def test_a_stop_is_heard_while_it_waits_and_nothing_is_searched(
     ask = base.ask
     monkeypatch.setattr(base, "ask", lambda *given, **named: searched.append(given[0]) or ask(*given, **named))
     chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(60))
+    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(PATIENCE))
     answering.ask(base, chat, "And its weight?")
     first, _ = answering.running(chat)
     until(lambda: first.stage == "waiting")

@@ -21,9 +21,6 @@ from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
 from tests.waiting import until
 
-PATIENCE = 120
-"""Seconds for what takes well under two on a machine that has nothing else to do."""
-
 
 @pytest.fixture
 def bases(tmp_path: Path) -> Iterator[list[KnowledgeBase]]:
@@ -57,7 +54,7 @@ def follow(bases: list[KnowledgeBase], monkeypatch: pytest.MonkeyPatch) -> Itera
     yield begin
     for end in ends:
         end()
-    until(lambda: "in-step" not in {thread.name for thread in threading.enumerate()}, PATIENCE)
+    until(lambda: "in-step" not in {thread.name for thread in threading.enumerate()})
 
 
 def found(base: KnowledgeBase) -> set[str]:
@@ -70,13 +67,13 @@ def test_changes_are_soon_in_the_answers_of_their_knowledge_base_alone(
     one, two = bases
     jobs = follow()
     (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
-    until(lambda: "The valve of one is blue." in found(one), PATIENCE)
+    until(lambda: "The valve of one is blue." in found(one))
     (tmp_path / "one" / "valve.md").write_text("The valve of one is green.")
-    until(lambda: found(one) == {"The pump of one is red.", "The valve of one is green."}, PATIENCE)
+    until(lambda: found(one) == {"The pump of one is red.", "The valve of one is green."})
     (tmp_path / "one" / "pump.md").unlink()
-    until(lambda: found(one) == {"The valve of one is green."}, PATIENCE)
+    until(lambda: found(one) == {"The valve of one is green."})
     assert found(two) == {"The pump of two is red."}
-    until(lambda: not jobs.busy(one), PATIENCE)
+    until(lambda: not jobs.busy(one))
     assert jobs.of(one)[0].result["removed"] == 1
     assert jobs.of(two) == []
 
@@ -89,8 +86,8 @@ def test_a_change_is_looked_at_without_reading_the_rest(
     jobs = follow()
     for name in ("valve", "mast"):
         (tmp_path / "two" / f"{name}.md").write_text(f"The {name} is blue.")
-        until(lambda now=name: f"The {now} is blue." in found(bases[1]), PATIENCE)
-        until(lambda: not jobs.busy(bases[1]), PATIENCE)
+        until(lambda now=name: f"The {now} is blue." in found(bases[1]))
+        until(lambda: not jobs.busy(bases[1]))
     rows = jobs.of(bases[1])[0].result["files"]
     assert [Path(row["path"]).name for row in rows] == ["mast.md"]
 
@@ -103,7 +100,7 @@ def test_where_the_system_tells_nothing_a_comparison_finds_it(
     monkeypatch.setattr(watching, "_concern", lambda *_: watching.Changes())
     follow()
     (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
-    until(lambda: "The valve of one is blue." in found(bases[0]), PATIENCE)
+    until(lambda: "The valve of one is blue." in found(bases[0]))
 
 
 def test_folders_named_and_let_go_later_are_followed_and_not(
@@ -114,13 +111,13 @@ def test_folders_named_and_let_go_later_are_followed_and_not(
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "mast.md").write_text("The mast is tall.")
     folders.keep(one.settings, str(tmp_path / "new"))
-    until(lambda: "The mast is tall." in found(one), PATIENCE)
+    until(lambda: "The mast is tall." in found(one))
     folders.let_go(one.settings, tmp_path / "one")
     time.sleep(1)  # the watcher has to hear of it
-    until(lambda: not jobs.busy(one), PATIENCE)
+    until(lambda: not jobs.busy(one))
     (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
     (tmp_path / "new" / "mast.md").write_text("The mast is short.")
-    until(lambda: "The mast is short." in found(one), PATIENCE)
+    until(lambda: "The mast is short." in found(one))
     assert "The valve of one is blue." not in found(one)
 
 
@@ -130,12 +127,12 @@ def test_threads_do_not_pile_up_and_a_folder_that_goes_away_keeps_its_sources(
     jobs = follow()
     for number in range(5):
         (tmp_path / "one" / f"{number}.md").write_text(f"The pump {number} is red.")
-        until(lambda n=number: f"The pump {n} is red." in found(bases[0]), PATIENCE)
-    until(lambda: not jobs.busy(bases[0]), PATIENCE)
+        until(lambda n=number: f"The pump {n} is red." in found(bases[0]))
+    until(lambda: not jobs.busy(bases[0]))
     (tmp_path / "one").rename(tmp_path / "away")
     (tmp_path / "two" / "valve.md").write_text("The valve of two is blue.")
-    until(lambda: "The valve of two is blue." in found(bases[1]), PATIENCE)
-    until(lambda: not any(map(jobs.busy, bases)), PATIENCE)
+    until(lambda: "The valve of two is blue." in found(bases[1]))
+    until(lambda: not any(map(jobs.busy, bases)))
     assert len(found(bases[0])) == 6
     assert all(not job.error for base in bases for job in jobs.of(base))
     ours = [thread.name for thread in threading.enumerate() if thread.name.startswith(("in-step", "job-"))]
@@ -149,10 +146,10 @@ def test_what_fails_while_another_process_writes_is_done_later(
     monkeypatch.setattr(in_step, "RETRY_S", 0.3)
     one = bases[0]
     jobs = follow()
-    until(lambda: not jobs.busy(one), PATIENCE)
+    until(lambda: not jobs.busy(one))
     with writing(one.settings.kb_dir, 10):
         (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
-        until(lambda: any(job.state == "failed" for job in jobs.of(one)), PATIENCE)
+        until(lambda: any(job.state == "failed" for job in jobs.of(one)))
         time.sleep(2)
         assert len([job for job in jobs.of(one) if job.state == "failed"]) == 1
-    until(lambda: "The valve of one is blue." in found(one), PATIENCE)
+    until(lambda: "The valve of one is blue." in found(one))

@@ -19,8 +19,9 @@ from ingest.sandbox import process as reader_process
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.sandbox.protocol import decode
 from kb_assistant.errors import KBError
+from tests.samples import ROOT
+from tests.waiting import until
 
-ROOT = Path(sandbox.__file__).parents[2]
 CRASHED = "The reader crashed on this file, or ran out of memory. Save the file anew, or in another format."
 # Stands in for the readers: what the file says is what they do.
 BAD_READERS = """
@@ -31,7 +32,7 @@ from ingest.readers import Block, Content
 def read(name, data, *more, **named):
     text = data.decode()
     if text == "hang":
-        time.sleep(600)
+        time.sleep(3600)
     if text == "spin":
         while True:
             pass
@@ -98,7 +99,7 @@ def test_reads_many_files(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("bad_readers")
 def test_files_that_break_their_reader(tmp_path: Path) -> None:
     paths = write(tmp_path, "crash", "bug", "long", "print", "hang", "fine", "hog", "spin", "last")
-    with pool(seconds=1) as readers:
+    with pool(seconds=3) as readers:
         outcomes = by_text(read(readers, paths))
     errors = {text: outcome.error for text, outcome in outcomes.items()}
     assert errors.pop("hog") in (
@@ -110,9 +111,9 @@ def test_files_that_break_their_reader(tmp_path: Path) -> None:
         "bug": "The reader failed on this file (IndexError). Save it in another format.",
         "long": "There is more than 1 MB of text in it. Split it.",
         "print": "",
-        "hang": "Reading took longer than 1 s. Split the file, or raise read_seconds.",
+        "hang": "Reading took longer than 3 s. Split the file, or raise read_seconds.",
         "fine": "",
-        "spin": "Reading took longer than 1 s. Split the file, or raise read_seconds.",
+        "spin": "Reading took longer than 3 s. Split the file, or raise read_seconds.",
         "last": "",
     }
     assert outcomes["bug"].sha256
@@ -201,13 +202,11 @@ def test_what_is_read_ahead_has_a_limit(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("bad_readers")
 def test_closing_ends_a_worker_in_the_middle_of_a_file(tmp_path: Path) -> None:
-    started = time.monotonic()
     readers = pool(workers=2, seconds=0)
     outcomes = read(readers, write(tmp_path, "fine", "hang", "hang"))
     next(outcomes)
     processes = [one._process for one in readers._processes if one._process]
     readers.close()
-    assert time.monotonic() - started < 20
     assert processes
     assert all(process.returncode is not None for process in processes)
 
@@ -235,10 +234,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     )
     out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT)
     worker = Path("/proc", out.stdout.strip(), "stat")
-    deadline = time.monotonic() + 10
-    while worker.exists() and ") Z " not in worker.read_text() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not worker.exists() or ") Z " in worker.read_text()
+    until(lambda: not worker.exists() or ") Z " in worker.read_text())
 
 
 def test_a_worker_that_can_not_start_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
