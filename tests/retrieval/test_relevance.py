@@ -27,9 +27,9 @@ from kb_assistant.retrieval.relevance import (
 )
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
-from tests.conftest import SAMPLE_DOCS
 from tests.fakes import HashEmbeddings
 from tests.real import RememberedEmbeddings
+from tests.samples import SAMPLE_DOCS
 
 HISTORY = [Turn("Where is the pump?", "In the north hall.")]
 PUMP = "The pump in the north hall is serviced every six weeks by Ann Bell. Its oil is changed in May."

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SAMPLE_DOCS, link_models
+from tests.homes import link_models
+from tests.samples import ROOT, SAMPLE_DOCS
 from tests.waiting import PATIENCE
 
-ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
