@@ -69,7 +69,10 @@ worker.read = read
 
 def become(readers: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put other readers in the place of the real ones."""
-    code = f"import os\nfrom ingest.sandbox import worker\nfrom ingest.readers import Block, Content\n{readers}"
+    code = (
+        "import os\nfrom ingest.sandbox import worker\n"
+        f"from ingest.readers.blocks import Block, Content\n{readers}"
+    )
     before, imports, after = reader_process._START.partition("import work;")
     assert imports, "or the real readers would stay, and the tests prove nothing"
     monkeypatch.setattr(reader_process, "_START", f"{before}{imports} exec({code!r});{after}")

@@ -27,7 +27,7 @@ CRASHED = "The reader crashed on this file, or ran out of memory. Save the file 
 BAD_READERS = """
 import os, time
 from ingest.sandbox import worker
-from ingest.readers import Block, Content
+from ingest.readers.blocks import Block, Content
 
 def read(name, data, *more, **named):
     text = data.decode()
@@ -281,7 +281,7 @@ def test_a_large_parent_is_not_taken_for_a_large_reader(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_text("text")
     code = f"""
-from ingest.sandbox import Item, ReaderPool
+from ingest.sandbox.pool import Item, ReaderPool
 weight = bytearray(600_000_000)
 for place in range(0, len(weight), 4096):
     weight[place] = 1
