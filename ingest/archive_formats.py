@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
            NotImplementedError, RuntimeError, IndexError, KeyError, AttributeError)  # fmt: skip
@@ -56,7 +57,7 @@ def open_archive(name: str, file: IO[bytes], passwords: Sequence[str] = ()) -> A
             return kind(file, passwords)
         except BROKEN as error:
             problem = problem or error
-    raise ReadError("The archive is damaged, or it is none.", "Pack or download it anew.") from problem
+    raise ReadError(_("The archive is damaged, or it is none."), _("Pack or download it anew.")) from problem
 
 
 _MOST_TRIED = 100_000_000
@@ -78,10 +79,16 @@ class _Zip:
         name, problem = _checked(_zip_name(info))
         mode = info.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            problem = problem or "a link or a device: not followed in archives"
+            problem = problem or _("a link or a device: not followed in archives")
         if info.flag_bits & _ENCRYPTED and not self._password(info):
-            way = "" if info.compress_type == _AES else "give its password with --password, or "
-            problem = problem or f"encrypted; {way}unpack the archive into a folder with its password"
+            problem = problem or (
+                _("encrypted; unpack the archive into a folder with its password")
+                if info.compress_type == _AES
+                else _(
+                    "encrypted; give its password with --password, or unpack the archive into a folder with its "
+                    "password"
+                )
+            )
         return Entry(name, info.file_size, problem)
 
     def open(self, number: int) -> IO[bytes]:
@@ -128,7 +135,7 @@ class _Tar:
             return Entry("", 0)
         name, problem = _checked(_decoded(info.name.encode("utf-8", "surrogateescape")))
         if not info.isreg():
-            problem = problem or "a link or a device: not followed in archives"
+            problem = problem or _("a link or a device: not followed in archives")
         return Entry(name, info.size, problem, cheap=False)
 
     def open(self, number: int) -> IO[bytes]:
@@ -159,7 +166,7 @@ def _checked(name: str) -> tuple[str, str]:
     slashed = name.replace("\\", "/")
     parts = [part for part in slashed.split("/") if part not in ("", ".")]
     if slashed.startswith("/") or _DRIVE.match(slashed) or ".." in parts:
-        return slashed.lstrip("/"), "refused: its name leads out of the archive"
+        return slashed.lstrip("/"), _("refused: its name leads out of the archive")
     if any(ord(letter) < 32 for letter in slashed):
-        return "/".join(parts), "refused: control characters in its name"
+        return "/".join(parts), _("refused: control characters in its name")
     return "/".join(parts), ""

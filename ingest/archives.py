@@ -17,6 +17,7 @@ from typing import IO
 from ingest.archive_formats import BROKEN, Archive, Entry, open_archive
 from ingest.readers import SUFFIXES
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 SUFFIXES_OF_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DEEPEST = 3
@@ -126,14 +127,19 @@ class OpenArchive:
         try:
             entry = archive.entry(number)
             if entry is None or entry.name != name or entry.problem:
-                raise ReadError("The archive changed while it was being read.", "Ingest it again.")
+                raise ReadError(_("The archive changed while it was being read."), _("Ingest it again."))
             with archive.open(number) as member:
                 data = member.read(most + 1)
         except BROKEN as error:
             del self._open[depth:]
-            raise ReadError(f"It can't be unpacked ({type(error).__name__}).", "Pack the archive anew.") from error
+            raise ReadError(
+                _("It can't be unpacked ({error}).", error=type(error).__name__), _("Pack the archive anew.")
+            ) from error
         if len(data) > most:
-            raise ReadError(f"It is larger than {most // 1_000_000} MB.", "Split it, or raise file_megabytes.")
+            raise ReadError(
+                _("It is larger than {megabytes} MB.", megabytes=most // 1_000_000),
+                _("Split it, or raise file_megabytes."),
+            )
         return data
 
 
@@ -149,8 +155,8 @@ class _Meter:
         self._members += 1
         if self._members > self.limits.members:
             raise ReadError(
-                f"There are more than {self.limits.members:,} files in it.",
-                "Unpack it into a folder, or raise archive_members.",
+                _("There are more than {count:,} files in it.", count=self.limits.members),
+                _("Unpack it into a folder, or raise archive_members."),
             )
 
     def count_bytes(self, count: int) -> None:
@@ -159,12 +165,15 @@ class _Meter:
             return
         if self._most < self.limits.unpacked:
             raise ReadError(
-                f"It unpacks to more than {MOST_RATIO} times its size, as only archives made to do harm do.",
-                "If you trust it, unpack it into a folder.",
+                _(
+                    "It unpacks to more than {ratio} times its size, as only archives made to do harm do.",
+                    ratio=MOST_RATIO,
+                ),
+                _("If you trust it, unpack it into a folder."),
             )
         raise ReadError(
-            f"It unpacks to more than {self.limits.unpacked // 1_000_000:,} MB.",
-            "Unpack it into a folder, or raise archive_megabytes.",
+            _("It unpacks to more than {megabytes:,} MB.", megabytes=self.limits.unpacked // 1_000_000),
+            _("Unpack it into a folder, or raise archive_megabytes."),
         )
 
 
@@ -174,7 +183,7 @@ def _entries(archive: Archive) -> Iterator[tuple[int, Entry]]:
         try:
             entry = archive.entry(number)
         except BROKEN as error:
-            raise ReadError("The archive is damaged.", "Pack or download it anew.") from error
+            raise ReadError(_("The archive is damaged."), _("Pack or download it anew.")) from error
         if entry is None:
             return
         yield number, entry
@@ -197,7 +206,7 @@ def _list(archive: Archive, above: tuple[Place, ...], contents: Contents, meter:
         elif not inner and suffix not in SUFFIXES:
             contents.skipped[suffix or "no suffix"] += 1
         elif inner and len(places) > DEEPEST:
-            problem = f"archives are read {DEEPEST} deep; unpack the outer one into a folder"
+            problem = _("archives are read {depth} deep; unpack the outer one into a folder", depth=DEEPEST)
             contents.members.append(Member(places, problem=problem))
         else:
             _list_member(archive, places, entry.cheap, contents, meter)
@@ -219,14 +228,16 @@ def _list_member(
                 size += len(block)
                 meter.count_bytes(len(block) if count else 0)
                 if size > meter.limits.member:
-                    problem = f"larger than {meter.limits.member // 1_000_000} MB (file_megabytes)"
+                    problem = _(
+                        "larger than {megabytes} MB (file_megabytes)", megabytes=meter.limits.member // 1_000_000
+                    )
                     contents.members.append(Member(places, problem=problem))
                     return
                 hashed.update(block)
                 if inner:
                     kept.write(block)
     except BROKEN as error:
-        problem = f"damaged: it can't be unpacked ({type(error).__name__}); pack the archive anew"
+        problem = _("damaged: it can't be unpacked ({error}); pack the archive anew", error=type(error).__name__)
         contents.members.append(Member(places, problem=problem))
         return
     if not inner:
@@ -235,6 +246,6 @@ def _list_member(
     try:
         opened = open_archive(places[-1][1], kept, archive.passwords)
     except ReadError as error:
-        contents.members.append(Member(places, problem=f"{error.message} {error.hint}"))
+        contents.members.append(Member(places, problem=error.full_message))
         return
     _list(opened, places, contents, meter)

@@ -14,6 +14,7 @@ from pathspec import GitIgnoreSpec
 
 from ingest.archives import is_archive
 from ingest.readers import SUFFIXES
+from kb_assistant.messages import _
 
 IGNORE_FILES = (".gitignore", ".kbignore")
 _NEVER_WALKED = frozenset(("__pycache__", "node_modules"))
@@ -93,7 +94,7 @@ def discover(root: Path, choice: Choice | None = None, only: Collection[Path] | 
     try:
         status = root.stat()
     except OSError as error:
-        yield Found(root, problem=_in_words(error, "no such file or folder"))
+        yield Found(root, problem=_in_words(error, _("no such file or folder")))
         return
     walk = _Walk(root, choice or Choice(), only)
     if stat.S_ISDIR(status.st_mode):
@@ -132,7 +133,7 @@ class _Walk:
             with os.scandir(folder.path) as entries:
                 concerned = [entry for entry in entries if folder.whole or self._concerns(entry.path)]
         except OSError as error:
-            yield Found(folder.path, problem=_in_words(error, "vanished while it was being read"))
+            yield Found(folder.path, problem=_in_words(error, _("vanished while it was being read")))
             return
         self._walked.add(identity)
         rules = folder.rules
@@ -151,7 +152,7 @@ class _Walk:
             return None
         path = folder.path / entry.name
         if not _is_utf8(entry.name):
-            return Found(path, problem="file name is not valid UTF-8")
+            return Found(path, problem=_("file name is not valid UTF-8"))
         is_folder = _is_folder(entry)
         ignored = folder.ignored or _is_ignored(folder.rules, path, is_folder)
         if not is_folder:
@@ -171,9 +172,9 @@ class _Walk:
         if self._real is None:
             self._real = _real_folders(self._root)
         if identity in folder.inside:
-            return "symbolic link loop"
+            return _("symbolic link loop")
         if identity in self._real or identity in self._walked:
-            return "symbolic link to a folder that is read already"
+            return _("symbolic link to a folder that is read already")
         return ""
 
     def file(self, path: Path, ignored: bool) -> Found:
@@ -182,12 +183,12 @@ class _Walk:
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            return Found(path, problem=_in_words(error, "broken symbolic link"))
+            return Found(path, problem=_in_words(error, _("broken symbolic link")))
         if not stat.S_ISREG(mode):
-            return Found(path, problem="not a regular file")
+            return Found(path, problem=_("not a regular file"))
         if path.suffix.lower() not in SUFFIXES and not is_archive(path.name):
             return Found(path, unsupported=True)
-        return Found(path, problem="" if os.access(path, os.R_OK) else "no permission to read it")
+        return Found(path, problem="" if os.access(path, os.R_OK) else _("no permission to read it"))
 
 
 def is_hidden(name: str) -> bool:
@@ -269,7 +270,7 @@ def _in_words(error: OSError, missing: str) -> str:
     if isinstance(error, FileNotFoundError) and missing:
         return missing
     if isinstance(error, PermissionError):
-        return "no permission to read it"
+        return _("no permission to read it")
     if error.errno == errno.ELOOP:
-        return "symbolic link loop"
+        return _("symbolic link loop")
     return (error.strerror or str(error)).lower()

@@ -19,6 +19,7 @@ from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _, join, strerror
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Source
 from kb_assistant.types import FileResult, Status
@@ -108,7 +109,12 @@ def plan_documents(
 
 
 def kept_note(known: Source | None) -> str:
-    return "; its last version stays in the index" if known and known.chunks else ""
+    return _("its last version stays in the index") if known and known.chunks else ""
+
+
+def unreadable(error: OSError, known: Source | None) -> str:
+    """Why a file can't be read, and what stays of it."""
+    return join((_("can't be read: {reason}", reason=strerror(error)), kept_note(known)), "; ")
 
 
 def seal(members: Iterator[Source]) -> str:
@@ -155,10 +161,17 @@ class _Planner:
         if not there and changed is None:
             under = sum(1 for _ in self._known.under(str(absolute))) if _is_printable(absolute) else 0
             if not (self._choice.prune and under):
-                hint = f"Its {under} sources stay; `kb rm {root}` or --prune removes them." if under else ""
-                raise KBError(f"{_printable(root)} doesn't exist.", hint or "Check the path.")
+                hint = (
+                    _("Its {count} sources stay; `kb rm {path}` or --prune removes them.", count=under, path=root)
+                    if under
+                    else ""
+                )
+                raise KBError(_("{path} doesn't exist.", path=_printable(root)), hint or _("Check the path."))
         if not _is_printable(absolute):
-            raise KBError(f"{_printable(root)} is no valid UTF-8 name.", "Rename it, then run the command again.")
+            raise KBError(
+                _("{path} is no valid UTF-8 name.", path=_printable(root)),
+                _("Rename it, then run the command again."),
+            )
         only = None if changed is None else [path for path in changed if path.is_relative_to(absolute)]
         self._scopes += [str(absolute)] if only is None else map(str, only)
         for item in discover(absolute, self._choice, only) if there and only != [] else ():
@@ -174,7 +187,7 @@ class _Planner:
             self._closed.append(f"{path}{os.sep}")
             self._fail(_printable(path), item.problem + kept_note(known), known)
         elif item.ignored:
-            self._keep_known(path, "left out by filters or ignore files, kept in the index; --prune removes it")
+            self._keep_known(path, _("left out by filters or ignore files, kept in the index; --prune removes it"))
         elif item.unsupported and item.path != root and not self._holds(path):
             # One that was named itself is read all the same: it may be text, or known by its bytes.
             self.plan.skipped[item.path.suffix.lower() or "no suffix"] += 1
@@ -198,7 +211,7 @@ class _Planner:
             digest, size = hash_file(path)
         except OSError as error:
             known = self._known.source(str(path))
-            self._fail(str(path), f"can't be read: {(error.strerror or '').lower()}{kept_note(known)}", known)
+            self._fail(str(path), unreadable(error, known), known)
             return
         self.look_at_content(str(path), digest, size, str(path))
 
@@ -221,7 +234,7 @@ class _Planner:
             digest = "" if large else hash_file(path)[0]
         except OSError as error:
             self._closed.append(f"{name}{os.sep}")
-            self._fail(name, f"can't be read: {(error.strerror or '').lower()}{kept_note(known)}", known)
+            self._fail(name, unreadable(error, known), known)
             return
         if known is None or not self._is_settled(known, digest, self._archive_recipe(path, root)):
             self._to_list[name] = root
@@ -257,7 +270,9 @@ class _Planner:
             self.plan.skipped.update(listing.contents.skipped)
             refused = sum(bool(member.problem) for member in listing.contents.members)
             count = len(listing.contents.members) - refused
-            reason = f"an archive of {count} document{'' if count == 1 else 's'}"
+            reason = (
+                _("an archive of 1 document") if count == 1 else _("an archive of {count} documents", count=count)
+            )
             self._note_archive(listing, known, reason, {"skipped": dict(listing.contents.skipped)})
 
     def _refuse_archive(self, listing: Listing, known: Source | None) -> None:
@@ -265,8 +280,8 @@ class _Planner:
         path, same = listing.source, known is not None and known.digest == listing.sha256 and not known.failed
         if same or not listing.sha256:
             self._closed.append(f"{path}{os.sep}")
-            kept = "; its last version stays in the index" if any(True for _ in self._known.members(path)) else ""
-            self._fail(path, listing.error + kept, known)
+            kept = _("its last version stays in the index") if any(self._known.members(path)) else ""
+            self._fail(path, join((listing.error, kept), "; "), known)
         else:
             self._note_archive(listing, known, listing.error, {"again": True}, failed=True)
 
@@ -292,7 +307,7 @@ class _Planner:
                 self.plan.forget.append(path)
             self._fail(path, member.problem, None)
         elif self._choice.leaves_out(f"{_relative(Path(archive), self._to_list[archive])}/{member.path}"):
-            self._keep_known(path, "left out by filters or ignore files, kept in the index; --prune removes it")
+            self._keep_known(path, _("left out by filters or ignore files, kept in the index; --prune removes it"))
         else:
             self.look_at_content(path, member.sha256, member.size, archive, member.places)
 
@@ -305,7 +320,7 @@ class _Planner:
                 path = known.path
                 if not any(path in there for there in met) and not path.startswith(closed or ("\0",)):
                     there = _stands_there(Path(path))
-                    plan.remove[path] = "left out by filters or ignore files" if there else "no longer there"
+                    plan.remove[path] = _("left out by filters or ignore files") if there else _("no longer there")
 
     def tell_changes(self) -> None:
         """Say of each source to read what it is, now that it's known which others hold the same content."""
@@ -325,11 +340,11 @@ class _Planner:
         plan, holders = self.plan, self._known.holders(digest)
         for path in holders:
             if path not in plan.remove and self._digest_after(path, digest) == digest:
-                return "duplicate", f"same content as {path}"
+                return "duplicate", _("same content as {path}", path=path)
         if digest in fresh:
-            return "duplicate", f"same content as {fresh[digest]}"
+            return "duplicate", _("same content as {path}", path=fresh[digest])
         gone = [path for path in holders if path in plan.remove]
-        return "added", f"moved from {gone[0]}" if gone else ""
+        return "added", _("moved from {path}", path=gone[0]) if gone else ""
 
     def _digest_after(self, path: str, digest: str) -> str:
         """The digest of a known source after this ingest, which is `digest` now."""

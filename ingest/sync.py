@@ -21,6 +21,7 @@ from ingest.readers.blocks import Content, nest
 from ingest.readers.image import ocr
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
+from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, Progress, Report, Status
@@ -239,7 +240,9 @@ class Run:
             holds = known is not None and not known.failed and known.digest == digest
             if not digest or (not outcome.sha256 and holds):
                 kept = known.chunks if known else 0
-                self._done(FileResult(path, "failed", kept, f"{outcome.error}{kept_note(known)}"), task.size)
+                self._done(
+                    FileResult(path, "failed", kept, join((outcome.error, kept_note(known)), "; ")), task.size
+                )
                 return
         self._prepare(path, task, digest, outcome.content, outcome.error, {})
 
@@ -258,7 +261,7 @@ class Run:
         if content is not None:
             chunks = [_new_chunk(piece, content.title) for piece in self.splitter.split(content)]
             title, metadata = content.title, {**content.metadata, **metadata}
-            lasting = " ".join(content.notes) or ("" if chunks else "no text in it")
+            lasting = join(content.notes) or ("" if chunks else _("no text in it"))
         failed = content is None
         source = Source(path, digest, self.recipe, _clean(title), lasting, failed, _now(), len(chunks), metadata)
         status: Status = "failed" if failed else task.status

@@ -1,5 +1,9 @@
 """Errors a user can meet. Each says what happened and what to do next."""
 
+from __future__ import annotations
+
+from kb_assistant.messages import join
+
 
 class KBError(Exception):
     """What went wrong, in words for the user, and what to do about it.
@@ -15,6 +19,11 @@ class KBError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def full_message(self) -> str:
+        """What happened and what to do, as one message."""
+        return join((self.message, self.hint))
 
 
 class SettingsError(KBError):

@@ -21,6 +21,7 @@ from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.lock import writing
 from kb_assistant.maintenance.rebuild import rebuild, renew_keywords
 from kb_assistant.maintenance.verify import Verdict, find_faults, repair
+from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import parse_conditions
@@ -471,7 +472,8 @@ class KnowledgeBase:
         """
         if not self._path.exists():
             raise StoreError(
-                f"There is no knowledge base at {self._path.parent}.", "Make it with `kb ingest FOLDER`."
+                _("There is no knowledge base at {folder}.", folder=self._path.parent),
+                _("Make it with `kb ingest FOLDER`."),
             )
         try:
             faults = find_faults(self.store, self._index)
@@ -611,8 +613,8 @@ def import_ingest(module: str) -> ModuleType:
         return import_module(f"ingest.{module}")
     except ImportError as error:
         raise StoreError(
-            f"Another package named 'ingest' stands before ours: {error}.",
-            "Start from a folder without one, or uninstall it.",
+            _("Another package named 'ingest' stands before ours: {reason}.", reason=error),
+            _("Start from a folder without one, or uninstall it."),
         ) from error
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.messages import _, strerror
 
 _POLL_S = 0.02
 
@@ -86,7 +87,7 @@ _queues_lock = threading.Lock()
 
 @contextmanager
 def writing(
-    folder: Path, patience: float, what: str = "this knowledge base", name: str = "writer"
+    folder: Path, patience: float, what: str = _("this knowledge base"), name: str = "writer"
 ) -> Iterator[None]:
     """Hold the writer's lock of the knowledge base, or whatever else is written, in `folder`.
 
@@ -107,8 +108,8 @@ def writing(
         queue = _queues.setdefault(here, FairLock())
     if not queue.acquire(patience):
         raise BusyError(
-            f"This process is writing to {what} already, since {queue.since}.",
-            "Wait until it is done, or stop it; searching works meanwhile.",
+            _("This process is writing to {what} already, since {since}.", what=what, since=queue.since),
+            _("Wait until it is done, or stop it; searching works meanwhile."),
         )
     process = os.getpid()
     try:
@@ -131,19 +132,19 @@ def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
     folder = path.parent
     lock, first, note = FileLock(f"{path}.lock"), FileLock(f"{path}.next"), Path(f"{path}.json")
     if not folder.is_dir():  # FileLock would make it
-        raise StoreError(f"There is no folder {folder}.", "Make it, or choose another --home.")
+        raise StoreError(_("There is no folder {path}.", path=folder), _("Make it, or choose another --home."))
     try:
         with first.acquire(timeout=patience, poll_interval=_POLL_S):
             lock.acquire(timeout=patience, poll_interval=_POLL_S)
     except Timeout:
         raise BusyError(
-            f"Another process is writing to {what}{_describe(note)}.",
-            "Wait until it is done, or stop it; searching works meanwhile.",
+            _busy(what, note),
+            _("Wait until it is done, or stop it; searching works meanwhile."),
         ) from None
     except OSError as error:
         raise StoreError(
-            f"{folder} can't be written: {error.strerror}.",
-            "Check the folder's permissions, or choose another --home.",
+            _("{path} can't be written: {reason}.", path=folder, reason=strerror(error)),
+            _("Check the folder's permissions, or choose another --home."),
         ) from error
     process = os.getpid()
     try:
@@ -157,12 +158,19 @@ def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
             lock.release()
 
 
-def _describe(note: Path) -> str:
+def _busy(what: str, note: Path) -> str:
     try:
         who = json.loads(note.read_text())
-        return "" if who["pid"] == os.getpid() else f": process {who['pid']}, since {who['since']}"
+        if who["pid"] != os.getpid():
+            return _(
+                "Another process is writing to {what}: process {pid}, since {since}.",
+                what=what,
+                pid=who["pid"],
+                since=who["since"],
+            )
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        pass
+    return _("Another process is writing to {what}.", what=what)
 
 
 _renewed: WeakSet[Any] = WeakSet()

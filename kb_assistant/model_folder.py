@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
 ModelKind = Literal["embedder", "chat", "reranker"]
 
@@ -152,7 +153,13 @@ def require_space(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise ModelError(
-            f"{wanted / 1e6:,.0f} MB are needed in {folder}, {free / 1e6:,.0f} MB are free.", "Make room."
+            _(
+                "{needed:,.0f} MB are needed in {folder}, {free:,.0f} MB are free.",
+                needed=wanted / 1e6,
+                folder=folder,
+                free=free / 1e6,
+            ),
+            _("Make room."),
         )
 
 
@@ -165,16 +172,23 @@ def describe(path: Path, digest: Callable[[Path], str] = weights_digest) -> Mode
     if path.is_file() and path.suffix == ".gguf":
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
-                raise ModelError(f"{path} is damaged: it doesn't start like a GGUF file.", "Download it again.")
+                raise ModelError(
+                    _("{path} is damaged: it doesn't start like a GGUF file.", path=path), _("Download it again.")
+                )
         return Model(path.stem, "chat", path, digest(path))
     if not path.exists():
-        raise ModelError(f"There is no model at {path}.", "kb models list shows what is installed.")
+        raise ModelError(
+            _("There is no model at {path}.", path=path), _("kb models list shows what is installed.")
+        )
     config = read_config(path / "config.json")
     modules = (path / "modules.json").is_file()
     if not config and not modules:
         raise ModelError(
-            f"{path} isn't a model: it has no config.json, and it isn't a .gguf file.",
-            "Give a folder in Hugging Face layout (config.json, tokenizer.json, *.safetensors) or a .gguf file.",
+            _("{path} isn't a model: it has no config.json, and it isn't a .gguf file.", path=path),
+            _(
+                "Give a folder in Hugging Face layout (config.json, tokenizer.json, *.safetensors) or a .gguf "
+                "file."
+            ),
         )
     kind = "embedder" if modules and not _is_classifier(config) else _kind_of(config, path)
     _require_files(path, kind)
@@ -197,9 +211,11 @@ def read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} can't be read: {error}.", "Download the model again.") from error
+        raise ModelError(
+            _("{path} can't be read: {reason}.", path=path, reason=error), _("Download the model again.")
+        ) from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} doesn't hold a JSON object.", "Download the model again.")
+        raise ModelError(_("{path} doesn't hold a JSON object.", path=path), _("Download the model again."))
     return content
 
 
@@ -209,14 +225,20 @@ def _kind_of(config: dict[str, Any], path: Path) -> ModelKind:
         return "chat"
     if _is_classifier(config):
         if len(config.get("id2label") or {"0": ""}) > 1:
-            raise ModelError(f"{path} is a classifier.", "Give an embedding model, a chat model or a reranker.")
+            raise ModelError(
+                _("{path} is a classifier.", path=path), _("Give an embedding model, a chat model or a reranker.")
+            )
         return "reranker"
     model_type = config.get("model_type")
     if model_type in _ENCODERS:
         return "embedder"
     raise ModelError(
-        f"{path} holds a model of type {model_type!r}, which is neither an embedder nor a chat model known here.",
-        "An embedder made with sentence-transformers has a modules.json; a chat model can be a .gguf file.",
+        _(
+            "{path} holds a model of type {type}, which is neither an embedder nor a chat model known here.",
+            path=path,
+            type=repr(model_type),
+        ),
+        _("An embedder made with sentence-transformers has a modules.json; a chat model can be a .gguf file."),
     )
 
 
@@ -228,11 +250,15 @@ def _require_files(path: Path, kind: ModelKind) -> None:
     if not any(path.glob("*.safetensors")):
         pickled = any(path.glob("*.bin")) or any(path.glob("*.pt"))
         raise ModelError(
-            f"{path} has no weights in safetensors form" + (", only pickled ones." if pickled else "."),
-            "Pickled weights can run code and are never loaded: download the safetensors, or convert them.",
+            _("{path} has no weights in safetensors form, only pickled ones.", path=path)
+            if pickled
+            else _("{path} has no weights in safetensors form.", path=path),
+            _("Pickled weights can run code and are never loaded: download the safetensors, or convert them."),
         )
     if kind != "chat" and not (path / "tokenizer.json").is_file():
-        raise ModelError(f"{path} has no tokenizer.json.", "Download the model again, with its tokenizer.json.")
+        raise ModelError(
+            _("{path} has no tokenizer.json.", path=path), _("Download the model again, with its tokenizer.json.")
+        )
 
 
 def _context(path: Path, config: dict[str, Any]) -> int:
@@ -259,4 +285,6 @@ def embedding_dimension(path: Path) -> int:
     for key in _DIMENSION_KEYS:
         if isinstance(size := config.get(key), int):
             return size
-    raise ModelError(f"{path / 'config.json'} doesn't tell the length of its vectors.", "Is it an embedder?")
+    raise ModelError(
+        _("{path} doesn't tell the length of its vectors.", path=path / "config.json"), _("Is it an embedder?")
+    )

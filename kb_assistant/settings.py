@@ -17,6 +17,7 @@ from typing import Any
 
 from kb_assistant.errors import SettingsError
 from kb_assistant.lock import writing
+from kb_assistant.messages import _
 from kb_assistant.small_file import unwritable, write_whole
 
 CHOICES = {
@@ -109,8 +110,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not _KB_NAME.fullmatch(self.kb):
             raise SettingsError(
-                f"{self.kb!r} can't name a knowledge base.",
-                "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'.",
+                _("{name!r} can't name a knowledge base.", name=self.kb),
+                _("Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'."),
             )
         for name in (
             "k",
@@ -120,15 +121,21 @@ class Settings:
             "archive_megabytes",
             "archive_members",
         ):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
+            self._require(name, getattr(self, name) >= 1, _("at least {number}", number=1))
         for name in ("floor", "certain"):
-            self._require(name, 0 <= (getattr(self, name) or 0) <= 1, "from 0 to 1")
-        self._require("chunk_tokens", self.chunk_tokens >= 32, "at least 32")
-        self._require("overlap", 0 <= self.overlap <= 3, "from 0 to 3")
+            self._require(
+                name, 0 <= (getattr(self, name) or 0) <= 1, _("from {lowest} to {highest}", lowest=0, highest=1)
+            )
+        self._require("chunk_tokens", self.chunk_tokens >= 32, _("at least {number}", number=32))
+        self._require("overlap", 0 <= self.overlap <= 3, _("from {lowest} to {highest}", lowest=0, highest=3))
         room = self.context_tokens is None or self.context_tokens > self.max_tokens
-        self._require("context_tokens", room, "more than max_tokens")
+        self._require("context_tokens", room, _("more than max_tokens"))
         for name, words in CHOICES.items():
-            self._require(name, getattr(self, name) in words, f"{', '.join(words[:-1])} or {words[-1]}")
+            self._require(
+                name,
+                getattr(self, name) in words,
+                _("{names} or {last}", names=", ".join(words[:-1]), last=words[-1]),
+            )
         for name in (
             "temperature",
             "threads",
@@ -138,11 +145,14 @@ class Settings:
             "rewrite_seconds",
             "rerank_seconds",
         ):
-            self._require(name, (getattr(self, name) or 0) >= 0, "0 or more")
+            self._require(name, (getattr(self, name) or 0) >= 0, _("0 or more"))
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
-            raise SettingsError(f"{name} = {getattr(self, name)!r} is not possible.", f"It must be {wanted}.")
+            raise SettingsError(
+                _("{name} = {value} is not possible.", name=name, value=repr(getattr(self, name))),
+                _("It must be {wanted}.", wanted=wanted),
+            )
 
     @property
     def kb_dir(self) -> Path:
@@ -173,7 +183,7 @@ TYPES: dict[str, type] = {
 }
 """What a setting's value is, apart from None where it may be unset."""
 
-_KINDS = {Path: "a path", str: "a text", int: "a whole number", float: "a number"}
+_KINDS = {Path: _("a path"), str: _("a text"), int: _("a whole number"), float: _("a number")}
 
 
 def defaults() -> dict[str, Any]:
@@ -211,14 +221,14 @@ def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
     """
     path = home / "kb.toml"
     if name == "home":
-        raise SettingsError(f"'home' can't be set in {path}.", "Set KB_HOME or pass --home.")
-    _reject_unknown({name: value}, "the arguments")
+        raise SettingsError(_("'home' can't be set in {path}.", path=path), _("Set KB_HOME or pass --home."))
+    _reject_unknown({name: value}, _("the arguments"))
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(home, error) from error
-    with writing(home, _LOCK_S, "the settings"):
-        new = None if value is None else _convert(name, value, "the arguments")
+    with writing(home, _LOCK_S, _("the settings")):
+        new = None if value is None else _convert(name, value, _("the arguments"))
         layers = _layers(flags | {"home": home})[1]
         if new is not None:
             layers[str(path)][name] = new
@@ -241,7 +251,7 @@ def _write(path: Path, name: str, value: Any) -> None:
 def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
     """The home, and the settings of each place by its name; later places win."""
     given = {name: value for name, value in flags.items() if value is not None}
-    _reject_unknown(given, "arguments")
+    _reject_unknown(given, _("the arguments"))
     environment = _from_environment(os.environ)
     home = home_of(given.get("home"))
     path = home / "kb.toml"
@@ -264,7 +274,8 @@ def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
     unknown = sorted(set(layer) - set(TYPES))
     if unknown:
         raise SettingsError(
-            f"Unknown setting {unknown[0]!r} in {source}.", f"Known settings: {', '.join(sorted(TYPES))}."
+            _("Unknown setting {name!r} in {source}.", name=unknown[0], source=source),
+            _("Known settings: {names}.", names=", ".join(sorted(TYPES))),
         )
 
 
@@ -274,9 +285,11 @@ def _from_toml(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} can't be read: {error}.", "Mend or delete the file.") from error
+        raise SettingsError(
+            _("{path} can't be read: {reason}.", path=path, reason=error), _("Mend or delete the file.")
+        ) from error
     if "home" in layer:
-        raise SettingsError(f"'home' can't be set in {path}.", "Set KB_HOME or pass --home.")
+        raise SettingsError(_("'home' can't be set in {path}.", path=path), _("Set KB_HOME or pass --home."))
     _reject_unknown(layer, str(path))
     return layer
 
@@ -294,5 +307,6 @@ def _convert(name: str, value: Any, source: str) -> Any:
         return Path(value).expanduser() if wanted is Path else wanted(value)
     except (TypeError, ValueError):
         raise SettingsError(
-            f"{name} = {value!r} in {source} is not possible.", f"It must be {_KINDS[wanted]}."
+            _("{name} = {value} in {source} is not possible.", name=name, value=repr(value), source=source),
+            _("It must be {wanted}.", wanted=_KINDS[wanted]),
         ) from None

@@ -12,6 +12,7 @@ from typing import Any
 
 from kb_assistant.errors import StoreError
 from kb_assistant.lock import writing
+from kb_assistant.messages import _, strerror
 
 _LOCK_S = 10.0
 
@@ -41,7 +42,10 @@ def update_text(
         except FileNotFoundError:
             before = None
         except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"{path} can't be read: {error}.", "Check the file, or move it away.") from error
+            raise StoreError(
+                _("{path} can't be read: {reason}.", path=path, reason=error),
+                _("Check the file, or move it away."),
+            ) from error
         after = change(before)
         if after is not None and after != before:
             write_whole(path, after, mode)
@@ -96,7 +100,10 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
 
 def unwritable(path: Path, error: OSError) -> StoreError:
     """What to say where a file or folder can't be written."""
-    return StoreError(f"{path} can't be written: {error.strerror}.", "Check the folder's permissions.")
+    return StoreError(
+        _("{path} can't be written: {reason}.", path=path, reason=strerror(error)),
+        _("Check the folder's permissions."),
+    )
 
 
 def _sync_folder(folder: Path) -> None:

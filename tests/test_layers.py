@@ -12,6 +12,7 @@ import pytest
 from tests.samples import ROOT
 
 LAYERS = (
+    "messages",
     "types errors",
     "text model_folder lock",
     "small_file",
@@ -88,7 +89,10 @@ def test_the_page_enters_by_the_public_door_and_ingest_stands_on_the_ground() ->
         if module.startswith("ingest"):
             assert not {other for other in others if other.startswith("ui")}, module
             rooms = {room(other) for other in others if other.startswith("kb_assistant.")}
-            assert rooms <= {"store", "embedding", "text", "types", "errors", "settings", "lock"}, (module, rooms)
+            assert rooms <= {"store", "embedding", "text", "types", "errors", "messages", "settings", "lock"}, (
+                module,
+                rooms,
+            )
 
 
 @pytest.mark.parametrize("package", ["kb_assistant", "ingest", "ui"])

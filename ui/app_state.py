@@ -11,6 +11,7 @@ import streamlit as st
 
 from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings
 from kb_assistant.errors import BusyError
+from kb_assistant.messages import _
 from kb_assistant.settings import write_setting
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.access import LOCAL, User
@@ -70,7 +71,7 @@ class Desk:
         with self._lock:
             flags = options().flags
             if self.answering.busy() or any(self.jobs.busy(base) for base in self._open.values()):
-                raise BusyError("Work is going on.", "Wait for it, or stop it; then change the setting.")
+                raise BusyError(_("Work is going on."), _("Wait for it, or stop it; then change the setting."))
             write_setting(self.settings.home, name, value, **flags)
             self.settings = Settings.load(**flags)
             old, self._open = self._open, {}
@@ -126,6 +127,6 @@ def kb_name() -> str:
     if chosen not in known:
         chosen = desk().settings.kb if desk().settings.kb in known else (known[0] if known else "")
     if not chosen:
-        raise KBError("There is no knowledge base.", "Make one.")
+        raise KBError(_("There is no knowledge base."), _("Make one."))
     st.session_state.kb = chosen
     return str(chosen)

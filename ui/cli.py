@@ -10,6 +10,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, K, Kb, Model
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.workspace.access import Access
@@ -49,7 +50,7 @@ def ui(
     from importlib.util import find_spec
 
     if find_spec("streamlit") is None:
-        raise KBError("The page needs Streamlit.", 'Install it: pip install "kb-assistant[ui]"')
+        raise KBError(_("The page needs Streamlit."), _('Install it: pip install "kb-assistant[ui]"'))
     from kb_assistant.settings import Settings
     from ui.options import Options
     from ui.server import LOOPBACK, serve
@@ -89,7 +90,7 @@ def remove_token(
 ) -> None:
     """Take a user's token away; who is signed in with it is out at once."""
     if not _access(home).remove(name):
-        raise KBError(f"{name!r} has no token.", "`kb token list` shows who has.")
+        raise KBError(_("{name!r} has no token.", name=name), _("`kb token list` shows who has."))
 
 
 def _access(home: Path | None) -> Access:

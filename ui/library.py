@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from kb_assistant import Job, KBError, KnowledgeBase
+from kb_assistant.messages import _
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.preview import Piece, pieces
 from ui.app_state import desk, kb_name, user
@@ -333,4 +334,6 @@ def _remove(name: str) -> None:
 
 def _checked(name: str) -> None:
     if name.strip().startswith(bases.ATTACHED):
-        raise KBError(f"Names that begin with {bases.ATTACHED!r} are taken.", "Choose another name.")
+        raise KBError(
+            _("Names that begin with {prefix!r} are taken.", prefix=bases.ATTACHED), _("Choose another name.")
+        )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant import Access, KBError
+from kb_assistant.messages import _, strerror
 from ui.options import MOST_MEGABYTES, Options, set_options
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -41,10 +42,11 @@ def serve(
     access = Access(home)
     if options.login and not access.users():
         raise KBError(
-            "Others could reach the page, and nobody has a token.", "Make one with `kb token add NAME` first."
+            _("Others could reach the page, and nobody has a token."),
+            _("Make one with `kb token add NAME` first."),
         )
     if (certificate is None) != (key is None):
-        raise KBError("A certificate needs its key, and a key its certificate.", "Give --cert and --key.")
+        raise KBError(_("A certificate needs its key, and a key its certificate."), _("Give --cert and --key."))
     _check_address(host, port)
     set_options(options)
     settings = config(host, port)
@@ -59,8 +61,13 @@ def _check_address(host: str, port: int) -> None:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         raise KBError(
-            f"Nothing can listen on {host}, port {port}: {error.strerror or error}.",
-            "Another `kb ui` may be running there: end it, or choose another with --port.",
+            _(
+                "Nothing can listen on {host}, port {port}: {reason}.",
+                host=host,
+                port=port,
+                reason=strerror(error),
+            ),
+            _("Another `kb ui` may be running there: end it, or choose another with --port."),
         ) from error
 
 

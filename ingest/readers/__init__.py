@@ -9,6 +9,7 @@ from ingest.readers.blocks import Content, Context, unwatched
 from ingest.readers.detect import FORMATS, SUFFIXES, detect, reader_of
 from ingest.readers.hidden_text import without_invisible
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 __all__ = ["SUFFIXES", "read"]
 
@@ -36,8 +37,10 @@ def read(
     module = detect(data, FORMATS.get(suffix, ""))
     if not module:
         raise ReadError(
-            f"Files named {suffix or 'without a suffix'} can't be read.",
-            f"These can: {' '.join(sorted(SUFFIXES))}.",
+            _("Files named {suffix} can't be read.", suffix=suffix)
+            if suffix
+            else _("Files named without a suffix can't be read."),
+            _("These can: {suffixes}.", suffixes=" ".join(sorted(SUFFIXES))),
         )
     context = Context(name, tuple(passwords), depth, alive)
     content: Content = reader_of(module).read(data, context)

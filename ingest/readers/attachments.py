@@ -11,6 +11,7 @@ from ingest.readers import read
 from ingest.readers.blocks import Block, Content, Context, nest
 from ingest.readers.detect import FORMATS, detect
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 DEEPEST = 4
 """How many files may lie in one another: a mail in a mail with a document is three."""
@@ -30,20 +31,29 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
     if not data.strip() or (module == "picture" and inline and len(data) < _TOO_SMALL):
         return Content("", ())
     if context.depth + 1 >= DEEPEST:
-        return _only(f"“{name}” lies too deep in other files and wasn't read.")
+        return _only(_("“{name}” lies too deep in other files and wasn't read.", name=name))
     if is_archive(name) and not module:
         return _unpacked(name, data, context)
     if not module:
-        kind = "an archive" if data.startswith(_ARCHIVES) else "a file of a kind that can't be read"
-        return _only(f"The attachment “{name}” is {kind} and was left out.")
+        if data.startswith(_ARCHIVES):
+            return _only(_("The attachment “{name}” is an archive and was left out.", name=name))
+        return _only(
+            _("The attachment “{name}” is a file of a kind that can't be read and was left out.", name=name)
+        )
     try:
         content = read(name, data, context.passwords, context.depth + 1, context.alive)
     except ReadError as error:
-        return _only(f"The attachment “{name}” can't be read: {error.message} {error.hint}".strip())
+        return _only(_("The attachment “{name}” can't be read: {reason}", name=name, reason=error.full_message))
     except MemoryError:
         raise
     except Exception as error:  # a reader's own fault mustn't cost the file around it
-        return _only(f"The attachment “{name}” can't be read: the reader failed ({type(error).__name__}).")
+        return _only(
+            _(
+                "The attachment “{name}” can't be read: the reader failed ({error}).",
+                name=name,
+                error=type(error).__name__,
+            )
+        )
     blocks = tuple(
         replace(
             block,
@@ -52,7 +62,7 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
         )
         for block in content.blocks
     )
-    notes = tuple(f"“{name}”: {note}" for note in content.notes)
+    notes = tuple(_("“{name}”: {note}", name=name, note=note) for note in content.notes)
     return Content(content.title, blocks, {}, notes)
 
 
@@ -64,22 +74,24 @@ def _unpacked(name: str, data: bytes, context: Context) -> Content:
     try:
         contents = list_contents(name, file, len(data), _LIMITS, context.passwords)
     except ReadError as error:
-        return _only(f"The attachment “{name}” can't be read: {error.message} {error.hint}".strip())
+        return _only(_("The attachment “{name}” can't be read: {reason}", name=name, reason=error.full_message))
     for member in contents.members:
         path = f"{name}/{member.path}"
         if member.problem:
-            notes.append(f"“{path}” can't be read: {member.problem}.")
+            notes.append(_("“{path}” can't be read: {reason}.", path=path, reason=member.problem))
             continue
         try:
             inner = archive.member(name, name, file, member.places, _LIMITS)
         except ReadError as error:
-            notes.append(f"“{path}” can't be read: {error.message} {error.hint}".strip())
+            notes.append(_("“{path}” can't be read: {reason}", path=path, reason=error.full_message))
             continue
         found = attached(path, inner, replace(context, depth=context.depth + len(member.places)))
         blocks += found.blocks
         notes += found.notes
     if left := sum(contents.skipped.values()):
-        notes.append(f"{left} files of kinds that can't be read were left out of “{name}”.")
+        notes.append(
+            _("{count} files of kinds that can't be read were left out of “{name}”.", count=left, name=name)
+        )
     return Content("", tuple(blocks), {}, tuple(notes))
 
 

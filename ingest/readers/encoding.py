@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 # UTF-32's mark begins with UTF-16's, so it is looked for first.
 _MARKS = (
@@ -91,7 +92,8 @@ def _decode(data: bytes) -> str:
                 return data[len(mark) :].decode(codec, "replace" if codec == "utf-8" else "strict")
             except UnicodeDecodeError as error:
                 raise ReadError(
-                    f"The file begins like {codec[:6].upper()} text but isn't.", "Save it as UTF-8."
+                    _("The file begins like {encoding} text but isn't.", encoding=codec[:6].upper()),
+                    _("Save it as UTF-8."),
                 ) from error
     if b"\0" in data:
         return _with_nulls(data)
@@ -109,7 +111,7 @@ def _with_nulls(data: bytes) -> str:
         return text
     if text := _without_mark(data):
         return text
-    raise ReadError("This isn't a text file: it holds binary data.", "If it is text, save it as UTF-8.")
+    raise ReadError(_("This isn't a text file: it holds binary data."), _("If it is text, save it as UTF-8."))
 
 
 def _without_mark(data: bytes) -> str:
@@ -193,7 +195,7 @@ def _guess(data: bytes) -> str:
     if (best is None or not best.coherence or _DOS_OR_MAC.match(best.encoding)) and (western := _western(data)):
         return western
     if best is None:
-        raise ReadError("The text's encoding isn't known.", "Save the file as UTF-8.")
+        raise ReadError(_("The text's encoding isn't known."), _("Save the file as UTF-8."))
     # Where it makes words as good, the commonest code page is the likelier one, if it can write the language.
     for match in matches if best.language not in _NOT_WESTERN else ():
         if match.encoding == "cp1252" and match.coherence >= best.coherence and match.chaos < best.chaos + 0.1:

@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 
 from ingest.readers.blocks import Content, one_line
+from kb_assistant.messages import _
 
 # Marks that show nothing: tags, which can spell out whole sentences; overrides of the writing direction; runs of
 # zero-width characters; soft hyphens, which part words. Single joiners are part of some scripts and of emoji.
@@ -34,9 +35,9 @@ def without_invisible(content: Content) -> Content:
             continue
         spelled = "".join(chr(ord(mark) - 0xE0000) for run in _TAGS.findall(block.text) for mark in run)
         if len(spelled) >= _SPELLED:
-            notes.append(f"Invisible characters spell “{_shown(spelled)}”; they were left out.")
+            notes.append(_("Invisible characters spell “{text}”; they were left out.", text=_shown(spelled)))
         elif _SMUGGLED.search(block.text):
-            notes.append("There are long runs of zero-width characters in it; they were left out.")
+            notes.append(_("There are long runs of zero-width characters in it; they were left out."))
         text = _INVISIBLE.sub("", block.text)
         if text.strip():
             blocks.append(replace(block, text=text, heading=_INVISIBLE.sub("", block.heading)))
@@ -59,10 +60,21 @@ def hidden_note(where: str, text: str, always: bool = False) -> tuple[str, ...]:
     text = one_line(text)
     if not text or not (always or _ORDERS.search(text)):
         return ()
-    kind = (
-        "may be an order to a language model" if _ORDERS.search(text) else "isn't seen by who reads the document"
+    if _ORDERS.search(text):
+        return (
+            _(
+                "Hidden text ({where}) may be an order to a language model: “{text}”.",
+                where=where,
+                text=_shown(text),
+            ),
+        )
+    return (
+        _(
+            "Hidden text ({where}) isn't seen by who reads the document: “{text}”.",
+            where=where,
+            text=_shown(text),
+        ),
     )
-    return (f"Hidden text ({where}) {kind}: “{_shown(text)}”.",)
 
 
 def _shown(text: str) -> str:

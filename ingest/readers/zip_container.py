@@ -8,6 +8,7 @@ import zipfile
 from typing import Any
 
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _MOST_BYTES = 200_000_000
 _MOST_RATIO = 200
@@ -22,7 +23,7 @@ def checked(data: bytes, what: str) -> zipfile.ZipFile:
         ReadError: it is damaged, locked or too large when unpacked.
     """
     if not data.strip():
-        raise ReadError("The file is empty.", "Save or download it anew.")
+        raise ReadError(_("The file is empty."), _("Save or download it anew."))
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = archive.infolist()
@@ -31,14 +32,18 @@ def checked(data: bytes, what: str) -> zipfile.ZipFile:
     size = sum(member.file_size for member in members)
     most = max(_HARMLESS_BYTES, min(_MOST_BYTES, _MOST_RATIO * len(data)))
     if size > most or len(members) > _MOST_MEMBERS:
-        raise ReadError(f"The {what} is too large when unpacked.", "Split it, if it is a real one.")
+        raise ReadError(
+            _("The {what} is too large when unpacked.", what=what), _("Split it, if it is a real one.")
+        )
     if any(member.flag_bits & 1 for member in members):
-        raise ReadError(f"The {what} needs a password.", "Save a copy without one.")
+        raise ReadError(_("The {what} needs a password.", what=what), _("Save a copy without one."))
     return archive
 
 
 def damaged(what: str) -> ReadError:
-    return ReadError(f"The {what} is damaged, or isn't one.", "Open and save it in its program, then try again.")
+    return ReadError(
+        _("The {what} is damaged, or isn't one.", what=what), _("Open and save it in its program, then try again.")
+    )
 
 
 def member(archive: zipfile.ZipFile, name: str, what: str) -> bytes:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.protocol import ALIVE, OUT_OF_MEMORY, PASSWORDS, READY, Limits, receive, send
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 
 Done = TypeVar("Done")
 
@@ -157,8 +158,8 @@ class ReaderProcess:
         if self._closed:
             raise EOFError
         raise KBError(
-            f"The process that reads files doesn't start (exit code {code}).",
-            "Check the installation, and that read_megabytes isn't too small.",
+            _("The process that reads files doesn't start (exit code {code}).", code=code),
+            _("Check the installation, and that read_megabytes isn't too small."),
         )
 
     def _ask(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
@@ -191,13 +192,20 @@ class ReaderProcess:
 
     def _why(self, code: int | None, seconds: float) -> str:
         if self._closed:
-            return "Reading was stopped."
+            return _("Reading was stopped.")
         if self._expired:
-            return f"Reading took longer than {seconds:g} s. Split the file, or raise read_seconds."
+            return _(
+                "Reading took longer than {seconds:g} s. Split the file, or raise read_seconds.", seconds=seconds
+            )
         if code == OUT_OF_MEMORY:
             most = self.limits.read_megabytes
-            return f"Reading took more than {most} MB of memory. Split the file, or raise read_megabytes."
-        return "The reader crashed on this file, or ran out of memory. Save the file anew, or in another format."
+            return _(
+                "Reading took more than {megabytes} MB of memory. Split the file, or raise read_megabytes.",
+                megabytes=most,
+            )
+        return _(
+            "The reader crashed on this file, or ran out of memory. Save the file anew, or in another format."
+        )
 
 
 def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:

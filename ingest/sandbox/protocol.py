@@ -14,6 +14,7 @@ from typing import IO, Any
 from ingest import archives
 from ingest.readers.blocks import Block, Content
 from ingest.sandbox.confine import MEGABYTE
+from kb_assistant.messages import _
 
 PASSWORDS = "KB_READ_PASSWORDS"
 """Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
@@ -73,7 +74,10 @@ def encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
     if len(reply) <= text_megabytes * MEGABYTE:
         return reply
     return json.dumps(
-        failure(f"There is more than {text_megabytes} MB of text in it. Split it.", answer["sha256"])
+        failure(
+            _("There is more than {megabytes} MB of text in it. Split it.", megabytes=text_megabytes),
+            answer["sha256"],
+        )
     ).encode()
 
 

@@ -35,6 +35,7 @@ from ingest.sandbox.protocol import (
     send,
 )
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _, strerror
 
 _TRIES = 3
 _SECONDS_BETWEEN_TRIES = 0.05
@@ -106,11 +107,11 @@ def _answer(
         if data is None:
             data = _member(path, places, opened, limits) if places else _file_bytes(path, limits.file_megabytes)
     except (FileNotFoundError, NotADirectoryError):
-        return failure("The file vanished while it was being read.", gone=True)
+        return failure(_("The file vanished while it was being read."), gone=True)
     except OSError as error:
-        return failure(f"The file can't be opened: {error.strerror or error}.")
+        return failure(_("The file can't be opened: {reason}.", reason=strerror(error)))
     except ReadError as error:
-        return failure(_in_words(error))
+        return failure(error.full_message)
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
     return _read(name, data, passwords, alive)
 
@@ -123,12 +124,13 @@ def _read(name: str, data: bytes, passwords: Sequence[str], alive: Callable[[], 
     except MemoryError:
         raise
     except ReadError as error:
-        return failure(_in_words(error), sha256)
+        return failure(error.full_message, sha256)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a reader's bug is one failed file; a panic in Rust is no Exception
         return failure(
-            f"The reader failed on this file ({type(error).__name__}). Save it in another format.", sha256
+            _("The reader failed on this file ({error}). Save it in another format.", error=type(error).__name__),
+            sha256,
         )
     blocks = [astuple(block) for block in content.blocks]
     return {
@@ -149,16 +151,18 @@ def _listing(path: str, limits: Limits, passwords: Sequence[str]) -> dict[str, A
         with _open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size > limits.archive_megabytes * MEGABYTE:
-                hint = "Unpack it into a folder, or raise archive_megabytes."
-                raise ReadError(f"The archive is larger than {limits.archive_megabytes:,} MB.", hint)
+                hint = _("Unpack it into a folder, or raise archive_megabytes.")
+                raise ReadError(
+                    _("The archive is larger than {megabytes:,} MB.", megabytes=limits.archive_megabytes), hint
+                )
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             contents = archives.list_contents(path, file, size, limits.in_archives, passwords)
     except (FileNotFoundError, NotADirectoryError):
-        return failure("The file vanished while it was being read.", gone=True)
+        return failure(_("The file vanished while it was being read."), gone=True)
     except OSError as error:
-        return failure(f"The file can't be opened: {error.strerror or error}.")
+        return failure(_("The file can't be opened: {reason}.", reason=strerror(error)))
     except ReadError as error:
-        return failure(_in_words(error), sha256)
+        return failure(error.full_message, sha256)
     members = [(member.places, member.size, member.sha256, member.problem) for member in contents.members]
     return {"sha256": sha256, "error": "", "gone": False, "members": members, "skipped": dict(contents.skipped)}
 
@@ -175,7 +179,7 @@ def _open_plain(path: str) -> BufferedReader:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ReadError("This isn't a regular file.")
+        raise ReadError(_("This isn't a regular file."))
     return os.fdopen(descriptor, "rb")
 
 
@@ -187,17 +191,16 @@ def _file_bytes(path: str, file_megabytes: int) -> bytes:
             data = file.read(file_megabytes * MEGABYTE + 1)
             after = os.fstat(file.fileno())
         if len(data) > file_megabytes * MEGABYTE:
-            raise ReadError(f"The file is larger than {file_megabytes} MB.", "Split it, or raise file_megabytes.")
+            raise ReadError(
+                _("The file is larger than {megabytes} MB.", megabytes=file_megabytes),
+                _("Split it, or raise file_megabytes."),
+            )
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return data
         if not left and after.st_size >= before.st_size and before.st_size:
             return data  # such as a log that grows all the time
         time.sleep(_SECONDS_BETWEEN_TRIES)
-    raise ReadError("The file kept changing while it was being read.", "Ingest it again when it is at rest.")
-
-
-def _in_words(error: ReadError) -> str:
-    return f"{error.message} {error.hint}".strip()
+    raise ReadError(_("The file kept changing while it was being read."), _("Ingest it again when it is at rest."))
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:

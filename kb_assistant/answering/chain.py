@@ -22,6 +22,7 @@ from kb_assistant.answering.history import asked, turns
 from kb_assistant.answering.prompts import Prompt, fit
 from kb_assistant.errors import KBError, ModelError
 from kb_assistant.llm.capabilities import count_tokens, languages, native_history, prompt_tokens, takes_cancelled
+from kb_assistant.messages import _
 from kb_assistant.retrieval.federated import JointSearcher
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
@@ -31,10 +32,10 @@ from kb_assistant.text.analyzer import is_chinese
 from kb_assistant.text.wording import wording
 from kb_assistant.types import Dropped, Hit, Turn, Usage
 
-_NO_CHINESE = (
+_NO_CHINESE = _(
     "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
 )
-_READS_NO_CHINESE = "The best passage is in Chinese, which the installed model can't read: it is quoted."
+_READS_NO_CHINESE = _("The best passage is in Chinese, which the installed model can't read: it is quoted.")
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
@@ -190,7 +191,7 @@ def _chunks(
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"The chat model failed: {reason}", "Check its server, or choose another model."
+            _("The chat model failed: {reason}", reason=reason), _("Check its server, or choose another model.")
         ) from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from kb_assistant.errors import QuestionError
+from kb_assistant.messages import _
 from kb_assistant.types import Turn
 
 History = Sequence[Turn] | Sequence[Mapping[str, Any]]
@@ -19,7 +20,7 @@ def asked(question: str) -> str:
     """
     question = question.strip()
     if not question:
-        raise QuestionError("The question is empty.", "Ask something.")
+        raise QuestionError(_("The question is empty."), _("Ask something."))
     return question
 
 
@@ -46,8 +47,8 @@ def history_from(messages: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
         role, text = (message.get("role"), message.get("text")) if isinstance(message, Mapping) else (None, None)
         if role not in ("user", "assistant") or not isinstance(text, str):
             raise QuestionError(
-                f"Message {number} of the history has the wrong form.",
-                'Each is {"role": "user" or "assistant", "text": "…"}, oldest first.',
+                _("Message {number} of the history has the wrong form.", number=number),
+                _('Each is {{"role": "user" or "assistant", "text": "…"}}, oldest first.'),
             )
         if role == "user":
             if question is not None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.answering.citations import unmarked
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 from kb_assistant.text.sentences import sentences
 from kb_assistant.text.wording import is_foreign, wording
 from kb_assistant.types import Dropped, Hit, Turn
@@ -76,8 +77,8 @@ def fit(
             kept.append(hit)
     if not kept and (hits or not fits((), ())):
         raise ModelError(
-            f"Question and passage don't fit {limit} prompt tokens.",
-            "Raise context_tokens, lower max_tokens, or ask more briefly.",
+            _("Question and passage don't fit {limit} prompt tokens.", limit=limit),
+            _("Raise context_tokens, lower max_tokens, or ask more briefly."),
         )
     left, told = list(history), list[Turn]()
     while left and fits(kept, [left[-1], *told]):

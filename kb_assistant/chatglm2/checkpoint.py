@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _, strerror
 from kb_assistant.model_folder import read_config
 
 TOKENIZER = "tokenizer.model"
@@ -20,7 +21,7 @@ TOKENIZER = "tokenizer.model"
 _CHAT_TRAINED = 8192
 _GLM4_VOCABULARY = 100_000
 _ROPE_BASE = 10_000.0
-_AGAIN = "Download the folder again, all of its files."
+_AGAIN = _("Download the folder again, all of its files.")
 _POINTER = b"version https://git-lfs"
 
 
@@ -135,11 +136,13 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """
     config = read_config(folder / "config.json")
     if not is_chatglm(config):
-        raise ModelError(f"{folder} isn't a ChatGLM2 folder: its config.json says otherwise.", _AGAIN)
+        raise ModelError(
+            _("{folder} isn't a ChatGLM2 folder: its config.json says otherwise.", folder=folder), _AGAIN
+        )
     _refuse_relatives(folder, config)
     _refuse_variants(folder, config)
     if not (folder / TOKENIZER).is_file():
-        raise ModelError(f"{folder} has no {TOKENIZER}.", _AGAIN)
+        raise ModelError(_("{folder} has no {file}.", folder=folder, file=TOKENIZER), _AGAIN)
     generation = _generation(folder, config)
     rope = _rope(folder, config, generation)
     longest = _positive(folder, config, "seq_length") if config.get("seq_length") else _CHAT_TRAINED
@@ -169,12 +172,13 @@ def _refuse_relatives(folder: Path, config: Mapping[str, Any]) -> None:
     """Other models that call themselves "chatglm"."""
     if "position_encoding_2d" in config or "padded_vocab_size" not in config:
         raise ModelError(
-            f"{folder} holds ChatGLM-6B, the first generation, which is another network.",
-            "Use chatglm2-6b or chatglm2-6b-int4.",
+            _("{folder} holds ChatGLM-6B, the first generation, which is another network.", folder=folder),
+            _("Use chatglm2-6b or chatglm2-6b-int4."),
         )
     if _positive(folder, config, "padded_vocab_size") > _GLM4_VOCABULARY:
         raise ModelError(
-            f"{folder} holds GLM-4, not ChatGLM2.", "Use a .gguf file of it: kb models add glm-4.gguf"
+            _("{folder} holds GLM-4, not ChatGLM2.", folder=folder),
+            _("Use a .gguf file of it: kb models add glm-4.gguf"),
         )
 
 
@@ -193,12 +197,18 @@ def _refuse_variants(folder: Path, config: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if config.get(key, value) != value:
             raise ModelError(
-                f"{folder} is a variant that isn't supported: its config.json says {key} = {config[key]!r}.",
-                "Use the official folder, or merge its adapter into the weights.",
+                _(
+                    "{folder} is a variant that isn't supported: its config.json says {key} = {value}.",
+                    folder=folder,
+                    key=key,
+                    value=repr(config[key]),
+                ),
+                _("Use the official folder, or merge its adapter into the weights."),
             )
     if config.get("quantization_bit", 0) not in (0, 4):
         raise ModelError(
-            f"{folder} is quantised to {config['quantization_bit']} bits.", "Use chatglm2-6b-int4 or chatglm2-6b."
+            _("{folder} is quantised to {bits} bits.", folder=folder, bits=config["quantization_bit"]),
+            _("Use chatglm2-6b-int4 or chatglm2-6b."),
         )
 
 
@@ -225,9 +235,13 @@ def _rope(folder: Path, config: Mapping[str, Any], generation: int | None) -> Ro
         return Rope()
     if generation is None:
         raise ModelError(
-            f"{folder} has rope_ratio = {ratio:g}, which ChatGLM2 and ChatGLM3 read differently, and nothing in "
-            "the folder tells which of them it is.",
-            'Put "_name_or_path": "THUDM/chatglm2-6b-32k" (or chatglm3-6b-32k) into its config.json.',
+            _(
+                "{folder} has rope_ratio = {ratio:g}, which ChatGLM2 and ChatGLM3 read differently, and nothing "
+                "in the folder tells which of them it is.",
+                folder=folder,
+                ratio=ratio,
+            ),
+            _('Put "_name_or_path": "THUDM/chatglm2-6b-32k" (or chatglm3-6b-32k) into its config.json.'),
         )
     return Rope(factor=ratio) if generation == 2 else Rope(theta=_ROPE_BASE * ratio)
 
@@ -235,14 +249,20 @@ def _rope(folder: Path, config: Mapping[str, Any], generation: int | None) -> Ro
 def _positive(folder: Path, config: Mapping[str, Any], key: str) -> int:
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelError(f"{folder / 'config.json'} is damaged: {key} = {value!r}.", _AGAIN)
+        raise ModelError(
+            _("{path} is damaged: {key} = {value}.", path=folder / "config.json", key=key, value=repr(value)),
+            _AGAIN,
+        )
     return value
 
 
 def _number(folder: Path, config: Mapping[str, Any], key: str, default: float) -> float:
     value = config.get(key, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-        raise ModelError(f"{folder / 'config.json'} is damaged: {key} = {value!r}.", _AGAIN)
+        raise ModelError(
+            _("{path} is damaged: {key} = {value}.", path=folder / "config.json", key=key, value=repr(value)),
+            _AGAIN,
+        )
     return float(value)
 
 
@@ -252,11 +272,13 @@ def _refuse_pointer(file: Path) -> None:
         with file.open("rb") as opened:
             start = opened.read(len(_POINTER))
     except OSError as error:
-        raise ModelError(f"{file} can't be read: {error.strerror}.", _AGAIN) from error
+        raise ModelError(
+            _("{path} can't be read: {reason}.", path=file, reason=strerror(error)), _AGAIN
+        ) from error
     if start == _POINTER:
         raise ModelError(
-            f"{file} is only a pointer to the file, as git leaves it without Git LFS.",
-            f"Run in {file.parent}: git lfs pull; or download the files themselves.",
+            _("{path} is only a pointer to the file, as git leaves it without Git LFS.", path=file),
+            _("Run in {folder}: git lfs pull; or download the files themselves.", folder=file.parent),
         )
 
 
@@ -275,10 +297,15 @@ def _shards(folder: Path) -> tuple[Path, ...]:
             if not missing:
                 return tuple(folder / name for name in names)
             if any(folder.glob(pattern)):
-                raise ModelError(f"{folder} is incomplete: {', '.join(missing)} missing.", _AGAIN)
+                raise ModelError(
+                    _("{folder} is incomplete: {missing} missing.", folder=folder, missing=", ".join(missing)),
+                    _AGAIN,
+                )
         elif files := sorted(folder.glob(pattern)):
             return tuple(files)
-    raise ModelError(f"{folder} has no weights: neither *.safetensors nor pytorch_model*.bin.", _AGAIN)
+    raise ModelError(
+        _("{folder} has no weights: neither *.safetensors nor pytorch_model*.bin.", folder=folder), _AGAIN
+    )
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -286,4 +313,4 @@ def _weight_map(index: Path) -> dict[str, str]:
         content = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index} is damaged: {error}.", _AGAIN) from error
+        raise ModelError(_("{path} is damaged: {reason}.", path=index, reason=error), _AGAIN) from error

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint
 from kb_assistant.chatglm2.tokenizer import Pieces, control_tokens
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 from kb_assistant.model_folder import require_space
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def require_writer() -> None:
     try:
         import gguf  # noqa: F401
     except ImportError as error:
-        raise ModelError("Package gguf is missing.", 'pip install "kb-assistant[llama]"') from error
+        raise ModelError(_("Package gguf is missing."), _('pip install "kb-assistant[llama]"')) from error
 
 
 def _tensors(checkpoint: Checkpoint, precision: Precision) -> Iterator[_Tensor]:

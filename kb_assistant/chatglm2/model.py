@@ -15,6 +15,7 @@ from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.int4 import Int4Linear
 from kb_assistant.chatglm2.weights import Weights, dequantised, finite, quantised
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
 Quantize = Literal["int4", "nf4"]
 Build = Callable[[str, int, int], nn.Module]
@@ -47,8 +48,8 @@ def load_model(
     checkpoint = read_checkpoint(Path(folder))
     if quantize == "nf4" and checkpoint.bits == 4:
         raise ModelError(
-            f"{folder} holds INT4 weights, which would be quantised a second time.",
-            'Use quantize="int4", or the fp16 folder.',
+            _("{folder} holds INT4 weights, which would be quantised a second time.", folder=folder),
+            _('Use quantize="int4", or the fp16 folder.'),
         )
     weights = Weights(checkpoint)
     config = glm_config(checkpoint, dtype)
@@ -168,7 +169,7 @@ def _nf4(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.device) 
     try:
         import bitsandbytes
     except ImportError as error:
-        raise ModelError("Package bitsandbytes is missing.", 'pip install "kb-assistant[nf4]"') from error
+        raise ModelError(_("Package bitsandbytes is missing."), _('pip install "kb-assistant[nf4]"')) from error
     layers: Any = bitsandbytes.nn  # without types
     with torch.device("meta"):
         linear = layers.Linear4bit(

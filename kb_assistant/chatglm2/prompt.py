@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.chatglm2.tokenizer import END, PREFIX, control_tokens
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -48,7 +49,9 @@ def pairs(messages: Sequence[tuple[str, str]]) -> tuple[list[Pair], str]:
     if not spoken and system:
         spoken = [("user", "")]
     if not spoken or spoken[-1][0] != "user":
-        raise ModelError("The last message must be a question.", "End the conversation with a human message.")
+        raise ModelError(
+            _("The last message must be a question."), _("End the conversation with a human message.")
+        )
     turns = [(spoken[i][1], spoken[i + 1][1]) for i in range(0, len(spoken) - 1, 2)]
     question = spoken[-1][1]
     return turns, "\n\n".join([*system, question] if question else system)
@@ -115,5 +118,5 @@ class ChatTemplate:
     def _id(self, name: str) -> int:
         i = self._tokenizer.token_to_id(name)
         if i is None:
-            raise ModelError(f"The tokenizer has no {name}.", "Add the model again.")
+            raise ModelError(_("The tokenizer has no {name}.", name=name), _("Add the model again."))
         return int(i)

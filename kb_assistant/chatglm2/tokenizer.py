@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -45,13 +46,17 @@ class Pieces:
         try:
             model = SentencePieceProcessor(model_file=str(file))
         except (OSError, RuntimeError) as error:
-            raise ModelError(f"{file} is damaged, or no SentencePiece model.", "Download it again.") from error
+            raise ModelError(
+                _("{path} is damaged, or no SentencePiece model.", path=file), _("Download it again.")
+            ) from error
         ids = range(model.get_piece_size())
         self.names: list[str] = [model.id_to_piece(i) for i in ids]
         self.scores: list[float] = [model.get_score(i) for i in ids]
         self.kinds = [_kind(model, i) for i in ids]
         if self.names[:3] != [UNKNOWN, BEGIN, END] or "byte" not in self.kinds:
-            raise ModelError(f"{file} isn't ChatGLM2's tokenizer.", "Use the one of the model's own folder.")
+            raise ModelError(
+                _("{path} isn't ChatGLM2's tokenizer.", path=file), _("Use the one of the model's own folder.")
+            )
 
     def merges(self) -> list[tuple[str, str]]:
         """Pairs of pieces that merge, in the order in which they do."""
@@ -113,7 +118,9 @@ def read_tokenizer(file: Path) -> Tokenizer:
     try:
         return _as_text(Tokenizer.from_file(str(file)))
     except Exception as error:  # the library raises nothing more exact
-        raise ModelError(f"{file} can't be read: {error}.", "Add the model again.") from error
+        raise ModelError(
+            _("{path} can't be read: {reason}.", path=file, reason=error), _("Add the model again.")
+        ) from error
 
 
 def _as_text(tokenizer: Tokenizer) -> Tokenizer:

@@ -9,8 +9,9 @@ import torch
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
-_AGAIN = "Download the folder again, all of its files."
+_AGAIN = _("Download the folder again, all of its files.")
 
 
 class Weights:
@@ -28,15 +29,26 @@ class Weights:
         shapes = checkpoint.tensor_shapes()
         for name, shape in shapes.items():
             if name not in self._files:
-                raise ModelError(f"{checkpoint.folder} is incomplete: {name} is missing.", _AGAIN)
+                raise ModelError(
+                    _("{folder} is incomplete: {name} is missing.", folder=checkpoint.folder, name=name), _AGAIN
+                )
             if (found := self._shape(name)) != shape:
                 raise ModelError(
-                    f"{checkpoint.folder} is damaged: {name} has the shape {list(found)}, not {list(shape)}.",
-                    "Its config.json belongs to other weights, or the download is damaged.",
+                    _(
+                        "{folder} is damaged: {name} has the shape {found}, not {shape}.",
+                        folder=checkpoint.folder,
+                        name=name,
+                        found=list(found),
+                        shape=list(shape),
+                    ),
+                    _("Its config.json belongs to other weights, or the download is damaged."),
                 )
             kind = self[name].dtype
             if not (kind == torch.int8 if f"{name}_scale" in shapes else kind.is_floating_point):
-                raise ModelError(f"{checkpoint.folder} is damaged: {name} holds {kind}.", _AGAIN)
+                raise ModelError(
+                    _("{folder} is damaged: {name} holds {kind}.", folder=checkpoint.folder, name=name, kind=kind),
+                    _AGAIN,
+                )
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """A tensor, mapped from its file where possible."""
@@ -88,8 +100,12 @@ def finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
     """
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise ModelError(
-            f"{name} holds values that are no numbers in {str(tensor.dtype).removeprefix('torch.')}: the weights "
-            "are damaged, or too large for that type.",
+            _(
+                "{name} holds values that are no numbers in {type}: the weights "
+                "are damaged, or too large for that type.",
+                name=name,
+                type=str(tensor.dtype).removeprefix("torch."),
+            ),
             _AGAIN,
         )
     return tensor
@@ -105,7 +121,7 @@ def _open_safetensors(shard: Path) -> Any:
     try:
         return safe_open(shard, framework="pt")
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{shard} is damaged: {error}.", _AGAIN) from error
+        raise ModelError(_("{path} is damaged: {reason}.", path=shard, reason=error), _AGAIN) from error
 
 
 def _open_pytorch(shard: Path) -> dict[str, torch.Tensor]:
@@ -115,11 +131,12 @@ def _open_pytorch(shard: Path) -> dict[str, torch.Tensor]:
     except Exception as error:  # pickle, zip, OS errors and torch's own
         if "GLOBAL" in str(error):  # the pickle names something to call; torch's text would advise to let it
             raise ModelError(
-                f"{shard} holds more than weights: loading it could run code.", "Get it from the official source."
+                _("{path} holds more than weights: loading it could run code.", path=shard),
+                _("Get it from the official source."),
             ) from error
-        raise ModelError(f"{shard} is damaged, or no file of weights.", _AGAIN) from error
+        raise ModelError(_("{path} is damaged, or no file of weights.", path=shard), _AGAIN) from error
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise ModelError(f"{shard} doesn't hold weights by name.", _AGAIN)
+        raise ModelError(_("{path} doesn't hold weights by name.", path=shard), _AGAIN)
     return content
 
 

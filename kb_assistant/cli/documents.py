@@ -14,6 +14,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 from kb_assistant.types import Report
 
 
@@ -90,10 +91,10 @@ def _check_input(paths: list[Path], name: str | None, at_odds: bool, of_files: b
     piped = [str(path) for path in paths] == ["-"]
     if piped != bool(name) or name == "":
         raise KBError(
-            "A document from standard input needs a name.", "Write `kb ingest - --name report.pdf < FILE`."
+            _("A document from standard input needs a name."), _("Write `kb ingest - --name report.pdf < FILE`.")
         )
     if at_odds or (piped and of_files):
-        raise KBError("These options don't go together.", "See `kb ingest --help`.")
+        raise KBError(_("These options don't go together."), _("See `kb ingest --help`."))
 
 
 def _watch(reports: Iterator[Report], json: bool) -> int:

@@ -11,6 +11,7 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Embedder, Home, Json, Kb, open_kb, stopping
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.datasets import EvalSet
@@ -97,7 +98,9 @@ def _keep_floor(base: KnowledgeBase, found: Evaluation) -> None:
     from kb_assistant.errors import DatasetError
 
     if found.refusal is None:
-        raise DatasetError("No question has an answer in the documents.", 'Name its file: {…, "source": …}.')
+        raise DatasetError(
+            _("No question has an answer in the documents."), _('Name its file: {{…, "source": …}}.')
+        )
     floors = found.refusal.floors()
     base.keep_floors(floors)
     show.note(f"Kept with the index: refused below {floors.refuse:.2f}, uncertain below {floors.certain:.2f}.")

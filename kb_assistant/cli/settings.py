@@ -9,6 +9,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 
 
 def settings(
@@ -24,9 +25,9 @@ def settings(
     from kb_assistant.settings import home_of, meanings, write_setting
 
     if name is not None and name not in meanings():
-        raise KBError(f"There is no setting {name!r}.", "`kb settings` lists them.")
+        raise KBError(_("There is no setting {name!r}.", name=name), _("`kb settings` lists them."))
     if unset and (name is None or value is not None):
-        raise KBError("--unset takes the name of one setting.", "Such as: kb settings k --unset")
+        raise KBError(_("--unset takes the name of one setting."), _("Such as: kb settings k --unset"))
     if name is not None and (value is not None or unset):
         write_setting(home_of(home), name, value)
     rows = [row for row in _rows(home) if name in (None, row["name"])]

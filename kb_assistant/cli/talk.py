@@ -15,6 +15,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, K, Kb, Model, Where, open_kb, stopping
 from kb_assistant.errors import KBError, QuestionError
+from kb_assistant.messages import _
 from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
@@ -145,8 +146,11 @@ def _read_history(path: Path) -> list[dict[str, Any]]:
         messages = json_module.loads(text)
     except (OSError, ValueError) as error:
         raise QuestionError(
-            f"The history {path} can't be read: {error}.", "It is a JSON list of messages."
+            _("The history {path} can't be read: {reason}.", path=path, reason=error),
+            _("It is a JSON list of messages."),
         ) from error
     if not isinstance(messages, list):
-        raise QuestionError(f"The history {path} isn't a list.", "It is a JSON list of messages, oldest first.")
+        raise QuestionError(
+            _("The history {path} isn't a list.", path=path), _("It is a JSON list of messages, oldest first.")
+        )
     return messages

@@ -20,6 +20,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, embedding_dimension
 
 if TYPE_CHECKING:
@@ -180,7 +181,10 @@ class LocalEmbeddings(Embeddings):
         try:
             tokenizer = Tokenizer.from_file(str(file))
         except Exception as error:  # the library raises bare Exception
-            raise ModelError(f"{file} can't be read: {error}", f"Install {self.model.name} again.") from error
+            raise ModelError(
+                _("{path} can't be read: {reason}", path=file, reason=error),
+                _("Install {name} again.", name=self.model.name),
+            ) from error
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -193,7 +197,7 @@ class LocalEmbeddings(Embeddings):
         import torch
 
         if self._device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("There is no CUDA device that torch can use.", 'Set device = "cpu" or "auto".')
+            raise ModelError(_("There is no CUDA device that torch can use."), _('Set device = "cpu" or "auto".'))
         return "cuda" if torch.cuda.is_available() else "cpu"
 
     @property
@@ -222,8 +226,13 @@ class LocalEmbeddings(Embeddings):
         except Exception as error:  # transformers, safetensors and torch have no common error
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
-                f"{self.model.name} can't be loaded from {self.model.path}: {reason}",
-                "Install it again, or choose another embedder.",
+                _(
+                    "{name} can't be loaded from {path}: {reason}",
+                    name=self.model.name,
+                    path=self.model.path,
+                    reason=reason,
+                ),
+                _("Install it again, or choose another embedder."),
             ) from error
         return network
 
@@ -245,7 +254,7 @@ class LocalEmbeddings(Embeddings):
             except torch.OutOfMemoryError as error:
                 if len(texts) == 1:
                     raise ModelError(
-                        "A single text doesn't fit the device's memory.", 'Set device = "cpu".'
+                        _("A single text doesn't fit the device's memory."), _('Set device = "cpu".')
                     ) from error
                 torch.cuda.empty_cache()
                 half = len(texts) // 2
@@ -264,9 +273,13 @@ class LocalEmbeddings(Embeddings):
     def _normalised(self, raw: NDArray[Any]) -> Vectors:
         if raw.shape[1] != self.dimension or not np.isfinite(raw).all():
             raise ModelError(
-                f"{self.model.name} gave vectors of length {raw.shape[1]} instead of {self.dimension}, "
-                "or numbers that aren't finite.",
-                "Its folder is damaged or not an embedder's: install it again.",
+                _(
+                    "{name} gave vectors of length {given} instead of {dimension}, or numbers that aren't finite.",
+                    name=self.model.name,
+                    given=raw.shape[1],
+                    dimension=self.dimension,
+                ),
+                _("Its folder is damaged or not an embedder's: install it again."),
             )
         lengths = np.linalg.norm(raw, axis=1, keepdims=True)
         return np.asarray(raw / np.maximum(lengths, 1e-12), np.float32)

@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class Reranker:
                 values = np.asarray(network.predict(pairs, show_progress_bar=False), np.float64)
                 if values.shape != (len(pairs),) or not np.isfinite(values).all():
                     raise ModelError(
-                        f"{self.model.name} gives no score for each passage.",
-                        "It isn't a reranker: choose another.",
+                        _("{name} gives no score for each passage.", name=self.model.name),
+                        _("It isn't a reranker: choose another."),
                     )
                 found += values.tolist()
                 if time.monotonic() > deadline:
@@ -82,8 +83,13 @@ class Reranker:
         except Exception as error:  # transformers, safetensors and torch have no common error
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
-                f"{self.model.name} can't be loaded from {self.model.path}: {reason}",
-                "Install it again, or choose another reranker.",
+                _(
+                    "{name} can't be loaded from {path}: {reason}",
+                    name=self.model.name,
+                    path=self.model.path,
+                    reason=reason,
+                ),
+                _("Install it again, or choose another reranker."),
             ) from error
         return network
 

@@ -20,6 +20,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.capabilities import count_tokens, native_history, prompt_tokens
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.open import open_chat_model
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -36,7 +37,7 @@ ABOUT: Mapping[str, str] = {
 COMPARED = ("f1", "exact match", "rouge-l")
 """The measures of which differences are told."""
 
-_QUOTES = "It only quotes passages, so there is nothing that it could answer without them."
+_QUOTES = _("It only quotes passages, so there is nothing that it could answer without them.")
 
 Observed = Mapping[str, Sequence[tuple[Question, float]]]
 """By measure, what was seen, each with its question: one value a question, or one for each sentence that cites."""

@@ -12,6 +12,7 @@ from langchain_core.documents import Document
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.datasets import EvalSet
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX
@@ -48,7 +49,8 @@ def fill(
     ]
     if kb.add(documents, progress=progress, stop=stop).stopped:
         raise DatasetError(
-            f"Stopped while embedding {data.name}.", "Run it again: what is embedded is kept, it goes on there."
+            _("Stopped while embedding {name}.", name=data.name),
+            _("Run it again: what is embedded is kept, it goes on there."),
         )
     wanted = {f"{DOCUMENT_PREFIX}{document.id}" for document in documents}
     kb.forget_sources([source.path for source in kb.sources() if source.path not in wanted])

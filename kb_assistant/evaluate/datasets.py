@@ -17,6 +17,7 @@ from typing import Any
 
 from kb_assistant.answering.history import turns
 from kb_assistant.errors import DatasetError, QuestionError
+from kb_assistant.messages import _
 from kb_assistant.types import Turn
 
 _LATER = 4
@@ -90,7 +91,7 @@ class EvalSet:
             DatasetError: a line has the wrong form.
         """
         for number, row in rows(self.corpus):
-            place = f"{self.corpus}, line {number}"
+            place = _("{path}, line {line}", path=self.corpus, line=number)
             yield EvalDocument(_id(row, place), str(row.get("title") or ""), _text(row, place))
 
     @cached_property
@@ -116,16 +117,22 @@ def read_set(folder: Path) -> EvalSet:
         DatasetError: a file is missing, or a line has the wrong form; says which.
     """
     if not (folder / "corpus.jsonl").is_file():
-        raise DatasetError(f"{folder} holds no corpus.jsonl.", "`kb eval --help` tells what a set consists of.")
+        raise DatasetError(
+            _("{folder} holds no corpus.jsonl.", folder=folder),
+            _("`kb eval --help` tells what a set consists of."),
+        )
     right = _judgements(folder)
     questions = [
-        parse_question(row, f"{folder / 'queries.jsonl'}, line {number}", right.get(_name(row), {}))
+        parse_question(
+            row, _("{path}, line {line}", path=folder / "queries.jsonl", line=number), right.get(_name(row), {})
+        )
         for number, row in rows(folder / "queries.jsonl")
     ]
     extra = folder / "unjudged.jsonl"
     if extra.is_file():
         questions += [
-            parse_question({**row, "answerable": False}, f"{extra}, line {n}", {}) for n, row in rows(extra)
+            parse_question({**row, "answerable": False}, _("{path}, line {line}", path=extra, line=n), {})
+            for n, row in rows(extra)
         ]
     return EvalSet(folder.resolve(), tuple(questions))
 
@@ -140,7 +147,10 @@ def _judgements(folder: Path) -> dict[str, dict[str, int]]:
     files = [folder / "qrels.tsv", folder / "qrels" / "test.tsv"]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        raise DatasetError(f"{folder} holds no qrels.tsv.", "It has a line for each right document of a question.")
+        raise DatasetError(
+            _("{folder} holds no qrels.tsv.", folder=folder),
+            _("It has a line for each right document of a question."),
+        )
     right: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for number, line in enumerate(_lines(file), start=1):
         cells = line.split("\t")
@@ -149,7 +159,8 @@ def _judgements(folder: Path) -> dict[str, dict[str, int]]:
         except (IndexError, ValueError):
             if number > 1:  # the first line is the header
                 raise DatasetError(
-                    f"{file}, line {number} isn't a question, a document and a score.", "Part them by tabs."
+                    _("{path}, line {line} isn't a question, a document and a score.", path=file, line=number),
+                    _("Part them by tabs."),
                 ) from None
             continue
         if score > 0:
@@ -172,7 +183,8 @@ def parse_question(row: Mapping[str, Any], place: str, right: Mapping[str, int])
         opening = messages[0]["text"] if messages else text
     except (QuestionError, AttributeError, TypeError, KeyError) as error:
         raise DatasetError(
-            f"{place}: {error}", 'Labels are an object, history is [{"role", "text"}, …].'
+            _("{place}: {reason}", place=place, reason=error),
+            _('Labels are an object, history is [{{"role", "text"}}, …].'),
         ) from error
     return Question(
         id=name,
@@ -190,7 +202,7 @@ def parse_question(row: Mapping[str, Any], place: str, right: Mapping[str, int])
 def _id(row: Mapping[str, Any], place: str) -> str:
     name = _name(row)
     if not name:
-        raise DatasetError(f"{place} has no id.", "Give each line an id of its own.")
+        raise DatasetError(_("{place} has no id.", place=place), _("Give each line an id of its own."))
     return name
 
 
@@ -202,7 +214,7 @@ def _name(row: Mapping[str, Any]) -> str:
 def _text(row: Mapping[str, Any], place: str) -> str:
     text = row.get("text")
     if not isinstance(text, str):
-        raise DatasetError(f"{place} has no text.", 'Each line is {"id": …, "text": …}.')
+        raise DatasetError(_("{place} has no text.", place=place), _('Each line is {{"id": …, "text": …}}.'))
     return text
 
 
@@ -214,7 +226,10 @@ def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise DatasetError(f"{file}, line {number} isn't a JSON object.", "Write one object a line.")
+            raise DatasetError(
+                _("{path}, line {line} isn't a JSON object.", path=file, line=number),
+                _("Write one object a line."),
+            )
         yield number, row
 
 
@@ -223,4 +238,6 @@ def _lines(file: Path) -> Iterator[str]:
         with file.open(encoding="utf-8") as lines:
             yield from (line.rstrip("\n") for line in lines if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{file} can't be read: {error}.", "It must be a text file in UTF-8.") from error
+        raise DatasetError(
+            _("{path} can't be read: {reason}.", path=file, reason=error), _("It must be a text file in UTF-8.")
+        ) from error

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 from kb_assistant.text.analyzer import fold, is_chinese
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ def import_measure(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise KBError(f"Package {name.split('.')[0]} is missing.", 'pip install "kb-assistant[eval]"') from error
+        raise KBError(
+            _("Package {package} is missing.", package=name.split(".")[0]), _('pip install "kb-assistant[eval]"')
+        ) from error
 
 
 def _shared(one: list[str], other: list[str]) -> int:

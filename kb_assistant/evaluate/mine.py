@@ -9,6 +9,7 @@ from pathlib import Path
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.datasets import EvalSet, Question, parse_question, rows
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.messages import _
 
 HEADINGS_NOTE = (
     "Questions were made of headings, which the passages carry themselves: recall is higher than for questions "
@@ -31,8 +32,8 @@ def own_set(kb: KnowledgeBase, file: Path | None) -> EvalSet:
     questions = _asked(kb, file) if file else _headings(kb)
     if not questions:
         raise DatasetError(
-            f"The files in {kb.settings.kb!r} have no headings to make questions of.",
-            'Give a file of questions: lines of {"text": …, "source": …}.',
+            _("The files in {name!r} have no headings to make questions of.", name=kb.settings.kb),
+            _('Give a file of questions: lines of {{"text": …, "source": …}}.'),
         )
     return EvalSet(kb.settings.kb_dir, questions)
 
@@ -54,11 +55,14 @@ def _asked(kb: KnowledgeBase, file: Path) -> tuple[Question, ...]:
     known = [source.path for source in kb.sources()]
     questions = []
     for number, row in rows(file):
-        place = f"{file}, line {number}"
+        place = _("{path}, line {line}", path=file, line=number)
         named = row.get("source") or []
         ends = [named] if isinstance(named, str) else named
         if not isinstance(ends, list) or not all(isinstance(end, str) for end in ends):
-            raise DatasetError(f"{place}: source is {json.dumps(named)}.", "It is a path or a list of paths.")
+            raise DatasetError(
+                _("{place}: source is {value}.", place=place, value=json.dumps(named)),
+                _("It is a path or a list of paths."),
+            )
         right = {path: 1 for end in ends for path in _ending(known, end, place)}
         questions.append(parse_question({"id": str(number), "answerable": bool(right), **row}, place, right))
     return tuple(questions)
@@ -67,5 +71,8 @@ def _asked(kb: KnowledgeBase, file: Path) -> tuple[Question, ...]:
 def _ending(known: list[str], end: str, place: str) -> list[str]:
     found = [path for path in known if path == end or path.endswith(f"/{end.removeprefix('./')}")]
     if not found:
-        raise DatasetError(f"{place}: no file {end!r} is known.", "`kb sources` lists the files that are.")
+        raise DatasetError(
+            _("{place}: no file {file!r} is known.", place=place, file=end),
+            _("`kb sources` lists the files that are."),
+        )
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.metrics import Estimate, estimate
+from kb_assistant.messages import _
 from kb_assistant.retrieval.result import Floors
 
 WRONGLY_REFUSED = 0.03
@@ -85,8 +86,16 @@ class Refusal:
         others = sum(map(len, self.unanswerable.values()))
         if min(len(self.answerable), others) < LEAST:
             raise DatasetError(
-                f"{len(self.answerable)} questions with an answer and {others} without are too few for a floor.",
-                f"It takes {LEAST} of each; --other DIR adds questions of a set that the documents don't answer.",
+                _(
+                    "{answerable} questions with an answer and {others} without are too few for a floor.",
+                    answerable=len(self.answerable),
+                    others=others,
+                ),
+                _(
+                    "It takes {count} of each; --other DIR adds questions of a set that the documents don't "
+                    "answer.",
+                    count=LEAST,
+                ),
             )
         return Floors(self.recommended.floor, self.recommended_certain)
 

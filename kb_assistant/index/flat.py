@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def import_faiss() -> Any:
         import faiss
     except Exception as error:  # faiss-gpu without its CUDA wheels raises RuntimeError
         raise ModelError(
-            f"FAISS can't be loaded: {error}.",
-            'Run `kb doctor`; usually: pip install "kb-assistant[cpu]" (or [gpu], never both).',
+            _("FAISS can't be loaded: {reason}.", reason=error),
+            _('Run `kb doctor`; usually: pip install "kb-assistant[cpu]" (or [gpu], never both).'),
         ) from error
     return faiss
 
@@ -126,9 +127,9 @@ class FlatIndex:
         import numpy as np
 
         if not np.array_equal(np.sort(self.ids), snapshot.live_ids()):
-            return ["the FAISS index holds other texts than the store"]
+            return [_("the FAISS index holds other texts than the store")]
         if not np.array_equal(vectors_in(self.index), snapshot.vectors(self.ids.tolist())):
-            return ["the FAISS index holds other vectors than the store"]
+            return [_("the FAISS index holds other vectors than the store")]
         return []
 
     def _nearest(self, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.index.flat import FEW, import_faiss, ranked, selector
+from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -186,13 +187,13 @@ class IVFIndex:
         lists = range(self.index.nlist)
         held = [_ids_in(self.index, number) for number in lists]
         if not np.array_equal(np.sort(np.concatenate(held)), snapshot.live_ids()):
-            return ["the FAISS index holds other texts than the store"]
+            return [_("the FAISS index holds other texts than the store")]
         for number, ids in zip(lists, held, strict=True):
             codes = faiss.rev_swig_ptr(self.index.invlists.get_codes(number), len(ids) * self.index.code_size)
             wanted = _codes(self.index, number, snapshot.vectors(ids.tolist()))
             # Another processor may round a number here and there to the next code; another vector differs in most.
             if len(ids) and (codes.reshape(wanted.shape) == wanted).mean(axis=1).min() < 0.8:
-                return ["the FAISS index holds other vectors than the store"]
+                return [_("the FAISS index holds other vectors than the store")]
         return []
 
     def _candidates(self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64]) -> NDArray[np.int64]:

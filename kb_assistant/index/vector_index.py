@@ -25,6 +25,7 @@ from kb_assistant.index.cache_file import (
 )
 from kb_assistant.index.flat import GPU_MOST, FlatIndex, import_faiss
 from kb_assistant.index.ivf import IVFIndex
+from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -96,8 +97,12 @@ class VectorIndex:
         held = built.held
         if len(held.ids) and queries.shape[1] != held.dimension:
             raise EmbedderMismatch(
-                f"This index holds vectors of {held.dimension} numbers; the question has {queries.shape[1]}.",
-                "Use the embedder that the index was built with, or run `kb rebuild`.",
+                _(
+                    "This index holds vectors of {dimension} numbers; the question has {given}.",
+                    dimension=held.dimension,
+                    given=queries.shape[1],
+                ),
+                _("Use the embedder that the index was built with, or run `kb rebuild`."),
             )
         if built.stamp != snapshot.stamp:  # a later one may hold texts that this view doesn't know yet
             live = snapshot.live_ids()

@@ -13,6 +13,7 @@ from pydantic import Field
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.request_queue import never
 from kb_assistant.llm.streaming import Delta, StreamingChat
+from kb_assistant.messages import _
 
 RoleText = tuple[str, str]
 """Role ("system", "user" or "assistant") and text of a message."""
@@ -103,7 +104,7 @@ def role_texts(messages: Sequence[BaseMessage]) -> list[RoleText]:
 def _role(message: BaseMessage) -> str:
     role = message.role if isinstance(message, ChatMessage) else _ROLES.get(message.type, "")
     if role not in _ROLES.values():
-        raise ModelError(f"This chat model takes no messages of type {message.type!r}.")
+        raise ModelError(_("This chat model takes no messages of type {type!r}.", type=message.type))
     return role
 
 
@@ -111,5 +112,7 @@ def _content(message: BaseMessage) -> str:
     blocks = message.content if isinstance(message.content, list) else []
     kinds = {block.get("type") for block in blocks if isinstance(block, dict)} - {"text", "reasoning"}
     if kinds:
-        raise ModelError(f"This chat model reads text only, not {', '.join(sorted(map(str, kinds)))}.")
+        raise ModelError(
+            _("This chat model reads text only, not {kinds}.", kinds=", ".join(sorted(map(str, kinds))))
+        )
     return str(message.text)

@@ -19,6 +19,7 @@ from typing import Any
 
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.request_queue import Emit, RequestQueue, never
+from kb_assistant.messages import _, strerror
 
 # Prompt tokens read between two looks at whether the reader has gone away.
 _PROMPT_BATCH = 128
@@ -78,7 +79,7 @@ class LlamaServer:
             try:
                 answer(request, emit)
             except Exception as error:
-                raise ModelError(f"The chat model can't answer: {error}.") from error
+                raise ModelError(_("The chat model can't answer: {reason}.", reason=error)) from error
 
         for chunk in self._queue.stream(work, cancelled):
             if "error" in chunk:
@@ -117,7 +118,14 @@ class LlamaServer:
             ) as answer:
                 return json.load(answer)
         except (OSError, ValueError) as error:
-            raise ModelError(f"The chat model doesn't answer on {self.address}{path}: {error}.") from error
+            raise ModelError(
+                _(
+                    "The chat model doesn't answer on {address}{path}: {reason}.",
+                    address=self.address,
+                    path=path,
+                    reason=error,
+                )
+            ) from error
 
 
 def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
@@ -145,8 +153,8 @@ def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
         return xllamacpp.Server(params)
     except RuntimeError as error:
         raise ModelError(
-            f"{path} can't be loaded.",
-            "The file is damaged, of a kind this llama.cpp doesn't know, or larger than the free memory.",
+            _("{path} can't be loaded.", path=path),
+            _("The file is damaged, of a kind this llama.cpp doesn't know, or larger than the free memory."),
         ) from error
 
 
@@ -154,7 +162,7 @@ def _engine() -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        raise ModelError("Package xllamacpp is missing.", 'pip install "kb-assistant[llama]"') from error
+        raise ModelError(_("Package xllamacpp is missing."), _('pip install "kb-assistant[llama]"')) from error
     return xllamacpp
 
 
@@ -163,15 +171,23 @@ def _require_gguf(path: Path) -> None:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise ModelError(f"{path} can't be read: {error.strerror}.", "Check the path.") from error
+        raise ModelError(
+            _("{path} can't be read: {reason}.", path=path, reason=strerror(error)), _("Check the path.")
+        ) from error
     if magic != b"GGUF":
-        raise ModelError(f"{path} is no GGUF file.", "Give a chat model in llama.cpp's format, *.gguf.")
+        raise ModelError(
+            _("{path} is no GGUF file.", path=path), _("Give a chat model in llama.cpp's format, *.gguf.")
+        )
 
 
 def _refusal(error: dict[str, Any]) -> ModelError:
     if error.get("type") == "exceed_context_size_error":
         return ModelError(
-            f"The prompt has {error['n_prompt_tokens']} tokens; the context holds {error['n_ctx']}.",
-            "Raise context_tokens, or ask with fewer passages (k).",
+            _(
+                "The prompt has {count} tokens; the context holds {context}.",
+                count=error["n_prompt_tokens"],
+                context=error["n_ctx"],
+            ),
+            _("Raise context_tokens, or ask with fewer passages (k)."),
         )
-    return ModelError(f"The chat model can't answer: {error.get('message', error)}.")
+    return ModelError(_("The chat model can't answer: {reason}.", reason=error.get("message", error)))

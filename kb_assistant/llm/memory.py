@@ -9,6 +9,7 @@ from typing import Any
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 from kb_assistant.llm.capabilities import context_of
+from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 
@@ -47,7 +48,7 @@ def estimate(model: Model, settings: Settings) -> Memory | None:
     if find_spec("gguf") is None:
         return None
     cache = _gguf_cache(model.path, context)
-    return Memory(model.path.stat().st_size, cache, _WORK["llama"], "memory")
+    return Memory(model.path.stat().st_size, cache, _WORK["llama"], _("memory"))
 
 
 def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memory:
@@ -60,7 +61,7 @@ def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memor
     bytes_each = {None: float(width), "int4": 0.5 + 4 / 128, "nf4": 0.5 + 4 / 64}[quantize]
     weights = int(linear * bytes_each) + (checkpoint.parameters - linear) * width
     kept = checkpoint.layers * 2 * checkpoint.groups * checkpoint.head_dim * context * width
-    return Memory(weights, kept, _WORK[device], "GPU memory" if device == "cuda" else "memory")
+    return Memory(weights, kept, _WORK[device], _("GPU memory") if device == "cuda" else _("memory"))
 
 
 def _gguf_cache(file: Path, context: int) -> int:

@@ -13,6 +13,7 @@ from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import (
     context_of,
 )
+from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,9 +104,11 @@ def _open_file(model: Model, settings: Settings) -> BaseChatModel:
         options |= {"quantize": settings.quantize, "device": settings.device}
         return TorchChat(folder=model.path, **options)
     if model.path.suffix != ".gguf":
-        raise ModelError(f"{model.name!r} is no GGUF file, so it can't be run here.", "Give a .gguf file.")
+        raise ModelError(
+            _("{name!r} is no GGUF file, so it can't be run here.", name=model.name), _("Give a .gguf file.")
+        )
     if find_spec("xllamacpp") is None:
-        raise ModelError("Package xllamacpp is missing.", 'pip install "kb-assistant[llama]"')
+        raise ModelError(_("Package xllamacpp is missing."), _('pip install "kb-assistant[llama]"'))
     from kb_assistant.llm.llamacpp import LlamaCppChat
 
     if model.template:
@@ -129,8 +132,8 @@ def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatMode
         return model
     except ImportError as error:
         install = re.search(r"pip install [\w-]+", str(error))
-        hint = 'pip install "kb-assistant[openai]"' if provider == "openai" else install[0] if install else ""
-        raise ModelError(f"The package for {provider!r} models is missing.", hint) from error
+        hint = _('pip install "kb-assistant[openai]"') if provider == "openai" else install[0] if install else ""
+        raise ModelError(_("The package for {provider!r} models is missing.", provider=provider), hint) from error
     except Exception as error:  # each provider raises errors of its own
         raise _unusable(provider, name, error) from error
 
@@ -148,6 +151,12 @@ def _on_this_machine() -> dict[str, Any]:
 
 def _unusable(provider: str, name: str, error: Exception) -> ModelError:
     if variable := re.search(r"\b[A-Z_]+_API_KEY\b", str(error)):
-        return ModelError(f"{provider}:{name} wants an API key.", f"Set the variable {variable[0]}.")
+        return ModelError(
+            _("{provider}:{name} wants an API key.", provider=provider, name=name),
+            _("Set the variable {variable}.", variable=variable[0]),
+        )
     reason = str(error).strip().split("\n")[0]
-    return ModelError(f"{provider}:{name} can't be used: {reason}", "See LangChain's init_chat_model.")
+    return ModelError(
+        _("{provider}:{name} can't be used: {reason}", provider=provider, name=name, reason=reason),
+        _("See LangChain's init_chat_model."),
+    )

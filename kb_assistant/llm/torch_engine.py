@@ -27,6 +27,7 @@ from kb_assistant.llm.base import Sampling
 from kb_assistant.llm.prefix_cache import PrefixCache
 from kb_assistant.llm.request_queue import Emit, RequestQueue
 from kb_assistant.llm.streaming import Delta, usage_of
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.checkpoint import Checkpoint
@@ -66,8 +67,12 @@ class TorchEngine:
         """
         if len(ids) >= self._context:
             raise ModelError(
-                f"The prompt has {len(ids)} tokens; the context holds {self._context}.",
-                "Raise context_tokens, or ask with fewer passages (k).",
+                _(
+                    "The prompt has {count} tokens; the context holds {context}.",
+                    count=len(ids),
+                    context=self._context,
+                ),
+                _("Raise context_tokens, or ask with fewer passages (k)."),
             )
         cache, reused = self._prefixes.take(ids)
         run = _Run(list(ids), cache, reused)
@@ -92,7 +97,7 @@ class TorchEngine:
         choose = _Sampler(sampling, self._template.vocabulary_size, self._device)
         spelt = _Detokenizer(self._template, sampling.stop)
         room = self._context - len(run.ids)
-        for _ in range(min(room, sampling.max_tokens or room)):
+        for _step in range(min(room, sampling.max_tokens or room)):
             token = choose(run.logits, run.ids)
             run.written += 1
             if token in self._template.stop_ids:
@@ -170,7 +175,9 @@ class _Sampler:
         """
         logits = logits[: self._known]  # what follows is padding of the output layer
         if not bool(torch.isfinite(logits).all()):
-            raise ModelError("The model's arithmetic overflowed.", "Its weights may be damaged: add it again.")
+            raise ModelError(
+                _("The model's arithmetic overflowed."), _("Its weights may be damaged: add it again.")
+            )
         before = cast(torch.LongTensor, torch.tensor([ids], device=logits.device))
         scores = self._steps(before, cast(torch.FloatTensor, logits[None]))
         if self._greedy:
@@ -223,9 +230,11 @@ def memory_errors() -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         torch.cuda.empty_cache()
         raise ModelError(
-            f"The GPU's memory is too small: {str(error).splitlines()[0]}",
-            "Close other programs on the GPU, lower context_tokens, set quantize to int4 or device to cpu; "
-            "`kb doctor --model NAME` estimates what a model takes.",
+            _("The GPU's memory is too small: {reason}", reason=str(error).splitlines()[0]),
+            _(
+                "Close other programs on the GPU, lower context_tokens, set quantize to int4 or device to cpu; "
+                "`kb doctor --model NAME` estimates what a model takes."
+            ),
         ) from error
 
 

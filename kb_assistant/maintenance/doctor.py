@@ -16,6 +16,7 @@ from typing import Literal
 from kb_assistant.errors import KBError
 from kb_assistant.llm.capabilities import context_of
 from kb_assistant.llm.open import best_installed, is_provider
+from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
@@ -31,10 +32,11 @@ _FASTER = {
     "i8mm": "MATMUL_INT8",
     "sve": "SVE",
 }
-NATIVE_BUILD = (
+NATIVE_BUILD = _(
     'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" '
-    f"{sys.executable} -m pip install --force-reinstall --no-deps --no-binary xllamacpp xllamacpp "
-    "(needs a C++ compiler, CMake and some fifteen minutes)"
+    "{executable} -m pip install --force-reinstall --no-deps --no-binary xllamacpp xllamacpp "
+    "(needs a C++ compiler, CMake and some fifteen minutes)",
+    executable=sys.executable,
 )
 
 State = Literal["ok", "missing", "broken"]
@@ -59,20 +61,35 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _python() -> Finding:
-    detail = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores"
+    found = _(
+        "Python {python}, SQLite {sqlite}, {cores} cores",
+        python=platform.python_version(),
+        sqlite=sqlite3.sqlite_version,
+        cores=os.cpu_count(),
+    )
     with sqlite3.connect(":memory:") as db:
         options = {row[0] for row in db.execute("PRAGMA compile_options")}
     if "ENABLE_FTS5" not in options:
-        return Finding("python", "broken", f"{detail}, without FTS5", "Use a Python whose SQLite has FTS5.")
-    return Finding("python", "ok", detail)
+        return Finding(
+            _("python"),
+            "broken",
+            _("{found}, without FTS5", found=found),
+            _("Use a Python whose SQLite has FTS5."),
+        )
+    return Finding(_("python"), "ok", found)
 
 
 def _home(home: Path) -> Finding:
     there = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(there).free / 1e9
     if not os.access(there, os.W_OK):
-        return Finding("home", "broken", f"{home} can't be written", "Choose another with --home or KB_HOME.")
-    return Finding("home", "ok", f"{home}, {free:.0f} GB free")
+        return Finding(
+            _("home"),
+            "broken",
+            _("{path} can't be written", path=home),
+            _("Choose another with --home or KB_HOME."),
+        )
+    return Finding(_("home"), "ok", _("{path}, {free:.0f} GB free", path=home, free=free))
 
 
 def _version(package: str) -> str | None:
@@ -86,59 +103,78 @@ def _faiss() -> Finding:
     cpu, gpu = _version("faiss-cpu"), _version("faiss-gpu")
     if cpu and gpu:
         return Finding(
-            "faiss",
+            _("faiss"),
             "broken",
-            f"faiss-cpu {cpu} and faiss-gpu {gpu} are both installed; they overwrite each other's files",
-            f"{sys.executable} -m pip uninstall -y faiss-cpu faiss-gpu, then install one of the two again",
+            _(
+                "faiss-cpu {cpu} and faiss-gpu {gpu} are both installed; they overwrite each other's files",
+                cpu=cpu,
+                gpu=gpu,
+            ),
+            _(
+                "{executable} -m pip uninstall -y faiss-cpu faiss-gpu, then install one of the two again",
+                executable=sys.executable,
+            ),
         )
     if not cpu and not gpu:
-        return Finding("faiss", "broken", "not installed", 'pip install "kb-assistant[cpu]", or [gpu] with CUDA')
+        return Finding(
+            _("faiss"), "broken", _("not installed"), _('pip install "kb-assistant[cpu]", or [gpu] with CUDA')
+        )
     from kb_assistant.index.vector_index import import_faiss
 
     try:
         faiss = import_faiss()
     except KBError as error:
         return Finding(
-            "faiss",
+            _("faiss"),
             "broken",
             error.message,
-            "pip install --force-reinstall the same package, with its dependencies",
+            _("pip install --force-reinstall the same package, with its dependencies"),
         )
-    name = f"faiss-gpu {gpu}" if gpu else f"faiss-cpu {cpu}"
+    name = _("faiss-gpu {version}", version=gpu) if gpu else _("faiss-cpu {version}", version=cpu)
     gpus = getattr(faiss, "get_num_gpus", int)()
     if gpu and not gpus:
         return Finding(
-            "faiss",
+            _("faiss"),
             "ok",
-            f"{name}, which sees no GPU and works on the CPU",
-            "Check the NVIDIA driver with nvidia-smi.",
+            _("{name}, which sees no GPU and works on the CPU", name=name),
+            _("Check the NVIDIA driver with nvidia-smi."),
         )
-    return Finding("faiss", "ok", f"{name}, {gpus} GPUs" if gpus else name)
+    return Finding(_("faiss"), "ok", _("{name}, {count} GPUs", name=name, count=gpus) if gpus else name)
 
 
 def _torch() -> Finding:
     try:
         import torch
     except Exception as error:
-        return Finding("torch", "broken", f"can't be loaded: {error}", "pip install torch")
+        return Finding(_("torch"), "broken", _("can't be loaded: {reason}", reason=error), _("pip install torch"))
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
-        return Finding("torch", "ok", f"{torch.__version__}, {card.name} with {card.total_memory / 1e9:.0f} GB")
-    return Finding("torch", "ok", f"{torch.__version__}, CPU")
+        return Finding(
+            _("torch"),
+            "ok",
+            _(
+                "{version}, {name} with {gigabytes:.0f} GB",
+                version=torch.__version__,
+                name=card.name,
+                gigabytes=card.total_memory / 1e9,
+            ),
+        )
+    return Finding(_("torch"), "ok", _("{version}, CPU", version=torch.__version__))
 
 
 def _llama() -> Finding:
     if find_spec("xllamacpp") is None:
         return Finding(
-            "llama.cpp",
+            _("llama.cpp"),
             "missing",
-            "xllamacpp is not installed: answers are quotes",
-            'pip install "kb-assistant[llama]"',
+            _("xllamacpp is not installed: answers are quotes"),
+            _('pip install "kb-assistant[llama]"'),
         )
-    detail = f"xllamacpp {_version('xllamacpp')}"
+    detail = _("xllamacpp {version}", version=_version("xllamacpp"))
     if unused := _unused_instructions():
-        return Finding("llama.cpp", "ok", f"{detail}, built without this CPU's {', '.join(unused)}", NATIVE_BUILD)
-    return Finding("llama.cpp", "ok", detail)
+        without = _("{found}, built without this CPU's {flags}", found=detail, flags=", ".join(unused))
+        return Finding(_("llama.cpp"), "ok", without, NATIVE_BUILD)
+    return Finding(_("llama.cpp"), "ok", detail)
 
 
 def _unused_instructions() -> list[str]:
@@ -167,9 +203,14 @@ def _models(settings: Settings) -> list[Finding]:
     if chat == "auto":
         return [_installed(home, "embedder", settings.embedder), *_best_chat(home, settings)]
     if chat == "extract":
-        found = Finding("chat model", "ok", "extract: quotes passages, no language model")
+        found = Finding(_("chat model"), "ok", _("extract: quotes passages, no language model"))
     elif is_provider(chat):
-        found = Finding("chat model", "ok", f"{chat} at {settings.base_url or 'its provider'}; not tried")
+        where = (
+            _("{name} at {address}; not tried", name=chat, address=settings.base_url)
+            if settings.base_url
+            else _("{name} at its provider; not tried", name=chat)
+        )
+        found = Finding(_("chat model"), "ok", where)
     else:
         return [_installed(home, "embedder", settings.embedder), *_chat(home, chat, settings)]
     return [_installed(home, "embedder", settings.embedder), found]
@@ -187,37 +228,47 @@ def _memory(model: Model, settings: Settings) -> list[Finding]:
     try:
         needed = estimate(model, settings)
     except KBError as error:
-        return [Finding("memory", "broken", error.message, error.hint)]
+        return [Finding(_("memory"), "broken", error.message, error.hint)]
     if needed is None:
         return []
     free = free_bytes(needed.place)
-    detail = (
-        f"{model.name} with a context of {context_of(model, settings):,} tokens takes about "
-        f"{needed.total / 1e9:.1f} GB of {needed.place} (weights {needed.weights / 1e9:.1f}, "
-        f"cache {needed.cache / 1e9:.2f}, work {needed.work / 1e9:.1f}); {free / 1e9:.1f} GB are free"
+    detail = _(
+        "{name} with a context of {context:,} tokens takes about "
+        "{total:.1f} GB of {place} (weights {weights:.1f}, "
+        "cache {cache:.2f}, work {work:.1f}); {free:.1f} GB are free",
+        name=model.name,
+        context=context_of(model, settings),
+        total=needed.total / 1e9,
+        place=needed.place,
+        weights=needed.weights / 1e9,
+        cache=needed.cache / 1e9,
+        work=needed.work / 1e9,
+        free=free / 1e9,
     )
     if needed.total <= free:
-        return [Finding("memory", "ok", detail)]
-    advice = "Close other programs, lower context_tokens, or use the INT4 folder of the model."
-    return [Finding("memory", "missing", detail, advice)]
+        return [Finding(_("memory"), "ok", detail)]
+    advice = _("Close other programs, lower context_tokens, or use the INT4 folder of the model.")
+    return [Finding(_("memory"), "missing", detail, advice)]
 
 
 def _installed(home: ModelHome, kind: ModelKind, name: str) -> Finding:
-    subject = {"embedder": "embedder", "chat": "chat model", "reranker": "reranker"}[kind]
+    subject = {"embedder": _("embedder"), "chat": _("chat model"), "reranker": _("reranker")}[kind]
     try:
         model = home.get(name, kind)
     except KBError as error:
         return Finding(subject, "broken", error.message, error.hint)
-    return Finding(subject, "ok", f"{model.name} at {model.path}")
+    return Finding(subject, "ok", _("{name} at {path}", name=model.name, path=model.path))
 
 
 def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     best = best_installed(home)
     if best is None:
-        hint = "kb models pull smollm2-135m-instruct"
-        return [Finding("chat model", "missing", "none installed: answers are quotes", hint)]
+        hint = _("kb models pull smollm2-135m-instruct")
+        return [Finding(_("chat model"), "missing", _("none installed: answers are quotes"), hint)]
     chats = [model.name for model in home.installed() if model.kind == "chat"]
-    found = Finding("chat model", "ok", f"auto: {best.name}; installed: {', '.join(chats)}")
+    found = Finding(
+        _("chat model"), "ok", _("auto: {name}; installed: {names}", name=best.name, names=", ".join(chats))
+    )
     return [found, *_memory(best, settings)]
 
 

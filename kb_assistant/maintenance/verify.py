@@ -19,6 +19,7 @@ from typing import Any
 
 from kb_assistant.errors import StoreError
 from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.messages import _, strerror
 from kb_assistant.retrieval import thresholds as floors
 from kb_assistant.store import TOKENIZER, KnowledgeStore, NewChunk, Source, Text, chunk_id, seal_of, translated
 from kb_assistant.text import analyzer as keywords
@@ -61,7 +62,7 @@ def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
     except StoreError as error:
         return (error.message,)
     except (sqlite3.Error, ValueError, TypeError) as error:
-        return (f"the database can't be read: {error}",)
+        return (_("the database can't be read: {reason}", reason=error),)
 
 
 def _raw(path: Path) -> sqlite3.Connection:
@@ -71,15 +72,15 @@ def _raw(path: Path) -> sqlite3.Connection:
 def _database_faults(db: sqlite3.Connection) -> Iterator[str]:
     for (line,) in db.execute(f"PRAGMA integrity_check({MOST_FAULTS})"):
         if line != "ok":
-            yield f"database: {line}"
-    for table, rowid, *_ in db.execute("PRAGMA foreign_key_check"):
-        yield f"database: row {rowid} of {table} points nowhere"
+            yield _("database: {reason}", reason=line)
+    for table, rowid, *_rest in db.execute("PRAGMA foreign_key_check"):
+        yield _("database: row {row} of {table} points nowhere", row=rowid, table=table)
 
 
 def _meta_faults(db: sqlite3.Connection) -> Iterator[str]:
     for key, value, crc in db.execute("SELECT key, value, crc FROM meta"):
         if not _is_whole(value, crc):
-            yield f"database: the {key} was altered"
+            yield _("database: the {key} was altered", key=key)
 
 
 def _is_whole(value: object, crc: object) -> bool:
@@ -91,27 +92,27 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
     live = {row[0] for row in db.execute("SELECT DISTINCT text_id FROM chunks")}
     indexed = {row[0] for row in db.execute("SELECT rowid FROM keywords")}
     if missing := live - indexed:
-        yield f"keywords: {len(missing)} texts are not in the keyword index"
+        yield _("keywords: {count} texts are not in the keyword index", count=len(missing))
     if stale := indexed - live:
-        yield f"keywords: {len(stale)} texts in the keyword index belong to no chunk"
+        yield _("keywords: {count} texts in the keyword index belong to no chunk", count=len(stale))
     rules = json.dumps(keywords.rules())
     fit = db.execute("SELECT 1 FROM meta WHERE key = 'keywords' AND value = ?", (rules,)).fetchone()
-    faults = {"texts: {} differ from their hash": 0, "vectors: {} are missing or altered": 0,
-              "keywords: {} entries differ from their text": 0}  # fmt: skip
+    texts = vectors = entries = 0
     rows = db.execute(
         "SELECT t.id, t.hash, t.heading, t.body, v.vector, v.crc, k.tokens FROM texts t"
         " LEFT JOIN vectors v ON v.text_id = t.id LEFT JOIN keywords k ON k.rowid = t.id"
     )
     for text_id, digest, heading, body, vector, crc, tokens in rows:
         text = Text(heading, body)
-        sound = (
-            text.hash == digest,
-            isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc),
-            not fit or text_id not in indexed or tokens == " ".join(keywords.tokens(text.embedded)),
-        )
-        for kind, holds in zip(faults, sound, strict=True):
-            faults[kind] += not holds
-    yield from (kind.format(count) for kind, count in faults.items() if count)
+        texts += text.hash != digest
+        vectors += not (isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc))
+        entries += bool(fit and text_id in indexed and tokens != " ".join(keywords.tokens(text.embedded)))
+    if texts:
+        yield _("texts: {count} differ from their hash", count=texts)
+    if vectors:
+        yield _("vectors: {count} are missing or altered", count=vectors)
+    if entries:
+        yield _("keywords: {count} entries differ from their text", count=entries)
 
 
 def _postings_faults(db: sqlite3.Connection) -> list[str]:
@@ -125,7 +126,7 @@ def _postings_faults(db: sqlite3.Connection) -> list[str]:
         query = "SELECT term, count(*), sum(doc), sum(offset), sum(doc * offset) FROM temp.places GROUP BY term"
         sums.append(db.execute(query).fetchall())
         db.execute("DROP TABLE temp.places")
-    return [] if sums[0] == sums[1] else ["keywords: the index disagrees with its text"]
+    return [] if sums[0] == sums[1] else [_("keywords: the index disagrees with its text")]
 
 
 def _counter_faults(db: sqlite3.Connection) -> list[str]:
@@ -134,14 +135,14 @@ def _counter_faults(db: sqlite3.Connection) -> list[str]:
     try:
         db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
     except sqlite3.DatabaseError as error:
-        return [f"keywords: the index disagrees with its text: {error}"]
+        return [_("keywords: the index disagrees with its text: {reason}", reason=error)]
     return []
 
 
 def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
     for id_, path, seal in db.execute("SELECT id, path, seal FROM sources").fetchall():
         if seal != seal_of(db, id_):
-            yield f"sources: {path} or its list of chunks was altered"
+            yield _("sources: {path} or its list of chunks was altered", path=path)
     seen: Counter[tuple[str, bytes]] = Counter()
     wrong = 0
     rows = db.execute(
@@ -153,7 +154,7 @@ def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
         wrong += id_ != chunk_id(path, text, seen[path, text.hash])
         seen[path, text.hash] += 1
     if wrong:
-        yield f"chunks: {wrong} ids differ from what they stand for"
+        yield _("chunks: {count} ids differ from what they stand for", count=wrong)
 
 
 def repair(path: Path) -> tuple[str, ...]:
@@ -174,7 +175,8 @@ def repair(path: Path) -> tuple[str, ...]:
             _swap(path, fresh)
     except OSError as error:
         raise StoreError(
-            f"{path.parent} can't be written: {error.strerror}.", "Check its permissions and the free space."
+            _("{path} can't be written: {reason}.", path=path.parent, reason=strerror(error)),
+            _("Check its permissions and the free space."),
         ) from error
     return lost
 

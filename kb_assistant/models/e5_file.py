@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
 _HEADER = struct.Struct("<4sI7ifi")
 _VOCABULARY = struct.Struct("<5iQ")
@@ -46,11 +47,21 @@ class _Bytes:
         self.position = 0
 
     def damaged(self, what: str) -> ModelError:
-        return ModelError(f"{self.path.name} is damaged: {what}.", "Fetch it again: kb models pull NAME")
+        return ModelError(
+            _("{path} is damaged: {reason}.", path=self.path.name, reason=what),
+            _("Fetch it again: kb models pull NAME"),
+        )
 
     def at(self, offset: int, size: int) -> NDArray[np.uint8]:
         if not 0 <= offset <= offset + size <= len(self.data):
-            raise self.damaged(f"it ends at byte {len(self.data)}, {size} bytes at {offset} are needed")
+            raise self.damaged(
+                _(
+                    "it ends at byte {count}, {size} bytes at {offset} are needed",
+                    count=len(self.data),
+                    size=size,
+                    offset=offset,
+                )
+            )
         return self.data[offset : offset + size]
 
     def take(self, size: int) -> NDArray[np.uint8]:
@@ -129,11 +140,19 @@ def read_e5_file(path: Path) -> E5File:
 def _read_header(source: _Bytes) -> E5Header:
     magic, version, *numbers, eps, block = source.unpack(_HEADER)
     if magic != b"E5S1" or version != 1:
-        raise source.damaged(f"it starts with {magic!r} version {version}, not with b'E5S1' version 1")
+        raise source.damaged(
+            _(
+                "it starts with {magic} version {version}, not with b'E5S1' version 1",
+                magic=repr(magic),
+                version=version,
+            )
+        )
     # The float of fewest digits: 1e-12 is stored as 9.999999960041972e-13.
     header = E5Header(*[*numbers, float(str(np.float32(eps)))])
     if block != 32 or min(numbers) < 1 or header.hidden_size % header.num_attention_heads:
-        raise source.damaged(f"a model of shape {numbers} in blocks of {block} is not possible")
+        raise source.damaged(
+            _("a model of shape {numbers} in blocks of {block} is not possible", numbers=numbers, block=block)
+        )
     return header
 
 
@@ -141,17 +160,21 @@ def _read_vocabulary(source: _Bytes) -> Vocabulary:
     count, bos, eos, pad, unk, size = source.unpack(_VOCABULARY)
     if count < 1 or not all(0 <= special < count for special in (bos, eos, pad, unk)):
         raise source.damaged(
-            f"a vocabulary of {count} pieces with special ids {bos, eos, pad, unk} is not possible"
+            _(
+                "a vocabulary of {count} pieces with special ids {ids} is not possible",
+                count=count,
+                ids=(bos, eos, pad, unk),
+            )
         )
     offsets = source.array("<u4", count + 1).astype(np.int64)
     scores = source.array("<f4", count)
     blob = source.take(size).tobytes()
     if offsets[0] != 0 or offsets[-1] != size or (np.diff(offsets) < 0).any() or not np.isfinite(scores).all():
-        raise source.damaged("its vocabulary is out of order")
+        raise source.damaged(_("its vocabulary is out of order"))
     try:
         pieces = [blob[start:end].decode() for start, end in pairwise(offsets)]
     except UnicodeDecodeError as error:
-        raise source.damaged("a piece of its vocabulary is not UTF-8") from error
+        raise source.damaged(_("a piece of its vocabulary is not UTF-8")) from error
     return Vocabulary(pieces, [float(score) for score in scores], bos, eos, pad, unk)
 
 
@@ -171,9 +194,9 @@ def _read_replacements(source: _Bytes) -> tuple[str, str]:
             if (replacement := table[position - 4 * length : position]) in found:
                 found[replacement].append(chr(code))
     except (struct.error, ValueError, OverflowError) as error:
-        raise source.damaged("its table of characters is out of order") from error
+        raise source.damaged(_("its table of characters is out of order")) from error
     if position != size:
-        raise source.damaged("its table of characters has another length than it says")
+        raise source.damaged(_("its table of characters has another length than it says"))
     removed, spaces = ("".join(characters) for characters in found.values())
     return spaces, removed
 
@@ -182,17 +205,26 @@ def _tensors(source: _Bytes, header: E5Header) -> Iterator[tuple[str, NDArray[np
     wanted = _tensor_shapes(header)
     (count,) = source.unpack(struct.Struct("<i"))
     if count != len(wanted):
-        raise source.damaged(f"it holds {count} tensors instead of {len(wanted)}")
-    for _ in range(count):
+        raise source.damaged(_("it holds {count} tensors instead of {wanted}", count=count, wanted=len(wanted)))
+    for _number in range(count):
         (length,) = source.unpack(struct.Struct("<H"))
         name = source.take(length).tobytes().decode(errors="replace")
         kind, elements, offset, size = source.unpack(_TENSOR)
         if name not in wanted or kind not in (0, 1):
-            raise source.damaged(f"tensor {name!r} of kind {kind} is unknown or there twice")
+            raise source.damaged(
+                _("tensor {name!r} of kind {kind} is unknown or there twice", name=name, kind=kind)
+            )
         target, dimensions = wanted.pop(name)
         expected = elements * 4 if kind == 0 else elements // 32 * _BLOCK.itemsize
         if elements != np.prod(dimensions) or size != expected or (kind == 1 and elements % 32):
-            raise source.damaged(f"tensor {name!r} has {elements} elements in {size} bytes")
+            raise source.damaged(
+                _(
+                    "tensor {name!r} has {elements} elements in {size} bytes",
+                    name=name,
+                    elements=elements,
+                    size=size,
+                )
+            )
         raw = source.at(offset, size)
         values = _dequantise(raw.view(_BLOCK)) if kind else raw.view("<f4").astype(np.float16)
         yield target, values.reshape(dimensions)

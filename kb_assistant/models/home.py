@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import writing
+from kb_assistant.messages import _
 from kb_assistant.model_folder import (
     DESCRIPTION,
     DigestCache,
@@ -80,14 +81,20 @@ class ModelHome:
             model = self._read(name_or_path)
             if not model.path.exists():
                 raise ModelError(
-                    f"The files of {model.name!r} are gone from {model.path}.",
-                    f"Put them back, or: kb models rm {model.name}",
+                    _("The files of {name!r} are gone from {path}.", name=model.name, path=model.path),
+                    _("Put them back, or: kb models rm {name}", name=model.name),
                 )
             if not model.path.is_relative_to(self.folder):
                 model = replace(model, sha256=self._digests.weights_digest(model.path))
         if model.kind != kind:
             raise ModelError(
-                f"{name_or_path!r} is not {_phrase(kind)} but {_phrase(model.kind)}.", "See: kb models list"
+                _(
+                    "{name!r} is not {wanted} but {found}.",
+                    name=name_or_path,
+                    wanted=_phrase(kind),
+                    found=_phrase(model.kind),
+                ),
+                _("See: kb models list"),
             )
         return model
 
@@ -104,8 +111,11 @@ class ModelHome:
         """
         if name not in CATALOGUE and not _HUB_NAME.fullmatch(name):
             raise ModelError(
-                f"{name!r} is not in the catalogue.",
-                f"Pull one of: {', '.join(CATALOGUE)}; or a repository of the Hugging Face hub: org/name",
+                _("{name!r} is not in the catalogue.", name=name),
+                _(
+                    "Pull one of: {names}; or a repository of the Hugging Face hub: org/name",
+                    names=", ".join(CATALOGUE),
+                ),
             )
         target = name if name in CATALOGUE else _checked_name(Path(name.removesuffix(".gguf")).name)
         if self._holds(target):
@@ -149,7 +159,8 @@ class ModelHome:
         name = _checked_name(name or (path.stem if path.suffix == ".gguf" else path.name))
         if self._holds(name):
             raise ModelError(
-                f"A model named {name!r} is already there.", f"Give another name, or: kb models rm {name}"
+                _("A model named {name!r} is already there.", name=name),
+                _("Give another name, or: kb models rm {name}", name=name),
             )
         if _is_chatglm(path):
             self._add_chatglm(path, name, engine, precision, say, progress)
@@ -167,7 +178,7 @@ class ModelHome:
         """
         unfinished = self.folder / f"{_UNFINISHED}{_checked_name(name)}"
         if unfinished.is_dir() and not self._holds(name):
-            with writing(unfinished, patience=0, what=f"the model {name!r}"):
+            with writing(unfinished, patience=0, what=_("the model {name!r}", name=name)):
                 shutil.rmtree(unfinished, ignore_errors=True)
             return
         if not self._holds(name):
@@ -180,7 +191,10 @@ class ModelHome:
             else:
                 shutil.rmtree(grave)
         except OSError as error:
-            raise ModelError(f"{name} can't be deleted: {error}.", f"Look at {self.folder}.") from error
+            raise ModelError(
+                _("{name} can't be deleted: {reason}.", name=name, reason=error),
+                _("Look at {path}.", path=self.folder),
+            ) from error
 
     def _installed_at(self, path: Path) -> Model | None:
         """The installed model whose file this is: it knows how its prompts are made, the file alone doesn't."""
@@ -226,12 +240,15 @@ class ModelHome:
         work = self.folder / f"{_UNFINISHED}{name}"
         try:
             (work / "model").mkdir(parents=True, exist_ok=True)
-            with writing(work, patience=0, what=f"the model {name!r}"):
+            with writing(work, patience=0, what=_("the model {name!r}", name=name)):
                 say(f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on.")
                 model = prepare(checkpoint, work / "model", precision, weights_digest, progress)
                 self._publish(replace(model, name=name), work / "model")
         except OSError as error:
-            raise ModelError(f"{name} can't be written: {error}.", f"Look at {self.folder}.") from error
+            raise ModelError(
+                _("{name} can't be written: {reason}.", name=name, reason=error),
+                _("Look at {path}.", path=self.folder),
+            ) from error
         shutil.rmtree(work, ignore_errors=True)
 
     def _holds(self, name: str) -> bool:
@@ -248,7 +265,9 @@ class ModelHome:
             content.pop("floor", None)  # what older versions noted
             model = Model(**content)
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{file} is damaged: {error}.", f"kb models rm {name}") from error
+            raise ModelError(
+                _("{path} is damaged: {reason}.", path=file, reason=error), _("kb models rm {name}", name=name)
+            ) from error
         if name in CATALOGUE and model.path.is_relative_to(self.folder):
             # What was measured anew serves models that were pulled before, too.
             model = replace(model, usual_cosines=CATALOGUE[name].model.usual_cosines)
@@ -263,7 +282,10 @@ class ModelHome:
             self._clear_stale()
             yield work
         except OSError as error:
-            raise ModelError(f"{name} can't be installed: {error}.", f"Look at {self.folder}.") from error
+            raise ModelError(
+                _("{name} can't be installed: {reason}.", name=name, reason=error),
+                _("Look at {path}.", path=self.folder),
+            ) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -310,7 +332,9 @@ class ModelHome:
             folder.rename(self.folder / model.name)
         except OSError as error:
             if not self._holds(model.name):  # else another process was faster
-                raise ModelError(f"{self.folder / model.name} is in the way.", "Move it away.") from error
+                raise ModelError(
+                    _("{path} is in the way.", path=self.folder / model.name), _("Move it away.")
+                ) from error
 
 
 def _is_chatglm(path: Path) -> bool:
@@ -328,7 +352,7 @@ def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
     """
     llama = find_spec("xllamacpp") is not None and find_spec("gguf") is not None
     if wanted == "llama" and not llama:
-        raise ModelError("llama.cpp is missing.", 'pip install "kb-assistant[llama]"')
+        raise ModelError(_("llama.cpp is missing."), _('pip install "kb-assistant[llama]"'))
     if wanted == "auto":
         import torch
 
@@ -337,18 +361,25 @@ def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
 
 
 def _phrase(kind: ModelKind) -> str:
-    return {"embedder": "an embedder", "chat": "a chat model", "reranker": "a reranker"}[kind]
+    return {"embedder": _("an embedder"), "chat": _("a chat model"), "reranker": _("a reranker")}[kind]
 
 
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ModelError(
-            f"{name!r} can't name a model.",
-            "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'; `kb models add` takes --name.",
+            _("{name!r} can't name a model.", name=name),
+            _(
+                "Use up to 64 letters, digits, '-', '_' or '.', not starting with '.'; `kb models add` takes "
+                "--name."
+            ),
         )
     return name
 
 
 def _not_installed(name: str) -> ModelError:
-    hint = f"kb models pull {name}" if name in CATALOGUE else "kb models list shows what is installed."
-    return ModelError(f"The model {name!r} isn't installed.", hint)
+    hint = (
+        _("kb models pull {name}", name=name)
+        if name in CATALOGUE
+        else _("kb models list shows what is installed.")
+    )
+    return ModelError(_("The model {name!r} isn't installed.", name=name), hint)

@@ -14,11 +14,12 @@ from pathlib import PurePath
 from typing import Any
 
 from kb_assistant.errors import QuestionError
+from kb_assistant.messages import _
 from kb_assistant.store import Source
 from kb_assistant.text.analyzer import fold
 
 _CONDITION = re.compile(r"\s*([\w.-]+)\s*(!=|>=|<=|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
-_HINT = 'Write FIELD=VALUE (or != >= <= > <, ~ for "holds"), such as type=pdf or "path=handbook/*.md".'
+_HINT = _('Write FIELD=VALUE (or != >= <= > <, ~ for "holds"), such as type=pdf or "path=handbook/*.md".')
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:
     for text in texts:
         match = _CONDITION.fullmatch(text)
         if match is None:
-            raise QuestionError(f"{text!r} is no condition.", _HINT)
+            raise QuestionError(_("{text!r} is no condition.", text=text), _HINT)
         conditions.append(Condition(*match.groups()))
     return tuple(conditions)
 

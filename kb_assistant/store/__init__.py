@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kb_assistant.errors import StoreError
+from kb_assistant.messages import _, strerror
 from kb_assistant.store.faults import damaged, translated
 from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
@@ -141,14 +142,16 @@ class KnowledgeStore:
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
         if not create and not path.exists():
-            raise StoreError(f"There is no knowledge base at {path.parent}.", "Make it with `kb ingest FOLDER`.")
+            raise StoreError(
+                _("There is no knowledge base at {path}.", path=path.parent), _("Make it with `kb ingest FOLDER`.")
+            )
         if create:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(
-                    f"{path.parent} can't be made: {error.strerror}.",
-                    "Check the folder's permissions, or choose another --home.",
+                    _("{path} can't be made: {reason}.", path=path.parent, reason=strerror(error)),
+                    _("Check the folder's permissions, or choose another --home."),
                 ) from error
         with translated(path):
             self._prepare(self._held().connection, create)
@@ -179,13 +182,15 @@ class KnowledgeStore:
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
         found: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA_VERSION:
-            raise StoreError(f"{self.path} was made by a newer version.", "Upgrade kb-assistant.")
+            raise StoreError(_("{path} was made by a newer version.", path=self.path), _("Upgrade kb-assistant."))
         if found == 1:
             _add_parts(connection)
         if found:
             return
         if not create:
-            raise StoreError(f"{self.path} holds no knowledge base.", "Fill it with `kb ingest FOLDER`.")
+            raise StoreError(
+                _("{path} holds no knowledge base.", path=self.path), _("Fill it with `kb ingest FOLDER`.")
+            )
         connection.execute("BEGIN IMMEDIATE")
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _SCHEMA.split(";\n"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.messages import _
 from kb_assistant.store import KnowledgeStore, Snapshot
 
 
@@ -18,8 +19,16 @@ def require_embedder(snapshot: Snapshot, fingerprint: Mapping[str, str | int]) -
     if built_with is not None and built_with != dict(fingerprint):
         chosen, before = fingerprint["name"], built_with.get("name")
         raise EmbedderMismatch(
-            f"This index was built with the embedder {before!r}, not with {chosen!r} as it is now.",
-            f"Run `kb rebuild --embedder {chosen}`, or go on with --embedder {before}.",
+            _(
+                "This index was built with the embedder {before!r}, not with {chosen!r} as it is now.",
+                before=before,
+                chosen=chosen,
+            ),
+            _(
+                "Run `kb rebuild --embedder {chosen}`, or go on with --embedder {before}.",
+                chosen=chosen,
+                before=before,
+            ),
         )
 
 

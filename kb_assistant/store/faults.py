@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kb_assistant.errors import StoreError
+from kb_assistant.messages import _
 
 T = TypeVar("T")
 
@@ -34,24 +35,34 @@ def translated(path: Path) -> Iterator[None]:
         raise _explain(path, error) from error
     except (Altered, UnicodeDecodeError, json.JSONDecodeError) as error:
         # UnicodeDecodeError comes also of an error of SQLite's, whose words quote the damage.
-        raise damaged(path, "a row can't be decoded") from error
+        raise damaged(path, _("a row can't be decoded")) from error
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:
     text = str(error)
     if "full" in text:
-        return StoreError(f"The disk that holds {path} is full.", "Free some space and run the command again.")
+        return StoreError(
+            _("The disk that holds {path} is full.", path=path), _("Free some space and run the command again.")
+        )
     if "readonly" in text or "unable to open" in text:
-        return StoreError(f"{path} can't be written.", "Check the folder's permissions, or choose another --home.")
+        return StoreError(
+            _("{path} can't be written.", path=path),
+            _("Check the folder's permissions, or choose another --home."),
+        )
     if "locked" in text or "busy" in text:
-        return StoreError(f"{path} is in use by another program.", "Close it, then run the command again.")
+        return StoreError(
+            _("{path} is in use by another program.", path=path), _("Close it, then run the command again.")
+        )
     if "I/O" in text:
-        hint = "Check the disk, its free space and any limit on file sizes; then run `kb verify`."
-        return StoreError(f"{path} can't be read or written: {text}.", hint)
+        hint = _("Check the disk, its free space and any limit on file sizes; then run `kb verify`.")
+        return StoreError(_("{path} can't be read or written: {reason}.", path=path, reason=text), hint)
     if isinstance(error, sqlite3.OperationalError) and "no such" not in text:
-        return StoreError(f"{path} can't be used: {text}.", "Run `kb verify`.")
+        return StoreError(_("{path} can't be used: {reason}.", path=path, reason=text), _("Run `kb verify`."))
     return damaged(path, text)
 
 
 def damaged(path: Path, what: str) -> StoreError:
-    return StoreError(f"{path} is damaged: {what}.", "Run `kb verify --repair`; it keeps what is sound.")
+    return StoreError(
+        _("{path} is damaged: {reason}.", path=path, reason=what),
+        _("Run `kb verify --repair`; it keeps what is sound."),
+    )

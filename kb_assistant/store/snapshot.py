@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant.messages import _
 from kb_assistant.store.faults import damaged, of
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of
 from kb_assistant.text import analyzer as keywords
@@ -46,7 +47,7 @@ class Snapshot:
         if row is None:
             return None
         if zlib.crc32(str(row[0]).encode()) != row[1]:
-            raise damaged(self.path, f"the {key} was altered")
+            raise damaged(self.path, _("the {key} was altered", key=key))
         return json.loads(row[0])
 
     @property
@@ -69,7 +70,7 @@ class Snapshot:
     @property
     def dimension(self) -> int:
         """Length of the vectors; 1 while nothing was ever embedded."""
-        return int((self.meta("embedder") or {}).get("dimension", 1))
+        return int((self.meta(_("embedder")) or {}).get("dimension", 1))
 
     @property
     def keywords_fit(self) -> bool:
@@ -141,7 +142,7 @@ class Snapshot:
         for place, text_id in enumerate(text_ids):
             row = self._db.execute(query, (int(text_id),)).fetchone()
             if row is None or len(of(bytes, row[0])) != size or zlib.crc32(row[0]) != row[1]:
-                raise damaged(self.path, "a vector is missing or altered")
+                raise damaged(self.path, _("a vector is missing or altered"))
             rows[place * size : (place + 1) * size] = row[0]
         return np.frombuffer(rows, dtype="<f4").reshape(len(text_ids), size // 4)
 
@@ -225,7 +226,7 @@ class Snapshot:
         for row in rows:
             chunk = _chunk(row)
             if chunk.text.hash != row[4] or not _has_its_id(chunk, row[10]):
-                raise damaged(self.path, "a text or the path of its file was altered")
+                raise damaged(self.path, _("a text or the path of its file was altered"))
             found.setdefault(chunk.text_id, []).append(chunk)
         return found
 

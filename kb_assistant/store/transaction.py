@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kb_assistant.errors import StoreError
+from kb_assistant.messages import _
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
 from kb_assistant.text import analyzer as keywords
@@ -140,7 +141,7 @@ class Transaction(Snapshot):
         if row and row[1] is not None:
             return int(row[0])
         if vector is None:
-            raise StoreError("A text came without its vector.", "Run the ingest again.")
+            raise StoreError(_("A text came without its vector."), _("Run the ingest again."))
         text_id: int = self._db.execute(
             "INSERT INTO texts (hash, heading, body) VALUES (?, ?, ?)"
             " ON CONFLICT (hash) DO UPDATE SET heading = heading RETURNING id",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.messages import _
 from kb_assistant.small_file import update_json
 
 Role = Literal["full", "read"]
@@ -59,7 +60,9 @@ class Access:
             SettingsError: that can't be a name.
         """
         if not _NAME.fullmatch(name) or name == LOCAL:
-            raise SettingsError(f"{name!r} can't name a user.", "Use up to 64 letters, digits, '.', '-', '@'.")
+            raise SettingsError(
+                _("{name!r} can't name a user.", name=name), _("Use up to 64 letters, digits, '.', '-', '@'.")
+            )
         token = secrets.token_urlsafe(32)
         entry = (User(name, role), digest_of(token))
         self._update(lambda entries: [*(one for one in entries if one[0].name != name), entry])
@@ -109,12 +112,15 @@ class Access:
             ]
 
         try:
-            update_json(self.file, changed, what="the list of users", mode=0o600, indent=1)
+            update_json(self.file, changed, what=_("the list of users"), mode=0o600, indent=1)
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> StoreError:
-        return StoreError(f"{self.file} can't be read: {error}.", "Delete it and add the users again.")
+        return StoreError(
+            _("{path} can't be read: {reason}.", path=self.file, reason=error),
+            _("Delete it and add the users again."),
+        )
 
 
 def _entries(value: Any) -> list[_Entry]:

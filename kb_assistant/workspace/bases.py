@@ -7,6 +7,7 @@ import uuid
 
 from kb_assistant.errors import StoreError
 from kb_assistant.lock import writing
+from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore
 
@@ -36,7 +37,9 @@ def create_base(settings: Settings) -> None:
         StoreError: it is there already, or can't be written.
     """
     if exists(settings):
-        raise StoreError(f"There is a knowledge base {settings.kb!r} already.", "Choose another name.")
+        raise StoreError(
+            _("There is a knowledge base {name!r} already.", name=settings.kb), _("Choose another name.")
+        )
     KnowledgeStore(settings.kb_dir / _STORE, create=True).close()
 
 
@@ -50,9 +53,9 @@ def rename_base(settings: Settings, name: str) -> None:
     """
     new = settings.but(kb=name)
     if not exists(settings):
-        raise StoreError(f"There is no knowledge base {settings.kb!r}.", "Make it first.")
+        raise StoreError(_("There is no knowledge base {name!r}.", name=settings.kb), _("Make it first."))
     if new.kb_dir.exists():
-        raise StoreError(f"There is a knowledge base {name!r} already.", "Choose another name.")
+        raise StoreError(_("There is a knowledge base {name!r} already.", name=name), _("Choose another name."))
     with writing(settings.kb_dir, settings.lock_seconds):
         settings.kb_dir.rename(new.kb_dir)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import StoreError
+from kb_assistant.messages import _, strerror
 from kb_assistant.types import Hit, Turn
 
 State = Literal["answering", "done", "stopped", "failed", "interrupted"]
@@ -211,7 +212,8 @@ class ChatStore:
             self.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"{self.file.parent} can't be made: {error.strerror}.", "Check the folder's permissions."
+                _("{path} can't be made: {reason}.", path=self.file.parent, reason=strerror(error)),
+                _("Check the folder's permissions."),
             ) from error
         try:
             held = self._take()
@@ -224,8 +226,8 @@ class ChatStore:
             self._give(held)
         except sqlite3.Error as error:
             raise StoreError(
-                f"The conversations in {self.file} can't be used: {error}.",
-                "Check the disk's space and the file's permissions; a damaged file can be moved away.",
+                _("The conversations in {path} can't be used: {reason}.", path=self.file, reason=error),
+                _("Check the disk's space and the file's permissions; a damaged file can be moved away."),
             ) from error
 
     def _take(self) -> _Connection:
@@ -270,7 +272,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found > _VERSION:
         db.close()
-        raise StoreError(f"{file} was made by a newer version.", "Upgrade kb-assistant.")
+        raise StoreError(_("{path} was made by a newer version.", path=file), _("Upgrade kb-assistant."))
     if found == 0:
         file.chmod(0o600)
         db.execute("PRAGMA journal_mode = WAL")

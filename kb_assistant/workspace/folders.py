@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kb_assistant.errors import StoreError
+from kb_assistant.messages import _, strerror
 from kb_assistant.settings import Settings
 from kb_assistant.small_file import update_json
 
@@ -64,7 +65,9 @@ def keep(settings: Settings, folder: str) -> Path:
     """
     path = Path(folder.strip()).expanduser()
     if not path.is_absolute() or not path.is_dir():
-        raise StoreError(f"There is no folder {folder.strip()!r} on this machine.", "Give its whole path.")
+        raise StoreError(
+            _("There is no folder {folder!r} on this machine.", folder=folder.strip()), _("Give its whole path.")
+        )
     _update(settings, lambda now: now if path in now.kept else replace(now, kept=(*now.kept, path)))
     return path
 
@@ -103,7 +106,9 @@ def put_upload(settings: Settings, name: str, data: bytes) -> Path:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise StoreError(f"{path.name} can't be saved: {error.strerror}.", "Free some space.") from error
+        raise StoreError(
+            _("{path} can't be saved: {reason}.", path=path.name, reason=strerror(error)), _("Free some space.")
+        ) from error
     return path
 
 
@@ -156,7 +161,7 @@ def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders
     """Change the list, begun here where there is none. Returns it as it is then."""
     file, after = settings.kb_dir / _LIST, []
     if not settings.kb_dir.is_dir():
-        raise StoreError(f"There is no knowledge base {settings.kb!r}.", "Make it first.")
+        raise StoreError(_("There is no knowledge base {name!r}.", name=settings.kb), _("Make it first."))
 
     def changed(value: Any) -> Any:
         fresh = Folders(settings.home / "uploads" / uuid.uuid4().hex)
@@ -165,11 +170,13 @@ def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders
         return {"uploads": now.uploads.name, "kept": [str(path) for path in now.kept]}
 
     try:
-        update_json(file, changed, what="the list of folders")
+        update_json(file, changed, what=_("the list of folders"))
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(file, error) from error
     return after[0]
 
 
 def _damaged(file: Path, error: Exception) -> StoreError:
-    return StoreError(f"{file} can't be read: {error}.", "Delete it, and name your folders again.")
+    return StoreError(
+        _("{path} can't be read: {reason}.", path=file, reason=error), _("Delete it, and name your folders again.")
+    )

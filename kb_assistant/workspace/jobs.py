@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 from kb_assistant.small_file import update_text
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class Jobs:
 
         with suppress(KBError):
             if folder.is_dir():
-                update_text(folder / _FILE, latest, what="the list of jobs")
+                update_text(folder / _FILE, latest, what=_("the list of jobs"))
 
 
 def _is_old_news(job: Job, before: Sequence[Job]) -> bool:

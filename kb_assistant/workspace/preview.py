@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 from kb_assistant.retrieval.passages import repeated
 from kb_assistant.text.analyzer import is_chinese
 from kb_assistant.types import Hit, Locator
@@ -84,7 +85,7 @@ def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 
         ReadError: the file is gone, isn't a PDF that can be drawn, or takes too long.
     """
     if not Path(source).is_file():
-        raise ReadError(f"{source} isn't there any more.", "Bring the knowledge base in step.")
+        raise ReadError(_("{path} isn't there any more.", path=source), _("Bring the knowledge base in step."))
     command = [
         sys.executable,
         "-P",
@@ -100,9 +101,9 @@ def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 
     try:
         done = subprocess.run(command, capture_output=True, env=environment, timeout=PAGE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise ReadError(f"Drawing page {page} takes too long.", "Open the file itself.") from None
+        raise ReadError(_("Drawing page {page} takes too long.", page=page), _("Open the file itself.")) from None
     if done.returncode or not 0 < len(done.stdout) <= MOST_PAGE_BYTES:
-        raise ReadError(f"Page {page} can't be drawn.", "Open the file itself.")
+        raise ReadError(_("Page {page} can't be drawn.", page=page), _("Open the file itself."))
     return done.stdout
 
 

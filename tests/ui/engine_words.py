@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from pathlib import Path
+from string import Formatter
 
 ROOT = Path(__file__).parents[2]
 HOLE = "\0"
@@ -172,6 +173,21 @@ class Engine:
                 return self._constant(name, module, depth) - {HOLE} or {HOLE}
             case ast.Subscript(ast.Dict(_, values)):
                 return set().union(*map(of, values))
+            case ast.Call(ast.Name("_"), [ast.Constant(str(template))], keywords):
+                given = {one.arg: one.value for one in keywords}
+                parts = [
+                    part
+                    for words, name, _spec, _conversion in Formatter().parse(template)
+                    for part in ([{words}] if name is None else [{words}, of(given[name])])
+                ]
+                return {"".join(one) for one in product(*parts)}
+            case ast.Call(ast.Name("join"), [ast.Tuple(many), *between]):
+                sign = between[0].value if between and isinstance(between[0], ast.Constant) else " "
+                return {str(sign).join(filter(None, one)) for one in product(*map(of, many))}
+            case ast.Call(ast.Name("strerror")):
+                return {HOLE}
+            case ast.Attribute(_, "full_message"):
+                return {f"{HOLE} {HOLE}"}
             case ast.Call(ast.Attribute(value, "format")):
                 return {text.replace("{}", HOLE) for text in of(value)}
             case ast.Call(ast.Attribute(value, "strip")):

@@ -14,11 +14,13 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant.messages import _
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HINT = "Install OCR: pip install 'kb-assistant[ocr]'; then ingest again."
+HINT = _("Install OCR: pip install 'kb-assistant[ocr]'; then ingest again.")
 
 _GOOD_SCORE = 0.85  # mean of a page that stands upright
 _WORTHLESS_SCORE = 0.6  # of a single line: what isn't text gets less

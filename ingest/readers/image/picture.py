@@ -9,6 +9,7 @@ from typing import Any
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.image import ocr
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _, join
 
 _MOST_PIXELS = 100_000_000
 _MOST_FRAMES = 200
@@ -23,17 +24,20 @@ def read(data: bytes, context: Context) -> Content:
         ReadError: it is damaged or too large.
     """
     if not ocr.available() or find_spec("PIL") is None:
-        return Content("", (), {}, (f"It is a picture: no text was found without OCR. {ocr.HINT}",))
+        return Content("", (), {}, (join((_("It is a picture: no text was found without OCR."), ocr.HINT)),))
     import PIL.Image
 
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
-        raise ReadError("Pictures of the format HEIC can't be read.", "Save it as JPEG or PNG.")
+        raise ReadError(_("Pictures of the format HEIC can't be read."), _("Save it as JPEG or PNG."))
     PIL.Image.MAX_IMAGE_PIXELS = None  # its size is checked here
     try:
         with PIL.Image.open(io.BytesIO(data)) as image:
             width, height = image.size
             if width * height > _MOST_PIXELS:
-                raise ReadError(f"The picture has {width} × {height} pixels: too many.", "Make it smaller.")
+                raise ReadError(
+                    _("The picture has {width} × {height} pixels: too many.", width=width, height=height),
+                    _("Make it smaller."),
+                )
             frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             blocks = []
             for frame in range(min(frames, _MOST_FRAMES)):
@@ -45,8 +49,12 @@ def read(data: bytes, context: Context) -> Content:
     except (ReadError, MemoryError):
         raise
     except Exception as error:  # Pillow raises whatever a damaged picture leads it to
-        raise ReadError("The picture is damaged.", "Save it anew and try again.") from error
-    notes = (f"Only the first {_MOST_FRAMES} of its {frames} pages were read.",) if frames > _MOST_FRAMES else ()
+        raise ReadError(_("The picture is damaged."), _("Save it anew and try again.")) from error
+    notes = (
+        (_("Only the first {first} of its {count} pages were read.", first=_MOST_FRAMES, count=frames),)
+        if frames > _MOST_FRAMES
+        else ()
+    )
     return Content("", tuple(blocks), {}, notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _DICTIONARY = (
     rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans "
@@ -21,7 +22,7 @@ def unpacked(data: bytes) -> bytes:
         ReadError: it is damaged.
     """
     if len(data) < 16:
-        raise ReadError("The mail's text is damaged.")
+        raise ReadError(_("The mail's text is damaged."))
     size, mark = struct.unpack_from("<4xI4s", data)
     if mark == b"MELA":
         return data[16 : 16 + size]

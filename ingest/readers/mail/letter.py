@@ -12,6 +12,7 @@ from ingest.readers.attachments import attached
 from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context
 from ingest.readers.encoding import clean
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _HEADERS = ("From", "To", "Cc", "Bcc", "Date", "Subject")
 _OWN_WORDS = 0.2  # share of a paragraph's words that the plain text lacks, from which on it is read as well
@@ -37,13 +38,13 @@ class Letter:
         subject = self.headers.get("Subject", "")
         said = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := self.headers.get(name)))
         blocks = [Block(said)] if said else []
-        notes = ["A part of it is encrypted and was left out."] if self.encrypted else []
+        notes: list[str] = [_("A part of it is encrypted and was left out.")] if self.encrypted else []
         plain = [words for text in self.plain if (words := clean(text).strip())]
         if self.encrypted and not (plain or self.pages or self.attachments):
-            raise ReadError("The mail is encrypted.", "Open it in your mail program and save it decrypted.")
+            raise ReadError(_("The mail is encrypted."), _("Open it in your mail program and save it decrypted."))
         if self.unread and not (plain or self.pages or self.attachments):
             raise self.unread[0]
-        notes += [f"A part of the mail can't be read: {one.message} {one.hint}".strip() for one in self.unread]
+        notes += [_("A part of the mail can't be read: {reason}", reason=one.full_message) for one in self.unread]
         blocks += [Block(words) for words in plain]
         known = set(_words(" ".join(plain)))
         for content in self.pages:

@@ -8,6 +8,7 @@ from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.detect import detect
 from ingest.readers.mail.message import taken_apart, under_subject
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _BEGIN = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
 _YEAR = re.compile(rb"\d{4}")
@@ -25,7 +26,7 @@ def read(data: bytes, context: Context) -> Content:
     if not starts and detect(data, "") == "mail":
         return taken_apart(data).content(context)
     if not starts:
-        raise ReadError("This isn't a mailbox: no mail begins in it.", "Save single mails as .eml.")
+        raise ReadError(_("This isn't a mailbox: no mail begins in it."), _("Save single mails as .eml."))
     blocks: list[Block] = []
     notes: list[str] = []
     ends = [match.start() for match in starts[1:]] + [len(data)]
@@ -34,10 +35,17 @@ def read(data: bytes, context: Context) -> Content:
         try:
             content = taken_apart(letter).content(context)
         except ReadError as error:  # the other mails can be read all the same
-            notes.append(f"Mail {number} of {len(starts)} can't be read: {error.message} {error.hint}".strip())
+            notes.append(
+                _(
+                    "Mail {number} of {count} can't be read: {reason}",
+                    number=number,
+                    count=len(starts),
+                    reason=error.full_message,
+                )
+            )
             continue
         blocks += under_subject(content)
         notes += content.notes
     if not blocks and notes:
-        raise ReadError("None of its mails can be read.", notes[0])
+        raise ReadError(_("None of its mails can be read."), notes[0])
     return Content("", tuple(blocks), {"mails": len(starts)}, tuple(dict.fromkeys(notes)))

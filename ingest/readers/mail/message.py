@@ -20,6 +20,7 @@ from ingest.readers.encoding import decode, decode_as
 from ingest.readers.mail.letter import _HEADERS, Letter
 from ingest.readers.markup import html as page
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _WHOLE = ("message/rfc822", "message/delivery-status")
 _NO_TEXT = frozenset(
@@ -49,7 +50,7 @@ def taken_apart(data: bytes) -> Letter:
     try:
         message = message_from_bytes(data, policy=policy.compat32)
     except (ValueError, LookupError, RecursionError) as error:
-        raise ReadError("The mail is damaged.", "Save it anew from the mail program.") from error
+        raise ReadError(_("The mail is damaged."), _("Save it anew from the mail program.")) from error
     letter = Letter({name: header(message, name) for name in _HEADERS})
     for part in _parts(message):
         try:

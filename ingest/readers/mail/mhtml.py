@@ -7,6 +7,7 @@ from dataclasses import replace
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.mail.message import taken_apart
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -17,7 +18,7 @@ def read(data: bytes, context: Context) -> Content:
     """
     letter = taken_apart(data)
     if not letter.pages and not letter.plain:
-        raise ReadError("There is no web page in the file.", "Save it anew in the browser.")
+        raise ReadError(_("There is no web page in the file."), _("Save it anew in the browser."))
     texts = [Block(text.strip()) for text in letter.plain if text.strip()] if not letter.pages else []
     blocks = [*texts, *(replace(block, lines=None) for content in letter.pages for block in content.blocks)]
     first = letter.pages[0] if letter.pages else Content("", ())

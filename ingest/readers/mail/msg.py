@@ -19,6 +19,7 @@ from ingest.readers.mail.compressed_rtf import unpacked
 from ingest.readers.mail.letter import Letter
 from ingest.readers.markup import html as page
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _SUBJECT, _BODY, _HTML, _FROM, _FROM_ADDRESS, _TO, _CC = "0037", "1000", "1013", "0C1A", "5D01", "0E04", "0E03"
 _RTF, _DATA, _LONG_NAME, _NAME = "1009", "3701", "3707", "3704"
@@ -49,7 +50,7 @@ def read(data: bytes, context: Context) -> Content:
     except (ReadError, MemoryError):
         raise
     except Exception as error:  # olefile raises whatever a damaged part leads it to
-        raise ReadError("The Outlook mail is damaged.", "Save it anew from Outlook, or as .eml.") from error
+        raise ReadError(_("The Outlook mail is damaged."), _("Save it anew from Outlook, or as .eml.")) from error
     return letter.content(context)
 
 

@@ -14,6 +14,7 @@ from ingest.readers.mail.compressed_rtf import unpacked
 from ingest.readers.mail.letter import Letter
 from ingest.readers.markup import html as page
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _SUBJECT, _BODY, _TITLE, _DATA, _NEXT, _PROPERTIES, _OF_ATTACHMENT, _CODE_PAGE = (
     0x8004, 0x800C, 0x8010, 0x800F, 0x9002, 0x9003, 0x9005, 0x9007)  # fmt: skip
@@ -57,7 +58,7 @@ def letter_in(data: bytes) -> Letter:
             elif files and part in (_TITLE, _DATA):
                 files[-1].setdefault(_LONG_NAME if part == _TITLE else _OBJECT, value)
     except (struct.error, IndexError) as error:
-        damage = ReadError("The Outlook mail (winmail.dat) is damaged.", "Ask for it as plain mail.")
+        damage = ReadError(_("The Outlook mail (winmail.dat) is damaged."), _("Ask for it as plain mail."))
         if not own and not files:
             raise damage from error
         letter.unread.append(damage)
@@ -92,7 +93,7 @@ def _properties(data: bytes) -> dict[int, bytes]:
     """First value of each property, by its number."""
     found: dict[int, bytes] = {}
     count, place = struct.unpack_from("<I", data)[0], 4
-    for _ in range(count):
+    for _number in range(count):
         kind, number = struct.unpack_from("<HH", data, place)
         place += 4
         if number >= _NAMED:
@@ -102,7 +103,7 @@ def _properties(data: bytes) -> dict[int, bytes]:
         values = 1
         if varies or kind & _MANY:
             values, place = struct.unpack_from("<I", data, place)[0], place + 4
-        for _ in range(values):
+        for _unused in range(values):
             size = _SIZES.get(single, 4)
             if varies:
                 size, place = struct.unpack_from("<I", data, place)[0], place + 4

@@ -10,6 +10,7 @@ from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
+from kb_assistant.messages import _
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*")
 _ATTRIBUTE = re.compile(r":([\w-]+):\s*(.*)")
@@ -26,7 +27,7 @@ def read(data: bytes, context: Context) -> Content:
         said["tags"] = said.pop("keywords")
     title = next((match[2] for line in lines if (match := _HEADING.fullmatch(line)) and len(match[1]) == 1), "")
     comments = (line[2:] for line in lines if line.startswith("//") and not line.startswith("///"))
-    notes = tuple(note for comment in comments for note in hidden_note("a comment", comment))
+    notes = tuple(note for comment in comments for note in hidden_note(_("a comment"), comment))
     return Content(title_of({"title": title}), outlined(_lines(lines)).finish(), metadata_of(said), notes)
 
 

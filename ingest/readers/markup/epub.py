@@ -12,8 +12,9 @@ from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, nest, 
 from ingest.readers.markup import html as page
 from ingest.readers.zip_container import checked, damaged, inside, member, xml
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
-_WHAT = "EPUB book"
+_WHAT = _("EPUB book")
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")  # ways to scramble fonts only
 
@@ -29,7 +30,7 @@ def read(data: bytes, context: Context) -> Content:
     if "META-INF/encryption.xml" in names:
         ways = re.findall(rb'Algorithm="([^"]+)"', member(archive, "META-INF/encryption.xml", _WHAT))
         if any(way.decode("ascii", "replace") not in _FONTS for way in ways):
-            raise ReadError("The book is protected (DRM).", "It can be read in its shop's program only.")
+            raise ReadError(_("The book is protected (DRM)."), _("It can be read in its shop's program only."))
     try:
         container = xml(member(archive, "META-INF/container.xml", _WHAT), recover=True)
         opf = str(next(element.get("full-path") for element in container.iter("{*}rootfile")))
@@ -54,7 +55,7 @@ def read(data: bytes, context: Context) -> Content:
         notes += content.notes
         blocks += [_placed(block, title) for block in content.blocks]
     if missing:
-        notes.append(f"{missing} of its chapters are missing in the file.")
+        notes.append(_("{count} of its chapters are missing in the file.", count=missing))
     metadata = _metadata(package)
     title = metadata.pop("title", "")
     return Content(title[:HEADING_CHARS], tuple(blocks), metadata, tuple(dict.fromkeys(notes)))

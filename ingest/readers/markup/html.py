@@ -19,6 +19,7 @@ from ingest.readers.encoding import decode_as
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
 from ingest.readers.tables import Field, spread, table_lines
+from kb_assistant.messages import _
 from kb_assistant.types import Kind
 
 _BLOCKS = frozenset(
@@ -108,7 +109,7 @@ def _without_structure(text: str) -> Content:
     parser.feed(text)
     parser.close()
     lines = [line for part in "".join(parser.words).split("\n") if (line := one_line(part))]
-    note = "The page is nested too deep: its words were read without its headings and tables."
+    note = _("The page is nested too deep: its words were read without its headings and tables.")
     return Content("", (Block("\n".join(lines)),) if lines else (), {}, (note,))
 
 
@@ -147,7 +148,7 @@ class _Page:
             if self._skipping is None and (is_left_out(node) or is_hidden(node)):
                 self._skipping = node
                 if not is_left_out(node):
-                    self.notes += hidden_note("not shown by a browser", " ".join(node.itertext()))
+                    self.notes += hidden_note(_("not shown by a browser"), " ".join(node.itertext()))
             elif self._skipping is None:
                 self._start(node)
                 if said := said_by(node):
@@ -158,7 +159,7 @@ class _Page:
             self._text(node.text)
             return
         if event == "comment":
-            self.notes += hidden_note("a comment", node.text or "")
+            self.notes += hidden_note(_("a comment"), node.text or "")
         if event == "end" and self._skipping is None:
             self._end(node.tag)
         elif self._skipping is node:

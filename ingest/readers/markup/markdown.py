@@ -15,6 +15,7 @@ from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_
 from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import front_matter, title_of
+from kb_assistant.messages import _
 from kb_assistant.types import Kind
 
 # Fences stand in list items and quotes too, so indentation and a list mark before one are allowed.
@@ -62,7 +63,7 @@ def read(data: bytes, context: Context) -> Content:
     metadata, start = front_matter(lines)
     outline = Outline()
     first_heading = put_under(outline, lines, start)
-    notes = [note for comment in _COMMENT.findall(text) for note in hidden_note("a comment", comment)]
+    notes = [note for comment in _COMMENT.findall(text) for note in hidden_note(_("a comment"), comment)]
     title = title_of(metadata) or first_heading
     return Content(title, outline.finish(), metadata, tuple(dict.fromkeys(notes)))
 

@@ -10,6 +10,7 @@ from ingest.readers.blocks import Content, Context, Outline
 from ingest.readers.encoding import clean, decode
 from ingest.readers.markup import markdown
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _LONGEST_OUTPUT = 20_000
 
@@ -27,7 +28,9 @@ def read(data: bytes, context: Context) -> Content:
         )
         parts = [(cell["cell_type"], _text(cell.get("source", cell.get("input", ""))), cell) for cell in cells]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ReadError("This isn't a notebook, or it is damaged.", "Open and save it in Jupyter.") from error
+        raise ReadError(
+            _("This isn't a notebook, or it is damaged."), _("Open and save it in Jupyter.")
+        ) from error
     title, outline = "", Outline()
     for kind, text, cell in parts:
         if kind in ("markdown", "heading"):

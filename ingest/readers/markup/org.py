@@ -10,6 +10,7 @@ from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
+from kb_assistant.messages import _
 
 _HEADING = re.compile(r"(\*+)\s+(?:(?:TODO|DONE|NEXT|WAITING)\s+)?(?:\[#\w\]\s+)?(.*?)(?:\s+(:[\w@#%:]+:))?\s*")
 _KEYWORD = re.compile(r"#\+(\w+):\s*(.*)")
@@ -33,7 +34,7 @@ def read(data: bytes, context: Context) -> Content:
     metadata = metadata_of(said)
     first = next((match[2] for line in lines if (match := _HEADING.fullmatch(line))), "")
     comments = (line.lstrip("# ") for line in lines if re.match(r"\s*# ", line))
-    notes = tuple(note for comment in comments for note in hidden_note("a comment", comment))
+    notes = tuple(note for comment in comments for note in hidden_note(_("a comment"), comment))
     return Content(
         title_of(metadata) or title_of({"title": first}), outlined(_lines(lines)).finish(), metadata, notes
     )

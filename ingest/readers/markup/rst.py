@@ -13,6 +13,7 @@ from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of
 from ingest.readers.markup.line_outline import Line, outlined
+from kb_assistant.messages import _
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
 _CODE = re.compile(
@@ -32,7 +33,7 @@ def read(data: bytes, context: Context) -> Content:
     head = {match[1]: match[2] for line in lines[:40] if (match := _FIELD.fullmatch(line))}
     metadata = metadata_of({key.lower(): value for key, value in head.items() if key.lower() in _DOCUMENT_FIELDS})
     title = next((text for level, text, *_ in _headings(lines).values() if level == 1), "")
-    notes = tuple(note for comment in told for note in hidden_note("a comment", comment))
+    notes = tuple(note for comment in told for note in hidden_note(_("a comment"), comment))
     return Content(one_line(title)[:HEADING_CHARS], outline.finish(), metadata, notes)
 
 

@@ -13,6 +13,7 @@ from ingest.readers.encoding import decode
 from ingest.readers.markup import html as page
 from ingest.readers.zip_container import xml
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _ENTITIES = re.compile(rb"<!ENTITY\s", re.IGNORECASE)
 _ENTRIES = frozenset(("item", "entry"))
@@ -36,7 +37,7 @@ def read(data: bytes, context: Context) -> Content:
         return page.read(data, context)
     tree = _Tree()
     tree.walk(root)
-    notes = ("It declares entities; they were not replaced.",) if _ENTITIES.search(data[:65536]) else ()
+    notes = (_("It declares entities; they were not replaced."),) if _ENTITIES.search(data[:65536]) else ()
     return Content(tree.title, tree.outline.finish(), {}, notes)
 
 
@@ -48,7 +49,9 @@ def _again(data: bytes, error: ValueError) -> Any:
     except ValueError:
         root = None
     if root is None or not "".join(root.itertext()).strip():
-        raise ReadError(f"This isn't well-formed XML: {error}.", "Mend it, or save it as plain text.") from error
+        raise ReadError(
+            _("This isn't well-formed XML: {reason}.", reason=error), _("Mend it, or save it as plain text.")
+        ) from error
     return root
 
 

@@ -23,13 +23,14 @@ from ingest.readers.office.ooxml import Package, number, properties
 from ingest.readers.tables import MOST_COLUMNS, Cell, table_lines
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 # What paints the ground of a paragraph, cell or table; styles of tables paint their head.
 _GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
     ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
-_WHAT = "Word document"
+_WHAT = _("Word document")
 _COMMENT = f"{_W}comment"
 _CHUNK = f"{_W}altChunk"
 
@@ -49,7 +50,7 @@ def read(data: bytes, context: Context) -> Content:
     """
     package = Package(checked(data, _WHAT))
     if "[Content_Types].xml" not in package:
-        raise ReadError("This is a zip archive, not a Word document.", "Unpack it.")
+        raise ReadError(_("This is a zip archive, not a Word document."), _("Unpack it."))
     try:
         main = next(iter(package.linked("officeDocument")), "")
         element = package.root(main).find(f"{_W}body")
@@ -64,7 +65,7 @@ def read(data: bytes, context: Context) -> Content:
         for root in package.linked_roots("comments", main):
             for comment in root.iter(_COMMENT):
                 words = "\n".join(_text(inner) for inner in comment.iter(_P))
-                notes += hidden_note("a comment", words)
+                notes += hidden_note(_("a comment"), words)
         metadata = properties(package)
     except (ReadError, MemoryError):
         raise
@@ -145,7 +146,7 @@ class _Body:
                 self._context.alive,
             )
         except ReadError as error:
-            self.notes.append(f"A part of the document can't be read: {error.message} {error.hint}".strip())
+            self.notes.append(_("A part of the document can't be read: {reason}", reason=error.full_message))
             return
         for block in content.blocks:
             self.outline.heading(BODY_LEVEL, block.heading, None)
@@ -270,9 +271,9 @@ def _white_text(body: Any) -> Iterator[str]:
             continue
         vanish = properties.find(f"{_W}vanish")
         if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
-            hidden.setdefault("marked as hidden", []).append(_text(run))
+            hidden.setdefault(_("marked as hidden"), []).append(_text(run))
         elif (value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
-            hidden.setdefault("white on white", []).append(_text(run))
+            hidden.setdefault(_("white on white"), []).append(_text(run))
     for where, words in hidden.items():
         yield from hidden_note(where, " ".join(words), always=True)
 

@@ -19,8 +19,9 @@ from ingest.readers.blocks import Context
 from ingest.readers.office.encrypted_office import MISSING
 from ingest.readers.zip_container import damaged, member, xml
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
-_WHAT = "OpenDocument file"
+_WHAT = _("OpenDocument file")
 _MANIFEST = "META-INF/manifest.xml"
 _M = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
 _WANTED = "content.xml"
@@ -39,17 +40,23 @@ def without_password(archive: zipfile.ZipFile, context: Context) -> zipfile.ZipF
     if not locks or (_WANTED in archive.namelist() and _WANTED not in locks):  # there are locks for macros alone
         return archive
     if not context.passwords:
-        raise ReadError(f"The {_WHAT} needs a password.", "Give it with --password, or save a copy without one.")
+        raise ReadError(
+            _("The {what} needs a password.", what=_WHAT),
+            _("Give it with --password, or save a copy without one."),
+        )
     if _WANTED not in locks or not all(map(_is_known, locks.values())):
         raise ReadError(
-            f"The {_WHAT} is under a password in a form that isn't known.", "Save a copy without a password."
+            _("The {what} is under a password in a form that isn't known.", what=_WHAT),
+            _("Save a copy without a password."),
         )
     if find_spec("cryptography") is None:
-        raise ReadError(f"The {_WHAT} needs a password, and opening it needs an extra.", MISSING)
+        raise ReadError(_("The {what} needs a password, and opening it needs an extra.", what=_WHAT), MISSING)
     for password in context.passwords:
         if plain := _unlocked(archive, locks, password):
             return zipfile.ZipFile(plain)
-    raise ReadError(f"No password given opens the {_WHAT}.", "Check --password, or save a copy without one.")
+    raise ReadError(
+        _("No password given opens the {what}.", what=_WHAT), _("Check --password, or save a copy without one.")
+    )
 
 
 def _unlocked(archive: zipfile.ZipFile, locks: dict[str, Any], password: str) -> io.BytesIO | None:
@@ -96,7 +103,9 @@ def _opened(data: bytes, lock: Any, password: str) -> bytes | None:
     except (ValueError, zlib.error):
         return None
     if inflater.unconsumed_tail:
-        raise ReadError(f"The {_WHAT} is too large when unpacked.", "Split it, if it is a real one.")
+        raise ReadError(
+            _("The {what} is too large when unpacked.", what=_WHAT), _("Split it, if it is a real one.")
+        )
     return inner if inflater.eof else None
 
 

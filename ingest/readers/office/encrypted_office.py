@@ -12,8 +12,9 @@ import olefile
 from ingest.readers.blocks import Content, Context
 from ingest.readers.detect import detect, reader_of
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
-MISSING = "Install what opens it: pip install 'kb-assistant[locked]'. Or save a copy without a password."
+MISSING = _("Install what opens it: pip install 'kb-assistant[locked]'. Or save a copy without a password.")
 
 # What Excel and PowerPoint themselves lock files with that only mustn't be changed ([MS-OFFCRYPTO] 2.4.2.3).
 _EVERYONES = ("VelvetSweatshop", "/01Hannes Ruescher/01")
@@ -27,11 +28,11 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: no password was given, none fits, or what opens it isn't installed.
     """
-    inner = unlocked(data, context, "document")
+    inner = unlocked(data, context, _("document"))
     module = detect(inner, "")
     if module in ("", "locked"):
         raise ReadError(
-            "Its password fits, but what is inside isn't an Office document.", "Open and save it anew."
+            _("Its password fits, but what is inside isn't an Office document."), _("Open and save it anew.")
         )
     content: Content = reader_of(module).read(inner, replace(context, passwords=()))
     return content
@@ -43,9 +44,11 @@ def unlocked(data: bytes, context: Context, what: str) -> bytes:
     Raises:
         ReadError: no password was given, none fits, or what opens it isn't installed.
     """
-    needs = ReadError(f"The {what} needs a password.", "Give it with --password, or save a copy without one.")
+    needs = ReadError(
+        _("The {what} needs a password.", what=what), _("Give it with --password, or save a copy without one.")
+    )
     if find_spec("msoffcrypto") is None:
-        extra = ReadError(f"The {what} needs a password, and opening it needs an extra.", MISSING)
+        extra = ReadError(_("The {what} needs a password, and opening it needs an extra.", what=what), MISSING)
         raise extra if context.passwords else needs
     import msoffcrypto
 
@@ -62,7 +65,9 @@ def unlocked(data: bytes, context: Context, what: str) -> bytes:
         return opened.getvalue()
     if not context.passwords:
         raise needs
-    raise ReadError(f"No password given opens the {what}.", "Check --password, or save a copy without one.")
+    raise ReadError(
+        _("No password given opens the {what}.", what=what), _("Check --password, or save a copy without one.")
+    )
 
 
 def is_locked_book(data: bytes) -> bool:

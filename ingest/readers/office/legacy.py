@@ -22,6 +22,7 @@ import olefile
 from ingest.readers.blocks import Content, Context
 from ingest.readers.detect import detect, reader_of
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _SECONDS = 50.0
 _RESTART = 81  # what it exits with after it made its profile
@@ -44,7 +45,7 @@ def read(data: bytes, context: Context) -> Content:
     if data.startswith(bytes.fromhex("d0cf11e0")) and _needs_password(data):
         from ingest.readers.office.encrypted_office import unlocked
 
-        data = unlocked(data, context, "document")
+        data = unlocked(data, context, _("document"))
     return converted(data, *((".ppt", "pptx") if presentation else (".doc", "docx")), context)
 
 
@@ -61,8 +62,8 @@ def converted(data: bytes, old: str, new: str, context: Context) -> Content:
     program = office()
     if program is None:
         raise ReadError(
-            f"A {old} file of this kind needs LibreOffice, which isn't installed.",
-            f"Install it, or save the file anew as .{new}.",
+            _("A {suffix} file of this kind needs LibreOffice, which isn't installed.", suffix=old),
+            _("Install it, or save the file anew as .{suffix}.", suffix=new),
         )
     made = _converted(program, data, old, new)
     content: Content = reader_of(detect(made, new)).read(
@@ -115,8 +116,8 @@ def _converted(program: str, data: bytes, suffix: str, new: str) -> bytes:
         made = folder / "out" / f"in.{new}"
         if not made.exists():
             raise ReadError(
-                f"LibreOffice can't open the document (exit code {code}).",
-                "Open and save it in its program; where memory is short, raise read_megabytes.",
+                _("LibreOffice can't open the document (exit code {code}).", code=code),
+                _("Open and save it in its program; where memory is short, raise read_megabytes."),
             )
         return made.read_bytes()
 
@@ -138,8 +139,8 @@ def _run(command: list[str], folder: Path) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
             raise ReadError(
-                f"LibreOffice took longer than {_SECONDS:g} s for the document.",
-                "Save it in the new format (.docx).",
+                _("LibreOffice took longer than {seconds:g} s for the document.", seconds=_SECONDS),
+                _("Save it in the new format (.docx)."),
             ) from None
 
 

@@ -18,8 +18,9 @@ from ingest.readers.office.encrypted_odf import without_password
 from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
 from ingest.readers.zip_container import checked, damaged, member, xml
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
-_WHAT = "OpenDocument file"
+_WHAT = _("OpenDocument file")
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
@@ -103,7 +104,7 @@ def _root(data: bytes, notes: list[str]) -> Any:
         return xml(data)
     except ValueError:
         root = xml(data, recover=True)
-        notes.append("The file's XML has faults; what can be read of it is in the index.")
+        notes.append(_("The file's XML has faults; what can be read of it is in the index."))
         return root
 
 
@@ -112,7 +113,7 @@ def _optional(archive: zipfile.ZipFile, name: str, notes: list[str]) -> Any | No
     try:
         return xml(member(archive, name, _WHAT), recover=True)
     except (ValueError, ReadError):
-        notes.append(f"A part of the file is damaged ({name}) and was left out.")
+        notes.append(_("A part of the file is damaged ({name}) and was left out.", name=name))
         return None
 
 
@@ -135,7 +136,7 @@ def read(data: bytes, context: Context) -> Content:
     title = metadata.pop("title", "") or document.first_heading
     blocks = document.finish()
     comments = body.iter(f"{OFFICE}annotation")
-    orders = [note for one in comments for note in hidden_note("a comment", words_of(one))]
+    orders = [note for one in comments for note in hidden_note(_("a comment"), words_of(one))]
     notes = dict.fromkeys([*source.notes, *orders])
     return Content(title[:HEADING_CHARS], blocks, metadata, tuple(notes))
 

@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 
 from ingest.readers.blocks import one_line
 from ingest.readers.zip_container import inside, xml
+from kb_assistant.messages import _
 
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _TERMS = "{http://purl.org/dc/terms/}"
@@ -67,7 +68,9 @@ class Package:
             return xml(data)
         except ValueError:
             root = xml(data, recover=True)
-            self.notes.append(f"A part of the file is damaged ({name}); what can be read of it is in the index.")
+            self.notes.append(
+                _("A part of the file is damaged ({name}); what can be read of it is in the index.", name=name)
+            )
             return root
 
     def optional_part(self, name: str) -> bytes | None:
@@ -93,7 +96,7 @@ class Package:
         return [root for root in roots if root is not None]
 
     def _leave_out(self, name: str) -> None:
-        self.notes.append(f"A part of the file is damaged ({name}) and was left out.")
+        self.notes.append(_("A part of the file is damaged ({name}) and was left out.", name=name))
 
     def links(self, name: str = "") -> dict[str, Link]:
         """The links of a part, or of the package itself, by their ids; none where they are damaged."""

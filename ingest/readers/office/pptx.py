@@ -14,8 +14,9 @@ from ingest.readers.office.ooxml import Package, properties
 from ingest.readers.tables import table_lines
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
-_WHAT = "presentation"
+_WHAT = _("presentation")
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _NO_TITLES = ("powerpoint presentation", "powerpoint 演示文稿")
@@ -73,10 +74,12 @@ class _Deck:
             if notes := _notes(said):
                 outline.add(f"Notes: {notes}")
         if root.get("show") in ("0", "false"):
-            self.notes.append(f"Slide {number} is hidden in the presentation; its text is in the index.")
+            self.notes.append(
+                _("Slide {number} is hidden in the presentation; its text is in the index.", number=number)
+            )
         for run in root.iter(f"{A}r"):
             if run.find(f"{A}rPr/{A}solidFill/{A}srgbClr[@val='FFFFFF']") is not None:
-                self.notes += hidden_note(f"white, slide {number}", run.findtext(f"{A}t") or "")
+                self.notes += hidden_note(_("white, slide {number}", number=number), run.findtext(f"{A}t") or "")
         yield from (replace(block, slide=number) for block in outline.finish())
 
     def _shape(self, outline: Outline, shape: Any, slide: str) -> None:

@@ -14,6 +14,7 @@ from ingest.readers.encoding import clean
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.tables import Cell, table_lines
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _TOKEN = re.compile(
     rb"\\([A-Za-z]{1,32})(-?\d{1,10})? ?|\\'([0-9A-Fa-f]{2})|\\([^A-Za-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
@@ -121,7 +122,7 @@ def read(data: bytes, context: Context) -> Content:
     """
     data = data.lstrip()
     if not data.startswith(b"{\\rtf"):
-        raise ReadError("This isn't an RTF file, whatever its name.", "Give it the suffix of its format.")
+        raise ReadError(_("This isn't an RTF file, whatever its name."), _("Give it the suffix of its format."))
     return _Reader(data).read()
 
 
@@ -178,13 +179,13 @@ class _Reader:
         self._text.end_row()
         self._text.end_table()
         title = one_line("".join(self._title))[:HEADING_CHARS] or self._text.first_heading
-        notes = (*hidden_note("marked as hidden", " ".join(self._hidden), always=True),
-                 *hidden_note("a comment", "".join(self._comments)))  # fmt: skip
+        notes = (*hidden_note(_("marked as hidden"), " ".join(self._hidden), always=True),
+                 *hidden_note(_("a comment"), "".join(self._comments)))  # fmt: skip
         return Content(title, self._text.outline.finish(), {}, notes)
 
     def _open(self) -> None:
         if len(self._stack) >= _DEEPEST:
-            raise ReadError("The RTF file is nested too deep.", "Open and save it in a word processor.")
+            raise ReadError(_("The RTF file is nested too deep."), _("Open and save it in a word processor."))
         self._stack.append(self._state)
         old = self._state
         self._state = _State(old.left_out, old.hidden, old.deleted, old.font, old.after_unicode, old.part)

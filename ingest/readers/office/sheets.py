@@ -27,10 +27,11 @@ from ingest.readers.office.ooxml import Package, properties
 from ingest.readers.tables import Cell, Row, column_names, is_header, labelled
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 MOST_CELLS = 4_000_000
 
-_WHAT = "spreadsheet"
+_WHAT = _("spreadsheet")
 _TITLE_ROWS = 5  # rows of one cell or two that may stand above the names of the columns
 _MOST_AREA = 20_000_000  # cells with the empty ones, which calamine keeps too: an XLS that is used to its corner
 _MOST_EXACT = 1e15  # from there on a float doesn't hold every whole number
@@ -104,8 +105,12 @@ def _read(data: bytes) -> Content:
         sheets.append(sheet)
         if uncomputed:
             notes.append(
-                f"Formulas without a value in sheet “{sheet.name}”: {uncomputed}. Open and save the file in a "
-                "spreadsheet program, which computes them."
+                _(
+                    "Formulas without a value in sheet “{name}”: {count}. Open and save the file in a "
+                    "spreadsheet program, which computes them.",
+                    name=sheet.name,
+                    count=uncomputed,
+                )
             )
     metadata = properties(package) if package else {}
     metadata.pop("title", None)
@@ -123,7 +128,7 @@ def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Seq
             said = f"Comment on {_letters(column)}{row + 1}: {text}"
             found.append(Block(said, sheet=sheet.name, lines=(row + 1, row + 1)))
         if found and sheet.is_hidden:
-            notes.append(f"Sheet “{sheet.name}” is hidden in the file; its rows are in the index.")
+            notes.append(_("Sheet “{name}” is hidden in the file; its rows are in the index.", name=sheet.name))
         blocks += found
     return Content("", tuple(blocks), metadata, (*notes, *others))
 
@@ -165,8 +170,8 @@ def _sheet(workbook: Any, said: Any, looks: Looks | None) -> Sheet:
 
 def too_large(rows: int, columns: int) -> ReadError:
     return ReadError(
-        f"A sheet spans {rows:,} rows and {columns:,} columns: too many to read.",
-        "Delete what is empty, or save the part that counts.",
+        _("A sheet spans {rows:,} rows and {columns:,} columns: too many to read.", rows=rows, columns=columns),
+        _("Delete what is empty, or save the part that counts."),
     )
 
 

@@ -23,6 +23,7 @@ from ingest.readers.pdf import text as pdf_text
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
 from ingest.readers.pdf.tables import Table, tables_of
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _, join
 
 logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # its warnings are for programmers
 
@@ -74,16 +75,22 @@ def read(data: bytes, context: Context) -> Content:
     finally:
         document.close()
     if is_xfa:
-        notes.append("It is a form that only Acrobat shows: what is filled in wasn't read. Print it to a PDF.")
+        notes.append(_("It is a form that only Acrobat shows: what is filled in wasn't read. Print it to a PDF."))
     broken = [page.number for page in pages if page.problem]
     if broken and len(broken) == len(pages):
-        raise ReadError("All pages of the PDF are damaged.", "Save it anew and try again.")
+        raise ReadError(_("All pages of the PDF are damaged."), _("Save it anew and try again."))
     if broken:
-        notes.append(f"{_named(broken)} damaged and couldn't be read.")
+        notes.append(_damaged(broken))
     if scans and not ocr.available() and any(page.text.strip() for page in pages):
-        notes.append(f"{_named([page.number for page in scans])} scanned, without text. {ocr.HINT}")
+        notes.append(join((_scanned([page.number for page in scans]), ocr.HINT)))
     if len(scans) > _MOST_SCANS:
-        notes.append(f"Only the first {_MOST_SCANS} of its {len(scans)} scanned pages were read.")
+        notes.append(
+            _(
+                "Only the first {first} of its {count} scanned pages were read.",
+                first=_MOST_SCANS,
+                count=len(scans),
+            )
+        )
     blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
     notes += [note for file in files for note in file.notes]
     if not blocks:
@@ -93,15 +100,30 @@ def read(data: bytes, context: Context) -> Content:
 
 def _no_text(scanned: bool) -> ReadError:
     if not scanned:
-        return ReadError("No text was found in the PDF: its pages are empty.", "Nothing can be searched in it.")
+        return ReadError(
+            _("No text was found in the PDF: its pages are empty."), _("Nothing can be searched in it.")
+        )
     if ocr.available():
-        return ReadError("No text was found in the PDF, not by OCR either.", "Scan it anew, larger and straight.")
-    return ReadError("No text was found in the PDF: it is a scan and needs OCR.", ocr.HINT)
+        return ReadError(
+            _("No text was found in the PDF, not by OCR either."), _("Scan it anew, larger and straight.")
+        )
+    return ReadError(_("No text was found in the PDF: it is a scan and needs OCR."), ocr.HINT)
 
 
-def _named(numbers: list[int]) -> str:
-    told = ", ".join(map(str, numbers[:_MOST_TOLD])) + (" …" if len(numbers) > _MOST_TOLD else "")
-    return f"Page {told} is" if len(numbers) == 1 else f"Pages {told} are"
+def _damaged(numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return _("Page {number} is damaged and couldn't be read.", number=numbers[0])
+    return _("Pages {numbers} are damaged and couldn't be read.", numbers=_listed(numbers))
+
+
+def _scanned(numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return _("Page {number} is scanned, without text.", number=numbers[0])
+    return _("Pages {numbers} are scanned, without text.", numbers=_listed(numbers))
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:_MOST_TOLD])) + (" …" if len(numbers) > _MOST_TOLD else "")
 
 
 def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
@@ -120,24 +142,24 @@ def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
                 raise _refusal(data, failed) from failed
     else:
         if passwords:
-            raise ReadError("No password given opens the PDF.", "Check --password.") from error
-        hint = "Give it with --password, or save a copy without one."
-        raise ReadError("The PDF needs a password.", hint) from error
+            raise ReadError(_("No password given opens the PDF."), _("Check --password.")) from error
+        hint = _("Give it with --password, or save a copy without one.")
+        raise ReadError(_("The PDF needs a password."), hint) from error
     document.init_forms()
     if len(document) == 0:
         document.close()
-        raise ReadError("The PDF is damaged: no page can be found in it.", "Save or download it anew.")
+        raise ReadError(_("The PDF is damaged: no page can be found in it."), _("Save or download it anew."))
     return document
 
 
 def _refusal(data: bytes, error: pdfium.PdfiumError) -> ReadError:
     if getattr(error, "err_code", None) == raw.FPDF_ERR_SECURITY:
-        return ReadError("The PDF is locked in a way that can't be opened.", "Save a copy unlocked.")
+        return ReadError(_("The PDF is locked in a way that can't be opened."), _("Save a copy unlocked."))
     if not data.strip():
-        return ReadError("The file is empty.", "Save or download it anew.")
+        return ReadError(_("The file is empty."), _("Save or download it anew."))
     if b"%PDF" not in data[:1024]:
-        return ReadError("This isn't a PDF, whatever its name.", "Give it the suffix of its format.")
-    return ReadError("The PDF is damaged.", "Save or download it anew.")
+        return ReadError(_("This isn't a PDF, whatever its name."), _("Give it the suffix of its format."))
+    return ReadError(_("The PDF is damaged."), _("Save or download it anew."))
 
 
 def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
@@ -154,7 +176,9 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
             tables = tables_of(page, layer, text) if text.strip() else []
             if text.strip():
                 for words in pdf_text.unseen(page, layer, text):
-                    notes += hidden_note(f"in the colour of its ground, p. {number}", words, always=True)
+                    notes += hidden_note(
+                        _("in the colour of its ground, p. {number}", number=number), words, always=True
+                    )
             if text.strip() and not tables:
                 text = pdf_columns.reordered(layer, page.get_rotation()) or text
         finally:
@@ -166,7 +190,7 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
         if is_scan:
             text, tables = means, []
         for one in beside:
-            notes += hidden_note(f"a comment, p. {number}", one.comment)
+            notes += hidden_note(_("a comment, p. {number}", number=number), one.comment)
         lines = [one.line for one in beside if not one.comment or not pdf_text.holds(text, one.comment)]
         return _Page(number, text, tables, lines, is_scan)
     except pdfium.PdfiumError:

@@ -6,6 +6,7 @@ import re
 
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.encoding import decode
+from kb_assistant.messages import _
 
 # A definition that begins at the margin, in the languages people keep beside their documents.
 _DEFINITION = re.compile(
@@ -26,7 +27,7 @@ def read(data: bytes, context: Context) -> Content:
         if start > first and (block := _block(lines, first, start - 1)):
             blocks.append(block)
         first = max(first, start)
-    notes = ("It has very long lines: made by a program?",) if max(map(len, lines)) > _LONGEST_LINE else ()
+    notes = (_("It has very long lines: made by a program?"),) if max(map(len, lines)) > _LONGEST_LINE else ()
     return Content("", tuple(blocks), {}, notes)
 
 

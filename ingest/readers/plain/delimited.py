@@ -12,6 +12,7 @@ from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.encoding import decode
 from ingest.readers.tables import Cell, is_header, labelled
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 50
@@ -38,7 +39,9 @@ def read(data: bytes, context: Context) -> Content:
             rows.append([Cell(" ".join(value.split())) for value in row])
             ends.append(reader.line_num)
     except csv.Error as error:
-        raise ReadError(f"The table can't be read: {error}.", "Check its quotation marks.") from error
+        raise ReadError(
+            _("The table can't be read: {reason}.", reason=error), _("Check its quotation marks.")
+        ) from error
     filled = [place for place, row in enumerate(rows) if any(cell.text for cell in row)]
     if not filled:
         return Content("", ())

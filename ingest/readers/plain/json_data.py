@@ -10,6 +10,7 @@ from typing import Any
 from ingest.readers.blocks import Block, Content, Context, Outline
 from ingest.readers.encoding import decode
 from kb_assistant.errors import ReadError
+from kb_assistant.messages import _
 
 _DEEPEST = 200
 
@@ -35,7 +36,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _too_deep() -> ReadError:
-    return ReadError("The JSON is nested too deep.", "Save the part that counts by itself.")
+    return ReadError(_("The JSON is nested too deep."), _("Save the part that counts by itself."))
 
 
 def _lines(text: str, error: ValueError) -> Content:
@@ -59,11 +60,13 @@ def _lines(text: str, error: ValueError) -> Content:
         blocks.append(Block("\n".join(run), "table", lines=(start, start + len(run) - 1)))
     filled = sum(bool(line.strip()) for line in lines)
     if bad * 10 > filled:
-        note = f"This isn't valid JSON ({error}); it was taken as text."
+        note = _("This isn't valid JSON ({reason}); it was taken as text.", reason=error)
         return Content(
             "", (Block(text.rstrip("\n"), "code", lines=(1, text.rstrip("\n").count("\n") + 1)),), {}, (note,)
         )
-    notes = (f"{bad} of {filled} lines aren't JSON; they were taken as text.",) if bad else ()
+    notes = (
+        (_("{count} of {all} lines aren't JSON; they were taken as text.", count=bad, all=filled),) if bad else ()
+    )
     return Content("", tuple(blocks), {}, notes)
 
 
