@@ -1,10 +1,10 @@
 """How far a question walks: calls whose caller and callee lie in different files of the project.
 
-`python benchmarks/calls.py --models HOME/models` asks one question with one turn before it, over the English sample
-documents, by `KnowledgeBase.ask`; with `--page` it is asked on the page, as Streamlit's own test runs it, and counts
-until the answer stands there. The same question is asked once before, uncounted, so that models are loaded and
-modules imported. A generator counts once, however often it goes on. "Arrows" are the pairs of functions that call
-each other; "calls" also counts how often, which grows with the passages that are found.
+`python benchmarks/calls.py --models HOME/models` asks one question with one turn before it, over the English
+sample documents, by `KnowledgeBase.ask`; with `--page` it is asked on the page, as Streamlit's own test runs it.
+The same question is asked once before, uncounted, so that models are loaded and modules imported. A generator
+counts once, however often it goes on. "Arrows" are the pairs of functions that call each other; "calls" counts too
+how often, which grows with the passages that are found.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ANSWER_S = 5.0
 
 
 class Walk:
-    """Counts calls from file to file while it is entered, in this thread and in those started since it was made."""
+    """Counts calls from file to file while it is entered, in this thread and those begun since it was made."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[CodeType, CodeType]] = Counter()

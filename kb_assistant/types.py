@@ -150,11 +150,17 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer, as history for the next. `hits` are the passages the answer cites."""
+    """One question with its answer, as history for the next.
+
+    Attributes:
+        hits: The passages that the answer cites.
+        cited: The numbers of its marks `[n]`, in the order of `hits`; None where they are unknown.
+    """
 
     question: str
     answer: str
     hits: tuple[Hit, ...] = ()
+    cited: tuple[int, ...] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

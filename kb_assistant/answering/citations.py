@@ -1,8 +1,9 @@
 """Checked citations: marks `[n]` in an answer, while it streams, against the passages they point to.
 
-A mark for a passage that doesn't exist is taken out. A sentence without a mark gets one where a passage plainly
-holds its words. Each citation says whether the passage holds the words and numbers of every sentence that cites
-it. `marks` and `evidence` say the same of a finished answer, mark by mark, for those who show it.
+Not every `[n]` is a mark: a number without a passage is text, and so is what stands in code or directly behind a
+letter, a digit, `)` or `]`, as in `argv[1]`. A sentence without a mark gets one where a passage plainly holds its
+words. Each citation says whether the passage holds the words and numbers of every sentence that cites it. `marks`
+and `evidence` say the same of a finished answer, mark by mark, for those who show it.
 
 What this doesn't do: understand paraphrases or translations; those count as not supported.
 """
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kb_assistant.text import analyzer as keywords
+from kb_assistant.text.code_mask import FENCED, CodeMask, masked
+from kb_assistant.text.marks import BLANK, BRACKET, BRACKETS, binds, marks_in, numbers_of
 from kb_assistant.text.sentences import sentences
 from kb_assistant.types import Citation, Hit
 
@@ -25,27 +28,14 @@ ATTRIBUTION = 0.6
 
 ATTRIBUTION_WORDS = 3
 
-_BLANK = r"[^\S\n]"
-_MARK = rf"{_BLANK}*[\[【]{_BLANK}*\d{{1,3}}(?:{_BLANK}*[,，、]{_BLANK}*\d{{1,3}})*{_BLANK}*[\]】]"
 _CLOSERS = r"[”’」』）)\"']*"
 # A full stop or newline ends a sentence; marks may follow a full stop.
 _UNIT = re.compile(
-    rf"(?P<mark>{_MARK})"
-    rf"|(?P<stop>[。！？!?]+{_CLOSERS}|\.{_CLOSERS}(?=[\s\[【]))(?P<marks>(?:{_MARK})*)"
-    r"|(?P<newline>\n)"
+    rf"(?P<mark>{BRACKET})|(?P<stop>[。！？!?]+{_CLOSERS}|\.{_CLOSERS}(?=[\s\[【]))|(?P<newline>\n)"
 )
-_MAYBE_MARK = rf"{_BLANK}*(?:[\[【](?:{_BLANK}|[\d,，、])*)?"
+_MAYBE_MARK = rf"{BLANK}*(?:[\[【](?:{BLANK}|[\d,，、])*)?"
 _MARK_MAY_FOLLOW = re.compile(_MAYBE_MARK)
 _UNSETTLED = re.compile(rf"(?:\.{_CLOSERS}|{_MAYBE_MARK})\Z")
-
-
-_SHOWN = re.compile(r" ?\[\d+\]")
-
-
-def unmarked(answer: str) -> str:
-    """A checked answer without its marks: in another prompt, or for a reader without the passages, they mean
-    nothing."""
-    return _SHOWN.sub("", answer)
 
 
 class CitedStream:
@@ -61,8 +51,10 @@ class CitedStream:
         self._hits = tuple(hits)
         self._words = [set(keywords.tokens(f"{hit.locator.heading or ''}\n{hit.text}")) for hit in hits]
         self._numbers = [keywords.numbers(f"{hit.locator.heading or ''}\n{hit.text}") for hit in hits]
-        self._pending = ""
-        self._sentence = ""
+        self._passages = range(1, len(self._hits) + 1)
+        self._code = CodeMask()
+        self._pending = self._mask = ""
+        self._sentence = self._before = ""
         self._marks: list[int] = []
         self._supported: dict[int, bool] = {}
         self._held: list[bool] = []
@@ -78,59 +70,83 @@ class CitedStream:
         return tuple(Citation(n, self._hits[n - 1], supported) for n, supported in self._supported.items())
 
     def feed(self, text: str) -> str:
-        """The next text to show; some is held back while it may still become a mark or need one."""
-        self._pending += text
-        return self._drain(final=False)
+        """The next text to show; some is held back while it may still become a mark, code, or need a mark."""
+        return self._drain(text, final=False)
 
     def finish(self) -> str:
         """What was held back, at the end of the answer."""
-        return self._drain(final=True) + self._close_sentence()
+        return self._drain("", final=True) + self._close_sentence()
 
-    def _drain(self, final: bool) -> str:
+    def _drain(self, text: str, final: bool) -> str:
         """Show what is pending, up to where more text could change how it reads."""
+        text, mask = self._code.feed(text, final)
+        self._pending, self._mask = self._pending + text, self._mask + mask
         shown = ""
-        while unit := _UNIT.search(self._pending):
-            if unit["stop"] and not final and _MARK_MAY_FOLLOW.fullmatch(self._pending, unit.end()):
+        while unit := _UNIT.search(self._mask):
+            end = self._end_of_marks(unit.end()) if unit["stop"] else unit.end()
+            if unit["stop"] and not final and _MARK_MAY_FOLLOW.fullmatch(self._mask, end):
                 break
             shown += self._take(unit.start())
             if unit["newline"]:
                 shown += self._close_sentence() + self._take(1)
                 self._sentence = ""
             elif unit["stop"]:
-                shown += self._take(len(unit["stop"])) + self._take_marks(unit["marks"]) + self._close_sentence()
+                shown += (
+                    self._take(len(unit["stop"])) + self._take_marks(end - unit.end()) + self._close_sentence()
+                )
+            elif numbers_of(unit["mark"], self._before, self._passages):
+                shown += self._take_marks(len(unit["mark"]))
             else:
-                shown += self._take_marks(unit["mark"])
+                shown += self._take(len(unit["mark"]))
         if final:
             settled = len(self._pending)
         elif unit:
             settled = unit.start()
         else:
-            unsettled = _UNSETTLED.search(self._pending)
+            unsettled = _UNSETTLED.search(self._mask)
             settled = unsettled.start() if unsettled else len(self._pending)
         return shown + self._take(settled)
 
-    def _take(self, length: int) -> str:
-        text, self._pending = self._pending[:length], self._pending[length:]
-        self._sentence += text
+    def _end_of_marks(self, start: int) -> int:
+        """Where the marks end that stand in a row from here."""
+        before = self._mask[start - 1]
+        while bracket := BRACKETS.match(self._mask, start):
+            if not numbers_of(bracket[0], before, self._passages):
+                break
+            start, before = bracket.end(), ""
+        return start
+
+    def _pass(self, length: int) -> str:
+        text, self._pending, self._mask = self._pending[:length], self._pending[length:], self._mask[length:]
         return text
 
-    def _take_marks(self, marks: str) -> str:
-        """Pass over marks; their valid numbers are shown, each once a sentence."""
-        self._pending = self._pending[len(marks) :]
-        numbers = dict.fromkeys(int(number) for number in re.findall(r"\d+", marks))
-        fresh = [n for n in numbers if 1 <= n <= len(self._hits) and n not in self._marks]
+    def _take(self, length: int) -> str:
+        """Show text as it is. Fenced code belongs to no sentence."""
+        if length:
+            self._before = self._mask[length - 1]
+            signs = zip(self._pending[:length], self._mask, strict=False)
+            self._sentence += "".join(sign for sign, masked in signs if masked != FENCED)
+        return self._pass(length)
+
+    def _take_marks(self, length: int) -> str:
+        """Pass over marks; their numbers are shown, each once a sentence."""
+        fresh: list[int] = []
+        for _, _, numbers in marks_in(self._pass(length), self._passages):
+            fresh += [n for n in numbers if n not in self._marks and n not in fresh]
+        self._before = "" if length else self._before
         self._marks += fresh
         return "".join(self._shown(n) for n in fresh)
 
     def _shown(self, n: int) -> str:
         """A mark, after a space in text that is written with spaces."""
         last = self._sentence[-1:]
-        return f" [{n}]" if last.isascii() and last.strip() else f"[{n}]"
+        spaced = (last.isascii() and bool(last.strip())) or binds(last)
+        return f" [{n}]" if spaced else f"[{n}]"
 
     def _close_sentence(self) -> str:
         """Note what the sentence cites; cite for it where it doesn't and a passage plainly holds it."""
-        words = _content_words(self._sentence)
-        numbers = keywords.numbers(self._sentence)
+        said = BRACKETS.sub("", self._sentence)  # a number that names no passage is no fact to be held
+        words, numbers = _content_words(said), keywords.numbers(said)
         shares = [
             _share(words, passage) if numbers <= held else 0.0
             for passage, held in zip(self._words, self._numbers, strict=True)
@@ -173,13 +189,14 @@ class Mark:
 def marks(answer: str, hits: Sequence[Hit]) -> list[Mark]:
     """The marks of an answer, in order. Numbers without a passage are text like any other."""
     found: list[Mark] = []
-    for start, end in _sentence_spans(answer):
-        text = answer[start:end]
-        said = " ".join(re.sub(_MARK, "", text).split())
-        for mark in re.finditer(r"[\[【](\d{1,3})[\]】]", text):
-            if 1 <= (n := int(mark[1])) <= len(hits):
-                supported = _holds(hits[n - 1], said)
-                found.append(Mark(n, start + mark.start(), start + mark.end(), supported, said))
+    mask, passages = masked(answer), range(1, len(hits) + 1)
+    placed = list(marks_in(mask, passages))
+    for start, end in _sentence_spans(mask, placed):
+        inside = [mark for mark in placed if start <= mark[0] < end]
+        said = " ".join(_without(answer, start, end, inside).split())
+        for first, last, numbers in inside:
+            first += len(answer[first:last]) - len(answer[first:last].lstrip())
+            found += [Mark(n, first, last, _holds(hits[n - 1], said), said) for n in numbers]
     return found
 
 
@@ -199,19 +216,32 @@ def evidence(sentence: str, passage: str) -> tuple[int, int] | None:
     return place.span() if place else None
 
 
-def _sentence_spans(answer: str) -> Iterator[tuple[int, int]]:
+def _sentence_spans(mask: str, placed: Sequence[tuple[int, int, list[int]]]) -> Iterator[tuple[int, int]]:
     """Sentences with the marks that follow them."""
+    ends = {start: end for start, end, _ in placed}
     start = 0
-    for unit in _UNIT.finditer(answer):
+    for unit in _UNIT.finditer(mask):
         if unit["stop"] or unit["newline"]:
-            yield start, unit.end()
-            start = unit.end()
-    yield start, len(answer)
+            end = unit.end()
+            while unit["stop"] and end in ends:
+                end = ends[end]
+            yield start, end
+            start = end
+    yield start, len(mask)
+
+
+def _without(answer: str, start: int, end: int, placed: Sequence[tuple[int, int, list[int]]]) -> str:
+    """A part of an answer without the marks in it."""
+    kept = ""
+    for first, last, _ in placed:
+        kept, start = kept + answer[start:first], last
+    return kept + answer[start:end]
 
 
 def _holds(hit: Hit, sentence: str) -> bool:
     """Whether a passage, with its headings, holds a sentence's words and numbers."""
     passage = f"{hit.locator.heading or ''}\n{hit.text}"
+    sentence = BRACKETS.sub("", sentence)
     if not keywords.numbers(sentence) <= keywords.numbers(passage):
         return False
     return _share(_content_words(sentence), set(keywords.tokens(passage))) >= SUPPORT

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_assistant.answering.citations import unmarked
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
+from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 from kb_assistant.text.wording import is_foreign, wording
 from kb_assistant.types import Dropped, Hit, Turn
@@ -93,7 +93,7 @@ def fit(
 
 def shortened(turn: Turn) -> Turn:
     """A turn with the first sentence of its answer, cut where that is long."""
-    first = next(iter(sentences(unmarked(turn.answer))), "")
+    first = next(iter(sentences(unmarked(turn.answer, turn.cited))), "")
     return replace(turn, answer=first if len(first) <= _SHORTENED else f"{first[:_SHORTENED]}…")
 
 
@@ -110,10 +110,10 @@ def render(
     messages: list[BaseMessage] = []
     apart = history if rounds else history[:-1]
     for turn in apart:
-        messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer))]
+        messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer, turn.cited))]
     words = wording(question)
     passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
-    before = [f"{turn.question} {unmarked(turn.answer)}" for turn in history[len(apart) :]]
+    before = [f"{turn.question} {unmarked(turn.answer, turn.cited)}" for turn in history[len(apart) :]]
     task = [words.task if passages else words.alone]
     if any(is_foreign(hit.text, question) for hit in hits):
         task.append(words.foreign)

@@ -90,7 +90,9 @@ class Reply:
     @property
     def turn(self) -> Turn:
         """Question and answer as history for the next question; waits for the rest of the answer."""
-        return Turn(self.question, self.answer, tuple(citation.hit for citation in self.citations))
+        citations = self.citations
+        hits, numbers = tuple(one.hit for one in citations), tuple(one.n for one in citations)
+        return Turn(self.question, self.answer, hits, numbers)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from kb_assistant.answering.citations import unmarked
 from kb_assistant.answering.history import turns
 from kb_assistant.llm.capabilities import count_tokens, prompt_tokens, takes_cancelled
 from kb_assistant.settings import Settings
+from kb_assistant.text.marks import unmarked
 from kb_assistant.text.wording import wording
 from kb_assistant.types import Turn
 
@@ -67,5 +67,5 @@ def condense(question: str, history: Sequence[Turn]) -> list[BaseMessage]:
     """What asks a model to put a follow-up as a question of its own."""
     from langchain_core.messages import HumanMessage
 
-    told = [f"- {turn.question}\n- {unmarked(turn.answer)}" for turn in history]
+    told = [f"- {turn.question}\n- {unmarked(turn.answer, turn.cited)}" for turn in history]
     return [HumanMessage("\n".join([*told, f"- {question}", "", wording(question).condense]))]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.answering.citations import CitedStream, unmarked
+from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.prompts import fit
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import Question
@@ -21,6 +21,7 @@ from kb_assistant.llm.capabilities import count_tokens, native_history, prompt_t
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.open import open_chat_model
 from kb_assistant.messages import _
+from kb_assistant.text.marks import unmarked
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -181,7 +182,8 @@ def _from_passages(kb: KnowledgeBase, model: BaseChatModel, question: Question, 
     checked.feed(turn["answer"])
     checked.finish()
     cited = [documents_of((citation.hit,)) for citation in turn["citations"]]
-    return Answer(unmarked(turn["answer"]), checked.held, cited, turn["refused"])
+    numbers = [citation.n for citation in turn["citations"]]
+    return Answer(unmarked(turn["answer"], numbers), checked.held, cited, turn["refused"])
 
 
 def _alone(kb: KnowledgeBase, model: BaseChatModel, question: Question) -> Answer:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kb_assistant.text.analyzer import query_tokens, tokens
+from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 
 Vectors = npt.NDArray[np.float32]
@@ -46,7 +47,6 @@ _COMPARED = 16
 # A sentence this much worse than the best isn't quoted, nor one that says nearly the same.
 _RELATIVE = 0.8
 _SAME = 0.9
-_MARK = re.compile(r"\s*\[\d{1,3}\]")
 
 _NUMBER = re.compile(
     r"\d|[零一二三四五六七八九十百千万亿两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b"
@@ -99,7 +99,7 @@ def quote(
     """
     found: list[Sentence] = []
     for number, passage in enumerate(passages, start=1):
-        found += _telling([Sentence(text, number) for text in sentences(_MARK.sub("", passage))])
+        found += _telling([Sentence(text, number) for text in _unmarked_sentences(passage, len(passages))])
     if not found:
         return []
     scores = _scores(question, earlier, found, embeddings)
@@ -112,6 +112,13 @@ def quote(
             continue
         picked.append(place)
     return [found[i] for i in sorted(picked)]
+
+
+def _unmarked_sentences(passage: str, count: int) -> list[str]:
+    """The sentences of a passage without what would read as the mark of one of `count` passages, as footnotes do;
+    in a line of code, too, which is quoted without its fence."""
+    numbers = range(1, count + 1)
+    return [text for one in sentences(unmarked(passage, numbers)) if (text := unmarked(one, numbers).strip())]
 
 
 def _telling(found: list[Sentence]) -> list[Sentence]:

@@ -108,6 +108,11 @@ def numbers(text: str) -> set[str]:
     return set(_NUMBER.findall(ungrouped))
 
 
+def is_cjk(text: str) -> bool:
+    """Whether it is nothing but Han characters, kana and Hangul, as of text written without blanks."""
+    return _CJK_RUN.fullmatch(text) is not None
+
+
 def is_chinese(text: str) -> bool:
     """True where at least a third of the letters are CJK: such a text is answered in Chinese."""
     cjk = sum(len(run) for run in _CJK_RUN.findall(text))

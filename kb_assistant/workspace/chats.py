@@ -71,8 +71,8 @@ class SavedTurn:
     def turn(self) -> Turn:
         """As history for the next question: with the passages that the answer cites."""
         hits = self.hits
-        cited = [citation["n"] for citation in self.reply.get("citations", ())]
-        return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited))
+        cited = tuple(citation["n"] for citation in self.reply.get("citations", ()))
+        return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited), cited)
 
     def to_json(self) -> dict[str, Any]:
         return {

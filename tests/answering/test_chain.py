@@ -83,7 +83,7 @@ def test_citations_turn_and_json_wait_for_the_end(docs_home: Path) -> None:
         citations = reply.citations
         assert [(citation.n, citation.supported) for citation in citations] == [(1, True)]
         assert citations[0].hit == reply.hits[0]
-        assert reply.turn == Turn(ASKED, "The tower is 34 metres high [1].", (reply.hits[0],))
+        assert reply.turn == Turn(ASKED, "The tower is 34 metres high [1]. [9]", (reply.hits[0],))
         assert reply.refused is False
         assert reply.to_json()["answer"] == reply.answer
         assert list(reply) == [], "it is told once"

@@ -2,17 +2,110 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kb_assistant.answering.citations import CitedStream, unmarked
+from kb_assistant.answering.citations import CitedStream, marks
+from kb_assistant.text.marks import unmarked
 from kb_assistant.types import Citation, Hit, Locator
 
-MARK = re.compile(r"[\[【][^\S\n]*\d{1,3}(?:[^\S\n]*[,，、][^\S\n]*\d{1,3})*[^\S\n]*[\]】]")
+
+def code_ends(text: str, start: int) -> int:
+    """Where the code ends that begins at a backtick; `start` where it is no code."""
+    run = start
+    while run < len(text) and text[run] == "`":
+        run += 1
+    at = run
+    while at < len(text):
+        line = text[at:].split("\n")[1:2]
+        if text[at] == "\n" and line and opens_block(line[0], at + 1 + len(line[0]) < len(text)):
+            return start
+        if text[at] == "`":
+            other = at
+            while other < len(text) and text[other] == "`":
+                other += 1
+            if other - at == run - start:
+                return other
+            at = other
+        else:
+            at += 1
+    return start
+
+
+def opens_block(line: str, ended: bool) -> bool:
+    """Whether no paragraph goes on in a line."""
+    bare = line.lstrip(BLANKS)
+    return (ended and not bare) or bare.startswith(("```", "~~~"))
+
+
+BLANKS = " \t\r\x1f\u3000\u00a0\u2028"
+
+
+def code_places(text: str) -> set[int]:
+    """Places of code, by going through the text line by line and sign by sign."""
+    code: set[int] = set()
+    at, fence = 0, ""
+    while at < len(text):
+        end = text.find("\n", at) + 1 or len(text)
+        line = text[at:end].strip(BLANKS + "\n")
+        if fence:
+            code |= set(range(at, end))
+            if line.startswith(fence) and set(line) == {fence[0]}:
+                fence = ""
+            at = end
+            continue
+        sign = line[:1]
+        run = len(line) - len(line.lstrip(sign)) if sign in ("`", "~") else 0
+        if run >= 3 and not (sign == "`" and "`" in line[run:]):
+            fence = sign * run
+            code |= set(range(at, end))
+            at = end
+            continue
+        while at < end:
+            if text[at] == "\\" and text[at + 1 : at + 2] not in ("", "\n"):
+                at += 2
+            elif text[at] == "`":
+                after = code_ends(text, at)
+                code |= set(range(at, after))
+                at = max(after, at + 1 if after > at else at + len(text[at:]) - len(text[at:].lstrip("`")))
+                end = max(end, text.find("\n", at - 1) + 1 or len(text)) if at > end else end
+            else:
+                at += 1
+    return code
+
+
+def oracle(text: str, count: int) -> list[tuple[int, int, list[int]]]:
+    """Start, end and numbers of the marks of a text, found sign by sign."""
+    code = code_places(text)
+    found: list[tuple[int, int, list[int]]] = []
+    at = 0
+    while at < len(text):
+        end = min((place for sign in "]】" if (place := text.find(sign, at)) > 0), default=-1)
+        inside = text[at + 1 : end].replace("，", ",").replace("、", ",").split(",")
+        numbers = [part.strip(BLANKS) for part in inside]
+        behind_mark = bool(found) and found[-1][1] == at
+        before = text[at - 1] if at and not behind_mark and at - 1 not in code else " "
+        joined = text[at] == "[" and (before in ")]_" or (before.isalnum() and before < "\u2e80"))
+        fits = all(part.isdecimal() and len(part) <= 3 and 1 <= int(part) <= 99 for part in numbers)
+        if text[at] in "[【" and end > 0 and fits and not joined and not code & set(range(at, end + 1)):
+            valid = [int(part) for part in numbers if int(part) <= count]
+            if valid:
+                found.append((at, end + 1, valid))
+                at = end + 1
+                continue
+        at += 1
+    return found
+
+
+def rest(text: str, count: int) -> str:
+    """Letters outside the marks and without blanks: a mark may bring a space or take one along."""
+    kept, last = "", 0
+    for start, end, _ in oracle(text, count):
+        kept, last = kept + text[last:start], end
+    return "".join((kept + text[last:]).split())
 
 
 def hit(text: str, heading: str | None = None) -> Hit:
@@ -54,7 +147,8 @@ FRAGMENTS = st.sampled_from(
             "[1234]",
             "[]",
         ),
-        *("[", "]", "【", "】", ",", "，", "1", "7", "a[1]", "[x]"),
+        *("[", "]", "【", "】", ",", "，", "1", "7", "a[1]", "[x]", "f(x)[2]", "rows[0][1]", "[404]", "[2020]"),
+        *("`", "``", "```", "~~~", "\n```\n", "\n~~~py\n", "`rows[1]`", "\n    ```\n", "\\"),
         *(" ", "  ", "\t", "\n", "\n\n", "\u3000", "\u00a0", "\r\n", "\u2028", "\x1f"),
         *(".", "。", "！", "?", "...", "”", '"', "'", "）", ")", "3.14", "e.g. ", "Dr."),
     ]
@@ -77,16 +171,14 @@ def test_shown_text_and_citations_are_the_same_however_the_text_is_cut(case: tup
     assert say(list(text)) == whole
 
 
-def without_marks(text: str) -> str:
-    """Letters without marks and blanks: a mark may bring a space or take one along."""
-    return "".join(MARK.sub("", text).split())
+STRANGE = tuple(hit(f"nothing {n}") for n in range(3))
+"""Passages that hold nothing of what is said, so that no mark is added."""
 
 
 @given(TEXTS)
 def test_nothing_but_marks_comes_or_goes(text: str) -> None:
-    assume(not MARK.search(MARK.sub("", text)))  # a mark made of what stands around another
-    shown, _ = say([text])
-    assert without_marks(shown) == without_marks(text)
+    shown, _ = say([text], STRANGE)
+    assert rest(shown, 3) == rest(text, 3)
 
 
 @given(st.text(st.characters(exclude_characters="[]【】")))
@@ -95,12 +187,55 @@ def test_text_that_nothing_supports_is_shown_as_it_is(text: str) -> None:
 
 
 @given(TEXTS)
-def test_every_mark_shown_is_a_citation_and_every_citation_a_mark(text: str) -> None:
-    assume(not MARK.search(MARK.sub("", text)))
-    shown, citations = say([text])
-    marks = [int(n) for mark in MARK.findall(shown) for n in re.findall(r"\d+", mark)]
-    assert list(dict.fromkeys(marks)) == [citation.n for citation in citations]
-    assert all(citation.hit is HITS[citation.n - 1] for citation in citations)
+def test_every_mark_is_a_citation_and_every_citation_a_mark(text: str) -> None:
+    shown, citations = say([text], STRANGE)
+    said = [n for *_, numbers in oracle(text, 3) for n in numbers]
+    assert [citation.n for citation in citations] == list(dict.fromkeys(said))
+    assert all(citation.hit is STRANGE[citation.n - 1] for citation in citations)
+    assert {n for *_, numbers in oracle(shown, 3) for n in numbers} == set(said)
+    assert [mark.n for mark in marks(shown, STRANGE)] == [n for *_, ns in oracle(shown, 3) for n in ns]
+
+
+@given(TEXTS)
+def test_history_is_told_without_marks_and_with_all_else(text: str) -> None:
+    shown, citations = say([text], STRANGE)
+    told = unmarked(shown, [citation.n for citation in citations])
+    assert "".join(told.split()) == rest(text, 3)
+    assert not marks(told, STRANGE) or told != shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Read sys.argv[1] first.",
+        "It is rows[0], or rows[1][2].",
+        "Call f(x)[1] and get(2)[2].",
+        "The page says [404] since [2020].",
+        "A number from [0, 1] or [1, 100].",
+        "Use `[1]` or ``a ` [2]`` here.",
+        "A list:\n```python\nrows = [1]\nprint(rows, [2])\n```\n",
+        "~~~\n[1]\n```\n[2]",
+        "It was in 1962[1].",
+        "ключ[1]",
+    ],
+)
+def test_what_only_looks_like_a_mark_stays(text: str) -> None:
+    assert say([text], STRANGE) == say(list(text), STRANGE) == (text, ())
+    assert unmarked(text) == text
+    assert marks(text, STRANGE) == []
+
+
+def test_a_mark_beside_code_is_one() -> None:
+    said = "Run `rows[1]` [1]. A ` alone [2].\n```\n[3]\n```\n[3]"
+    shown, citations = say(list(said), STRANGE)
+    assert shown == said
+    assert [citation.n for citation in citations] == [1, 2, 3]
+    assert unmarked(shown, (1, 2, 3)) == "Run `rows[1]`. A ` alone.\n```\n[3]\n```\n"
+
+
+def test_code_is_neither_cited_nor_changed() -> None:
+    block = "```\nThe tower is 34 metres high.\n```\nIt was founded by Alasdair Munn in 1962."
+    assert say([block])[0] == f"{block} [2]"
 
 
 def test_what_is_held_back_comes_out_at_the_end() -> None:
@@ -122,10 +257,12 @@ def test_text_is_shown_as_soon_as_it_cannot_change() -> None:
         ("The tower is 34 metres high [1].", "The tower is 34 metres high [1]."),
         ("The tower is 34 metres high. [1]", "The tower is 34 metres high. [1]"),
         ("The tower is 34 metres high.[1]", "The tower is 34 metres high. [1]"),
-        ("The tower is 34 metres high [7].", "The tower is 34 metres high. [1]"),
-        ("Who knows [7].", "Who knows."),
-        ("Who knows [0].", "Who knows."),
-        ("Who knows. [9] [8]", "Who knows."),
+        ("The tower is 34 metres high [7].", "The tower is 34 metres high [7]. [1]"),
+        ("Who knows [7].", "Who knows [7]."),
+        ("Who knows [0].", "Who knows [0]."),
+        ("Who knows. [9] [8]", "Who knows. [9] [8]"),
+        ("Who knows. [2] [8] [1]", "Who knows. [2] [8] [1]"),
+        ("Café [1]. Café. [1]", "Café [1]. Café. [1]"),
         ("It is 34 metres high [1, 9].", "It is 34 metres high [1]."),
         ("It is 34 metres high [1][1] [1].", "It is 34 metres high [1]."),
         ("It was founded in 1962【2】.", "It was founded in 1962 [2]."),
@@ -134,7 +271,7 @@ def test_text_is_shown_as_soon_as_it_cannot_change() -> None:
         ("门票每张15元。【3】", "门票每张15元。[3]"),
         ("门票每张15元[3，8]。", "门票每张15元[3]。"),
         ("门票每张15元。", "门票每张15元。[3]"),
-        ("不知道[8]。", "不知道。"),
+        ("不知道[8]。", "不知道[8]。"),
         ("First line [1]\n[2] second line", "First line [1]\n[2] second line"),
         ("One。\n[1] two", "One。\n[1] two"),
     ],
@@ -206,8 +343,8 @@ def test_nested_brackets_do_not_stop_it(text: str) -> None:
     assert set(shown) <= set(text) | set("[] 1237")
 
 
-def test_without_passages_all_marks_go() -> None:
-    assert say(["A [1]. B【2】。"], ()) == ("A. B。", ())
+def test_without_passages_there_are_no_marks() -> None:
+    assert say(["A [1]. B【2】。"], ()) == ("A [1]. B【2】。", ())
 
 
 def test_each_sentence_that_cites_counts_once() -> None:
