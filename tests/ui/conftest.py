@@ -1,4 +1,4 @@
-"""A real browser, the system's Chromium, and a page's server to point it at."""
+"""A real browser, the system's Chromium, with a page's server to point it at; and pages without a browser."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit
+from streamlit.testing.v1 import AppTest
 
 from tests.homes import link_models
+from tests.real import RememberedEmbeddings
 from tests.samples import ROOT, SAMPLE_DOCS
+from tests.ui.pages import APP
 from tests.waiting import PATIENCE
+from ui.options import Options, options, set_options
 
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -176,3 +181,28 @@ def visit(visits: Visits, server: Server) -> Callable[..., Any]:
         return visits.open(f"{server.url}{path}", **how)
 
     return go
+
+
+@pytest.fixture
+def start(home: Path, remembering: RememberedEmbeddings) -> Iterator[Callable[..., AppTest]]:
+    del remembering  # it is in place from here on
+    streamlit.cache_resource.clear()
+    before = options()
+    set_options(Options({"home": home, "model": "extract"}))
+
+    def run(**params: str) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=PATIENCE)
+        for name, value in params.items():
+            app.query_params[name] = value
+        return app.run()
+
+    yield run
+    set_options(before)
+    streamlit.cache_resource.clear()
+
+
+@pytest.fixture
+def filled(start: Callable[..., AppTest], home: Path, sample_home: Path) -> Callable[..., AppTest]:
+    """With a copy of the sample documents' knowledge base."""
+    shutil.copytree(sample_home / "kbs", home / "kbs")
+    return start

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import shutil
-import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,53 +16,10 @@ from streamlit.testing.v1 import AppTest
 from kb_assistant import KBError
 from kb_assistant.settings import defaults
 from kb_assistant.workspace.access import User
-from tests.real import RememberedEmbeddings
+from tests.ui.pages import FOUNDER, answered, library, system, texts
 from ui import app_state as desks
 from ui import chat
-from ui import options as launch
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
-
-FOUNDER = "Who founded the Aldersea Station?"
-APP = Path(__file__).parents[2] / "ui" / "app.py"
-
-
-@pytest.fixture
-def start(home: Path, remembering: RememberedEmbeddings) -> Iterator[Callable[..., AppTest]]:
-    del remembering  # it is in place from here on
-    streamlit.cache_resource.clear()
-    before = launch.options()
-    set_options(Options({"home": home, "model": "extract"}))
-
-    def run(**params: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=120)
-        for name, value in params.items():
-            app.query_params[name] = value
-        return app.run()
-
-    yield run
-    set_options(before)
-    streamlit.cache_resource.clear()
-
-
-@pytest.fixture
-def filled(start: Callable[..., AppTest], home: Path, sample_home: Path) -> Callable[..., AppTest]:
-    """With a copy of the sample documents' knowledge base."""
-    shutil.copytree(sample_home / "kbs", home / "kbs")
-    return start
-
-
-def texts(app: AppTest) -> str:
-    found = [*app.markdown, *app.caption, *app.info, *app.error, *app.header, *app.subheader, *app.text]
-    return "\n".join(str(one.value) for one in found)
-
-
-def answered(app: AppTest) -> AppTest:
-    chat = app.session_state["chat"]
-    deadline = time.monotonic() + 60
-    while desks.desk().answering.running(chat):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return app.run()
 
 
 def test_an_empty_one_says_how_to_begin(start: Callable[..., AppTest]) -> None:
@@ -120,7 +75,7 @@ def test_no_session_question_or_rerun_opens_anything_again(
     counted("kb_assistant.index.vector_index", "_of")  # makes every index, read from disk or built
     counted("kb_assistant.embedding.local", "open_embeddings")
     counted("kb_assistant.llm.open", "open_chat_model")
-    monkeypatch.setattr("ui.app_state.keep_in_step", lambda *_: None)
+    monkeypatch.setattr("ui.app_state.follow_folders", lambda *_: None)
     desks.desk().begin()
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_embeddings"]
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
@@ -163,10 +118,6 @@ def test_models_and_settings_are_shown(lang: str) -> None:
     shown = texts(app).replace("\\", "")
     assert "- multilingual-e5-small" in shown
     assert all(f"- **{name}** = " in shown for name in defaults())
-
-
-def system() -> AppTest:
-    return AppTest.from_string("from ui import system\nsystem.page()", default_timeout=120).run()
 
 
 @pytest.mark.usefixtures("filled")
@@ -229,10 +180,6 @@ def test_settings_that_were_given_or_say_where_are_not_changed_on_the_page() -> 
     assert "Given as a flag" in texts(app)
     app.selectbox(key="setting").select("embedder").run()
     assert app.selectbox(key="value-embedder-multilingual-e5-small").options == ["multilingual-e5-small"]
-
-
-def library() -> AppTest:
-    return AppTest.from_string("from ui import library\nlibrary.page()", default_timeout=120).run()
 
 
 @pytest.mark.usefixtures("filled")
