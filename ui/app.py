@@ -5,15 +5,14 @@ No domain logic: whatever knows about documents and answers is in kb_assistant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from kb_assistant import KBError
-from kb_assistant.workspace import bases
 from ui import chat, library, system
-from ui.app_state import desk, kb_name, user
-from ui.errors import show_error
+from ui.app_state import kb_name, known_bases, user
+from ui.errors import attempt, showing_errors
 from ui.options import MOST_MEGABYTES, options
 from ui.strings import LANGUAGES, language, say
 
@@ -23,6 +22,12 @@ _ASSETS = Path(__file__).parent / "assets"
 def main() -> None:
     st.set_page_config("kb-assistant", page_icon=str(_ASSETS / "icon.png"), layout="centered")
     st.html(f"<style>{_style()}</style>")
+    with showing_errors(), known_bases() as known:
+        _pages(known)
+    _keep_address()
+
+
+def _pages(known: Sequence[str]) -> None:
     who = user()
     pages = {
         "chat": st.Page(chat.page, title=say("chat"), icon=":material/chat:", url_path="chat", default=True),
@@ -34,14 +39,11 @@ def main() -> None:
     st.session_state.pages = pages
     chosen = st.navigation(list(pages.values()))
     with st.sidebar:
-        _head()
+        _head(known)
         if not who.may_write:
             st.caption(say("read_only"))
-    try:
+    with showing_errors():
         chosen.run()
-    except KBError as error:
-        show_error(error)
-    _keep_address()
 
 
 def _style() -> str:
@@ -53,18 +55,18 @@ def _style() -> str:
     return style
 
 
-def _head() -> None:
+def _head(known: Sequence[str]) -> None:
     """Language and knowledge base."""
     st.segmented_control(
         say("language"), list(LANGUAGES), format_func=lambda code: LANGUAGES[code], default=language(),
-        key="language-choice", on_change=_choose_language, label_visibility="collapsed", width="stretch",
-        required=True,
+        key="language-choice", on_change=attempt, args=(_choose_language,), label_visibility="collapsed",
+        width="stretch", required=True,
     )  # fmt: skip
-    known = bases.list_bases(desk().settings)
     if known:
+        name = kb_name()
         st.selectbox(
-            say("kb"), known, index=known.index(kb_name()), key=f"kb-choice-{kb_name()}", on_change=_choose_kb,
-            args=(kb_name(),),
+            say("kb"), known, index=known.index(name), key=f"kb-choice-{name}", on_change=attempt,
+            args=(_choose_kb, name),
         )  # fmt: skip
     if options().login:
         st.html(f'<form method="post" action="/logout"><button class="kb-out">{say("sign_out")}</button></form>')

@@ -1,65 +1,48 @@
-"""What all sessions of the page share: knowledge bases, conversations, answers, jobs; and who this session is."""
+"""What all sessions of the page share, and who this session is."""
 
 from __future__ import annotations
 
-import gc
-import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Answering, ChatStore, Jobs, KBError, KnowledgeBase, Settings
-from kb_assistant.errors import BusyError
+from kb_assistant import KBError, KnowledgeBase, Settings
 from kb_assistant.messages import _
 from kb_assistant.settings import write_setting
-from kb_assistant.workspace import bases, folders
+from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import LOCAL, User
-from kb_assistant.workspace.folder_sync import keep_in_step
+from kb_assistant.workspace.folder_sync import FolderSync, follow_folders
 from kb_assistant.workspace.preview import example_questions
+from kb_assistant.workspace.workspace import Workspace
 from ui.gate import COOKIE, sessions
 from ui.options import options
 
 
-class Desk:
+class Desk(Workspace):
     """One for the process. Engines are opened once and used by every session."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.chats = ChatStore(settings.home / "chats.sqlite")
-        self.answering = Answering(self.chats)
-        self.jobs = Jobs()
-        self._lock = threading.Lock()
-        self._open: dict[str, KnowledgeBase] = {}
-
-    def named(self, name: str) -> Settings:
-        """The settings of the knowledge base of that name."""
-        return self.settings.but(kb=name)
-
-    def base(self, name: str) -> KnowledgeBase:
-        """The knowledge base of that name; the same object for everybody."""
-        with self._lock:
-            if name not in self._open:
-                self._open[name] = KnowledgeBase(self.named(name))
-            return self._open[name]
-
-    def attached(self, chat: str) -> KnowledgeBase:
-        """The knowledge base for a conversation's own files."""
-        return self.base(f"{bases.ATTACHED}{chat}")
-
-    def beside(self, chat: str) -> list[KnowledgeBase]:
-        """What is searched besides the conversation's knowledge base."""
-        own = self.attached(chat)
-        return [own] if bases.exists(own.settings) else []
+    _sync: FolderSync | None = None
 
     def begin(self) -> None:
-        """What is done once, so that no page and no question has to wait: watch the folders that were named, open
-        the knowledge base, load the embedder. Where that fails, the page will say why."""
-        keep_in_step(self.jobs, lambda: [self.base(one) for one in bases.list_bases(self.settings)])
+        """Do once what no page and no question shall wait for.
+
+        It deletes files of conversations that are gone, follows the folders that were named, opens the knowledge
+        base and loads the embedder. Where that fails, the page will say why.
+        """
+        with suppress(KBError):
+            self.sweep()
+        self._sync = follow_folders(self.jobs, self._listed)
         with suppress(KBError):
             base = self.base(self.settings.kb)
             example_questions(base)
             base.search("?", 1)
+
+    def not_followed(self, base: KnowledgeBase) -> list[KBError]:
+        """What isn't followed now of the knowledge base's folders, and why."""
+        return self._sync.problems(base) if self._sync else []
 
     def change_setting(self, name: str, value: Any) -> None:
         """Keep a setting in kb.toml, None for its default, and open everything anew with it.
@@ -68,37 +51,16 @@ class Desk:
             BusyError: an answer or other work is going on.
             SettingsError, StoreError: as for `write_setting`.
         """
-        with self._lock:
-            flags = options().flags
-            if self.answering.busy() or any(self.jobs.busy(base) for base in self._open.values()):
-                raise BusyError(_("Work is going on."), _("Wait for it, or stop it; then change the setting."))
+        flags = options().flags
+
+        def load() -> Settings:
             write_setting(self.settings.home, name, value, **flags)
-            self.settings = Settings.load(**flags)
-            old, self._open = self._open, {}
-        for base in old.values():
-            base.close()
-        del old
-        gc.collect()  # a chat model that isn't used any more takes gigabytes, and is part of cycles
+            return Settings.load(**flags)
 
-    def close(self, name: str) -> None:
-        """Let go of a knowledge base that is to be renamed or deleted."""
-        with self._lock:
-            base = self._open.pop(name, None)
-        if base is not None:
-            base.close()
+        self.change(load)
 
-    def delete_base(self, name: str) -> None:
-        self.close(name)
-        folders.delete_uploads(self.named(name))
-        bases.delete_base(self.named(name))
-
-    def delete_chat(self, chat: str) -> None:
-        """A conversation with its own files."""
-        for running in self.answering.running(chat):
-            running.stop()
-        self.chats.delete(chat)
-        if bases.exists(self.named(f"{bases.ATTACHED}{chat}")):
-            self.delete_base(f"{bases.ATTACHED}{chat}")
+    def _listed(self) -> list[KnowledgeBase]:
+        return [self.base(name) for name in bases.list_bases(self.settings)]
 
 
 @st.cache_resource(show_spinner=False)
@@ -120,9 +82,29 @@ def user() -> User:
     return found
 
 
-def kb_name() -> str:
-    """The knowledge base this session works with."""
+_known: ContextVar[list[str] | None] = ContextVar("known", default=None)
+
+
+@contextmanager
+def known_bases() -> Iterator[list[str]]:
+    """Names of the knowledge bases, listed once for a run of the page."""
     known = bases.list_bases(desk().settings)
+    token = _known.set(known)
+    try:
+        yield known
+    finally:
+        _known.reset(token)
+
+
+def kb_name() -> str:
+    """The knowledge base this session works with.
+
+    Raises:
+        KBError: there is none.
+    """
+    known = _known.get()
+    if known is None:
+        known = bases.list_bases(desk().settings)
     chosen = st.session_state.get("kb") or st.query_params.get("kb") or desk().settings.kb
     if chosen not in known:
         chosen = desk().settings.kb if desk().settings.kb in known else (known[0] if known else "")

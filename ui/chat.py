@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from kb_assistant import Chat, KBError, SavedTurn
+from kb_assistant import Chat, SavedTurn
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.preview import example_questions
 from ui import components
 from ui import turn_view as turns
 from ui.app_state import desk, kb_name, user
-from ui.errors import attempt, show_error, show_problem
+from ui.errors import attempt, attempt_change, show_problem, showing_errors
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
 from ui.sanitize import escaped, plain, short, size
@@ -53,10 +54,8 @@ def page() -> None:
     with st.sidebar:
         _list(chat)
     show_problem()
-    try:
+    with showing_errors():
         _body(chat)
-    except KBError as error:
-        show_error(error)
 
 
 def current() -> Chat | None:
@@ -109,8 +108,7 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
     hidden = max(0, len(saved) - window)
     if hidden:
         st.button(
-            say("earlier", n=hidden), key="earlier",
-            on_click=lambda: st.session_state.update(window=window + 100),
+            say("earlier", n=hidden), key="earlier", on_click=attempt, args=(_show_earlier, window),
         )  # fmt: skip
     shown = saved[hidden:]
     opened = st.session_state.get("passage") or {}
@@ -129,11 +127,21 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
             "follow": True,
         },
         key=key,
-        on_open_change=lambda: st.session_state.update(passage=told("open")),
-        on_rate_change=lambda: desk().chats.rate(chat.id, int(told("rate")["turn"]), int(told("rate")["rating"])),
-        on_retry_change=lambda: _again(chat, int(told("retry")["turn"]), None),
-        on_edit_change=lambda: _again(chat, int(told("edit")["turn"]), str(told("edit")["text"])),
+        on_open_change=partial(attempt, lambda: st.session_state.update(passage=told("open"))),
+        on_rate_change=partial(attempt, lambda: _rate(chat, told("rate"))),
+        on_retry_change=partial(attempt, lambda: _again(chat, int(told("retry")["turn"]), None)),
+        on_edit_change=partial(
+            attempt, lambda: _again(chat, int(told("edit")["turn"]), str(told("edit")["text"]))
+        ),
     )
+
+
+def _show_earlier(window: int) -> None:
+    st.session_state.window = window + 100
+
+
+def _rate(chat: Chat, given: Mapping[str, Any]) -> None:
+    desk().chats.rate(chat.id, int(given["turn"]), int(given["rating"]))
 
 
 def _live(chat: str, coming: set[int]) -> None:
@@ -142,8 +150,8 @@ def _live(chat: str, coming: set[int]) -> None:
     @st.fragment(run_every=0.3)
     def follow() -> None:
         running = desk().answering.running(chat)
-        if {one.turn for one in running} != coming:
-            st.rerun(scope="app")
+        if {one.turn for one in running} != coming or "problem" in st.session_state:
+            st.rerun(scope="app")  # a problem is said at the head of the page
         components.conversation(
             {
                 "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,
@@ -152,9 +160,11 @@ def _live(chat: str, coming: set[int]) -> None:
             key=f"live-{chat}",
         )  # fmt: skip
         with st.container(horizontal=True, key="stops"):
-            st.button(say("stop"), icon=":material/stop_circle:", on_click=running[0].stop, key="stop")
+            st.button(
+                say("stop"), icon=":material/stop_circle:", on_click=attempt, args=(running[0].stop,), key="stop"
+            )
             if len(running) > 1:
-                st.button(say("stop_queued"), on_click=_stop_all, args=(running[1:],), key="stop-queued")
+                st.button(say("stop_queued"), on_click=attempt, args=(_stop_all, running[1:]), key="stop-queued")
 
     follow()
 
@@ -188,13 +198,20 @@ def too_much(files: Sequence[UploadedFile]) -> str:
     return ""
 
 
-def ask(chat: Chat | None, question: str, job: str | None = None) -> None:
-    """Ask, in a new conversation where none is open; after a job, where files have to be read first."""
+def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: int | None = None) -> None:
+    """Ask, in a new conversation where none is open.
+
+    Args:
+        job: Reads files; the search waits for it.
+        instead_of: The turn that is asked again.
+    """
     here = desk()
     chat = chat or here.chats.create(user().name, kb_name())
     st.session_state.chat = chat.id
     after = (lambda: here.jobs.wait(job)) if job else None
-    here.answering.ask(here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after)
+    here.answering.ask(
+        here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after, instead_of=instead_of
+    )
 
 
 def _again(chat: Chat, turn: int, question: str | None) -> None:
@@ -203,8 +220,7 @@ def _again(chat: Chat, turn: int, question: str | None) -> None:
     if not saved or saved[-1].id != turn or desk().answering.running(chat.id):
         return
     close_passage()
-    desk().chats.replace(chat.id, turn)
-    ask(chat, question or saved[-1].question)
+    ask(chat, question or saved[-1].question, instead_of=turn)
 
 
 def _empty() -> None:
@@ -224,8 +240,9 @@ def _empty() -> None:
     st.caption(say("try"))
     for number, question in enumerate(examples):
         st.button(
-            escaped(question), key=f"example-{number}", on_click=ask, args=(None, plain(question)), type="tertiary"
-        )
+            escaped(question), key=f"example-{number}", on_click=attempt, args=(ask, None, plain(question)),
+            type="tertiary",
+        )  # fmt: skip
 
 
 def _sources(name: str) -> int:
@@ -243,13 +260,19 @@ def _dropped_files(chat: Chat | None) -> None:
         st.markdown(f"**{escaped(say('dropped_files', n=len(files)))}**")
         st.text(short(", ".join(plain(file.name) for file in files), 200))
         with st.container(horizontal=True):
-            st.button(say("for_chat"), on_click=attempt, args=(_use, chat, True), type="primary")
-            st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt, args=(_use, chat, False))
-            st.button(say("cancel"), on_click=lambda: st.session_state.pop("dropped"), key="drop-cancel")
+            st.button(say("for_chat"), on_click=attempt_change, args=(_use, chat, True), type="primary")
+            st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt_change, args=(_use, chat, False))
+            st.button(say("cancel"), on_click=attempt, args=(_drop,), key="drop-cancel")
+
+
+def _drop() -> None:
+    """Forget the dropped files."""
+    del st.session_state.dropped
 
 
 def _use(chat: Chat | None, alone: bool) -> None:
-    here, dropped = desk(), st.session_state.pop("dropped")
+    """Read the dropped files, for the conversation alone or for its knowledge base."""
+    here, dropped = desk(), st.session_state.dropped
     chat = chat or here.chats.create(user().name, kb_name())
     st.session_state.chat = chat.id
     base = here.attached(chat.id) if alone else here.base(chat.kb)
@@ -257,6 +280,7 @@ def _use(chat: Chat | None, alone: bool) -> None:
         bases.create_base(base.settings)
     paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in dropped["files"]))
     job = here.jobs.ingest(base, paths)
+    _drop()
     if dropped["text"].strip():
         ask(chat, dropped["text"], job.id)
 
@@ -264,8 +288,9 @@ def _use(chat: Chat | None, alone: bool) -> None:
 def _list(chat: Chat | None) -> None:
     """The user's conversations, in the sidebar."""
     st.button(
-        say("new_chat"), icon=":material/add:", on_click=open_chat, args=(None,), width="stretch", key="new-chat"
-    )
+        say("new_chat"), icon=":material/add:", on_click=attempt, args=(open_chat, None), width="stretch",
+        key="new-chat",
+    )  # fmt: skip
     search = st.text_input(
         say("search_chats"), key="search", placeholder=say("search_chats"), label_visibility="collapsed"
     )
@@ -275,8 +300,9 @@ def _list(chat: Chat | None) -> None:
     with st.container(key="chats", gap=None):
         for one in found[:LISTED]:
             st.button(
-                escaped(short(one.title, 40)) or say("untitled"), key=f"chat-{one.id}", on_click=open_chat,
-                args=(one.id,), type="secondary" if chat and one.id == chat.id else "tertiary", width="stretch",
+                escaped(short(one.title, 40)) or say("untitled"), key=f"chat-{one.id}", on_click=attempt,
+                args=(open_chat, one.id), type="secondary" if chat and one.id == chat.id else "tertiary",
+                width="stretch",
             )  # fmt: skip
     if len(found) > LISTED:
         st.caption(say("more_chats", n=len(found) - LISTED))
@@ -287,7 +313,9 @@ def _head(chat: Chat) -> None:
         st.markdown(f"### {escaped(chat.title) or say('untitled')}")
         with st.popover(say("chat_menu"), icon=":material/more_horiz:"):
             title = st.text_input(say("name"), value=plain(chat.title), key=f"title-{chat.id}", max_chars=200)
-            st.button(say("rename"), on_click=desk().chats.rename, args=(chat.id, title), key="rename-chat")
+            st.button(
+                say("rename"), on_click=attempt, args=(desk().chats.rename, chat.id, title), key="rename-chat"
+            )
             st.download_button(
                 say("export_md"), lambda: to_markdown(chat, desk().chats.turns(chat.id)), "conversation.md",
                 "text/markdown", on_click="ignore",
@@ -300,7 +328,7 @@ def _head(chat: Chat) -> None:
                 st.caption(say("own_files"))
                 st.text("\n".join(files))
             st.caption(say("sure_chat"))
-            st.button(say("delete"), on_click=_delete, args=(chat.id,), key="delete-chat")
+            st.button(say("delete"), on_click=attempt, args=(_delete, chat.id), key="delete-chat")
 
 
 def _own_files(chat: Chat) -> list[str]:
@@ -308,5 +336,5 @@ def _own_files(chat: Chat) -> list[str]:
 
 
 def _delete(chat: str) -> None:
-    open_chat(None)
     desk().delete_chat(chat)
+    open_chat(None)

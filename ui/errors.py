@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import Error as StreamlitError
 
 from kb_assistant import KBError
 from ui.app_state import user
@@ -12,22 +16,60 @@ from ui.sanitize import escaped
 from ui.strings import say
 from ui.told import told
 
+_log = logging.getLogger(__name__)
+
 
 def show_error(error: KBError) -> None:
     st.error(f"{escaped(told(error.message))}  \n{escaped(told(error.hint))}")
 
 
-def attempt(work: Any, *arguments: Any) -> Any:
-    """Do what a button asks for; what goes wrong is said on the page that follows, by `show_problem`."""
+def attempt(work: Callable[..., object], *arguments: Any) -> None:
+    """Do what a button or another element asks for.
+
+    Every callback of the page goes through here. What goes wrong is said on the page that follows, by
+    `show_problem`.
+    """
     try:
-        if not user().may_write:  # asked before the page is drawn anew, as it may have been taken away meanwhile
-            raise KBError(say("read_only"))
-        return work(*arguments)
+        work(*arguments)
     except KBError as error:
         st.session_state.problem = error
-        return None
+    except Exception as error:
+        st.session_state.problem = _unforeseen(error)
+
+
+def attempt_change(work: Callable[..., object], *arguments: Any) -> None:
+    """The same for what only users who may write can do.
+
+    The right is checked again here, as it may have been taken away since the page was drawn.
+    """
+
+    def change() -> None:
+        if not user().may_write:
+            raise KBError(say("read_only"))
+        work(*arguments)
+
+    attempt(change)
 
 
 def show_problem() -> None:
+    """Say what went wrong in a callback; once."""
     if problem := st.session_state.pop("problem", None):
         show_error(problem)
+
+
+@contextmanager
+def showing_errors() -> Iterator[None]:
+    """What goes wrong while a part of the page is drawn is said in its place."""
+    try:
+        yield
+    except KBError as error:
+        show_error(error)
+    except StreamlitError:
+        raise
+    except Exception as error:
+        show_error(_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> KBError:
+    _log.error("Something went wrong on the page.", exc_info=error)
+    return KBError(f"{type(error).__name__}: {error}", say("see_log"))

@@ -14,7 +14,7 @@ from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.preview import Piece, pieces
 from ui.app_state import desk, kb_name, user
 from ui.chat import open_chat, too_much
-from ui.errors import attempt, show_problem
+from ui.errors import attempt, attempt_change, show_error, show_problem
 from ui.options import MOST_MEGABYTES, options
 from ui.sanitize import escaped, plain, short, size
 from ui.strings import say
@@ -68,7 +68,7 @@ def _add(base: KnowledgeBase) -> None:
             st.error(problem)
         elif chosen:
             label = say("upload_now", n=len(chosen))
-            st.button(label, type="primary", on_click=attempt, args=(_upload, base, chosen), key="upload")
+            st.button(label, type="primary", on_click=attempt_change, args=(_upload, base, chosen), key="upload")
         _folder(base)
 
 
@@ -86,15 +86,24 @@ def _folder(base: KnowledgeBase) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.text_input(say("folder"), key="folder", help=say("folder_hint"))
-        st.button(say("keep"), on_click=attempt, args=(_keep, base, given), disabled=not given.strip())
+        st.button(say("keep"), on_click=attempt_change, args=(_keep, base, given), disabled=not given.strip())
     for folder in folders.folders_of(base.settings).kept:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(plain(str(folder)))
-            st.button(say("sync"), key=f"sync-{folder}", on_click=attempt, args=(_sync, base, [folder]))
+            st.button(say("sync"), key=f"sync-{folder}", on_click=attempt_change, args=(_sync, base, [folder]))
             st.button(
-                say("let_go"), key=f"go-{folder}", on_click=attempt, args=(folders.let_go, base.settings, folder),
-                type="tertiary",
+                say("let_go"), key=f"go-{folder}", on_click=attempt_change,
+                args=(folders.let_go, base.settings, folder), type="tertiary",
             )  # fmt: skip
+    _not_followed(base)
+
+
+def _not_followed(base: KnowledgeBase) -> None:
+    """Say which folders aren't followed, and why."""
+    for problem in desk().not_followed(base):
+        show_error(problem)
+    if odd := bases.odd_names(base.settings):
+        st.warning(escaped(say("odd_bases", names=", ".join(odd), folder=base.settings.home / "kbs")))
 
 
 def _keep(base: KnowledgeBase, given: str) -> None:
@@ -115,7 +124,7 @@ def _work(base: KnowledgeBase) -> None:
 
     @st.fragment(run_every=1.0 if busy else None)
     def follow() -> None:
-        if busy and not desk().jobs.busy(base):
+        if (busy and not desk().jobs.busy(base)) or "problem" in st.session_state:
             st.rerun(scope="app")
         for job in reversed([job for job in desk().jobs.of(base) if not job.finished]):
             _progress(job)
@@ -140,7 +149,7 @@ def _progress(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         st.progress(min(1.0, job.share or 0.0), escaped(" · ".join(parts)))
         if user().may_write:
-            st.button(say("stop"), key=f"stop-{job.id}", on_click=attempt, args=(desk().jobs.stop, job.id))
+            st.button(say("stop"), key=f"stop-{job.id}", on_click=attempt_change, args=(desk().jobs.stop, job.id))
 
 
 def _finished(base: KnowledgeBase, job: Job) -> None:
@@ -154,7 +163,7 @@ def _finished(base: KnowledgeBase, job: Job) -> None:
         elif job.kind in ("verify", "repair") and job.result:
             _verdict(base, job.result)
         if job.state in ("interrupted", "stopped") and job.kind == "ingest" and user().may_write:
-            st.button(say("go_on"), key="go-on", on_click=attempt, args=(_sync, base, job.paths))
+            st.button(say("go_on"), key="go-on", on_click=attempt_change, args=(_sync, base, job.paths))
 
 
 def _report(base: KnowledgeBase, job: Job) -> None:
@@ -167,7 +176,7 @@ def _report(base: KnowledgeBase, job: Job) -> None:
         st.caption(escaped(say("skipped", kinds=kinds)))
     failed = [row["path"] for row in report["files"] if row["status"] == "failed"]
     if failed and user().may_write:
-        st.button(say("retry_failed"), key="retry-failed", on_click=attempt, args=(_sync, base, failed))
+        st.button(say("retry_failed"), key="retry-failed", on_click=attempt_change, args=(_sync, base, failed))
     with st.expander(say("report_files"), expanded=bool(failed)):
         rows = sorted(report["files"], key=lambda row: row["status"] != "failed")
         st.dataframe(
@@ -195,7 +204,9 @@ def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
     st.error(say("faults"))
     st.text("\n".join(plain(told(fault)) for fault in verdict["faults"]))
     if not verdict["repaired"] and user().may_write:
-        st.button(say("repair"), help=say("repair_help"), on_click=attempt, args=(desk().jobs.verify, base, True))
+        st.button(
+            say("repair"), help=say("repair_help"), on_click=attempt_change, args=(desk().jobs.verify, base, True)
+        )
 
 
 def _sources(base: KnowledgeBase) -> None:
@@ -225,7 +236,7 @@ def _sources(base: KnowledgeBase) -> None:
             st.caption(escaped(say("sure_sources")))
             st.button(
                 say("delete_sources", n=len(picked)), type="primary", key="delete-sources",
-                on_click=attempt, args=(_delete, base, picked),
+                on_click=attempt_change, args=(_delete, base, picked),
             )  # fmt: skip
 
 
@@ -243,7 +254,8 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
                 st.button(
                     say("close") if open_ else say("preview"), icon=":material/visibility:",
                     key=f"preview-{source.path}",
-                    on_click=lambda: st.session_state.update(previewed=None if open_ else source.path),
+                    on_click=attempt,
+                    args=(_choose_preview, None if open_ else source.path),
                     type="tertiary",
                 )  # fmt: skip
         facts = say("state_failed") if source.failed else say("pieces", n=source.chunks)
@@ -257,6 +269,10 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
         if st.session_state.get("previewed") == source.path:
             _preview(pieces(base, source.path), name)
     return bool(picked)
+
+
+def _choose_preview(path: str | None) -> None:
+    st.session_state.previewed = path
 
 
 def _preview(known: Sequence[Piece], name: str) -> None:
@@ -282,10 +298,18 @@ def _care(base: KnowledgeBase) -> None:
     with st.expander(say("care"), icon=":material/health_and_safety:"), st.container(horizontal=True):
         busy = jobs.busy(base)
         st.button(
-            say("verify"), help=say("verify_help"), on_click=attempt, args=(jobs.verify, base), disabled=busy
+            say("verify"),
+            help=say("verify_help"),
+            on_click=attempt_change,
+            args=(jobs.verify, base),
+            disabled=busy,
         )
         st.button(
-            say("rebuild"), help=say("rebuild_help"), on_click=attempt, args=(jobs.rebuild, base), disabled=busy
+            say("rebuild"),
+            help=say("rebuild_help"),
+            on_click=attempt_change,
+            args=(jobs.rebuild, base),
+            disabled=busy,
         )
 
 
@@ -295,15 +319,25 @@ def _manage(name: str) -> None:
     with st.expander(say("manage"), icon=":material/edit:"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             new = st.text_input(say("name"), value=name, key=f"name-{name}", max_chars=64)
-            st.button(say("rename"), on_click=attempt, args=(_rename, name, new), disabled=busy, key="rename-kb")
+            st.button(
+                say("rename"), on_click=attempt_change, args=(_rename, name, new), disabled=busy, key="rename-kb"
+            )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             made = st.text_input(say("new_kb"), key="new-kb", max_chars=64)
             st.button(
-                say("create"), on_click=attempt, args=(_create, made), disabled=not made.strip(), key="create-kb"
+                say("create"),
+                on_click=attempt_change,
+                args=(_create, made),
+                disabled=not made.strip(),
+                key="create-kb",
             )
         sure = st.checkbox(say("sure_kb"), key=f"sure-{name}")
         st.button(
-            say("delete"), on_click=attempt, args=(_remove, name), disabled=busy or not sure, key="delete-kb"
+            say("delete"),
+            on_click=attempt_change,
+            args=(_remove, name),
+            disabled=busy or not sure,
+            key="delete-kb",
         )
         if busy:
             st.caption(say("kb_busy"))
@@ -318,9 +352,7 @@ def _create(name: str) -> None:
 
 def _rename(old: str, new: str) -> None:
     _checked(new)
-    desk().close(old)
-    bases.rename_base(desk().named(old), new.strip())
-    desk().chats.move(old, new.strip())
+    desk().rename_base(old, new.strip())
     st.session_state.kb = new.strip()
 
 

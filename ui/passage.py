@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -12,6 +13,7 @@ from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
 from kb_assistant.answering.citations import evidence, marks
 from kb_assistant.workspace.preview import Surroundings, page_image, surroundings
 from ui import components
+from ui.errors import attempt
 from ui.sanitize import escaped
 from ui.strings import language, say, words
 from ui.told import told
@@ -39,8 +41,8 @@ def passage_panel(
         components.passage(
             _data(base, beside, turn, n, hit, spans),
             key=_KEY,
-            on_close_change=close_passage,
-            on_step_change=lambda: _step(turn, n),
+            on_close_change=partial(attempt, close_passage),
+            on_step_change=partial(attempt, _step, turn, n),
         )
         _page(hit, [hit.text[start:end] for start, end in spans])
 

@@ -9,7 +9,7 @@ import streamlit as st
 from kb_assistant import Settings
 from kb_assistant.settings import CHOICES, TYPES, defaults, meanings, origins
 from ui.app_state import desk, kb_name, user
-from ui.errors import attempt
+from ui.errors import attempt_change
 from ui.options import options
 from ui.sanitize import escaped
 from ui.settings_zh import MEANINGS
@@ -56,11 +56,11 @@ def _change(now: Settings) -> None:
             st.caption(say(_AFTERWARDS[name]))
         with st.container(horizontal=True):
             st.button(
-                say("save"), type="primary", key="save-setting", disabled=fixed, on_click=attempt,
+                say("save"), type="primary", key="save-setting", disabled=fixed, on_click=attempt_change,
                 args=(_keep, name, value),
             )  # fmt: skip
             st.button(
-                say("to_default", value=_shown(defaults()[name])), key="unset-setting", on_click=attempt,
+                say("to_default", value=_shown(defaults()[name])), key="unset-setting", on_click=attempt_change,
                 args=(_keep, name, None), disabled=fixed or place == "default",
             )  # fmt: skip
 

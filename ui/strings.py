@@ -125,6 +125,13 @@ _WORDS: dict[str, tuple[str, str]] = {
         "填写完整路径，与该文件夹保持同步。",
     ),
     "folder_barred": ("Folders outside {roots} can't be named here.", "只能填写 {roots} 内的文件夹。"),
+    "odd_bases": (
+        "Knowledge bases in {folder} whose names can't be used aren't opened, nor are their folders followed:"
+        " {names}. Rename them, with letters, digits, '.', '-' and '_' only.",
+        "{folder} 中名称不可用的知识库不会打开，其文件夹也不会同步：{names}。请重命名，只用字母、数字、“.”、“-”和"
+        "“_”。",
+    ),
+    "see_log": ("That shouldn't happen: the program's log tells more.", "这不应发生：程序日志中有更多信息。"),
     "folder_none": (
         "This page can be reached by others: folders can be named only where it was started with --folder.",
         "此页面可被他人访问：只有用 --folder 启动时才能填写文件夹。",

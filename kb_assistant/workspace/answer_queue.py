@@ -92,6 +92,7 @@ class Answering:
         *,
         beside: Sequence[KnowledgeBase] = (),
         after: Callable[[], object] | None = None,
+        instead_of: int | None = None,
     ) -> int:
         """Save a question and begin its answer, or queue it behind those before it. Returns the turn's id.
 
@@ -99,13 +100,14 @@ class Answering:
             beside: Knowledge bases that are searched, too.
             after: Called in a thread before the search; returns once what must be there first is there. A stop
                 doesn't wait for it.
+            instead_of: The turn that is asked again; it leaves the conversation.
 
         Raises:
             StoreError: nothing can be saved.
         """
         begins: Stage = "waiting" if after else "searching"
         with self._lock:
-            turn = self.chats.begin(chat, question)
+            turn = self.chats.begin(chat, question, instead_of)
             queue = self._running.setdefault(chat, [])
             running = Running(chat, turn, question, "queued" if queue else begins)
             queue.append(running)

@@ -141,6 +141,12 @@ class ChatStore:
             row = db.execute(query, (id_, owner)).fetchone() if db else None
         return Chat(*row) if row else None
 
+    def ids(self) -> set[str]:
+        """The ids of all conversations, whoever owns them."""
+        with self._read() as db:
+            rows = db.execute("SELECT id FROM chats").fetchall() if db else []
+        return {row[0] for row in rows}
+
     def rename(self, chat: str, title: str) -> None:
         with self._write() as db:
             db.execute("UPDATE chats SET title = ? WHERE id = ?", (" ".join(title.split()), chat))
@@ -164,10 +170,15 @@ class ChatStore:
             rows = db.execute(query, (chat,)).fetchall() if db else []
         return [_turn(row) for row in rows]
 
-    def begin(self, chat: str, question: str) -> int:
-        """Save a question before it is answered. Returns the turn's id."""
+    def begin(self, chat: str, question: str, instead_of: int | None = None) -> int:
+        """Save a question before it is answered. Returns the turn's id.
+
+        Args:
+            instead_of: A turn of the conversation that is asked again: it leaves the conversation, not the file.
+        """
         now = _now()
         with self._write() as db:
+            db.execute("UPDATE turns SET replaced = 1 WHERE id = ? AND chat = ?", (instead_of, chat))
             db.execute(
                 "UPDATE chats SET changed_at = ?, title = CASE title WHEN '' THEN ? ELSE title END WHERE id = ?",
                 (now, _shortened(question), chat),
@@ -192,7 +203,7 @@ class ChatStore:
             db.execute("UPDATE turns SET rating = ? WHERE id = ? AND chat = ?", (rating, turn, chat))
 
     def replace(self, chat: str, turn: int) -> None:
-        """Take a turn out of its conversation because it is asked again. It stays in the file."""
+        """Take a turn out of its conversation. It stays in the file. See `begin` for one that is asked again."""
         with self._write() as db:
             db.execute("UPDATE turns SET replaced = 1 WHERE id = ? AND chat = ?", (turn, chat))
 

@@ -1,7 +1,9 @@
 """Keeps knowledge bases in step with the folders that were named for them, while the process lives.
 
-One thread for all of them: it is told of changes as they happen (see ingest.watch, also for what a system doesn't
-tell), and leaves the work to `Jobs`, one look at a time for each knowledge base; what changes meanwhile waits.
+One thread follows all folders. It is told of changes as they happen (see ingest.watch, also for what a system
+doesn't tell) and leaves the work to `Jobs`, one look at a time for each knowledge base; what changes meanwhile
+waits. Whatever goes wrong with one folder or knowledge base, the others are followed; `FolderSync.problems` says
+what isn't.
 """
 
 from __future__ import annotations
@@ -9,14 +11,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from kb_assistant.errors import KBError
 from kb_assistant.knowledge import KnowledgeBase, import_ingest
+from kb_assistant.messages import _, strerror
 from kb_assistant.types import Changes
 from kb_assistant.workspace.folders import folders_of
 from kb_assistant.workspace.jobs import Job, Jobs
@@ -29,6 +31,11 @@ NAMED_S = 1.0
 RETRY_S = 60.0
 """Until a look that failed is tried again."""
 
+UNWATCHED_S = 600.0
+"""Between two comparisons of everything while the folders can't be watched."""
+
+_TICK_S = 0.2
+
 
 class Watcher(Protocol):
     """What is needed of ingest's watcher."""
@@ -38,88 +45,202 @@ class Watcher(Protocol):
     def compared(self, seconds: float) -> None: ...
 
 
-_Named = dict[KnowledgeBase, tuple[Path, ...]]
+_Watched = Mapping[KnowledgeBase, tuple[Path, ...]]
 
 
-def keep_in_step(jobs: Jobs, open_bases: Callable[[], Sequence[KnowledgeBase]]) -> Callable[[], None]:
-    """Begin to follow the folders of these knowledge bases, those that are named later, too.
+class FolderSync:
+    """The thread that follows folders.
 
-    Returns:
-        What ends it.
+    Args:
+        jobs: Do the work.
+        open_bases: Gives the knowledge bases whose folders are followed; asked every NAMED_S.
     """
-    ended = threading.Event()
 
-    def is_over(named: _Named) -> bool:
-        return ended.is_set() or _named(open_bases()) != named
+    def __init__(self, jobs: Jobs, open_bases: Callable[[], Iterable[KnowledgeBase]]) -> None:
+        self._jobs, self._open_bases = jobs, open_bases
+        self._ended = threading.Event()
+        self._lists: dict[Path, list[KBError]] = {}
+        self._looks: dict[KnowledgeBase, _Looks] = {}
+        self._listing: KBError | None = None
+        self._watching: KBError | None = None
 
-    def follow() -> None:
-        while not ended.is_set():
-            named = _named(open_bases())
-            _Following(jobs, named).run(_seldom(partial(is_over, named)))
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="folder-sync", daemon=True).start()
 
-    threading.Thread(target=follow, name="in-step", daemon=True).start()
-    return ended.set
+    def stop(self) -> None:
+        """End it within a second or so; a look in work goes on."""
+        self._ended.set()
+
+    def problems(self, base: KnowledgeBase) -> list[KBError]:
+        """What isn't followed now of the knowledge base's folders, and why."""
+        look = self._looks.get(base)
+        found = [*self._lists.get(base.settings.kb_dir, ()), look and look.problem, self._listing, self._watching]
+        return [problem for problem in found if problem]
+
+    def _run(self) -> None:
+        watched: _Watched = {}
+        while not self._ended.is_set():
+            try:
+                watched = self._named(watched)
+                self._follow(watched, _seldom(partial(self._is_over, watched)))
+            except Exception:
+                _log.exception("Folders couldn't be followed; trying again.")
+                self._ended.wait(RETRY_S)
+
+    def _is_over(self, watched: _Watched) -> bool:
+        return self._ended.is_set() or self._named(watched) != watched
+
+    def _named(self, before: _Watched) -> _Watched:
+        """The folders of each knowledge base that can be looked at now; as before where nobody can tell."""
+        try:
+            bases = list(self._open_bases())
+        except (KBError, OSError) as error:
+            self._listing = KBError(
+                _("The knowledge bases can't be listed now: {reason}", reason=_reason(error)),
+                _("Those that were listed before are followed."),
+            )
+            return before
+        self._listing = None
+        problems: dict[Path, list[KBError]] = {}
+        watched = {base: _reachable(base, problems.setdefault(base.settings.kb_dir, [])) for base in bases}
+        self._lists = problems
+        return watched
+
+    def _follow(self, watched: _Watched, stop: Callable[[], bool]) -> None:
+        self._looks = {base: _Looks(self._jobs, base, folders) for base, folders in watched.items()}
+        roots = list(dict.fromkeys(folder for folders in watched.values() for folder in folders))
+        for changes, compared in self._changes(roots, stop):
+            if changes.everything:
+                compared(0)
+            for look in self._looks.values():
+                look.step(changes, compared)
+
+    def _changes(
+        self, roots: Sequence[Path], stop: Callable[[], bool]
+    ) -> Iterator[tuple[Changes, Callable[[float], None]]]:
+        """What changes, with what is to be told once everything was compared. Where the watcher fails, everything
+        counts as changed, now and then, until it works again."""
+        while not stop():
+            try:
+                watcher: Watcher = import_ingest("watch").Watcher(roots, stop, _log.warning)
+                for changes in watcher.changes():
+                    self._watching = None
+                    yield changes, watcher.compared
+            except Exception as error:
+                _log.exception("The folders can't be watched.")
+                self._watching = KBError(
+                    _("The folders can't be watched: {reason}", reason=_reason(error)),
+                    _("They are compared every ten minutes."),
+                )
+            else:
+                return
+            yield Changes(everything=True), _ignore
+            again = time.monotonic() + UNWATCHED_S
+            while not stop() and time.monotonic() < again:
+                yield Changes(), _ignore
+                time.sleep(_TICK_S)
 
 
-class _Following:
-    """Follows the folders that are named now.
+def follow_folders(jobs: Jobs, open_bases: Callable[[], Iterable[KnowledgeBase]]) -> FolderSync:
+    """Begin to follow the folders of these knowledge bases, those that are named later, too."""
+    sync = FolderSync(jobs, open_bases)
+    sync.start()
+    return sync
+
+
+class _Looks:
+    """What changed in the folders of one knowledge base, and the looks at it.
 
     Attributes:
-        waiting: What changed, and wasn't looked at yet.
-        looks: The last look at each, with what it is about.
+        problem: Why no look can begin now.
     """
 
-    def __init__(self, jobs: Jobs, named: _Named) -> None:
-        self.jobs, self.named = jobs, named
-        self.waiting: dict[KnowledgeBase, Changes] = {base: Changes() for base in named}
-        self.looks: dict[KnowledgeBase, tuple[Job, Changes]] = {}
-        self.not_before: dict[KnowledgeBase, float] = {}
+    def __init__(self, jobs: Jobs, base: KnowledgeBase, folders: Sequence[Path]) -> None:
+        self._jobs, self._base, self._folders = jobs, base, folders
+        self.problem: KBError | None = None
+        self._waiting = Changes()
+        self._look: tuple[Job, Changes] | None = None
+        self._not_before = 0.0
 
-    def run(self, stop: Callable[[], bool]) -> None:
-        roots = list(dict.fromkeys(folder for folders in self.named.values() for folder in folders))
-        watcher: Watcher = import_ingest("watch").Watcher(roots, stop, _log.warning)
-        for changes in watcher.changes():
-            if changes.everything:
-                watcher.compared(0)
-            for base, folders in self.named.items():
-                near = {path for path in changes.paths if any(path.is_relative_to(one) for one in folders)}
-                self.waiting[base].add(Changes(near, changes.everything))
-                self._take_note(base, watcher)
-                self._look(base, [folder for folder in folders if folder.is_dir()])
+    def step(self, changes: Changes, compared: Callable[[float], None]) -> None:
+        """Take note of changes and of what became of the last look; begin the next where there is something to do.
 
-    def _take_note(self, base: KnowledgeBase, watcher: Watcher) -> None:
-        """What became of its last look."""
-        job, about = self.looks.get(base, (None, Changes()))
-        if job is None or not job.finished:
+        Args:
+            compared: Told the seconds that a comparison of everything took.
+        """
+        near = {path for path in changes.paths if any(path.is_relative_to(one) for one in self._folders)}
+        self._waiting.add(Changes(near, changes.everything))
+        try:
+            self._take_note(compared)
+            self._begin()
+        except Exception as error:
+            _log.exception("The folders of %s couldn't be looked at; trying again.", self._base.settings.kb)
+            self.problem = KBError(
+                _("The folders can't be compared now: {reason}", reason=_reason(error)),
+                _("It is tried again every minute."),
+            )
+            self._not_before = time.monotonic() + RETRY_S
+
+    def _take_note(self, compared: Callable[[float], None]) -> None:
+        if self._look is None or not self._look[0].finished:
             return
-        del self.looks[base]
+        job, about = self._look
+        self._look = None
         if job.state == "failed":
-            self.waiting[base].add(about)
-            self.not_before[base] = time.monotonic() + RETRY_S
+            self._waiting.add(about)
+            self._not_before = time.monotonic() + RETRY_S
         elif about.everything:
-            watcher.compared(job.seconds)
+            compared(job.seconds)
 
-    def _look(self, base: KnowledgeBase, folders: Sequence[Path]) -> None:
-        """Bring it in step with what waits, unless it has other work, or shall wait."""
-        about = self.waiting[base]
-        if not about or not folders or self.jobs.busy(base) or time.monotonic() < self.not_before.get(base, 0.0):
+    def _begin(self) -> None:
+        """Look at what waits, unless the knowledge base has other work, or shall wait."""
+        about, folders = self._waiting, [folder for folder in self._folders if folder.is_dir()]
+        if not about or not folders or time.monotonic() < self._not_before or self._jobs.busy(self._base):
             return
         changed = None if about.everything else sorted(about.paths)
-        self.looks[base] = (self.jobs.ingest(base, folders, quiet=True, changed=changed), about)
-        self.waiting[base] = Changes()
+        self._look = self._jobs.ingest(self._base, folders, quiet=True, changed=changed), about
+        self._waiting, self.problem = Changes(), None
 
 
-def _named(open_bases: Sequence[KnowledgeBase]) -> _Named:
-    """The folders of each. A list that can't be read now is none."""
-    named: _Named = {}
-    for base in open_bases:
-        with suppress(KBError):
-            named[base] = folders_of(base.settings).kept
-    return named
+def _reachable(base: KnowledgeBase, problems: list[KBError]) -> tuple[Path, ...]:
+    """The named folders that can be looked at; why the others can't is added to the problems. One that is gone
+    stays among them: the watcher takes it up when it is back."""
+    try:
+        named = folders_of(base.settings).kept
+    except KBError as error:
+        problems.append(error)
+        return ()
+    found = []
+    for folder in named:
+        try:
+            folder.stat()
+        except FileNotFoundError:
+            problems.append(
+                KBError(_("{folder} isn't there now.", folder=folder), _("It is compared when it is back."))
+            )
+        except (OSError, ValueError) as error:  # ValueError: a NUL character in a list that was edited by hand
+            reason = strerror(error) if isinstance(error, OSError) else error
+            problems.append(
+                KBError(
+                    _("{path} can't be read: {reason}.", path=folder, reason=reason),
+                    _("Check the folder's permissions."),
+                )
+            )
+            continue
+        found.append(folder)
+    return tuple(found)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, KBError) else f"{type(error).__name__}: {error}"
+
+
+def _ignore(seconds: float) -> None:
+    """For comparisons that no watcher has to know of."""
 
 
 def _seldom(ask: Callable[[], bool]) -> Callable[[], bool]:
-    """Asks at most every NAMED_S, and says what it heard last."""
+    """Asks at most every NAMED_S, and gives the last answer in between."""
     heard, at = False, time.monotonic() + NAMED_S
 
     def asked() -> bool:

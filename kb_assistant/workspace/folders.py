@@ -25,6 +25,7 @@ MOST_NAME_BYTES = 180
 MOST_DEPTH = 12
 
 _LIST = "folders.json"
+_UPLOADS = re.compile(r"[0-9a-f]{32}")
 _UNFIT = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -121,10 +122,16 @@ def drop_uploads(settings: Settings, paths: list[str]) -> None:
                 path.unlink()
 
 
-def delete_uploads(settings: Settings) -> None:
-    """Delete all files uploaded to the knowledge base."""
-    if (settings.kb_dir / _LIST).exists():
-        shutil.rmtree(folders_of(settings).uploads, ignore_errors=True)
+def delete_uploads(settings: Settings, moved_to: Path | None = None) -> None:
+    """Delete all files uploaded to the knowledge base. A damaged list names none.
+
+    Args:
+        moved_to: Its folder, where that is another than the settings name.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        name = json.loads(((moved_to or settings.kb_dir) / _LIST).read_text(encoding="utf-8"))["uploads"]
+        if _UPLOADS.fullmatch(name):
+            shutil.rmtree(settings.home / "uploads" / name, ignore_errors=True)
 
 
 def safe_name(name: str) -> str:

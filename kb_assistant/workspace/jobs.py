@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from kb_assistant.errors import KBError
+from kb_assistant.errors import BusyError, KBError
 from kb_assistant.messages import _
 from kb_assistant.small_file import update_text
 
@@ -155,6 +155,23 @@ class Jobs:
         """Return when a job of this process is finished."""
         if event := self._ends.get(job):
             event.wait()
+
+    def end(self, base: KnowledgeBase, seconds: float) -> None:
+        """Stop all jobs of a knowledge base, and return once they have ended.
+
+        Raises:
+            BusyError: one goes on after so many seconds.
+        """
+        with self._lock:
+            ends = {job.id: self._ends[job.id] for job in self._live.get(base.settings.kb_dir, ())}
+        for job in ends:
+            self.stop(job)
+        deadline = time.monotonic() + seconds
+        for end in ends.values():
+            if not end.wait(max(0.0, deadline - time.monotonic())):
+                raise BusyError(
+                    _("Work on this knowledge base goes on."), _("Wait until it is done, then try again.")
+                )
 
     def _begin(
         self,

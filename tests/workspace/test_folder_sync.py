@@ -14,9 +14,8 @@ from ingest import watch as watching
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.lock import writing
 from kb_assistant.settings import Settings
-from kb_assistant.workspace import folder_sync as in_step
-from kb_assistant.workspace import folders
-from kb_assistant.workspace.folder_sync import keep_in_step
+from kb_assistant.workspace import folder_sync, folders
+from kb_assistant.workspace.folder_sync import FolderSync, follow_folders
 from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
 from tests.waiting import until
@@ -42,19 +41,24 @@ def bases(tmp_path: Path) -> Iterator[list[KnowledgeBase]]:
 
 
 @pytest.fixture
-def follow(bases: list[KnowledgeBase], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Jobs]]:
-    monkeypatch.setattr(in_step, "NAMED_S", 0.1)
-    ends: list[Callable[[], None]] = []
+def syncs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[FolderSync]]:
+    """Those that a test begins; they end with it."""
+    monkeypatch.setattr(folder_sync, "NAMED_S", 0.1)
+    begun: list[FolderSync] = []
+    yield begun
+    for sync in begun:
+        sync.stop()
+    until(lambda: "folder-sync" not in {thread.name for thread in threading.enumerate()})
 
+
+@pytest.fixture
+def follow(bases: list[KnowledgeBase], syncs: list[FolderSync]) -> Callable[[], Jobs]:
     def begin() -> Jobs:
         jobs = Jobs()
-        ends.append(keep_in_step(jobs, lambda: bases))
+        syncs.append(follow_folders(jobs, lambda: bases))
         return jobs
 
-    yield begin
-    for end in ends:
-        end()
-    until(lambda: "in-step" not in {thread.name for thread in threading.enumerate()})
+    return begin
 
 
 def found(base: KnowledgeBase) -> set[str]:
@@ -135,15 +139,15 @@ def test_threads_do_not_pile_up_and_a_folder_that_goes_away_keeps_its_sources(
     until(lambda: not any(map(jobs.busy, bases)))
     assert len(found(bases[0])) == 6
     assert all(not job.error for base in bases for job in jobs.of(base))
-    ours = [thread.name for thread in threading.enumerate() if thread.name.startswith(("in-step", "job-"))]
-    assert len([name for name in ours if name == "in-step"]) == 1
+    ours = [thread.name for thread in threading.enumerate() if thread.name.startswith(("folder-sync", "job-"))]
+    assert len([name for name in ours if name == "folder-sync"]) == 1
     assert len(jobs._queues) == 2
 
 
 def test_what_fails_while_another_process_writes_is_done_later(
     bases: list[KnowledgeBase], follow: Callable[[], Jobs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_step, "RETRY_S", 0.3)
+    monkeypatch.setattr(folder_sync, "RETRY_S", 0.3)
     one = bases[0]
     jobs = follow()
     until(lambda: not jobs.busy(one))
@@ -153,3 +157,94 @@ def test_what_fails_while_another_process_writes_is_done_later(
         time.sleep(2)
         assert len([job for job in jobs.of(one) if job.state == "failed"]) == 1
     until(lambda: "The valve of one is blue." in found(one))
+
+
+def test_a_list_or_folder_that_cannot_be_read_is_said_and_the_others_are_followed(
+    bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path
+) -> None:
+    one, two = bases
+    listed = one.settings.kb_dir / "folders.json"
+    for broken, said in (
+        ("[{", "can't be read"),
+        ('{"uploads": "x", "kept": ["/a\\u0000b"]}', "can't be read: embedded null"),
+    ):
+        listed.write_text(broken)
+        jobs = Jobs()
+        syncs.append(sync := follow_folders(jobs, lambda: bases))
+        until(lambda now=sync, text=said: any(text in str(one) for one in now.problems(bases[0])))
+        (tmp_path / "two" / "valve.md").write_text(f"The valve says {said}.")
+        until(lambda text=said: f"The valve says {text}." in found(two))
+        assert sync.problems(two) == []
+        sync.stop()
+
+
+def test_what_cannot_be_listed_now_ends_nothing(
+    bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path
+) -> None:
+    failing = threading.Event()
+
+    def listed() -> list[KnowledgeBase]:
+        if failing.is_set():
+            raise PermissionError("not now")
+        return bases
+
+    syncs.append(follow_folders(Jobs(), listed))
+    until(lambda: "The pump of two is red." in found(bases[1]))
+    failing.set()
+    (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+    until(lambda: "The valve of one is blue." in found(bases[0]))
+    assert "not now" in str(syncs[0].problems(bases[0])[0])
+    failing.clear()
+    until(lambda: syncs[0].problems(bases[0]) == [])
+
+
+def test_where_neither_the_system_nor_polling_works_folders_are_compared(
+    bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_sync, "UNWATCHED_S", 0.3)
+
+    def fail(*_: Any, **__: Any) -> Iterator[Any]:
+        raise OSError("no watch, no polling")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watching, "watch", fail)
+        syncs.append(sync := follow_folders(Jobs(), lambda: bases))
+        (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+        until(lambda: "The valve of one is blue." in found(bases[0]))
+        assert "no watch, no polling" in str(sync.problems(bases[0])[0])
+    until(lambda: sync.problems(bases[0]) == [])
+
+
+def test_a_look_that_cannot_begin_is_said_and_tried_again(
+    bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_sync, "RETRY_S", 0.3)
+    jobs, failing = Jobs(), threading.Event()
+    failing.set()
+    ingest = jobs.ingest
+
+    def refuse(base: KnowledgeBase, *given: Any, **named: Any) -> Any:
+        if base is bases[0] and failing.is_set():
+            raise RuntimeError("can't start new thread")
+        return ingest(base, *given, **named)
+
+    monkeypatch.setattr(jobs, "ingest", refuse)
+    syncs.append(sync := follow_folders(jobs, lambda: bases))
+    (tmp_path / "two" / "valve.md").write_text("The valve of two is blue.")
+    (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
+    until(lambda: "The valve of two is blue." in found(bases[1]))
+    assert "can't start new thread" in str(sync.problems(bases[0])[0])
+    failing.clear()
+    until(lambda: "The valve of one is blue." in found(bases[0]))
+    assert sync.problems(bases[0]) == []
+
+
+def test_a_folder_that_is_gone_is_said(
+    bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path
+) -> None:
+    syncs.append(sync := follow_folders(Jobs(), lambda: bases))
+    (tmp_path / "one").rename(tmp_path / "away")
+    until(lambda: any("isn't there" in str(one) for one in sync.problems(bases[0])))
+    (tmp_path / "away").rename(tmp_path / "one")
+    until(lambda: sync.problems(bases[0]) == [])

@@ -1,0 +1,157 @@
+"""A home as its users work with it: open knowledge bases, conversations with files of their own, answers and jobs.
+
+One object for a process, shared by all sessions.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from kb_assistant.errors import BusyError, KBError
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.messages import _
+from kb_assistant.settings import Settings
+from kb_assistant.workspace import bases
+from kb_assistant.workspace.answer_queue import Answering
+from kb_assistant.workspace.chats import ChatStore
+from kb_assistant.workspace.jobs import Jobs
+
+_log = logging.getLogger(__name__)
+
+MOST_ATTACHED = 8
+"""Knowledge bases of single conversations that stay open; then the one used longest ago is closed."""
+
+
+class Workspace:
+    """The engines of a home, opened once. Threads may share it.
+
+    Args:
+        settings: Those of its knowledge bases, but for their names.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.chats = ChatStore(settings.home / "chats.sqlite")
+        self.answering = Answering(self.chats)
+        self.jobs = Jobs()
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()
+
+    def named(self, name: str) -> Settings:
+        """The settings of the knowledge base of that name.
+
+        Raises:
+            SettingsError: that can't be a name.
+        """
+        return self.settings.but(kb=name)
+
+    def base(self, name: str) -> KnowledgeBase:
+        """The knowledge base of that name; the same object for everybody while it is open."""
+        with self._lock:
+            found = self._open.get(name) or KnowledgeBase(self.named(name))
+            self._open[name] = found
+            self._open.move_to_end(name)
+            surplus = self._take_surplus()
+        for base in surplus:
+            base.close()  # whoever still reads it opens it again
+        return found
+
+    def attached(self, chat: str) -> KnowledgeBase:
+        """The knowledge base for a conversation's own files."""
+        return self.base(f"{bases.ATTACHED}{chat}")
+
+    def beside(self, chat: str) -> list[KnowledgeBase]:
+        """What is searched besides the conversation's knowledge base."""
+        return [self.attached(chat)] if bases.exists(self.named(f"{bases.ATTACHED}{chat}")) else []
+
+    def change(self, load: Callable[[], Settings]) -> None:
+        """Use other settings from now on, and open everything anew with them.
+
+        Args:
+            load: Gives them; called while nothing can be opened.
+
+        Raises:
+            BusyError: an answer or other work is under way.
+        """
+        with self._lock:
+            if self.answering.busy() or any(map(self.jobs.busy, self._open.values())):
+                raise BusyError(_("Work is going on."), _("Wait for it, or stop it; then change the setting."))
+            self.settings = load()
+            old, self._open = self._open, OrderedDict()
+        for base in old.values():
+            base.close()
+        del old
+        gc.collect()  # a chat model that isn't used any more takes gigabytes, and is part of cycles
+
+    def close(self, name: str) -> None:
+        """Close a knowledge base that is to be renamed or deleted."""
+        with self._lock:
+            base = self._open.pop(name, None)
+        if base is not None:
+            base.close()
+
+    def rename_base(self, old: str, new: str) -> None:
+        """Give a knowledge base another name; its conversations go with it.
+
+        Raises:
+            BusyError: it is being written.
+            SettingsError, StoreError: as for `bases.rename_base`.
+        """
+        if self.jobs.busy(self.base(old)):
+            raise BusyError(_("Work on this knowledge base goes on."), _("Wait until it is done, then try again."))
+        self.close(old)
+        bases.rename_base(self.named(old), new)
+        try:
+            self.chats.move(old, new)
+        except KBError:
+            bases.rename_base(self.named(new), old)
+            raise
+
+    def delete_base(self, name: str) -> None:
+        """Delete a knowledge base with the files uploaded to it; its jobs are stopped first.
+
+        Raises:
+            BusyError: it is still being written; everything stays in place.
+            StoreError: it can't be deleted.
+        """
+        settings = self.named(name)
+        self.jobs.end(self.base(name), settings.lock_seconds)
+        self.close(name)
+        bases.delete_base(settings)
+
+    def delete_chat(self, chat: str) -> None:
+        """Delete a conversation with its own files; its answers and jobs are stopped first.
+
+        Raises:
+            BusyError, StoreError: as for `delete_base`.
+        """
+        for running in self.answering.running(chat):
+            running.stop()
+        own = f"{bases.ATTACHED}{chat}"
+        if bases.exists(self.named(own)):
+            self.delete_base(own)
+        self.chats.delete(chat)
+
+    def sweep(self) -> None:
+        """Delete the files of conversations that are gone, as a kill may have left them. What is being written now
+        stays until the next sweep, and so does everything where no conversations are known at all."""
+        found = bases.list_attached(self.settings)  # before the ids: a new conversation is saved before its files
+        if not found or not self.chats.file.exists():
+            return
+        known = self.chats.ids()
+        for name in found:
+            if name.removeprefix(bases.ATTACHED) not in known:
+                try:
+                    self.delete_base(name)
+                except KBError as error:
+                    _log.warning("The files of a conversation that is gone can't be deleted: %s", error.message)
+
+    def _take_surplus(self) -> list[KnowledgeBase]:
+        """Of the conversations' knowledge bases those that are too many, and do nothing."""
+        own = [name for name in self._open if name.startswith(bases.ATTACHED)]
+        idle = [name for name in own[:-MOST_ATTACHED] if not self.jobs.busy(self._open[name])]
+        return [self._open.pop(name) for name in idle]
