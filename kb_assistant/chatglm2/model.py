@@ -23,6 +23,9 @@ Build = Callable[[str, int, int], nn.Module]
 
 _END_ID, _PAD_ID = 2, 0
 
+_PACKED_ROWS = 32
+"""Rows that bitsandbytes repacks together."""
+
 
 def load_model(
     folder: Path | str,
@@ -150,10 +153,10 @@ def _builder(
     def int4_linear(name: str, first: int, last: int) -> nn.Module:
         return Int4Linear(*packed(name, first, last), bias(name, first, last), dtype, device)
 
-    def nf4_linear(name: str, first: int, last: int) -> nn.Module:
-        return _nf4(full(name, first, last), bias(name, first, last), device)
+    def nf4(name: str, first: int, last: int) -> nn.Module:
+        return nf4_linear(full(name, first, last), bias(name, first, last), device)
 
-    return {None: plain_linear, "int4": int4_linear, "nf4": nf4_linear}[quantize]
+    return {None: plain_linear, "int4": int4_linear, "nf4": nf4}[quantize]
 
 
 def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
@@ -165,7 +168,17 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
     return linear
 
 
-def _nf4(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.device) -> nn.Module:
+def nf4_linear(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.device) -> nn.Module:
+    """A linear layer out of weights that are quantised to NF4 here.
+
+    Args:
+        weight: (outputs, inputs), in the type of the arithmetic.
+        bias: (outputs,), or None.
+        device: Where the layer goes.
+
+    Raises:
+        ModelError: bitsandbytes is missing.
+    """
     try:
         import bitsandbytes
     except ImportError as error:
@@ -178,6 +191,10 @@ def _nf4(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.device) 
     # It is quantised while it goes to the device.
     packed = layers.Params4bit(weight, requires_grad=False, quant_type="nf4", module=linear)
     linear.weight = packed.to(device)
+    if weight.shape[0] % _PACKED_ROWS or weight.shape[1] % packed.blocksize:
+        # Where the processor has bfloat16, bitsandbytes repacks a matrix for a faster product, and asserts that
+        # its sizes are such multiples; the plain product takes any.
+        linear.support_avx512bf16_for_cpu = False
     if bias is not None:
         linear.bias = nn.Parameter(bias, requires_grad=False)
     module: nn.Module = linear
