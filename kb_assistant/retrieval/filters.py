@@ -11,12 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _
-from kb_assistant.store import Source
+from kb_assistant.store import Chunk, Snapshot, Source
 from kb_assistant.text.analyzer import fold
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _CONDITION = re.compile(r"\s*([\w.-]+)\s*(!=|>=|<=|=|>|<|~)\s*(.*?)\s*", re.DOTALL)
 _HINT = _('Write FIELD=VALUE (or != >= <= > <, ~ for "holds"), such as type=pdf or "path=handbook/*.md".')
@@ -62,6 +66,46 @@ class Condition:
         return order >= 0 if self.operator == ">=" else order <= 0 if self.operator == "<=" else (
             order > 0 if self.operator == ">" else order < 0
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a search may find and name: all that the store holds, or what sources hold that fulfil all conditions.
+
+    Equal texts are stored once for all sources that hold them, so to search allowed texts isn't enough: also the
+    chunks that stand for a text are those of allowed sources only. All chunks of a search come from here.
+
+    Attributes:
+        paths: The allowed sources; None for all.
+        text_ids: Ids of their texts, ascending, each once, int64; None for all.
+    """
+
+    snapshot: Snapshot
+    paths: frozenset[str] | None = None
+    text_ids: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, where: Sequence[Condition]) -> Scope:
+        """What the conditions leave of a state of the store."""
+        if not where:
+            return cls(snapshot)
+        fit = [source.path for source in snapshot.sources() if all(one.holds(source) for one in where)]
+        return cls(snapshot, frozenset(fit), snapshot.text_ids_of(fit))
+
+    def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
+        """The chunks of allowed sources that hold each of the texts, in path order; texts that none of them holds
+        are left out.
+
+        Raises:
+            StoreError: a text or a path was altered.
+        """
+        found = self.snapshot.chunks_of_texts(text_ids)
+        if self.paths is None:
+            return found
+        inside = {
+            text_id: [chunk for chunk in chunks if chunk.source in self.paths] for text_id, chunks in found.items()
+        }
+        return {text_id: chunks for text_id, chunks in inside.items() if chunks}
 
 
 def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:

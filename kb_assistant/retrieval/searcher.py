@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 from kb_assistant.embedding.reranker import RERANKED
 from kb_assistant.index.vector_index import Sample, VectorIndex
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
-from kb_assistant.retrieval.filters import Condition
+from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import ASKED, SUMMED, Conversation, conversation
@@ -101,9 +101,8 @@ class Searcher:
         clock.lap("rewrite")
         talk = conversation(question, history, rewritten)
         with self._store.read() as snapshot:
-            found = self._measure(
-                snapshot, self._index.sample(snapshot), talk, max(DEPTH, 2 * k), where, sides, clock
-            )
+            scope = Scope.of(snapshot, where)
+            found = self._measure(scope, self._index.sample(snapshot), talk, max(DEPTH, 2 * k), sides, clock)
             fused = fuse(found.talk, found.pool, sides)
             best = fused.text_ids[:TOP]
             foreign = foreign_texts(snapshot, talk.question, best)
@@ -113,7 +112,7 @@ class Searcher:
             if self._reranker and rerank and len(sides) > 1:
                 ranked = self._reranked(snapshot, talk, ranked)
                 clock.lap("rerank")
-            hits = passages(ranked, snapshot.chunks_of_texts, found.words.words_of, k)
+            hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, k)
             clock.lap("passages")
             # Without words nobody can tell what bears on the question.
             floors = self._floors if snapshot.keywords_fit else Floors()
@@ -131,30 +130,29 @@ class Searcher:
         with self._store.read() as snapshot:
             sample = self._index.sample(snapshot)
             sample = sample if headed is None else replace(sample, has_headings=headed)
-            found = self._measure(snapshot, sample, conversation(question, history), DEPTH, (), SIDES, _Clock())
+            talk = conversation(question, history)
+            found = self._measure(Scope(snapshot), sample, talk, DEPTH, SIDES, _Clock())
         return found.talk, found.pool
 
     def _measure(
         self,
-        snapshot: Snapshot,
+        scope: Scope,
         sample: Sample,
         talk: Conversation,
         depth: int,
-        where: Sequence[Condition],
         sides: Sequence[Side],
         clock: _Clock,
     ) -> _Found:
         """The first `depth` texts that each search finds, measured against all views."""
         import numpy as np
 
+        snapshot = scope.snapshot
         require_embedder(snapshot, self._embedder.fingerprint)
         views = self._views(talk, sample.has_headings)
         clock.lap("embed")
         if not snapshot.keywords_fit:
             talk = replace(talk, words=dict.fromkeys(talk.words, ()))
-        words = WordIndex(
-            snapshot, self._index.load(snapshot), _allowed(snapshot, where), self._postings.at(snapshot)
-        )
+        words = WordIndex(snapshot, self._index.load(snapshot), scope.text_ids, self._postings.at(snapshot))
         found: set[int] = set()
         if "dense" in sides:
             near = np.stack([views[name] for name in talk.searched if name in views])
@@ -200,14 +198,6 @@ def foreign_texts(snapshot: Snapshot, question: str, text_ids: Sequence[int]) ->
     asked = is_chinese(question)
     texts = zip(text_ids, snapshot.texts(text_ids), strict=True)
     return [text_id for text_id, text in texts if is_chinese(text.body) != asked]
-
-
-def _allowed(snapshot: Snapshot, where: Sequence[Condition]) -> NDArray[np.int64] | None:
-    """Ids of the texts of sources that fulfil all conditions; None where there are none."""
-    if not where:
-        return None
-    fit = [source.path for source in snapshot.sources() if all(one.holds(source) for one in where)]
-    return snapshot.text_ids_of(fit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,57 @@ def test_conditions_limit_both_sides(tmp_path: Path, sides: list[Any]) -> None:
         assert base.search("tide", 5, where=["type=pdf"]) == ()
         with pytest.raises(QuestionError, match="no condition"):
             base.search("tide", 5, where=["pdf"])
+
+
+SHARED = "The tide rises twice a day. It falls twice as well, and the harbour dries out at low water every day."
+"""A text that several files hold."""
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    """Two folders that hold the same files, one nearly the same, and neighbours with a text of their own."""
+    long = " ".join(f"Word{n} stands here." for n in range(30))
+    files = {
+        "a/x.md": SHARED,
+        "b/y.md": SHARED,
+        "b/z.md": SHARED,
+        "a/long.md": f"{long} Harbour one.",
+        "b/long.md": f"{long} Harbour two.",
+    }
+    for name in files:
+        (tmp_path / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
+    with in_folder(tmp_path, files, HashEmbeddings()) as base:
+        yield base
+
+
+@pytest.mark.parametrize("folder", ["a", "b"])
+@pytest.mark.parametrize("sides", [["dense"], ["keyword"], ["dense", "keyword"]])
+@pytest.mark.parametrize("question", ["tide rises twice a day", "Word7 stands here harbour"])
+def test_no_source_outside_the_conditions_is_named(
+    shared: KnowledgeBase, folder: str, sides: list[Any], question: str
+) -> None:
+    hits = shared.retrieve(question, 5, where=[f"path=*/{folder}/*"], sides=sides).hits
+    assert hits
+    for hit in hits:
+        for path in (hit.source, *hit.also_in, *hit.near_in):
+            assert Path(path).parent.name == folder
+        with shared.store.read() as snapshot:
+            (chunk,) = snapshot.chunks([hit.id])
+        assert chunk.source == hit.source
+
+
+def test_without_conditions_all_are_named(shared: KnowledgeBase) -> None:
+    best = shared.search("tide rises twice a day", 5)[0]
+    assert [Path(path).name for path in (best.source, *best.also_in)] == ["x.md", "y.md", "z.md"]
+    near = shared.search("Word7 stands here harbour", 1)[0]
+    assert {Path(path).parent.name for path in (near.source, *near.near_in)} == {"a", "b"}
+
+
+def test_citations_name_no_source_outside_the_conditions(shared: KnowledgeBase) -> None:
+    reply = shared.ask("How often does the tide rise a day?", where=["path=*/b/*"])
+    assert reply.citations
+    named = [path for one in reply.citations for path in (one.hit.source, *one.hit.also_in, *one.hit.near_in)]
+    assert {Path(path).parent.name for path in named} == {"b"}
 
 
 @pytest.mark.parametrize(("k", "found"), [(1, 1), (2, 2), (3, 3), (50, 3)])
