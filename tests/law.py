@@ -11,6 +11,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.store import Text
 from tests.fakes import HashEmbeddings
+from tests.fts import keyword_search
 
 
 def small_kb(home: Path, embedder: HashEmbeddings | None = None, **settings: Any) -> KnowledgeBase:
@@ -55,7 +56,7 @@ def answers(kb: KnowledgeBase, questions: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for question in questions:
         with kb.store.read() as snapshot:
-            words = snapshot.keyword_search(question.lower().split(), 1000)
+            words = keyword_search(snapshot.path, question.lower().split(), 1000)
             texts = dict(zip([i for i, _ in words], snapshot.texts(i for i, _ in words), strict=True))
         hits = kb.search(question, 1000)
         found[question] = {

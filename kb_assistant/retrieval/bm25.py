@@ -29,11 +29,12 @@ K1, B = 1.0, 0.5
 """When a repeated word stops counting, and how much long texts are held back. Passages are cut to a length, which
 tells less than that of whole documents: the usual 0.75 is worse on sets of passages."""
 
-_FEW = 2_000
-"""Postings of a word that is read without asking how common it is."""
+_FEW = 10_000
+"""Holders of a word that are counted. How many hold a more common one is inferred from where these stand: to count
+all takes tens of milliseconds in a large index."""
 
 _MOST_WORDS = 4_000
-"""Words whose postings are kept; of most a few, of common ones _FEW, so that they take some ten MB."""
+"""Words that are kept: some ten MB, as most are in few texts, and common ones are never read."""
 
 
 @dataclass(slots=True)
@@ -41,8 +42,9 @@ class Postings:
     """Which texts hold which words, as far as they were read.
 
     Attributes:
-        holders: Text ids by word, ascending, int64; of a common word only the first ones, until more are wanted.
-        counts: How many texts hold each word; of a common one a guess.
+        holders: Text ids by word, ascending, int64, of the words that were looked up.
+        counts: How many texts hold each word: exact up to _FEW, inferred beyond. It depends on the state of the
+            store alone, never on what was searched before.
     """
 
     holders: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -127,7 +129,7 @@ class WordIndex:
             postings += self._count(word)
             if lists and postings > POSTINGS:
                 break
-            holders = self._all_holders(word)
+            holders = self._holders_of(word)
             if self.allowed is not None:
                 holders = np.intersect1d(holders, self.allowed, assume_unique=True)
             lists.append(holders)
@@ -148,19 +150,16 @@ class WordIndex:
         return math.log1p((self._total - count + 0.5) / (count + 0.5))
 
     def _count(self, word: str) -> float:
-        """How many texts hold the word; of a common one a guess, by how close together the first stand."""
+        """How many texts hold the word; of a common one inferred from how close together the first stand."""
         if word not in self._counts:
-            first = self._snapshot.holders(word, _FEW)
-            self._holders.setdefault(word, first)  # another thread may have read all of them meanwhile
-            whole = len(first) < _FEW
-            spread = 1.0 if whole else max(1.0, self._snapshot.last_text_id / max(1, int(first[-1])))
-            self._counts[word] = min(len(first) * spread, max(self._total, len(first)))
+            count, last = self._snapshot.count_holders(word, _FEW)
+            spread = self._snapshot.last_text_id / last if count == _FEW else 1.0
+            self._counts[word] = min(count * spread, max(self._total, count))
         return self._counts[word]
 
-    def _all_holders(self, word: str) -> NDArray[np.int64]:
-        if len(self._holders[word]) == _FEW:
+    def _holders_of(self, word: str) -> NDArray[np.int64]:
+        if word not in self._holders:
             self._holders[word] = self._snapshot.holders(word)
-            self._counts[word] = len(self._holders[word])
         return self._holders[word]
 
     def _read(self, text_ids: Iterable[int]) -> None:

@@ -161,16 +161,24 @@ class Snapshot:
         table = np.fromiter(pairs, dtype=[("id", np.int64), ("crc", np.int64)])
         return table["id"].copy(), table["crc"].copy()
 
-    def holders(self, token: str, limit: int = -1) -> NDArray[np.int64]:
-        """Ids of the texts that hold the token, ascending, int64; the first `limit` of them where it is given."""
+    def holders(self, token: str) -> NDArray[np.int64]:
+        """Ids of the texts that hold the token, ascending, int64."""
         import numpy as np
 
         query = (
-            "SELECT group_concat(rowid) FROM (SELECT rowid FROM keywords WHERE keywords MATCH ?"
-            " ORDER BY rowid LIMIT ?)"
+            "SELECT group_concat(rowid) FROM (SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid)"
         )
-        ids: str | None = self._db.execute(query, (_phrase(token), limit)).fetchone()[0]
+        ids: str | None = self._db.execute(query, (_phrase(token),)).fetchone()[0]
         return np.fromstring(ids or "", dtype=np.int64, sep=",")
+
+    def count_holders(self, token: str, limit: int) -> tuple[int, int]:
+        """How many texts hold the token, counted up to `limit`, and the id of the last one counted, 0 for none."""
+        query = (
+            "SELECT count(*), ifnull(max(rowid), 0) FROM"
+            " (SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid LIMIT ?)"
+        )
+        count, last = self._db.execute(query, (_phrase(token), limit)).fetchone()
+        return int(count), int(last)
 
     def token_lines(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
         """The tokens of texts as they were indexed, by text id."""
@@ -184,17 +192,6 @@ class Snapshot:
     def last_text_id(self) -> int:
         """The largest id of a text, 0 where there is none."""
         return int(self._db.execute("SELECT ifnull(max(id), 0) FROM texts").fetchone()[0])
-
-    def keyword_search(self, tokens: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """Ids of the texts that hold any of the tokens, with FTS5's BM25, larger is better, best first. It counts
-        every text that holds any of them: exact, and slow for common words."""
-        if not tokens:
-            return []
-        match = " OR ".join(_phrase(token) for token in tokens)
-        rows = self._db.execute(
-            "SELECT rowid, -rank FROM keywords WHERE keywords MATCH ? ORDER BY rank LIMIT ?", (match, limit)
-        )
-        return [(row[0], row[1]) for row in rows]
 
     def chunk_ids(self, text_ids: Iterable[int]) -> dict[int, str]:
         """Of each text the first of its chunks' ids, by text id: a name that is the same in every store."""

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import math
+import os
+import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +12,10 @@ import numpy as np
 import pytest
 
 from kb_assistant.retrieval import bm25
-from kb_assistant.retrieval.bm25 import WordIndex
+from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
 from kb_assistant.text import analyzer as keywords
+from tests.fts import keyword_search
 
 TEXTS = [
     "The pump stands in the north hall.",
@@ -59,7 +64,7 @@ def test_the_text_with_the_rarest_words_is_best(snapshot: Snapshot, question: st
 def test_it_finds_what_fts5_finds(snapshot: Snapshot) -> None:
     words = keywords.query_tokens("north pump gate 检查")
     ours = [text_id for text_id, _ in WordIndex(snapshot, len(TEXTS)).rank(words, 10)]
-    assert set(ours) == {text_id for text_id, _ in snapshot.keyword_search(words, 10)}
+    assert set(ours) == {text_id for text_id, _ in keyword_search(snapshot.path, words, 10)}
 
 
 def test_score_is_that_of_the_formula(snapshot: Snapshot) -> None:
@@ -114,3 +119,69 @@ def test_common_words_are_left_out_but_never_all(tmp_path: Path, monkeypatch: py
         alone = WordIndex(snapshot, 101).rank(["common"], 40)
         assert len(alone) == 40
         assert alone[0][1] > 0
+
+
+VOCABULARY = [f"word{n}" for n in range(120)]
+
+
+def zipf(seed: int, count: int, length: int) -> list[str]:
+    """Texts of words of which the first are in most texts and the last in few."""
+    chance = random.Random(seed)
+    weights = [1 / (n + 1) for n in range(len(VOCABULARY))]
+    return [" ".join(chance.choices(VOCABULARY, weights, k=length)) for _ in range(count)]
+
+
+@pytest.fixture
+def scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an index a hundred times as large would be read."""
+    monkeypatch.setattr(bm25, "_FEW", bm25._FEW // 100)
+    monkeypatch.setattr(bm25, "POSTINGS", bm25.POSTINGS // 100)
+    monkeypatch.setattr(bm25, "CANDIDATES", 10)
+
+
+@pytest.mark.usefixtures("scaled_down")
+def test_what_was_searched_before_changes_nothing(tmp_path: Path) -> None:
+    questions = [text.split() for text in zipf(2, 60, 6)]
+    words = [list(dict.fromkeys(question)) for question in questions]
+    with store_of(tmp_path, zipf(1, 800, 12)).read() as snapshot:
+        alone = [WordIndex(snapshot, 800).rank(some, 8) for some in words]
+        cache = PostingsCache()
+        order = [*range(60), *range(60)]
+        for seed in range(3):
+            random.Random(seed).shuffle(order)
+            for place in order:
+                index = WordIndex(snapshot, 800, postings=cache.at(snapshot))
+                assert index.rank(words[place], 8) == alone[place]
+                table = index.table(VOCABULARY, [text_id for text_id, _ in alone[place]])
+                assert table.rarities.tolist() == [WordIndex(snapshot, 800)._rarity(word) for word in VOCABULARY]
+
+
+def test_how_many_texts_hold_a_word_is_counted_or_inferred_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bm25, "_FEW", 100)
+    with store_of(tmp_path, zipf(1, 800, 12)).read() as snapshot:
+        index = WordIndex(snapshot, 800)
+        for word in VOCABULARY:
+            exact = len(snapshot.holders(word))
+            assert index._count(word) == pytest.approx(exact, rel=0.25 if exact >= 100 else 0), word
+
+
+def test_a_fresh_process_finds_the_same(tmp_path: Path) -> None:
+    """Words are hashed by another seed in each process."""
+    store_of(tmp_path, zipf(1, 300, 12)).close()
+    script = (
+        "import sys; from pathlib import Path; from kb_assistant.retrieval.bm25 import WordIndex\n"
+        "from kb_assistant.store import KnowledgeStore\n"
+        "with KnowledgeStore(Path(sys.argv[1])).read() as snapshot:\n"
+        "    index = WordIndex(snapshot, 300)\n"
+        "    for first in sys.argv[2].split(','):\n"
+        "        print(first, index.rank([f'word{first}', 'word1', 'word0', 'word7'], 9))\n"
+    )
+    found = []
+    for seed, order in (("0", "3,9,50,100"), ("7", "100,50,9,3")):
+        command = [sys.executable, "-c", script, str(tmp_path / "kb.sqlite"), order]
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found.append(sorted(done.stdout.splitlines()))
+    assert found[0] == found[1]
