@@ -89,7 +89,7 @@ class Ours:
         }
         shutil.rmtree(self.folder, ignore_errors=True)
         store = KnowledgeStore(self.folder / "kb.sqlite", create=True)
-        with store.write() as transaction:
+        with store.write(self.embedder.fingerprint) as transaction:
             transaction.put_meta("embedder", dict(self.embedder.fingerprint))
             transaction.put_source(Source("all", "", "", "", "", False, ""), self.chunks, vectors)
         with store.read() as snapshot:

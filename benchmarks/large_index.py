@@ -37,7 +37,7 @@ def add(store: KnowledgeStore, numbers: range) -> None:
         chunks = [NewChunk(Text("", f"text {number}.{place}")) for place in range(CHUNKS_A_SOURCE)]
         rows = clustered_vectors(CHUNKS_A_SOURCE, seed=number)
         vectors = {chunk.text.hash: row.tobytes() for chunk, row in zip(chunks, rows, strict=True)}
-        with store.write() as transaction:
+        with store.write(RandomEmbeddings.fingerprint) as transaction:
             transaction.put_source(Source(f"/{number}", "", "", "", "", False, ""), chunks, vectors)
 
 

@@ -56,7 +56,7 @@ def fill(store: KnowledgeStore, texts: Sequence[str], headed: bool) -> None:
         rows = word_vectors([chunk.text.embedded for chunk in chunks])
         vectors = {chunk.text.hash: row.tobytes() for chunk, row in zip(chunks, rows, strict=True)}
         source = Source(f"/texts/{number:04}.txt", f"{number}", "", "", "", False, "2025-01-01T00:00:00+00:00")
-        with store.write() as transaction:
+        with store.write(RandomEmbeddings.fingerprint) as transaction:
             transaction.put_source(source, chunks, vectors)
         if sys.stderr.isatty():
             print(f"\r{start + len(chunks):,} of {len(texts):,} passages", end="", file=sys.stderr)

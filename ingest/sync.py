@@ -299,7 +299,7 @@ class Run:
 
     def _commit(self, ready: _Ready, vectors: dict[bytes, bytes]) -> None:
         path = ready.source.path
-        with self.store.write() as transaction:
+        with self.store.write(self.embedder.fingerprint) as transaction:
             old = transaction.source(path)
             before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
             same = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata

@@ -7,30 +7,29 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import cached_property
-from importlib import import_module
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.errors import BusyError, ModelError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.ingestion import DocumentWriter, Request
 from kb_assistant.lock import writing
-from kb_assistant.maintenance.rebuild import rebuild, renew_keywords
+from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.verify import Verdict, find_faults, repair
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
+from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Floors, Retrieval
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_floors, keep_floors
 from kb_assistant.settings import Settings
-from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
-from kb_assistant.store.compatibility import adopt_embedder, require_embedder
+from kb_assistant.store import Chunk, KnowledgeStore, Source, Text
+from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.types import Hit, Report, Turn
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
     from kb_assistant.embedding.local import LocalEmbeddings
     from kb_assistant.embedding.reranker import Reranker
-    from kb_assistant.types import Changes, Progress
+    from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +78,7 @@ class KnowledgeBase:
         self._store: KnowledgeStore | None = None
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()
+        self._documents = DocumentWriter(self.settings, self._create, lambda: self.embedder, self._index)
 
     @classmethod
     def open(cls, kb: str | None = None, **settings: Any) -> KnowledgeBase:
@@ -113,7 +113,7 @@ class KnowledgeBase:
                 self._store = KnowledgeStore(self._path)
             return self._store
 
-    @cached_property
+    @once
     def embedder(self) -> LocalEmbeddings:
         """The embedding model; its weights load when it first embeds.
 
@@ -127,7 +127,7 @@ class KnowledgeBase:
         model = self.models.get(self.settings.embedder, "embedder")
         return open_embeddings(model, self.settings.device, self.settings.threads)
 
-    @cached_property
+    @once
     def chat_model(self) -> BaseChatModel:
         """The model that answers; it loads when it is first asked.
 
@@ -175,17 +175,10 @@ class KnowledgeBase:
             EmbedderMismatch: the index was built with another embedder.
             StoreError: the disk is full, or the home can't be written.
         """
-        ingesting = import_ingest("sync")
-        choice = ingesting.Choice(tuple(include), tuple(exclude), prune)
-        job = ingesting.Job(_as_paths(paths), choice, dry_run, stop, progress)
-        with ingesting.open_pool(self.settings, passwords) as pool:
-            if dry_run:
-                planned: Report = ingesting.sync(self._peek(), self.embedder, self.settings, job, pool, changed)
-                return planned
-            with self.writing_documents() as store:
-                report: Report = ingesting.sync(store, self.embedder, self.settings, job, pool, changed)
-                self._save_index(store)
-        return report
+        request = Request(
+            _as_paths(paths), include, exclude, prune, dry_run, passwords, changed, progress=progress, stop=stop
+        )
+        return self._documents.foretell(self._peek(), request) if dry_run else self._documents.ingest(request)
 
     def watch(
         self,
@@ -216,36 +209,19 @@ class KnowledgeBase:
         Raises:
             As ingest does.
         """
-        ingesting, watching = import_ingest("sync"), import_ingest("watch")
-        roots = [Path(os.path.abspath(path)) for path in _as_paths(paths)]  # noqa: PTH100 - links stay
-        job = ingesting.Job(
-            roots, ingesting.Choice(tuple(include), tuple(exclude), prune), stop=stop, progress=progress
+        request = Request(
+            _as_paths(paths), include, exclude, prune, passwords=passwords, progress=progress, stop=stop
         )
-        watcher = watching.Watcher(roots, stop, say)
-        with ingesting.open_pool(self.settings, passwords) as pool:
+        return self._documents.watch(request, say)
 
-            def bring_in_step(changes: Changes, first: bool) -> Report:
-                here = replace(job, paths=watcher.present) if changes.everything and not first else job
-                changed = None if changes.everything else sorted(changes.paths)
-                with self.writing_documents() as store:
-                    report: Report = ingesting.sync(store, self.embedder, self.settings, here, pool, changed)
-                    if first:
-                        self._save_index(store)
-                        self.embedder.embed_documents([""])  # loads the model before the first change
-                return report
+    def writing_documents(self) -> AbstractContextManager[KnowledgeStore]:
+        """The store, made where it isn't there yet, for this embedder; nobody else writes meanwhile.
 
-            yield from watching.follow(watcher, bring_in_step, say)
-            with suppress(BusyError), writing(self.settings.kb_dir, patience=0):
-                self._save_index(self.store)
-
-    @contextmanager
-    def writing_documents(self) -> Iterator[KnowledgeStore]:
-        """The store, made where it isn't there yet, for this embedder; no other process writes meanwhile."""
-        store = self._create()
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            adopt_embedder(store, self.embedder.fingerprint)
-            renew_keywords(store)
-            yield store
+        Raises:
+            BusyError: another process or thread is writing.
+            EmbedderMismatch: the index was built with another embedder.
+        """
+        return self._documents.writing()
 
     def add(
         self,
@@ -268,13 +244,7 @@ class KnowledgeBase:
             TypeError: a document is none of these.
             KBError: as for ingest.
         """
-        ingesting, given_in = import_ingest("sync"), import_ingest("documents")
-        given = [given_in.given(document) for document in documents]
-        job = ingesting.Job(stop=stop, progress=progress)
-        with ingesting.open_pool(self.settings, passwords) as pool, self.writing_documents() as store:
-            report: Report = given_in.put_documents(store, self.embedder, self.settings, given, job, pool)
-            self._save_index(store)
-        return report
+        return self._documents.add(documents, Request(passwords=passwords, progress=progress, stop=stop))
 
     def search(
         self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()
@@ -385,10 +355,8 @@ class KnowledgeBase:
         """This knowledge base as a LangChain vector store; made on disk if it isn't there yet."""
         from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
 
-        store = self._create()
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            adopt_embedder(store, self.embedder.fingerprint)
-        return KnowledgeVectorStore(self)
+        with self.writing_documents():
+            return KnowledgeVectorStore(self)
 
     @property
     def floors(self) -> Floors:
@@ -407,8 +375,10 @@ class KnowledgeBase:
             StoreError: there is no such knowledge base.
             BusyError: another process is writing.
         """
-        store = self.store
-        with writing(self.settings.kb_dir, self.settings.lock_seconds), store.write() as transaction:
+        with (
+            open_for_writing(self.store, self.settings.lock_seconds, self.embedder.fingerprint) as store,
+            store.write() as transaction,
+        ):
             keep_floors(transaction, floors)
 
     @property
@@ -435,11 +405,8 @@ class KnowledgeBase:
         Raises:
             BusyError: another process is writing.
         """
-        roots = [Path(path).expanduser().absolute() for path in paths]
-        known = [source.path for source in self.sources()]
-        gone = [path for path in known if any(Path(path).is_relative_to(root) for root in roots)]
-        self.forget_sources(gone)
-        return gone
+        roots = list(paths)
+        return self._documents.remove(self.store, partial(_under, roots))
 
     def status(self) -> dict[str, Any]:
         """Counts, sizes, index (see `VectorIndex.describe`) and models, as JSON values. Loads no model."""
@@ -502,36 +469,30 @@ class KnowledgeBase:
         Returns:
             False where it was stopped before the end.
         """
-        store = self.store
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
+        with open_for_writing(self.store, self.settings.lock_seconds) as store:
             if not rebuild(store, self.embedder, progress, stop):
                 return False
-            self._save_index(store)
+            self._documents.save_index(store)
         return True
 
     def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
-        """Store texts as sources of one chunk each, in one transaction."""
-        store = self.store
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            with store.read() as snapshot:
-                known = snapshot.known_vectors(text.hash for _, text in sources)
-            new = {text.hash: text.embedded for _, text in sources if text.hash not in known}
-            rows = self.embedder.encode_passages(list(new.values()))
-            vectors = {key: row.astype("<f4").tobytes() for key, row in zip(new, rows, strict=True)}
-            with store.write() as transaction:
-                for source, text in sources:
-                    transaction.put_source(source, [NewChunk(text)], vectors)
+        """Store texts as sources of one chunk each, in one transaction; a source of that path is replaced.
+
+        Raises:
+            BusyError: another process or thread is writing.
+            EmbedderMismatch: the index was built with another embedder.
+        """
+        self._documents.put_texts(sources)
 
     def forget_sources(self, paths: Sequence[str]) -> None:
-        """Remove sources by their exact names, in one transaction."""
-        if not paths:
-            return
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            with self.store.write() as transaction:
-                for path in paths:
-                    transaction.remove_source(path)
-                transaction.purge_retired()
-            self._save_index(self.store)
+        """Remove sources by their exact names, in one transaction; unknown ones are passed over.
+
+        Raises:
+            BusyError: another process or thread is writing.
+        """
+        if paths:
+            wanted = set(paths)
+            self._documents.remove(self.store, lambda known: [path for path in known if path in wanted])
 
     def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]:
         """The k chunks nearest in meaning with their cosines: dense search alone."""
@@ -562,7 +523,7 @@ class KnowledgeBase:
                 self._store = KnowledgeStore(self._path, create=True)
             return self._store
 
-    @cached_property
+    @once
     def _reranker(self) -> Reranker | None:
         if not self.settings.reranker:
             return None
@@ -592,14 +553,10 @@ class KnowledgeBase:
             if snapshot.keywords_fit:
                 return
         try:
-            with writing(self.settings.kb_dir, patience=0):
-                renew_keywords(self.store)
+            with open_for_writing(self.store, patience=0):
+                pass
         except (BusyError, StoreError) as error:
             _log.warning("Searching by meaning alone, words can't be indexed anew now: %s", error.message)
-
-    def _save_index(self, store: KnowledgeStore) -> None:
-        with store.read() as snapshot:
-            self._index.save(snapshot)
 
 
 def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -607,15 +564,15 @@ def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     return [Path(root).expanduser() for root in roots]
 
 
-def import_ingest(module: str) -> ModuleType:
-    """The one place where the core reaches up to ingest."""
-    try:
-        return import_module(f"ingest.{module}")
-    except ImportError as error:
-        raise StoreError(
-            _("Another package named 'ingest' stands before ours: {reason}.", reason=error),
-            _("Start from a folder without one, or uninstall it."),
-        ) from error
+def _under(roots: Sequence[str | Path], known: Sequence[str]) -> list[str]:
+    """Those of the known sources that a root names, or that lie under one."""
+    names = {str(root) for root in roots}
+    folders = [Path(os.path.abspath(Path(root).expanduser())) for root in roots]  # noqa: PTH100 - links stay
+    return [
+        path
+        for path in known
+        if path in names or any(path == str(folder) or Path(path).is_relative_to(folder) for folder in folders)
+    ]
 
 
 def _size(path: Path) -> int:

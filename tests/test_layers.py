@@ -13,13 +13,13 @@ from tests.samples import ROOT
 
 LAYERS = (
     "messages",
-    "types errors",
+    "types errors once",
     "text model_folder lock",
     "small_file",
     "chatglm2 settings store embedding",
     "models index",
     "llm retrieval",
-    "answering maintenance adapters",
+    "answering maintenance adapters ingestion",
     "knowledge",
     "workspace evaluate",
     "cli",

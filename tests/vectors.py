@@ -11,6 +11,7 @@ from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
 DIMENSION = 48
+MODEL = {"name": "random", "dimension": DIMENSION}
 
 
 class Vectors:
@@ -22,14 +23,14 @@ class Vectors:
         self.by_hash: dict[bytes, NDArray[np.float32]] = {}
         self.ever: dict[bytes, NDArray[np.float32]] = {}
         with self.store.write() as transaction:
-            transaction.put_meta("embedder", {"dimension": DIMENSION})
+            transaction.put_meta("embedder", MODEL)
 
     def unit(self, count: int) -> NDArray[np.float32]:
         rows = self.draw.standard_normal((count, DIMENSION)).astype(np.float32)
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def add(self, names: range) -> None:
-        with self.store.write() as transaction:
+        with self.store.write(MODEL) as transaction:
             for name, vector in zip(names, self.unit(len(names)), strict=True):
                 text = Text("", f"text {name}")
                 self.by_hash[text.hash] = self.ever.setdefault(text.hash, vector)  # a text keeps its vector

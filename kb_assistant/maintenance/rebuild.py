@@ -1,11 +1,7 @@
-"""Which embedder and which rules for words an index belongs to, and how they change.
-
-New vectors grow beside the old, then are swapped in; the keyword index is made anew in one transaction.
-"""
+"""An index's change to another embedder: new vectors grow beside the old, then are swapped in."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,22 +10,8 @@ from kb_assistant.store import KnowledgeStore
 if TYPE_CHECKING:
     from kb_assistant.embedding.local import LocalEmbeddings
 
-_log = logging.getLogger(__name__)
-
 BATCH = 256
 """Vectors committed together: what a kill can cost."""
-
-
-def renew_keywords(store: KnowledgeStore) -> None:
-    """Make the keyword index anew where an older version made it; the caller holds the writer's lock."""
-    with store.read() as snapshot:
-        if snapshot.keywords_fit:
-            return
-        count = snapshot.counts()["texts"]
-    if count:
-        _log.warning("Words are indexed anew for this version: %d texts, nothing is embedded.", count)
-    with store.write() as transaction:
-        transaction.renew_keywords()
 
 
 def rebuild(

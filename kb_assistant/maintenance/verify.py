@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _, strerror
 from kb_assistant.retrieval import thresholds as floors
@@ -187,14 +187,19 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
         # Vectors without a name for the model they are from are worth nothing.
         known = _copy_meta(old, new, "embedder")
         _copy_meta(old, new, floors.META)
+        with new.read() as snapshot:
+            embedder = snapshot.meta("embedder")
         for source_id, source in _sources(old) if known else ():
             try:
                 chunks, vectors = _sound_parts(old, source_id, source)
             except (sqlite3.Error, ValueError, TypeError):
                 lost.append(source.path)
                 continue
-            with new.write() as transaction:
-                transaction.put_source(source, chunks, vectors)
+            try:
+                with new.write(embedder) as transaction:
+                    transaction.put_source(source, chunks, vectors)
+            except EmbedderMismatch:  # vectors of another length
+                lost.append(source.path)
     return tuple(lost)
 
 

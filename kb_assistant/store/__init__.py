@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -141,11 +141,9 @@ class KnowledgeStore:
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
-        if not create and not path.exists():
-            raise StoreError(
-                _("There is no knowledge base at {path}.", path=path.parent), _("Make it with `kb ingest FOLDER`.")
-            )
-        if create:
+        if not create:
+            self.require_file()
+        else:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -154,12 +152,26 @@ class KnowledgeStore:
                     _("Check the folder's permissions, or choose another --home."),
                 ) from error
         with translated(path):
-            self._prepare(self._held().connection, create)
+            self._prepare(self._held(create).connection, create)
 
-    def _held(self) -> _Held:
+    def require_file(self) -> None:
+        """Make sure that it wasn't deleted.
+
+        Raises:
+            StoreError: it was, or never was there.
+        """
+        if not self.path.exists():
+            raise StoreError(
+                _("There is no knowledge base at {path}.", path=self.path.parent),
+                _("Make it with `kb ingest FOLDER`."),
+            )
+
+    def _held(self, create: bool = False) -> _Held:
         """This thread's connection; a new one where the file was replaced by a repair."""
         held: _Held | None = getattr(self._local, "held", None)
         if held is None or held.inode != _inode(self.path):
+            if not create:  # SQLite would make an empty file
+                self.require_file()
             self._local.held = held = _Held(self.path)
             with self._lock:
                 self._all.add(held)
@@ -215,12 +227,16 @@ class KnowledgeStore:
                 connection.execute("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """One transaction: all of it is kept, or, after an error or a kill, none."""
+    def write(self, embedder: Mapping[str, str | int] | None = None) -> Iterator[Transaction]:
+        """One transaction: all of it is kept, or, after an error or a kill, none.
+
+        Args:
+            embedder: Fingerprint of the model whose vectors are put; without it none are taken.
+        """
         with translated(self.path), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self.path, connection)
+                yield Transaction(self.path, connection, embedder)
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:

@@ -1,15 +1,47 @@
-"""Which embedder an index belongs to."""
+"""The one door to every write of a store, and which embedder and which rules for words an index belongs to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.store import KnowledgeStore, Snapshot
 
+_log = logging.getLogger(__name__)
 
-def require_embedder(snapshot: Snapshot, fingerprint: Mapping[str, str | int]) -> None:
+Fingerprint = Mapping[str, str | int]
+
+
+@contextmanager
+def open_for_writing(
+    store: KnowledgeStore, patience: float, embedder: Fingerprint | None = None
+) -> Iterator[KnowledgeStore]:
+    """Hold the writer's lock of a store that is ready to be written: it is still there, its words are indexed by
+    the rules of now, and its vectors are the embedder's. A store without texts becomes the embedder's.
+
+    Args:
+        patience: Seconds to wait for one other writer.
+        embedder: Whose vectors will be written, or thresholds measured; None where neither is.
+
+    Raises:
+        BusyError: another process or thread is writing.
+        EmbedderMismatch: the store has texts, embedded by another.
+        StoreError: the store is gone or damaged, or can't be written.
+    """
+    store.require_file()
+    with writing(store.path.parent, patience):
+        store.require_file()  # nobody deleted it meanwhile
+        if embedder is not None:
+            adopt_embedder(store, embedder)
+        renew_keywords(store)
+        yield store
+
+
+def require_embedder(snapshot: Snapshot, fingerprint: Fingerprint) -> None:
     """Make sure that the vectors of this very snapshot are the embedder's.
 
     Raises:
@@ -32,7 +64,7 @@ def require_embedder(snapshot: Snapshot, fingerprint: Mapping[str, str | int]) -
         )
 
 
-def adopt_embedder(store: KnowledgeStore, fingerprint: Mapping[str, str | int]) -> None:
+def adopt_embedder(store: KnowledgeStore, fingerprint: Fingerprint) -> None:
     """Note the embedder of an index that has no texts yet; the caller holds the writer's lock.
 
     Raises:
@@ -46,3 +78,15 @@ def adopt_embedder(store: KnowledgeStore, fingerprint: Mapping[str, str | int]) 
         transaction.put_meta("embedder", dict(fingerprint))
         transaction.purge_retired()
         transaction.begin_lineage()
+
+
+def renew_keywords(store: KnowledgeStore) -> None:
+    """Make the keyword index anew where an older version made it; the caller holds the writer's lock."""
+    with store.read() as snapshot:
+        if snapshot.keywords_fit:
+            return
+        count = snapshot.counts()["texts"]
+    if count:
+        _log.warning("Words are indexed anew for this version: %d texts, nothing is embedded.", count)
+    with store.write() as transaction:
+        transaction.renew_keywords()

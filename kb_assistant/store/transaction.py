@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.messages import _
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
@@ -16,7 +18,17 @@ from kb_assistant.text import analyzer as keywords
 
 
 class Transaction(Snapshot):
-    """Reads and writes within one transaction."""
+    """Reads and writes within one transaction.
+
+    Args:
+        embedder: Fingerprint of the model whose vectors are put; None where none are.
+    """
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, embedder: Mapping[str, str | int] | None = None
+    ) -> None:
+        super().__init__(path, connection)
+        self._embedder = embedder
 
     def put_meta(self, key: str, value: Any) -> None:
         text = json.dumps(value)
@@ -44,8 +56,10 @@ class Transaction(Snapshot):
             vectors: float32 vectors as little-endian bytes, by text hash, for texts without a stored one.
 
         Raises:
+            EmbedderMismatch: `vectors` are not of the model that the index belongs to.
             StoreError: a text has neither a stored vector nor one in `vectors`.
         """
+        self._check_vectors(vectors)
         before = self._texts_of(source.path)
         self._db.execute("DELETE FROM sources WHERE path = ?", (source.path,))
         source_id = self._db.execute(
@@ -75,6 +89,31 @@ class Transaction(Snapshot):
             )  # fmt: skip
         self._seal(source.path)
         self._settle(before | self._texts_of(source.path))
+
+    def _check_vectors(self, vectors: Mapping[bytes, bytes]) -> None:
+        if not vectors:
+            return
+        built_with = self.meta("embedder") or {}
+        if self._embedder is None or dict(self._embedder) != built_with:
+            name = (self._embedder or {}).get("name", "an unnamed model")
+            raise EmbedderMismatch(
+                _(
+                    "Vectors of '{name}' can't be added: this index belongs to '{owner}'.",
+                    name=name,
+                    owner=str(built_with.get("name")),
+                ),
+                _("Open it with that embedder, or run `kb rebuild`."),
+            )
+        lengths = {len(vector) // 4 for vector in vectors.values()}
+        if lengths != {self.dimension}:
+            raise EmbedderMismatch(
+                _(
+                    "Vectors of {length} numbers can't be added: this index has {dimension}.",
+                    length=max(lengths),
+                    dimension=self.dimension,
+                ),
+                _("The embedder is damaged or not the one it claims to be: install it again."),
+            )
 
     def remove_source(self, path: str) -> None:
         before = self._texts_of(path)
@@ -113,6 +152,7 @@ class Transaction(Snapshot):
         return [row[0] for row in rows]
 
     def put_rebuilt(self, text_id: int, vector: bytes) -> None:
+        """Put a vector into the table being built; `rebuild` of the meta values names its model."""
         self._db.execute(
             "INSERT OR REPLACE INTO new_vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector))
         )

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from kb_assistant.errors import KBError
-from kb_assistant.knowledge import KnowledgeBase, import_ingest
+from kb_assistant.ingestion import import_ingest
+from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _, strerror
 from kb_assistant.types import Changes
 from kb_assistant.workspace.folders import folders_of

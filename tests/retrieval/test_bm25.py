@@ -17,6 +17,7 @@ from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
 from kb_assistant.text import analyzer as keywords
 from tests.fts import keyword_search
 
+MODEL = {"name": "none", "dimension": 2}
 TEXTS = [
     "The pump stands in the north hall.",
     "The pump house: pump one, pump two.",
@@ -29,8 +30,8 @@ TEXTS = [
 def store_of(path: Path, texts: list[str]) -> KnowledgeStore:
     store = KnowledgeStore(path / "kb.sqlite", create=True)
     chunks = [NewChunk(Text("", text)) for text in texts]
-    with store.write() as transaction:
-        transaction.put_meta("embedder", {"name": "none", "dimension": 2})
+    with store.write(MODEL) as transaction:
+        transaction.put_meta("embedder", MODEL)
         vectors = {chunk.text.hash: np.array([1, 0], "<f4").tobytes() for chunk in chunks}
         transaction.put_source(Source("a.txt", "", "", "", "", False, ""), chunks, vectors)
     return store

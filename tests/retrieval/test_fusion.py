@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[KnowledgeStore]:
     embedder = HashEmbeddings()
     store = KnowledgeStore(tmp_path / "kb.sqlite", create=True)
     vectors = embedder.encode_passages([text.embedded for text in TEXTS])
-    with store.write() as transaction:
+    with store.write(embedder.fingerprint) as transaction:
         transaction.put_meta("embedder", dict(embedder.fingerprint))
         transaction.put_source(
             Source("a.md", "", "", "", "", False, ""),

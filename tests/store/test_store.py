@@ -19,6 +19,8 @@ from tests.law import contents, small_kb
 from tests.samples import ROOT
 from tests.waiting import PATIENCE
 
+MODEL = {"name": "none", "dimension": 64}
+
 
 def source(path: str, chunks: int = 1) -> Source:
     return Source(path, "d" * 64, "recipe", "Title", "", False, "2026-01-01T00:00:00+00:00", chunks)
@@ -27,7 +29,7 @@ def source(path: str, chunks: int = 1) -> Source:
 def put(store: KnowledgeStore, path: str, *bodies: str) -> None:
     texts = [Text("", body) for body in bodies]
     vector = b"\0" * 256
-    with store.write() as transaction:
+    with store.write(MODEL) as transaction:
         transaction.put_source(source(path), [NewChunk(text) for text in texts], {t.hash: vector for t in texts})
 
 
@@ -35,7 +37,7 @@ def put(store: KnowledgeStore, path: str, *bodies: str) -> None:
 def store(tmp_path: Path) -> KnowledgeStore:
     made = KnowledgeStore(tmp_path / "kb.sqlite", create=True)
     with made.write() as transaction:
-        transaction.put_meta("embedder", {"dimension": 64})
+        transaction.put_meta("embedder", MODEL)
     return made
 
 
@@ -76,7 +78,7 @@ def test_a_file_of_version_1_is_read_and_gets_its_new_column(tmp_path: Path, sto
     old = KnowledgeStore(tmp_path / "kb.sqlite")
     assert ids(old, "/a") == before
     text = Text("", "three")
-    with old.write() as transaction:
+    with old.write(MODEL) as transaction:
         chunk = NewChunk(text, slide=3, sheet="S", attachment="a.xlsx")
         transaction.put_source(source("/b"), [chunk], {text.hash: b"\0" * 256})
     with old.read() as snapshot:

@@ -1,0 +1,171 @@
+"""Documents into a knowledge base and out of it: ingest, watch, add, remove. Every write goes through one door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.messages import _
+from kb_assistant.settings import Settings
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store.compatibility import open_for_writing
+from kb_assistant.types import Report
+
+if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
+    from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.types import Changes, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an ingest is asked for; see KnowledgeBase.ingest for the meaning of each."""
+
+    paths: Sequence[Path] = ()
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    prune: bool = False
+    dry_run: bool = False
+    passwords: Sequence[str] = ()
+    changed: Sequence[Path] | None = None
+    progress: Callable[[Progress], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
+
+    def job(self) -> Any:
+        """The same as ingest's own."""
+        choice = import_ingest("sync").Choice(tuple(self.include), tuple(self.exclude), self.prune)
+        return import_ingest("sync").Job(self.paths, choice, self.dry_run, self.stop, self.progress)
+
+
+class DocumentWriter:
+    """Writes the documents of one knowledge base.
+
+    Args:
+        open_store: Opens the store, and makes it where it isn't there yet.
+        embedder: Gives the embedding model.
+        index: Saved after a change.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        open_store: Callable[[], KnowledgeStore],
+        embedder: Callable[[], LocalEmbeddings],
+        index: VectorIndex,
+    ) -> None:
+        self._settings, self._open_store, self._index = settings, open_store, index
+        self._embedder = embedder
+
+    def writing(self) -> AbstractContextManager[KnowledgeStore]:
+        """The store, made where it isn't there yet, for this embedder; nobody else writes meanwhile. See
+        `open_for_writing` for the errors."""
+        return open_for_writing(self._open_store(), self._settings.lock_seconds, self._embedder().fingerprint)
+
+    def ingest(self, request: Request) -> Report:
+        """See KnowledgeBase.ingest."""
+        with self._pool(request) as pool, self.writing() as store:
+            report = self._sync(store, request.job(), pool, request.changed)
+            self.save_index(store)
+        return report
+
+    def foretell(self, store: KnowledgeStore | None, request: Request) -> Report:
+        """What an ingest would do; the store is None where there is none yet."""
+        with self._pool(request) as pool:
+            return self._sync(store, request.job(), pool, request.changed)
+
+    def watch(self, request: Request, say: Callable[[str], None]) -> Iterator[Report]:
+        """See KnowledgeBase.watch."""
+        watching = import_ingest("watch")
+        roots = [Path(os.path.abspath(path)) for path in request.paths]  # noqa: PTH100 - links stay
+        job = replace(request, paths=roots).job()
+        watcher = watching.Watcher(roots, request.stop, say)
+        written: list[KnowledgeStore] = []
+        with self._pool(request) as pool:
+
+            def bring_in_step(changes: Changes, first: bool) -> Report:
+                here = replace(job, paths=watcher.present) if changes.everything and not first else job
+                changed = None if changes.everything else sorted(changes.paths)
+                with self.writing() as store:
+                    report = self._sync(store, here, pool, changed)
+                    if first:
+                        self.save_index(store)
+                        self._embedder().embed_documents([""])  # loads the model before the first change
+                written[:] = [store]
+                return report
+
+            yield from watching.follow(watcher, bring_in_step, say)
+            for last in written:
+                with suppress(BusyError), open_for_writing(last, 0) as store:
+                    self.save_index(store)
+
+    def add(self, documents: Iterable[Document | str | tuple[str, bytes]], request: Request) -> Report:
+        """See KnowledgeBase.add."""
+        given_in = import_ingest("documents")
+        given = [given_in.given(document) for document in documents]
+        with self._pool(request) as pool, self.writing() as store:
+            report: Report = given_in.put_documents(
+                store, self._embedder(), self._settings, given, request.job(), pool
+            )
+            self.save_index(store)
+        return report
+
+    def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
+        """Store texts as sources of one chunk each, in one transaction."""
+        with self.writing() as store:
+            with store.read() as snapshot:
+                known = snapshot.known_vectors(text.hash for _, text in sources)
+            new = {text.hash: text.embedded for _, text in sources if text.hash not in known}
+            rows = self._embedder().encode_passages(list(new.values()))
+            vectors = {key: row.astype("<f4").tobytes() for key, row in zip(new, rows, strict=True)}
+            with store.write(self._embedder().fingerprint) as transaction:
+                for source, text in sources:
+                    transaction.put_source(source, [NewChunk(text)], vectors)
+
+    def remove(self, store: KnowledgeStore, choose: Callable[[list[str]], Sequence[str]]) -> list[str]:
+        """Remove sources in one transaction. Returns their paths.
+
+        Args:
+            choose: Gets the paths of all sources as they are then; gives those to remove.
+        """
+        with open_for_writing(store, self._settings.lock_seconds):
+            with store.write() as transaction:
+                gone = list(choose([source.path for source in transaction.sources()]))
+                for path in gone:
+                    transaction.remove_source(path)
+                if gone:
+                    transaction.purge_retired()
+            if gone:
+                self.save_index(store)
+        return gone
+
+    def save_index(self, store: KnowledgeStore) -> None:
+        """Bring the cache file of the index to the store's state."""
+        with store.read() as snapshot:
+            self._index.save(snapshot)
+
+    def _pool(self, request: Request) -> Any:
+        return import_ingest("sync").open_pool(self._settings, request.passwords)
+
+    def _sync(self, store: KnowledgeStore | None, job: Any, pool: Any, changed: Sequence[Path] | None) -> Report:
+        report: Report = import_ingest("sync").sync(store, self._embedder(), self._settings, job, pool, changed)
+        return report
+
+
+def import_ingest(module: str) -> ModuleType:
+    """The one place where the core reaches up to ingest."""
+    try:
+        return import_module(f"ingest.{module}")
+    except ImportError as error:
+        raise StoreError(
+            _("Another package named 'ingest' stands before ours: {reason}.", reason=error),
+            _("Start from a folder without one, or uninstall it."),
+        ) from error
