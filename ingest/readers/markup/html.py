@@ -43,20 +43,43 @@ def read(data: bytes, context: Context) -> Content:
 
 def of_text(text: str) -> Content:
     """The blocks of a page that was decoded already."""
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
-    text = _PAGE_ENDS.sub("", text)
-    root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
-    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+    root, too_deep = _tree(text)
+    if too_deep:
         return _without_structure(text)
     if root is None:
         return Content("", ())
-    page = _Page(text.count("\n") + 1)
-    for event, node in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
-        page.take(event, node)
-    page.end_block()
+    page = _Page(Outline(), 1, text.count("\n") + 1)
+    page.walk(root)
     title = one_line(root.findtext("head/title") or "") or page.first_heading
     blocks = (*page.outline.finish(), *_menu_titles(root))
     return Content(title[:HEADING_CHARS].rstrip(), blocks, _metadata(root), tuple(dict.fromkeys(page.notes)))
+
+
+def add_html(outline: Outline, text: str, first_line: int, last_line: int) -> tuple[str, list[str]]:
+    """Add the blocks of HTML that stands in another document, from `first_line` of its `last_line` lines on.
+
+    Returns:
+        The first heading of level 1, or an empty string, and notes on hidden text.
+    """
+    root, too_deep = _tree(text)
+    if too_deep:
+        content = _without_structure(text)
+        for block in content.blocks:
+            outline.add(block.text, block.kind, (first_line, first_line + text.count("\n")))
+        return "", list(content.notes)
+    if root is None:
+        return "", []
+    page = _Page(outline, first_line, last_line)
+    page.walk(root)
+    return page.first_heading, page.notes
+
+
+def _tree(text: str) -> tuple[Any, bool]:
+    """The root, None where there is no text, and whether the page is nested too deep for a tree."""
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+    text = _PAGE_ENDS.sub("", text)
+    root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
+    return root, any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log)
 
 
 def _metadata(root: Any) -> dict[str, Any]:
@@ -122,11 +145,12 @@ def _decode(data: bytes) -> str:
 class _Page:
     """Collects words into lines and lines into blocks while the tree is walked."""
 
-    def __init__(self, line_count: int) -> None:
-        self.outline = Outline()
+    def __init__(self, outline: Outline, first_line: int, last_line: int) -> None:
+        self.outline = outline
         self.first_heading = ""
-        self._line_count = line_count
-        self._line = 1  # where the walk is in the source
+        self._above = first_line - 1  # lines of the document above the HTML
+        self._last_line = last_line
+        self._line = 1  # where the walk is in the HTML
         self._first = self._last = 0  # where the block's text begins and ends in the source
         self._kind: Kind = "prose"
         self._words: list[str] = []
@@ -139,6 +163,11 @@ class _Page:
         self._rows: list[list[Field]] = []
         self.notes: list[str] = []
         self._skipping: Any = None
+
+    def walk(self, root: Any) -> None:
+        for event, node in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+            self.take(event, node)
+        self.end_block()
 
     def take(self, event: str, node: Any) -> None:
         """One event of the walk. Parts left out are walked too, because their lines count."""
@@ -328,9 +357,9 @@ class _Page:
         an equal number of both would promise more than is known: one line more takes the promise back."""
         if not self._first or self._last >= _LAST_LINE:
             return None
-        first, last = min(self._first, self._line_count), min(self._last, self._line_count)
+        first, last = (min(line + self._above, self._last_line) for line in (self._first, self._last))
         if text_lines > 1 and self._kind != "code" and last - first + 1 == text_lines:
-            return (first, last + 1) if last < self._line_count else (max(first - 1, 1), last)
+            return (first, last + 1) if last < self._last_line else (max(first - 1, 1), last)
         return first, last
 
 

@@ -1,236 +1,353 @@
-"""Markdown by lines: headings become the path, fenced code and tables stay whole, the rest is prose as written.
+"""Markdown (CommonMark with tables): headings become the path, code and tables stay whole, prose is as written.
 
-A subset of CommonMark that keeps line numbers exact. Inline marks stay in the text: they are what the file says.
+markdown-it-py parses the blocks and says which lines each takes. The text comes from the file's own lines, so line
+numbers are exact and inline marks stay. HTML blocks are read by the HTML reader.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from html import unescape
-from typing import Literal
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, html_block
+from markdown_it.token import Token
 
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import front_matter, title_of
 from kb_assistant.messages import _
-from kb_assistant.types import Kind
 
-# Fences stand in list items and quotes too, so indentation and a list mark before one are allowed.
-_FENCE = re.compile(r"([\s>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(`{3,}|~{3,})(.*)")
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?")
-_ATX_END = re.compile(r"(?:^|[ \t])#+$")
+_ATX_MARKS = re.compile(r"^ {0,3}#{1,6}(?:[ \t]+|$)|[ \t]+#+[ \t]*$")
 _ANCHOR = re.compile(r"\{#[^{}\s]+\}$")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
-_RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})")
-_NO_PARAGRAPH = re.compile(r"\s*(?:[-*+>|<:]|\d{1,9}[.)]\s)| {4}|\t")
-_TABLE_RULE = re.compile(r"\n[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
-_LOOSE_RULE = re.compile(r"[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)+\|?[ \t]*")
-_COMMENT = re.compile(r"<!--(.{0,5000}?)-->", re.DOTALL)
-_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()]*\)[^()\s]*)?(?:[ \t]+[^()]*)?\)|\[[^\[\]]*\])?")
-_CODE_SPAN = re.compile(r"(`+)([^`]+)\1")
-_EMPHASIS = (
-    re.compile(r"(?<!\\)(\*{1,3}|~~)(?=\S)(.+?)(?<=\S)\1"),
-    re.compile(r"(?<![\w\\])(_{1,3})(?=\S)(.+?)(?<=\S)\1(?!\w)"),
+_TICKS_OR_COMMENT = re.compile(r"`+|<!--|-->")
+# HTML that goes on over blank lines up to its closer. Where there is none, all that follows would be part of it.
+_UNTIL_CLOSED = tuple(
+    (re.compile(rf"([\s>*+\-\d.)]{{0,40}})(?={opener})", re.IGNORECASE), re.compile(closer, re.IGNORECASE))
+    for opener, closer in (
+        (r"<(?:script|pre|style|textarea)(?:\s|>|$)", r"</(?:script|pre|style|textarea)>"),
+        (r"<!--", r"-->"),
+        (r"<\?", r"\?>"),
+        (r"<![a-z]", r">"),
+        (r"<!\[CDATA\[", r"\]\]>"),
+    )
 )
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+# Elements that are read as one piece of HTML, though blank lines part them: tables, and what a browser hides.
+_WHOLE = re.compile(
+    r"<(?:(table)\b|(p|div|span|section|article|details)\b[^<>]*?(?:\shidden\b|display\s*:\s*none|"
+    r"visibility\s*:\s*hidden))",
+    re.IGNORECASE,
+)
+_BEGINS_MARKDOWN = re.compile(r" {0,3}(?:`{3}|~{3}|#{1,6}\s|[-*+]\s|\d{1,9}[.)]\s|\|)")
+_BEGINS_RAW = re.compile(r"<(?:pre|script|style|textarea|[!?])", re.IGNORECASE)
+_MDX = re.compile(r"\s*</?[A-Z][A-Za-z]*[a-z][\s>/]|import .{1,200} from ['\"]")
+_NEEDED = frozenset(("heading_open", "inline", "fence", "code_block", "table_open", "html_block", "hr"))
+_MARKED = re.compile(r"[\\`*_\[\]!<&~]")
+_TAGS_ALONE = re.compile(r"(?:\s|</?[A-Za-z][^<>]*>)*")
+_MOST_PARSED = 20_000
+"""Pieces of HTML, and headings with marks: more of them, which nobody writes, stay as they are written."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line without comments. `fence` is the number of the line that opened the code it belongs to, or 0."""
-
-    number: int
-    text: str
-    fence: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Heading:
-    level: int
-    text: str
-    first: int
-    last: int
+_LONGEST_LINE = 10_000
+"""Characters of a line that the parser sees. Which block a line belongs to is seen at its head."""
 
 
 def read(data: bytes, context: Context) -> Content:
     """The blocks of a Markdown file. Its title is the front matter's, else the first heading of level 1."""
-    text = decode(data)
-    lines = text.split("\n")
+    lines = decode(data).split("\n")
     metadata, start = front_matter(lines)
     outline = Outline()
-    first_heading = put_under(outline, lines, start)
-    notes = [note for comment in _COMMENT.findall(text) for note in hidden_note(_("a comment"), comment)]
-    title = title_of(metadata) or first_heading
-    return Content(title, outline.finish(), metadata, tuple(dict.fromkeys(notes)))
+    first_heading, notes = add_markdown(outline, lines, start)
+    return Content(title_of(metadata) or first_heading, outline.finish(), metadata, notes)
 
 
-def put_under(outline: Outline, lines: list[str], start: int = 0) -> str:
-    """Add the blocks of these lines, from index `start` on, to an outline. Returns the first heading of level
-    1."""
-    title = ""
-    for part in _parts(list(_mark(lines, start))):
-        if isinstance(part, _Heading):
-            outline.heading(part.level, part.text, (part.first, part.last))
-            if part.level == 1 and not title:
-                title = part.text[:HEADING_CHARS].rstrip()
-        else:
-            kind, run = part
-            text = "\n".join(line.text for line in run).rstrip()
-            header = "\n".join(text.split("\n", 2)[:2]) if kind == "table" else ""
-            names = header if _TABLE_RULE.search(header) else ""
-            outline.add(text, kind, (run[0].number, run[-1].number), names)
-    return title
+def add_markdown(outline: Outline, lines: list[str], start: int = 0) -> tuple[str, tuple[str, ...]]:
+    """Add the blocks of these lines, from index `start` on, to an outline.
+
+    Returns:
+        The first heading of level 1, or an empty string, and notes on hidden text.
+    """
+    document = _Document(outline, lines, start)
+    document.add()
+    return document.title, tuple(dict.fromkeys(document.notes))
 
 
-def _mark(lines: list[str], start: int) -> Iterator[_Line]:
-    """Lines with comments taken out and code marked: what a comment or a fence begins, it also hides."""
-    closers = _next_closers(lines)
-    fence, opened, index = "", 0, start
-    while index < len(lines):
-        text, number = lines[index], index + 1
-        index += 1
-        if fence:
-            if not (">" in fence and not text.lstrip().startswith(">")):
-                yield _Line(number, text, opened)
-                if _closes(text, fence):
-                    fence = ""
+@lru_cache(maxsize=2)
+def _parser(is_mdx: bool) -> MarkdownIt:
+    """CommonMark with tables. Only headings need their inline marks parsed, so that step is left out. MDX has no
+    indented code: what stands in its elements is indented."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("inline")
+    if is_mdx:
+        parser.disable("code")
+    parser.block.ruler.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
+    return parser
+
+
+def _html_block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+    """HTML up to a line that begins Markdown. In CommonMark only a blank line ends it, which people forget between
+    `<details>` and code."""
+    at = state.bMarks[first] + state.tShift[first]
+    if not silent and state.src.startswith("<", at):
+        end = _first_markdown(state, first, end)
+    return html_block(state, first, end, silent)
+
+
+def _first_markdown(state: StateBlock, first: int, end: int) -> int:
+    """The line, up to the next blank one, that begins Markdown right after a tag; `end` where there is none."""
+    above = ""
+    for number in range(first, end):
+        line = state.getLines(number, number + 1, state.blkIndent, False)
+        if not line.strip() or _BEGINS_RAW.search(line):
+            break
+        if above.endswith(">") and _BEGINS_MARKDOWN.match(line):
+            return number
+        above = line.rstrip()
+    return end
+
+
+class _Structure(list[Token]):
+    """The tokens that the reader needs. A long list would take a kilobyte of others for each of its items.
+
+    A paragraph's token gets its words after it was added, so it is looked at when the next one comes.
+    """
+
+    def append(self, token: Token) -> None:
+        if self and self[-1].type == "inline" and "<!--" not in self[-1].content and not self._ends_in_heading():
+            self.pop()
+        if token.type in _NEEDED:
+            super().append(token)
+
+    def _ends_in_heading(self) -> bool:
+        return len(self) > 1 and self[-2].type == "heading_open"
+
+
+class _Document:
+    """Adds blocks to the outline in reading order. Lines that are no heading, code, table or HTML are prose."""
+
+    def __init__(self, outline: Outline, lines: list[str], start: int) -> None:
+        self.title = ""
+        self.notes: list[str] = []
+        self._outline = outline
+        self._lines = lines
+        self._shown = ["" for _ in lines[:start]] + lines[start:]
+        self._next = 0  # the first line not yet added
+        self._left = _MOST_PARSED
+        self._parser = _parser(any(map(_MDX.match, lines)))
+        self._env: dict[str, Any] = {}
+
+    def add(self) -> None:
+        tokens = _Structure()
+        self._parser.block.parse("\n".join(_cut_and_closed(self._shown)), self._parser, self._env, tokens)
+        regions = _html_regions(tokens)
+        for index, token in enumerate(tokens):
+            if token.map is None or token.map[0] < self._next:
                 continue
-            fence = ""  # the quote that held the fence has ended
-        text, open_at = _without_comments(text)
-        if open_at >= 0 and (closer := closers[number - 1]) and (not text[:open_at].strip() or closer[1]):
-            yield _Line(number, text[:open_at])
-            yield from (_Line(hidden, "") for hidden in range(index + 1, closer[0]))
-            lines[closer[0] - 1] = lines[closer[0] - 1].partition("-->")[2]
-            index = closer[0] - 1
-            continue
-        opening = _FENCE.fullmatch(text)
-        if opening and not (opening[2][0] == "`" and "`" in opening[3]):
-            fence, opened = (">" if ">" in opening[1] else "") + opening[2], number
-        yield _Line(number, text, opened if fence else 0)
+            first, end = token.map
+            if index in regions:
+                self._add_html(first, regions[index], "\n".join(self._lines[first : regions[index]]))
+            elif token.type == "heading_open" and token.level == 0:
+                self._add_heading(token, tokens[index + 1].content)
+            elif token.type in ("fence", "code_block"):
+                self._add_code(first, end)
+            elif token.type == "table_open":
+                self._add_table(first, end)
+            elif token.type == "html_block":
+                self._add_html(first, end, "\n".join(self._html_lines(token)))
+            elif token.type == "hr":
+                self._shown[first] = ""
+            elif token.type == "inline" and "<!--" in token.content:
+                self._hide_comments(first, end)
+        self._add_prose(len(self._lines))
+        for definition in (*self._env.get("references", {}).values(), *self._env.get("duplicate_refs", ())):
+            self.notes += hidden_note(_("a link's title"), definition["title"])
+
+    def _add_prose(self, end: int) -> None:
+        """Lines up to `end`. Rows that no table has, for want of a rule below its names, are kept as a table."""
+        first, self._next = self._next, end
+        for is_row, numbers in groupby(range(first, end), lambda i: self._shown[i].lstrip().startswith("|")):
+            run = _without_blank_ends(self._shown, list(numbers))
+            if run:
+                text = "\n".join(self._shown[run[0] : run[-1] + 1]).rstrip()
+                self._outline.add(text, "table" if is_row else "prose", (run[0] + 1, run[-1] + 1))
+
+    def _add_code(self, first: int, end: int) -> None:
+        run = _without_blank_ends(self._lines, list(range(first, end)))
+        if run:
+            self._add_prose(first)
+            self._outline.add(
+                "\n".join(self._lines[run[0] : run[-1] + 1]).rstrip(), "code", (run[0] + 1, run[-1] + 1)
+            )
+            self._next = end
+
+    def _add_table(self, first: int, end: int) -> None:
+        self._add_prose(first)
+        rows = self._lines[first:end]
+        self.notes += _notes_on_comments("\n".join(rows))
+        self._outline.add("\n".join(rows).rstrip(), "table", (first + 1, end), "\n".join(rows[:2]))
+        self._next = end
+
+    def _add_heading(self, token: Token, marked: str) -> None:
+        """A long paragraph above a rule is taken for just that."""
+        first, end = token.map or (0, 0)
+        if not token.markup.startswith("#") and len(marked) > HEADING_CHARS:
+            self._shown[end - 1] = ""
+            return
+        self._add_prose(first)
+        if token.markup.startswith("#") and len(self._lines[first]) > 10 * HEADING_CHARS:
+            text = _ATX_MARKS.sub(
+                "", self._lines[first]
+            )  # nobody writes one: not worth looking for pairs of marks
+        else:
+            text = self._words(_ANCHOR.sub("", marked))
+            self.notes += _notes_on_comments(marked)
+        level = int(token.tag[1:])
+        self._outline.heading(level, text, (first + 1, end))
+        if level == 1 and not self.title:
+            self.title = one_line(text)[:HEADING_CHARS].rstrip()
+        self._next = end
+
+    def _words(self, marked: str) -> str:
+        """A heading without its marks."""
+        if not (_MARKED.search(marked) and self._may_parse()):
+            return marked
+        tokens: list[Token] = []
+        self._parser.inline.parse(marked, self._parser, self._env, tokens)
+        return one_line("".join(_texts(tokens)))
+
+    def _may_parse(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+    def _html_lines(self, token: Token) -> Iterator[str]:
+        """The block without the marks of lists and quotes, but with the whole of its long lines."""
+        first = token.map[0] if token.map else 0
+        for number, line in enumerate(token.content.rstrip("\n").split("\n"), first):
+            yield line if len(self._lines[number]) <= _LONGEST_LINE else self._lines[number]
+
+    def _add_html(self, first: int, end: int, text: str) -> None:
+        """Comments alone part no paragraphs."""
+        if not _without_comments(text)[0].strip():
+            self._hide_comments(first, end)
+            return
+        if _TAGS_ALONE.fullmatch(text) and "alt=" not in text:
+            self._add_prose(first)
+            self._next = end
+            return
+        if not self._may_parse():
+            return
+        from ingest.readers.markup.html import add_html
+
+        self._add_prose(first)
+        title, notes = add_html(self._outline, text, first + 1, len(self._lines))
+        self.title = self.title or title
+        self.notes += notes
+        self._next = end
+
+    def _hide_comments(self, first: int, end: int) -> None:
+        """Take them out of these lines, and tell of those that may be orders."""
+        text, comments = _without_comments("\n".join(self._lines[first:end]))
+        self._shown[first:end] = text.split("\n")
+        self.notes += [note for comment in comments for note in hidden_note(_("a comment"), comment)]
 
 
-def _closes(line: str, fence: str) -> bool:
-    mark = line.strip(" \t>")
-    return len(mark) >= len(fence.lstrip(">")) and set(mark) == {fence[-1]}
-
-
-def _next_closers(lines: list[str]) -> list[tuple[int, bool] | None]:
-    """For each line, the number of the next one with `-->` and whether it is in the same paragraph."""
-    found: list[tuple[int, bool] | None] = []
-    closer: tuple[int, bool] | None = None
-    for index in range(len(lines) - 1, -1, -1):
-        found.append(closer)
-        if "-->" in lines[index]:
-            closer = (index + 1, True)
-        elif closer and not lines[index].strip():
-            closer = (closer[0], False)
-    return found[::-1]
-
-
-def _without_comments(text: str) -> tuple[str, int]:
-    """The line without whole comments, and where one begins that isn't closed in it (-1: nowhere)."""
-    start = 0
-    while (start := text.find("<!--", start)) >= 0:
-        if text.count("`", 0, start) % 2:
-            start += 4  # inside a code span it is only mentioned
-            continue
-        end = text.find("-->", start + 4)
-        if end < 0:
-            return text, start
-        text = text[:start] + text[end + 3 :]
-    return text, -1
-
-
-def _parts(lines: list[_Line]) -> Iterator[_Heading | tuple[Kind, list[_Line]]]:
-    """Headings, and runs of lines of one kind without blank lines at their ends."""
-    run: list[_Line] = []
-    kind: Kind = "prose"
-    loose = _loose_tables(lines)
-    for line in lines:
-        now: Kind = "table" if line.number in loose else _kind(line)
-        if now == "prose" and (heading := _atx(line) or _setext(line, run if kind == "prose" else [])):
-            if heading.first < line.number:
-                del run[heading.first - line.number :]
-            yield from _runs(kind, run)
-            yield heading
-            run = []
-            continue
-        if run and (now != kind or line.fence != run[-1].fence):
-            yield from _runs(kind, run)
-            run = []
-        kind = now
-        run.append(_Line(line.number, "") if now == "prose" and _RULE.fullmatch(line.text) else line)
-    yield from _runs(kind, run)
-
-
-def _loose_tables(lines: list[_Line]) -> set[int]:
-    """Numbers of the lines of tables whose rows don't begin with a bar: there are bars above and below a rule."""
-    found: set[int] = set()
-    for index, line in enumerate(lines[1:], 1):
-        if line.fence or "|" not in lines[index - 1].text or not _LOOSE_RULE.fullmatch(line.text):
-            continue
-        found |= {lines[index - 1].number, line.number}
-        for row in lines[index + 1 :]:
-            if "|" not in row.text or row.fence:
+def _cut_and_closed(lines: list[str]) -> list[str]:
+    """What the parser sees, line for line: the heads of long lines; HTML that is never closed as plain text."""
+    seen = [line[:_LONGEST_LINE] for line in lines]
+    for opener, closer in _UNTIL_CLOSED:
+        for number in range(len(seen) - 1, -1, -1):
+            if closer.search(lines[number]):
                 break
-            found.add(row.number)
+            seen[number] = opener.sub(r"\1\\", seen[number], count=1) if "<" in seen[number] else seen[number]
+    return seen
+
+
+def _html_regions(tokens: Sequence[Token]) -> dict[int, int]:
+    """For each token that begins a piece of HTML over several blocks, the line behind that piece.
+
+    An element that is never closed isn't looked for again, so the time stays linear.
+    """
+    blocks = [(i, token) for i, token in enumerate(tokens) if token.type == "html_block" and token.level == 0]
+    found: dict[int, int] = {}
+    hopeless: set[str] = set()
+    place = 0
+    while place < len(blocks):
+        index, token = blocks[place]
+        place += 1
+        for name in dict.fromkeys((match[1] or match[2]).lower() for match in _WHOLE.finditer(token.content)):
+            if name not in hopeless and (depth := _depth(name, token.content)) > 0:
+                last = _closing(name, depth, blocks, place)
+                if last is None:
+                    hopeless.add(name)
+                    continue
+                found[index] = (blocks[last][1].map or [0, 0])[1]
+                place = last + 1
+                break
     return found
 
 
-def _kind(line: _Line) -> Literal["prose", "code", "table"]:
-    if line.fence:
-        return "code"
-    return "table" if line.text.lstrip().startswith("|") else "prose"
+def _closing(name: str, depth: int, blocks: Sequence[tuple[int, Token]], place: int) -> int | None:
+    """Place of the block that closes the element, from `place` on."""
+    for later in range(place, len(blocks)):
+        depth += _depth(name, blocks[later][1].content)
+        if depth <= 0:
+            return later
+    return None
 
 
-def _runs(kind: Kind, run: list[_Line]) -> Iterator[tuple[Kind, list[_Line]]]:
-    filled = [index for index, line in enumerate(run) if line.text.strip()]
-    if filled:
-        yield kind, run[filled[0] : filled[-1] + 1]
+def _depth(name: str, html: str) -> int:
+    """How many of these elements are left open."""
+    tags = re.findall(rf"<(/?){name}\b", html, re.IGNORECASE)
+    return len(tags) - 2 * tags.count("/")
 
 
-def _atx(line: _Line) -> _Heading | None:
-    match = _ATX.fullmatch(line.text)
-    if not match:
-        return None
-    text = _ANCHOR.sub("", _ATX_END.sub("", (match[2] or "").strip()).strip())
-    return _Heading(len(match[1]), _plain(text), line.number, line.number)
+def _without_blank_ends(lines: Sequence[str], numbers: list[int]) -> list[int]:
+    filled = [place for place, number in enumerate(numbers) if lines[number].strip()]
+    return numbers[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _setext(line: _Line, run: list[_Line]) -> _Heading | None:
-    """A heading if this line underlines a paragraph short enough to be one; else the line is a rule."""
-    mark = _UNDERLINE.fullmatch(line.text)
-    if not mark:
-        return None
-    start = len(run)
-    while start and run[start - 1].text.strip():
-        start -= 1
-        if len(run) - start > 5:
-            return None
-    text = one_line(" ".join(above.text for above in run[start:]))
-    if not text or len(text) > HEADING_CHARS or _NO_PARAGRAPH.match(run[start].text):
-        return None
-    return _Heading(1 if mark[1][0] == "=" else 2, _plain(text), run[start].number, line.number)
+def _texts(tokens: Sequence[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.type == "image":
+            yield from _texts(token.children or ())
+        elif token.type in ("softbreak", "hardbreak"):
+            yield " "
+        elif token.type != "html_inline":
+            yield token.content
 
 
-def _plain(text: str) -> str:
-    """Words of a heading, without marks. Nobody writes one this long: it isn't worth the search for pairs."""
-    if len(text) > 10 * HEADING_CHARS:
-        return text
-    pieces = []
-    end = 0
-    for span in _CODE_SPAN.finditer(text):
-        pieces += [_without_marks(text[end : span.start()]), span[2]]
-        end = span.end()
-    return one_line("".join([*pieces, _without_marks(text[end:])]))
+def _notes_on_comments(text: str) -> list[str]:
+    if "<!--" not in text:
+        return []
+    return [note for comment in _without_comments(text)[1] for note in hidden_note(_("a comment"), comment)]
 
 
-def _without_marks(text: str) -> str:
-    text = _TAG.sub("", _LINK.sub(r"\1", text))
-    for pattern in _EMPHASIS * 2:  # emphasis may hold emphasis
-        text = pattern.sub(r"\2", text)
-    return _ESCAPE.sub(r"\1", unescape(text))
+def _without_comments(text: str) -> tuple[str, list[str]]:
+    """The text without its comments, of which only the line breaks stay, and what they say. A code span mentions a
+    comment. The time is linear in the length: each mark is looked at once."""
+    marks = list(_TICKS_OR_COMMENT.finditer(text))
+    ends: dict[str, list[int]] = defaultdict(list)
+    for place in range(len(marks) - 1, -1, -1):
+        ends[marks[place][0]].append(place)
+    kept, comments, start, place = [], [], 0, 0
+    while place < len(marks):
+        mark = marks[place][0]
+        closer = "-->" if mark == "<!--" else mark
+        waiting = ends[closer]
+        while waiting and waiting[-1] <= place:
+            waiting.pop()
+        place += 1
+        if mark == "-->" or not waiting:
+            continue
+        last = waiting[-1]
+        if mark == "<!--":
+            opening, closing = marks[place - 1], marks[last]
+            comment = text[opening.end() : closing.start()]
+            kept += [text[start : opening.start()], "\n" * comment.count("\n")]
+            comments.append(comment)
+            start = closing.end()
+        place = last + 1
+    return "".join([*kept, text[start:]]), comments

@@ -8,7 +8,7 @@ from typing import Any
 
 from ingest.readers.blocks import Content, Context, Outline
 from ingest.readers.encoding import clean, decode
-from ingest.readers.markup import markdown
+from ingest.readers.markup.markdown import add_markdown
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -31,17 +31,19 @@ def read(data: bytes, context: Context) -> Content:
         raise ReadError(
             _("This isn't a notebook, or it is damaged."), _("Open and save it in Jupyter.")
         ) from error
-    title, outline = "", Outline()
+    title, notes, outline = "", list[str](), Outline()
     for kind, text, cell in parts:
         if kind in ("markdown", "heading"):
-            first_heading = markdown.put_under(outline, text.split("\n"))
+            first_heading, hidden = add_markdown(outline, text.split("\n"))
             title = title or first_heading
+            notes += hidden
         elif text.strip():
             outline.add(text.rstrip(), "code" if kind == "code" else "prose")
             for output in cell.get("outputs") or ():
                 if shown := _shown(output).strip("\n").rstrip():
                     outline.add(shown[:_LONGEST_OUTPUT], "code")
-    return Content(title, tuple(replace(block, lines=None) for block in outline.finish()))
+    blocks = tuple(replace(block, lines=None) for block in outline.finish())
+    return Content(title, blocks, notes=tuple(dict.fromkeys(notes)))
 
 
 def _text(source: Any) -> str:
