@@ -6,6 +6,7 @@ import codecs
 import re
 from contextlib import suppress
 
+from ingest.readers.code_pages import codec_of_charset
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -32,16 +33,6 @@ _COMMON = {
         "美相見被利什二等產或新己制身果加西斯月話合回特代內信表化老給世位次度門任常先海通教兒原東聲提立及比員"
     ),
 }
-# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
-_KNOWN = re.compile(
-    r"(?:utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin|ks_c)"
-    r"[\w.:+-]*"
-)
-# What files declare and what programs take it for: the larger set that holds it.
-_MEANT = {
-    "gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin1": "cp1252", "ascii": "cp1252",
-    "us-ascii": "cp1252", "big5": "big5hkscs", "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "euc-kr": "cp949",
-}  # fmt: skip
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
@@ -66,10 +57,9 @@ def decode(data: bytes) -> str:
 
 def decode_as(data: bytes, charset: str) -> str:
     """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
-    name = charset.strip().lower()
-    if not _KNOWN.fullmatch(name) or b"\0" in data:
+    codec = codec_of_charset(charset)
+    if not codec or b"\0" in data:
         return decode(data)
-    codec = _MEANT.get(name, name)
     with suppress(LookupError, UnicodeError):
         return clean(data.decode(codec))
     with suppress(LookupError):

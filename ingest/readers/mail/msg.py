@@ -14,6 +14,7 @@ from typing import Any
 import olefile
 
 from ingest.readers.blocks import Content, Context
+from ingest.readers.code_pages import codec_of_code_page
 from ingest.readers.encoding import decode, decode_as
 from ingest.readers.mail.compressed_rtf import unpacked
 from ingest.readers.mail.letter import Letter
@@ -25,15 +26,6 @@ _SUBJECT, _BODY, _HTML, _FROM, _FROM_ADDRESS, _TO, _CC = "0037", "1000", "1013",
 _RTF, _DATA, _LONG_NAME, _NAME = "1009", "3701", "3707", "3704"
 _CODE_PAGE, _SENT, _HTML_PAGE = 0x3FFD, 0x0039, 0x3FDE
 _FILETIME_EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
-_CODE_PAGES = {
-    936: "gb18030",
-    950: "big5",
-    932: "cp932",
-    949: "cp949",
-    65001: "utf-8",
-    20127: "ascii",
-    54936: "gb18030",
-}
 _MOST_ATTACHMENTS = 1_000
 _DEEPEST = 4
 
@@ -61,8 +53,7 @@ class _Storage:
         self._file, self._path = file, path
         self._streams = {"/".join(one).upper(): one for one in file.listdir()}
         self._fixed = self._properties(path, 24 if path else 32)
-        page_number = self._fixed.get(_CODE_PAGE, 0) & 0xFFFFFFFF
-        self._codec = _CODE_PAGES.get(page_number, f"cp{page_number}" if page_number else "")
+        self._codec = codec_of_code_page(self._fixed.get(_CODE_PAGE, 0))
 
     def letter(self, depth: int) -> Letter:
         address = self._text(self._path, _FROM_ADDRESS)
@@ -74,8 +65,8 @@ class _Storage:
         if body := self._text(self._path, _BODY).strip():
             letter.plain.append(body)
         if html := self._bytes(self._path, _HTML) or self._text(self._path, _HTML).encode():
-            number = self._fixed.get(_HTML_PAGE, 0)
-            letter.pages.append(page.of_text(decode_as(html, _CODE_PAGES.get(number, ""))))
+            codec = codec_of_code_page(self._fixed.get(_HTML_PAGE, 0))
+            letter.pages.append(page.of_text(decode_as(html, codec)))
         if not (letter.plain or letter.pages) and (rtf := self._bytes(self._path, _RTF)):
             letter.attachments.append(("body.rtf", unpacked(rtf), False))
         folders = sorted({tuple(one[: len(self._path) + 1]) for one in self._streams.values()

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from ingest.readers.blocks import Content, Context
+from ingest.readers.code_pages import codec_of_code_page
 from ingest.readers.encoding import decode, decode_as
 from ingest.readers.mail.compressed_rtf import unpacked
 from ingest.readers.mail.letter import Letter
@@ -46,7 +47,7 @@ def letter_in(data: bytes) -> Letter:
     try:
         for part, value in _parts(data):
             if part == _CODE_PAGE:
-                charset = f"cp{struct.unpack_from('<I', value)[0]}"
+                charset = codec_of_code_page(struct.unpack_from("<I", value)[0])
             elif part == _NEXT:
                 files.append({})
             elif part == _PROPERTIES:

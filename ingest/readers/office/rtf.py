@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.code_pages import CODE_PAGES_OF_FONTS, codec_of_code_page
 from ingest.readers.encoding import clean
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.tables import Cell, table_lines
@@ -27,13 +28,6 @@ _LEFT_OUT = frozenset(
     "atnauthor atrfstart atrfend atndate bkmkstart bkmkend xe tc do shpinst panose falt userprops docvar "
     "blipuid".split()
 )
-_CHARSETS = {
-    0: "cp1252", 77: "mac-roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "big5",
-    161: "cp1253",
-    162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874",
-    238: "cp1250",
-}  # fmt: skip
-_CODE_PAGES = {936: "gb18030", 950: "big5", 932: "cp932", 949: "cp949", 10000: "mac-roman", 65001: "utf-8"}
 _MARKS = {
     "tab": "\t", "line": "\n", "lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "bullet": "•",
     "endash": "–", "emdash": "—", "emspace": " ", "enspace": " ", "page": "\n", "column": "\n", "softline": "\n",
@@ -208,10 +202,10 @@ class _Reader:
         elif name == "f" and number is not None:
             self._defining = number
             state.font = number
-        elif name == "fcharset" and number in _CHARSETS:
-            self._fonts[self._defining] = _CHARSETS[number]
+        elif name == "fcharset" and number in CODE_PAGES_OF_FONTS:
+            self._fonts[self._defining] = codec_of_code_page(CODE_PAGES_OF_FONTS[number])
         elif name == "ansicpg" and number:
-            self._codec = _CODE_PAGES.get(number, f"cp{number}")
+            self._codec = codec_of_code_page(number) or "cp1252"
         elif name in ("mac", "pc"):
             self._codec = {"mac": "mac-roman", "pc": "cp437"}[name]
         elif name == "v":
@@ -280,10 +274,7 @@ class _Reader:
     def _flush(self) -> None:
         if self._bytes:
             codec = self._fonts.get(self._state.font, self._codec)
-            try:
-                text = self._bytes.decode(codec, "replace")
-            except LookupError:
-                text = self._bytes.decode("cp1252", "replace")
+            text = self._bytes.decode(codec, "replace")
             self._bytes.clear()
             self._say(clean(text))
 
