@@ -11,28 +11,35 @@ DEV    := $(VENV)/ready-dev
 # axe-core, for the tests of the page.
 AXE    := $(VENV)/axe/node_modules/axe-core/axe.min.js
 
-.PHONY: demo test test-ui test-slow test-gpu test-weights lint bench docs clean chromium
+.PHONY: demo check test test-ui test-slow test-gpu test-weights lint bench docs clean chromium
 
 demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
 	@$(BIN)/kb models pull --home $(DEMO)
 	@$(BIN)/kb ingest sample_docs --home $(DEMO)
 	@$(BIN)/kb chat -k 2 --home $(DEMO) < docs/demo.txt
 
-test: lint  ## fast tests, linters, types, and the page in a browser
-	$(BIN)/python -m pytest
-	@$(MAKE) --no-print-directory test-ui
+# A worker for each processor, as far as memory has room; the tests of a file stay together (tests/conftest.py).
+QUICK := not slow and not gpu and not weights
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
+check: lint  ## linters, types, and the tests that run no model: the loop while you work
+	$(PYTEST) $(PARALLEL) -m "not engine and $(QUICK) and not browser"
+
+test: lint $(AXE) chromium  ## linters, types, and all fast tests, the page in a browser among them
+	KB_AXE=$(AXE) $(PYTEST) $(PARALLEL) -m "$(QUICK)"
 
 test-ui: $(DEV) $(AXE) chromium  ## the page in a real browser
-	KB_AXE=$(AXE) $(BIN)/python -m pytest -m browser tests/ui
+	KB_AXE=$(AXE) $(PYTEST) -m browser tests/ui
 
 test-slow: $(DEV)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 test-gpu: $(DEV)
-	$(BIN)/python -m pytest -m gpu
+	$(PYTEST) -m gpu
 
 test-weights: $(DEV)  ## KB_CHATGLM2=folder: what only the official weights can show
-	$(BIN)/python -m pytest -m weights
+	$(PYTEST) -m weights
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-DATA = Path(__file__).resolve().parent / "data" / "chatglm2"
+from tests import samples
+
+DATA = samples.DATA / "chatglm2"
 TINY = DATA / "tiny-chatglm2"
 TINY_INT4 = DATA / "tiny-chatglm2-int4"
 OFFICIAL_TOKENIZER: dict[str, Any] = json.loads((DATA / "golden_tokenizer.json").read_text(encoding="utf-8"))

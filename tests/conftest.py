@@ -45,10 +45,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What uses the downloaded models needs an engine; other tests that need one are marked by hand."""
+    """What uses the downloaded models needs an engine; other tests that need one are marked by hand.
+
+    The browser's tests wait more than they compute: they come first, and another worker does the rest meanwhile.
+    """
     for item in items:
         if "models_home" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.engine)
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,9 +13,10 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.base import LocalChat
 from kb_assistant.types import Turn
 from tests.chatglm2_data import TINY_INT4
+from tests.samples import DATA
 from tests.shell import Done, kb
 
-GOLDEN = Path(__file__).parent / "data" / "chatglm2"
+GOLDEN = DATA / "chatglm2"
 DOCS = {
     "lighthouse.md": "# Kerr Point\n\n## History\n\nMarta Kerr built the lighthouse in 1871. It burnt oil.\n",
     "ferry.md": "# Ferry\n\nThe ferry to the lighthouse that was built leaves at nine.\n"

@@ -16,6 +16,7 @@ from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.lock import writing
 from tests.processes import another_writer, in_a_fork
 from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 
 def test_threads_get_it_in_the_order_in_which_they_asked(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_threads_get_it_in_the_order_in_which_they_asked(tmp_path: Path) -> None
         with writing(tmp_path, 60):
             for number in range(8):
                 pool.submit(write, number)
-                assert asked[number].wait(60)
+                assert asked[number].wait(PATIENCE)
                 time.sleep(0.05)  # from "asks now" to "has asked"
         pool.shutdown()
     assert order == list(range(8))
@@ -123,7 +124,7 @@ def test_a_busy_process_lets_another_have_its_turn(tmp_path: Path) -> None:
                 cwd=ROOT,
                 text=True,
                 capture_output=True,
-                timeout=120,
+                timeout=PATIENCE,
             )
         finally:
             done.set()
@@ -152,7 +153,7 @@ def test_a_child_forked_while_another_thread_writes_can_write_later(tmp_path: Pa
     def hold() -> None:
         with writing(tmp_path, 0):
             inside.set()
-            end.wait(60)
+            end.wait(PATIENCE)
 
     def child() -> str:
         with writing(tmp_path, 60):
@@ -160,7 +161,7 @@ def test_a_child_forked_while_another_thread_writes_can_write_later(tmp_path: Pa
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert inside.wait(60)
+    assert inside.wait(PATIENCE)
     timer = threading.Timer(0.3, end.set)
     timer.start()
     assert in_a_fork(child) == "entered"

@@ -13,9 +13,10 @@ import pypdfium2
 import pytest
 from lxml import html
 
-ROOT = Path(__file__).resolve().parents[1]
-CORPUS = ROOT / "sample_docs"
-QUESTIONS_FILE = Path(__file__).parent / "data" / "sample_questions.json"
+from tests.samples import DATA, SAMPLE_DOCS
+
+CORPUS = SAMPLE_DOCS
+QUESTIONS_FILE = DATA / "sample_questions.json"
 QUESTIONS: list[dict[str, Any]] = json.loads(QUESTIONS_FILE.read_text(encoding="utf-8"))
 ANSWERED = [q for q in QUESTIONS if q["source"] is not None]
 SUFFIXES = {".md", ".txt", ".html", ".pdf", ".docx"}

@@ -13,6 +13,7 @@ import pytest
 from kb_assistant.errors import StoreError
 from kb_assistant.small_file import update_json, update_text, write_whole
 from tests.samples import ROOT
+from tests.waiting import PATIENCE
 
 ADDS = """
 import sys
@@ -33,7 +34,7 @@ def test_eight_threads_and_three_processes_lose_nothing(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(8)))
-    assert [other.wait(120) for other in others] == [0, 0, 0]
+    assert [other.wait(PATIENCE) for other in others] == [0, 0, 0]
     kept = json.loads(file.read_text())
     names = [*range(8), "p0", "p1", "p2"]
     assert sorted(kept) == sorted(f"{name} {number}" for name in names for number in range(20))

@@ -18,8 +18,8 @@ from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import ModelError
 from kb_assistant.models.home import ModelHome
 from tests.chatglm2_data import TINY, TINY_INT4, as_bin, copied, tensors
+from tests.samples import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:e7dc4c393423b76e43\nsize 1018370\n"
 DENSE = "transformer.encoder.layers.1.self_attention.dense.weight"
 FIRST, SECOND = (f"pytorch_model-{i:05}-of-00002.bin" for i in (1, 2))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
+from tests.samples import DATA, ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from realfiles import Result, ingested
 
-DATA = Path(__file__).parent.parent / "data" / "realfiles"
-with (DATA / "manifest.tsv").open(encoding="utf-8", newline="") as _file:
+FILES = DATA / "realfiles"
+with (FILES / "manifest.tsv").open(encoding="utf-8", newline="") as _file:
     ROWS = list(csv.DictReader(_file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    return {result.name: result for result in ingested(ROWS, DATA / "files", tmp_path_factory.mktemp("realfiles"))}
+    return {
+        result.name: result for result in ingested(ROWS, FILES / "files", tmp_path_factory.mktemp("realfiles"))
+    }
 
 
 @pytest.mark.parametrize("name", [row["file"] for row in ROWS])

@@ -24,8 +24,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import FileResult, Report
 from tests.ingest.test_law import Folder, edits, packed
 from tests.law import contents, small_kb
-from tests.processes import Command
-from tests.store.test_concurrency import another_writer
+from tests.processes import Command, another_writer
 from tests.waiting import PATIENCE, until
 
 

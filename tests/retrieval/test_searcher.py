@@ -17,10 +17,9 @@ from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from tests.fakes import BlindEmbeddings, HashEmbeddings
+from tests.samples import DATA
 
-QUESTIONS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "data" / "sample_questions.json").read_text(encoding="utf-8")
-)
+QUESTIONS: list[dict[str, Any]] = json.loads((DATA / "sample_questions.json").read_text(encoding="utf-8"))
 ANSWERED = [question for question in QUESTIONS if question["source"]]
 
 

@@ -20,10 +20,11 @@ from kb_assistant.retrieval.relevance import CERTAIN, EVIDENCE, REFUSE
 from kb_assistant.retrieval.result import Floors
 from kb_assistant.settings import Settings
 from tests.fakes import HashEmbeddings
+from tests.samples import DATA
 from tests.shell import kb
 
 KEPT = Floors(0.3, 0.6)
-QUESTIONS = json.loads((Path(__file__).parents[1] / "data" / "sample_questions.json").read_text(encoding="utf-8"))
+QUESTIONS = json.loads((DATA / "sample_questions.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-PATIENCE_MS = 120_000
+PATIENCE_MS = PATIENCE * 1000
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ def start_server(home: Path, *arguments: str, **environment: str) -> Server:
             command, cwd=ROOT, env=clean | environment, stdout=output, stderr=subprocess.STDOUT
         )
     server = Server(port, home, process, log)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             urllib.request.urlopen(

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
-from pathlib import Path
 from string import Formatter
 
-ROOT = Path(__file__).parents[2]
+from tests.samples import ROOT
+
 HOLE = "\0"
 
 SAID = frozenset(

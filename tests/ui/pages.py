@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from streamlit.testing.v1 import AppTest
 
+from tests.samples import ROOT
 from tests.waiting import PATIENCE, until
 from ui import app_state as desks
 
 FOUNDER = "Who founded the Aldersea Station?"
-APP = Path(__file__).parents[2] / "ui" / "app.py"
+APP = ROOT / "ui" / "app.py"
 
 
 def library() -> AppTest:

@@ -17,6 +17,7 @@ from kb_assistant import KBError
 from kb_assistant.settings import defaults
 from kb_assistant.workspace.access import User
 from tests.ui.pages import FOUNDER, answered, library, system, texts
+from tests.waiting import PATIENCE
 from ui import app_state as desks
 from ui import chat
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
@@ -112,7 +113,7 @@ def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., Ap
 def test_models_and_settings_are_shown(lang: str) -> None:
     app = AppTest.from_string(
         f"import streamlit as st\nfrom ui import system\nst.session_state.lang = '{lang}'\nsystem.page()",
-        default_timeout=120,
+        default_timeout=PATIENCE,
     ).run()
     assert not app.exception
     shown = texts(app).replace("\\", "")
@@ -279,11 +280,11 @@ def test_the_chinese_page_says_why_a_file_failed_and_what_was_found_in_chinese(t
     base.ingest(tmp_path / "broken.docx")
     in_chinese = "import streamlit as st\nst.session_state.lang = 'zh'\n"
     shown = texts(
-        AppTest.from_string(f"{in_chinese}from ui import library\nlibrary.page()", default_timeout=120).run()
+        AppTest.from_string(f"{in_chinese}from ui import library\nlibrary.page()", default_timeout=PATIENCE).run()
     )
     assert "已损坏，或者不是这种格式。" in shown
     assert "damaged" not in shown
-    app = AppTest.from_string(f"{in_chinese}from ui import system\nsystem.page()", default_timeout=120).run()
+    app = AppTest.from_string(f"{in_chinese}from ui import system\nsystem.page()", default_timeout=PATIENCE).run()
     next(button for button in app.button if button.label == "检查本机").click().run()
     assert "✓ 向量模型: multilingual-e5-small，位于" in texts(app)
 

@@ -20,7 +20,7 @@ from kb_assistant.workspace.access import Access
 from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
 from ui.options import MOST_FILES
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
 PICTURES = ROOT / "docs" / "pictures"
 FOUNDER = "Who founded the Aldersea Station?"

@@ -13,11 +13,12 @@ from streamlit.testing.v1 import AppTest
 from kb_assistant.errors import StoreError
 from kb_assistant.workspace import bases
 from tests.processes import another_writer
+from tests.samples import ROOT
 from tests.ui.pages import FOUNDER, answered, library, texts
 from tests.waiting import until
 from ui import app_state as desks
 
-UI = Path(__file__).parents[2] / "ui"
+UI = ROOT / "ui"
 DOORS = {"attempt", "attempt_change"}
 
 

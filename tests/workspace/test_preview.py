@@ -12,8 +12,9 @@ from kb_assistant.errors import ReadError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import Hit, Locator
 from kb_assistant.workspace.preview import example_questions, page_image, pieces, surroundings
+from tests.samples import SAMPLE_DOCS
 
-MANUAL = Path(__file__).parents[2] / "sample_docs" / "en" / "pump-manual.pdf"
+MANUAL = SAMPLE_DOCS / "en" / "pump-manual.pdf"
 
 
 def test_neighbours_are_those_of_the_source(sample_kb: KnowledgeBase) -> None:
