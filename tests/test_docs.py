@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.samples import ROOT
+from tests.samples import ROOT, SAMPLE_DOCS
 from tests.waiting import PATIENCE
 
 READMES = ("README.md", "README.zh-CN.md")
@@ -24,11 +24,17 @@ def blocks(file: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def desk(home: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A working folder with docs/ and sample_docs/ in it, and the environment to run `kb` there."""
+def desk(home: Path, sample_home: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A working folder with docs/ and sample_docs/ in it, and the environment to run `kb` there.
+
+    Its knowledge bases hold another copy of the same documents: the commands read and store theirs, and embed what is
+    new. `make demo` below embeds them all.
+    """
     folder = tmp_path / "desk"
     for name in ("docs", "sample_docs"):
-        shutil.copytree(ROOT / "sample_docs", folder / name)
+        shutil.copytree(SAMPLE_DOCS, folder / name)
+    for name in ("default", "handbook"):
+        shutil.copytree(sample_home / "kbs" / "default", home / "kbs" / name)
     (folder / "docs" / "old").mkdir()
     (folder / "docs" / "old" / "note.md").write_text("An old note.")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
