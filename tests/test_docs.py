@@ -27,8 +27,8 @@ def blocks(file: str, language: str) -> list[str]:
 def desk(home: Path, sample_home: Path, tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A working folder with docs/ and sample_docs/ in it, and the environment to run `kb` there.
 
-    Its knowledge bases hold another copy of the same documents: the commands read and store theirs, and embed what is
-    new. `make demo` below embeds them all.
+    Its knowledge bases hold another copy of the same documents: the commands read and store theirs, and embed what
+    is new. `make demo` below embeds them all.
     """
     folder = tmp_path / "desk"
     for name in ("docs", "sample_docs"):

@@ -18,6 +18,8 @@ from kb_assistant.chatglm2.weights import dequantised, quantised
 from kb_assistant.errors import ModelError
 from tests.chatglm2_data import TINY, TINY_INT4, copied, golden, tensors
 
+pytestmark = pytest.mark.engine
+
 # Other sums in another order: observed are 0 and, in batches, 1.2e-5. The least mistake gives 0.1.
 CLOSE = 5e-5
 FP32, INT4 = golden("golden_fp32"), golden("golden_int4")

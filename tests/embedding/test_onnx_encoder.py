@@ -16,6 +16,8 @@ from kb_assistant.embedding.onnx_encoder import Shape
 from kb_assistant.model_folder import Model
 from kb_assistant.models.home import ModelHome
 
+pytestmark = pytest.mark.engine
+
 E5 = "multilingual-e5-small"
 TEXTS = ["Who maintains the pump?", "水泵由谁维护？", "", "a", "lone \udcff", "很长的问题。" * 400, "word " * 700]
 

@@ -28,6 +28,8 @@ from tests.evaluate.sets import write_set
 from tests.fakes import HashEmbeddings
 from tests.waiting import ProcessorTime
 
+pytestmark = pytest.mark.engine
+
 WORDS = [
     "[PAD]",
     "[UNK]",

@@ -25,6 +25,8 @@ from tests.chatglm2_data import CHAT, TINY, TINY_INT4, as_bin, tensors
 from tests.llm.conformance import LocalConformance
 from tests.waiting import ProcessorTime
 
+pytestmark = pytest.mark.engine
+
 GOLDEN: list[BaseMessage] = [HumanMessage("hello"), AIMessage("world"), HumanMessage("今天天气很好")]
 STORY: list[BaseMessage] = [HumanMessage("很好的内容")]
 

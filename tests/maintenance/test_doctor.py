@@ -107,6 +107,7 @@ def test_too_little_memory_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "context_tokens" in found.advice
 
 
+@pytest.mark.engine
 def test_a_faster_build_is_recommended_where_the_cpu_would_gain(monkeypatch: pytest.MonkeyPatch) -> None:
     used = "CPU : AVX2 = 1 | AVX512 = 1 | REPACK = 1 | "
     monkeypatch.setattr("xllamacpp.get_system_info", lambda: used)
@@ -118,6 +119,7 @@ def test_a_faster_build_is_recommended_where_the_cpu_would_gain(monkeypatch: pyt
     assert doctor._llama().advice == ""
 
 
+@pytest.mark.engine
 def test_missing_models_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "not" / "there")
     embedder, chat = finding(settings, "embedder"), finding(settings, "chat model")
@@ -126,6 +128,7 @@ def test_missing_models_are_named_with_the_command_that_brings_them(tmp_path: Pa
     assert not settings.home.exists(), "looking makes nothing"
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("model", "state", "detail"),
     [

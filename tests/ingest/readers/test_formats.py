@@ -1292,6 +1292,7 @@ class TestHidden:
         assert read("b.txt", "👩\u200d👧 می\u200cخواهم".encode()).notes == ()
 
 
+@pytest.mark.engine
 class TestOcr:
     """With the real models of the extra."""
 
