@@ -6,8 +6,10 @@ products; a search that is limited to some texts runs on the CPU.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import ModelError
@@ -38,7 +40,18 @@ def import_faiss() -> Any:
             _("FAISS can't be loaded: {reason}.", reason=error),
             _('Run `kb doctor`; usually: pip install "kb-assistant[cpu]" (or [gpu], never both).'),
         ) from error
+    _make_fork_safe(faiss)
     return faiss
+
+
+@cache
+def _make_fork_safe(faiss: Any) -> None:
+    """Let a forked child search.
+
+    The thread that forks keeps GNU OpenMP's note of its helper threads, which don't exist in the child: it would
+    wait for them for ever. With one thread it wants none. Threads that the child starts have helpers of their own.
+    """
+    os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
 
 
 class FlatIndex:

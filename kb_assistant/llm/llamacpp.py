@@ -54,8 +54,8 @@ class LlamaCppChat(LocalChat):
 
     @property
     def server(self) -> LlamaServer:
-        """The loaded model, with address and key of its OpenAI-compatible port."""
-        if self._server is None:
+        """The loaded model, with address and key of its OpenAI-compatible port. A forked process loads its own."""
+        if self._server is None or self._server.process != os.getpid():
             self._server = open_server(self.model_path, self.context_tokens, self.threads or os.cpu_count() or 1)
         return self._server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import queue
 import threading
 import weakref
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from kb_assistant.errors import ModelError
 
 T = TypeVar("T")
 Emit = Callable[[T], bool]
@@ -45,10 +48,14 @@ class RequestQueue(Generic[T]):
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.clear()
+        _queues.add(self)
+
+    def clear(self) -> None:
+        """Forget all requests. For a forked child, where the threads that run them don't exist."""
         self._line: deque[threading.Event] = deque()
         self._moved = threading.Condition()
         self._running: dict[threading.Thread, threading.Event] = {}
-        _queues.add(self)
 
     def stream(self, work: Callable[[Emit[T]], None], cancelled: Callable[[], bool] = never) -> Iterator[T]:
         """The pieces that `work` hands out, as they come. Closing the iterator ends the request.
@@ -59,6 +66,7 @@ class RequestQueue(Generic[T]):
 
         Raises:
             Exception: what `work` raised.
+            ModelError: the stream is read on in a process that was forked meanwhile.
         """
         pieces: queue.SimpleQueue[T | _Failed | _Done] = queue.SimpleQueue()
         gone = threading.Event()
@@ -111,7 +119,12 @@ class RequestQueue(Generic[T]):
 
 
 def _until_done(pieces: queue.SimpleQueue[T | _Failed | _Done], cancelled: Callable[[], bool]) -> Iterator[T]:
+    process = os.getpid()
     while not cancelled():
+        if os.getpid() != process:
+            raise ModelError(
+                "A forked process can't go on with an answer that its parent began.", "Ask again in it."
+            )
         try:
             piece = pieces.get(timeout=None if cancelled is never else _POLL_SECONDS)
         except queue.Empty:
@@ -121,6 +134,14 @@ def _until_done(pieces: queue.SimpleQueue[T | _Failed | _Done], cancelled: Calla
         if isinstance(piece, _Failed):
             raise piece.error
         yield piece
+
+
+def _clear_all() -> None:
+    for requests in list(_queues):
+        requests.clear()
+
+
+os.register_at_fork(after_in_child=_clear_all)
 
 
 # A thread inside an engine that outlives the interpreter would end the process with abort().

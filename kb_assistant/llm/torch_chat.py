@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 _loaded: weakref.WeakValueDictionary[tuple[Any, ...], TorchEngine] = weakref.WeakValueDictionary()
 _loading = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child: a thread of the parent may have held it."""
+    global _loading
+    _loading = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class TorchChat(LocalChat):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,11 @@ _PROMPT_BATCH = {"cpu": 64, "cuda": 512}
 _PREFIX_BYTES = 256 * 2**20
 
 
+# The thread that forks keeps GNU OpenMP's note of its helper threads, which don't exist in the child: it would
+# wait for them for ever. With one thread it wants none.
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
 class TorchEngine:
     """A loaded model and the conversations it remembers.
 
@@ -51,7 +57,8 @@ class TorchEngine:
     def __init__(
         self, folder: Path, template: ChatTemplate, quantize: Quantize | None, device: str, context_tokens: int
     ) -> None:
-        with memory_errors():
+        self._process = os.getpid()
+        with gpu_errors():
             self._model: GlmForCausalLM = load_model(folder, best_dtype(device, quantize), quantize, device)
         self._template, self._context = template, context_tokens
         self._prefixes = PrefixCache(_PREFIX_BYTES)
@@ -63,8 +70,11 @@ class TorchEngine:
         """Say the answer to a prompt, piece by piece, until it ends or nobody listens.
 
         Raises:
-            ModelError: the prompt doesn't fit the context, or the memory is too small.
+            ModelError: the prompt doesn't fit the context, the memory is too small, or the process was forked from
+                the one that loaded the model onto a GPU.
         """
+        if self._device.type == "cuda" and self._process != os.getpid():
+            raise _no_gpu_in_a_fork()
         if len(ids) >= self._context:
             raise ModelError(
                 _(
@@ -76,7 +86,7 @@ class TorchEngine:
             )
         cache, reused = self._prefixes.take(ids)
         run = _Run(list(ids), cache, reused)
-        with memory_errors():
+        with gpu_errors():
             if self._read(run, emit):
                 self._write(run, sampling, emit)
         # Not after an error, which may leave the layers with different lengths.
@@ -223,8 +233,8 @@ def _overlap(text: str, word: str) -> int:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """A GPU that is too small is an error for people; what it took is freed."""
+def gpu_errors() -> Iterator[None]:
+    """A GPU that is too small, or can't be used here, is an error for people; what it took is freed."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -236,6 +246,17 @@ def memory_errors() -> Iterator[None]:
                 "`kb doctor --model NAME` estimates what a model takes."
             ),
         ) from error
+    except RuntimeError as error:
+        if "forked subprocess" not in str(error):  # torch's own words for it
+            raise
+        raise _no_gpu_in_a_fork() from error
+
+
+def _no_gpu_in_a_fork() -> ModelError:
+    return ModelError(
+        "The GPU can't be used in a process that was forked from one that uses it.",
+        'Start processes with multiprocessing\'s "spawn", set device to cpu, or ask first in the child.',
+    )
 
 
 def best_device(wanted: str) -> str:

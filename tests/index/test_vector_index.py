@@ -12,6 +12,7 @@ import pytest
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import GPU_MOST, VectorIndex, import_faiss
 from kb_assistant.store import KnowledgeStore
+from tests.forking import run_forking
 from tests.vectors import Vectors
 
 
@@ -132,3 +133,21 @@ def test_leftovers_of_killed_processes_are_cleared(vectors: Vectors, tmp_path: P
     with vectors.store.read() as snapshot:
         VectorIndex(tmp_path / "index.cache").save(snapshot)
     assert sorted(path.name for path in tmp_path.glob("index*")) == ["index.cache"]
+
+
+def test_a_process_that_forks_after_a_search_searches_in_the_child() -> None:
+    code = (
+        "import numpy as np\n"
+        "from kb_assistant.index.flat import FlatIndex, import_faiss\n"
+        "faiss = import_faiss()\n"
+        "faiss.omp_set_num_threads(4)\n"
+        "vectors = np.random.default_rng(1).standard_normal((5000, 64), dtype=np.float32)\n"
+        "flat = faiss.IndexFlatIP(64)\n"
+        "flat.add(vectors)\n"
+        "index = FlatIndex(np.arange(5000), flat)\n"
+        "found = index.search(None, vectors[:9], 5)\n"
+        "def act():\n"
+        "    assert index.search(None, vectors[:9], 5) == found\n"
+        "fork(act)\n"
+    )
+    run_forking(code)
