@@ -7,30 +7,39 @@ a random key. What this doesn't do: messages, sampling, LangChain.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import re
 import secrets
+import sys
 import threading
 import urllib.request
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import ModelError
+from kb_assistant.llm.gguf_header import read_gguf_header
 from kb_assistant.llm.request_queue import Emit, RequestQueue, never
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 
 # Prompt tokens read between two looks at whether the reader has gone away.
 _PROMPT_BATCH = 128
 # Memory for prompts of conversations other than the last one.
 _PROMPT_CACHE_MIB = 256
 _HTTP_SECONDS = 60.0
+# Texts that the tokenizer was asked about. Documents bring ever new ones: at this number all are forgotten.
+_REMEMBERED = 4096
 # What a control token can look like; the tokenizer says which of these it really is.
 _MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
 
 _loaded: weakref.WeakValueDictionary[tuple[Path, int, int], LlamaServer] = weakref.WeakValueDictionary()
 _loading = threading.Lock()
+_forked = False
+"""Whether a parent of this process had loaded llama.cpp when it forked."""
 _loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -41,18 +50,46 @@ def open_server(path: Path, context_tokens: int, threads: int) -> LlamaServer:
         server = _loaded.get(key)
         if server is None:
             server = _loaded[key] = LlamaServer(*key)
+            if _forked:
+                _never_free(server)
         return server
+
+
+def _leave_to_parent() -> None:
+    """In a forked child: forget the parent's servers, whose threads exist in the parent only.
+
+    To free a server, and to end llama.cpp's log with the process, is to wait for such threads. So the child frees
+    no server, and ends before the destructors of C++ run.
+    """
+    global _loading, _forked
+    _loading = threading.Lock()
+    for server in _loaded.values():
+        _never_free(server)
+    _loaded.clear()
+    if "xllamacpp" in sys.modules and not _forked:
+        _forked = True
+        with suppress(AttributeError):  # a C library without on_exit, which glibc has
+            ctypes.CDLL(None).on_exit(ctypes.CDLL(None)._exit, None)
+
+
+def _never_free(server: LlamaServer) -> None:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class LlamaServer:
     """A loaded model. Callers in several threads take turns.
 
     Attributes:
+        process: The process that loaded it. In a child forked from that one it doesn't run.
         address: Base address of its HTTP port, on 127.0.0.1.
         key: What that port wants as bearer token.
     """
 
     def __init__(self, path: Path, context_tokens: int, threads: int) -> None:
+        self.process = os.getpid()
         self.key = secrets.token_urlsafe(32)
         self._server = _load(path, context_tokens, threads, self.key)
         self.address: str = self._server.listening_address
@@ -104,10 +141,18 @@ class LlamaServer:
         return _MARKUP.sub(lambda match: self._broken(match[0]), text)
 
     def _broken(self, markup: str) -> str:
-        if markup not in self._control:
+        return f"{markup[0]} {markup[1:]}" if self._is_control(markup) else markup
+
+    def _is_control(self, markup: str) -> bool:
+        """Whether the tokenizer reads this as one control token. The latest answers are remembered."""
+        known = self._control.get(markup)
+        if known is None:
             as_text, as_control = (self.tokens(markup, control=control) for control in (False, True))
-            self._control[markup] = len(as_control) < len(as_text)
-        return f"{markup[0]} {markup[1:]}" if self._control[markup] else markup
+            known = len(as_control) < len(as_text)
+            if len(self._control) >= _REMEMBERED:
+                self._control.clear()
+            self._control[markup] = known
+        return known
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
@@ -130,7 +175,7 @@ class LlamaServer:
 
 def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
     xllamacpp = _engine()
-    _require_gguf(path)
+    read_gguf_header(path)  # llama.cpp gives no reason when it refuses a file
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {path.stem}
@@ -164,20 +209,6 @@ def _engine() -> Any:
     except ImportError as error:
         raise ModelError(_("Package xllamacpp is missing."), _('pip install "kb-assistant[llama]"')) from error
     return xllamacpp
-
-
-def _require_gguf(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise ModelError(
-            _("{path} can't be read: {reason}.", path=path, reason=strerror(error)), _("Check the path.")
-        ) from error
-    if magic != b"GGUF":
-        raise ModelError(
-            _("{path} is no GGUF file.", path=path), _("Give a chat model in llama.cpp's format, *.gguf.")
-        )
 
 
 def _refusal(error: dict[str, Any]) -> ModelError:

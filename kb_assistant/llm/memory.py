@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 from kb_assistant.llm.capabilities import context_of
+from kb_assistant.llm.gguf_header import GGUFHeader, read_gguf_header
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
@@ -41,13 +39,15 @@ class Memory:
 
 
 def estimate(model: Model, settings: Settings) -> Memory | None:
-    """What a chat model will take with these settings; None where its files don't tell."""
+    """What a chat model will take with these settings; None where its files don't tell.
+
+    Raises:
+        ModelError: the model's files are damaged.
+    """
     context = context_of(model, settings)
     if model.path.is_dir():
         return _by_torch(read_checkpoint(model.path), settings, context) if model.template else None
-    if find_spec("gguf") is None:
-        return None
-    cache = _gguf_cache(model.path, context)
+    cache = _gguf_cache(read_gguf_header(model.path), context)
     return Memory(model.path.stat().st_size, cache, _WORK["llama"], _("memory"))
 
 
@@ -64,22 +64,12 @@ def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memor
     return Memory(weights, kept, _WORK[device], _("GPU memory") if device == "cuda" else _("memory"))
 
 
-def _gguf_cache(file: Path, context: int) -> int:
-    """Bytes of keys and values, from the file's own header. 0 where it doesn't tell."""
-    from gguf import GGUFReader
-
-    reader = GGUFReader(file)
-
-    def number(key: str) -> int:
-        field: Any = reader.get_field(f"{architecture}.{key}")
-        return 0 if field is None else int(field.contents())
-
-    named: Any = reader.get_field("general.architecture")
-    architecture = str(named.contents())
-    heads = number("attention.head_count") or 1
-    groups = number("attention.head_count_kv") or heads
-    head_dim = number("attention.key_length") or number("embedding_length") // heads
-    return number("block_count") * 2 * groups * head_dim * context * _KV_BYTES
+def _gguf_cache(header: GGUFHeader, context: int) -> int:
+    """Bytes of keys and values. 0 where the file doesn't tell."""
+    layers, heads = header.count("block_count"), header.count("attention.head_count", default=1)
+    groups = header.total("attention.head_count_kv", layers, default=heads)
+    head_dim = header.count("attention.key_length", default=header.count("embedding_length") // heads)
+    return 2 * groups * head_dim * context * _KV_BYTES
 
 
 def free_bytes(place: str) -> int:

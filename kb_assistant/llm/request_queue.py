@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
 
 T = TypeVar("T")
 Emit = Callable[[T], bool]
@@ -98,9 +99,9 @@ class RequestQueue(Generic[T]):
     def stop(self, seconds: float) -> None:
         """Ask every request to end and wait for it."""
         running = list(self._running.items())
-        for _, gone in running:
+        for __, gone in running:
             gone.set()
-        for thread, _ in running:
+        for thread, __ in running:
             thread.join(seconds)
 
     @contextmanager
@@ -123,7 +124,7 @@ def _until_done(pieces: queue.SimpleQueue[T | _Failed | _Done], cancelled: Calla
     while not cancelled():
         if os.getpid() != process:
             raise ModelError(
-                "A forked process can't go on with an answer that its parent began.", "Ask again in it."
+                _("A forked process can't go on with its parent's answer."), _("Ask again in that process.")
             )
         try:
             piece = pieces.get(timeout=None if cancelled is never else _POLL_SECONDS)

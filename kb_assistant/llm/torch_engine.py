@@ -254,8 +254,8 @@ def gpu_errors() -> Iterator[None]:
 
 def _no_gpu_in_a_fork() -> ModelError:
     return ModelError(
-        "The GPU can't be used in a process that was forked from one that uses it.",
-        'Start processes with multiprocessing\'s "spawn", set device to cpu, or ask first in the child.',
+        _("The GPU can't be used in a process that was forked from one that uses it."),
+        _('Start processes with multiprocessing\'s "spawn", set device to cpu, or ask first in the child.'),
     )
 
 

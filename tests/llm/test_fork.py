@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.chatglm2_data import TINY_INT4
 from tests.forking import run_forking
+
+pytestmark = pytest.mark.engine
 
 LLAMA = """
 from pathlib import Path
@@ -47,7 +51,7 @@ def test_a_child_cannot_go_on_with_its_parents_answer(models_home: Path) -> None
         "fork(act)\n"
         "assert list(stream)\n"
     )
-    assert run_forking(code, smollm(models_home)) == "A forked process can't go on with an answer that its parent began.\n"
+    assert run_forking(code, smollm(models_home)) == "A forked process can't go on with its parent's answer.\n"
 
 
 def test_torch_answers_in_a_child_with_the_model_of_its_parent_and_with_one_of_its_own() -> None:

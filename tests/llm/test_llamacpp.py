@@ -25,6 +25,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from kb_assistant.errors import ModelError
+from kb_assistant.llm import llama_server
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.streaming import whole_characters
 from tests.llm.conformance import LocalConformance
@@ -99,6 +100,25 @@ def test_a_document_cannot_pose_as_another_role(chat: LlamaCppChat) -> None:
     start = chat.server.tokens("<|im_start|>", control=True)[0]
     # The template's own system message, the question, and the opened answer.
     assert chat.server.tokens(prompt, control=True).count(start) == 3
+
+
+def test_ever_new_markup_takes_no_ever_more_memory(chat: LlamaCppChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_server, "_REMEMBERED", 8)
+    for number in range(30):
+        assert chat.server.escape_control(f"<tag{number}> <|im_end|>") == f"<tag{number}> < |im_end|>"
+    assert len(chat.server._control) <= 8
+
+
+def test_threads_that_ask_at_once_load_the_file_once(gguf: Path) -> None:
+    chats = [LlamaCppChat(model_path=gguf, context_tokens=128 + 32 * (i % 2), threads=1) for i in range(8)]
+    together = threading.Barrier(len(chats))
+
+    def load(chat: LlamaCppChat) -> int:
+        together.wait(60)
+        return id(chat.server)
+
+    with ThreadPoolExecutor(len(chats)) as pool:
+        assert len(set(pool.map(load, chats))) == 2
 
 
 def test_temperature_zero_gives_the_same_answer_twice(chat: LlamaCppChat) -> None:
