@@ -98,10 +98,10 @@ class RequestQueue(Generic[T]):
 
     def stop(self, seconds: float) -> None:
         """Ask every request to end and wait for it."""
-        running = list(self._running.items())
-        for __, gone in running:
+        running = dict(self._running)
+        for gone in running.values():
             gone.set()
-        for thread, __ in running:
+        for thread in running:
             thread.join(seconds)
 
     @contextmanager
