@@ -394,10 +394,24 @@ class KnowledgeBase:
         except ModelError:
             return False
 
-    def sources(self) -> list[Source]:
-        """All files it knows, failed ones included, in path order."""
+    def sources(
+        self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
+    ) -> list[Source]:
+        """The files it knows in path order, failed ones included.
+
+        Args:
+            contains: Only those with this text in path or title, whatever the case.
+            failed: Only those that couldn't be read (True), or only the others (False).
+            offset: How many to leave out at first.
+            limit: How many at most; None for all.
+        """
         with self.store.read() as snapshot:
-            return snapshot.sources()
+            return snapshot.sources(contains, failed, offset, limit)
+
+    def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
+        """How many files it knows; arguments as for `sources`."""
+        with self.store.read() as snapshot:
+            return snapshot.count_sources(contains, failed)
 
     def remove(self, paths: Iterable[str | Path]) -> list[str]:
         """Forget files, and all files under folders. The files themselves stay. Returns what was forgotten.
@@ -412,7 +426,7 @@ class KnowledgeBase:
         """Counts, sizes, index (see `VectorIndex.describe`) and models, as JSON values. Loads no model."""
         with self.store.read() as snapshot:
             counts, embedder = snapshot.counts(), snapshot.meta("embedder")
-            failed = sum(source.failed for source in snapshot.sources())
+            failed = snapshot.count_sources(failed=True)
             index = self._index.describe(snapshot)
             floors = choose_floors(self.settings, snapshot, self._is_measured())
         return {

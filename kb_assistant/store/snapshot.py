@@ -77,9 +77,38 @@ class Snapshot:
         """Whether the keyword index was made by the rules that make a question's words now."""
         return bool(self.meta("keywords") == keywords.rules())
 
-    def sources(self) -> list[Source]:
-        """All sources in path order."""
-        return [_source(row) for row in self._db.execute(_SOURCES + " ORDER BY path")]
+    def sources(
+        self, contains: str = "", failed: bool | None = None, offset: int = 0, limit: int | None = None
+    ) -> list[Source]:
+        """Sources in path order.
+
+        Args:
+            contains: Only those with this text in path or title, whatever the case.
+            failed: Only those that couldn't be read (True), or only the others (False).
+            offset: How many to leave out at first.
+            limit: How many at most; None for all.
+        """
+        condition, values = self._sources_where(contains, failed)
+        query = f"{_SOURCES} {condition} ORDER BY path LIMIT ? OFFSET ?"
+        rows = self._db.execute(query, (*values, -1 if limit is None else limit, offset))
+        return [_source(row) for row in rows]
+
+    def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
+        """How many sources there are; arguments as for `sources`."""
+        condition, values = self._sources_where(contains, failed)
+        return int(self._db.execute(f"SELECT count(*) FROM sources {condition}", values).fetchone()[0])
+
+    def _sources_where(self, contains: str, failed: bool | None) -> tuple[str, list[str | int]]:
+        conditions, values = ["1"], list[str | int]()
+        if contains:
+            # SQLite's own lower() knows ASCII alone.
+            self._db.create_function("casefold", 1, str.casefold, deterministic=True)
+            conditions.append("instr(casefold(path || ' ' || title), ?)")
+            values.append(contains.casefold())
+        if failed is not None:
+            conditions.append("failed = ?")
+            values.append(int(failed))
+        return f"WHERE {' AND '.join(conditions)}", values
 
     def source(self, path: str) -> Source | None:
         row = self._db.execute(_SOURCES + " WHERE path = ?", (path,)).fetchone()

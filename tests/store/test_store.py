@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,3 +215,30 @@ def test_closing_waits_for_those_who_read_and_they_go_on(tmp_path: Path) -> None
             reader.join(PATIENCE)
     assert len(seen) > 10
     assert set(seen) == {1}
+
+
+def test_sources_are_counted_filtered_and_paged(store: KnowledgeStore) -> None:
+    with store.write() as transaction:
+        for name, title, failed in (
+            ("/b/Pump.md", "Valve", False), ("/a/x.md", "PUMP room", True), ("/c/100%_.md", "Straße", False),
+        ):  # fmt: skip
+            transaction.put_source(Source(name, "d", "r", title, "", failed, "now"), [], {})
+    with store.read() as snapshot:
+
+        def paths(*given: Any, **named: Any) -> list[str]:
+            found = [one.path for one in snapshot.sources(*given, **named)]
+            if not named:
+                assert snapshot.count_sources(*given) == len(found)
+            return found
+
+        assert paths() == ["/a/x.md", "/b/Pump.md", "/c/100%_.md"]
+        assert paths("pump") == ["/a/x.md", "/b/Pump.md"]
+        assert paths("pump", True) == ["/a/x.md"]
+        assert paths("pump", False) == ["/b/Pump.md"]
+        assert paths("STRASSE") == paths("100%_") == ["/c/100%_.md"]
+        assert paths("%") == ["/c/100%_.md"]
+        assert paths("md valve") == ["/b/Pump.md"]
+        assert paths("nowhere") == []
+        assert paths(offset=1, limit=1) == ["/b/Pump.md"]
+        assert paths(offset=2, limit=5) == ["/c/100%_.md"]
+        assert paths(offset=3) == []
