@@ -247,7 +247,7 @@ def _empty() -> None:
 
 def _sources(name: str) -> int:
     base = desk().base(name)
-    return sum(not source.failed for source in base.sources()) if bases.exists(base.settings) else 0
+    return base.count_sources(failed=False) if bases.exists(base.settings) else 0
 
 
 def _dropped_files(chat: Chat | None) -> None:

@@ -54,7 +54,7 @@ def _counts(base: KnowledgeBase) -> None:
 
 
 def _add(base: KnowledgeBase) -> None:
-    with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=not base.sources()):
+    with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=not base.count_sources()):
         version = st.session_state.setdefault("uploads", 0)
         files = st.file_uploader(
             say("upload_files"), accept_multiple_files=True, key=f"files-{version}", max_upload_size=MOST_MEGABYTES
@@ -216,20 +216,16 @@ def _sources(base: KnowledgeBase) -> None:
         which = st.segmented_control(
             say("which"), ["all", "only_failed"], format_func=say, default="all", key="which"
         )
-    found = [
-        source
-        for source in base.sources()
-        if wanted.casefold() in f"{source.path} {source.title}".casefold()
-        and (which != "only_failed" or source.failed)
-    ]
+    failed = True if which == "only_failed" else None
+    found = base.count_sources(wanted, failed)
     if not found:
         st.caption(say("no_sources"))
         return
-    pages = -(-len(found) // PER_PAGE)
+    pages = -(-found // PER_PAGE)
     number = min(st.session_state.get("page", 1), pages)
     if pages > 1:
         number = int(st.number_input(say("page_of", a=number, b=pages), 1, pages, number, key="page"))
-    shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
+    shown = base.sources(wanted, failed, offset=(number - 1) * PER_PAGE, limit=PER_PAGE)
     picked = [source.path for source in shown if _row(base, source)]
     if picked and user().may_write:
         with st.container(border=True, key="delete-bar"):

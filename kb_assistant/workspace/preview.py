@@ -25,6 +25,8 @@ PAGE_SECONDS = 20.0
 MOST_PAGE_BYTES = 20_000_000
 
 _LONGEST_HEADING = 60
+_LOOKED_AT = 16
+"""Sources that are looked at for each question, at most; some suggest none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,17 @@ def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0) -> lis
     """
     chance = random.Random(seed)
     with base.store.read() as snapshot:
-        sources = [source for source in snapshot.sources() if source.chunks]
+        number = snapshot.count_sources()
         found: dict[str, None] = {}
-        for source in chance.sample(sources, min(len(sources), 4 * count)):
+        for place in chance.sample(range(number), min(number, _LOOKED_AT * count)):
+            (source,) = snapshot.sources(offset=place, limit=1)
             headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(source.path)[:50]]
             asked = [_question(heading) for heading in dict.fromkeys(headings)]
             if fit := [question for question in asked if question]:
                 found[chance.choice(fit)] = None
-    return list(found)[:count]
+            if len(found) == count:
+                break
+    return list(found)
 
 
 def _question(heading: str) -> str:

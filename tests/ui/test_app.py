@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sqlite3
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from kb_assistant import KBError
 from kb_assistant.settings import defaults
+from kb_assistant.store import Source
+from kb_assistant.store import snapshot as snapshots
+from kb_assistant.workspace import bases as workspace_bases
 from kb_assistant.workspace.access import User
 from tests.ui.pages import FOUNDER, answered, library, system, texts
 from tests.waiting import PATIENCE
@@ -196,6 +200,49 @@ def test_sources_are_shown_previewed_and_deleted(sample_home: Path) -> None:
     assert path not in known
     assert len(known) > 15
     assert Path(path).exists()
+
+
+@pytest.mark.usefixtures("start")
+def test_a_redraw_of_many_sources_reads_those_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    library()
+    with desks.desk().base("default").store.write() as transaction:
+        for number in range(1000):
+            failed = number % 2 == 1
+            source = Source(f"/docs/{number:04}.md", "d", "r", f"Note {number}", "broken" * failed, failed, "now")
+            transaction.put_source(source, [], {})
+    read: list[str] = []
+    made = snapshots._source
+    monkeypatch.setattr(snapshots, "_source", lambda row: read.append(row[0]) or made(row))
+    app = library()
+    app.number_input(key="page").set_value(50).run()
+    shown = [box.key for box in app.checkbox if str(box.key).startswith("pick-")]
+    assert shown == [f"pick-/docs/{number:04}.md" for number in range(980, 1000)]
+    assert len(read) == 2 * 20
+    app.text_input(key="filter").set_value("NOTE 99").run()
+    app.segmented_control(key="which").set_value("only_failed").run()
+    shown = [box.key for box in app.checkbox if str(box.key).startswith("pick-")]
+    assert shown == [f"pick-/docs/{number:04}.md" for number in (99, 991, 993, 995, 997, 999)]
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_run_of_the_page_lists_the_knowledge_bases_and_opens_the_conversations_once(
+    filled: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = answered(filled().chat_input[0].set_value(FOUNDER).run())
+    listed, opened = [], []
+    names, connect = workspace_bases._names, sqlite3.connect
+
+    def counting(file: Any, *given: Any, **named: Any) -> Any:
+        opened.extend([file] if str(file).endswith("chats.sqlite") else [])
+        return connect(file, *given, **named)
+
+    monkeypatch.setattr(workspace_bases, "_names", lambda settings: listed.append(1) or names(settings))
+    monkeypatch.setattr(sqlite3, "connect", counting)
+    desks.desk().chats.close()
+    app.run()
+    assert not app.exception
+    assert len(listed) == 1
+    assert len(opened) == 1
 
 
 @pytest.mark.usefixtures("filled")
