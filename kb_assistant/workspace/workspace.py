@@ -82,9 +82,8 @@ class Workspace:
                 raise BusyError(_("Work is going on."), _("Wait for it, or stop it; then change the setting."))
             self.settings = load()
             old, self._open = self._open, OrderedDict()
-        for base in old.values():
-            base.close()
-        del old
+        while old:
+            old.popitem()[1].close()
         gc.collect()  # a chat model that isn't used any more takes gigabytes, and is part of cycles
 
     def close(self, name: str) -> None:
