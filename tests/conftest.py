@@ -32,6 +32,7 @@ WORKER_BYTES = 4 << 30
 _without_engine: list[str] = []  # the running test, where it isn't marked
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Workers for `-n auto`: as many as there are processors, and as memory has room for."""
     return max(1, min(os.cpu_count() or 1, psutil.virtual_memory().total // WORKER_BYTES))

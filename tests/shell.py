@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
+
 from kb_assistant.cli import main
+from kb_assistant.knowledge import KnowledgeBase
+from tests.fakes import HashEmbeddings
 from tests.waiting import PATIENCE
 
 KB = Path(sys.executable).with_name("kb")
@@ -68,6 +72,29 @@ def kb_process(
         check=False,
     )
     return Done(ended.returncode, ended.stdout, ended.stderr)
+
+
+def is_told(done: subprocess.CompletedProcess[str], said: str) -> None:
+    """An error meant for users: exit code 2, what happened and what to do, no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("    ")]) == 1, "a hint"
+
+
+def kb_here(monkeypatch: pytest.MonkeyPatch, home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`kb ARGUMENTS` in this process, with HashEmbeddings for a model."""
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(KnowledgeBase, "embedder", HashEmbeddings())
+    monkeypatch.setattr(sys, "argv", ["kb", *map(str, arguments)])
+    monkeypatch.setenv("KB_HOME", str(home))
+    code = None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return subprocess.CompletedProcess("kb", int(code or 0), out.getvalue(), err.getvalue())
 
 
 class _Pipe(io.TextIOWrapper):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.store.test_damage import is_told, kb_here
+from tests.shell import is_told, kb_here
 
 PAGE = b"<title>Pumps</title><p>The pump was built in 1904.</p>"
 

@@ -23,7 +23,7 @@ from kb_assistant.errors import ReadError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import FileResult, Report
 from tests.law import contents, files_under, small_kb
-from tests.store.test_damage import kb_here
+from tests.shell import kb_here
 
 Members = dict[str, bytes | str]
 

@@ -22,7 +22,7 @@ from ingest import watch as watching
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import FileResult, Report
-from tests.ingest.test_law import Folder, edits, packed
+from tests.ingest.edits import Folder, edits, packed
 from tests.law import contents, small_kb
 from tests.processes import Command, another_writer
 from tests.waiting import PATIENCE, until

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import random
@@ -16,13 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from kb_assistant.cli import main
 from kb_assistant.errors import StoreError
-from kb_assistant.knowledge import KnowledgeBase
-from tests.fakes import HashEmbeddings
 from tests.law import answers, contents, small_kb
 from tests.processes import Command
 from tests.samples import ROOT
+from tests.shell import is_told, kb_here
 from tests.waiting import PATIENCE
 
 QUESTIONS = ["valve circuit", "paragraph 7"]
@@ -42,29 +38,6 @@ def docs(tmp_path: Path) -> Path:
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     return Command(tmp_path / "home", tmp_path / "scratch")
-
-
-def is_told(done: subprocess.CompletedProcess[str], said: str) -> None:
-    """An error meant for users: exit code 2, what happened and what to do, no traceback."""
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith("    ")]) == 1, "a hint"
-
-
-def kb_here(monkeypatch: pytest.MonkeyPatch, home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The kb command in this very process."""
-    out, err = io.StringIO(), io.StringIO()
-    monkeypatch.setattr(KnowledgeBase, "embedder", HashEmbeddings())
-    monkeypatch.setattr(sys, "argv", ["kb", *map(str, arguments)])
-    monkeypatch.setenv("KB_HOME", str(home))
-    code = None
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-    return subprocess.CompletedProcess("kb", int(code or 0), out.getvalue(), err.getvalue())
 
 
 def test_a_limit_on_file_sizes_is_told_and_nothing_is_torn(command: Command, docs: Path) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 from playwright.sync_api import TimeoutError as NotSeen
 
 from kb_assistant.workspace.access import Access
-from tests.ui.conftest import ROOT, Server, Visits, sample_copy, start_server
+from tests.samples import ROOT
+from tests.ui.browser import Server, Visits, sample_copy, start_server
 from ui.options import MOST_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
