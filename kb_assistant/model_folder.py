@@ -7,18 +7,22 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 
 ModelKind = Literal["embedder", "chat", "reranker"]
 
+T = TypeVar("T")
+
 DESCRIPTION = "model.json"
+# Characters of an impossible value that a message shows.
+_SHOWN = 80
 _WEIGHTS = {".safetensors", ".gguf"}
 _FINGERPRINTED = _WEIGHTS | {".bin", ".json", ".txt", ".model"}
 # Encoders that transformers brings itself; others would need code from the model's folder.
@@ -190,16 +194,20 @@ def describe(path: Path, digest: Callable[[Path], str] = weights_digest) -> Mode
                 "file."
             ),
         )
-    kind = "embedder" if modules and not _is_classifier(config) else _kind_of(config, path)
+    kind = "embedder" if modules and not _is_classifier(config, path) else _kind_of(config, path)
     _require_files(path, kind)
-    prompts = read_config(path / "config_sentence_transformers.json").get("prompts") or {}
+    prompts_file = path / "config_sentence_transformers.json"
+    prompts = typed_field(prompts_file, read_config(prompts_file), "prompts", dict, {})
+    query, passage, document = (
+        typed_field(prompts_file, prompts, name, str, "") for name in ("query", "passage", "document")
+    )
     return Model(
         name=path.name,
         kind=kind,
         path=path,
         sha256=digest(path),
-        query_prefix=prompts.get("query") or "",
-        passage_prefix=prompts.get("passage") or prompts.get("document") or "",
+        query_prefix=query,
+        passage_prefix=passage or document,
         context_tokens=_context(path, config),
     )
 
@@ -210,7 +218,7 @@ def read_config(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             _("{path} can't be read: {reason}.", path=path, reason=error), _("Download the model again.")
         ) from error
@@ -219,31 +227,123 @@ def read_config(path: Path) -> dict[str, Any]:
     return content
 
 
+def typed_field(path: Path, config: Mapping[str, Any], key: str, kind: type[T], default: T) -> T:
+    """A field of a model's JSON file; `default` where it is missing or null.
+
+    Raises:
+        ModelError: it holds a value of another type.
+    """
+    value = config.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise damaged_field(path, key, value)
+    return value
+
+
+def damaged_field(path: Path, key: str, value: object, hint: str = "") -> ModelError:
+    """The error for an impossible value in a model's JSON file."""
+    return ModelError(
+        _("{path} is damaged: {key} = {value}.", path=path, key=key, value=repr(value)[:_SHOWN]),
+        hint or _("Download the model again."),
+    )
+
+
+def read_description(path: Path, hint: str) -> Model:
+    """The model that a `model.json` describes. Its `path` is taken as relative to the file's folder.
+
+    Args:
+        path: The file.
+        hint: What to do where it is damaged.
+
+    Raises:
+        ModelError: the file is damaged; names the field.
+    """
+    content = read_config(path)
+    content.pop("floor", None)  # what older versions noted
+    values: dict[str, Any] = {}
+    for key, possible in _DESCRIBED.items():
+        values[key] = content.pop(key, _MISSING.get(key))
+        if not possible(values[key]):
+            raise damaged_field(path, key, values[key], hint)
+    for key, value in content.items():
+        raise damaged_field(path, key, value, hint)
+    values |= {"path": path.parent / values["path"], "languages": tuple(values["languages"])}
+    values["usual_cosines"] = values["usual_cosines"] and tuple(values["usual_cosines"])
+    return Model(**values)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _are_two_numbers(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
+    )
+
+
+_DESCRIBED: Mapping[str, Callable[[object], bool]] = {
+    "name": _is_text,
+    "kind": lambda value: value in get_args(ModelKind),
+    "path": _is_text,
+    "sha256": _is_text,
+    "licence": _is_text,
+    "languages": _are_texts,
+    "query_prefix": _is_text,
+    "passage_prefix": _is_text,
+    "context_tokens": _is_count,
+    "usual_cosines": _are_two_numbers,
+    "longest_context": _is_count,
+    "template": lambda value: value in ("", "chatglm2", "chatglm3"),
+}
+"""The fields of a `model.json`, and what each can be."""
+
+_MISSING: Mapping[str, Any] = {
+    **dict.fromkeys(("licence", "query_prefix", "passage_prefix", "template"), ""),
+    **dict.fromkeys(("context_tokens", "longest_context"), 0),
+    "languages": [],
+}
+"""What stands for fields that are missing; the others have to be there."""
+
+
 def _kind_of(config: dict[str, Any], path: Path) -> ModelKind:
-    architectures = [str(name) for name in config.get("architectures") or ()]
+    architectures = _architectures(config, path)
     if any(name.endswith(("ForCausalLM", "ForConditionalGeneration")) for name in architectures):
         return "chat"
-    if _is_classifier(config):
-        if len(config.get("id2label") or {"0": ""}) > 1:
+    if _is_classifier(config, path):
+        if len(typed_field(path / "config.json", config, "id2label", dict, {})) > 1:
             raise ModelError(
                 _("{path} is a classifier.", path=path), _("Give an embedding model, a chat model or a reranker.")
             )
         return "reranker"
-    model_type = config.get("model_type")
+    model_type = typed_field(path / "config.json", config, "model_type", str, "")
     if model_type in _ENCODERS:
         return "embedder"
     raise ModelError(
         _(
             "{path} holds a model of type {type}, which is neither an embedder nor a chat model known here.",
             path=path,
-            type=repr(model_type),
+            type=repr(model_type or None),
         ),
         _("An embedder made with sentence-transformers has a modules.json; a chat model can be a .gguf file."),
     )
 
 
-def _is_classifier(config: dict[str, Any]) -> bool:
-    return any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
+def _is_classifier(config: dict[str, Any], path: Path) -> bool:
+    return any(name.endswith("ForSequenceClassification") for name in _architectures(config, path))
+
+
+def _architectures(config: dict[str, Any], path: Path) -> list[str]:
+    return [str(name) for name in typed_field(path / "config.json", config, "architectures", list, [])]
 
 
 def _require_files(path: Path, kind: ModelKind) -> None:
@@ -262,9 +362,17 @@ def _require_files(path: Path, kind: ModelKind) -> None:
 
 
 def _context(path: Path, config: dict[str, Any]) -> int:
-    wanted = read_config(path / "sentence_bert_config.json").get("max_seq_length")
-    tokens = wanted or config.get("max_position_embeddings") or config.get("seq_length") or 0
-    return tokens if isinstance(tokens, int) else 0
+    asked = path / "sentence_bert_config.json"
+    for file, known, key in (
+        (asked, read_config(asked), "max_seq_length"),
+        (path / "config.json", config, "max_position_embeddings"),
+        (path / "config.json", config, "seq_length"),
+    ):
+        if tokens := typed_field(file, known, key, int, 0):
+            if tokens < 0:
+                raise damaged_field(file, key, tokens)
+            return tokens
+    return 0
 
 
 def embedding_dimension(path: Path) -> int:
@@ -273,12 +381,8 @@ def embedding_dimension(path: Path) -> int:
     Raises:
         ModelError: the configuration doesn't tell.
     """
-    try:
-        modules = json.loads((path / "modules.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        modules = []
-    for module in reversed(modules):
-        parts = read_config(path / module["path"] / "config.json") if module.get("path") else {}
+    for folder in reversed(_module_folders(path / "modules.json")):
+        parts = read_config(path / folder / "config.json") if folder else {}
         if isinstance(size := parts.get("out_features"), int):
             return size
     config = read_config(path / "config.json")
@@ -288,3 +392,14 @@ def embedding_dimension(path: Path) -> int:
     raise ModelError(
         _("{path} doesn't tell the length of its vectors.", path=path / "config.json"), _("Is it an embedder?")
     )
+
+
+def _module_folders(file: Path) -> list[str]:
+    """The folders of an embedder's modules, in their order; none where there is no such file."""
+    try:
+        modules = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+        raise damaged_field(file, "modules", modules)
+    return [typed_field(file, module, "path", str, "") for module in modules]

@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _, strerror
-from kb_assistant.model_folder import read_config
+from kb_assistant.model_folder import damaged_field, read_config
 
 TOKENIZER = "tokenizer.model"
 # Chat training was done at this length; the configuration's seq_length says 32,768.
 _CHAT_TRAINED = 8192
 _GLM4_VOCABULARY = 100_000
 _ROPE_BASE = 10_000.0
+_MOST_LAYERS = 1000
 _AGAIN = _("Download the folder again, all of its files.")
 _POINTER = b"version https://git-lfs"
 
@@ -153,7 +154,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         folder=folder,
         generation=generation or 2,
         bits=4 if config.get("quantization_bit") == 4 else 16,
-        layers=_positive(folder, config, "num_layers"),
+        layers=_positive(folder, config, "num_layers", most=_MOST_LAYERS),
         hidden=_positive(folder, config, "hidden_size"),
         heads=_positive(folder, config, "num_attention_heads"),
         groups=_positive(folder, config, "multi_query_group_num"),
@@ -246,23 +247,17 @@ def _rope(folder: Path, config: Mapping[str, Any], generation: int | None) -> Ro
     return Rope(factor=ratio) if generation == 2 else Rope(theta=_ROPE_BASE * ratio)
 
 
-def _positive(folder: Path, config: Mapping[str, Any], key: str) -> int:
+def _positive(folder: Path, config: Mapping[str, Any], key: str, most: int = 2**31) -> int:
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelError(
-            _("{path} is damaged: {key} = {value}.", path=folder / "config.json", key=key, value=repr(value)),
-            _AGAIN,
-        )
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise damaged_field(folder / "config.json", key, value, _AGAIN)
     return value
 
 
 def _number(folder: Path, config: Mapping[str, Any], key: str, default: float) -> float:
     value = config.get(key, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-        raise ModelError(
-            _("{path} is damaged: {key} = {value}.", path=folder / "config.json", key=key, value=repr(value)),
-            _AGAIN,
-        )
+        raise damaged_field(folder / "config.json", key, value, _AGAIN)
     return float(value)
 
 
@@ -312,5 +307,5 @@ def _weight_map(index: Path) -> dict[str, str]:
     try:
         content = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in content.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(_("{path} is damaged: {reason}.", path=index, reason=error), _AGAIN) from error

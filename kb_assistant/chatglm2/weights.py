@@ -13,6 +13,8 @@ from kb_assistant.messages import _
 
 _AGAIN = _("Download the folder again, all of its files.")
 
+_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+
 
 class Weights:
     """The tensors of a checkpoint by name, checked for completeness. Only shapes are in memory.
@@ -44,16 +46,25 @@ class Weights:
                     _("Its config.json belongs to other weights, or the download is damaged."),
                 )
             kind = self[name].dtype
-            if not (kind == torch.int8 if f"{name}_scale" in shapes else kind.is_floating_point):
+            if not (kind == torch.int8 if f"{name}_scale" in shapes else kind in _FLOATS):
                 raise ModelError(
                     _("{folder} is damaged: {name} holds {kind}.", folder=checkpoint.folder, name=name, kind=kind),
                     _AGAIN,
                 )
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        """A tensor, mapped from its file where possible."""
+        """A tensor, mapped from its file where possible.
+
+        Raises:
+            ModelError: the file names a type for it that torch doesn't have.
+        """
+        from safetensors import SafetensorError
+
         opened = self._files[name]
-        tensor: torch.Tensor = opened[name] if isinstance(opened, dict) else opened.get_tensor(name)
+        try:
+            tensor: torch.Tensor = opened[name] if isinstance(opened, dict) else opened.get_tensor(name)
+        except SafetensorError as error:
+            raise ModelError(_("{name} can't be read: {reason}.", name=name, reason=error), _AGAIN) from error
         return tensor
 
     def _shape(self, name: str) -> tuple[int, ...]:

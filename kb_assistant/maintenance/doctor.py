@@ -261,7 +261,10 @@ def _installed(home: ModelHome, kind: ModelKind, name: str) -> Finding:
 
 
 def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
-    best = best_installed(home)
+    try:
+        best = best_installed(home)
+    except KBError as error:  # the description of one of them is damaged
+        return [Finding("chat model", "broken", error.message, error.hint)]
     if best is None:
         hint = _("kb models pull smollm2-135m-instruct")
         return [Finding(_("chat model"), "missing", _("none installed: answers are quotes"), hint)]

@@ -28,6 +28,7 @@ from kb_assistant.model_folder import (
     ModelKind,
     describe,
     read_config,
+    read_description,
     require_space,
     weights_digest,
     write_json,
@@ -258,16 +259,7 @@ class ModelHome:
         if not _NAME.fullmatch(name) or not self._holds(name):
             raise _not_installed(name)
         file = self.folder / name / DESCRIPTION
-        content = read_config(file)
-        try:
-            content["path"] = file.parent / content["path"]
-            content["languages"] = tuple(content["languages"])
-            content.pop("floor", None)  # what older versions noted
-            model = Model(**content)
-        except (KeyError, TypeError) as error:
-            raise ModelError(
-                _("{path} is damaged: {reason}.", path=file, reason=error), _("kb models rm {name}", name=name)
-            ) from error
+        model = read_description(file, _("kb models rm {name}", name=name))
         if name in CATALOGUE and model.path.is_relative_to(self.folder):
             # What was measured anew serves models that were pulled before, too.
             model = replace(model, usual_cosines=CATALOGUE[name].model.usual_cosines)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,7 @@ class Callback:
         ({"seq_length": "long"}, "config.json is damaged: seq_length = 'long'", "Download"),
         ({"layernorm_epsilon": "1e-5"}, "config.json is damaged: layernorm_epsilon = '1e-5'", "Download"),
         ({"rope_ratio": float("nan")}, "config.json is damaged: rope_ratio = nan", "Download"),
+        ({"num_layers": 10**9}, "config.json is damaged: num_layers = 1000000000", "Download"),
         ({"num_layers": 0}, "config.json is damaged: num_layers = 0", "Download"),
         ({"hidden_size": "128"}, "config.json is damaged: hidden_size = '128'", "Download"),
         ({"ffn_hidden_size": None}, "config.json is damaged: ffn_hidden_size = None", "Download"),
@@ -179,6 +182,34 @@ def test_damaged_weights_are_named(tmp_path: Path, source: Path, damage: Callabl
     said = refused(folder)
     assert f"{file} is damaged" in said
     assert "Download the folder again" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "reason"),
+    [
+        ("F6_E2M3", 6, "can't be read: .*F6_E2M3"),
+        ("F8_E4M3", 8, "holds torch.float8_e4m3fn"),
+        ("BOOL", 8, "torch.bool"),
+    ],
+)
+def test_weights_of_an_odd_type_are_named(tmp_path: Path, kind: str, bits: int, reason: str) -> None:
+    folder = copied(TINY, tmp_path / "m")
+    odd = "transformer.encoder.final_layernorm.weight"
+    header: dict[str, dict[str, object]] = {}
+    data = b""
+    for name, tensor in tensors(TINY).items():
+        raw = bytes(tensor.numel() * bits // 8) if name == odd else tensor.half().numpy().tobytes()
+        header[name] = {
+            "dtype": kind if name == odd else "F16",
+            "shape": list(tensor.shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    head = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + data)
+    message = refused(folder)
+    assert odd in message
+    assert re.search(reason, message)
 
 
 @pytest.mark.parametrize("name", ["tokenizer.model", "pytorch_model.bin", "model.safetensors"])
