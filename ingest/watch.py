@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchfiles import Change, watch
-from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from ingest.discover import IGNORE_FILES, is_hidden
 from kb_assistant.errors import BusyError
+from kb_assistant.messages import _
 from kb_assistant.types import Changes, Report
 
 TICK = 0.2
@@ -31,6 +31,7 @@ BUSY_SECONDS = 2.0
 
 _GATHER_MS, _QUIET_MS, _POLL_MS = 400, 50, 1000
 _SHARE_COMPARING = 0.01
+_BY_EVENTS, _POLLING, _COMPARING = range(3)
 _Identity = tuple[int, ...] | None
 
 
@@ -48,7 +49,7 @@ class Watcher:
         self._files = [root for root in roots if root.is_file()]
         self._stop, self._say = stop, say
         self._seen: dict[Path, _Identity] = {}
-        self._polls = False
+        self._way = _BY_EVENTS
         self._gone: set[Path] = set()
         self._compare_at = 0.0
 
@@ -79,7 +80,12 @@ class Watcher:
     def _tell_of_gone(self, folders: dict[Path, _Identity]) -> None:
         gone = {folder for folder, identity in folders.items() if identity is None}
         for folder in sorted(gone - self._gone):
-            self._say(f"{folder} isn't there any more. What is known of it stays; it is compared when it is back.")
+            self._say(
+                _(
+                    "{folder} isn't there any more. What is known of it stays; it is compared when it is back.",
+                    folder=folder,
+                )
+            )
         self._gone = gone
 
     def _changed_files(self) -> set[Path]:
@@ -90,7 +96,7 @@ class Watcher:
         return changed
 
     def _changes_in(self, folders: list[Path]) -> Iterator[Changes]:
-        if not folders:
+        if not folders or self._way == _COMPARING:
             while not self._stop():
                 yield Changes()
                 time.sleep(TICK)
@@ -104,7 +110,7 @@ class Watcher:
                 rust_timeout=int(TICK * 1000),
                 yield_on_timeout=True,
                 stop_event=_Asked(self._stop),
-                force_polling=self._polls or None,
+                force_polling=True if self._way == _POLLING else None,
                 poll_delay_ms=_POLL_MS,
                 ignore_permission_denied=True,
             ):
@@ -114,11 +120,22 @@ class Watcher:
                 yield changes
         except FileNotFoundError:
             time.sleep(TICK)  # it went away in this very moment
-        except (WatchfilesRustInternalError, OSError) as error:
-            if self._polls:
-                raise
-            self._polls = True
-            self._say(f"The system can't watch these folders ({error}); they are looked through every second.")
+        except (RuntimeError, OSError) as error:  # watchfiles' own class of errors, a RuntimeError, is private
+            self._watch_otherwise(error)
+
+    def _watch_otherwise(self, error: Exception) -> None:
+        """Go on in the next simpler way."""
+        if self._way == _BY_EVENTS:
+            self._way = _POLLING
+            self._say(
+                _(
+                    "The system can't watch these folders ({error}); they are looked through every second.",
+                    error=error,
+                )
+            )
+        else:
+            self._way = _COMPARING
+            self._say(_("These folders can't be watched ({error}); they are compared now and then.", error=error))
 
 
 def follow(
@@ -138,7 +155,7 @@ def follow(
         waiting.add(changes)
         if not waiting or time.monotonic() < not_before:
             continue
-        try:
+            say(_("{problem} Trying again.", problem=error.message))
             report = bring_in_step(waiting, first)
         except BusyError as error:
             say(f"{error.message} Trying again.")

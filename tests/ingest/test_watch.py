@@ -136,7 +136,7 @@ def test_a_burst_of_files_is_not_lost(
     kb: KnowledgeBase, docs: Path, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few by name, many by comparing everything."""
-    monkeypatch.setattr(watching, "MOST_PATHS", most)
+    monkeypatch.setattr("kb_assistant.types.MOST_PATHS", most)
     with watched(kb, docs) as watcher:
         for number in range(150):
             folder = docs / str(number % 7)
@@ -184,6 +184,25 @@ def test_what_fails_is_told_once_until_it_changes(
     assert [(row.status, Path(row.path).name) for row in watcher.news] == [
         ("failed", "broken.docx"), ("removed", "broken.docx"),
     ]  # fmt: skip
+
+
+def test_where_not_even_looking_through_works_all_is_compared(
+    kb: KnowledgeBase, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As watchfiles says it: with its own class of RuntimeError, or an OSError."""
+    errors = iter((RuntimeError("Error in underlying watcher"), OSError(28, "No space left on device")))
+
+    def fails(*_: object, **__: object) -> Iterator[set[Any]]:
+        raise next(errors)
+
+    monkeypatch.setattr(watching, "watch", fails)
+    monkeypatch.setattr(watching, "COMPARE_SECONDS", 0.1)
+    monkeypatch.setattr(watching, "_SHARE_COMPARING", 1.0)
+    with watched(kb, docs) as watcher:
+        (docs / "valve.md").write_text("The valve is blue.")
+        watcher.until(lambda: names(kb, docs) == {"pump.md", "valve.md"})
+    assert ["looked through every second" in said for said in watcher.said] == [True, False]
+    assert "No space left on device" in watcher.said[1]
 
 
 def test_files_by_name_are_watched_too(kb: KnowledgeBase, docs: Path) -> None:

@@ -50,7 +50,7 @@ def read(data: bytes, context: Context) -> Content:
             continue
         if "nav" in (item.get("properties") or "").split():
             continue
-        content = _chapter(member(archive, name, _WHAT))
+        content = page.read(member(archive, name, _WHAT), Context())
         title = chapters.get(name, "")
         notes += content.notes
         blocks += [_placed(block, title) for block in content.blocks]
@@ -59,11 +59,6 @@ def read(data: bytes, context: Context) -> Content:
     metadata = _metadata(package)
     title = metadata.pop("title", "")
     return Content(title[:HEADING_CHARS], tuple(blocks), metadata, tuple(dict.fromkeys(notes)))
-
-
-def _chapter(data: bytes) -> Content:
-    """Ruby tells how characters are read, not what is said; and a chapter's <title> is that of the book."""
-    return page.read(data, Context())
 
 
 def _placed(block: Block, chapter: str) -> Block:
