@@ -155,10 +155,10 @@ def follow(
         waiting.add(changes)
         if not waiting or time.monotonic() < not_before:
             continue
-            say(_("{problem} Trying again.", problem=error.message))
+        try:
             report = bring_in_step(waiting, first)
         except BusyError as error:
-            say(f"{error.message} Trying again.")
+            say(_("{problem} Trying again.", problem=error.message))
             not_before = time.monotonic() + BUSY_SECONDS
             continue
         if waiting.everything:
