@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kb_assistant.text import analyzer as keywords
+from kb_assistant.text.boundaries import LOOK_BACK, STOPS, WIDE_STOPS, goes_on
 from kb_assistant.text.code_mask import FENCED, CodeMask, masked
 from kb_assistant.text.marks import BLANK, BRACKET, BRACKETS, binds, marks_in, numbers_of
 from kb_assistant.text.sentences import sentences
@@ -29,13 +30,14 @@ ATTRIBUTION = 0.6
 ATTRIBUTION_WORDS = 3
 
 _CLOSERS = r"[”’」』）)\"']*"
-# A full stop or newline ends a sentence; marks may follow a full stop.
+# A stop or newline ends a sentence; marks may follow a stop.
 _UNIT = re.compile(
-    rf"(?P<mark>{BRACKET})|(?P<stop>[。！？!?]+{_CLOSERS}|\.{_CLOSERS}(?=[\s\[【]))|(?P<newline>\n)"
+    rf"(?P<mark>{BRACKET})|(?P<stop>[{WIDE_STOPS}]+{_CLOSERS}|[{STOPS}]+{_CLOSERS}(?=[\s\[【]))|(?P<newline>\n)"
 )
+_BLANKS = re.compile(rf"{BLANK}*")
 _MAYBE_MARK = rf"{BLANK}*(?:[\[【](?:{BLANK}|[\d,，、])*)?"
 _MARK_MAY_FOLLOW = re.compile(_MAYBE_MARK)
-_UNSETTLED = re.compile(rf"(?:\.{_CLOSERS}|{_MAYBE_MARK})\Z")
+_UNSETTLED = re.compile(rf"(?:[{STOPS}]+{_CLOSERS}|{_MAYBE_MARK})\Z")
 
 
 class CitedStream:
@@ -86,10 +88,13 @@ class CitedStream:
             end = self._end_of_marks(unit.end()) if unit["stop"] else unit.end()
             if unit["stop"] and not final and _MARK_MAY_FOLLOW.fullmatch(self._mask, end):
                 break
+            before, after = self._sentence + self._mask[: unit.start()], _behind(self._mask, end)
             shown += self._take(unit.start())
             if unit["newline"]:
                 shown += self._close_sentence() + self._take(1)
                 self._sentence = ""
+            elif unit["stop"] and goes_on(before[-LOOK_BACK:], unit["stop"], after):
+                shown += self._take(len(unit["stop"]))
             elif unit["stop"]:
                 shown += (
                     self._take(len(unit["stop"])) + self._take_marks(end - unit.end()) + self._close_sentence()
@@ -216,15 +221,22 @@ def evidence(sentence: str, passage: str) -> tuple[int, int] | None:
     return place.span() if place else None
 
 
+def _behind(mask: str, place: int) -> str:
+    """The character behind the blanks from here; empty at the end."""
+    blanks = _BLANKS.match(mask, place)
+    return mask[blanks.end() :][:1] if blanks else ""
+
+
 def _sentence_spans(mask: str, placed: Sequence[tuple[int, int, list[int]]]) -> Iterator[tuple[int, int]]:
     """Sentences with the marks that follow them."""
     ends = {start: end for start, end, _ in placed}
     start = 0
     for unit in _UNIT.finditer(mask):
-        if unit["stop"] or unit["newline"]:
-            end = unit.end()
-            while unit["stop"] and end in ends:
-                end = ends[end]
+        end = unit.end()
+        while unit["stop"] and end in ends:
+            end = ends[end]
+        before = mask[max(start, unit.start() - LOOK_BACK) : unit.start()]
+        if unit["newline"] or (unit["stop"] and not goes_on(before, unit["stop"], _behind(mask, end))):
             yield start, end
             start = end
     yield start, len(mask)

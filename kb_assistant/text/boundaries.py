@@ -1,7 +1,7 @@
 """Where a text may be cut, in Chinese and English, and how good each place is.
 
 A cut is an offset and its kind, smaller is better. Closing quotes go with the sentence, white space with the text
-before it.
+before it. Where a sentence ends is defined here for all rooms: pieces of documents, quotes, citations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ PARAGRAPH, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(6)
 sentence or line alone is too long, between clauses, words, and anywhere."""
 
 _CLOSERS = r"[\"'”’»」』）】》〉\)\]]"
-_STOP = rf"(?:[。！？；…．]++|(?<![.!?])[.!?]++(?={_CLOSERS}*+(?:\s|\Z))){_CLOSERS}*+"
+WIDE_STOPS = "。！？；…．"
+"""They end a sentence wherever they stand."""
+
+STOPS = ".!?"
+"""They end a sentence before white space, unless goes_on() says otherwise."""
+
+_STOP = rf"(?:[{WIDE_STOPS}]++|(?<![{STOPS}])[{STOPS}]++(?={_CLOSERS}*+(?:\s|\Z))){_CLOSERS}*+"
 _ITEM = r"(?=[^\S\n]*+(?:[-*+•]\s|\d{1,3}(?:[.)]\s|、)|[（(]?[一二三四五六七八九十]{1,3}[)）、]))"
 _STOPS = re.compile(
     rf"{_STOP}\s*+"  # end of a sentence
@@ -29,10 +35,11 @@ _LIST_ITEM = re.compile(_ITEM)
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _CLAUSES = re.compile(r"[，、：]\s*|[,;:](?!\d)\s*|\n\s*")
 _ABBREVIATIONS = frozenset(
-    "e.g i.e cf vs al dr mr mrs ms prof st no nos fig figs eq vol pp p ed eds inc ltd co approx dept est sec "
-    "ch".split()
+    "e.g i.e cf vs al dr mr mrs ms prof st fig figs eq vol pp p ed eds inc ltd co approx dept est sec ch".split()
 )
-_LONGEST_WORD = 12  # characters before a full stop that are looked at
+_NUMBERED = frozenset(("no", "nos"))  # abbreviations before a number, else words
+LOOK_BACK = 13
+"""Characters before a stop that goes_on() looks at."""
 _LONGEST_END = 12  # marks and quotes at the end of a sentence that are looked at
 _MOST_MARKS = 32  # accents on one letter: text can be made of nothing else
 
@@ -67,26 +74,39 @@ def forced_cuts(text: str, window: int) -> list[int]:
     return sorted({_whole(text, cut) for cut in range(step, len(text), step)})
 
 
+def goes_on(before: str, stop: str, after: str) -> bool:
+    """Whether a stop ends no sentence: a small letter comes next, or a full stop belongs to an abbreviation, an
+    initial or the number of a list item.
+
+    Args:
+        before: At least the last LOOK_BACK characters of the text before it; all, where there are fewer.
+        stop: One or several of STOPS.
+        after: What comes behind it and the white space, at least a character.
+    """
+    if stop[0] not in STOPS:
+        return False
+    if after[:1].islower():
+        return True
+    if stop[0] != ".":
+        return False
+    words = before[1 - LOOK_BACK :].split()
+    word = words[-1].lstrip("(（[\"'“") if words else ""
+    if word.isdigit():
+        line = before[-LOOK_BACK:].rpartition("\n")[2]
+        return line.strip() == word and len(line) < LOOK_BACK
+    if word.lower() in _NUMBERED:
+        return after[:1].isdigit()
+    return word.lower() in _ABBREVIATIONS or (len(word) == 1 and word.isupper())
+
+
 def _prose_cuts(text: str) -> Iterator[tuple[int, int]]:
     for match in _STOPS.finditer(text):
         if _BLANK_LINE.search(match[0]):
             yield match.end(), PARAGRAPH
-        elif not (match[0][0] == "." and _goes_on(text, match)):
+        elif not goes_on(
+            text[max(0, match.start() - LOOK_BACK) : match.start()], match[0], text[match.end() : match.end() + 1]
+        ):
             yield match.end(), SENTENCE
-
-
-def _goes_on(text: str, stop: re.Match[str]) -> bool:
-    """True where a full stop ends no sentence: an abbreviation, an initial, a list number, a small letter next."""
-    if "a" <= text[stop.end() : stop.end() + 1] <= "z":
-        return True
-    start = max(0, stop.start() - _LONGEST_WORD)
-    before = text[start : stop.start()]
-    words = before.split()
-    word = words[-1].lstrip("(（[\"'“") if words else ""
-    if word.isdigit():
-        line = before.rpartition("\n")[2]
-        return line.strip() == word and (start == 0 or "\n" in before)
-    return word.lower() in _ABBREVIATIONS or (len(word) == 1 and word.isupper())
 
 
 def _whole(text: str, cut: int) -> int:

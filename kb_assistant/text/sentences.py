@@ -7,17 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
-_END = re.compile(
-    r"(?<=[。！？；])[”’」』）)\"']*"
-    r"|(?<=[.!?])[”’)\"'\]]*(?=\s+[\"'“‘(\[]?(?![a-zß-ÿ])\w|\s*$)"
-)
-# Before a point these don't end a sentence.
-_SHORT = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|nos|vs|fig|figs|eq|sec|ch|vol|pp|ed|eds|inc|ltd|co|jr|sr|cf|ca|approx|"
-    r"e\.g|i\.e|etc|al|[A-Z])|^\s*\d{1,3})\.$",
-    re.IGNORECASE,
-)
+from kb_assistant.text.boundaries import SENTENCE, cuts_of
+
 _OWN_LINE = re.compile(
     r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|>|.*\|\s)"
 )
@@ -73,15 +66,8 @@ def _join(before: str, after: str) -> str:
 
 
 def _split(paragraph: str) -> list[str]:
-    found: list[str] = []
-    start = 0
-    for end in _END.finditer(paragraph):
-        piece = paragraph[start : end.end()]
-        if piece.strip() and not _SHORT.search(piece.rstrip("”’)\"'] ")):
-            found.append(piece.strip())
-            start = end.end()
-    found.append(paragraph[start:].strip())
-    return [piece for piece in found if piece]
+    cuts = [0, *(offset for offset, rank in cuts_of(paragraph, "prose") if rank == SENTENCE), len(paragraph)]
+    return [sentence for start, end in pairwise(cuts) if (sentence := paragraph[start:end].strip())]
 
 
 def _columns(text: str) -> int:

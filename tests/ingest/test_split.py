@@ -279,8 +279,7 @@ def test_english_pieces() -> None:
     sentences = [text[start:end].strip() for start, end in pairwise(offsets)]
     assert sentences == [
         "Dr. J. Smith paid 3.14 euros, e.g. for www.a.com/b.",
-        '"Why?"',
-        "he asked.",
+        '"Why?" he asked.',
         "The pump runs.",
         "It stopped.",
     ]

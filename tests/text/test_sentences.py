@@ -1,0 +1,54 @@
+"""Where a sentence ends is said once: pieces of documents, quotes and citations agree on it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from kb_assistant.answering.citations import CitedStream, marks
+from kb_assistant.text.boundaries import SENTENCE, cuts_of
+from kb_assistant.text.sentences import sentences
+from kb_assistant.types import Hit, Locator
+
+CASES = [
+    ["水泵坏了。", "换新的！", "要多久？", "两天；", "也许三天。"],
+    ["负责人是王工……", "电话是8021。"],
+    ["See Fig. 3 by Dr. J. Smith, e.g. there.", "It is red."],
+    ["It is No. 5 of the pumps.", "Is it on?", "No.", "It is off."],
+    ['"Why?" he asked.', "Nobody knew!", "So what?"],
+    ["Il a dit que oui ! en effet.", "Насос стоит 5 руб. за штуку.", "Да."],
+    ["3.5 is the version.", "The file is a.txt."],
+]
+
+
+def text_of(case: list[str]) -> str:
+    text = case[0]
+    for before, after in pairwise(case):
+        text += ("" if before[-1] > "\x7f" else " ") + after
+    return text
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pieces_and_quotes_agree(case: list[str]) -> None:
+    text = text_of(case)
+    offsets = [0, *(offset for offset, rank in cuts_of(text, "prose") if rank == SENTENCE), len(text)]
+    assert [text[start:end].strip() for start, end in pairwise(offsets)] == case
+    assert sentences(text) == case
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_citations_agree(case: list[str], step: int) -> None:
+    """Each sentence is cited by itself."""
+    hits = list(map(hit, case))
+    answer = text_of([f"{sentence}[{n}]" for n, sentence in enumerate(case, 1)])
+    stream = CitedStream(hits)
+    shown = "".join(stream.feed(answer[start : start + step]) for start in range(0, len(answer), step))
+    shown += stream.finish()
+    assert [mark.sentence for mark in marks(shown, hits)] == case
+    assert len(stream.held) == len(case)
+
+
+def hit(text: str) -> Hit:
+    return Hit(id=text[:8], text=text, source="/docs/a.md", locator=Locator(), score=1.0)
