@@ -11,7 +11,7 @@ DEV    := $(VENV)/ready-dev
 # axe-core, for the tests of the page.
 AXE    := $(VENV)/axe/node_modules/axe-core/axe.min.js
 
-.PHONY: demo check test test-ui test-slow test-gpu test-weights lint bench docs clean chromium
+.PHONY: demo messages check test test-ui test-slow test-gpu test-weights lint bench docs clean chromium
 
 demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
 	@$(BIN)/kb models pull --home $(DEMO)
@@ -48,6 +48,14 @@ lint: $(DEV)
 
 docs: $(DEV)  ## write the generated reference anew
 	$(BIN)/python docs/generate.py
+
+POT    := $(VENV)/messages.pot
+LOCALE := kb_assistant/locale
+messages: $(DEV)  ## bring the catalogues in step with the source, and compile them
+	$(BIN)/pybabel -q extract --no-default-keywords -k _ --no-location --sort-output -o $(POT) kb_assistant ingest ui
+	$(BIN)/pybabel -q update -i $(POT) -d $(LOCALE) -D kb_assistant -w 115 --no-fuzzy-matching --ignore-obsolete \
+		--ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -d $(LOCALE) -D kb_assistant
 
 # torch comes first and by itself, so that nothing that follows swaps a CPU build for a CUDA one.
 $(READY): pyproject.toml constraints.txt

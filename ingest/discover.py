@@ -14,7 +14,7 @@ from pathspec import GitIgnoreSpec
 
 from ingest.archives import is_archive
 from ingest.readers import SUFFIXES
-from kb_assistant.messages import _
+from kb_assistant.messages import _, reason_of
 
 IGNORE_FILES = (".gitignore", ".kbignore")
 _NEVER_WALKED = frozenset(("__pycache__", "node_modules"))
@@ -273,4 +273,4 @@ def _in_words(error: OSError, missing: str) -> str:
         return _("no permission to read it")
     if error.errno == errno.ELOOP:
         return _("symbolic link loop")
-    return (error.strerror or str(error)).lower()
+    return reason_of(error)

@@ -19,7 +19,7 @@ from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
 from kb_assistant.errors import KBError
-from kb_assistant.messages import _, join, strerror
+from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Source
 from kb_assistant.types import FileResult, Status
@@ -114,7 +114,7 @@ def kept_note(known: Source | None) -> str:
 
 def unreadable(error: OSError, known: Source | None) -> str:
     """Why a file can't be read, and what stays of it."""
-    return join((_("can't be read: {reason}", reason=strerror(error)), kept_note(known)), "; ")
+    return join((_("can't be read: {reason}", reason=error), kept_note(known)), "; ")
 
 
 def seal(members: Iterator[Source]) -> str:
@@ -185,7 +185,7 @@ class _Planner:
         if item.problem:
             known = self._known.source(path)
             self._closed.append(f"{path}{os.sep}")
-            self._fail(_printable(path), item.problem + kept_note(known), known)
+            self._fail(_printable(path), join((item.problem, kept_note(known)), "; "), known)
         elif item.ignored:
             self._keep_known(path, _("left out by filters or ignore files, kept in the index; --prune removes it"))
         elif item.unsupported and item.path != root and not self._holds(path):

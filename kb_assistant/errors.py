@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from kb_assistant.messages import join
+from collections.abc import Mapping
+from typing import Any
+
+from kb_assistant.messages import Message, join, to_json
 
 
 class KBError(Exception):
@@ -19,6 +22,14 @@ class KBError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def to_json(self) -> dict[str, Any]:
+        """Message and hint; where the message has a template, that is its "id", with its values."""
+        message = self.message
+        known: dict[str, Any] = {"error": str(message), "hint": str(self.hint)}
+        if isinstance(message, Message) and isinstance(message.values, Mapping):
+            known |= {"id": message.template, "values": to_json(message.values)}
+        return known
 
     @property
     def full_message(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from kb_assistant.errors import BusyError, StoreError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 
 _POLL_S = 0.02
 
@@ -143,7 +143,7 @@ def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise StoreError(
-            _("{path} can't be written: {reason}.", path=folder, reason=strerror(error)),
+            _("{path} can't be written: {reason}.", path=folder, reason=error),
             _("Check the folder's permissions, or choose another --home."),
         ) from error
     process = os.getpid()

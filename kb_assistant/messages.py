@@ -7,11 +7,12 @@ A message is a `str`, so whatever handles texts handles messages, in English. Wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    pass
+    from gettext import NullTranslations
 
 DOMAIN = "kb_assistant"
 LOCALE = Path(__file__).parent / "locale"
@@ -50,9 +51,10 @@ def _(template: str, /, **values: object) -> Message:
 
     Args:
         template: As for `str.format`, with named placeholders; a literal brace is doubled.
-        values: Numbers, messages and other texts stay what they are; of anything else its `str` counts.
+        values: Numbers, messages and other texts stay what they are. An error counts as what `reason_of`
+            gives, anything else as its `str`.
     """
-    kept = {name: value if isinstance(value, Value) else str(value) for name, value in values.items()}
+    kept = {name: _value(value) for name, value in values.items()}
     return Message(template.format(**kept), template, kept)
 
 
@@ -64,7 +66,117 @@ def join(messages: Iterable[str], between: str = " ") -> str:
     return Message(between.join(parts), between, parts)
 
 
-def strerror(error: OSError) -> Message:
-    """What the system says of an error, such as "Permission denied"; catalogues hold the usual ones."""
-    text = error.strerror or str(error)
-    return Message(text, text, {})
+def reason_of(error: BaseException) -> str:
+    """What an error says; of an OSError without number and path: "Permission denied"."""
+    said = error.args[0] if error.args else None
+    if isinstance(said, Message):
+        return said
+    text = str(getattr(error, "strerror", None) or error)
+    return _SYSTEM.get(text, text)
+
+
+def translate(text: str, language: str) -> str:
+    """A message in another language. Texts that aren't messages, or have no translation, stay as they are."""
+    if not isinstance(text, Message):
+        return text
+    catalogue = _catalogue(language)
+    if isinstance(text.values, tuple):
+        return _joined([translate(part, language) for part in text.values], text.template, catalogue)
+    template = catalogue.gettext(text.template)
+    if template is text.template:  # what a catalogue doesn't hold it hands back
+        return text
+    values = {
+        name: translate(value, language) if isinstance(value, str) else value
+        for name, value in text.values.items()
+    }
+    try:
+        return template.format(**values)
+    except (KeyError, ValueError):  # values from an older version
+        return text
+
+
+def to_json(value: Any) -> Any:
+    """The value with each message in it as an object: its text, its template as "id", its values."""
+    match value:
+        case Message():
+            return {"text": str(value), "id": value.template, "values": to_json(value.values)}
+        case Mapping():
+            return {key: to_json(one) for key, one in value.items()}
+        case list() | tuple():
+            return [to_json(one) for one in value]
+    return value
+
+
+def from_json(value: dict[str, Any]) -> Any:
+    """The message that `to_json` wrote, where the object is one; for `json.loads(…, object_hook=from_json)`.
+
+    Nothing of it is trusted: the text is taken as it is, the id is only looked up.
+    """
+    if value.keys() != {"text", "id", "values"}:
+        return value
+    text, template, values = value["text"], value["id"], value["values"]
+    if not (isinstance(text, str) and isinstance(template, str) and template):
+        return value
+    if isinstance(values, list) and all(isinstance(one, str) for one in values):
+        return Message(text, template, tuple(values))
+    if isinstance(values, dict) and all(isinstance(one, Value) for one in values.values()):
+        return Message(text, template, values)
+    return value
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, BaseException):
+        return reason_of(value)
+    return value if isinstance(value, Value) else str(value)
+
+
+def _joined(parts: list[str], between: str, catalogue: NullTranslations) -> str:
+    """Parts in their language. No space follows a full-width stop, and none stands before a semicolon."""
+    between = catalogue.gettext(between)
+    joined = parts[0]
+    for part in parts[1:]:
+        if not between.strip():
+            joined += part if joined.endswith(_FULL_STOPS) else between + part
+        else:
+            joined = joined.removesuffix("。") + between + part
+    return joined
+
+
+@cache
+def _catalogue(language: str) -> NullTranslations:
+    import gettext
+
+    return gettext.translation(DOMAIN, LOCALE, [language], fallback=True)
+
+
+_SYSTEM = {
+    str(message): message
+    for message in (
+        _("; "),
+        _("Permission denied"),
+        _("Operation not permitted"),
+        _("No such file or directory"),
+        _("Not a directory"),
+        _("Is a directory"),
+        _("File exists"),
+        _("Directory not empty"),
+        _("File name too long"),
+        _("Too many levels of symbolic links"),
+        _("Too many open files"),
+        _("No space left on device"),
+        _("Disk quota exceeded"),
+        _("Read-only file system"),
+        _("Input/output error"),
+        _("Device or resource busy"),
+        _("Cannot allocate memory"),
+        _("Stale file handle"),
+        _("Connection refused"),
+        _("Connection timed out"),
+        _("database disk image is malformed"),
+        _("file is not a database"),
+        _("disk I/O error"),
+        _("database or disk is full"),
+        _("database is locked"),
+    )
+}
+"""What Linux and SQLite say, and what stands between messages."""

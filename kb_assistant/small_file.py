@@ -12,7 +12,7 @@ from typing import Any
 
 from kb_assistant.errors import StoreError
 from kb_assistant.lock import writing
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 
 _LOCK_S = 10.0
 
@@ -101,7 +101,7 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
 def unwritable(path: Path, error: OSError) -> StoreError:
     """What to say where a file or folder can't be written."""
     return StoreError(
-        _("{path} can't be written: {reason}.", path=path, reason=strerror(error)),
+        _("{path} can't be written: {reason}.", path=path, reason=error),
         _("Check the folder's permissions."),
     )
 

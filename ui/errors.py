@@ -11,16 +11,16 @@ import streamlit as st
 from streamlit.errors import Error as StreamlitError
 
 from kb_assistant import KBError
+from kb_assistant.messages import _
 from ui.app_state import user
 from ui.sanitize import escaped
-from ui.strings import say
-from ui.told import told
+from ui.strings import localized, say
 
 _log = logging.getLogger(__name__)
 
 
 def show_error(error: KBError) -> None:
-    st.error(f"{escaped(told(error.message))}  \n{escaped(told(error.hint))}")
+    st.error(f"{escaped(localized(error.message))}  \n{escaped(localized(error.hint))}")
 
 
 def attempt(work: Callable[..., object], *arguments: Any) -> None:
@@ -72,4 +72,4 @@ def showing_errors() -> Iterator[None]:
 
 def _unforeseen(error: Exception) -> KBError:
     _log.error("Something went wrong on the page.", exc_info=error)
-    return KBError(f"{type(error).__name__}: {error}", say("see_log"))
+    return KBError(_("{type}: {reason}", type=type(error).__name__, reason=str(error)), say("see_log"))

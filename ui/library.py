@@ -17,8 +17,7 @@ from ui.chat import open_chat, too_much
 from ui.errors import attempt, attempt_change, show_error, show_problem
 from ui.options import MOST_MEGABYTES, options
 from ui.sanitize import escaped, plain, short, size
-from ui.strings import say
-from ui.told import told
+from ui.strings import localized, say
 
 if TYPE_CHECKING:
     from kb_assistant.store import Source
@@ -157,7 +156,7 @@ def _finished(base: KnowledgeBase, job: Job) -> None:
         said = f"{say('ingest' if job.kind == 'ingest' else job.kind)}: {say(f'state_{job.state}')}"
         st.markdown(f"**{escaped(said)}** · {escaped(job.asked_at[:16].replace('T', ' '))} UTC")
         if job.error:
-            st.error(f"{escaped(told(job.error))}  \n{escaped(told(job.hint))}")
+            st.error(f"{escaped(localized(job.error))}  \n{escaped(localized(job.hint))}")
         if job.kind == "ingest":
             _report(base, job)
         elif job.kind in ("verify", "repair") and job.result:
@@ -185,7 +184,7 @@ def _report(base: KnowledgeBase, job: Job) -> None:
                     say("file"): plain(PurePath(row["path"]).name),
                     say("status"): say("state_failed") if row["status"] == "failed" else say(row["status"]),
                     say("chunks"): row["chunks"],
-                    say("reason"): plain(told(row["reason"])),
+                    say("reason"): plain(localized(row["reason"])),
                 }
                 for row in rows
             ],
@@ -202,7 +201,7 @@ def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
         st.success(say("sound"))
         return
     st.error(say("faults"))
-    st.text("\n".join(plain(told(fault)) for fault in verdict["faults"]))
+    st.text("\n".join(plain(localized(fault)) for fault in verdict["faults"]))
     if not verdict["repaired"] and user().may_write:
         st.button(
             say("repair"), help=say("repair_help"), on_click=attempt_change, args=(desk().jobs.verify, base, True)
@@ -257,9 +256,9 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
         facts = say("state_failed") if source.failed else say("pieces", n=source.chunks)
         st.caption(
             escaped(
-                " · ".join([facts, source.ingested_at[:10], short(source.path, 120), told(source.reason)]).rstrip(
-                    " ·"
-                )
+                " · ".join(
+                    [facts, source.ingested_at[:10], short(source.path, 120), localized(source.reason)]
+                ).rstrip(" ·")
             )
         )
         if st.session_state.get("previewed") == source.path:

@@ -15,8 +15,7 @@ from kb_assistant.workspace.preview import Surroundings, page_image, surrounding
 from ui import components
 from ui.errors import attempt
 from ui.sanitize import escaped
-from ui.strings import language, say, words
-from ui.told import told
+from ui.strings import language, localized, say, words
 from ui.turn_view import where
 
 _KEY = "passage-element"
@@ -122,7 +121,7 @@ def _page(hit: Hit, quotes: list[str]) -> None:
     try:
         image = _drawn(hit.source, hit.locator.page, tuple(quotes))
     except KBError as error:
-        st.caption(escaped(told(error.message)))
+        st.caption(escaped(localized(error.message)))
         return
     st.image(image, caption=say("page_image", n=hit.locator.page, file=escaped(PurePath(hit.source).name)))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant import Access, KBError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from ui.options import MOST_MEGABYTES, Options, set_options
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -65,7 +65,7 @@ def _check_address(host: str, port: int) -> None:
                 "Nothing can listen on {host}, port {port}: {reason}.",
                 host=host,
                 port=port,
-                reason=strerror(error),
+                reason=error,
             ),
             _("Another `kb ui` may be running there: end it, or choose another with --port."),
         ) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kb_assistant.messages import translate
+
 _WORDS: dict[str, tuple[str, str]] = {
     "language": ("Language", "语言"),
     "chat": ("Chat", "对话"),
@@ -279,6 +281,11 @@ def say(key: str, **values: object) -> str:
     """A text in the session's language. The values are put in as they are: make them harmless first."""
     text = _WORDS[key][language() == "zh"]
     return text.format(**values) if values else text
+
+
+def localized(message: str) -> str:
+    """What the engine says, in the session's language: errors, hints, reasons, notes, faults."""
+    return translate(message, language())
 
 
 def words(*keys: str) -> dict[str, str]:

@@ -13,8 +13,7 @@ from ui.app_state import desk, kb_name, user
 from ui.errors import show_error, show_problem
 from ui.sanitize import escaped, plain, size
 from ui.settings import settings_section
-from ui.strings import say
-from ui.told import MACHINE, told
+from ui.strings import localized, say
 
 
 def page() -> None:
@@ -75,5 +74,5 @@ def _models(settings: Settings) -> None:
 
 def _finding(finding: Finding) -> None:
     sign = {"ok": "✓", "missing": "–", "broken": "✗"}[finding.state]
-    subject, detail, advice = (told(text, MACHINE) for text in (finding.subject, finding.detail, finding.advice))
+    subject, detail, advice = (localized(text) for text in (finding.subject, finding.detail, finding.advice))
     st.text(plain(f"{sign} {subject}: {detail}" + (f"\n   → {advice}" if advice else "")))

@@ -11,8 +11,7 @@ from kb_assistant.answering.citations import Mark, marks
 from kb_assistant.workspace.answer_queue import Running
 from ui.markdown_tree import tree
 from ui.sanitize import short
-from ui.strings import language, say
-from ui.told import told
+from ui.strings import language, localized, say
 
 PREVIEW_COLUMNS = 600
 _NEAREST = 3
@@ -78,7 +77,7 @@ def _shown(key: _Key, last: bool, lang: str) -> Shown:
         "tree": tree(turn.answer, found),
         "marks": [_mark(mark, hits) for mark in found],
         "head": say(kind) if kind == "refused" or (kind == "failed" and not turn.answer) else "",
-        "note": told(str(turn.reply.get("note", ""))),
+        "note": localized(turn.reply.get("note", "")),
         "status": say(kind) if kind in ("stopped", "interrupted", "elsewhere") else _error(turn),
         "remarks": _remarks(turn, found),
         "nearest": [_near(n, hit) for n, hit in enumerate(hits[:_NEAREST], 1)] if kind == "refused" else [],
@@ -110,7 +109,7 @@ def _kind(turn: SavedTurn) -> str:
 
 def _error(turn: SavedTurn) -> str:
     """Why an answer failed, or broke off in its middle."""
-    parts = [told(str(turn.reply.get(name, ""))) for name in ("error", "hint")]
+    parts = [localized(turn.reply.get(name, "")) for name in ("error", "hint")]
     if turn.state == "failed" and turn.answer:
         parts.insert(0, say("broken_off"))
     return " ".join(part for part in parts if part)

@@ -24,7 +24,7 @@ from ingest.readers.blocks import Content
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.process import ReaderProcess, Scratch
 from ingest.sandbox.protocol import Limits, decode, decode_listing
-from kb_assistant.messages import _
+from kb_assistant.messages import _, join
 
 Done = TypeVar("Done")
 
@@ -232,11 +232,8 @@ class _Ahead(Generic[Done]):
 def _read(process: ReaderProcess, item: Item) -> tuple[Outcome, int]:
     """The outcome, and how much memory it may take."""
     if len(item.data or b"") > process.limits.file_megabytes * MEGABYTE:
-        most = _(
-            "It is larger than {megabytes} MB. Split it, or raise file_megabytes.",
-            megabytes=process.limits.file_megabytes,
-        )
-        return Outcome(item.source, "", None, most), 0
+        why = _("It is larger than {megabytes} MB.", megabytes=process.limits.file_megabytes)
+        return Outcome(item.source, "", None, join((why, _("Split it, or raise file_megabytes.")))), 0
     request = {"lists": False, "file": item.file, "places": item.places, "brings": item.data is not None}
     reply, error = process.reply(request, item.data, process.limits.seconds, decode)
     if reply is None:

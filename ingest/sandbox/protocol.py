@@ -14,7 +14,7 @@ from typing import IO, Any
 from ingest import archives
 from ingest.readers.blocks import Block, Content
 from ingest.sandbox.confine import MEGABYTE
-from kb_assistant.messages import _
+from kb_assistant.messages import _, from_json, to_json
 
 PASSWORDS = "KB_READ_PASSWORDS"
 """Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
@@ -83,7 +83,7 @@ def encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
 
 def failure(error: str, sha256: str = "", gone: bool = False) -> dict[str, Any]:
     """The answer that a file can't be read, and why."""
-    return {"sha256": sha256, "error": error, "gone": gone}
+    return {"sha256": sha256, "error": to_json(error), "gone": gone}
 
 
 def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
@@ -92,7 +92,7 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
     Raises:
         ValueError, TypeError, KeyError: the reply is malformed.
     """
-    said = json.loads(reply)
+    said = json.loads(reply, object_hook=from_json)
     sha256, error, gone = said["sha256"], said["error"], said["gone"]
     if not (isinstance(sha256, str) and isinstance(error, str) and isinstance(gone, bool)):
         raise TypeError(reply[:100])
@@ -109,7 +109,7 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
 
 def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:
     """The same of an archive: SHA-256, contents, error and whether it is gone."""
-    said = json.loads(reply)
+    said = json.loads(reply, object_hook=from_json)
     sha256, error, gone = said["sha256"], said["error"], said["gone"]
     if not (isinstance(sha256, str) and isinstance(error, str) and isinstance(gone, bool)):
         raise TypeError(reply[:100])

@@ -35,7 +35,7 @@ from ingest.sandbox.protocol import (
     send,
 )
 from kb_assistant.errors import ReadError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _, to_json
 
 _TRIES = 3
 _SECONDS_BETWEEN_TRIES = 0.05
@@ -109,7 +109,7 @@ def _answer(
     except (FileNotFoundError, NotADirectoryError):
         return failure(_("The file vanished while it was being read."), gone=True)
     except OSError as error:
-        return failure(_("The file can't be opened: {reason}.", reason=strerror(error)))
+        return failure(_("The file can't be opened: {reason}.", reason=error))
     except ReadError as error:
         return failure(error.full_message)
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
@@ -140,7 +140,7 @@ def _read(name: str, data: bytes, passwords: Sequence[str], alive: Callable[[], 
         "title": content.title,
         "blocks": blocks,
         "metadata": dict(content.metadata),
-        "notes": content.notes,
+        "notes": to_json(content.notes),
     }
 
 
@@ -160,10 +160,10 @@ def _listing(path: str, limits: Limits, passwords: Sequence[str]) -> dict[str, A
     except (FileNotFoundError, NotADirectoryError):
         return failure(_("The file vanished while it was being read."), gone=True)
     except OSError as error:
-        return failure(_("The file can't be opened: {reason}.", reason=strerror(error)))
+        return failure(_("The file can't be opened: {reason}.", reason=error))
     except ReadError as error:
         return failure(error.full_message, sha256)
-    members = [(member.places, member.size, member.sha256, member.problem) for member in contents.members]
+    members = [(member.places, member.size, member.sha256, to_json(member.problem)) for member in contents.members]
     return {"sha256": sha256, "error": "", "gone": False, "members": members, "skipped": dict(contents.skipped)}
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from kb_assistant.model_folder import damaged_field, read_config
+from kb_assistant.messages import _
 
 TOKENIZER = "tokenizer.model"
 # Chat training was done at this length; the configuration's seq_length says 32,768.
@@ -267,9 +268,7 @@ def _refuse_pointer(file: Path) -> None:
         with file.open("rb") as opened:
             start = opened.read(len(_POINTER))
     except OSError as error:
-        raise ModelError(
-            _("{path} can't be read: {reason}.", path=file, reason=strerror(error)), _AGAIN
-        ) from error
+        raise ModelError(_("{path} can't be read: {reason}.", path=file, reason=error), _AGAIN) from error
     if start == _POINTER:
         raise ModelError(
             _("{path} is only a pointer to the file, as git leaves it without Git LFS.", path=file),

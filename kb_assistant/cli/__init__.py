@@ -69,7 +69,7 @@ def main() -> None:
         app(prog_name="kb")
     except KBError as error:
         if "--json" in sys.argv:
-            show.as_json({"error": error.message, "hint": error.hint})
+            show.as_json(error.to_json())
         show.note(f"kb: {error.message}")
         if error.hint:
             show.note(f"    {error.hint}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import ModelError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 
 _NUMBERS = {
     code: struct.Struct(f"<{letter}")
@@ -96,7 +96,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
                 fields = _Reader(path, data).fields()
     except OSError as error:
         raise ModelError(
-            _("{path} can't be read: {reason}.", path=path, reason=strerror(error)), _("Check the path.")
+            _("{path} can't be read: {reason}.", path=path, reason=error), _("Check the path.")
         ) from error
     architecture = fields.get(_ARCHITECTURE)
     if not isinstance(architecture, str) or not 0 < len(architecture) <= _SHOWN:

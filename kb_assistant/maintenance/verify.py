@@ -19,9 +19,10 @@ from typing import Any
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from kb_assistant.retrieval import thresholds as floors
 from kb_assistant.store import TOKENIZER, KnowledgeStore, NewChunk, Source, Text, chunk_id, seal_of, translated
+from kb_assistant.store.records import read_reason
 from kb_assistant.text import analyzer as keywords
 
 MOST_FAULTS = 20
@@ -175,7 +176,7 @@ def repair(path: Path) -> tuple[str, ...]:
             _swap(path, fresh)
     except OSError as error:
         raise StoreError(
-            _("{path} can't be written: {reason}.", path=path.parent, reason=strerror(error)),
+            _("{path} can't be written: {reason}.", path=path.parent, reason=error),
             _("Check its permissions and the free space."),
         ) from error
     return lost
@@ -228,7 +229,9 @@ def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
             for row in db.execute(query):
                 id_, path, digest, recipe, title, reason, failed, at, metadata, chunks = row
                 meta = json.loads(metadata)
-                found[id_] = Source(path, digest, recipe, title, reason, bool(failed), at, chunks, meta)
+                found[id_] = Source(
+                    path, digest, recipe, title, read_reason(reason), bool(failed), at, chunks, meta
+                )
     return sorted(found.items())
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kb_assistant.errors import StoreError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from kb_assistant.store.faults import damaged, translated
 from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
@@ -148,7 +148,7 @@ class KnowledgeStore:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(
-                    _("{path} can't be made: {reason}.", path=path.parent, reason=strerror(error)),
+                    _("{path} can't be made: {reason}.", path=path.parent, reason=error),
                     _("Check the folder's permissions, or choose another --home."),
                 ) from error
         with translated(path):

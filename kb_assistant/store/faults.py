@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kb_assistant.errors import StoreError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, reason_of
 
 T = TypeVar("T")
 
@@ -55,10 +55,10 @@ def _explain(path: Path, error: sqlite3.Error) -> StoreError:
         )
     if "I/O" in text:
         hint = _("Check the disk, its free space and any limit on file sizes; then run `kb verify`.")
-        return StoreError(_("{path} can't be read or written: {reason}.", path=path, reason=text), hint)
+        return StoreError(_("{path} can't be read or written: {reason}.", path=path, reason=error), hint)
     if isinstance(error, sqlite3.OperationalError) and "no such" not in text:
-        return StoreError(_("{path} can't be used: {reason}.", path=path, reason=text), _("Run `kb verify`."))
-    return damaged(path, text)
+        return StoreError(_("{path} can't be used: {reason}.", path=path, reason=error), _("Run `kb verify`."))
+    return damaged(path, reason_of(error))
 
 
 def damaged(path: Path, what: str) -> StoreError:

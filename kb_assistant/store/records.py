@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kb_assistant.messages import Message, from_json, to_json
 from kb_assistant.types import Locator
 
 PARTS = ("slide", "sheet", "attachment")
@@ -100,6 +101,23 @@ def parts_of(part: str | None) -> dict[str, Any]:
     """Slide, sheet and attachment out of what NewChunk.part gave."""
     known = json.loads(part) if part else {}
     return {name: known.get(name) for name in PARTS}
+
+
+def written_reason(reason: str) -> str:
+    """How the store keeps a source's reason: a message as JSON, with its template and values; another text as it
+    is."""
+    return json.dumps(to_json(reason), ensure_ascii=False) if isinstance(reason, Message) else reason
+
+
+def read_reason(written: str) -> str:
+    """The inverse of written_reason; older versions wrote only texts."""
+    if not written.startswith('{"text": '):
+        return written
+    try:
+        reason = json.loads(written, object_hook=from_json)
+    except ValueError:
+        return written
+    return reason if isinstance(reason, Message) else written
 
 
 def chunk_id(path: str, text: Text, occurrence: int) -> str:

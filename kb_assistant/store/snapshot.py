@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant.messages import _
 from kb_assistant.store.faults import damaged, of
-from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of
+from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of, read_reason
 from kb_assistant.text import analyzer as keywords
 from kb_assistant.types import Locator
 
@@ -278,7 +278,9 @@ def _phrase(token: str) -> str:
 def _source(row: tuple[Any, ...]) -> Source:
     *words, failed, ingested_at, chunks, metadata = row
     path, digest, recipe, title, reason, when = (of(str, word) for word in (*words, ingested_at))
-    return Source(path, digest, recipe, title, reason, bool(failed), when, of(int, chunks), _mapping(metadata))
+    return Source(
+        path, digest, recipe, title, read_reason(reason), bool(failed), when, of(int, chunks), _mapping(metadata)
+    )
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.messages import _
-from kb_assistant.store.records import NewChunk, Source, Text, chunk_id
+from kb_assistant.store.records import NewChunk, Source, Text, chunk_id, written_reason
 from kb_assistant.store.snapshot import Snapshot, seal_of
 from kb_assistant.text import analyzer as keywords
 
@@ -70,7 +70,7 @@ class Transaction(Snapshot):
                 source.digest,
                 source.recipe,
                 source.title,
-                source.reason,
+                written_reason(source.reason),
                 source.failed,
                 source.ingested_at,
                 json.dumps(dict(source.metadata), ensure_ascii=False),
@@ -124,7 +124,7 @@ class Transaction(Snapshot):
         """Note a new recipe, title and reason for a source whose chunks stay as they are."""
         self._db.execute(
             "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ?",
-            (source.recipe, source.title, source.reason, source.failed, source.path),
+            (source.recipe, source.title, written_reason(source.reason), source.failed, source.path),
         )
         self._seal(source.path)
 

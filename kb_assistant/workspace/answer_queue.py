@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _
 from kb_assistant.workspace.chats import ChatStore, State
 
 if TYPE_CHECKING:
@@ -159,7 +160,10 @@ class Answering:
             state, reply = "failed", {"error": error.message, "hint": error.hint}
         except Exception as error:
             _log.exception("An answer failed.")
-            state, reply = "failed", {"error": f"{type(error).__name__}: {error}", "hint": ""}
+            state, reply = (
+                "failed",
+                {"error": _("{type}: {reason}", type=type(error).__name__, reason=str(error)), "hint": ""},
+            )
         reply["seconds"] = reply.get("seconds", {}) | {"total": round(time.monotonic() - running.started, 3)}
         try:
             self.chats.save(running.turn, running.text.strip(), state, reply)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.lock import writing
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore
 from kb_assistant.workspace.folders import delete_uploads
@@ -106,6 +106,6 @@ def _move(old: Path, new: Path) -> None:
         old.rename(new)
     except OSError as error:
         raise StoreError(
-            _("{path} can't be moved: {reason}.", path=old, reason=strerror(error)),
+            _("{path} can't be moved: {reason}.", path=old, reason=error),
             _("Check the folder's permissions."),
         ) from error

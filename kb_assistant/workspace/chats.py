@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import StoreError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _, from_json, to_json
 from kb_assistant.types import Hit, Turn
 
 State = Literal["answering", "done", "stopped", "failed", "interrupted"]
@@ -191,7 +191,7 @@ class ChatStore:
 
     def save(self, turn: int, answer: str, state: State, reply: Mapping[str, Any]) -> None:
         """Save how far an answer is."""
-        written = json.dumps(reply, ensure_ascii=False)
+        written = json.dumps(to_json(reply), ensure_ascii=False)
         with self._write() as db:
             db.execute(
                 "UPDATE turns SET answer = ?, state = ?, reply = ? WHERE id = ?", (answer, state, written, turn)
@@ -223,7 +223,7 @@ class ChatStore:
             self.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                _("{path} can't be made: {reason}.", path=self.file.parent, reason=strerror(error)),
+                _("{path} can't be made: {reason}.", path=self.file.parent, reason=error),
                 _("Check the folder's permissions."),
             ) from error
         try:
@@ -303,7 +303,9 @@ def _turn(row: tuple[Any, ...]) -> SavedTurn:
     id_, chat, asked_at, question, answer, state, reply, rating = fields
     if state == "answering" and not _lives(process):
         state = "interrupted"
-    return SavedTurn(id_, chat, asked_at, question, answer, state, json.loads(reply), rating)
+    return SavedTurn(
+        id_, chat, asked_at, question, answer, state, json.loads(reply, object_hook=from_json), rating
+    )
 
 
 def _now() -> str:

@@ -19,7 +19,7 @@ from typing import Protocol
 from kb_assistant.errors import KBError
 from kb_assistant.ingestion import import_ingest
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from kb_assistant.types import Changes
 from kb_assistant.workspace.folders import folders_of
 from kb_assistant.workspace.jobs import Job, Jobs
@@ -220,10 +220,9 @@ def _reachable(base: KnowledgeBase, problems: list[KBError]) -> tuple[Path, ...]
                 KBError(_("{folder} isn't there now.", folder=folder), _("It is compared when it is back."))
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL character in a list that was edited by hand
-            reason = strerror(error) if isinstance(error, OSError) else error
             problems.append(
                 KBError(
-                    _("{path} can't be read: {reason}.", path=folder, reason=reason),
+                    _("{path} can't be read: {reason}.", path=folder, reason=error),
                     _("Check the folder's permissions."),
                 )
             )
@@ -233,7 +232,11 @@ def _reachable(base: KnowledgeBase, problems: list[KBError]) -> tuple[Path, ...]
 
 
 def _reason(error: Exception) -> str:
-    return error.message if isinstance(error, KBError) else f"{type(error).__name__}: {error}"
+    return (
+        error.message
+        if isinstance(error, KBError)
+        else _("{type}: {reason}", type=type(error).__name__, reason=str(error))
+    )
 
 
 def _ignore(seconds: float) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kb_assistant.errors import StoreError
-from kb_assistant.messages import _, strerror
+from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.small_file import update_json
 
@@ -108,7 +108,7 @@ def put_upload(settings: Settings, name: str, data: bytes) -> Path:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise StoreError(
-            _("{path} can't be saved: {reason}.", path=path.name, reason=strerror(error)), _("Free some space.")
+            _("{path} can't be saved: {reason}.", path=path.name, reason=error), _("Free some space.")
         ) from error
     return path
 

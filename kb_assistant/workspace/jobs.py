@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import BusyError, KBError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, from_json, to_json
 from kb_assistant.small_file import update_text
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Jobs:
             job.error, job.hint = error.message, error.hint
         except Exception as error:
             _log.exception("A job failed.")
-            job.error = f"{type(error).__name__}: {error}"
+            job.error = _("{type}: {reason}", type=type(error).__name__, reason=str(error))
         finally:
             job.seconds = round(time.monotonic() - started, 2)
             job.state = state
@@ -247,7 +247,9 @@ class Jobs:
 
         def latest(before: str | None) -> str:
             kept = [job for job in _read(before or "[]") if job.id not in known]
-            return json.dumps([asdict(job) for job in [*reversed(live), *kept][:KEPT]], ensure_ascii=False)
+            return json.dumps(
+                to_json([asdict(job) for job in [*reversed(live), *kept][:KEPT]]), ensure_ascii=False
+            )
 
         with suppress(KBError):
             if folder.is_dir():
@@ -272,7 +274,7 @@ def _kept(folder: Path) -> list[Job]:
 def _read(text: str) -> list[Job]:
     """Jobs as they were written; none where the text is damaged. Those that had not finished were broken off."""
     try:
-        found = [Job(**one) for one in json.loads(text)]
+        found = [Job(**one) for one in json.loads(text, object_hook=from_json)]
     except (ValueError, TypeError):
         return []
     for job in found:
