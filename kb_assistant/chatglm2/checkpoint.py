@@ -15,7 +15,6 @@ from typing import Any, Literal
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import damaged_field, read_config
-from kb_assistant.messages import _
 
 TOKENIZER = "tokenizer.model"
 # Chat training was done at this length; the configuration's seq_length says 32,768.

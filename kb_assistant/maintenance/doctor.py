@@ -264,7 +264,7 @@ def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     try:
         best = best_installed(home)
     except KBError as error:  # the description of one of them is damaged
-        return [Finding("chat model", "broken", error.message, error.hint)]
+        return [Finding(_("chat model"), "broken", error.message, error.hint)]
     if best is None:
         hint = _("kb models pull smollm2-135m-instruct")
         return [Finding(_("chat model"), "missing", _("none installed: answers are quotes"), hint)]
