@@ -1,11 +1,20 @@
-"""The cache file of an index: written and read in blocks, checked before it is used."""
+"""The cache file of an index: written and read in blocks, checked before it is used.
+
+It holds a line with the stamp of the store's state, a line of JSON with the facts, the CRC-32 of both and that of
+the whole (4 bytes each, little-endian); then the text ids, for an approximate index the checksums of their
+vectors, and FAISS's own bytes. Blocks, because a second copy of a large index may not fit into memory.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from kb_assistant.index.flat import FlatIndex, import_faiss
@@ -32,6 +41,15 @@ class BuiltIndex:
 
 @dataclass(frozen=True, slots=True)
 class Header:
+    """The first lines of a cache file.
+
+    Attributes:
+        stamp: The state of the store that the index is of.
+        facts: What the index is, as JSON values.
+        crc: CRC-32 of these lines.
+        body_crc: CRC-32 of these lines and all that follows them.
+    """
+
     stamp: str
     facts: dict[str, Any]
     crc: int
@@ -42,7 +60,50 @@ class Header:
         return self.facts["kind"] != FlatIndex.kind and self.stamp.split()[0] == snapshot.lineage
 
 
-def read_header(file: BinaryIO) -> Header | None:
+def read_header(cache: Path) -> Header | None:
+    """The first lines of the file; None where it is missing or they are damaged."""
+    try:
+        with cache.open("rb") as file:
+            return _read_header(file)
+    except OSError:
+        return None
+
+
+def read_index(cache: Path, usable: Callable[[Header], bool]) -> tuple[Header, FlatIndex | IVFIndex] | None:
+    """The header and the index in the file; None where it is missing, damaged, or its header isn't usable."""
+    try:
+        with cache.open("rb") as file:
+            header = _read_header(file)
+            if header is None or not usable(header):
+                return None
+            index = _read_body(file, header)
+    except (OSError, RuntimeError):  # RuntimeError: another version of FAISS doesn't know the format
+        return None
+    return None if index is None else (header, index)
+
+
+def write_index(cache: Path, built: BuiltIndex) -> None:
+    """Replace the file. A reader finds the old one or the new one; a disk that refuses leaves the old one."""
+    temporary = cache.with_name(f"{cache.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with temporary.open("wb") as file:
+            _write(file, built)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(cache)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def clear_leftovers(cache: Path) -> None:
+    """Delete what a process that was killed had written in part."""
+    for leftover in cache.parent.glob(f"{cache.name}.*"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def _read_header(file: BinaryIO) -> Header | None:
     lines = [file.readline(_LINE), file.readline(_LINE)]
     crc = zlib.crc32(b"".join(lines))
     magic, _, stamp = lines[0].decode(errors="replace").rstrip("\n").partition(" ")
@@ -51,7 +112,7 @@ def read_header(file: BinaryIO) -> Header | None:
     return Header(stamp, json.loads(lines[1]), crc, int.from_bytes(file.read(4), "little"))
 
 
-def read_index(file: BinaryIO, header: Header) -> FlatIndex | IVFIndex | None:
+def _read_body(file: BinaryIO, header: Header) -> FlatIndex | IVFIndex | None:
     import numpy as np
 
     start, crc = file.tell(), header.crc
@@ -74,7 +135,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def write_index(file: BinaryIO, built: BuiltIndex) -> None:
+def _write(file: BinaryIO, built: BuiltIndex) -> None:
     faiss = import_faiss()
     held = built.held
     header = f"{_MAGIC} {built.stamp}\n{json.dumps(held.facts)}\n".encode()

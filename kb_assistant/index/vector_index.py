@@ -1,15 +1,13 @@
 """Nearest neighbours: a FAISS index over the store's vectors, derived from them and never the truth.
 
 Up to EXACT_MOST texts every search is exact; beyond, an approximate index finds the candidates, with a recall that
-was measured (`approximate.py`). Read from a cache file that bears the state of the store it was built from; a
-truncated or an altered file means: build again from the store. So does a file of another state, but for the
-approximate index, which takes long to build: from that, all is taken over that the store proves to be the same.
+was measured (`ivf.py`). The index is read from a cache file (`cache_file.py`) that bears the state of the store it
+was built from. Where the file is truncated, altered, or of another state, the index is built again from the store.
+Only an approximate index of another state, which takes long to build, gives what the store proves to be the same.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import EmbedderMismatch
-from kb_assistant.index.cache_file import (
-    BuiltIndex,
-    read_header,
-    read_index,
-    write_index,
-)
+from kb_assistant.index.cache_file import BuiltIndex, clear_leftovers, read_header, read_index, write_index
 from kb_assistant.index.flat import GPU_MOST, FlatIndex, import_faiss
 from kb_assistant.index.ivf import IVFIndex
 from kb_assistant.messages import _
@@ -142,11 +135,9 @@ class VectorIndex:
 
     def save(self, snapshot: Snapshot) -> None:
         """Bring the cache file to the snapshot's generation."""
-        for leftover in self._cache.parent.glob(f"{self._cache.name}.*"):  # of a process that was killed
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+        clear_leftovers(self._cache)
         if self._read_facts(snapshot) is None:
-            self._write(self._at(snapshot))
+            write_index(self._cache, self._at(snapshot))
 
     def describe(self, snapshot: Snapshot) -> dict[str, Any] | None:
         """What the index of this state is, as JSON values; None where the next search will have to build it.
@@ -187,7 +178,7 @@ class VectorIndex:
                 built = self._read(snapshot)
                 if built is None:
                     built = _fresh(snapshot)
-                    self._write(built)
+                    write_index(self._cache, built)
             elif built.generation < generation:
                 built = _updated(built.held, snapshot)
             self._built = built
@@ -195,43 +186,22 @@ class VectorIndex:
 
     def _read_facts(self, snapshot: Snapshot) -> dict[str, Any] | None:
         """The facts in the cache file, if it is of this very state."""
-        try:
-            with self._cache.open("rb") as file:
-                header = read_header(file)
-        except OSError:
-            return None
+        header = read_header(self._cache)
         return header.facts if header is not None and header.stamp == snapshot.stamp else None
 
     def _read(self, snapshot: Snapshot) -> BuiltIndex | None:
         """What the cache file holds, brought to the snapshot's state; None if it is of no use."""
-        try:
-            with self._cache.open("rb") as file:
-                header = read_header(file)
-                if header is None or not (header.stamp == snapshot.stamp or header.can_be_updated(snapshot)):
-                    return None
-                held = read_index(file, header)
-        except (OSError, RuntimeError):  # RuntimeError: another version of FAISS doesn't know the format
+        found = read_index(
+            self._cache, lambda header: header.stamp == snapshot.stamp or header.can_be_updated(snapshot)
+        )
+        if found is None:
             return None
-        if held is None:
-            return None
+        header, held = found
         if header.stamp == snapshot.stamp:
             return _of(snapshot, held)
         built = _updated(held, snapshot)
-        self._write(built)
+        write_index(self._cache, built)
         return built
-
-    def _write(self, built: BuiltIndex) -> None:
-        """A disk that refuses is no error here."""
-        temporary = self._cache.with_name(f"{self._cache.name}.{os.getpid()}.{threading.get_ident()}")
-        try:
-            with temporary.open("wb") as file:
-                write_index(file, built)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._cache)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def _of(snapshot: Snapshot, held: FlatIndex | IVFIndex) -> BuiltIndex:
@@ -253,8 +223,3 @@ def _updated(held: FlatIndex | IVFIndex, snapshot: Snapshot) -> BuiltIndex:
     if isinstance(held, IVFIndex) and not exact:
         return _of(snapshot, held.updated(snapshot))
     return _fresh(snapshot)
-
-
-# The cache file: a line with the stamp, a line of JSON with the facts, the crc of both and that of what follows (4
-# bytes each, little-endian): text ids, for an approximate index the checksums of their vectors, FAISS's own bytes.
-# It is read and written in blocks: a second copy of a large index may not fit into memory.
