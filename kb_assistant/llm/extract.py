@@ -1,7 +1,7 @@
-"""Answers without a language model: the sentences of the passages that answer best, quoted and cited.
+"""Answers without a language model: quotes and cites the sentences of the passages that answer best.
 
-Its words are those of the documents, so it can't invent anything; it can't sum up or translate either. Where they
-are in another language than the question, it says so in the question's; they come last then.
+All words are those of the documents, so nothing is invented, summarised or translated. Sentences in another
+language than the question come last, after a line in the question's language that says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much memory a chat model will take, from its files' headers, before it is loaded."""
+"""Estimates the memory that a chat model takes, from the headers of its files, before it is loaded."""
 
 from __future__ import annotations
 

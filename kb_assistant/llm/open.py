@@ -1,4 +1,4 @@
-"""Which chat model a setting names, and opening it."""
+"""Finds and opens the chat model that a setting names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.capabilities import (
-    context_of,
-)
+from kb_assistant.llm.capabilities import context_of
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 
@@ -50,7 +48,9 @@ def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | 
 
 
 def who_answers(settings: Settings, models: ModelHome) -> tuple[str, str]:
-    """The model that `settings.model` comes to, and its engine: "llama.cpp", "torch", "quotes", or a provider.
+    """Name and engine of the model that `settings.model` chooses.
+
+    The engine is "llama.cpp", "torch", "quotes", or the name of a provider.
 
     Raises:
         ModelError: there is no such model.
@@ -73,7 +73,10 @@ def is_provider(name: str) -> bool:
 
 
 def best_installed(models: ModelHome) -> Model | None:
-    """The one with most bytes of weights: of the models that lie ready, more parameters answer better."""
+    """The installed chat model with the most bytes of weights, because more parameters answer better.
+
+    None where no chat model is installed that an engine here can run.
+    """
     llama = find_spec("xllamacpp") is not None
     ready = {
         model.name: (_weight_bytes(model.path), model)
@@ -139,7 +142,7 @@ def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatMode
 
 
 def _on_this_machine() -> dict[str, Any]:
-    """Options for a server on this machine: no proxy may see the questions, and most want no key."""
+    """Options for a server on this machine: its requests take no proxy, and most such servers want no key."""
     import httpx
 
     key = {} if os.environ.get("OPENAI_API_KEY") else {"api_key": "none"}

@@ -1,4 +1,4 @@
-"""One model, many sessions: requests wait in line and run in threads; readers get the pieces as they come."""
+"""A queue of requests for one model. Each runs in a thread; its reader gets the pieces as they come."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kb_assistant.messages import _
 
 T = TypeVar("T")
 Emit = Callable[[T], bool]
-"""Hands a piece to the reader; True says that nobody wants more."""
+"""Gives a piece to the reader. Returns True where the reader wants no more."""
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 2.0

@@ -1,7 +1,7 @@
-"""Where models come from: the models folder, what it holds, and how something gets into it or out of it.
+"""The models folder of a home: lists, finds, pulls, adds and removes models. Loads none.
 
-A model is a folder `<home>/models/<name>/` with a `model.json`. Its files lie beside that; for a model that
-was added rather than pulled they stay where the user has them. Loading a model is the job of others.
+A model is a folder `<home>/models/<name>/` with a `model.json`. The files of a pulled model lie beside that file.
+The files of an added model stay where the user has them.
 """
 
 from __future__ import annotations
