@@ -93,7 +93,9 @@ def is_error(done: Done, said: str, hint: str) -> None:
     assert hint in lines[1]
     assert "Traceback" not in done.stderr
     if done.stdout:
-        assert done.json == {"error": lines[0].removeprefix("kb: "), "hint": lines[1].strip()}
+        message = lines[0].removeprefix("kb: ")
+        assert (done.json["error"], done.json["hint"]) == (message, lines[1].strip())
+        assert done.json["id"].format(**done.json["values"]) == message
 
 
 # The contract of --json

@@ -76,7 +76,7 @@ def test_a_full_disk_is_told_and_nothing_is_torn(command: Command, docs: Path) -
         check=False,
     )
     is_told(done, "is full")
-    assert json.loads(done.stdout).keys() == {"error", "hint"}
+    assert json.loads(done.stdout).keys() == {"error", "hint", "id", "values"}
     shutil.copytree(command.home / "copy", disk, dirs_exist_ok=True)
     goes_on(command, docs)
 

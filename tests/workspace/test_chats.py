@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kb_assistant.errors import StoreError
+from kb_assistant.messages import _, translate
 from kb_assistant.types import Hit, Locator
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.chats import ChatStore
@@ -44,6 +45,15 @@ def test_a_turn_comes_back_with_its_passages(store: ChatStore) -> None:
     assert (saved.question, saved.answer, saved.state) == ("What colour is the pump?", "Red. [1]", "done")
     assert saved.hits == (HIT,)
     assert saved.turn.hits == (HIT,)
+
+
+def test_why_an_answer_failed_stays_a_message(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    error = _("{name} can't be read: {reason}.", name="x", reason=_("The PDF is damaged."))
+    store.save(store.begin(chat.id, "Why?"), "", "failed", {"error": error, "hint": "plain"})
+    (saved,) = store.turns(chat.id)
+    assert saved.reply == {"error": "x can't be read: The PDF is damaged..", "hint": "plain"}
+    assert translate(saved.reply["error"], "zh") == "无法读取 x：PDF 已损坏。。"
 
 
 def test_the_first_question_names_it_and_a_name_given_stays(store: ChatStore) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.messages import translate
 from kb_assistant.settings import Settings
 from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
@@ -42,6 +43,25 @@ def test_an_ingest_reports_every_file_and_is_kept(base: KnowledgeBase, docs: Pat
     assert job.note["files"] == job.note["all_files"] == 4
     (again,) = Jobs().of(base)
     assert again == job
+
+
+def test_what_is_said_stays_a_message_from_the_reader_to_the_store_and_the_list_of_jobs(
+    base: KnowledgeBase, docs: Path
+) -> None:
+    jobs = Jobs()
+    jobs.wait(jobs.ingest(base, [docs]).id)
+    chinese = "PDF 已损坏。请重新保存或下载。"
+    (stored,) = [source for source in base.sources() if source.failed]
+    assert stored.reason == "The PDF is damaged. Save or download it anew."
+    assert translate(stored.reason, "zh") == chinese
+    (again,) = Jobs().of(base)
+    (row,) = [row for row in again.result["files"] if row["status"] == "failed"]
+    assert translate(row["reason"], "zh") == chinese
+    missing = jobs.ingest(base, [docs / "nowhere"])
+    jobs.wait(missing.id)
+    latest = Jobs().of(base)[0]
+    assert translate(latest.error, "zh") == f"{docs / 'nowhere'} 不存在。"
+    assert translate(latest.hint, "zh") == "请检查路径。"
 
 
 def test_a_failed_file_is_read_again_alone(base: KnowledgeBase, docs: Path) -> None:
