@@ -1,17 +1,21 @@
 """Texts to vectors with a local sentence-transformers model, as a LangChain `Embeddings`.
 
-Importing this module, counting tokens and asking for the fingerprint load neither torch nor transformers; the
-first passage that is embedded does. Questions do without them where ONNX Runtime can run the model. Nothing here
-reaches the network.
+Importing this module, counting tokens and asking for the fingerprint load neither torch nor transformers.
+Questions and a few passages don't either, where ONNX Runtime can run the model; nor does any number of passages
+where torch isn't installed. Nothing here reaches the network.
+
+All arithmetic is float32, on every device, so that vectors made on two machines can stand in one index; see
+COSINE_TOLERANCE.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +37,10 @@ _log = logging.getLogger(__name__)
 
 Vectors = NDArray[np.float32]
 
+COSINE_TOLERANCE = 1e-5
+"""No cosine of two vectors of one model changes by more, whatever the batch, the engine (torch or ONNX Runtime)
+and the processor that embedded either text."""
+
 QUESTIONS = 512
 """Vectors of questions that are kept: a conversation searches for its earlier questions again."""
 
@@ -52,7 +60,7 @@ class LocalEmbeddings(Embeddings):
         threads: Threads of torch for this process; 0 leaves torch's own choice.
         batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device.
         few: Up to so many passages are embedded one by one and without torch, while it isn't loaded and `device`
-            isn't `cuda`; their vectors are the same within float32's rounding.
+            isn't `cuda`.
     """
 
     def __init__(
@@ -117,9 +125,13 @@ class LocalEmbeddings(Embeddings):
 
         Yields:
             Positions in `texts`, and their vectors: float32 (number of positions, dimension).
+
+        Raises:
+            ModelError: the model can't be loaded, or it needs torch, which can't.
         """
         prefix = self.model.passage_prefix
-        if len(texts) <= self._few and not self._loaded and self._device != "cuda" and self._encoder:
+        few = len(texts) <= self._few and not self._loaded
+        if (few or not _is_installed("torch")) and self._device != "cuda" and self._encoder:
             for row, text in enumerate(texts):
                 yield [row], self._encode_one(text, prefix, self._encoder)[None]
             return
@@ -148,14 +160,10 @@ class LocalEmbeddings(Embeddings):
         """Embeds single texts without torch, in a third of its time; None where the model is of another kind."""
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder, Shape
 
-        shape = Shape.read(self.model.path)
-        if shape is None:
-            return None
         try:
-            return OnnxEncoder(self.model.path, shape, self._threads)
-        except (
-            Exception
-        ) as error:  # the runtime has no common class; torch says better what is wrong with a folder
+            shape = Shape.read(self.model.path)
+            return OnnxEncoder(self.model.path, shape, self._threads) if shape else None
+        except Exception as error:  # of many classes; torch says better what is wrong with a folder
             _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
             return None
 
@@ -194,8 +202,7 @@ class LocalEmbeddings(Embeddings):
         """The device, `cpu` or `cuda`."""
         if self._device == "cpu":
             return "cpu"
-        import torch
-
+        torch = import_torch()
         if self._device == "cuda" and not torch.cuda.is_available():
             raise ModelError(_("There is no CUDA device that torch can use."), _('Set device = "cpu" or "auto".'))
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -206,12 +213,9 @@ class LocalEmbeddings(Embeddings):
 
     @cached_property
     def _network(self) -> SentenceTransformer:
-        import torch
-
+        torch = import_torch()
         if self._threads:
             torch.set_num_threads(self._threads)
-        half = torch.bfloat16 if self._on == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-        dtype = half if self._on == "cuda" else torch.float32
         try:
             with quiet():
                 from sentence_transformers import SentenceTransformer
@@ -221,7 +225,7 @@ class LocalEmbeddings(Embeddings):
                     device=self._on,
                     local_files_only=True,
                     trust_remote_code=False,
-                    model_kwargs={"dtype": dtype, "use_safetensors": True},
+                    model_kwargs={"dtype": torch.float32, "use_safetensors": True},
                 )
         except Exception as error:  # transformers, safetensors and torch have no common error
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -239,18 +243,15 @@ class LocalEmbeddings(Embeddings):
     def _encode(self, texts: list[str], prefix: str) -> Vectors:
         """One forward pass; halved as often as the device's memory asks for."""
         with self._lock:
-            network = self._network
-            import torch
-
+            network, torch = self._network, import_torch()
             try:
-                with self._precision():
-                    raw = network.encode(
-                        [_clean(text) for text in texts],
-                        prompt=prefix,
-                        batch_size=len(texts),
-                        show_progress_bar=False,
-                        convert_to_tensor=True,
-                    )
+                raw = network.encode(
+                    [_clean(text) for text in texts],
+                    prompt=prefix,
+                    batch_size=len(texts),
+                    show_progress_bar=False,
+                    convert_to_tensor=True,
+                )
             except torch.OutOfMemoryError as error:
                 if len(texts) == 1:
                     raise ModelError(
@@ -259,16 +260,7 @@ class LocalEmbeddings(Embeddings):
                 torch.cuda.empty_cache()
                 half = len(texts) // 2
                 return np.concatenate((self._encode(texts[:half], prefix), self._encode(texts[half:], prefix)))
-        return self._normalised(raw.float().cpu().numpy())
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        """bfloat16 on processors that compute with it; elsewhere on a CPU it would be slower."""
-        import torch
-
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)  # missing in older releases of torch
-        if self._on == "cpu" and has_bfloat16(capabilities()):
-            return torch.autocast("cpu", torch.bfloat16)
-        return nullcontext()
+        return self._normalised(raw.cpu().numpy())
 
     def _normalised(self, raw: NDArray[Any]) -> Vectors:
         if raw.shape[1] != self.dimension or not np.isfinite(raw).all():
@@ -306,9 +298,29 @@ def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     return batches
 
 
-def has_bfloat16(capabilities: Mapping[str, Any]) -> bool:
-    """Whether a processor computes with bfloat16, from `torch.cpu.get_capabilities()`."""
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+def import_torch() -> Any:
+    """The module torch, with sentence-transformers beside it.
+
+    Raises:
+        ModelError: one of them isn't installed, or can't be loaded.
+    """
+    try:
+        if not _is_installed("sentence_transformers"):
+            raise ModuleNotFoundError("No module named 'sentence_transformers'")
+        import torch
+    except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
+        raise ModelError(
+            _("torch, which runs this model, can't be loaded: {reason}", reason=error),
+            _("pip install torch sentence-transformers"),
+        ) from error
+    return torch
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,7 @@
 
 The graph (Devlin et al., BERT, 2019; XLM-RoBERTa differs in its positions alone) is made in memory and points into
 the folder's own model.safetensors, so that no second copy of the weights is kept on disk. Many passages are
-embedded by torch in batches; the vectors of both are the same within float32's rounding.
+embedded by torch in batches; both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,17 @@ _OPSET = 20
 _CONTRIBUTED = "com.microsoft"
 _DTYPES = ("F16", "F32")
 _LAYER = "encoder.layer.{}.{}"
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    kind: {
+        "hidden_act": "gelu",
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": pad,
+    }
+    for kind, pad in (("bert", 0), ("xlm-roberta", 1))
+}
+"""What config.json may leave out, as transformers' BertConfig and XLMRobertaConfig fill it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,11 @@ class Shape:
 
     @classmethod
     def read(cls, folder: Path) -> Shape | None:
-        """That of a sentence-transformers folder; None where it isn't one that this module can run."""
+        """That of a sentence-transformers folder; None where it isn't one that this module can run.
+
+        Raises:
+            Exception: its files say something odd, in one of many ways.
+        """
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
@@ -59,9 +74,10 @@ class Shape:
             tensors, start = _header(folder / _WEIGHTS)
         except (OSError, ValueError, KeyError, IndexError, TypeError):
             return None
+        config = _DEFAULTS.get(config.get("model_type"), {}) | config
         mean = _pooled_by_mean(pooling)
         plain = (
-            config.get("model_type") in ("bert", "xlm-roberta")
+            config.get("model_type") in _DEFAULTS
             and config.get("hidden_act") == "gelu"
             and config.get("position_embedding_type", "absolute") == "absolute"
             and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])

@@ -67,8 +67,9 @@ class Reranker:
 
     @cached_property
     def _network(self) -> CrossEncoder:
-        from kb_assistant.embedding.local import quiet
+        from kb_assistant.embedding.local import import_torch, quiet
 
+        import_torch()
         try:
             with quiet():
                 from sentence_transformers import CrossEncoder

@@ -12,9 +12,10 @@ import pytest
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from kb_assistant.embedding.local import LocalEmbeddings, has_bfloat16, pack
+from kb_assistant.embedding.local import LocalEmbeddings, pack
 from kb_assistant.errors import ModelError
 from kb_assistant.models.home import ModelHome
+from tests.cosines import assert_same_vectors
 from tests.fakes import HashEmbeddings
 
 E5 = "multilingual-e5-small"
@@ -99,9 +100,9 @@ def test_vectors_have_length_1_and_stand_in_the_order_of_the_texts(embedder: Loc
     assert len(done) > 1
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     one_by_one = np.concatenate([embedder.encode_passages([text]) for text in texts])
-    np.testing.assert_allclose(vectors, one_by_one, atol=2e-5)
-    np.testing.assert_allclose(embedder.embed_documents(texts[:1])[0], vectors[0], atol=2e-5)
-    np.testing.assert_allclose(embedder.embed_query(texts[0]), embedder.encode_queries(texts[:1])[0], atol=1e-6)
+    assert_same_vectors(vectors, one_by_one)
+    assert_same_vectors(embedder.embed_documents(texts[:1]), vectors[:1])
+    assert_same_vectors(embedder.embed_query(texts[0]), embedder.encode_queries(texts[:1])[0])
 
 
 def test_no_texts_give_no_vectors(embedder: LocalEmbeddings) -> None:
@@ -137,7 +138,7 @@ def test_threads_share_one_model(models_home: Path) -> None:
     for worker in workers:
         worker.join()
     for i, vectors in enumerate(expected):
-        np.testing.assert_allclose(vectors, shared.encode_queries(CHINESE[i : i + 2]), atol=2e-5)
+        assert_same_vectors(vectors, shared.encode_queries(CHINESE[i : i + 2]))
 
 
 def test_questions_and_a_few_passages_load_no_torch_and_many_are_embedded_quietly_and_offline(
@@ -146,8 +147,8 @@ def test_questions_and_a_few_passages_load_no_torch_and_many_are_embedded_quietl
     code = f"""
 import socket, sys
 from pathlib import Path
-from kb_assistant.embed import FEW, LocalEmbeddings
-from kb_assistant.models import ModelHome
+from kb_assistant.embedding.local import COSINE_TOLERANCE, FEW, LocalEmbeddings
+from kb_assistant.models.home import ModelHome
 
 def refuse(*_):
     raise AssertionError("network")
@@ -161,7 +162,7 @@ few = embedder.encode_passages(["x"] * FEW)
 assert not {{"torch", "transformers", "sentence_transformers"}} & set(sys.modules)
 many = embedder.encode_passages(["x"] * (FEW + 1))
 assert "torch" in sys.modules
-assert abs(few[0] - many[0]).max() < 2e-6
+assert ((few[0] - many[0]) ** 2).sum() ** 0.5 <= COSINE_TOLERANCE / 2
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -219,25 +220,11 @@ def test_a_batch_that_exceeds_the_memory_is_halved(
 
     limit = 2
     monkeypatch.setattr(embedder._network, "encode", cramped)
-    np.testing.assert_allclose(embedder.encode_passages(CHINESE[:5]), expected, atol=2e-5)
+    assert_same_vectors(embedder.encode_passages(CHINESE[:5]), expected)
     assert sizes == [5, 2, 3, 1, 2]
     limit = 0
     with pytest.raises(ModelError, match="doesn't fit"):
         embedder.encode_passages(CHINESE[:1])
-
-
-def test_bfloat16_changes_little(embedder: LocalEmbeddings, monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = embedder.encode_passages(CHINESE[:6])
-    monkeypatch.setattr("kb_assistant.embedding.local.has_bfloat16", lambda _: True)
-    rounded = embedder.encode_passages(CHINESE[:6])
-    assert ((exact * rounded).sum(axis=1) > 0.999).all()
-    assert (exact != rounded).any()
-
-
-def test_bfloat16_is_for_processors_that_have_it() -> None:
-    assert has_bfloat16({"avx512_bf16": True})
-    assert has_bfloat16({"amx_bf16": True, "avx512_bf16": False})
-    assert not has_bfloat16({"avx2": True})
 
 
 def test_pack_fills_batches_longest_first() -> None:

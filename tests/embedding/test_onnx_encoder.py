@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,11 @@ import pytest
 
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.embedding.onnx_encoder import Shape
+from kb_assistant.errors import ModelError
 from kb_assistant.model_folder import Model
 from kb_assistant.models.home import ModelHome
+from tests.cosines import assert_same_vectors
+from tests.embedding.encoders import random_encoder
 
 pytestmark = pytest.mark.engine
 
@@ -34,29 +36,9 @@ def e5(models_home: Path) -> Model:
     return ModelHome(models_home / "models").get(E5, "embedder")
 
 
-def small(folder: Path, e5: Model, kind: str, pooling: dict[str, Any], **config: Any) -> Model:
-    """A random encoder in sentence-transformers' layout, with e5's tokenizer."""
-    import torch
-    from transformers import AutoConfig, AutoModel
-
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40}
-    made = AutoConfig.for_model(
-        kind, vocab_size=250_037, max_position_embeddings=140, pad_token_id=1, **sizes | config
-    )
-    AutoModel.from_config(made).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "modules.json", "2_Normalize"):
-        source = e5.path / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder)
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 24} | pooling))
-    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 128, "do_lower_case": false}')
-    return replace(e5, path=folder, query_prefix="ask: ", context_tokens=128)
-
-
 def test_the_default_model_gives_the_same_vectors(e5: Model) -> None:
     asked, expected = both(e5)
-    np.testing.assert_allclose(asked, expected, atol=2e-6)
+    assert_same_vectors(asked, expected)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +51,10 @@ def test_the_default_model_gives_the_same_vectors(e5: Model) -> None:
     ],
 )
 def test_other_encoders_do_too(tmp_path: Path, e5: Model, kind: str, pooling: dict[str, Any]) -> None:
-    model = small(tmp_path, e5, kind, pooling)
+    model = random_encoder(tmp_path / "model", e5, kind, pooling)
     assert Shape.read(model.path) is not None
     asked, expected = both(model)
-    np.testing.assert_allclose(asked, expected, atol=2e-6)
+    assert_same_vectors(asked, expected)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +69,30 @@ def test_other_encoders_do_too(tmp_path: Path, e5: Model, kind: str, pooling: di
 def test_what_it_cannot_run_is_left_to_torch(
     tmp_path: Path, e5: Model, kind: str, pooling: dict[str, Any], config: dict[str, Any]
 ) -> None:
-    model = small(tmp_path, e5, kind, pooling, **config)
+    model = random_encoder(tmp_path / "model", e5, kind, pooling, **config)
     assert Shape.read(model.path) is None
     asked, expected = both(model)
-    np.testing.assert_allclose(asked, expected, atol=2e-6)
+    assert_same_vectors(asked, expected)
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+def test_what_config_json_leaves_out_is_transformers_default(tmp_path: Path, e5: Model, kind: str) -> None:
+    model = random_encoder(
+        tmp_path / "model", e5, kind, {"pooling_mode": "mean"}, num_attention_heads=12, layer_norm_eps=1e-12
+    )
+    file = model.path / "config.json"
+    config = json.loads(file.read_text())
+    for key in ("num_attention_heads", "layer_norm_eps", "hidden_act"):
+        del config[key]
+    file.write_text(json.dumps(config))
+    assert Shape.read(model.path) is not None
+    asked, expected = both(model)
+    assert_same_vectors(asked, expected)
+
+
+@pytest.mark.parametrize(("name", "content"), [("1_Pooling/config.json", "[]"), ("modules.json", '[{"idx": 0}]')])
+def test_an_odd_folder_is_a_model_error(tmp_path: Path, e5: Model, name: str, content: str) -> None:
+    model = random_encoder(tmp_path / "model", e5, "bert", {"pooling_mode": "mean"})
+    (model.path / name).write_text(content)
+    with pytest.raises(ModelError, match="can't be loaded"):
+        LocalEmbeddings(model, device="cpu").encode_queries(["x"])
