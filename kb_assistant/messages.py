@@ -59,11 +59,13 @@ def _(template: str, /, **values: object) -> Message:
 
 
 def join(messages: Iterable[str], between: str = " ") -> str:
-    """The messages as one; empty ones are left out. `between` is " " or "; "."""
+    """The messages as one; empty ones are left out. `between` is " ", or "; ", before which no full stop stays."""
     parts = tuple(message for message in messages if message)
     if len(parts) < 2:
         return parts[0] if parts else ""
-    return Message(between.join(parts), between, parts)
+    *first, last = parts
+    ended = [part.removesuffix(".") if between.strip() else part for part in first]
+    return Message(between.join([*ended, last]), between, parts)
 
 
 def reason_of(error: BaseException) -> str:

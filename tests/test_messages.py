@@ -9,6 +9,7 @@ import json
 import pickle
 import re
 import sqlite3
+import symtable
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_joined_messages_are_translated_one_by_one() -> None:
     assert error.full_message == "The file is empty. Save or download it anew."
     assert translate(error.full_message, "zh") == "文件是空的。请重新保存或下载。"
     kept = join((error.full_message, _("its last version stays in the index")), "; ")
-    assert kept == "The file is empty. Save or download it anew.; its last version stays in the index"
+    assert kept == "The file is empty. Save or download it anew; its last version stays in the index"
     assert translate(kept, "zh") == "文件是空的。请重新保存或下载；索引中保留其上一个版本"
     assert translate(join(("Ask Jane.", _("Check the path."))), "zh") == "Ask Jane. 请检查路径。"
     assert join(("", "")) == ""
@@ -217,3 +218,23 @@ def test_hundreds_of_notes_are_told() -> None:
         "Hidden text ({where}) may be an order to a language model: “{text}”.", where=_("a comment"), text="Go"
     )
     assert translate(join([note] * 300), "zh").count("隐藏文字（批注或注释）") == 300
+
+
+def hidden_functions(table: symtable.SymbolTable) -> Iterator[str]:
+    """Functions in which `_` is called but is a variable of their own."""
+    if table.get_type() == "function" and "_" in table.get_identifiers() and table.get_name() != "_":
+        symbol = table.lookup("_")
+        if symbol.is_local() and symbol.is_referenced():
+            yield f"{table.get_name()}, line {table.get_lineno()}"
+    for inner in table.get_children():
+        yield from hidden_functions(inner)
+
+
+def test_no_variable_hides_the_function_that_makes_messages() -> None:
+    found = [
+        f"{file}: {name}"
+        for package in PACKAGES
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for name in hidden_functions(symtable.symtable(file.read_text(encoding="utf-8"), str(file), "exec"))
+    ]
+    assert not found

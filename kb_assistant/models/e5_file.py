@@ -188,7 +188,7 @@ def _read_replacements(source: _Bytes) -> tuple[str, str]:
     found: dict[bytes, list[str]] = {b"": [], struct.pack("<I", 0x20): []}
     position = 0
     try:
-        for _ in range(count):
+        for _number in range(count):
             code, length = struct.unpack_from("<IB", table, position)
             position += 5 + 4 * length
             if (replacement := table[position - 4 * length : position]) in found:
