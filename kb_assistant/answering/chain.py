@@ -118,7 +118,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             history,
             lambda messages: count_tokens(model, messages),
             prompt_tokens(model, self._settings),
-            rounds=native_history(model),
+            native_history=native_history(model),
         )
         yield _header(found, prompt.hits, prompt.dropped, note)
         yield from _answer(model, prompt, config, stop)

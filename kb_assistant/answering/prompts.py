@@ -50,7 +50,7 @@ def fit(
     count: Callable[[list[BaseMessage]], int],
     limit: int,
     *,
-    rounds: bool = False,
+    native_history: bool = False,
 ) -> Prompt:
     """The fullest prompt of at most `limit` tokens.
 
@@ -62,14 +62,14 @@ def fit(
         hits: Passages, best first; without any the model is asked by itself.
         count: Tokens of messages, by the model's own tokenizer and template.
         limit: Tokens for the whole prompt; the answer's are not among them.
-        rounds: See render.
+        native_history: See render.
 
     Raises:
         ModelError: not even one passage fits, or without passages not the question.
     """
 
     def fits(passages: Sequence[Hit], turns: Sequence[Turn]) -> bool:
-        return count(render(question, passages, turns, rounds=rounds)) <= limit
+        return count(render(question, passages, turns, native_history=native_history)) <= limit
 
     kept: list[Hit] = []
     for hit in hits:
@@ -86,7 +86,7 @@ def fit(
     whole = len(told)
     while left and fits(kept, [shortened(left[-1]), *told]):
         told.insert(0, shortened(left.pop()))
-    messages = render(question, kept, told, rounds=rounds)
+    messages = render(question, kept, told, native_history=native_history)
     dropped = Dropped(turns=len(left), passages=len(hits) - len(kept), shortened=len(told) - whole)
     return Prompt(messages, tuple(kept), dropped)
 
@@ -98,17 +98,17 @@ def shortened(turn: Turn) -> Turn:
 
 
 def render(
-    question: str, hits: Sequence[Hit], history: Sequence[Turn], *, rounds: bool = False
+    question: str, hits: Sequence[Hit], history: Sequence[Turn], *, native_history: bool = False
 ) -> list[BaseMessage]:
     """The messages for one turn. `additional_kwargs` of the last carry question and passages as values.
 
     Args:
-        rounds: All earlier turns are messages of their own; without it, the last of them stands in the question's.
+        native_history: All earlier turns are messages of their own; without it, the last of them stands in the question's.
     """
     from langchain_core.messages import AIMessage, HumanMessage
 
     messages: list[BaseMessage] = []
-    apart = history if rounds else history[:-1]
+    apart = history if native_history else history[:-1]
     for turn in apart:
         messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer, turn.cited))]
     words = wording(question)

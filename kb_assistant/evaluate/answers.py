@@ -193,7 +193,7 @@ def _alone(kb: KnowledgeBase, model: BaseChatModel, question: Question) -> Answe
         question.history,
         lambda messages: count_tokens(model, messages),
         prompt_tokens(model, kb.settings),
-        rounds=native_history(model),
+        native_history=native_history(model),
     )
     return Answer(str(model.invoke(prompt.messages).text))
 
