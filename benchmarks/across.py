@@ -30,7 +30,7 @@ from kb_assistant.evaluate.datasets import read_set, spread
 from kb_assistant.retrieval.fusion import fuse
 from kb_assistant.retrieval.relevance import ACROSS, REFUSE, TOP, signals_across
 from kb_assistant.retrieval.searcher import foreign_texts
-from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.text.language import language_of
 
 _SECTION = re.compile(r"^(#{1,3}) (.+)$\n+([^\n#|`>:*!<{-][^\n]*)?", re.M)
 _NOT_TEXT = re.compile(r"\A---\n.*?\n---\n|```.*?```", re.S)
@@ -66,10 +66,10 @@ def put(kb: KnowledgeBase, documents: str, question: str, file: str) -> Asked:
     talk, pool = searcher.measure(question)
     best = fuse(talk, pool).text_ids[:TOP]
     with kb.store.read() as snapshot:
-        foreign = foreign_texts(snapshot, question, best)
+        foreign = foreign_texts(snapshot, talk.language, best)
     signs = signals_across(talk, pool, foreign, kb.embedder.encode_queries) if foreign else None
     right = bool(file) and any(Path(hit.source).as_posix().endswith(f"/{file}") for hit in found.hits)
-    language = "zh" if is_chinese(question) else "en"
+    language = language_of(question)
     return Asked(documents, language, file, right, found.evidence < REFUSE, signs)
 
 
@@ -133,7 +133,7 @@ def main() -> None:
 
 def few(found: Sequence[str], chance: random.Random) -> list[str]:
     """Two at most, none that is too short to mean anything."""
-    fit_in = [text for text in found if len(text) >= (6 if is_chinese(text) else 20)]
+    fit_in = [text for text in found if len(text) >= (6 if language_of(text) == "zh" else 20)]
     return chance.sample(fit_in, min(2, len(fit_in)))
 
 

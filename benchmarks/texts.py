@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.answering.history import turns
-from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.text.language import language_of
 from kb_assistant.types import Turn
 
 _SENTENCE = re.compile(r"[^。！？；\n]+[。！？；\n]*|[。！？；\n]+")
@@ -61,7 +61,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _passages(path: Path, characters: int) -> Iterator[str]:
     for text in _texts(path):
-        yield from _cut(text, characters if is_chinese(text) else 4 * characters)
+        yield from _cut(text, characters if language_of(text) == "zh" else 4 * characters)
 
 
 def _texts(path: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.answering.history import History, asked, turns
+from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.errors import BusyError, ModelError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter, Request
@@ -26,11 +27,11 @@ from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Floors, Retrieval
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
-from kb_assistant.retrieval.thresholds import choose_floors, keep_floors
+from kb_assistant.retrieval.thresholds import choose_floors, floors_at, keep_floors
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, Source, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
-from kb_assistant.types import Hit, Report, Turn
+from kb_assistant.types import Hit, Report
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
     from kb_assistant.embedding.local import LocalEmbeddings
     from kb_assistant.embedding.reranker import Reranker
+    from kb_assistant.llm.open import ChatModels
     from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
@@ -134,11 +136,7 @@ class KnowledgeBase:
         Raises:
             ModelError: it isn't installed.
         """
-        if self._given_model is not None:
-            return self._given_model
-        from kb_assistant.llm.open import open_chat_model
-
-        return open_chat_model(self.settings, self.models, self.embedder)
+        return self._chat_models.answering
 
     def ingest(
         self,
@@ -282,7 +280,7 @@ class KnowledgeBase:
         return self.searcher().search(
             asked(question),
             turns(history),
-            k or self.settings.k,
+            self.settings.k if k is None else k,
             where=parse_conditions(where),
             sides=sides,
             rewrite=rewrite,
@@ -291,18 +289,17 @@ class KnowledgeBase:
 
     def searcher(self) -> Searcher:
         """The search over it as it is now, for those who measure."""
-        self._check_embedder()
         self._renew_keywords()
-        rewriter = self._rewritten if self.settings.rewrite == "model" else None
+        cosines = self._usual_cosines
         return Searcher(
             self.store,
             self._index,
             self.embedder,
-            self.floors,
-            self._usual_cosines,
+            partial(floors_at, self.settings, cosines is not None),
+            cosines,
             self._postings,
             self._reranker,
-            rewriter,
+            partial(rewritten, self._chat_models, self.settings) if self.settings.rewrite == "model" else None,
         )
 
     def ask(
@@ -327,7 +324,7 @@ class KnowledgeBase:
         """
         from kb_assistant.answering.reply import Reply
 
-        return Reply(self.as_chain(beside), question, turns(history), tuple(where))
+        return Reply(self.as_chain(beside), question, history, tuple(where))
 
     def as_chain(
         self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None
@@ -339,11 +336,15 @@ class KnowledgeBase:
             chat_model: Answers instead of the knowledge base's own.
         """
         from kb_assistant.answering.chain import AnswerChain
+        from kb_assistant.llm.open import ChatModels
         from kb_assistant.retrieval.federated import JointSearcher
 
         searcher = self.searcher()
         both = JointSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
-        return AnswerChain(both, lambda: chat_model or self.chat_model, self._extractive_fallback, self.settings)
+        models = self._chat_models
+        if chat_model is not None:
+            models = ChatModels(self.settings, self.models, self.embedder, chat_model)
+        return AnswerChain(both, models, self.settings)
 
     def as_retriever(self, k: int | None = None) -> BaseRetriever:
         """This knowledge base as a LangChain retriever."""
@@ -538,6 +539,12 @@ class KnowledgeBase:
             return self._store
 
     @once
+    def _chat_models(self) -> ChatModels:
+        from kb_assistant.llm.open import ChatModels
+
+        return ChatModels(self.settings, self.models, self.embedder, self._given_model)
+
+    @once
     def _reranker(self) -> Reranker | None:
         if not self.settings.reranker:
             return None
@@ -545,16 +552,6 @@ class KnowledgeBase:
 
         model = self.models.get(self.settings.reranker, "reranker")
         return open_reranker(model, self.settings.device, self.settings.rerank_seconds)
-
-    def _rewritten(self, question: str, history: Sequence[Turn]) -> str:
-        from kb_assistant.answering.rewrite import rewrite
-
-        return rewrite(self.chat_model, question, history, self.settings)
-
-    def _extractive_fallback(self) -> BaseChatModel:
-        from kb_assistant.llm.open import open_chat_model
-
-        return open_chat_model(self.settings.but(model="extract"), self.models, self.embedder)
 
     def _check_embedder(self) -> None:
         with self.store.read() as snapshot:

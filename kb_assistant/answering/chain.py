@@ -21,21 +21,29 @@ from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.history import asked, turns
 from kb_assistant.answering.prompts import Prompt, fit
 from kb_assistant.errors import KBError, ModelError
-from kb_assistant.llm.capabilities import count_tokens, languages, native_history, prompt_tokens, takes_cancelled
-from kb_assistant.messages import _
+from kb_assistant.llm.capabilities import (
+    count_tokens,
+    full_answers,
+    languages,
+    native_history,
+    prompt_tokens,
+    takes_cancelled,
+)
+from kb_assistant.llm.open import ChatModels
+from kb_assistant.messages import Message, _
 from kb_assistant.retrieval.federated import JointSearcher
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.settings import Settings
-from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import wording
 from kb_assistant.types import Dropped, Hit, Turn, Usage
 
+_NAMES: Mapping[Language, Message] = {"zh": _("Chinese"), "ja": _("Japanese"), "ko": _("Korean")}
 _NO_CHINESE = _(
     "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
 )
-_READS_NO_CHINESE = _("The best passage is in Chinese, which the installed model can't read: it is quoted.")
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
@@ -44,24 +52,13 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
 
     Args:
         searcher: Finds the passages.
-        model: Gives the chat model for a question's language; called only when there is something to answer.
-        extractive_fallback: Gives the model that quotes, for languages that the chat model can't read.
+        models: The chat model, and what quotes in languages that it can't read; opened only when there is
+            something to answer.
         settings: How many passages to find, and how long prompts and answers may be.
     """
 
-    def __init__(
-        self,
-        searcher: Searcher | JointSearcher,
-        model: Callable[[], BaseChatModel],
-        extractive_fallback: Callable[[], BaseChatModel],
-        settings: Settings,
-    ) -> None:
-        self._searcher, self._model, self._extractive_fallback, self._settings = (
-            searcher,
-            model,
-            extractive_fallback,
-            settings,
-        )
+    def __init__(self, searcher: Searcher | JointSearcher, models: ChatModels, settings: Settings) -> None:
+        self._searcher, self._models, self._settings = searcher, models, settings
 
     def invoke(
         self,
@@ -108,17 +105,19 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         """The turn after the search: what `stream` gives, for passages that were found already."""
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
-            yield AddableDict(answer=wording(question).refusal)
+            yield AddableDict(answer=wording(found.language).refusal)
             yield AddableDict(citations=(), refused=True, usage=Usage())
             return
-        model, note = self._model_for(question, found.hits[0])
+        model, note = self._model_for(found)
         prompt = fit(
             question,
             found.hits,
             history,
             lambda messages: count_tokens(model, messages),
             prompt_tokens(model, self._settings),
+            language=found.language,
             native_history=native_history(model),
+            full_answers=full_answers(model),
         )
         yield _header(found, prompt.hits, prompt.dropped, note)
         yield from _answer(model, prompt, config, stop)
@@ -138,16 +137,26 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             with suppress(ValueError):  # cancelled while a piece is made: it ends after that one
                 pieces.close()
 
-    def _model_for(self, question: str, best: Hit) -> tuple[BaseChatModel, str]:
-        """The model, or, where it knows too little Chinese, what quotes, with a note that says so."""
-        model = self._model()
+    def _model_for(self, found: Retrieval) -> tuple[BaseChatModel, str]:
+        """The model, or, where it can't read the question or the best passage, what quotes, with a note that says
+        so. That is known of languages with a script of their own."""
+        model = self._models.answering
         spoken = languages(model)
-        if spoken and "zh" not in spoken:
-            if is_chinese(question):
-                return self._extractive_fallback(), _NO_CHINESE
-            if is_chinese(best.text):
-                return self._extractive_fallback(), _READS_NO_CHINESE
+        for language in (found.language, language_of(found.hits[0].text)):
+            if spoken and language in _NAMES and language not in spoken:
+                return self._models.quoting, _why_quoted(language, language == found.language)
         return model, ""
+
+
+def _why_quoted(language: Language, asked: bool) -> Message:
+    if language == "zh" and asked:
+        return _NO_CHINESE
+    if asked:
+        return _("The installed model can't read {language}: the answer is quoted.", language=_NAMES[language])
+    return _(
+        "The best passage is in {language}, which the installed model can't read: it is quoted.",
+        language=_NAMES[language],
+    )
 
 
 def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str) -> AddableDict:

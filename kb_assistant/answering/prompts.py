@@ -1,8 +1,9 @@
 """What the model is told: earlier turns as they were, then rules, passages and question in the last message.
 
 Earlier turns are rendered the same each time and without their passages, so that the model's cache of them serves
-the next turn. For small models the turn just before stands next to the question instead: they lose "it" otherwise.
-For their sake, too, the best passage comes last and the task is said after it in one short sentence. The rules
+the next turn. For small models the turn just before stands next to the question instead: they lose "it" otherwise;
+and they are asked for one short sentence. For their sake, too, the best passage comes last and the task is said
+after it. The rules
 stand in the last message because some models, ChatGLM2 among them, have no system role. The answer is to be in
 the question's language, whatever that of the passages. Passages, with file names and headings, are fenced as data.
 What doesn't fit the context is left out in whole passages; earlier turns keep the first sentence of their answers
@@ -19,9 +20,10 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
+from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
-from kb_assistant.text.wording import is_foreign, wording
+from kb_assistant.text.wording import has_wording, wording
 from kb_assistant.types import Dropped, Hit, Turn
 
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ def fit(
     count: Callable[[list[BaseMessage]], int],
     limit: int,
     *,
+    language: Language | None = None,
     native_history: bool = False,
+    full_answers: bool = False,
 ) -> Prompt:
     """The fullest prompt of at most `limit` tokens.
 
@@ -62,14 +66,18 @@ def fit(
         hits: Passages, best first; without any the model is asked by itself.
         count: Tokens of messages, by the model's own tokenizer and template.
         limit: Tokens for the whole prompt; the answer's are not among them.
-        native_history: See render.
+        language, native_history, full_answers: See render.
 
     Raises:
         ModelError: not even one passage fits, or without passages not the question.
     """
 
+    def made(passages: Sequence[Hit], turns: Sequence[Turn]) -> list[BaseMessage]:
+        options = {"native_history": native_history, "full_answers": full_answers}
+        return render(question, passages, turns, language=language, **options)
+
     def fits(passages: Sequence[Hit], turns: Sequence[Turn]) -> bool:
-        return count(render(question, passages, turns, native_history=native_history)) <= limit
+        return count(made(passages, turns)) <= limit
 
     kept: list[Hit] = []
     for hit in hits:
@@ -86,9 +94,8 @@ def fit(
     whole = len(told)
     while left and fits(kept, [shortened(left[-1]), *told]):
         told.insert(0, shortened(left.pop()))
-    messages = render(question, kept, told, native_history=native_history)
     dropped = Dropped(turns=len(left), passages=len(hits) - len(kept), shortened=len(told) - whole)
-    return Prompt(messages, tuple(kept), dropped)
+    return Prompt(made(kept, told), tuple(kept), dropped)
 
 
 def shortened(turn: Turn) -> Turn:
@@ -98,12 +105,21 @@ def shortened(turn: Turn) -> Turn:
 
 
 def render(
-    question: str, hits: Sequence[Hit], history: Sequence[Turn], *, native_history: bool = False
+    question: str,
+    hits: Sequence[Hit],
+    history: Sequence[Turn],
+    *,
+    language: Language | None = None,
+    native_history: bool = False,
+    full_answers: bool = False,
 ) -> list[BaseMessage]:
     """The messages for one turn. `additional_kwargs` of the last carry question and passages as values.
 
     Args:
-        native_history: All earlier turns are messages of their own; without it, the last of them stands in the question's.
+        language: The question's, where it is known already.
+        native_history: All earlier turns are messages of their own; without it, the last of them stands in the
+            question's.
+        full_answers: The model may answer at any length; without it, it is asked for a sentence or two.
     """
     from langchain_core.messages import AIMessage, HumanMessage
 
@@ -111,20 +127,28 @@ def render(
     apart = history if native_history else history[:-1]
     for turn in apart:
         messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer, turn.cited))]
-    words = wording(question)
+    language = language or language_of(question)
     passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
     before = [f"{turn.question} {unmarked(turn.answer, turn.cited)}" for turn in history[len(apart) :]]
-    task = [words.task if passages else words.alone]
-    if any(is_foreign(hit.text, question) for hit in hits):
-        task.append(words.foreign)
-    asked = "\n".join([*task, " ".join([*before, question])])
-    text = "\n\n".join([words.rules, *reversed(passages), asked]) if passages else asked
+    asked = "\n".join([*_task(language, hits, full_answers), " ".join([*before, question])])
+    text = "\n\n".join([wording(language).rules, *reversed(passages), asked]) if passages else asked
     values = {
         "question": question,
         "earlier": history[-1].question if history else "",
         "passages": [hit.text for hit in hits],
     }
     return [*messages, HumanMessage(text, additional_kwargs=values)]
+
+
+def _task(language: Language, hits: Sequence[Hit], full_answers: bool) -> list[str]:
+    words = wording(language)
+    task = (words.task, words.alone) if full_answers else (words.short_task, words.short_alone)
+    said = [task[0] if hits else task[1]]
+    if any(language_of(hit.text) != language for hit in hits):
+        said.append(words.foreign)
+    elif not has_wording(language):
+        said.append(words.same_language)
+    return said
 
 
 def _passage(n: int, hit: Hit) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering.chain import AnswerChain
+from kb_assistant.answering.history import History
 from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 
 
@@ -25,7 +26,7 @@ class Reply:
     """
 
     def __init__(
-        self, chain: AnswerChain, question: str, history: Sequence[Turn] = (), where: Sequence[str] = ()
+        self, chain: AnswerChain, question: str, history: History = (), where: Sequence[str] = ()
     ) -> None:
         self.question = question
         self._stopped = False

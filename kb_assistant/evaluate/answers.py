@@ -17,7 +17,7 @@ from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.evaluate.metrics import Estimate, estimate, exact_match, rouge_l, token_f1, words
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.llm.capabilities import count_tokens, native_history, prompt_tokens
+from kb_assistant.llm.capabilities import count_tokens, full_answers, native_history, prompt_tokens
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.open import open_chat_model
 from kb_assistant.messages import _
@@ -194,6 +194,7 @@ def _alone(kb: KnowledgeBase, model: BaseChatModel, question: Question) -> Answe
         lambda messages: count_tokens(model, messages),
         prompt_tokens(model, kb.settings),
         native_history=native_history(model),
+        full_answers=full_answers(model),
     )
     return Answer(str(model.invoke(prompt.messages).text))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
-from kb_assistant.text.analyzer import fold, is_chinese
+from kb_assistant.text.analyzer import fold, is_cjk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,7 @@ def words(text: str) -> list[str]:
     ['zt4', '泵', '站']
     """
     spaced = "".join(
-        f" {letter} " if is_chinese(letter) else "" if unicodedata.category(letter)[0] in "PS" else letter
+        f" {letter} " if is_cjk(letter) else "" if unicodedata.category(letter)[0] in "PS" else letter
         for letter in fold(text).casefold()
     )
     return [word for word in spaced.split() if word not in _ARTICLES]

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from kb_assistant.llm.quotes import Sentence, quote
 from kb_assistant.llm.streaming import Delta, StreamingChat
-from kb_assistant.text.wording import is_foreign, wording
+from kb_assistant.text.language import Language, language_of
+from kb_assistant.text.wording import quoted
 
 
 class ExtractChat(StreamingChat):
@@ -71,10 +72,11 @@ class ExtractChat(StreamingChat):
             most=self.sentences,
             characters=self.characters,
         )
-        foreign = [sentence for sentence in found if _is_foreign(sentence, passages, question)]
+        language = language_of(question)
+        foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]
         if foreign:
-            lines += [wording(question).quoted, *map(_line, foreign)]
+            lines += [quoted(language, language_of(foreign[0].text)), *map(_line, foreign)]
         return "\n".join(lines)
 
 
@@ -82,9 +84,9 @@ def _line(sentence: Sentence) -> str:
     return f"{sentence.text} [{sentence.passage}]"
 
 
-def _is_foreign(sentence: Sentence, passages: Sequence[str], question: str) -> bool:
+def _is_foreign(sentence: Sentence, passages: Sequence[str], language: Language) -> bool:
     """Not so where a passage in the question's language holds a line of code or a name in another."""
-    return all(is_foreign(text, question) for text in (sentence.text, passages[sentence.passage - 1]))
+    return language not in (language_of(sentence.text), language_of(passages[sentence.passage - 1]))
 
 
 def _asked(message: BaseMessage) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import context_of
 from kb_assistant.messages import _
+from kb_assistant.once import once
 from kb_assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +23,44 @@ if TYPE_CHECKING:
 
 _PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]+):(?P<name>.+)")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class ChatModels:
+    """The chat models of one knowledge base, each opened when it is first needed. A file is loaded at the first
+    question, not before.
+
+    Args:
+        settings: `model` and what goes with it.
+        models: Where installed models are looked up.
+        embeddings: Helps the quoting model compare meanings.
+        given: Answers instead of the model that the settings name.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: ModelHome,
+        embeddings: object | None,
+        given: BaseChatModel | None = None,
+    ) -> None:
+        self._settings, self._models, self._embeddings = settings, models, embeddings
+        self._given = given
+
+    @once
+    def answering(self) -> BaseChatModel:
+        """The model that answers.
+
+        Raises:
+            ModelError: as open_chat_model does.
+        """
+        if self._given is not None:
+            return self._given
+        return open_chat_model(self._settings, self._models, self._embeddings)
+
+    @once
+    def quoting(self) -> BaseChatModel:
+        """The model that quotes, for languages that the one that answers can't read."""
+        return open_chat_model(self._settings.but(model="extract"), self._models, self._embeddings)
 
 
 def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | None) -> BaseChatModel:

@@ -99,7 +99,7 @@ def quote(
     """
     found: list[Sentence] = []
     for number, passage in enumerate(passages, start=1):
-        found += _telling([Sentence(text, number) for text in _unmarked_sentences(passage, len(passages))])
+        found += _telling([Sentence(text, number) for text in _unmarked_sentences(passage)])
     if not found:
         return []
     scores = _scores(question, earlier, found, embeddings)
@@ -114,11 +114,10 @@ def quote(
     return [found[i] for i in sorted(picked)]
 
 
-def _unmarked_sentences(passage: str, count: int) -> list[str]:
-    """The sentences of a passage without what would read as the mark of one of `count` passages, as footnotes do;
-    in a line of code, too, which is quoted without its fence."""
-    numbers = range(1, count + 1)
-    return [text for one in sentences(unmarked(passage, numbers)) if (text := unmarked(one, numbers).strip())]
+def _unmarked_sentences(passage: str) -> list[str]:
+    """The sentences of a passage without what would read as a citation, as footnotes do; in a line of code, too,
+    which is quoted without its fence."""
+    return [text for one in sentences(unmarked(passage)) if (text := unmarked(one).strip())]
 
 
 def _telling(found: list[Sentence]) -> list[Sentence]:

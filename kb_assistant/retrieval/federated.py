@@ -11,7 +11,7 @@ from itertools import chain, islice, zip_longest
 
 from kb_assistant.retrieval.filters import Condition
 from kb_assistant.retrieval.result import Retrieval
-from kb_assistant.retrieval.searcher import Searcher
+from kb_assistant.retrieval.searcher import Clock, Searcher
 from kb_assistant.types import Hit, Turn
 
 
@@ -28,17 +28,22 @@ class JointSearcher:
     def search(
         self, question: str, history: Sequence[Turn] = (), k: int = 5, *, where: Sequence[Condition] = ()
     ) -> Retrieval:
-        """The k passages that bear most on the question.
+        """The k passages that bear most on the question. The first one's rewriter is asked, once.
 
         Raises:
-            EmbedderMismatch: as Searcher does.
+            QuestionError, EmbedderMismatch: as Searcher does.
         """
-        every = [searcher.search(question, history, k, where=where) for searcher in self._searchers]
+        clock = Clock()
+        talk = self._searchers[0].conversation(question, history)
+        clock.lap("rewrite")
+        every = [searcher.find(talk, k, where=where) for searcher in self._searchers]
         best_first = sorted(every, key=lambda found: -found.evidence)
         giving = [found for found in best_first if found.relevant] or best_first
         hits = tuple(islice(_in_turn([found.hits for found in giving]), k))
-        seconds = {name: sum(found.seconds.get(name, 0.0) for found in every) for name in every[0].seconds}
-        return Retrieval(every[0].queries, hits, best_first[0].evidence, every[0].floors, seconds)
+        steps = dict.fromkeys(name for found in every for name in found.seconds)
+        seconds = clock.laps | {name: sum(found.seconds.get(name, 0.0) for found in every) for name in steps}
+        first = every[0]
+        return Retrieval(first.queries, hits, best_first[0].evidence, first.floors, seconds, talk.language)
 
 
 def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:

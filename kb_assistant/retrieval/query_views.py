@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kb_assistant.text.analyzer import query_tokens
+from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Turn
 
 QUESTION = "question"
@@ -43,10 +44,12 @@ class Conversation:
             TOLD, with the end of the last turns; "question 1", "answer 1" and so on, each of the last turns by
             itself, counted backwards; REWRITTEN, where a model put it as a question of its own.
         words: The words of each; those of single turns without the question's.
+        language: The question's.
     """
 
     texts: Mapping[str, str]
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    language: Language = "en"
 
     @property
     def question(self) -> str:
@@ -73,8 +76,10 @@ class Conversation:
         return tuple(name for name in self.searched if name != ASKED)
 
 
-def conversation(question: str, history: Sequence[Turn], rewritten: str = "") -> Conversation:
-    """The texts and words of a question."""
+def conversation(
+    question: str, history: Sequence[Turn], rewritten: str = "", language: Language | None = None
+) -> Conversation:
+    """The texts and words of a question; its language, where it isn't known yet."""
     texts = {QUESTION: question.strip(), **_views(question.strip(), history[-TURNS:])}
     if rewritten:
         texts[REWRITTEN] = rewritten
@@ -82,7 +87,7 @@ def conversation(question: str, history: Sequence[Turn], rewritten: str = "") ->
     asked = set(words[QUESTION])
     for name in words.keys() - set(SEARCHED):
         words[name] = [word for word in words[name] if word not in asked]
-    return Conversation(texts, words)
+    return Conversation(texts, words, language or language_of(question))
 
 
 def _views(question: str, turns: Sequence[Turn]) -> dict[str, str]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.retrieval.fusion import Pool
 from kb_assistant.retrieval.query_views import ASKED, QUESTION, TOLD, Conversation
-from kb_assistant.text.analyzer import is_chinese, is_code
+from kb_assistant.text.analyzer import is_code
+from kb_assistant.text.language import Language
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,8 +68,8 @@ TOP = 5
 RUNNER_UP = 20
 """The text whose distance is taken for that of texts which are only on the subject."""
 
-ANYTHING: Mapping[bool, Sequence[str]] = {
-    True: (
+ANYTHING: Mapping[Language, Sequence[str]] = {
+    "zh": (
         "博物馆几点开门？",
         "这台打印机怎么安装驱动？",
         "公司的年假有多少天？",
@@ -86,7 +87,7 @@ ANYTHING: Mapping[bool, Sequence[str]] = {
         "错误代码是什么意思？",
         "水在多少度结冰？",
     ),
-    False: (
+    "en": (
         "When does the museum open?",
         "How do I install the driver of this printer?",
         "How many days of leave does the company give?",
@@ -105,7 +106,7 @@ ANYTHING: Mapping[bool, Sequence[str]] = {
         "At which temperature does water freeze?",
     ),
 }
-"""Questions on nothing in particular, for a question that is Chinese and for one that isn't."""
+"""Questions on nothing in particular, for Chinese questions and for those in any other language."""
 
 
 def evidence(
@@ -178,7 +179,7 @@ def signals_across(talk: Conversation, pool: Pool, foreign: Sequence[int], embed
     """What tells whether texts in another language bear on the question: how near the nearest is by what is usual
     for the embedder, and the gap, in cosines, by which one is nearer to what was asked than to ANYTHING."""
     asked, places = _asked(talk), pool.places(foreign)
-    to_anything = pool.vectors[places] @ embed(ANYTHING[is_chinese(talk.question)]).T
+    to_anything = pool.vectors[places] @ embed(ANYTHING.get(talk.language, ANYTHING["en"])).T
     return {
         "always": 1.0,
         "asked nearness": pool.nearness(asked, places),

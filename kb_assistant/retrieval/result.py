@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kb_assistant.text.language import Language
 from kb_assistant.types import Hit
 
 
@@ -28,6 +29,7 @@ class Retrieval:
         evidence: How probable it is that they bear on the question, from 0 to 1; 0 where nothing was found.
         floors: Those of the knowledge base.
         seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and perhaps "rerank".
+        language: The question's.
     """
 
     queries: tuple[str, ...]
@@ -35,6 +37,7 @@ class Retrieval:
     evidence: float
     floors: Floors = NO_FLOORS
     seconds: dict[str, float] = field(default_factory=dict)
+    language: Language = "en"
 
     @property
     def query(self) -> str:

@@ -14,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from kb_assistant.embedding.reranker import RERANKED
+from kb_assistant.errors import QuestionError
 from kb_assistant.index.vector_index import Sample, VectorIndex
+from kb_assistant.messages import _
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
@@ -24,7 +26,7 @@ from kb_assistant.retrieval.relevance import TOP, evidence
 from kb_assistant.retrieval.result import NO_FLOORS, Floors, Retrieval
 from kb_assistant.store import KnowledgeStore, Snapshot
 from kb_assistant.store.compatibility import require_embedder
-from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ DEPTH = 30
 
 Side = Literal["dense", "keyword"]
 SIDES: tuple[Side, ...] = get_args(Side)
+
+Rewriter = Callable[[str, Sequence[Turn], Language], str]
 
 
 class QueryEmbedder(Protocol):
@@ -53,10 +57,11 @@ class Searcher:
     """Hybrid search over one knowledge base.
 
     Args:
+        floors: Those that hold for a state of the store.
         usual_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if they are known.
         postings: What earlier searchers of the same store read.
         reranker: Orders the best texts anew.
-        rewriter: Puts a follow-up as a question of its own; "" where it can't.
+        rewriter: Puts a follow-up in its language as a question of its own; "" where it can't.
     """
 
     def __init__(
@@ -64,11 +69,11 @@ class Searcher:
         store: KnowledgeStore,
         index: VectorIndex,
         embedder: QueryEmbedder,
-        floors: Floors = NO_FLOORS,
+        floors: Callable[[Snapshot], Floors] = lambda _: NO_FLOORS,
         usual_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
         reranker: Reranker | None = None,
-        rewriter: Callable[[str, Sequence[Turn]], str] | None = None,
+        rewriter: Rewriter | None = None,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
         self._floors, self._usual = floors, usual_cosines
@@ -88,24 +93,50 @@ class Searcher:
         """The k passages that bear most on the question.
 
         Args:
-            where: Only passages of sources that fulfil all of these.
+            where: Only passages of sources that fulfil all of these; no other source is named.
             sides: Which searches find and order them; one of them alone is for comparing.
             rewrite: Whether the rewriter is asked, where there is one.
             rerank: Whether the reranker is, where there is one.
 
         Raises:
+            QuestionError: k is less than 1.
             EmbedderMismatch: the index was built with another embedder, or is since it was opened.
         """
-        clock = _Clock()
-        rewritten = self._rewriter(question, history) if self._rewriter and history and rewrite else ""
+        clock = Clock()
+        talk = self.conversation(question, history, rewrite)
         clock.lap("rewrite")
-        talk = conversation(question, history, rewritten)
+        return self.find(talk, k, where=where, sides=sides, rerank=rerank, clock=clock)
+
+    def conversation(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> Conversation:
+        """What stands for the question in a search, with what the rewriter makes of a follow-up."""
+        language = language_of(question)
+        asks = self._rewriter if history and rewrite else None
+        return conversation(question, history, asks(question, history, language) if asks else "", language)
+
+    def find(
+        self,
+        talk: Conversation,
+        k: int,
+        *,
+        where: Sequence[Condition] = (),
+        sides: Sequence[Side] = SIDES,
+        rerank: bool = True,
+        clock: Clock | None = None,
+    ) -> Retrieval:
+        """The same for a question that was looked at already. It reads one state of the store from first to last.
+
+        Args:
+            clock: Goes on from what was done before.
+        """
+        if k < 1:
+            raise QuestionError(_("k = {k} is not possible.", k=k), _("Ask for at least one passage."))
+        clock = clock or Clock()
         with self._store.read() as snapshot:
             scope = Scope.of(snapshot, where)
             found = self._measure(scope, self._index.sample(snapshot), talk, max(DEPTH, 2 * k), sides, clock)
             fused = fuse(found.talk, found.pool, sides)
             best = fused.text_ids[:TOP]
-            foreign = foreign_texts(snapshot, talk.question, best)
+            foreign = foreign_texts(snapshot, talk.language, best)
             sure = evidence(found.talk, found.pool, best, self._embedder.encode_queries, foreign)
             clock.lap("fuse")
             ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
@@ -115,9 +146,9 @@ class Searcher:
             hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, k)
             clock.lap("passages")
             # Without words nobody can tell what bears on the question.
-            floors = self._floors if snapshot.keywords_fit else Floors()
+            floors = self._floors(snapshot) if snapshot.keywords_fit else NO_FLOORS
         queries = tuple(talk.texts[name] for name in talk.searched)
-        return Retrieval(queries, hits, sure, floors, clock.laps)
+        return Retrieval(queries, hits, sure, floors, clock.laps, talk.language)
 
     def measure(
         self, question: str, history: Sequence[Turn] = (), headed: bool | None = None
@@ -131,7 +162,7 @@ class Searcher:
             sample = self._index.sample(snapshot)
             sample = sample if headed is None else replace(sample, has_headings=headed)
             talk = conversation(question, history)
-            found = self._measure(Scope(snapshot), sample, talk, DEPTH, SIDES, _Clock())
+            found = self._measure(Scope(snapshot), sample, talk, DEPTH, SIDES, Clock())
         return found.talk, found.pool
 
     def _measure(
@@ -141,7 +172,7 @@ class Searcher:
         talk: Conversation,
         depth: int,
         sides: Sequence[Side],
-        clock: _Clock,
+        clock: Clock,
     ) -> _Found:
         """The first `depth` texts that each search finds, measured against all views."""
         import numpy as np
@@ -193,11 +224,10 @@ class Searcher:
         return [*best, *others]
 
 
-def foreign_texts(snapshot: Snapshot, question: str, text_ids: Sequence[int]) -> list[int]:
-    """Those of the texts that are in another language than the question."""
-    asked = is_chinese(question)
+def foreign_texts(snapshot: Snapshot, language: Language, text_ids: Sequence[int]) -> list[int]:
+    """Those of the texts that are in another language."""
     texts = zip(text_ids, snapshot.texts(text_ids), strict=True)
-    return [text_id for text_id, text in texts if is_chinese(text.body) != asked]
+    return [text_id for text_id, text in texts if language_of(text.body) != language]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +239,9 @@ class _Found:
     words: WordIndex
 
 
-class _Clock:
+class Clock:
+    """Wall time of the steps of a search, in seconds by name."""
+
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
         self._last = time.perf_counter()

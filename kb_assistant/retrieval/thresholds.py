@@ -55,6 +55,11 @@ def choose_floors(settings: Settings, snapshot: Snapshot | None, measured: bool)
     return ChosenFloors(Floors(refuse, max(refuse, certain)), origin if settings.floor is None else "settings")
 
 
+def floors_at(settings: Settings, measured: bool, snapshot: Snapshot) -> Floors:
+    """The floors in use for a state of the store; see choose_floors."""
+    return choose_floors(settings, snapshot, measured).floors
+
+
 def _kept(snapshot: Snapshot) -> Floors | None:
     kept = snapshot.meta(META)
     if not isinstance(kept, Mapping) or kept.get("measured with") != _means(snapshot):

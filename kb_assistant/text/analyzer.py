@@ -113,12 +113,6 @@ def is_cjk(text: str) -> bool:
     return _CJK_RUN.fullmatch(text) is not None
 
 
-def is_chinese(text: str) -> bool:
-    """True where at least a third of the letters are CJK: such a text is answered in Chinese."""
-    cjk = sum(len(run) for run in _CJK_RUN.findall(text))
-    return cjk * 3 >= sum(character.isalpha() for character in text) > 0
-
-
 @cache
 def _simplified() -> dict[int, str]:
     """The simplified form of each traditional character; of several possible ones OpenCC's first."""

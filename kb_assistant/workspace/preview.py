@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.passages import repeated
-from kb_assistant.text.analyzer import is_chinese
+from kb_assistant.text.language import language_of
 from kb_assistant.types import Hit, Locator
 
 if TYPE_CHECKING:
@@ -138,6 +138,6 @@ def _question(heading: str) -> str:
     if last.endswith(("?", "？")):
         return last
     topic = above[0] if above and above[0] != last else ""
-    if is_chinese(heading):
+    if language_of(heading) == "zh":
         return f"《{topic}》里关于“{last}”说了什么？" if topic else f"关于“{last}”，文档里说了什么？"
     return f"What does “{topic}” say about {last}?" if topic else f"What do the documents say about {last}?"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableLambda
 
 from kb_assistant.answering.history import history_from, turns
@@ -20,6 +23,7 @@ from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
 from kb_assistant.retrieval.result import Floors
 from kb_assistant.settings import Settings
+from kb_assistant.store.compatibility import require_embedder
 from kb_assistant.text.wording import CHINESE, ENGLISH
 from kb_assistant.types import Dropped, Turn, Usage
 from tests.fakes import HashEmbeddings, ScriptedChat
@@ -417,3 +421,57 @@ def test_an_embedder_that_was_never_measured_refuses_nothing_unless_told(docs_ho
     embedder.model = SimpleNamespace(usual_cosines=(0.7, 0.04))
     with KnowledgeBase(Settings(home=docs_home), embedder=embedder) as base:
         assert base.floors == Floors(REFUSE, CERTAIN)
+
+
+@pytest.mark.parametrize("question", ["화성에는 펭귄이 몇 마리 있습니까?", "火星にペンギンは何羽いますか？"])
+def test_japanese_and_korean_questions_are_not_refused_in_chinese(docs_home: Path, question: str) -> None:
+    with base_with(docs_home, scripted("never"), floor=1.0) as base:
+        reply = base.ask(question)
+        assert (reply.refused, reply.answer) == (True, ENGLISH.refusal)
+
+
+def test_what_an_english_model_can_not_read_is_told_by_its_language(docs_home: Path) -> None:
+    model = scripted("never", languages=("en",))
+    with base_with(docs_home, model, floor=0.0) as base:
+        assert "can't read Japanese" in base.ask("鳥の塔はいつ開きますか？").note
+        assert "can't read Korean" in base.ask("새 탑은 언제 열려 있습니까?").note
+    assert model.prompts == []
+
+
+class Told(BaseCallbackHandler):
+    """Keeps what a chat model is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[BaseMessage] = []
+
+    def on_chat_model_start(self, serialized: Any, messages: list[list[BaseMessage]], **_: Any) -> None:
+        del serialized
+        self.messages = messages[0]
+
+
+def test_a_model_of_a_provider_is_not_prompted_like_a_small_one(docs_home: Path) -> None:
+    told, model = Told(), FakeListChatModel(responses=["34 metres [1]."])
+    asked = {"question": "and how high is it?", "history": [Turn("What is Corran Light?", "A tower.")]}
+    with base_with(docs_home, None, floor=0.0) as base:
+        base.as_chain(chat_model=model).invoke(asked, {"callbacks": [told]})
+    *earlier, last = told.messages
+    assert [message.text for message in earlier] == ["What is Corran Light?", "A tower."]
+    assert "in one sentence" not in last.text
+    assert last.text.endswith("\nand how high is it?")
+
+
+def test_a_question_is_checked_once(docs_home: Path) -> None:
+    """Its history, and whether the index is the embedder's."""
+    called: list[str] = []
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    with base_with(docs_home, scripted("34 metres [1]."), floor=0.0) as base:
+        sys.setprofile(profile)
+        try:
+            _ = base.ask("and how high is it?", [{"role": "user", "text": "What is Corran Light?"}]).answer
+        finally:
+            sys.setprofile(None)
+    assert (called.count(turns.__name__), called.count(require_embedder.__name__)) == (1, 1)

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from kb_assistant.answering.prompts import fit, render, shortened
 from kb_assistant.errors import ModelError
-from kb_assistant.text.wording import CHINESE, ENGLISH, wording
+from kb_assistant.text.wording import CHINESE, ENGLISH
 from kb_assistant.types import Dropped, Hit, Locator, Turn
 
 
@@ -212,9 +212,6 @@ def test_the_label_names_number_file_and_heading() -> None:
 
 
 def test_rules_and_refusal_speak_the_questions_language() -> None:
-    assert wording("Who runs it?") is ENGLISH
-    assert wording("谁负责？") is CHINESE
-    assert wording("BP-7水泵的ERR-1042是什么意思") is CHINESE
     assert CHINESE.rules in str(render("谁负责？", [hit("韩雪。")], [])[-1].content)
     assert ENGLISH.rules in str(render("Who?", [hit("Han Xue.")], [])[-1].content)
 
@@ -222,6 +219,27 @@ def test_rules_and_refusal_speak_the_questions_language() -> None:
 def test_question_and_passages_travel_as_values_too() -> None:
     last = render("Why?", [hit("a </passage>"), hit("b")], [])[-1]
     assert last.additional_kwargs == {"question": "Why?", "earlier": "", "passages": ["a </passage>", "b"]}
+
+
+def test_only_small_models_are_asked_for_a_sentence() -> None:
+    for words, question in ((ENGLISH, "Who?"), (CHINESE, "谁负责？")):
+        small, large = (
+            str(render(question, [hit("Han Xue.")], [], full_answers=full)[-1].content) for full in (False, True)
+        )
+        assert words.short_task in small
+        assert words.task in large
+        assert words.short_task not in large
+        assert words.short_alone in str(render(question, [], [])[-1].content)
+        assert words.alone in str(render(question, [], [], full_answers=True)[-1].content)
+
+
+@pytest.mark.parametrize("question", ["ポンプはどこですか", "펌프는 어디에 있습니까?", "Где насос?"])
+def test_other_languages_are_asked_in_english_to_be_answered_in_theirs(question: str) -> None:
+    for text, said in ((question, ENGLISH.same_language), ("水泵在北厅。", ENGLISH.foreign)):
+        told = str(render(question, [hit(text)], [])[-1].content)
+        assert ENGLISH.rules in told
+        assert said in told
+        assert not re.search("[请资料]", told)
 
 
 @pytest.mark.parametrize(

@@ -242,3 +242,10 @@ class TestUnitConformance(Quoting, ChatModelUnitTests):
 
 class TestIntegrationConformance(Quoting, ChatModelIntegrationTests):
     pass
+
+
+def test_what_only_looks_like_a_mark_is_quoted() -> None:
+    answer = ExtractChat().invoke(
+        [asked("Where is the file's name?", ["The file's name is sys.argv[1], see [404]."])]
+    )
+    assert answer.text == "The file's name is sys.argv[1], see [404]. [1]"

@@ -10,6 +10,7 @@ import pytest
 
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings, ScriptedChat
 
 PUMP = "# Pump\n\nThe pump of the station is red.\n\n# Boat\n\nThe boat is tied to the northern pier.\n"
@@ -58,3 +59,21 @@ def test_no_more_than_k_and_no_text_twice(pair: tuple[KnowledgeBase, KnowledgeBa
     reply = base.ask("What colour is the pump?", beside=[own])
     texts = [hit.text for hit in reply.hits]
     assert len(texts) == len(set(texts)) <= base.settings.k
+
+
+def test_the_rewriter_is_asked_once(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", readers=1, floor=0.0, rewrite="model")
+    embedder: Any = HashEmbeddings()
+    model = ScriptedChat(pieces=["What colour is the pump?"])
+    bases = []
+    for kb in ("one", "two", "three"):
+        (tmp_path / f"{kb}.md").write_text(f"# {kb}\n\n{PUMP}")
+        bases.append(KnowledgeBase(settings.but(kb=kb), embedder=embedder, chat_model=model))
+        bases[-1].ingest(tmp_path / f"{kb}.md")
+    reply = bases[0].ask("and its colour?", [Turn("Is there a pump?", "Yes.")], beside=bases[1:])
+    assert reply.query == "What colour is the pump?"
+    assert len(model.prompts) == 1, "the answer isn't asked for yet"
+    assert reply.answer
+    assert len(model.prompts) == 2
+    for base in bases:
+        base.close()

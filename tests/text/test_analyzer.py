@@ -16,13 +16,13 @@ from kb_assistant.store import TOKENIZER
 from kb_assistant.text.analyzer import (
     TOKENS_VERSION,
     fold,
-    is_chinese,
     is_code,
     numbers,
     query_tokens,
     rules,
     tokens,
 )
+from kb_assistant.text.language import language_of
 from tests.fakes import BlindEmbeddings
 
 
@@ -208,7 +208,7 @@ def test_one_chinese_character_is_a_token() -> None:
 
 def test_rare_characters_beyond_the_basic_plane_are_chinese_too() -> None:
     assert tokens("𠮷野") != []
-    assert is_chinese("𠮷野家")
+    assert language_of("𠮷野家") == "zh"
 
 
 def test_a_question_loses_words_that_name_nothing() -> None:
@@ -218,21 +218,6 @@ def test_a_question_loses_words_that_name_nothing() -> None:
     assert query_tokens("pump pumps Pump") == ["pump"]
     assert query_tokens("What does the doe do?") == ["doe"]
     assert query_tokens("什麼時候？為什麼？") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "chinese"),
-    [
-        ("它什么时候开放？", True),
-        ("When is it open?", False),
-        ("BP-7水泵怎么样", True),
-        ("What does 燕鸥 mean in this very long English question?", False),
-        ("", False),
-        ("12345 ?!", False),
-    ],
-)
-def test_the_language_of_a_text(text: str, chinese: bool) -> None:
-    assert is_chinese(text) is chinese
 
 
 @given(st.text(max_size=60))

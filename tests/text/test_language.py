@@ -1,0 +1,62 @@
+"""Languages told by their script."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb_assistant.text.language import Language, language_of
+from kb_assistant.text.wording import CHINESE, ENGLISH, quoted, wording
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("它什么时候开放？", "zh"),
+        ("它什麼時候開放？", "zh"),
+        ("BP-7水泵怎么样", "zh"),
+        ("BP-7水泵的ERR-1042是什么意思", "zh"),
+        ("任天堂的スイッチ怎么连接电视？", "zh"),
+        ("鲜の味寿司店的电话号码是多少，营业到几点", "zh"),
+        ("When is it open?", "en"),
+        ("What does 燕鸥 mean in this very long English question?", "en"),
+        ("Wann öffnet die Küche?", "en"),
+        ("", "en"),
+        ("12345 ?!", "en"),
+        ("ポンプはどこですか", "ja"),
+        ("請求書の提出期限はいつですか？", "ja"),
+        ("東京駅の営業時間", "ja"),
+        ("BP-7ポンプのERR-1042は何ですか", "ja"),
+        ("ﾎﾟﾝﾌﾟ", "ja"),
+        ("펌프는 어디에 있습니까?", "ko"),
+        ("BP-7 펌프의 오류 ERR-1042는 무엇입니까?", "ko"),
+        ("大韓民國의 首都는 어디입니까?", "ko"),
+        ("Где находится насос?", "other"),
+        ("أين المضخة؟", "other"),
+    ],
+)
+def test_the_language_of_a_text(text: str, language: Language) -> None:
+    assert language_of(text) == language
+
+
+@given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), min_size=1))
+def test_han_characters_alone_are_chinese(text: str) -> None:
+    assert language_of(text) == "zh"
+
+
+@given(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1))
+def test_hangul_alone_is_korean(text: str) -> None:
+    assert language_of(text) == "ko"
+
+
+def test_what_has_no_sentences_of_its_own_gets_english_ones() -> None:
+    languages: tuple[Language, ...] = ("en", "ja", "ko", "other")
+    assert all(wording(language) is ENGLISH for language in languages)
+    assert wording("zh") is CHINESE
+
+
+def test_quotes_are_announced_by_their_language() -> None:
+    assert quoted("en", "zh") == "Quoted in Chinese:"
+    assert quoted("ja", "en") == "Quoted in another language:"
+    assert quoted("zh", "en") == CHINESE.quoted
