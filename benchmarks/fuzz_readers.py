@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="real documents")
     parser.add_argument("--seconds", type=float, default=600, help="for each reader")
-    parser.add_argument("--reader", default="", help="only this one, such as pdf")
+    parser.add_argument("--reader", default="", help="only this one, such as pdf.document")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=20, help="seconds that one file may take")
     parser.add_argument("--keep", type=Path, help="folder for files that showed a bug")

@@ -28,7 +28,7 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
         inline: It is shown in the text, as logos are.
     """
     module = detect(data, FORMATS.get(PurePath(name).suffix.lower(), ""))
-    if not data.strip() or (module == "picture" and inline and len(data) < _TOO_SMALL):
+    if not data.strip() or (module == "image.picture" and inline and len(data) < _TOO_SMALL):
         return Content("", ())
     if context.depth + 1 >= DEEPEST:
         return _only(_("“{name}” lies too deep in other files and wasn't read.", name=name))

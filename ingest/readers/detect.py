@@ -12,56 +12,49 @@ import zipfile
 from importlib import import_module
 from types import ModuleType
 
-_MODULES = {
-    "asciidoc": "adoc asciidoc asc",
-    "code": "bash bat c cc cfg cjs clj conf cpp cs css cxx dart env erl ex exs f90 fish go gradle groovy h hh hpp "
-    "hs hxx ini java jl js jsx kt kts less lua m mjs ml mm nim pas php pl pm proto ps1 py pyi r rb rs sass scala "
-    "scss sh sql svelte swift tcl tex toml ts tsx v vb vhd vue yaml yml zig zsh",
-    "delimited": "csv tsv tab",
-    "docx": "docx docm dotx dotm",
-    "epub": "epub",
-    "html": "html htm xhtml",
-    "json_data": "json jsonl ndjson geojson",
-    "legacy": "doc dot ppt pps pot wps",
-    "mail": "eml",
-    "mbox": "mbox",
-    "markdown": "md markdown mdown mkd mdx qmd rmd",
-    "mhtml": "mhtml mht",
-    "msg": "msg",
-    "notebook": "ipynb",
-    "odf": "odt ott odp otp fodt fodp",
-    "ods": "ods ots fods",
-    "org": "org",
-    "pdf": "pdf",
-    "picture": "png jpg jpeg jp2 j2k jpx bmp tif tiff webp gif avif pbm pgm ppm pnm heic heif",
-    "pptx": "pptx pptm ppsx ppsm potx potm",
-    "rst": "rst rest",
-    "rtf": "rtf",
-    "sheets": "xlsx xlsm xlsb xltx xltm xls xlt et",
-    "subtitles": "srt vtt",
-    "text": "txt text log",
-    "xml": "xml rss atom opml xsd xsl xslt plist kml gpx dita",
+_SUFFIXES_OF = {
+    "markup.asciidoc": "adoc asciidoc asc",
+    "plain.code": "bash bat c cc cfg cjs clj conf cpp cs css cxx dart env erl ex exs f90 fish go gradle groovy h "
+    "hh hpp hs hxx ini java jl js jsx kt kts less lua m mjs ml mm nim pas php pl pm proto ps1 py pyi r rb "
+    "rs sass scala scss sh sql svelte swift tcl tex toml ts tsx v vb vhd vue yaml yml zig zsh",
+    "plain.delimited": "csv tsv tab",
+    "office.docx": "docx docm dotx dotm",
+    "markup.epub": "epub",
+    "markup.html": "html htm xhtml",
+    "plain.json_data": "json jsonl ndjson geojson",
+    "office.legacy": "doc dot ppt pps pot wps",
+    "mail.message": "eml",
+    "mail.mbox": "mbox",
+    "markup.markdown": "md markdown mdown mkd mdx qmd rmd",
+    "mail.mhtml": "mhtml mht",
+    "mail.msg": "msg",
+    "markup.notebook": "ipynb",
+    "office.odf": "odt ott odp otp fodt fodp",
+    "office.ods": "ods ots fods",
+    "markup.org": "org",
+    "pdf.document": "pdf",
+    "image.picture": "png jpg jpeg jp2 j2k jpx bmp tif tiff webp gif avif pbm pgm ppm pnm heic heif",
+    "office.pptx": "pptx pptm ppsx ppsm potx potm",
+    "markup.rst": "rst rest",
+    "office.rtf": "rtf",
+    "office.sheets": "xlsx xlsm xlsb xltx xltm xls xlt et",
+    "plain.subtitles": "srt vtt",
+    "plain.text": "txt text log",
+    "markup.xml": "xml rss atom opml xsd xsl xslt plist kml gpx dita",
 }
-_FAMILIES = {
-    "mail": "mbox mhtml msg tnef",
-    "markup": "asciidoc epub html markdown notebook org rst xml",
-    "office": "docx legacy odf ods pptx rtf sheets",
-    "plain": "code delimited json_data subtitles text",
-}
-_PLACES = {name: f"{family}.{name}" for family, names in _FAMILIES.items() for name in names.split()} | {
-    "locked": "office.encrypted_office",
-    "mail": "mail.message",
-    "pdf": "pdf.document",
-    "picture": "image.picture",
-}
-FORMATS = {f".{suffix}": module for module, suffixes in _MODULES.items() for suffix in suffixes.split()}
+FORMATS = {f".{suffix}": name for name, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}
+"""The reader of a suffix: a module's name below `ingest.readers`."""
+
 SUFFIXES = frozenset(FORMATS)
 
 _TNEF = b"\x78\x9f\x3e\x22"
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
              b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
-_BINARY = frozenset(("docx", "epub", "legacy", "msg", "odf", "ods", "pdf", "picture", "pptx", "rtf", "sheets"))
+_BINARY = frozenset(
+    "office.docx markup.epub office.legacy mail.msg office.odf office.ods "
+    "pdf.document image.picture office.pptx office.rtf office.sheets".split()
+)
 _HTML = re.compile(
     rb"\s*+(?:(?><!--.*?-->)\s*+|<\?xml[^>]*>\s*+)*+<(?:!doctype\s+html|html|head|body|meta|table|div|p)\b",
     re.I | re.S,
@@ -74,18 +67,18 @@ _WEB_ARCHIVE = re.compile(rb"(?:mime-version|from|content-type:\s*multipart/rela
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SAMPLE = 65536
 _STREAMS = (
-    ("EncryptedPackage", "locked"),
-    ("__properties_version1.0", "msg"),
-    ("WordDocument", "legacy"),
-    ("PowerPoint Document", "legacy"),
-    ("Workbook", "sheets"),
-    ("Book", "sheets"),
+    ("EncryptedPackage", "office.encrypted_office"),
+    ("__properties_version1.0", "mail.msg"),
+    ("WordDocument", "office.legacy"),
+    ("PowerPoint Document", "office.legacy"),
+    ("Workbook", "office.sheets"),
+    ("Book", "office.sheets"),
 )
 
 
 def reader_of(name: str) -> ModuleType:
-    """The reader's module, loaded."""
-    return import_module(f"ingest.readers.{_PLACES[name]}")
+    """The reader's module, by its name below `ingest.readers`, loaded."""
+    return import_module(f"ingest.readers.{name}")
 
 
 def detect(data: bytes, by_suffix: str) -> str:
@@ -96,21 +89,21 @@ def detect(data: bytes, by_suffix: str) -> str:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _in_zip(data) or by_suffix
     if data.startswith(_PICTURES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
-        return "picture"
+        return "image.picture"
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"heic", b"heix", b"mif1", b"hevc"):
-        return "picture"
+        return "image.picture"
     if data.startswith(b"BM") and by_suffix in _BINARY and int.from_bytes(data[2:6], "little") == len(data):
-        return "picture"
+        return "image.picture"
     if b"%PDF-" in data[:1024] and (by_suffix in _BINARY or data.lstrip().startswith(b"%PDF-")):
-        return "pdf"
+        return "pdf.document"
     if data.lstrip().startswith(b"{\\rtf"):
-        return "rtf"
+        return "office.rtf"
     if data.startswith(_TNEF):
-        return "tnef"
-    if by_suffix == "html" and _is_web_archive(data[:_SAMPLE]):
-        return "mhtml"
-    if by_suffix == "mhtml" and _HTML.match(data[:_SAMPLE]):
-        return "html"
+        return "mail.tnef"
+    if by_suffix == "markup.html" and _is_web_archive(data[:_SAMPLE]):
+        return "mail.mhtml"
+    if by_suffix == "mail.mhtml" and _HTML.match(data[:_SAMPLE]):
+        return "markup.html"
     return _as_text(data[:_SAMPLE], by_suffix) if by_suffix in _BINARY or not by_suffix else by_suffix
 
 
@@ -119,22 +112,26 @@ def _as_text(sample: bytes, by_suffix: str) -> str:
     if b"\0" in sample and not sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         return by_suffix
     plain = sample.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
-    if by_suffix in ("odf", "ods") and plain.lstrip().startswith(b"<") and b"office:document" in plain:
-        return "ods" if b"opendocument.spreadsheet" in plain else "odf"
+    if (
+        by_suffix in ("office.odf", "office.ods")
+        and plain.lstrip().startswith(b"<")
+        and b"office:document" in plain
+    ):
+        return "office.ods" if b"opendocument.spreadsheet" in plain else "office.odf"
     if _is_web_archive(plain):
-        return "mhtml"
+        return "mail.mhtml"
     if _HTML.match(plain):
-        return "html"
-    if by_suffix in ("", "msg") and _MAILBOX.match(plain):
-        return "mbox"
+        return "markup.html"
+    if by_suffix in ("", "mail.msg") and _MAILBOX.match(plain):
+        return "mail.mbox"
     if not by_suffix and plain.strip() and not _NOT_IN_TEXT.search(plain):
-        return "mail" if _MAIL.match(plain) else "text"
-    if by_suffix == "sheets" and sample.strip() and re.search(rb"[\t,;]", plain):
-        return "delimited"
-    if by_suffix == "msg" and _MAIL.match(plain):
-        return "mail"
-    if by_suffix == "legacy" and sample.strip():
-        return "text"
+        return "mail.message" if _MAIL.match(plain) else "plain.text"
+    if by_suffix == "office.sheets" and sample.strip() and re.search(rb"[\t,;]", plain):
+        return "plain.delimited"
+    if by_suffix == "mail.msg" and _MAIL.match(plain):
+        return "mail.message"
+    if by_suffix == "office.legacy" and sample.strip():
+        return "plain.text"
     return by_suffix
 
 
@@ -150,14 +147,14 @@ def _in_zip(data: bytes) -> str:
     except Exception:  # damaged: the reader that the suffix names says so
         return ""
     if kind.startswith(b"application/epub"):
-        return "epub"
+        return "markup.epub"
     if b"opendocument.spreadsheet" in kind:
-        return "ods"
+        return "office.ods"
     if b"opendocument." in kind:
-        return "odf"
+        return "office.odf"
     if "META-INF/container.xml" in names and any(name.endswith(".opf") for name in names):
-        return "epub"
-    for folder, module in (("word/", "docx"), ("ppt/", "pptx"), ("xl/", "sheets")):
+        return "markup.epub"
+    for folder, module in (("word/", "office.docx"), ("ppt/", "office.pptx"), ("xl/", "office.sheets")):
         if "[Content_Types].xml" in names and any(name.startswith(folder) for name in names):
             return module
     return ""

@@ -23,7 +23,7 @@ def read(data: bytes, context: Context) -> Content:
     if not data.strip():
         return Content("", ())
     starts = [one for one in _BEGIN.finditer(data) if one.start() == 0 or _YEAR.search(one[0])]
-    if not starts and detect(data, "") == "mail":
+    if not starts and detect(data, "") == "mail.message":
         return taken_apart(data).content(context)
     if not starts:
         raise ReadError(_("This isn't a mailbox: no mail begins in it."), _("Save single mails as .eml."))

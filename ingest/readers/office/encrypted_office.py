@@ -30,7 +30,7 @@ def read(data: bytes, context: Context) -> Content:
     """
     inner = unlocked(data, context, _("document"))
     module = detect(inner, "")
-    if module in ("", "locked"):
+    if module in ("", "office.encrypted_office"):
         raise ReadError(
             _("Its password fits, but what is inside isn't an Office document."), _("Open and save it anew.")
         )

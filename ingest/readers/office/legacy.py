@@ -20,7 +20,7 @@ from pathlib import Path
 import olefile
 
 from ingest.readers.blocks import Content, Context
-from ingest.readers.detect import detect, reader_of
+from ingest.readers.detect import FORMATS, detect, reader_of
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -66,7 +66,7 @@ def converted(data: bytes, old: str, new: str, context: Context) -> Content:
             _("Install it, or save the file anew as .{suffix}.", suffix=new),
         )
     made = _converted(program, data, old, new)
-    content: Content = reader_of(detect(made, new)).read(
+    content: Content = reader_of(detect(made, FORMATS[f".{new}"])).read(
         made, replace(context, passwords=(), depth=context.depth + 1)
     )
     return content

@@ -56,7 +56,7 @@ class TestWhichReader:
                     assert isinstance(read(f"a{suffix}", data), Content)
 
     def test_detect_leaves_text_to_the_suffix(self) -> None:
-        assert detect(b"# words", "markdown") == "markdown"
+        assert detect(b"# words", "markup.markdown") == "markup.markdown"
         assert detect(b"", "") == ""
 
     @pytest.mark.parametrize("name", ["README", "notes.foo", "a.bin"])
@@ -70,6 +70,6 @@ class TestWhichReader:
 
 def test_many_comments_before_a_page_cost_no_time() -> None:
     clock = ProcessorTime()
-    assert detect(b"<!---->" * 5000 + b"x", "") == "text"
-    assert detect(b"<!---->" * 5000 + b"<p>x</p>", "") == "html"
+    assert detect(b"<!---->" * 5000 + b"x", "") == "plain.text"
+    assert detect(b"<!---->" * 5000 + b"<p>x</p>", "") == "markup.html"
     assert clock.seconds < 5

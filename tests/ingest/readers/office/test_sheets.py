@@ -173,7 +173,7 @@ class TestSheets:
         assert all_text(read("a.xls", book)) == "Lemons\nLimes"
 
     def test_a_workbook_inside_a_workbook_is_no_document(self) -> None:
-        assert detect(ole_file("Workbook", "MBD0/WordDocument"), "") == "sheets"
+        assert detect(ole_file("Workbook", "MBD0/WordDocument"), "") == "office.sheets"
 
     def test_names_that_stand_over_several_columns(self) -> None:
         rows = [["Quarterly report"], [None, "2023", None, "2024"], ["Region", "Growth", "Sum", "Growth", "Sum"]]
