@@ -36,7 +36,7 @@ class Entry:
     cheap: bool = True
 
 
-class Archive(Protocol):
+class ArchiveFile(Protocol):
     """Members by number. To read them in ascending order is quick; in a compressed tar no other order is.
     `passwords` are tried on members that are locked."""
 
@@ -47,7 +47,7 @@ class Archive(Protocol):
     def open(self, number: int) -> IO[bytes]: ...
 
 
-def open_archive(name: str, file: IO[bytes], passwords: Sequence[str] = ()) -> Archive:
+def open_archive(name: str, file: IO[bytes], passwords: Sequence[str] = ()) -> ArchiveFile:
     """By its suffix first: a tar whose last member is a zip looks like a zip, too."""
     kinds: list[type[_Zip] | type[_Tar]] = [_Zip, _Tar] if name.lower().endswith(".zip") else [_Tar, _Zip]
     problem: Exception | None = None

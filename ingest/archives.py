@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from ingest.archive_formats import BROKEN, Archive, Entry, open_archive
+from ingest.archive_formats import BROKEN, ArchiveFile, Entry, open_archive
 from ingest.readers import SUFFIXES
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
@@ -30,7 +30,7 @@ SMALL = 10_000_000
 """Bytes up to which the ratio doesn't matter."""
 
 NEVER_READ = frozenset(("__pycache__", "node_modules", "__MACOSX"))
-Place = tuple[int, str]
+MemberPlace = tuple[int, str]
 """A member in its archive: which one, counted from 0, and its name, which must be the same when it is read."""
 
 _BLOCK = 1 << 20
@@ -45,7 +45,7 @@ class Member:
         problem: Why it isn't read, in words; empty where it can be.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[MemberPlace, ...]
     size: int = 0
     sha256: str = ""
     problem: str = ""
@@ -65,7 +65,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ArchiveLimits:
     """Bytes that all may unpack to, bytes of one member, and how many members."""
 
     unpacked: int
@@ -78,7 +78,7 @@ def is_archive(name: str) -> bool:
 
 
 def list_contents(
-    name: str, file: IO[bytes], size: int, limits: Limits, passwords: Sequence[str] = ()
+    name: str, file: IO[bytes], size: int, limits: ArchiveLimits, passwords: Sequence[str] = ()
 ) -> Contents:
     """All that an archive of `size` bytes holds, each document hashed, so that it can surely be unpacked. The
     passwords are tried on what is locked.
@@ -96,10 +96,10 @@ class OpenArchive:
 
     def __init__(self, passwords: Sequence[str] = ()) -> None:
         self._passwords = passwords
-        self._open: list[tuple[object, Archive]] = []
+        self._open: list[tuple[object, ArchiveFile]] = []
 
     def member(
-        self, identity: object, name: str, file: IO[bytes], places: tuple[Place, ...], limits: Limits
+        self, identity: object, name: str, file: IO[bytes], places: tuple[MemberPlace, ...], limits: ArchiveLimits
     ) -> bytes:
         """The bytes of a member.
 
@@ -122,7 +122,7 @@ class OpenArchive:
             self._open.append((keys[depth], open_archive(names[depth], inner, self._passwords)))
         return self._bytes(len(keys) - 1, places[-1], limits.member)
 
-    def _bytes(self, depth: int, place: Place, most: int) -> bytes:
+    def _bytes(self, depth: int, place: MemberPlace, most: int) -> bytes:
         archive, (number, name) = self._open[depth][1], place
         try:
             entry = archive.entry(number)
@@ -146,7 +146,7 @@ class OpenArchive:
 class _Meter:
     """What was unpacked so far."""
 
-    def __init__(self, size: int, limits: Limits) -> None:
+    def __init__(self, size: int, limits: ArchiveLimits) -> None:
         self.limits = limits
         self._most = min(limits.unpacked, max(SMALL, MOST_RATIO * size))
         self._bytes = self._members = 0
@@ -177,7 +177,7 @@ class _Meter:
         )
 
 
-def _entries(archive: Archive) -> Iterator[tuple[int, Entry]]:
+def _entries(archive: ArchiveFile) -> Iterator[tuple[int, Entry]]:
     number = 0
     while True:
         try:
@@ -190,7 +190,7 @@ def _entries(archive: Archive) -> Iterator[tuple[int, Entry]]:
         number += 1
 
 
-def _list(archive: Archive, above: tuple[Place, ...], contents: Contents, meter: _Meter) -> None:
+def _list(archive: ArchiveFile, above: tuple[MemberPlace, ...], contents: Contents, meter: _Meter) -> None:
     for number, entry in _entries(archive):
         meter.count_member()
         if not entry.cheap:
@@ -217,7 +217,7 @@ def _is_hidden(part: str) -> bool:
 
 
 def _list_member(
-    archive: Archive, places: tuple[Place, ...], count: bool, contents: Contents, meter: _Meter
+    archive: ArchiveFile, places: tuple[MemberPlace, ...], count: bool, contents: Contents, meter: _Meter
 ) -> None:
     """One document by its hash; an archive by what it holds. `count` its bytes where that isn't done yet."""
     inner = is_archive(places[-1][1])

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.plan import plan_documents
 from ingest.readers.blocks import Block, Content, one_line
-from ingest.readers.encoding import clean
+from ingest.readers.encoding import normalize_text
 from ingest.sandbox.pool import ReaderPool
-from ingest.sync import Embedder, Job, Run, recipe_of, report_of
+from ingest.sync import Embedder, IngestRequest, Run, recipe_of, report_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore
 from kb_assistant.types import Report
@@ -44,7 +44,7 @@ class Given:
     def content(self) -> Content:
         """One block of prose under the title, which isn't said twice where it is the text's first line."""
         title = one_line(self.title)
-        body = clean(self.text).strip("\n")
+        body = normalize_text(self.text).strip("\n")
         first, _, rest = body.partition("\n")
         text = rest.strip("\n") if title and one_line(first) == title and rest.strip() else body
         return Content(title, (Block(text, heading=title),) if text.strip() else ())
@@ -96,11 +96,11 @@ def put_documents(
     embedder: Embedder,
     settings: Settings,
     documents: Iterable[Given | GivenFile],
-    job: Job,
+    request: IngestRequest,
     pool: ReaderPool,
 ) -> Report:
-    """Bring the sources of these documents in step with them; others are left alone. Of `job` only progress and
-    stop count."""
+    """Bring the sources of these documents in step with them; others are left alone. Of `request` only progress
+    and stop count."""
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
     by_path = {document.path: document for document in documents}
@@ -109,7 +109,7 @@ def put_documents(
     facts = {path: (document.digest, document.size) for path, document in by_path.items()}
     with store.read() as snapshot:
         plan = plan_documents(snapshot, facts, recipe, settings)
-    run = Run(store, embedder, splitter, recipe, plan, job, started)
+    run = Run(store, embedder, splitter, recipe, plan, request, started)
     new = [path for path in plan.tasks if path in texts]
     stopped = run.commit_all((path, texts[path].content, texts[path].metadata) for path in new)
     stopped = stopped or run.read_and_commit(pool, files)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.archives import Member, Place, is_archive
+from ingest.archives import Member, MemberPlace, is_archive
 from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
@@ -37,7 +37,7 @@ class Task:
     digest: str
     size: int
     file: str
-    places: tuple[Place, ...] = ()
+    places: tuple[MemberPlace, ...] = ()
 
 
 @dataclass(slots=True)
@@ -216,7 +216,7 @@ class _Planner:
         self.look_at_content(str(path), digest, size, str(path))
 
     def look_at_content(
-        self, path: str, digest: str, size: int, file: str, places: tuple[Place, ...] = ()
+        self, path: str, digest: str, size: int, file: str, places: tuple[MemberPlace, ...] = ()
     ) -> None:
         """A row where the content is known already, else a place among those to read."""
         known = self._known.source(path)

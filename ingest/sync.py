@@ -49,7 +49,7 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class IngestRequest:
     """What to do: see KnowledgeBase.ingest for the meaning of each."""
 
     paths: Sequence[Path] = ()
@@ -63,11 +63,11 @@ def sync(
     store: KnowledgeStore | None,
     embedder: Embedder,
     settings: Settings,
-    job: Job,
+    request: IngestRequest,
     pool: ReaderPool,
     changed: Sequence[Path] | None = None,
 ) -> Report:
-    """Do the job and report on every file. A dry run needs no store where there is none yet.
+    """Do the request and report on every file. A dry run needs no store where there is none yet.
 
     Args:
         changed: Do it for what lies at or under one of these, and report on no more; None for all.
@@ -78,10 +78,10 @@ def sync(
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
     with nullcontext(None) if store is None else store.read() as snapshot:
-        plan = make_plan(snapshot, job.paths, job.choice, recipe, settings, pool, changed)
-    if job.dry_run or store is None:
+        plan = make_plan(snapshot, request.paths, request.choice, recipe, settings, pool, changed)
+    if request.dry_run or store is None:
         return report_of(_foretold(plan), plan, 0, started, stopped=False, dry_run=True)
-    run = Run(store, embedder, splitter, recipe, plan, job, started)
+    run = Run(store, embedder, splitter, recipe, plan, request, started)
     stopped = run.read_and_commit(pool)
     if not stopped:
         run.remove_vanished()
@@ -154,11 +154,11 @@ class Run:
         splitter: Splitter,
         recipe: str,
         plan: Plan,
-        job: Job,
+        request: IngestRequest,
         started: float,
     ) -> None:
         self.store, self.embedder, self.splitter = store, embedder, splitter
-        self.recipe, self.plan, self.job, self.started = recipe, plan, job, started
+        self.recipe, self.plan, self.request, self.started = recipe, plan, request, started
         self.files = self.bytes = self.chunks = self.embedded = 0
         self.all_files = len(plan.tasks)
         self.all_bytes = sum(task.size for task in plan.tasks.values())
@@ -182,7 +182,7 @@ class Run:
             if self._stopped_after_flush():
                 break
         self._flush()
-        return self.job.stop()
+        return self.request.stop()
 
     def commit_all(self, contents: Iterable[tuple[str, Content, Mapping[str, Any]]]) -> bool:
         """Commit what needs no reading: source path, content, metadata. Returns True where it was stopped before
@@ -193,13 +193,13 @@ class Run:
             if self._stopped_after_flush():
                 break
         self._flush()
-        return self.job.stop()
+        return self.request.stop()
 
     def _stopped_after_flush(self) -> bool:
         """Flush where a window is full. Returns whether to stop."""
         if len(self.missing) >= WINDOW or len(self.waiting) >= WINDOW:
             self._flush()
-        return self.job.stop()
+        return self.request.stop()
 
     def remove_vanished(self) -> None:
         for path, reason in self.plan.remove.items():
@@ -263,7 +263,9 @@ class Run:
             title, metadata = content.title, {**content.metadata, **metadata}
             lasting = join(content.notes) or ("" if chunks else _("no text in it"))
         failed = content is None
-        source = Source(path, digest, self.recipe, _clean(title), lasting, failed, _now(), len(chunks), metadata)
+        source = Source(
+            path, digest, self.recipe, _without_surrogates(title), lasting, failed, _now(), len(chunks), metadata
+        )
         status: Status = "failed" if failed else task.status
         self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size))
         self._note_missing(chunks)
@@ -286,14 +288,14 @@ class Run:
     def _embed(self) -> dict[bytes, bytes]:
         keys, texts = list(self.missing), list(self.missing.values())
         vectors: dict[bytes, bytes] = {}
-        if texts and not self.job.stop():
+        if texts and not self.request.stop():
             for places, batch in self.embedder.encode_batches(texts):
                 vectors.update(
                     (keys[i], row.astype("<f4").tobytes()) for i, row in zip(places, batch, strict=True)
                 )
                 self.embedded += len(places)
                 self._tell()
-                if self.job.stop():
+                if self.request.stop():
                     break
         return vectors
 
@@ -320,7 +322,7 @@ class Run:
 
     def _tell(self, path: str = "") -> None:
         seconds = time.monotonic() - self.started
-        self.job.progress(
+        self.request.progress(
             Progress(
                 files=self.files,
                 all_files=self.all_files,
@@ -339,8 +341,10 @@ def _new_chunk(piece: Piece, title: str) -> NewChunk:
     first = piece.heading.partition(" > ")[0]
     says_it = first and (first in title or title in first)
     heading = piece.heading if says_it else nest((title, piece.heading))
-    sheet, attachment = (None if name is None else _clean(name) for name in (piece.sheet, piece.attachment))
-    text = Text(_clean(heading), _clean(piece.text))
+    sheet, attachment = (
+        None if name is None else _without_surrogates(name) for name in (piece.sheet, piece.attachment)
+    )
+    text = Text(_without_surrogates(heading), _without_surrogates(piece.text))
     return NewChunk(text, piece.page, piece.lines, piece.slide, sheet, attachment)
 
 
@@ -361,6 +365,6 @@ def _hash_now(path: str) -> str:
         return ""
 
 
-def _clean(text: str) -> str:
+def _without_surrogates(text: str) -> str:
     """Without lone surrogates, which UTF-8 can't hold."""
     return text.encode("utf-8", "replace").decode()

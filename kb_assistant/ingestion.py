@@ -43,7 +43,7 @@ class Request:
     def job(self) -> Any:
         """The same as ingest's own."""
         choice = import_ingest("sync").Choice(tuple(self.include), tuple(self.exclude), self.prune)
-        return import_ingest("sync").Job(self.paths, choice, self.dry_run, self.stop, self.progress)
+        return import_ingest("sync").IngestRequest(self.paths, choice, self.dry_run, self.stop, self.progress)
 
 
 class DocumentWriter:

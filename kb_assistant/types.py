@@ -286,7 +286,7 @@ class Report:
         }
 
 
-Kind = Literal["prose", "code", "table"]
+BlockKind = Literal["prose", "code", "table"]
 
 
 @dataclass(frozen=True, slots=True)

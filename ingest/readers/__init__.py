@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
-from ingest.readers.blocks import Content, Context, unwatched
+from ingest.readers.blocks import Content, Context, no_heartbeat
 from ingest.readers.detect import FORMATS, SUFFIXES, detect, reader_of
 from ingest.readers.hidden_text import without_invisible
 from kb_assistant.errors import ReadError
@@ -19,7 +19,7 @@ def read(
     data: bytes,
     passwords: Sequence[str] = (),
     depth: int = 0,
-    alive: Callable[[], None] = unwatched,
+    heartbeat: Callable[[], None] = no_heartbeat,
 ) -> Content:
     """The text of one file. Its content says which reader is asked, and where that leaves it open, its suffix.
     Only that reader's libraries are loaded.
@@ -28,7 +28,7 @@ def read(
         name: The file's name; only its suffix counts.
         passwords: Tried in turn on a file that is locked.
         depth: How many files this one lies in, as a mail's attachment does.
-        alive: Called before each page that OCR reads: whoever watches the time may begin to count anew.
+        heartbeat: Called before each page that OCR reads: whoever watches the time may begin to count anew.
 
     Raises:
         ReadError: the file is damaged, locked, holds no text, or isn't of a known format.
@@ -42,6 +42,6 @@ def read(
             else _("Files named without a suffix can't be read."),
             _("These can: {suffixes}.", suffixes=" ".join(sorted(SUFFIXES))),
         )
-    context = Context(name, tuple(passwords), depth, alive)
+    context = Context(name, tuple(passwords), depth, heartbeat)
     content: Content = reader_of(module).read(data, context)
     return without_invisible(content)

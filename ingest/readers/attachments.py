@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 from pathlib import PurePath
 
-from ingest.archives import Limits, OpenArchive, is_archive, list_contents
+from ingest.archives import ArchiveLimits, OpenArchive, is_archive, list_contents
 from ingest.readers import read
 from ingest.readers.blocks import Block, Content, Context, nest
 from ingest.readers.detect import FORMATS, detect
@@ -18,7 +18,7 @@ DEEPEST = 4
 
 _TOO_SMALL = 10_000  # bytes of a picture in the text of a mail: a logo or a smiley
 _ARCHIVES = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")
-_LIMITS = Limits(unpacked=200_000_000, member=100_000_000, members=1_000)
+_LIMITS = ArchiveLimits(unpacked=200_000_000, member=100_000_000, members=1_000)
 
 
 def attached(name: str, data: bytes, context: Context, inline: bool = False) -> Content:
@@ -41,7 +41,7 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
             _("The attachment “{name}” is a file of a kind that can't be read and was left out.", name=name)
         )
     try:
-        content = read(name, data, context.passwords, context.depth + 1, context.alive)
+        content = read(name, data, context.passwords, context.depth + 1, context.heartbeat)
     except ReadError as error:
         return _only(_("The attachment “{name}” can't be read: {reason}", name=name, reason=error.full_message))
     except MemoryError:

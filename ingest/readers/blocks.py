@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kb_assistant.types import Kind
+from kb_assistant.types import BlockKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Block:
     """
 
     text: str
-    kind: Kind = "prose"
+    kind: BlockKind = "prose"
     page: int | None = None
     lines: tuple[int, int] | None = None
     heading: str = ""
@@ -54,7 +54,7 @@ class Content:
     notes: tuple[str, ...] = ()
 
 
-def unwatched() -> None:
+def no_heartbeat() -> None:
     """Nobody waits."""
 
 
@@ -65,7 +65,7 @@ class Context:
     name: str = ""
     passwords: tuple[str, ...] = ()
     depth: int = 0
-    alive: Callable[[], None] = unwatched
+    heartbeat: Callable[[], None] = no_heartbeat
 
 
 def nest(headings: Iterable[str]) -> str:
@@ -108,7 +108,9 @@ class Outline:
         else:
             self._bare, self._bare_level = block, level
 
-    def add(self, text: str, kind: Kind = "prose", lines: tuple[int, int] | None = None, header: str = "") -> None:
+    def add(
+        self, text: str, kind: BlockKind = "prose", lines: tuple[int, int] | None = None, header: str = ""
+    ) -> None:
         """A block under the headings so far."""
         self._bare = None
         self.blocks.append(Block(text, kind, lines=lines, heading=self.path, header=header))

@@ -52,7 +52,7 @@ def decode(data: bytes) -> str:
     Raises:
         ReadError: the bytes aren't text.
     """
-    return clean(_decode(data))
+    return normalize_text(_decode(data))
 
 
 def decode_as(data: bytes, charset: str) -> str:
@@ -61,15 +61,15 @@ def decode_as(data: bytes, charset: str) -> str:
     if not codec or b"\0" in data:
         return decode(data)
     with suppress(LookupError, UnicodeError):
-        return clean(data.decode(codec))
+        return normalize_text(data.decode(codec))
     with suppress(LookupError):
         text = _utf8(data) or data.decode(codec, "replace")
         if text.count("�") * 10 <= len(text):  # a few bytes of it are broken
-            return clean(text)
+            return normalize_text(text)
     return decode(data)
 
 
-def clean(text: str) -> str:
+def normalize_text(text: str) -> str:
     """One kind of line end; no control characters but tab. A form feed parts words, so it becomes a space."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _CONTROLS.sub("", _PAGE_BREAKS.sub(" ", text))

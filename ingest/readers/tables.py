@@ -37,7 +37,7 @@ class Field(NamedTuple):
     is_name: bool = False
 
 
-def spread(rows: Sequence[Sequence[Field]]) -> list[list[Cell]]:
+def expand_spans(rows: Sequence[Sequence[Field]]) -> list[list[Cell]]:
     """The cells as they lie on the grid; one that spans columns or rows fills all its places."""
     grid: list[list[Cell]] = []
     from_above: dict[int, tuple[str, int]] = {}  # column -> text, and the rows it still reaches into
@@ -62,7 +62,7 @@ def spread(rows: Sequence[Sequence[Field]]) -> list[list[Cell]]:
     return grid
 
 
-def plain(row: Row) -> str:
+def as_line(row: Row) -> str:
     """The row as it stands in the document: each cell once, parted by tabs."""
     return "\t".join(cell.text for cell in row if cell.first).strip("\t")
 
@@ -122,7 +122,7 @@ def table_lines(rows: Sequence[Row], header_rows: int | None = None) -> list[str
     names = column_names(rows[:header_rows])
     lines = []
     for index, row in enumerate(rows):
-        text = plain(row)
+        text = as_line(row)
         with_names = labelled(row, names) if index >= header_rows and any(names) else ""
         single = sum(bool(cell.text) for cell in row) < 2 and sum(map(bool, names)) < 2
         lines.append(text if not with_names or single else f"{text} ({with_names})")

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from ingest.archives import Contents, Place
+from ingest.archives import Contents, MemberPlace
 from ingest.readers.blocks import Content
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.process import ReaderProcess, Scratch
-from ingest.sandbox.protocol import Limits, decode, decode_listing
+from ingest.sandbox.protocol import ReaderLimits, decode, decode_listing
 from kb_assistant.messages import _, join
 
 Done = TypeVar("Done")
@@ -49,7 +49,7 @@ class Item:
 
     source: str
     file: str
-    places: tuple[Place, ...] = ()
+    places: tuple[MemberPlace, ...] = ()
     data: bytes | None = None
 
 
@@ -125,7 +125,7 @@ class ReaderPool:
         archive_members: int = 10_000,
         passwords: Sequence[str] = (),
     ) -> None:
-        limits = Limits(
+        limits = ReaderLimits(
             seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members
         )
         self._scratch = Scratch()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.sandbox.confine import MEGABYTE
-from ingest.sandbox.protocol import ALIVE, OUT_OF_MEMORY, PASSWORDS, READY, Limits, receive, send
+from ingest.sandbox.protocol import HEARTBEAT, OUT_OF_MEMORY, PASSWORDS, READY, ReaderLimits, receive, send
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
 
@@ -33,9 +33,9 @@ _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PA
 # would leave out all but the standard library and site-packages.
 _START = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import json, sys; from pathlib import Path; "
-    "sys.path[:] = json.loads(sys.argv[1]); from ingest.sandbox.protocol import Limits; "
+    "sys.path[:] = json.loads(sys.argv[1]); from ingest.sandbox.protocol import ReaderLimits; "
     "from ingest.sandbox.worker import work; "
-    "work(Limits(**json.loads(sys.argv[2])), Path(sys.argv[3]))"
+    "work(ReaderLimits(**json.loads(sys.argv[2])), Path(sys.argv[3]))"
 )
 
 
@@ -91,7 +91,7 @@ def _lives(process: int) -> bool:
 class ReaderProcess:
     """The parent's end of one process, which starts when first needed and anew after it failed."""
 
-    def __init__(self, limits: Limits, scratch: Scratch, passwords: Sequence[str]) -> None:
+    def __init__(self, limits: ReaderLimits, scratch: Scratch, passwords: Sequence[str]) -> None:
         self.limits, self._passwords = limits, passwords
         self._scratch = scratch
         self._process: subprocess.Popen[bytes] | None = None
@@ -165,7 +165,7 @@ class ReaderProcess:
     def _ask(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
         """Send the request and wait for a reply."""
         reply = self._next(process, frames, seconds)
-        while reply == ALIVE:
+        while reply == HEARTBEAT:
             reply = self._next(process, [], seconds)
         return reply
 
@@ -234,7 +234,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _spawn(limits: Limits, scratch: Path, passwords: Sequence[str]) -> subprocess.Popen[bytes]:
+def _spawn(limits: ReaderLimits, scratch: Path, passwords: Sequence[str]) -> subprocess.Popen[bytes]:
     here = str(Path(__file__).absolute().parent.parent)
     search = [here, *(str(Path(entry).absolute()) for entry in sys.path if entry)]
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}

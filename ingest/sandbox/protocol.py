@@ -20,7 +20,7 @@ PASSWORDS = "KB_READ_PASSWORDS"
 """Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
 
 READY = b"ready"
-ALIVE = b"alive"
+HEARTBEAT = b"heartbeat"
 """Sent before each page of long work, OCR: the time for a file begins anew."""
 
 OUT_OF_MEMORY = 77
@@ -31,7 +31,7 @@ LONGEST_REQUEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReaderLimits:
     """Of a worker process. Seconds are those for one file, 0 for no limit; megabytes are 10⁶ bytes."""
 
     seconds: float
@@ -42,8 +42,8 @@ class Limits:
     archive_members: int
 
     @property
-    def in_archives(self) -> archives.Limits:
-        return archives.Limits(
+    def in_archives(self) -> archives.ArchiveLimits:
+        return archives.ArchiveLimits(
             self.archive_megabytes * MEGABYTE, self.file_megabytes * MEGABYTE, self.archive_members
         )
 

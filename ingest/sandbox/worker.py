@@ -23,12 +23,12 @@ from ingest import archives
 from ingest.readers import read
 from ingest.sandbox.confine import MEGABYTE, confine
 from ingest.sandbox.protocol import (
-    ALIVE,
+    HEARTBEAT,
     LONGEST_REQUEST,
     OUT_OF_MEMORY,
     PASSWORDS,
     READY,
-    Limits,
+    ReaderLimits,
     encode,
     failure,
     receive,
@@ -41,7 +41,7 @@ _TRIES = 3
 _SECONDS_BETWEEN_TRIES = 0.05
 
 
-def work(limits: Limits, scratch: Path) -> None:
+def work(limits: ReaderLimits, scratch: Path) -> None:
     """Answer until the parent closes its end, be it because it was killed."""
     passwords = json.loads(os.environ.pop(PASSWORDS, "[]"))
     requests, replies = _take_pipes()
@@ -51,9 +51,9 @@ def work(limits: Limits, scratch: Path) -> None:
     opened = archives.OpenArchive(passwords)
     send(replies, READY)
 
-    def alive() -> None:
+    def heartbeat() -> None:
         _limit_time(limits.seconds)
-        send(replies, ALIVE)
+        send(replies, HEARTBEAT)
 
     while not _is_full(limits):
         try:
@@ -66,7 +66,7 @@ def work(limits: Limits, scratch: Path) -> None:
             if request["lists"]:
                 answer = _listing(request["file"], limits, passwords)
             else:
-                answer = _answer(request, data, opened, limits, passwords, alive)
+                answer = _answer(request, data, opened, limits, passwords, heartbeat)
             reply = encode(answer, limits.text_megabytes)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
@@ -75,7 +75,7 @@ def work(limits: Limits, scratch: Path) -> None:
         send(replies, reply)
 
 
-def _is_full(limits: Limits) -> bool:
+def _is_full(limits: ReaderLimits) -> bool:
     """Whether so much of the memory was needed once that a fresh process should take the next file."""
     if sys.platform != "linux":
         return False
@@ -97,9 +97,9 @@ def _answer(
     request: dict[str, Any],
     data: bytes | None,
     opened: archives.OpenArchive,
-    limits: Limits,
+    limits: ReaderLimits,
     passwords: Sequence[str],
-    alive: Callable[[], None],
+    heartbeat: Callable[[], None],
 ) -> dict[str, Any]:
     """What the reader makes of a file, of a member of an archive, or of `data`."""
     path, places = request["file"], tuple((number, name) for number, name in request["places"])
@@ -113,14 +113,14 @@ def _answer(
     except ReadError as error:
         return failure(error.full_message)
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
-    return _read(name, data, passwords, alive)
+    return _read(name, data, passwords, heartbeat)
 
 
-def _read(name: str, data: bytes, passwords: Sequence[str], alive: Callable[[], None]) -> dict[str, Any]:
+def _read(name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[[], None]) -> dict[str, Any]:
     """What the reader makes of these bytes."""
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        content = read(name, data, passwords, alive=alive)
+        content = read(name, data, passwords, heartbeat=heartbeat)
     except MemoryError:
         raise
     except ReadError as error:
@@ -144,7 +144,7 @@ def _read(name: str, data: bytes, passwords: Sequence[str], alive: Callable[[], 
     }
 
 
-def _listing(path: str, limits: Limits, passwords: Sequence[str]) -> dict[str, Any]:
+def _listing(path: str, limits: ReaderLimits, passwords: Sequence[str]) -> dict[str, Any]:
     """What is in an archive."""
     sha256 = ""
     try:
@@ -167,7 +167,9 @@ def _listing(path: str, limits: Limits, passwords: Sequence[str]) -> dict[str, A
     return {"sha256": sha256, "error": "", "gone": False, "members": members, "skipped": dict(contents.skipped)}
 
 
-def _member(path: str, places: tuple[archives.Place, ...], opened: archives.OpenArchive, limits: Limits) -> bytes:
+def _member(
+    path: str, places: tuple[archives.MemberPlace, ...], opened: archives.OpenArchive, limits: ReaderLimits
+) -> bytes:
     file = _open_plain(path)
     status = os.fstat(file.fileno())
     identity = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

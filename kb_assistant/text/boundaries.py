@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from kb_assistant.types import Kind
+from kb_assistant.types import BlockKind
 
 PARAGRAPH, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(6)
 """Kinds of cut: between blocks and paragraphs, sentences or list items, lines of code and tables; and where a
@@ -44,7 +44,7 @@ _LONGEST_END = 12  # marks and quotes at the end of a sentence that are looked a
 _MOST_MARKS = 32  # accents on one letter: text can be made of nothing else
 
 
-def cuts_of(text: str, kind: Kind) -> list[tuple[int, int]]:
+def cuts_of(text: str, kind: BlockKind) -> list[tuple[int, int]]:
     """Offsets inside the text, in order, each with its kind of cut."""
     cuts = _prose_cuts(text) if kind == "prose" else ((match.end(), LINE) for match in re.finditer("\n", text))
     return [(offset, rank) for offset, rank in cuts if 0 < offset < len(text)]

@@ -349,7 +349,7 @@ def test_damaged_and_encrypted_archives_are_told(kb: KnowledgeBase, docs: Path) 
 def test_no_damage_crashes_the_listing(seed: int) -> None:
     """Bytes altered at random: a listing, or an error in words."""
     draw = random.Random(seed)
-    limits = archives.Limits(50_000_000, 1_000_000, 1000)
+    limits = archives.ArchiveLimits(50_000_000, 1_000_000, 1000)
     for name, make in KINDS.items():
         data = bytearray(make({f"{n}.md": f"Valve {n} of circuit {n * 7}. " * 9 for n in range(9)}))
         for _ in range(draw.randint(1, 8)):
@@ -412,7 +412,7 @@ def test_a_compressed_tar_is_unpacked_once_and_not_once_a_member() -> None:
     """Members are read in the order in which they stand."""
     draw = random.Random(1)
     data = tarred({f"{n:03}.md": draw.randbytes(2000) for n in range(300)})
-    limits = archives.Limits(50_000_000, 1_000_000, 1000)
+    limits = archives.ArchiveLimits(50_000_000, 1_000_000, 1000)
     members = archives.list_contents("a.tgz", io.BytesIO(data), len(data), limits).members
     opened, file = archives.OpenArchive(), Counted(data)
     for member in members:

@@ -15,7 +15,7 @@ from ingest.readers.blocks import Block, Content
 from ingest.split import Piece, Splitter
 from kb_assistant.retrieval.passages import repeated
 from kb_assistant.text.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
-from kb_assistant.types import Kind
+from kb_assistant.types import BlockKind
 from tests.waiting import ProcessorTime
 
 TOKEN = re.compile(r"[一-鿿]|[^\W一-鿿]{1,6}|[^\w\s]")
@@ -26,7 +26,7 @@ def count(texts: Sequence[str]) -> list[int]:
     return [len(TOKEN.findall(text)) for text in texts]
 
 
-def split(text: str, limit: int, kind: Kind = "prose", overlap: int = 0) -> list[Piece]:
+def split(text: str, limit: int, kind: BlockKind = "prose", overlap: int = 0) -> list[Piece]:
     block = Block(text, kind, lines=(1, text.count("\n") + 1))
     return Splitter(count, limit, overlap).split(Content("", (block,)))
 
@@ -96,7 +96,7 @@ def numbered_blocks(draw: st.DrawFn) -> tuple[Block, ...]:
     """Blocks of sentences, items and lines of which no two are alike, because each bears a number."""
     stems = ["水泵停了", "The pump runs, and runs", "- Part", "Title", "supercali" * 12, "甲乙丙丁戊，" * 4]
     ends = ["。", "！”", ".", "?", ".\n\n", "\n\n", ".\n", "\n"]
-    kinds: list[Kind] = ["prose", "prose", "prose", "code", "table"]
+    kinds: list[BlockKind] = ["prose", "prose", "prose", "code", "table"]
     drawn = draw(st.lists(st.tuples(st.sampled_from(stems), st.sampled_from(ends)), min_size=1, max_size=60))
     texts = [f"{stem} {number}{end}" for number, (stem, end) in enumerate(drawn)]
     texts = [text if text[-1] in "\n。”" else f"{text} " for text in texts]
@@ -187,7 +187,7 @@ def test_only_prose_is_repeated(kind: str) -> None:
         "wrapped list": "- Pump {} stopped. Nobody\n  saw it. It rained.",
     }[kind]
     text = "\n".join(form.format(number) for number in range(40))
-    kinds: dict[str, Kind] = {"table": "table", "code": "code"}
+    kinds: dict[str, BlockKind] = {"table": "table", "code": "code"}
     pieces = split(text, 40, kinds.get(kind, "prose"), overlap=3)
     assert len(pieces) > 3
     assert bare(*(piece.text for piece in pieces)) == bare(text)

@@ -50,13 +50,13 @@ def available() -> bool:
     return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
 
 
-def words_of(picture: NDArray[np.uint8]) -> str:
+def recognize(picture: NDArray[np.uint8]) -> str:
     """The text in a picture, shape (height, width, 3), RGB, uint8; lines parted by line breaks. Empty for none."""
     height, width = picture.shape[:2]
     if min(height, width) < 16:
         return ""
     if height > _TALLEST * width and height > _TILE:
-        return "\n".join(text for tile in _tiles(picture) if (text := words_of(tile)))
+        return "\n".join(text for tile in _tiles(picture) if (text := recognize(tile)))
     lines = _upright(picture)
     return _HYPHEN.sub("", "\n".join(_ordered([line for line in lines if line.score >= _WORTHLESS_SCORE])))
 

@@ -43,8 +43,8 @@ def read(data: bytes, context: Context) -> Content:
             for frame in range(min(frames, _MOST_FRAMES)):
                 if frame:
                     image.seek(frame)
-                context.alive()
-                if min(image.size) >= _SMALLEST and (text := ocr.words_of(_pixels(image))):
+                context.heartbeat()
+                if min(image.size) >= _SMALLEST and (text := ocr.recognize(_pixels(image))):
                     blocks.append(Block(text, page=frame + 1 if frames > 1 else None))
     except (ReadError, MemoryError):
         raise

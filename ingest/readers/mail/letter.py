@@ -10,7 +10,7 @@ from typing import Any
 
 from ingest.readers.attachments import attached
 from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context
-from ingest.readers.encoding import clean
+from ingest.readers.encoding import normalize_text
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -39,7 +39,7 @@ class Letter:
         said = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := self.headers.get(name)))
         blocks = [Block(said)] if said else []
         notes: list[str] = [_("A part of it is encrypted and was left out.")] if self.encrypted else []
-        plain = [words for text in self.plain if (words := clean(text).strip())]
+        plain = [words for text in self.plain if (words := normalize_text(text).strip())]
         if self.encrypted and not (plain or self.pages or self.attachments):
             raise ReadError(_("The mail is encrypted."), _("Open it in your mail program and save it decrypted."))
         if self.unread and not (plain or self.pages or self.attachments):

@@ -6,7 +6,7 @@ import re
 
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.detect import detect
-from ingest.readers.mail.message import taken_apart, under_subject
+from ingest.readers.mail.message import parse_message, under_subject
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -24,7 +24,7 @@ def read(data: bytes, context: Context) -> Content:
         return Content("", ())
     starts = [one for one in _BEGIN.finditer(data) if one.start() == 0 or _YEAR.search(one[0])]
     if not starts and detect(data, "") == "mail.message":
-        return taken_apart(data).content(context)
+        return parse_message(data).content(context)
     if not starts:
         raise ReadError(_("This isn't a mailbox: no mail begins in it."), _("Save single mails as .eml."))
     blocks: list[Block] = []
@@ -33,7 +33,7 @@ def read(data: bytes, context: Context) -> Content:
     for number, (match, end) in enumerate(zip(starts, ends, strict=True), 1):
         letter = re.sub(rb"(?m)^>(>*From )", rb"\1", data[match.end() : end])
         try:
-            content = taken_apart(letter).content(context)
+            content = parse_message(letter).content(context)
         except ReadError as error:  # the other mails can be read all the same
             notes.append(
                 _(

@@ -39,10 +39,10 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it has no headers of a mail and no text.
     """
-    return taken_apart(data).content(context)
+    return parse_message(data).content(context)
 
 
-def taken_apart(data: bytes) -> Letter:
+def parse_message(data: bytes) -> Letter:
     """Headers, texts and attachments of a mail's bytes."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = decode(data).encode()
@@ -105,10 +105,10 @@ def _take_secured(body: bytes, letter: Letter) -> None:
 
 def _take_lump(name: str, body: bytes, letter: Letter) -> None:
     """Outlook's winmail.dat: its attachments, and its text where the mail has no other."""
-    from ingest.readers.mail.tnef import letter_in
+    from ingest.readers.mail.tnef import parse_tnef
 
     try:
-        inner = letter_in(body)
+        inner = parse_tnef(body)
     except ReadError:
         letter.attachments.append((name, body, False))
         return

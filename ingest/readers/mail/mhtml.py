@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ingest.readers.blocks import Block, Content, Context
-from ingest.readers.mail.message import taken_apart
+from ingest.readers.mail.message import parse_message
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -16,7 +16,7 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: there is no page in it.
     """
-    letter = taken_apart(data)
+    letter = parse_message(data)
     if not letter.pages and not letter.plain:
         raise ReadError(_("There is no web page in the file."), _("Save it anew in the browser."))
     texts = [Block(text.strip()) for text in letter.plain if text.strip()] if not letter.pages else []

@@ -32,10 +32,10 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it is damaged.
     """
-    return letter_in(data).content(context)
+    return parse_tnef(data).content(context)
 
 
-def letter_in(data: bytes) -> Letter:
+def parse_tnef(data: bytes) -> Letter:
     """The mail, without the headers that it was sent with.
 
     Raises:

@@ -58,13 +58,13 @@ def metadata_of(said: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in said.items():
         name = str(key).lower()
         if isinstance(value, list):
-            value = [_plain(one) for one in value if not isinstance(one, dict | list)]
+            value = [_json_value(one) for one in value if not isinstance(one, dict | list)]
         elif isinstance(value, dict):
             continue
         elif name in _LISTS and isinstance(value, str):
             value = [tag for one in re.split("[,，;；、]", value) if (tag := one_line(one))]
         else:
-            value = _plain(value)
+            value = _json_value(value)
         if value not in (None, "", []):
             found[name] = value
     return found
@@ -74,7 +74,7 @@ def title_of(metadata: Mapping[str, Any]) -> str:
     return one_line(str(metadata.get("title", "")))[:HEADING_CHARS].rstrip()
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else value.isoformat(" ", "seconds")
     if isinstance(value, datetime.date | datetime.time):

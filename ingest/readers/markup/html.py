@@ -18,9 +18,9 @@ from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outlin
 from ingest.readers.encoding import decode_as
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
-from ingest.readers.tables import Field, spread, table_lines
+from ingest.readers.tables import Field, expand_spans, table_lines
 from kb_assistant.messages import _
-from kb_assistant.types import Kind
+from kb_assistant.types import BlockKind
 
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
@@ -152,7 +152,7 @@ class _Page:
         self._last_line = last_line
         self._line = 1  # where the walk is in the HTML
         self._first = self._last = 0  # where the block's text begins and ends in the source
-        self._kind: Kind = "prose"
+        self._kind: BlockKind = "prose"
         self._words: list[str] = []
         self._lines: list[str] = []
         self._prefix = ""
@@ -307,7 +307,7 @@ class _Page:
         """The rows, now that it is known which cells reach into them."""
         self._end_row()
         marked = len(list(takewhile(lambda row: row and all(field.is_name for field in row), self._rows)))
-        self._lines += [line for line in table_lines(spread(self._rows), marked or None) if line.strip()]
+        self._lines += [line for line in table_lines(expand_spans(self._rows), marked or None) if line.strip()]
         self._rows = []
 
     def _end_heading(self, level: int) -> None:

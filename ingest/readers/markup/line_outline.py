@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ingest.readers.blocks import Outline
-from kb_assistant.types import Kind
+from kb_assistant.types import BlockKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Line:
 
     number: int
     text: str
-    kind: Kind | Literal["heading"] = "prose"
+    kind: BlockKind | Literal["heading"] = "prose"
     level: int = 0
     last: int = 0
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ingest.readers.blocks import Content, Context, Outline
-from ingest.readers.encoding import clean, decode
+from ingest.readers.encoding import decode, normalize_text
 from ingest.readers.markup.markdown import add_markdown
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
@@ -47,7 +47,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _text(source: Any) -> str:
-    return clean("".join(source) if isinstance(source, list) else str(source))
+    return normalize_text("".join(source) if isinstance(source, list) else str(source))
 
 
 def _shown(output: Any) -> str:

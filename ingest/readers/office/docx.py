@@ -143,7 +143,7 @@ class _Body:
                 data,
                 self._context.passwords,
                 self._context.depth + 1,
-                self._context.alive,
+                self._context.heartbeat,
             )
         except ReadError as error:
             self.notes.append(_("A part of the document can't be read: {reason}", reason=error.full_message))

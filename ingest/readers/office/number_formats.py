@@ -40,11 +40,11 @@ class Format(NamedTuple):
         return f"{minus}{self.before}{body}{self.behind}"
 
 
-Place = tuple[int, int]
+CellPosition = tuple[int, int]
 """Row and column, from 0."""
 
 
-class Looks:
+class CellFormats:
     """How the cells of a workbook look; nothing at all where the archive doesn't tell."""
 
     def __init__(self, package: Package) -> None:
@@ -53,15 +53,15 @@ class Looks:
         self._styles = dict(enumerate(self._read_styles()))
         self._parts = self._read_parts()
 
-    def formats(self, sheet: str) -> Mapping[Place, Format]:
+    def formats(self, sheet: str) -> Mapping[CellPosition, Format]:
         """The formats of a sheet's cells, where they change what is read."""
         wanted = {str(index): shape for index, shape in self._styles.items() if shape}
         if not wanted or sheet not in self._parts:
             return {}
-        found: dict[Place, Format] = {}
+        found: dict[CellPosition, Format] = {}
         for _, cell in _each(self._package, self._parts[sheet]):
             shape = wanted.get(cell.get("s", ""))
-            if shape and (place := place_of(cell.get("r", ""))):
+            if shape and (place := position_of(cell.get("r", ""))):
                 found[place] = shape
             cell.clear()
         return found
@@ -137,7 +137,7 @@ def _each(package: Package, part: str) -> Iterator[tuple[str, Any]]:
         )
 
 
-def place_of(name: str) -> Place | None:
+def position_of(name: str) -> CellPosition | None:
     """Where a cell is by its name, such as B3."""
     match = _CELL.fullmatch(name)
     return (int(match[2]) - 1, _column(match[1])) if match else None

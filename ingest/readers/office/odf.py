@@ -15,7 +15,7 @@ from typing import Any
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.encrypted_odf import without_password
-from ingest.readers.tables import MOST_COLUMNS, Field, spread, table_lines
+from ingest.readers.tables import MOST_COLUMNS, Field, expand_spans, table_lines
 from ingest.readers.zip_container import checked, damaged, member, xml
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
@@ -75,7 +75,7 @@ class Opened:
                 return []
         lines = []
         for chart in root.iter(f"{_CHART}chart"):
-            lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(words_of(title)))]
+            lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(text_of(title)))]
             lines += [line for table in chart.iter(f"{TABLE}table") for line in _table_lines(table)]
         return lines
 
@@ -136,7 +136,7 @@ def read(data: bytes, context: Context) -> Content:
     title = metadata.pop("title", "") or document.first_heading
     blocks = document.finish()
     comments = body.iter(f"{OFFICE}annotation")
-    orders = [note for one in comments for note in hidden_note(_("a comment"), words_of(one))]
+    orders = [note for one in comments for note in hidden_note(_("a comment"), text_of(one))]
     notes = dict.fromkeys([*source.notes, *orders])
     return Content(title[:HEADING_CHARS], blocks, metadata, tuple(notes))
 
@@ -166,7 +166,7 @@ class _Document:
     def slide(self, page: Any, number: int) -> None:
         self._outline, self._slide = Outline(), number
         titles = [frame for frame in page.iter(f"{DRAW}frame") if frame.get(f"{_PRESENTATION}class") == "title"]
-        words = one_line(" ".join(words_of(frame) for frame in titles))
+        words = one_line(" ".join(text_of(frame) for frame in titles))
         if words:
             self._outline.heading(1, words, None)
             self.first_heading = self.first_heading or words
@@ -184,7 +184,7 @@ class _Document:
             if element.tag in _LEFT_OUT or element in skip or not isinstance(element.tag, str):
                 continue
             if element.tag == f"{_PRESENTATION}notes":
-                if words := words_of(element).strip():
+                if words := text_of(element).strip():
                     self._end_list()
                     self._outline.add(f"Notes: {words}")
             elif element.tag in _PARAGRAPHS:
@@ -204,13 +204,13 @@ class _Document:
 
     def _heading(self, element: Any) -> None:
         self._end_list()
-        words = one_line(words_of(element))
+        words = one_line(text_of(element))
         if words:
             self._outline.heading(_number(element.get(f"{TEXT}outline-level")), words, None)
             self.first_heading = self.first_heading or words
 
     def _paragraph(self, element: Any, depth: int) -> None:
-        words = words_of(element).strip()
+        words = text_of(element).strip()
         if words and depth:
             self._items.append(f"{'  ' * (depth - 1)}- {one_line(words)}")
         elif words:
@@ -244,7 +244,7 @@ def _set_in(paragraph: Any) -> Iterator[Any]:
 
 def _table_lines(table: Any) -> list[str]:
     marked = len(list(table.iterfind(f"{TABLE}table-header-rows/{TABLE}table-row")))
-    lines = table_lines(spread([_fields(row) for row in _rows(table)]), marked or None)
+    lines = table_lines(expand_spans([_fields(row) for row in _rows(table)]), marked or None)
     return [line for line in lines if line.strip()]
 
 
@@ -252,7 +252,7 @@ def _fields(row: Any) -> list[Field]:
     """The cells of a row; places that another cell reaches into are left out, as that one tells them."""
     fields: list[Field] = []
     for cell in row.iterchildren(f"{TABLE}table-cell"):
-        text = one_line(words_of(cell))
+        text = one_line(text_of(cell))
         columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
         times = _number(cell.get(f"{TABLE}number-columns-repeated"))
         fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS - len(fields))
@@ -270,7 +270,7 @@ def _number(said: str | None) -> int:
     return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else 1
 
 
-def words_of(element: Any) -> str:
+def text_of(element: Any) -> str:
     """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text
     boxes."""
     parts: list[str] = []

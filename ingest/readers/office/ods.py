@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ingest.readers.blocks import Content, Context, one_line
-from ingest.readers.office.odf import DRAW, OFFICE, TABLE, TEXT, Opened, opened, words_of
+from ingest.readers.office.odf import DRAW, OFFICE, TABLE, TEXT, Opened, opened, text_of
 from ingest.readers.office.sheets import MOST_CELLS, Comment, Sheet, content_of, merge, too_large
 from ingest.readers.tables import Cell
 
@@ -50,7 +50,7 @@ def _sheet(table: Any, source: Opened, hidden: bool) -> Sheet:
         line: list[Cell] = []
         for column, cell, repeated in _cells(row):
             for note in cell.iterchildren(f"{OFFICE}annotation"):
-                sheet.comments.append(Comment(number, column, "\n".join(map(words_of, note.iter(f"{TEXT}p")))))
+                sheet.comments.append(Comment(number, column, "\n".join(map(text_of, note.iter(f"{TEXT}p")))))
             if text := _shown(cell):
                 line += [Cell("")] * (column - len(line)) + [Cell(text)] * repeated
                 across, down = (_count(cell, f"number-{axis}-spanned") for axis in ("columns", "rows"))
@@ -82,7 +82,7 @@ def _cells(row: Any) -> Iterator[tuple[int, Any, int]]:
 
 
 def _shown(cell: Any) -> str:
-    text = one_line(" ".join(map(words_of, cell.iterchildren(f"{TEXT}p"))))
+    text = one_line(" ".join(map(text_of, cell.iterchildren(f"{TEXT}p"))))
     date = cell.get(f"{OFFICE}date-value", "")
     if date and (not text or _AMBIGUOUS.fullmatch(text)):
         return str(date[:19].replace("T", " ").removesuffix(" 00:00:00"))
@@ -96,7 +96,7 @@ def _drawn(table: Any, source: Opened) -> Iterator[str]:
             if not isinstance(shape.tag, str) or not shape.tag.startswith(DRAW):
                 continue
             charts = ["\n".join(source.chart(one)) for one in shape.iter(f"{DRAW}object")]
-            yield from (words for words in (*charts, words_of(shape).strip()) if words)
+            yield from (words for words in (*charts, text_of(shape).strip()) if words)
 
 
 def _count(element: Any, name: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.code_pages import CODE_PAGES_OF_FONTS, codec_of_code_page
-from ingest.readers.encoding import clean
+from ingest.readers.encoding import normalize_text
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.tables import Cell, table_lines
 from kb_assistant.errors import ReadError
@@ -37,7 +37,7 @@ _DEEPEST = 2_000
 
 
 @dataclass(slots=True)
-class _State:
+class _GroupState:
     """What holds in a group, and is as before when it ends."""
 
     left_out: bool = False
@@ -124,8 +124,8 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._text = _Text()
-        self._state = _State()
-        self._stack: list[_State] = []
+        self._state = _GroupState()
+        self._stack: list[_GroupState] = []
         self._codec = "cp1252"
         self._fonts: dict[int, str] = {}
         self._defining = -1
@@ -182,7 +182,7 @@ class _Reader:
             raise ReadError(_("The RTF file is nested too deep."), _("Open and save it in a word processor."))
         self._stack.append(self._state)
         old = self._state
-        self._state = _State(old.left_out, old.hidden, old.deleted, old.font, old.after_unicode, old.part)
+        self._state = _GroupState(old.left_out, old.hidden, old.deleted, old.font, old.after_unicode, old.part)
 
     def _close(self) -> None:
         self._skip = 0
@@ -276,7 +276,7 @@ class _Reader:
             codec = self._fonts.get(self._state.font, self._codec)
             text = self._bytes.decode(codec, "replace")
             self._bytes.clear()
-            self._say(clean(text))
+            self._say(normalize_text(text))
 
     def _say(self, text: str) -> None:
         state = self._state

@@ -22,7 +22,7 @@ from ingest.readers.attachments import DEEPEST
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.office.drawingml import charts_and_diagrams, in_fallback, paragraphs
 from ingest.readers.office.encrypted_office import is_locked_book, unlocked
-from ingest.readers.office.number_formats import Format, Looks, Place, place_of
+from ingest.readers.office.number_formats import CellFormats, CellPosition, Format, position_of
 from ingest.readers.office.ooxml import Package, properties
 from ingest.readers.tables import Cell, Row, column_names, is_header, labelled
 from ingest.readers.zip_container import checked, damaged
@@ -93,15 +93,15 @@ def _read(data: bytes) -> Content:
             workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
     except ReadError as error:
         raise _NotKnown from error
-    looks = _looks(package)
+    cell_formats = _cell_formats(package)
     sheets = []
     notes: list[str] = []
     for said in workbook.sheets_metadata:
         with _damage_told():
-            sheet = _sheet(workbook, said, looks)
-            uncomputed = looks.uncomputed(said.name) if looks else 0
-            if package and looks:
-                _add_drawn_and_said(sheet, package, looks.part_of(said.name))
+            sheet = _sheet(workbook, said, cell_formats)
+            uncomputed = cell_formats.uncomputed(said.name) if cell_formats else 0
+            if package and cell_formats:
+                _add_drawn_and_said(sheet, package, cell_formats.part_of(said.name))
         sheets.append(sheet)
         if uncomputed:
             notes.append(
@@ -148,23 +148,24 @@ def _damage_told() -> Iterator[None]:
         raise damaged(_WHAT) from error
 
 
-def _looks(package: Package | None) -> Looks | None:
+def _cell_formats(package: Package | None) -> CellFormats | None:
     """How cells look; nothing where the file doesn't say it properly, for the rows can be read without."""
     try:
-        return Looks(package) if package else None
+        return CellFormats(package) if package else None
     except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def _sheet(workbook: Any, said: Any, looks: Looks | None) -> Sheet:
+def _sheet(workbook: Any, said: Any, cell_formats: CellFormats | None) -> Sheet:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     sheet = Sheet(said.name, [], said.visible != SheetVisibleEnum.Visible)
     if said.typ == SheetTypeEnum.WorkSheet:
-        rows, columns = looks.spans(said.name) if looks else (0, 0)
+        rows, columns = cell_formats.spans(said.name) if cell_formats else (0, 0)
         if rows * columns > _MOST_AREA:
             raise too_large(rows, columns)
-        sheet.rows = _rows(workbook.get_sheet_by_name(said.name), looks.formats(said.name) if looks else {})
+        formats = cell_formats.formats(said.name) if cell_formats else {}
+        sheet.rows = _rows(workbook.get_sheet_by_name(said.name), formats)
     return sheet
 
 
@@ -175,7 +176,7 @@ def too_large(rows: int, columns: int) -> ReadError:
     )
 
 
-def _rows(sheet: Any, formats: Mapping[Place, Format]) -> list[list[Cell]]:
+def _rows(sheet: Any, formats: Mapping[CellPosition, Format]) -> list[list[Cell]]:
     """The cells of each row up to the last that isn't empty."""
     if sheet.total_height * sheet.total_width > _MOST_AREA:
         raise too_large(sheet.total_height, sheet.total_width)
@@ -229,7 +230,7 @@ def _add_drawn_and_said(sheet: Sheet, package: Package, part: str) -> None:
         root = package.optional_root(name) if name.lower().endswith(".xml") else None
         for comment in root.iter("{*}comment", "{*}threadedComment") if root is not None else ():
             text = "".join(words.text or "" for words in comment.iter("{*}t", "{*}text")).strip()
-            if text and (place := place_of(comment.get("ref", ""))):
+            if text and (place := position_of(comment.get("ref", ""))):
                 sheet.comments.append(Comment(*place, text))
 
 

@@ -16,7 +16,7 @@ _ENDS = re.compile(r"[。！？；：…]\s*$")
 _FULL = 0.75  # share of a page's usual width from which on a line is broken because it is full
 
 
-def clean(text: str) -> str:
+def clean_page(text: str) -> str:
     """Words whole again: joined where a hyphen or the end of a Chinese line parted them, ligatures spelled out."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _HYPHEN.sub("", text)

@@ -66,8 +66,8 @@ def read(data: bytes, context: Context) -> Content:
         scans = [page for page in pages if page.is_scan]
         if ocr.available():
             for page in scans[:_MOST_SCANS]:
-                context.alive()
-                if words := ocr.words_of(_picture(document, page.number)):
+                context.heartbeat()
+                if words := ocr.recognize(_picture(document, page.number)):
                     page.text, page.tables = words, []
         title, bookmarks = _title(document), _bookmarks(document)
         is_xfa = document.get_formtype() == raw.FORMTYPE_XFA_FULL

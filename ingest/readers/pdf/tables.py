@@ -186,7 +186,7 @@ def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule
     return [group for group in groups.values() if len(group[0]) >= 3 and len(group[1]) >= 3]
 
 
-_Place = tuple[int, int]  # row and column in the grid
+_GridField = tuple[int, int]  # row and column in the grid
 
 
 class _Layer(NamedTuple):
@@ -262,10 +262,10 @@ def _levels(values: Iterable[float]) -> list[float]:
 
 def _owners(
     levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
-) -> dict[_Place, _Place]:
+) -> dict[_GridField, _GridField]:
     """The field that each place of the grid belongs to: where no line parts two places, they are one field, known
     by its first place."""
-    owner: dict[_Place, _Place] = {}
+    owner: dict[_GridField, _GridField] = {}
     for row in range(len(levels) - 1):
         for column in range(len(edges) - 1):
             above, left = owner.get((row - 1, column)), owner.get((row, column - 1))
@@ -285,13 +285,13 @@ def _words(
     lines: list[_TextLine],
     levels: list[float],
     edges: list[float],
-    owner: dict[_Place, _Place],
-) -> tuple[dict[_Place, str], int]:
+    owner: dict[_GridField, _GridField],
+) -> tuple[dict[_GridField, str], int]:
     """The words of each field in the text's order, and how many letters stand in another field than the word they
     belong to. Words of two fields may touch: then they are drawn one by one."""
     rising = levels[::-1]
-    words: dict[_Place, str] = {}
-    last_line: dict[_Place, int] = {}
+    words: dict[_GridField, str] = {}
+    last_line: dict[_GridField, int] = {}
     cut = 0
     wide = Counter[int]()
     for line in lines:
@@ -323,10 +323,10 @@ def _drawn(layer: _Layer, place: int) -> int:
     return ctypes.addressof(item.contents) if item else 0
 
 
-def _grid(owner: dict[_Place, _Place], words: dict[_Place, str]) -> list[list[Cell]]:
-    from ingest.readers.pdf.clean import clean
+def _grid(owner: dict[_GridField, _GridField], words: dict[_GridField, str]) -> list[list[Cell]]:
+    from ingest.readers.pdf.clean import clean_page
 
-    texts = {field: one_line(clean(found)) for field, found in words.items()}
+    texts = {field: one_line(clean_page(found)) for field, found in words.items()}
     grid: list[list[Cell]] = []
     for place, field in owner.items():
         if place[1] == 0:

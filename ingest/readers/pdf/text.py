@@ -11,9 +11,9 @@ from pypdfium2 import raw
 
 from ingest.readers.blocks import one_line
 from ingest.readers.pdf.clean import (
-    clean,
+    clean_page,
 )
-from kb_assistant.types import Kind
+from kb_assistant.types import BlockKind
 
 if TYPE_CHECKING:
     from ingest.readers.pdf.tables import Table
@@ -38,7 +38,7 @@ class Part(NamedTuple):
     """A run of lines or a table."""
 
     text: str
-    kind: Kind
+    kind: BlockKind
 
 
 class Repeated:
@@ -99,7 +99,7 @@ def parts(text: str, tables: Sequence[Table], repeated: Repeated) -> list[Part]:
 
 
 def _end(found: list[Part], run: list[str]) -> None:
-    if text := clean("\n".join(run)):
+    if text := clean_page("\n".join(run)):
         found.append(Part(text, "prose"))
     run.clear()
 

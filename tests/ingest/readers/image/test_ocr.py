@@ -63,7 +63,7 @@ class TestOcr:
         sheet.showPage()
         sheet.save()
         pages: list[int] = []
-        content = read("a.pdf", buffer.getvalue(), alive=lambda: pages.append(1))
+        content = read("a.pdf", buffer.getvalue(), heartbeat=lambda: pages.append(1))
         assert [block.page for block in content.blocks] == [1, 2]
         assert "spare key" in content.blocks[1].text
         assert pages == [1]

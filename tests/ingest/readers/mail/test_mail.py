@@ -13,7 +13,7 @@ import pytest
 from ingest.readers import read
 from ingest.readers.blocks import Content
 from ingest.readers.mail.cms import signed_content
-from ingest.readers.mail.tnef import letter_in
+from ingest.readers.mail.tnef import parse_tnef
 from kb_assistant.errors import ReadError
 
 PUMP = "The pump is serviced every three months."
@@ -220,12 +220,12 @@ class TestWinmail:
         whole = {end - less for end in ends for less in range(3)}  # a part ends with two bytes of checksum
         for end in range(6, len(WINMAIL)):
             with suppress(ReadError):
-                cut = letter_in(WINMAIL[:end])
+                cut = parse_tnef(WINMAIL[:end])
                 assert cut.unread or end in whole
                 continue
             refused += 1
         assert refused < len(WINMAIL) / 2
-        assert letter_in(WINMAIL).unread == []
+        assert parse_tnef(WINMAIL).unread == []
 
     def test_of_its_html_what_the_plain_text_lacks(self) -> None:
         html = struct.pack("<HHII", 0x102, 0x1013, 1, 28) + b"<p>The valve is red, too.</p>"[:28]

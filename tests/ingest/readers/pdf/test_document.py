@@ -258,12 +258,12 @@ class TestPdf:
             read("a.pdf", document[: document.index(b"xref")] + added + b"trailer <</Root 4 0 R>>")
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
-        from ingest.readers.pdf.clean import clean
+        from ingest.readers.pdf.clean import clean_page
 
-        assert clean("水泵的维护周期是三个月一次，由维\r\n护班负责，不得拖延，要有记录。\r\n第二句") == (
+        assert clean_page("水泵的维护周期是三个月一次，由维\r\n护班负责，不得拖延，要有记录。\r\n第二句") == (
             "水泵的维护周期是三个月一次，由维护班负责，不得拖延，要有记录。\n第二句"
         )
-        assert clean("⽔泵") == "水泵"
+        assert clean_page("⽔泵") == "水泵"
 
 
 def make_pdf(*pages: str, title: str = "") -> bytes:
@@ -298,9 +298,9 @@ class TestPages:
         ]
 
     def test_words_parted_by_hyphens_are_joined(self) -> None:
-        from ingest.readers.pdf.clean import clean
+        from ingest.readers.pdf.clean import clean_page
 
-        assert clean("exam\ufffe\r\nple \ufb01ne co\u00adop\u0002\nerate\0") == "example fine cooperate"
+        assert clean_page("exam\ufffe\r\nple \ufb01ne co\u00adop\u0002\nerate\0") == "example fine cooperate"
 
     def test_a_title_made_up_by_a_program_is_none(self) -> None:
         assert read("a.pdf", make_pdf("x", title="report.docx")).title == ""
