@@ -35,7 +35,7 @@ from kb_assistant.text.boundaries import (
     word_cuts,
 )
 
-_VERSION = "blocks-2"
+_VERSION = "blocks-3"
 _LONGEST_TOKEN = 8  # characters; only a first guess where text without any boundary is cut
 _CONTEXT = 64  # characters on each side of a boundary that its hash sees
 _SHARE = 4  # part of a piece: more may lie on each side of a cut, and less of the piece before be repeated
