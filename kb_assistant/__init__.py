@@ -11,6 +11,7 @@ Importing this package loads neither torch nor faiss; they load when a model or 
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.workspace.access import Access
-    from kb_assistant.workspace.answer_queue import Answering
+    from kb_assistant.workspace.answer_queue import AnswerQueue
     from kb_assistant.workspace.chats import Chat, ChatStore, SavedTurn
     from kb_assistant.workspace.jobs import Job, Jobs
 
 __all__ = [
     "Access",
-    "Answering",
+    "AnswerQueue",
     "Chat",
     "ChatStore",
     "Citation",
@@ -50,7 +51,7 @@ __all__ = [
 
 _LAZY = {
     "Access": "kb_assistant.workspace.access",
-    "Answering": "kb_assistant.workspace.answer_queue",
+    "AnswerQueue": "kb_assistant.workspace.answer_queue",
     "Chat": "kb_assistant.workspace.chats",
     "ChatStore": "kb_assistant.workspace.chats",
     "Job": "kb_assistant.workspace.jobs",
@@ -60,8 +61,14 @@ _LAZY = {
     "SavedTurn": "kb_assistant.workspace.chats",
 }
 
+_RENAMED = {"Answering": "AnswerQueue"}
+"""Names that these had before; they still work."""
+
 
 def __getattr__(name: str) -> Any:
+    if new := _RENAMED.get(name):
+        warnings.warn(f"kb_assistant.{name} is called {new} now.", DeprecationWarning, stacklevel=2)
+        name = new
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

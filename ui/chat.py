@@ -24,7 +24,7 @@ from ui.strings import language, say, words
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from kb_assistant.workspace.answer_queue import Running
+    from kb_assistant.workspace.answer_queue import PendingAnswer
 
 WINDOW = 30
 """Turns shown at first."""
@@ -80,7 +80,7 @@ def open_chat(id_: str | None) -> None:
 
 def _body(chat: Chat | None) -> None:
     # In this order: an answer that is no longer running was saved before, so what is read then is all of it.
-    running = desk().answering.running(chat.id) if chat else ()
+    running = desk().answers.running(chat.id) if chat else ()
     saved = desk().chats.turns(chat.id) if chat else []
     if chat is not None:
         _head(chat)
@@ -149,7 +149,7 @@ def _live(chat: str, coming: set[int]) -> None:
 
     @st.fragment(run_every=0.3)
     def follow() -> None:
-        running = desk().answering.running(chat)
+        running = desk().answers.running(chat)
         if {one.turn for one in running} != coming or "problem" in st.session_state:
             st.rerun(scope="app")  # a problem is said at the head of the page
         components.conversation(
@@ -169,7 +169,7 @@ def _live(chat: str, coming: set[int]) -> None:
     follow()
 
 
-def _stop_all(running: Sequence[Running]) -> None:
+def _stop_all(running: Sequence[PendingAnswer]) -> None:
     for one in running:
         one.stop()
 
@@ -209,7 +209,7 @@ def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: in
     chat = chat or here.chats.create(user().name, kb_name())
     st.session_state.chat = chat.id
     after = (lambda: here.jobs.wait(job)) if job else None
-    here.answering.ask(
+    here.answers.ask(
         here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after, instead_of=instead_of
     )
 
@@ -217,7 +217,7 @@ def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: in
 def _again(chat: Chat, turn: int, question: str | None) -> None:
     """Ask the last question again, perhaps in other words."""
     saved = desk().chats.turns(chat.id)
-    if not saved or saved[-1].id != turn or desk().answering.running(chat.id):
+    if not saved or saved[-1].id != turn or desk().answers.running(chat.id):
         return
     close_passage()
     ask(chat, question or saved[-1].question, instead_of=turn)

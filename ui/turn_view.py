@@ -8,7 +8,7 @@ from typing import Any
 
 from kb_assistant import Dropped, Hit, SavedTurn
 from kb_assistant.answering.citations import Mark, marks
-from kb_assistant.workspace.answer_queue import Running
+from kb_assistant.workspace.answer_queue import PendingAnswer
 from ui.markdown_tree import tree
 from ui.sanitize import short
 from ui.strings import language, localized, say
@@ -41,7 +41,7 @@ def shown(turn: SavedTurn, last: bool) -> Shown:
     return _shown(_Key(turn), last, language())
 
 
-def live(running: Running) -> Shown:
+def live(running: PendingAnswer) -> Shown:
     """An answer on its way; its citations become chips when it is finished."""
     status = "" if running.text.strip() else say(running.stage, n=running.hits)
     return _base(running.turn, running.question, "live") | {

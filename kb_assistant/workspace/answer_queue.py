@@ -30,7 +30,7 @@ Stage = Literal["queued", "waiting", "searching", "answering"]
 
 
 @dataclass(slots=True)
-class Running:
+class PendingAnswer:
     """An answer that isn't finished.
 
     Attributes:
@@ -63,7 +63,7 @@ class Running:
             self._reply.stop()
 
 
-class Answering:
+class AnswerQueue:
     """The answers that are being made: those of a conversation one after another, as they were asked.
 
     Args:
@@ -73,9 +73,9 @@ class Answering:
     def __init__(self, chats: ChatStore) -> None:
         self.chats = chats
         self._lock = threading.Lock()
-        self._running: dict[str, list[Running]] = {}
+        self._running: dict[str, list[PendingAnswer]] = {}
 
-    def running(self, chat: str) -> tuple[Running, ...]:
+    def running(self, chat: str) -> tuple[PendingAnswer, ...]:
         """The unfinished answers of a conversation: the one that is being made, then those that are queued."""
         with self._lock:
             return tuple(self._running.get(chat, ()))
@@ -110,7 +110,7 @@ class Answering:
         with self._lock:
             turn = self.chats.begin(chat, question, instead_of)
             queue = self._running.setdefault(chat, [])
-            running = Running(chat, turn, question, "queued" if queue else begins)
+            running = PendingAnswer(chat, turn, question, "queued" if queue else begins)
             queue.append(running)
             if len(queue) == 1:
                 running._may_begin.set()
@@ -135,12 +135,12 @@ class Answering:
         threading.Thread(target=work, name=f"answer-{turn}", daemon=True).start()
         return turn
 
-    def _history(self, running: Running) -> list[Turn]:
+    def _history(self, running: PendingAnswer) -> list[Turn]:
         """What was said before it."""
         before = (turn for turn in self.chats.turns(running.chat) if turn.id < running.turn)
         return [turn.turn for turn in before if turn.state in ("done", "stopped")]
 
-    def _done(self, running: Running) -> None:
+    def _done(self, running: PendingAnswer) -> None:
         """Take it out of its queue; the next one begins."""
         with self._lock:
             queue = self._running[running.chat]
@@ -150,7 +150,7 @@ class Answering:
             else:
                 del self._running[running.chat]
 
-    def _answer(self, running: Running, ask: Callable[[], Reply | None]) -> None:
+    def _answer(self, running: PendingAnswer, ask: Callable[[], Reply | None]) -> None:
         state: State = "done"
         try:
             begun = ask()
@@ -170,7 +170,7 @@ class Answering:
         except KBError as error:
             _log.error("An answer can't be saved: %s", error.message)
 
-    def _stream(self, running: Running, reply: Reply) -> dict[str, Any]:
+    def _stream(self, running: PendingAnswer, reply: Reply) -> dict[str, Any]:
         running._reply = reply
         if running.stopped:
             reply.stop()
@@ -187,7 +187,7 @@ class Answering:
         return whole | {"seconds": {"found": found}}
 
 
-def _wait(running: Running, after: Callable[[], object]) -> None:
+def _wait(running: PendingAnswer, after: Callable[[], object]) -> None:
     """Return once `after` has returned, or the answer is stopped. Raises what `after` raises."""
     outcome: Future[object] = Future()
 

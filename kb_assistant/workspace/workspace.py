@@ -16,7 +16,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
-from kb_assistant.workspace.answer_queue import Answering
+from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
 from kb_assistant.workspace.jobs import Jobs
 
@@ -36,7 +36,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.chats = ChatStore(settings.home / "chats.sqlite")
-        self.answering = Answering(self.chats)
+        self.answers = AnswerQueue(self.chats)
         self.jobs = Jobs()
         self._lock = threading.Lock()
         self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()
@@ -78,7 +78,7 @@ class Workspace:
             BusyError: an answer or other work is under way.
         """
         with self._lock:
-            if self.answering.busy() or any(map(self.jobs.busy, self._open.values())):
+            if self.answers.busy() or any(map(self.jobs.busy, self._open.values())):
                 raise BusyError(_("Work is going on."), _("Wait for it, or stop it; then change the setting."))
             self.settings = load()
             old, self._open = self._open, OrderedDict()
@@ -128,7 +128,7 @@ class Workspace:
         Raises:
             BusyError, StoreError: as for `delete_base`.
         """
-        for running in self.answering.running(chat):
+        for running in self.answers.running(chat):
             running.stop()
         own = f"{bases.ATTACHED}{chat}"
         if bases.exists(self.named(own)):

@@ -38,5 +38,5 @@ def texts(app: AppTest) -> str:
 def answered(app: AppTest) -> AppTest:
     """The page once nothing is being answered any more."""
     chat = app.session_state["chat"]
-    until(lambda: not desks.desk().answering.running(chat))
+    until(lambda: not desks.desk().answers.running(chat))
     return app.run()

@@ -153,7 +153,7 @@ def test_a_setting_that_is_impossible_or_comes_at_the_wrong_time_is_refused(
     app.number_input(key="value-overlap-0").set_value(9).run()
     app.button(key="save-setting").click().run()
     assert "from 0 to 3" in texts(app)
-    monkeypatch.setattr(desks.desk().answering, "busy", lambda: True)
+    monkeypatch.setattr(desks.desk().answers, "busy", lambda: True)
     app.number_input(key="value-overlap-0").set_value(1).run()
     app.button(key="save-setting").click().run()
     assert "Work is going on" in texts(app)
@@ -371,9 +371,9 @@ def test_an_answer_that_ends_while_the_page_is_drawn_is_shown_whole(
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
     here, chat = desks.desk(), app.session_state["chat"]
     order: list[str] = []
-    turns, running = here.chats.turns, here.answering.running
+    turns, running = here.chats.turns, here.answers.running
     monkeypatch.setattr(here.chats, "turns", lambda one: order.append("turns") or turns(one))
-    monkeypatch.setattr(here.answering, "running", lambda one: order.append("running") or running(one))
+    monkeypatch.setattr(here.answers, "running", lambda one: order.append("running") or running(one))
     app.run()
     assert turns(chat)[0].state == "done"
     assert order.index("running") < order.index("turns")

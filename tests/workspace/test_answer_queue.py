@@ -12,7 +12,7 @@ import pytest
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
-from kb_assistant.workspace.answer_queue import Answering
+from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
 from tests.fakes import HashEmbeddings, ScriptedChat
 from tests.waiting import PATIENCE, until
@@ -40,21 +40,21 @@ def base(tmp_path: Path, gate: threading.Event) -> Iterator[KnowledgeBase]:
 
 
 @pytest.fixture
-def answering(base: KnowledgeBase) -> Answering:
-    return Answering(ChatStore(base.settings.home / "chats.sqlite"))
+def answers(base: KnowledgeBase) -> AnswerQueue:
+    return AnswerQueue(ChatStore(base.settings.home / "chats.sqlite"))
 
 
 def test_an_answer_is_saved_as_it_grows_and_in_full(
-    answering: Answering, base: KnowledgeBase, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kb_assistant.workspace.answer_queue.SAVED_EVERY_S", 0)
-    chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?")
-    until(lambda: answering.chats.turns(chat)[0].answer == "The pump is red")
-    assert answering.chats.turns(chat)[0].state == "answering"
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(base, chat, "What colour is the pump?")
+    until(lambda: answers.chats.turns(chat)[0].answer == "The pump is red")
+    assert answers.chats.turns(chat)[0].state == "answering"
     gate.set()
-    until(lambda: not answering.running(chat))
-    (turn,) = answering.chats.turns(chat)
+    until(lambda: not answers.running(chat))
+    (turn,) = answers.chats.turns(chat)
     assert turn.state == "done"
     assert turn.answer == "The pump is red and weighs nine kilograms. [1]"
     assert turn.hits[0].text.startswith("The pump of the station")
@@ -62,113 +62,120 @@ def test_an_answer_is_saved_as_it_grows_and_in_full(
 
 
 def test_a_stop_keeps_what_was_said_and_the_next_question_knows_it(
-    answering: Answering, base: KnowledgeBase, gate: threading.Event
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event
 ) -> None:
-    chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?")
-    (running,) = answering.running(chat)
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(base, chat, "What colour is the pump?")
+    (running,) = answers.running(chat)
     until(lambda: running.text == "The pump is red")
     running.stop()
     gate.set()
-    until(lambda: not answering.running(chat))
-    (turn,) = answering.chats.turns(chat)
+    until(lambda: not answers.running(chat))
+    (turn,) = answers.chats.turns(chat)
     assert turn.state == "stopped"
     assert turn.answer.startswith("The pump is red")
     assert "kilograms" not in turn.answer
-    answering.ask(base, chat, "And its weight?")
-    until(lambda: not answering.running(chat))
+    answers.ask(base, chat, "And its weight?")
+    until(lambda: not answers.running(chat))
     model: Any = base.chat_model
     assert "The pump is red" in str(model.prompts[-1])
 
 
 def test_questions_of_a_conversation_are_answered_one_after_another(
-    answering: Answering, base: KnowledgeBase, gate: threading.Event
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event
 ) -> None:
-    one, other = (answering.chats.create("ann", "default").id for _ in range(2))
-    answering.ask(base, one, "What colour is the pump?")
-    answering.ask(base, one, "And its weight?")
-    assert [running.stage for running in answering.running(one)][1:] == ["queued"]
-    assert [turn.question for turn in answering.chats.turns(one)] == [
+    one, other = (answers.chats.create("ann", "default").id for _ in range(2))
+    answers.ask(base, one, "What colour is the pump?")
+    answers.ask(base, one, "And its weight?")
+    assert [running.stage for running in answers.running(one)][1:] == ["queued"]
+    assert [turn.question for turn in answers.chats.turns(one)] == [
         "What colour is the pump?",
         "And its weight?",
     ]
-    answering.ask(base, other, "What colour is the pump?")
-    until(lambda: answering.running(other)[0].text == "The pump is red")
-    assert answering.running(one)[1].text == ""
+    answers.ask(base, other, "What colour is the pump?")
+    until(lambda: answers.running(other)[0].text == "The pump is red")
+    assert answers.running(one)[1].text == ""
     gate.set()
-    until(lambda: not answering.running(one) and not answering.running(other))
-    assert [turn.state for turn in answering.chats.turns(one)] == ["done", "done"]
+    until(lambda: not answers.running(one) and not answers.running(other))
+    assert [turn.state for turn in answers.chats.turns(one)] == ["done", "done"]
     model: Any = base.chat_model
     assert "weighs nine kilograms" in str(model.prompts[-1])
     assert len(model.prompts) == 3
 
 
 def test_a_queued_question_can_be_taken_back_and_the_one_behind_it_is_answered(
-    answering: Answering, base: KnowledgeBase, gate: threading.Event
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event
 ) -> None:
-    chat = answering.chats.create("ann", "default").id
+    chat = answers.chats.create("ann", "default").id
     for question in ("What colour is the pump?", "And its weight?", "Where is the pump?"):
-        answering.ask(base, chat, question)
-    first, second, third = answering.running(chat)
+        answers.ask(base, chat, question)
+    first, second, third = answers.running(chat)
     second.stop()
-    until(lambda: answering.running(chat) == (first, third))
+    until(lambda: answers.running(chat) == (first, third))
     assert third.stage == "queued"
     gate.set()
-    until(lambda: not answering.running(chat))
-    assert [turn.state for turn in answering.chats.turns(chat)] == ["done", "stopped", "done"]
+    until(lambda: not answers.running(chat))
+    assert [turn.state for turn in answers.chats.turns(chat)] == ["done", "stopped", "done"]
 
 
-def test_an_error_is_kept_in_words(tmp_path: Path, answering: Answering) -> None:
+def test_an_error_is_kept_in_words(tmp_path: Path, answers: AnswerQueue) -> None:
     missing = KnowledgeBase(Settings(home=tmp_path / "nowhere"))
     missing.__dict__["embedder"] = HashEmbeddings()
-    chat = answering.chats.create("ann", "default").id
-    answering.ask(missing, chat, "Anything?")
-    until(lambda: not answering.running(chat))
-    (turn,) = answering.chats.turns(chat)
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(missing, chat, "Anything?")
+    until(lambda: not answers.running(chat))
+    (turn,) = answers.chats.turns(chat)
     assert turn.state == "failed"
     assert "no knowledge base" in turn.reply["error"]
 
 
 def test_it_waits_for_what_must_be_there_first(
-    answering: Answering, base: KnowledgeBase, gate: threading.Event
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event
 ) -> None:
     gate.set()
     ready = threading.Event()
-    chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(PATIENCE))
-    (running,) = answering.running(chat)
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(PATIENCE))
+    (running,) = answers.running(chat)
     assert running.stage == "waiting"
     ready.set()
-    until(lambda: not answering.running(chat))
-    assert answering.chats.turns(chat)[0].state == "done"
+    until(lambda: not answers.running(chat))
+    assert answers.chats.turns(chat)[0].state == "done"
 
 
 def test_a_stop_is_heard_while_it_waits_and_nothing_is_searched(
-    answering: Answering, base: KnowledgeBase, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.set()
     ready, searched = threading.Event(), []
     ask = base.ask
     monkeypatch.setattr(base, "ask", lambda *given, **named: searched.append(given[0]) or ask(*given, **named))
-    chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(PATIENCE))
-    answering.ask(base, chat, "And its weight?")
-    first, _ = answering.running(chat)
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(base, chat, "What colour is the pump?", after=lambda: ready.wait(PATIENCE))
+    answers.ask(base, chat, "And its weight?")
+    first, _ = answers.running(chat)
     until(lambda: first.stage == "waiting")
     first.stop()
-    until(lambda: not answering.running(chat))
+    until(lambda: not answers.running(chat))
     assert not ready.is_set()
     ready.set()
-    assert [turn.state for turn in answering.chats.turns(chat)] == ["stopped", "done"]
+    assert [turn.state for turn in answers.chats.turns(chat)] == ["stopped", "done"]
     assert searched == ["And its weight?"]
 
 
-def test_what_goes_wrong_while_it_waits_is_kept_in_words(answering: Answering, base: KnowledgeBase) -> None:
+def test_what_goes_wrong_while_it_waits_is_kept_in_words(answers: AnswerQueue, base: KnowledgeBase) -> None:
     def fail() -> None:
         raise StoreError("The disk is full.", "Free some space.")
 
-    chat = answering.chats.create("ann", "default").id
-    answering.ask(base, chat, "What colour is the pump?", after=fail)
-    until(lambda: not answering.running(chat))
-    (turn,) = answering.chats.turns(chat)
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(base, chat, "What colour is the pump?", after=fail)
+    until(lambda: not answers.running(chat))
+    (turn,) = answers.chats.turns(chat)
     assert (turn.state, turn.reply["error"]) == ("failed", "The disk is full.")
+
+
+def test_the_name_of_before_still_works() -> None:
+    import kb_assistant
+
+    with pytest.warns(DeprecationWarning, match="AnswerQueue"):
+        assert kb_assistant.Answering is AnswerQueue

@@ -88,11 +88,11 @@ def test_its_jobs_and_answers_are_stopped_first(workspace: Workspace, monkeypatc
     monkeypatch.setattr(own, "ingest", slow)
     jobs = [workspace.jobs.ingest(own, [file]) for _ in range(2)]
     begun.wait(60)
-    workspace.answering.ask(own, chat, "Which pump?", after=lambda: go_on.wait(60))
+    workspace.answers.ask(own, chat, "Which pump?", after=lambda: go_on.wait(60))
     with pytest.raises(BusyError):
         workspace.delete_chat(chat)
     assert workspace.chats.of("ann")
-    until(lambda: not workspace.answering.running(chat))
+    until(lambda: not workspace.answers.running(chat))
     go_on.set()
     for job in jobs:
         workspace.jobs.wait(job.id)
