@@ -120,7 +120,7 @@ def address_of(scope: Scope) -> str:
     return str(found)
 
 
-class Gate:
+class AuthMiddleware:
     """ASGI middleware.
 
     Args:
@@ -157,7 +157,7 @@ class Gate:
         elif scope["type"] == "http" and self.access and scope["path"] in ("/login", "/logout"):
             await (await self._sign(scope, receive))(scope, receive, self._with_headers(send))
         elif self.access and (user := sessions.find(asked.cookies.get(COOKIE, ""))) is None:
-            await self._turn_away(scope, receive, send)
+            await self._reject(scope, receive, send)
         elif self.access and user and not user.may_write and scope["path"].startswith(_UPLOAD):
             await _refuse(scope, receive, send, 403, "You may read only.")
         elif scope["type"] == "http" and (problem := self._too_much(asked)):
@@ -214,7 +214,7 @@ class Gate:
         )  # fmt: skip
         return into
 
-    async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _reject(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and _wants_page(scope):
             await RedirectResponse("/login", 303)(scope, receive, self._with_headers(send))
         else:

@@ -106,8 +106,8 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from ui import splash as opening
-    from ui.gate import Gate
+    from ui import splash
+    from ui.gate import AuthMiddleware
 
     @asynccontextmanager
     async def told(_: Any) -> AsyncGenerator[None]:
@@ -119,10 +119,14 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
         threading.Thread(target=_warm, name="warm", daemon=True).start()
         yield
 
-    gate = Middleware(
-        Gate, access=access if options.login else None, secure=secure, any_host=host not in LOOPBACK, held=_held
+    auth = Middleware(
+        AuthMiddleware,
+        access=access if options.login else None,
+        secure=secure,
+        any_host=host not in LOOPBACK,
+        held=_held,
     )
-    return st.App(str(SCRIPT), routes=opening.routes(PAGES), middleware=[gate], lifespan=told)
+    return st.App(str(SCRIPT), routes=splash.routes(PAGES), middleware=[auth], lifespan=told)
 
 
 def _held() -> int:
@@ -137,8 +141,8 @@ def _warm() -> None:
     """Import and open beforehand what the first page needs, then what the first question needs."""
     try:
         import_module("ui.app")
-        from ui.app_state import desk
+        from ui.app_state import app_state
 
-        desk().begin()
+        app_state().begin()
     except Exception:
         _log.exception("What pages need couldn't be made ready.")  # a page says so where it concerns its user

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kb_assistant.errors import KBError
 from kb_assistant.workspace.access import Access, User
 from ui import gate as gates
-from ui.gate import COOKIE, Attempts, Gate, Sessions, address_of
+from ui.gate import COOKIE, Attempts, AuthMiddleware, Sessions, address_of
 from ui.options import MEGABYTE, Options
 from ui.server import serve
 
@@ -55,7 +55,7 @@ def client(
             Route("/{path:path}", _page, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
     )
-    return _client(Gate(inside, access=access, any_host=any_host), sender, base)
+    return _client(AuthMiddleware(inside, access=access, any_host=any_host), sender, base)
 
 
 @pytest.fixture(autouse=True)
@@ -294,7 +294,7 @@ def test_uploads_are_refused_unread_once_too_many_wait(monkeypatch: pytest.Monke
     monkeypatch.setattr(gates, "MOST_HELD_MEGABYTES", 2)
     held = 0
     inside = Starlette(routes=[Route("/{path:path}", _page, methods=["PUT", "DELETE"])])
-    visitor = TestClient(Gate(inside, held=lambda: held), base_url=HOST)
+    visitor = TestClient(AuthMiddleware(inside, held=lambda: held), base_url=HOST)
     half = b"x" * MEGABYTE
 
     def put(body: Any) -> int:
