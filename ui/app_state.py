@@ -21,7 +21,7 @@ from ui.gate import COOKIE, sessions
 from ui.options import options
 
 
-class Desk(Workspace):
+class AppState(Workspace):
     """One for the process. Engines are opened once and used by every session."""
 
     _sync: FolderSync | None = None
@@ -64,8 +64,8 @@ class Desk(Workspace):
 
 
 @st.cache_resource(show_spinner=False)
-def desk() -> Desk:
-    shared = Desk(Settings.load(**options().flags))
+def app_state() -> AppState:
+    shared = AppState(Settings.load(**options().flags))
     if not bases.list_bases(shared.settings):
         bases.create_base(shared.settings)
     return shared
@@ -88,7 +88,7 @@ _known: ContextVar[list[str] | None] = ContextVar("known", default=None)
 @contextmanager
 def known_bases() -> Iterator[list[str]]:
     """Names of the knowledge bases, listed once for a run of the page."""
-    known = bases.list_bases(desk().settings)
+    known = bases.list_bases(app_state().settings)
     token = _known.set(known)
     try:
         yield known
@@ -104,10 +104,10 @@ def kb_name() -> str:
     """
     known = _known.get()
     if known is None:
-        known = bases.list_bases(desk().settings)
-    chosen = st.session_state.get("kb") or st.query_params.get("kb") or desk().settings.kb
+        known = bases.list_bases(app_state().settings)
+    chosen = st.session_state.get("kb") or st.query_params.get("kb") or app_state().settings.kb
     if chosen not in known:
-        chosen = desk().settings.kb if desk().settings.kb in known else (known[0] if known else "")
+        chosen = app_state().settings.kb if app_state().settings.kb in known else (known[0] if known else "")
     if not chosen:
         raise KBError(_("There is no knowledge base."), _("Make one."))
     st.session_state.kb = chosen

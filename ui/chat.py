@@ -12,13 +12,12 @@ from kb_assistant import Chat, SavedTurn
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.preview import example_questions
-from ui import components
-from ui import turn_view as turns
-from ui.app_state import desk, kb_name, user
+from ui import components, turn_view
+from ui.app_state import app_state, kb_name, user
 from ui.errors import attempt, attempt_change, show_problem, showing_errors
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.passage import close_passage, passage_panel
-from ui.sanitize import escaped, plain, short, size
+from ui.sanitize import escaped, short, size, strip_invisible
 from ui.strings import language, say, words
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ def current() -> Chat | None:
     if "chat" not in st.session_state:
         st.session_state.chat = st.query_params.get("chat")
     id_ = st.session_state.chat
-    chat = desk().chats.get(user().name, id_) if id_ else None
+    chat = app_state().chats.get(user().name, id_) if id_ else None
     if id_ and chat is None:
         st.toast(say("chat_gone"))
         st.session_state.chat = None
-    if chat is not None and st.session_state.get("kb") != chat.kb and bases.exists(desk().named(chat.kb)):
+    if chat is not None and st.session_state.get("kb") != chat.kb and bases.exists(app_state().named(chat.kb)):
         st.session_state.kb = chat.kb
     return chat
 
@@ -80,8 +79,8 @@ def open_chat(id_: str | None) -> None:
 
 def _body(chat: Chat | None) -> None:
     # In this order: an answer that is no longer running was saved before, so what is read then is all of it.
-    running = desk().answers.running(chat.id) if chat else ()
-    saved = desk().chats.turns(chat.id) if chat else []
+    running = app_state().answers.running(chat.id) if chat else ()
+    saved = app_state().chats.turns(chat.id) if chat else []
     if chat is not None:
         _head(chat)
     coming = {one.turn for one in running}
@@ -93,7 +92,7 @@ def _body(chat: Chat | None) -> None:
     if not saved:
         _empty()
     if chat is not None and (opened := st.session_state.get("passage")):
-        passage_panel(desk().base(chat.kb), desk().beside(chat.id), finished, opened)
+        passage_panel(app_state().base(chat.kb), app_state().beside(chat.id), finished, opened)
     _dropped_files(chat)
     given = st.chat_input(
         say("ask"), key="question", accept_file="multiple" if user().may_write else False,
@@ -122,7 +121,7 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
             "chat": chat.id,
             "lang": language(),
             "words": words(*_WORDS),
-            "turns": [turns.shown(turn, idle and turn is shown[-1]) for turn in shown],
+            "turns": [turn_view.shown(turn, idle and turn is shown[-1]) for turn in shown],
             "open": f"{opened.get('turn')}:{opened.get('mark')}" if opened else "",
             "follow": True,
         },
@@ -141,7 +140,7 @@ def _show_earlier(window: int) -> None:
 
 
 def _rate(chat: Chat, given: Mapping[str, Any]) -> None:
-    desk().chats.rate(chat.id, int(given["turn"]), int(given["rating"]))
+    app_state().chats.rate(chat.id, int(given["turn"]), int(given["rating"]))
 
 
 def _live(chat: str, coming: set[int]) -> None:
@@ -149,13 +148,13 @@ def _live(chat: str, coming: set[int]) -> None:
 
     @st.fragment(run_every=0.3)
     def follow() -> None:
-        running = desk().answers.running(chat)
+        running = app_state().answers.running(chat)
         if {one.turn for one in running} != coming or "problem" in st.session_state:
             st.rerun(scope="app")  # a problem is said at the head of the page
         components.conversation(
             {
                 "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,
-                "turns": [turns.live(one) for one in running],
+                "turns": [turn_view.live(one) for one in running],
             },
             key=f"live-{chat}",
         )  # fmt: skip
@@ -205,7 +204,7 @@ def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: in
         job: Reads files; the search waits for it.
         instead_of: The turn that is asked again.
     """
-    here = desk()
+    here = app_state()
     chat = chat or here.chats.create(user().name, kb_name())
     st.session_state.chat = chat.id
     after = (lambda: here.jobs.wait(job)) if job else None
@@ -216,8 +215,8 @@ def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: in
 
 def _again(chat: Chat, turn: int, question: str | None) -> None:
     """Ask the last question again, perhaps in other words."""
-    saved = desk().chats.turns(chat.id)
-    if not saved or saved[-1].id != turn or desk().answers.running(chat.id):
+    saved = app_state().chats.turns(chat.id)
+    if not saved or saved[-1].id != turn or app_state().answers.running(chat.id):
         return
     close_passage()
     ask(chat, question or saved[-1].question, instead_of=turn)
@@ -225,7 +224,7 @@ def _again(chat: Chat, turn: int, question: str | None) -> None:
 
 def _empty() -> None:
     st.header(say("hello"))
-    base = desk().base(kb_name())
+    base = app_state().base(kb_name())
     if not _sources(kb_name()):
         st.info(say("empty"))
         if user().may_write:
@@ -240,13 +239,13 @@ def _empty() -> None:
     st.caption(say("try"))
     for number, question in enumerate(examples):
         st.button(
-            escaped(question), key=f"example-{number}", on_click=attempt, args=(ask, None, plain(question)),
-            type="tertiary",
+            escaped(question), key=f"example-{number}", on_click=attempt,
+            args=(ask, None, strip_invisible(question)), type="tertiary",
         )  # fmt: skip
 
 
 def _sources(name: str) -> int:
-    base = desk().base(name)
+    base = app_state().base(name)
     return base.count_sources(failed=False) if bases.exists(base.settings) else 0
 
 
@@ -258,7 +257,7 @@ def _dropped_files(chat: Chat | None) -> None:
     files = dropped["files"]
     with st.container(border=True, key="dropped"):
         st.markdown(f"**{escaped(say('dropped_files', n=len(files)))}**")
-        st.text(short(", ".join(plain(file.name) for file in files), 200))
+        st.text(short(", ".join(strip_invisible(file.name) for file in files), 200))
         with st.container(horizontal=True):
             st.button(say("for_chat"), on_click=attempt_change, args=(_use, chat, True), type="primary")
             st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt_change, args=(_use, chat, False))
@@ -272,7 +271,7 @@ def _drop() -> None:
 
 def _use(chat: Chat | None, alone: bool) -> None:
     """Read the dropped files, for the conversation alone or for its knowledge base."""
-    here, dropped = desk(), st.session_state.dropped
+    here, dropped = app_state(), st.session_state.dropped
     chat = chat or here.chats.create(user().name, kb_name())
     st.session_state.chat = chat.id
     base = here.attached(chat.id) if alone else here.base(chat.kb)
@@ -294,7 +293,7 @@ def _list(chat: Chat | None) -> None:
     search = st.text_input(
         say("search_chats"), key="search", placeholder=say("search_chats"), label_visibility="collapsed"
     )
-    found = desk().chats.of(user().name, search)
+    found = app_state().chats.of(user().name, search)
     if not found and search:
         st.caption(say("no_chats"))
     with st.container(key="chats", gap=None):
@@ -312,16 +311,18 @@ def _head(chat: Chat) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="head"):
         st.markdown(f"### {escaped(chat.title) or say('untitled')}")
         with st.popover(say("chat_menu"), icon=":material/more_horiz:"):
-            title = st.text_input(say("name"), value=plain(chat.title), key=f"title-{chat.id}", max_chars=200)
+            title = st.text_input(
+                say("name"), value=strip_invisible(chat.title), key=f"title-{chat.id}", max_chars=200
+            )
             st.button(
-                say("rename"), on_click=attempt, args=(desk().chats.rename, chat.id, title), key="rename-chat"
+                say("rename"), on_click=attempt, args=(app_state().chats.rename, chat.id, title), key="rename-chat"
             )
             st.download_button(
-                say("export_md"), lambda: to_markdown(chat, desk().chats.turns(chat.id)), "conversation.md",
+                say("export_md"), lambda: to_markdown(chat, app_state().chats.turns(chat.id)), "conversation.md",
                 "text/markdown", on_click="ignore",
             )  # fmt: skip
             st.download_button(
-                say("export_json"), lambda: to_json(chat, desk().chats.turns(chat.id)), "conversation.json",
+                say("export_json"), lambda: to_json(chat, app_state().chats.turns(chat.id)), "conversation.json",
                 "application/json", on_click="ignore",
             )  # fmt: skip
             if files := _own_files(chat):
@@ -332,9 +333,13 @@ def _head(chat: Chat) -> None:
 
 
 def _own_files(chat: Chat) -> list[str]:
-    return [plain(source.path.rsplit("/", 1)[-1]) for own in desk().beside(chat.id) for source in own.sources()]
+    return [
+        strip_invisible(source.path.rsplit("/", 1)[-1])
+        for own in app_state().beside(chat.id)
+        for source in own.sources()
+    ]
 
 
 def _delete(chat: str) -> None:
-    desk().delete_chat(chat)
+    app_state().delete_chat(chat)
     open_chat(None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.sanitize import clean
+from ui.sanitize import strip_all_invisible
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -26,10 +26,10 @@ def _component(name: str, html: str) -> Any:
 def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     """Turns. `told`: on_open_change, on_rate_change, on_retry_change, on_edit_change."""
     mount = _component("conversation", '<div class="turns"></div>')
-    return mount(data=clean(data), key=key, **told)
+    return mount(data=strip_all_invisible(data), key=key, **told)
 
 
 def passage(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     """A passage. `told`: on_close_change, on_step_change."""
     mount = _component("passage", '<section class="passage"></section>')
-    return mount(data=clean(data), key=key, **told)
+    return mount(data=strip_all_invisible(data), key=key, **told)

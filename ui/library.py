@@ -12,11 +12,11 @@ from kb_assistant import Job, KBError, KnowledgeBase
 from kb_assistant.messages import _
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.preview import Piece, pieces
-from ui.app_state import desk, kb_name, user
+from ui.app_state import app_state, kb_name, user
 from ui.chat import open_chat, too_much
 from ui.errors import attempt, attempt_change, show_error, show_problem
 from ui.options import MOST_MEGABYTES, options
-from ui.sanitize import escaped, plain, short, size
+from ui.sanitize import escaped, short, size, strip_invisible
 from ui.strings import localized, say
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PREVIEWED = 40
 
 def page() -> None:
     name = kb_name()
-    base = desk().base(name)
+    base = app_state().base(name)
     st.header(escaped(name))
     show_problem()
     if not bases.exists(base.settings):
@@ -73,7 +73,7 @@ def _add(base: KnowledgeBase) -> None:
 
 def _upload(base: KnowledgeBase, files: Sequence[Any]) -> None:
     paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in files))
-    desk().jobs.ingest(base, paths)
+    app_state().jobs.ingest(base, paths)
     st.session_state.uploads += 1
 
 
@@ -88,7 +88,7 @@ def _folder(base: KnowledgeBase) -> None:
         st.button(say("keep"), on_click=attempt_change, args=(_keep, base, given), disabled=not given.strip())
     for folder in folders.folders_of(base.settings).kept:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(plain(str(folder)))
+            st.text(strip_invisible(str(folder)))
             st.button(say("sync"), key=f"sync-{folder}", on_click=attempt_change, args=(_sync, base, [folder]))
             st.button(
                 say("let_go"), key=f"go-{folder}", on_click=attempt_change,
@@ -99,7 +99,7 @@ def _folder(base: KnowledgeBase) -> None:
 
 def _not_followed(base: KnowledgeBase) -> None:
     """Say which folders aren't followed, and why."""
-    for problem in desk().not_followed(base):
+    for problem in app_state().not_followed(base):
         show_error(problem)
     if odd := bases.odd_names(base.settings):
         st.warning(escaped(say("odd_bases", names=", ".join(odd), folder=base.settings.home / "kbs")))
@@ -114,22 +114,22 @@ def _keep(base: KnowledgeBase, given: str) -> None:
 
 
 def _sync(base: KnowledgeBase, paths: Sequence[str | Path]) -> None:
-    desk().jobs.ingest(base, paths)
+    app_state().jobs.ingest(base, paths)
 
 
 def _work(base: KnowledgeBase) -> None:
     """What is being done, and what was done last. Looked at every second while something is going on."""
-    busy = desk().jobs.busy(base)
+    busy = app_state().jobs.busy(base)
 
     @st.fragment(run_every=1.0 if busy else None)
     def follow() -> None:
-        if (busy and not desk().jobs.busy(base)) or "problem" in st.session_state:
+        if (busy and not app_state().jobs.busy(base)) or "problem" in st.session_state:
             st.rerun(scope="app")
-        for job in reversed([job for job in desk().jobs.of(base) if not job.finished]):
+        for job in reversed([job for job in app_state().jobs.of(base) if not job.finished]):
             _progress(job)
 
     follow()
-    finished = [job for job in desk().jobs.of(base) if job.finished]
+    finished = [job for job in app_state().jobs.of(base) if job.finished]
     if finished and not busy:
         _finished(base, finished[0])
 
@@ -148,7 +148,9 @@ def _progress(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.id}"):
         st.progress(min(1.0, job.share or 0.0), escaped(" · ".join(parts)))
         if user().may_write:
-            st.button(say("stop"), key=f"stop-{job.id}", on_click=attempt_change, args=(desk().jobs.stop, job.id))
+            st.button(
+                say("stop"), key=f"stop-{job.id}", on_click=attempt_change, args=(app_state().jobs.stop, job.id)
+            )
 
 
 def _finished(base: KnowledgeBase, job: Job) -> None:
@@ -171,7 +173,7 @@ def _report(base: KnowledgeBase, job: Job) -> None:
         return
     st.text(say("report", **{name: report[name] for name in _COUNTS} | {"seconds": f"{report['seconds']:.1f}"}))
     if report["skipped"]:
-        kinds = ", ".join(f"{count} {plain(suffix)}" for suffix, count in report["skipped"].items())
+        kinds = ", ".join(f"{count} {strip_invisible(suffix)}" for suffix, count in report["skipped"].items())
         st.caption(escaped(say("skipped", kinds=kinds)))
     failed = [row["path"] for row in report["files"] if row["status"] == "failed"]
     if failed and user().may_write:
@@ -181,10 +183,10 @@ def _report(base: KnowledgeBase, job: Job) -> None:
         st.dataframe(
             [
                 {
-                    say("file"): plain(PurePath(row["path"]).name),
+                    say("file"): strip_invisible(PurePath(row["path"]).name),
                     say("status"): say("state_failed") if row["status"] == "failed" else say(row["status"]),
                     say("chunks"): row["chunks"],
-                    say("reason"): plain(localized(row["reason"])),
+                    say("reason"): strip_invisible(localized(row["reason"])),
                 }
                 for row in rows
             ],
@@ -201,10 +203,13 @@ def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
         st.success(say("sound"))
         return
     st.error(say("faults"))
-    st.text("\n".join(plain(localized(fault)) for fault in verdict["faults"]))
+    st.text("\n".join(strip_invisible(localized(fault)) for fault in verdict["faults"]))
     if not verdict["repaired"] and user().may_write:
         st.button(
-            say("repair"), help=say("repair_help"), on_click=attempt_change, args=(desk().jobs.verify, base, True)
+            say("repair"),
+            help=say("repair_help"),
+            on_click=attempt_change,
+            args=(app_state().jobs.verify, base, True),
         )
 
 
@@ -276,7 +281,7 @@ def _preview(known: Sequence[Piece], name: str) -> None:
         st.markdown(f"**{escaped(say('preview_of', file=name))}**")
         for piece in known[:PREVIEWED]:
             st.caption(escaped(str(piece.locator)))
-            st.text(plain(piece.text))
+            st.text(strip_invisible(piece.text))
         if len(known) > PREVIEWED:
             st.caption(say("more_pieces", n=len(known) - PREVIEWED))
 
@@ -289,7 +294,7 @@ def _delete(base: KnowledgeBase, paths: list[str]) -> None:
 
 
 def _care(base: KnowledgeBase) -> None:
-    jobs = desk().jobs
+    jobs = app_state().jobs
     with st.expander(say("care"), icon=":material/health_and_safety:"), st.container(horizontal=True):
         busy = jobs.busy(base)
         st.button(
@@ -309,7 +314,7 @@ def _care(base: KnowledgeBase) -> None:
 
 
 def _manage(name: str) -> None:
-    here = desk()
+    here = app_state()
     busy = here.jobs.busy(here.base(name))
     with st.expander(say("manage"), icon=":material/edit:"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -340,23 +345,23 @@ def _manage(name: str) -> None:
 
 def _create(name: str) -> None:
     _checked(name)
-    bases.create_base(desk().named(name.strip()))
+    bases.create_base(app_state().named(name.strip()))
     st.session_state.kb = name.strip()
     open_chat(None)
 
 
 def _rename(old: str, new: str) -> None:
     _checked(new)
-    desk().rename_base(old, new.strip())
+    app_state().rename_base(old, new.strip())
     st.session_state.kb = new.strip()
 
 
 def _remove(name: str) -> None:
-    desk().delete_base(name)
+    app_state().delete_base(name)
     st.session_state.pop("kb", None)
     open_chat(None)
-    if not bases.list_bases(desk().settings):
-        bases.create_base(desk().settings)
+    if not bases.list_bases(app_state().settings):
+        bases.create_base(app_state().settings)
 
 
 def _checked(name: str) -> None:

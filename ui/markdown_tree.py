@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ui.sanitize import plain
+from ui.sanitize import strip_invisible
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -91,5 +91,5 @@ def _texts(text: str) -> list[Node]:
         if place % 2:
             nodes.append(["cite", int(piece)])
         elif piece:
-            nodes.append(plain(piece))
+            nodes.append(strip_invisible(piece))
     return nodes

@@ -13,24 +13,24 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:&=^@/]|^-|(?<=\d)[.](?= |$)|(?<=www)[.])", re.IGNORECASE)
 
 
-def plain(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """The text without what can't be seen, for places that show text as it is."""
     return _UNSEEN.sub("", text).encode("utf-8", "replace").decode()
 
 
 def escaped(text: str) -> str:
     """The text for places that read Markdown: each sign of it is put out of action, line breaks become spaces."""
-    return _MARKUP.sub(r"\\\1", " ".join(plain(text).split()))
+    return _MARKUP.sub(r"\\\1", " ".join(strip_invisible(text).split()))
 
 
-def clean(value: Any) -> Any:
+def strip_all_invisible(value: Any) -> Any:
     """All texts of a JSON value made plain."""
     if isinstance(value, str):
-        return plain(value)
+        return strip_invisible(value)
     if isinstance(value, dict):
-        return {key: clean(one) for key, one in value.items()}
+        return {key: strip_all_invisible(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [clean(one) for one in value]
+        return [strip_all_invisible(one) for one in value]
     return value
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from kb_assistant import Settings
 from kb_assistant.settings import CHOICES, TYPES, defaults, meanings, origins
-from ui.app_state import desk, kb_name, user
+from ui.app_state import app_state, kb_name, user
 from ui.errors import attempt_change
 from ui.options import options
 from ui.sanitize import escaped
@@ -86,11 +86,11 @@ def _words(name: str) -> tuple[str, ...]:
     if name not in _MODELS:
         return CHOICES.get(name, ())
     kind, others = _MODELS[name]
-    return *others, *(model.name for model in desk().base(kb_name()).models.installed() if model.kind == kind)
+    return *others, *(model.name for model in app_state().base(kb_name()).models.installed() if model.kind == kind)
 
 
 def _keep(name: str, value: Any) -> None:
-    desk().change_setting(name, value)
+    app_state().change_setting(name, value)
     st.toast(say("setting_kept", name=name))
 
 

@@ -9,9 +9,9 @@ import streamlit as st
 from kb_assistant import KBError, Settings
 from kb_assistant.llm.open import who_answers
 from kb_assistant.maintenance.doctor import Finding, examine, memory
-from ui.app_state import desk, kb_name, user
+from ui.app_state import app_state, kb_name, user
 from ui.errors import show_error, show_problem
-from ui.sanitize import escaped, plain, size
+from ui.sanitize import escaped, size, strip_invisible
 from ui.settings import settings_section
 from ui.strings import localized, say
 
@@ -19,7 +19,7 @@ from ui.strings import localized, say
 def page() -> None:
     st.header(say("system"))
     show_problem()
-    base = desk().base(kb_name())
+    base = app_state().base(kb_name())
     state = base.status()
     used, free = memory()
     with st.container(horizontal=True, key="machine"):
@@ -48,8 +48,8 @@ def _index(facts: dict[str, Any] | None) -> str:
 
 def _last_speed() -> float | None:
     """Tokens a second of this user's latest answer that tells."""
-    for chat in desk().chats.of(user().name)[:5]:
-        for turn in reversed(desk().chats.turns(chat.id)):
+    for chat in app_state().chats.of(user().name)[:5]:
+        for turn in reversed(app_state().chats.turns(chat.id)):
             if found := (turn.reply.get("usage") or {}).get("tokens_per_s"):
                 return float(found)
     return None
@@ -57,7 +57,7 @@ def _last_speed() -> float | None:
 
 def _models(settings: Settings) -> None:
     st.subheader(say("models"))
-    home = desk().base(kb_name()).models
+    home = app_state().base(kb_name()).models
     try:
         answers, engine = who_answers(settings, home)
     except KBError as error:  # said here, because below another model can be chosen
@@ -75,4 +75,4 @@ def _models(settings: Settings) -> None:
 def _finding(finding: Finding) -> None:
     sign = {"ok": "✓", "missing": "–", "broken": "✗"}[finding.state]
     subject, detail, advice = (localized(text) for text in (finding.subject, finding.detail, finding.advice))
-    st.text(plain(f"{sign} {subject}: {detail}" + (f"\n   → {advice}" if advice else "")))
+    st.text(strip_invisible(f"{sign} {subject}: {detail}" + (f"\n   → {advice}" if advice else "")))

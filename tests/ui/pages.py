@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.samples import ROOT
 from tests.waiting import PATIENCE, until
-from ui import app_state as desks
+from ui.app_state import app_state
 
 FOUNDER = "Who founded the Aldersea Station?"
 APP = ROOT / "ui" / "app.py"
@@ -38,5 +38,5 @@ def texts(app: AppTest) -> str:
 def answered(app: AppTest) -> AppTest:
     """The page once nothing is being answered any more."""
     chat = app.session_state["chat"]
-    until(lambda: not desks.desk().answers.running(chat))
+    until(lambda: not app_state().answers.running(chat))
     return app.run()

@@ -22,8 +22,8 @@ from kb_assistant.workspace import bases as workspace_bases
 from kb_assistant.workspace.access import User
 from tests.ui.pages import FOUNDER, answered, library, system, texts
 from tests.waiting import PATIENCE
-from ui import app_state as desks
 from ui import chat
+from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 
 
@@ -38,7 +38,7 @@ def test_examples_come_from_the_documents_and_can_be_asked(filled: Callable[...,
     examples = [button for button in app.button if str(button.key).startswith("example-")]
     assert len(examples) == 4
     answered(examples[0].click().run())
-    (turn,) = desks.desk().chats.turns(app.session_state["chat"])
+    (turn,) = app_state().chats.turns(app.session_state["chat"])
     assert turn.question == examples[0].label.replace("\\", "")
     assert turn.state == "done"
 
@@ -47,7 +47,7 @@ def test_a_question_is_answered_saved_and_found_again(filled: Callable[..., AppT
     app = filled()
     app = answered(app.chat_input[0].set_value(FOUNDER).run())
     assert not app.exception
-    (turn,) = desks.desk().chats.turns(app.session_state["chat"])
+    (turn,) = app_state().chats.turns(app.session_state["chat"])
     assert "Miriam Okafor" in turn.answer
     again = filled(chat=app.session_state["chat"])
     assert again.session_state["chat"] == app.session_state["chat"]
@@ -55,8 +55,8 @@ def test_a_question_is_answered_saved_and_found_again(filled: Callable[..., AppT
 
 
 def test_a_conversation_of_somebody_else_is_not_shown(filled: Callable[..., AppTest]) -> None:
-    other = desks.desk().chats.create("bob", "default")
-    desks.desk().chats.begin(other.id, "a secret question")
+    other = app_state().chats.create("bob", "default")
+    app_state().chats.begin(other.id, "a secret question")
     app = filled(chat=other.id)
     assert app.session_state["chat"] is None
     assert "secret" not in texts(app)
@@ -81,14 +81,14 @@ def test_no_session_question_or_rerun_opens_anything_again(
     counted("kb_assistant.embedding.local", "open_embeddings")
     counted("kb_assistant.llm.open", "open_chat_model")
     monkeypatch.setattr("ui.app_state.follow_folders", lambda *_: None)
-    desks.desk().begin()
+    app_state().begin()
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_embeddings"]
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_chat_model", "open_embeddings"]
     app = answered(app.chat_input[0].set_value("Who runs it now?").run())
     answered(filled().chat_input[0].set_value(FOUNDER).run())
     assert sorted(opened) == ["KnowledgeStore", "_of", "open_chat_model", "open_embeddings"]
-    assert len(desks.desk().chats.turns(app.session_state["chat"])) == 2
+    assert len(app_state().chats.turns(app.session_state["chat"])) == 2
 
 
 def test_the_language_follows_the_address_and_the_switch(filled: Callable[..., AppTest]) -> None:
@@ -104,12 +104,12 @@ def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., Ap
     chat = app.session_state["chat"]
     app.text_input(key=f"title-{chat}").set_value("<b>Pumps</b>").run()
     app.button(key="rename-chat").click().run()
-    assert desks.desk().chats.of("local")[0].title == "<b>Pumps</b>"
+    assert app_state().chats.of("local")[0].title == "<b>Pumps</b>"
     assert "<b>" not in texts(app)
     app.text_input(key="search").set_value("nowhere").run()
     assert "No conversation found." in texts(app)
     app.button(key="delete-chat").click().run()
-    assert desks.desk().chats.of("local") == []
+    assert app_state().chats.of("local") == []
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -127,7 +127,7 @@ def test_models_and_settings_are_shown(lang: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_a_setting_is_changed_for_good_and_holds_at_once(home: Path) -> None:
-    before = desks.desk().base("default")
+    before = app_state().base("default")
     model = weakref.ref(before.chat_model)
     assert len(before.search("station")) == 5
     del before
@@ -137,11 +137,11 @@ def test_a_setting_is_changed_for_good_and_holds_at_once(home: Path) -> None:
     app.button(key="save-setting").click().run()
     assert not app.exception
     assert (home / "kb.toml").read_text() == "k = 2\n"
-    assert len(desks.desk().base("default").search("station")) == 2
+    assert len(app_state().base("default").search("station")) == 2
     assert model() is None, "the model that answered before still takes its memory"
     app.button(key="unset-setting").click().run()
     assert (home / "kb.toml").read_text() == ""
-    assert desks.desk().base("default").settings.k == 5
+    assert app_state().base("default").settings.k == 5
 
 
 @pytest.mark.usefixtures("filled")
@@ -153,7 +153,7 @@ def test_a_setting_that_is_impossible_or_comes_at_the_wrong_time_is_refused(
     app.number_input(key="value-overlap-0").set_value(9).run()
     app.button(key="save-setting").click().run()
     assert "from 0 to 3" in texts(app)
-    monkeypatch.setattr(desks.desk().answers, "busy", lambda: True)
+    monkeypatch.setattr(app_state().answers, "busy", lambda: True)
     app.number_input(key="value-overlap-0").set_value(1).run()
     app.button(key="save-setting").click().run()
     assert "Work is going on" in texts(app)
@@ -196,7 +196,7 @@ def test_sources_are_shown_previewed_and_deleted(sample_home: Path) -> None:
     app.checkbox(key=f"pick-{path}").check().run()
     app.button(key="delete-sources").click().run()
     assert not app.exception
-    known = [source.path for source in desks.desk().base("default").sources()]
+    known = [source.path for source in app_state().base("default").sources()]
     assert path not in known
     assert len(known) > 15
     assert Path(path).exists()
@@ -205,7 +205,7 @@ def test_sources_are_shown_previewed_and_deleted(sample_home: Path) -> None:
 @pytest.mark.usefixtures("start")
 def test_a_redraw_of_many_sources_reads_those_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     library()
-    with desks.desk().base("default").store.write() as transaction:
+    with app_state().base("default").store.write() as transaction:
         for number in range(1000):
             failed = number % 2 == 1
             source = Source(f"/docs/{number:04}.md", "d", "r", f"Note {number}", "broken" * failed, failed, "now")
@@ -238,7 +238,7 @@ def test_a_run_of_the_page_lists_the_knowledge_bases_and_opens_the_conversations
 
     monkeypatch.setattr(workspace_bases, "_names", lambda settings: listed.append(1) or names(settings))
     monkeypatch.setattr(sqlite3, "connect", counting)
-    desks.desk().chats.close()
+    app_state().chats.close()
     app.run()
     assert not app.exception
     assert len(listed) == 1
@@ -269,8 +269,8 @@ def test_a_folder_is_named_and_read(tmp_path: Path) -> None:
     app = library()
     app.text_input(key="folder").set_value(str(tmp_path / "docs")).run()
     next(button for button in app.button if button.label == "Keep in step").click().run()
-    job = desks.desk().jobs.of(desks.desk().base("default"))[0]
-    desks.desk().jobs.wait(job.id)
+    job = app_state().jobs.of(app_state().base("default"))[0]
+    app_state().jobs.wait(job.id)
     assert job.result["added"] == 1
     assert "boat" in texts(library())
 
@@ -322,7 +322,7 @@ def test_who_may_no_longer_write_does_not_do_so_by_an_open_page(
 @pytest.mark.usefixtures("start")
 def test_the_chinese_page_says_why_a_file_failed_and_what_was_found_in_chinese(tmp_path: Path) -> None:
     (tmp_path / "broken.docx").write_bytes(b"PK\3\4 junk")
-    base = desks.desk().base("default")
+    base = app_state().base("default")
     library()
     base.ingest(tmp_path / "broken.docx")
     in_chinese = "import streamlit as st\nst.session_state.lang = 'zh'\n"
@@ -341,7 +341,7 @@ def test_folders_outside_those_allowed_are_barred(home: Path, tmp_path: Path) ->
     from ui import library as page
 
     (tmp_path / "open").mkdir()
-    base = desks.desk().base("default")
+    base = app_state().base("default")
     set_options(Options({"home": home, "model": "extract"}, login=True, folders=(tmp_path / "open",)))
     for wrong in ("/etc", str(tmp_path / "open" / ".." / "home")):
         with pytest.raises(KBError, match="can't be named"):
@@ -353,7 +353,7 @@ def test_hostile_names_and_texts_are_escaped(tmp_path: Path) -> None:
     name = "![x](https:evil.example) <b>a `c` :red[d].md"
     (tmp_path / name).write_text("# <script>alert(1)</script>\n\n[x](javascript:alert(1)) text\n")
     library()
-    desks.desk().base("default").ingest(tmp_path / name)
+    app_state().base("default").ingest(tmp_path / name)
     app = library()
     app.button(key=f"preview-{tmp_path / name}").click().run()
     markdown: list[Any] = [*app.markdown, *app.caption]
@@ -369,7 +369,7 @@ def test_an_answer_that_ends_while_the_page_is_drawn_is_shown_whole(
 ) -> None:
     """The page once read the turn before, and whether it was running after, the very moment it was saved."""
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
-    here, chat = desks.desk(), app.session_state["chat"]
+    here, chat = app_state(), app.session_state["chat"]
     order: list[str] = []
     turns, running = here.chats.turns, here.answers.running
     monkeypatch.setattr(here.chats, "turns", lambda one: order.append("turns") or turns(one))

@@ -16,7 +16,7 @@ from tests.processes import another_writer
 from tests.samples import ROOT
 from tests.ui.pages import FOUNDER, answered, library, texts
 from tests.waiting import until
-from ui import app_state as desks
+from ui.app_state import app_state
 
 UI = ROOT / "ui"
 DOORS = {"attempt", "attempt_change"}
@@ -52,7 +52,7 @@ def test_a_conversation_whose_files_are_being_written_stays_and_the_page_says_wh
     filled: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
-    here, chat = desks.desk(), app.session_state["chat"]
+    here, chat = app_state(), app.session_state["chat"]
     monkeypatch.setattr(here, "settings", here.settings.but(lock_seconds=0.2))
     own = here.attached(chat)
     bases.create_base(own.settings)
@@ -80,12 +80,12 @@ def test_whatever_goes_wrong_is_a_sentence(
 
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
     chat = app.session_state["chat"]
-    monkeypatch.setattr(desks.desk().chats, "rename", fail)
+    monkeypatch.setattr(app_state().chats, "rename", fail)
     app.text_input(key=f"title-{chat}").set_value("Pumps").run()
     app.button(key="rename-chat").click().run()
     assert not app.exception
     assert said in texts(app).replace("\\", "")
-    monkeypatch.setattr(desks.desk(), "beside", fail)  # while the page is drawn
+    monkeypatch.setattr(app_state(), "beside", fail)  # while the page is drawn
     app.run()
     assert not app.exception
     assert said in texts(app).replace("\\", "")
@@ -93,7 +93,7 @@ def test_whatever_goes_wrong_is_a_sentence(
 
 @pytest.mark.usefixtures("filled")
 def test_folders_that_are_not_followed_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here = desks.desk()
+    here = app_state()
     odd = here.settings.home / "kbs" / "my notes"
     odd.mkdir()
     (odd / "kb.sqlite").touch()

@@ -15,7 +15,7 @@ from kb_assistant.types import Hit, Locator
 from ui import strings
 from ui.markdown_tree import tree
 from ui.passage import utf16
-from ui.sanitize import clean, escaped, plain, short, wide
+from ui.sanitize import escaped, short, strip_all_invisible, strip_invisible, wide
 from ui.settings_zh import MEANINGS
 
 HITS = [Hit(str(n), "The pump is red.", "/a.md", Locator(), 1) for n in range(3)]
@@ -104,8 +104,11 @@ def test_escaped_text_reads_back_as_plain_text(text: str) -> None:
 
 
 def test_clean_reaches_every_text() -> None:
-    assert clean({"a": ["x\u202ey", {"b": ("z\x00",)}], "n": 1}) == {"a": ["xy", {"b": ["z"]}], "n": 1}
-    assert plain("\ud800") == "?"
+    assert strip_all_invisible({"a": ["x\u202ey", {"b": ("z\x00",)}], "n": 1}) == {
+        "a": ["xy", {"b": ["z"]}],
+        "n": 1,
+    }
+    assert strip_invisible("\ud800") == "?"
 
 
 def test_short_counts_columns() -> None:
