@@ -141,7 +141,7 @@ def test_threads_do_not_pile_up_and_a_folder_that_goes_away_keeps_its_sources(
     assert all(not job.error for base in bases for job in jobs.of(base))
     ours = [thread.name for thread in threading.enumerate() if thread.name.startswith(("folder-sync", "job-"))]
     assert len([name for name in ours if name == "folder-sync"]) == 1
-    assert len(jobs._queues) == 2
+    assert len(jobs._queues) <= 2
 
 
 def test_what_fails_while_another_process_writes_is_done_later(
