@@ -20,8 +20,12 @@ from kb_assistant.settings import Settings
 from kb_assistant.types import Citation, Dropped, FileResult, Hit, Locator, Report, Turn, Usage
 
 if TYPE_CHECKING:
+    from kb_assistant.answering.citations import Mark
     from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.llm.open import who_answers
+    from kb_assistant.maintenance.doctor import Finding, examine, memory_use
+    from kb_assistant.store import Source
     from kb_assistant.workspace.access import Access
     from kb_assistant.workspace.answer_queue import AnswerQueue
     from kb_assistant.workspace.chats import Chat, ChatStore, SavedTurn
@@ -35,18 +39,24 @@ __all__ = [
     "Citation",
     "Dropped",
     "FileResult",
+    "Finding",
     "Hit",
     "Job",
     "Jobs",
     "KBError",
     "KnowledgeBase",
     "Locator",
+    "Mark",
     "Reply",
     "Report",
     "SavedTurn",
     "Settings",
+    "Source",
     "Turn",
     "Usage",
+    "examine",
+    "memory_use",
+    "who_answers",
 ]
 
 _LAZY = {
@@ -54,11 +64,17 @@ _LAZY = {
     "AnswerQueue": "kb_assistant.workspace.answer_queue",
     "Chat": "kb_assistant.workspace.chats",
     "ChatStore": "kb_assistant.workspace.chats",
+    "Finding": "kb_assistant.maintenance.doctor",
     "Job": "kb_assistant.workspace.jobs",
     "Jobs": "kb_assistant.workspace.jobs",
     "KnowledgeBase": "kb_assistant.knowledge",
+    "Mark": "kb_assistant.answering.citations",
     "Reply": "kb_assistant.answering.chain",
     "SavedTurn": "kb_assistant.workspace.chats",
+    "Source": "kb_assistant.store",
+    "examine": "kb_assistant.maintenance.doctor",
+    "memory_use": "kb_assistant.maintenance.doctor",
+    "who_answers": "kb_assistant.llm.open",
 }
 
 _RENAMED = {"Answering": "AnswerQueue"}

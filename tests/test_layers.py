@@ -84,7 +84,7 @@ def test_nothing_below_knows_what_stands_on_it(module: str) -> None:
     assert not above
 
 
-def test_the_page_enters_by_the_public_door_and_ingest_stands_on_the_ground() -> None:
+def test_ingest_stands_on_the_ground() -> None:
     for module, others in arrows().items():
         if module.startswith("ingest"):
             assert not {other for other in others if other.startswith("ui")}, module
@@ -93,6 +93,14 @@ def test_the_page_enters_by_the_public_door_and_ingest_stands_on_the_ground() ->
                 module,
                 rooms,
             )
+
+
+def test_the_page_knows_the_public_door_and_the_workspace_alone() -> None:
+    for module, others in arrows().items():
+        if module.startswith("ui"):
+            rooms = {room(other) for other in others if other.startswith("kb_assistant")}
+            known = {"door", "workspace", "settings", "messages"}
+            assert rooms <= known | ({"cli", "errors"} if module == "ui.cli" else set()), (module, rooms)
 
 
 @pytest.mark.parametrize("package", ["kb_assistant", "ingest", "ui"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Job, KBError, KnowledgeBase
+from kb_assistant import Job, KBError, KnowledgeBase, Source
 from kb_assistant.messages import _
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.preview import Piece, pieces
@@ -18,9 +18,6 @@ from ui.errors import attempt, attempt_change, show_error, show_problem
 from ui.options import MOST_MEGABYTES, options
 from ui.sanitize import escaped, short, size, strip_invisible
 from ui.strings import localized, say
-
-if TYPE_CHECKING:
-    from kb_assistant.store import Source
 
 PER_PAGE = 20
 PREVIEWED = 40

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-    from kb_assistant.answering.citations import Mark
+    from kb_assistant import Mark
 
 # Stand for citations while the Markdown is read: private characters, which no answer keeps.
 _OPEN, _CLOSE = "\ue000", "\ue001"

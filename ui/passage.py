@@ -10,8 +10,7 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
-from kb_assistant.answering.citations import evidence, marks
-from kb_assistant.workspace.preview import Surroundings, page_image, surroundings
+from kb_assistant.workspace.preview import Surroundings, highlights, page_image, surroundings
 from ui import components
 from ui.errors import attempt
 from ui.sanitize import escaped
@@ -35,7 +34,7 @@ def passage_panel(
         close_passage()
         return
     hit = turn.hits[n - 1]
-    spans = _spans(turn, n, opened.get("mark"), hit)
+    spans = highlights(turn, n, opened.get("mark"))
     with st.container(key="passage"):
         components.passage(
             _data(base, beside, turn, n, hit, spans),
@@ -85,21 +84,6 @@ def _around(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
         return surroundings(base, hit)
     except KBError:
         return None
-
-
-def _spans(turn: SavedTurn, n: int, mark: Any, hit: Hit) -> list[tuple[int, int]]:
-    """What to highlight: the sentence behind the mark that was clicked, or behind all marks for the passage."""
-    found = marks(turn.answer, turn.hits) if not turn.reply.get("refused") else []
-    if isinstance(mark, int | float) and 0 <= int(mark) < len(found) and found[int(mark)].n == n:
-        said = [found[int(mark)].sentence]
-    else:
-        said = [one.sentence for one in found if one.n == n]
-    places = sorted({place for sentence in said if (place := evidence(sentence, hit.text))})
-    apart: list[tuple[int, int]] = []
-    for start, end in places:
-        if not apart or start >= apart[-1][1]:
-            apart.append((start, end))
-    return apart
 
 
 def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

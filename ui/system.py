@@ -6,9 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant import KBError, Settings
-from kb_assistant.llm.open import who_answers
-from kb_assistant.maintenance.doctor import Finding, examine, memory
+from kb_assistant import Finding, KBError, Settings, examine, memory_use, who_answers
 from ui.app_state import app_state, kb_name, user
 from ui.errors import show_error, show_problem
 from ui.sanitize import escaped, size, strip_invisible
@@ -21,7 +19,7 @@ def page() -> None:
     show_problem()
     base = app_state().base(kb_name())
     state = base.status()
-    used, free = memory()
+    used, free = memory_use()
     with st.container(horizontal=True, key="machine"):
         st.metric(say("memory"), size(used))
         st.metric(say("free"), size(free))

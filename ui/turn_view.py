@@ -6,8 +6,7 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 
-from kb_assistant import Dropped, Hit, SavedTurn
-from kb_assistant.answering.citations import Mark, marks
+from kb_assistant import Dropped, Hit, Mark, SavedTurn
 from kb_assistant.workspace.answer_queue import PendingAnswer
 from ui.markdown_tree import tree
 from ui.sanitize import short
@@ -70,7 +69,7 @@ class _Key:
 def _shown(key: _Key, last: bool, lang: str) -> Shown:
     turn = key.turn
     hits = turn.hits
-    found = marks(turn.answer, hits) if not turn.reply.get("refused") else []
+    found = turn.marks
     kind = _kind(turn)
     return _base(turn.id, turn.question, kind) | {
         "version": f"{turn.state} {turn.rating} {last} {lang} {hash(key)}",

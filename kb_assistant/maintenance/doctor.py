@@ -275,7 +275,7 @@ def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     return [found, *_memory(best, settings)]
 
 
-def memory() -> tuple[int, int]:
+def memory_use() -> tuple[int, int]:
     """Bytes of memory that this process with its children holds, and that are free for programs."""
     import psutil
 

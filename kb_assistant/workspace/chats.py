@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import StoreError
 from kb_assistant.messages import _, from_json, to_json
 from kb_assistant.types import Hit, Turn
+
+if TYPE_CHECKING:
+    from kb_assistant.answering.citations import Mark
 
 State = Literal["answering", "done", "stopped", "failed", "interrupted"]
 
@@ -66,6 +69,13 @@ class SavedTurn:
     def hits(self) -> tuple[Hit, ...]:
         """The passages that were given to the model, or that lay nearest."""
         return tuple(Hit.from_json(hit) for hit in self.reply.get("hits", ()))
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The citations in the answer, each checked; none in a refusal, which only shows what lay nearest."""
+        from kb_assistant.answering.citations import marks
+
+        return [] if self.reply.get("refused") else marks(self.answer, self.hits)
 
     @property
     def turn(self) -> Turn:

@@ -20,6 +20,7 @@ from kb_assistant.types import Hit, Locator
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.workspace.chats import SavedTurn
 
 PAGE_SECONDS = 20.0
 MOST_PAGE_BYTES = 20_000_000
@@ -74,6 +75,28 @@ def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
 
 def _repeated(one: Piece, other: Piece) -> str:
     return repeated(one.text, other.text) if one.locator.reaches(other.locator) else ""
+
+
+def highlights(turn: SavedTurn, n: int, mark: object = None) -> list[tuple[int, int]]:
+    """What of the n-th passage says what the answer cites it for: places as for slices, in order, none within
+    another.
+
+    Args:
+        mark: Number of the citation that is looked at, among the answer's marks from 0; anything else means all
+            that cite the passage.
+    """
+    from kb_assistant.answering.citations import evidence
+
+    found, text = turn.marks, turn.hits[n - 1].text
+    if isinstance(mark, int | float) and 0 <= int(mark) < len(found) and found[int(mark)].n == n:
+        said = [found[int(mark)].sentence]
+    else:
+        said = [one.sentence for one in found if one.n == n]
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted({place for sentence in said if (place := evidence(sentence, text))}):
+        if not apart or start >= apart[-1][1]:
+            apart.append((start, end))
+    return apart
 
 
 def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 900) -> bytes:
