@@ -24,7 +24,7 @@ def escaped(text: str) -> str:
 
 
 def strip_all_invisible(value: Any) -> Any:
-    """All texts of a JSON value made plain."""
+    """The same for all texts of a JSON value."""
     if isinstance(value, str):
         return strip_invisible(value)
     if isinstance(value, dict):
