@@ -116,6 +116,12 @@ class FolderSync:
             for look in self._looks.values():
                 look.step(changes, compared)
 
+    def _note(self, roots: Sequence[Path], message: str) -> None:
+        """Log what the watcher says. While all folders are there, it is about how well they can be watched."""
+        _log.warning(message)
+        if all(root.is_dir() for root in roots):
+            self._watching = KBError(message)
+
     def _changes(
         self, roots: Sequence[Path], stop: Callable[[], bool]
     ) -> Iterator[tuple[Changes, Callable[[float], None]]]:
@@ -123,9 +129,9 @@ class FolderSync:
         counts as changed, now and then, until it works again."""
         while not stop():
             try:
-                watcher: Watcher = import_ingest("watch").Watcher(roots, stop, _log.warning)
+                self._watching = None
+                watcher: Watcher = import_ingest("watch").Watcher(roots, stop, partial(self._note, roots))
                 for changes in watcher.changes():
-                    self._watching = None
                     yield changes, watcher.compared
             except Exception as error:
                 _log.exception("The folders can't be watched.")

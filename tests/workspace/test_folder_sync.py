@@ -198,21 +198,38 @@ def test_what_cannot_be_listed_now_ends_nothing(
     until(lambda: syncs[0].problems(bases[0]) == [])
 
 
-def test_where_neither_the_system_nor_polling_works_folders_are_compared(
+def test_where_neither_the_system_nor_polling_works_folders_are_compared_and_the_page_can_say_so(
     bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_sync, "UNWATCHED_S", 0.3)
+    monkeypatch.setattr(watching, "COMPARE_SECONDS", 0.5)
 
     def fail(*_: Any, **__: Any) -> Iterator[Any]:
         raise OSError("no watch, no polling")
         yield
 
+    monkeypatch.setattr(watching, "watch", fail)
+    syncs.append(sync := follow_folders(Jobs(), lambda: bases))
+    until(lambda: any("no watch, no polling" in str(one) for one in sync.problems(bases[0])))
+    for name in ("valve", "mast"):
+        (tmp_path / "one" / f"{name}.md").write_text(f"The {name} of one is blue.")
+        until(lambda now=name: f"The {now} of one is blue." in found(bases[0]))
+
+
+def test_where_the_watcher_fails_folders_are_compared_until_it_works(
+    bases: list[KnowledgeBase], syncs: list[FolderSync], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_sync, "UNWATCHED_S", 0.3)
+
+    def fail(_: Any) -> Iterator[Any]:
+        raise OSError("a disk that is gone")
+        yield
+
     with monkeypatch.context() as patch:
-        patch.setattr(watching, "watch", fail)
+        patch.setattr(watching.Watcher, "changes", fail)
         syncs.append(sync := follow_folders(Jobs(), lambda: bases))
         (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
         until(lambda: "The valve of one is blue." in found(bases[0]))
-        assert "no watch, no polling" in str(sync.problems(bases[0])[0])
+        assert "a disk that is gone" in str(sync.problems(bases[0])[0])
     until(lambda: sync.problems(bases[0]) == [])
 
 
