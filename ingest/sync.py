@@ -344,7 +344,7 @@ def _new_chunk(piece: Piece, title: str) -> NewChunk:
     sheet, attachment = (
         None if name is None else _without_surrogates(name) for name in (piece.sheet, piece.attachment)
     )
-    text = Text(_without_surrogates(heading), _without_surrogates(piece.text))
+    text = Text(heading, piece.text)
     return NewChunk(text, piece.page, piece.lines, piece.slide, sheet, attachment)
 
 

@@ -53,6 +53,10 @@ class StoreError(KBError):
     """The store can't be opened, read or written."""
 
 
+class CorruptStore(StoreError):
+    """The store's file is damaged; `verify` with repair mends it."""
+
+
 class BusyError(KBError):
     """Another process is writing to this knowledge base."""
 

@@ -9,20 +9,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
-from kb_assistant.errors import BusyError, ModelError, StoreError
+from kb_assistant.errors import BusyError, CorruptStore, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter, Request
-from kb_assistant.lock import writing
+from kb_assistant.lock import survive_forks, writing
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.verify import Verdict, find_faults, repair
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
-from kb_assistant.once import once
+from kb_assistant.once import OPENING, once
 from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Floors, Retrieval
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
+
+MOST_PASSAGES = 1_000_000
+"""Of one search; who asks for more gets no more."""
 
 
 class KnowledgeBase:
@@ -80,6 +84,7 @@ class KnowledgeBase:
         self._store: KnowledgeStore | None = None
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()
+        survive_forks(self)
         self._documents = DocumentWriter(self.settings, self._create, lambda: self.embedder, self._index)
 
     @classmethod
@@ -95,6 +100,15 @@ class KnowledgeBase:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def before_fork(self) -> None:
+        """Nothing to do: store, index and models get ready by themselves."""
+
+    def after_fork(self) -> None:
+        """Begin with new locks in a forked child."""
+        self._lock = threading.RLock()
+        for name in [name for name in vars(self) if name.startswith(OPENING)]:
+            del vars(self)[name]
 
     def close(self) -> None:
         """Close the store. Models stay loaded for other knowledge bases of this process."""
@@ -253,7 +267,7 @@ class KnowledgeBase:
             where: Conditions on sources such as "type=pdf"; see kb_assistant.retrieval.filters.
 
         Raises:
-            QuestionError: an empty question, or a history or condition of another form.
+            QuestionError: an empty question, an impossible k, or a history or condition of another form.
             StoreError: there is no such knowledge base.
             EmbedderMismatch: the index was built with another embedder.
         """
@@ -280,7 +294,7 @@ class KnowledgeBase:
         return self.searcher().search(
             asked(question),
             turns(history),
-            self.settings.k if k is None else k,
+            _count(self.settings.k if k is None else k),
             where=parse_conditions(where),
             sides=sides,
             rewrite=rewrite,
@@ -350,7 +364,7 @@ class KnowledgeBase:
         """This knowledge base as a LangChain retriever."""
         from kb_assistant.adapters.retriever import KnowledgeRetriever
 
-        return KnowledgeRetriever(kb=self, k=k or self.settings.k)
+        return KnowledgeRetriever(kb=self, k=_count(self.settings.k if k is None else k))
 
     def as_vectorstore(self) -> KnowledgeVectorStore:
         """This knowledge base as a LangChain vector store; made on disk if it isn't there yet."""
@@ -449,7 +463,7 @@ class KnowledgeBase:
             mend: Repair what doesn't: sound sources are kept, the others read again by the next ingest.
 
         Raises:
-            StoreError: there is no such knowledge base.
+            StoreError: there is no such knowledge base, or it can't be read or locked; that is no damage.
             BusyError: another process is writing (only with `mend`).
         """
         if not self._path.exists():
@@ -459,7 +473,7 @@ class KnowledgeBase:
             )
         try:
             faults = find_faults(self.store, self._index)
-        except StoreError as error:
+        except CorruptStore as error:
             faults = (error.message,)
         if not faults or not mend:
             return Verdict(faults)
@@ -511,6 +525,7 @@ class KnowledgeBase:
 
     def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]:
         """The k chunks nearest in meaning with their cosines: dense search alone."""
+        k = _count(k)
         vectors = self.embedder.encode_queries([question])
         with self.store.read() as snapshot:
             require_embedder(snapshot, self.embedder.fingerprint)
@@ -568,6 +583,21 @@ class KnowledgeBase:
                 pass
         except (BusyError, StoreError) as error:
             _log.warning("Searching by meaning alone, words can't be indexed anew now: %s", error.message)
+
+
+def _count(k: object) -> int:
+    """How many passages are asked for.
+
+    Raises:
+        QuestionError: it isn't a whole number from 1 on.
+    """
+    try:
+        count = -1 if isinstance(k, bool) else index(k)  # type: ignore[arg-type]
+    except TypeError:
+        count = -1
+    if count < 1:
+        raise QuestionError(_("k = {k} is not possible.", k=repr(k)), _("Ask for 1 passage or more."))
+    return min(count, MOST_PASSAGES)
 
 
 def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:

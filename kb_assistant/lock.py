@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 from weakref import WeakSet, WeakValueDictionary
 
 from kb_assistant.errors import BusyError, StoreError
@@ -173,22 +173,42 @@ def _busy(what: str, note: Path) -> str:
     return _("Another process is writing to {what}.", what=what)
 
 
-_renewed: WeakSet[Any] = WeakSet()
+class Forkable(Protocol):
+    """What must get ready when this process is forked."""
+
+    def before_fork(self) -> None:
+        """Get ready; called in the process that forks."""
+
+    def after_fork(self) -> None:
+        """Go on in the child: with new locks, for a thread that isn't there may hold the old ones, and without
+        what two processes must not share."""
 
 
-def renew_after_fork(one: Any) -> None:
-    """Call `one.after_fork()` in each child that this process forks: to make locks anew, which a thread that isn't
-    there may hold, and to let go of what must not be used by two processes."""
-    _renewed.add(one)
+no_fork = threading.RLock()
+"""Held by a thread that opens what a fork must find closed, and by the one that forks."""
+
+_forkable: WeakSet[Forkable] = WeakSet()
+
+
+def survive_forks(one: Forkable) -> None:
+    """Call its `before_fork` and `after_fork` for as long as it lives."""
+    _forkable.add(one)
+
+
+def _before_fork() -> None:
+    no_fork.acquire()
+    for one in list(_forkable):
+        one.before_fork()
 
 
 def _after_fork() -> None:
     global _queues_lock
     _queues_lock = threading.Lock()
     _queues.clear()
-    for one in list(_renewed):
+    no_fork.release()
+    for one in list(_forkable):
         one.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=no_fork.release, after_in_child=_after_fork)

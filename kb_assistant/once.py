@@ -8,6 +8,9 @@ from functools import wraps
 from threading import RLock
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+OPENING = "_opening_"
+"""How the names of the attributes begin that hold the locks of an object's `once`."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ class once(Generic[T]):  # noqa: N801 - a decorator
         if instance is None:
             return self
         kept: dict[str, Any] = instance.__dict__
-        with kept.setdefault(f"_opening_{self._name}", RLock()):
+        with kept.setdefault(f"{OPENING}{self._name}", RLock()):
             if self._name not in kept:
                 kept[self._name] = self._compute(instance)
             found: T = kept[self._name]

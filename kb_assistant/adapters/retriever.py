@@ -9,6 +9,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from kb_assistant.adapters.vectorstore import to_document
+from kb_assistant.store import Chunk
 from kb_assistant.types import Hit
 
 
@@ -32,9 +34,15 @@ class KnowledgeRetriever(BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
         k: int | None = None,
     ) -> list[Document]:
-        return [_document(hit) for hit in self.kb.search(query, k or self.k)]
+        hits = self.kb.search(query, self.k if k is None else k)
+        with self.kb.store.read() as snapshot:
+            chunks = {chunk.id: chunk for chunk in snapshot.chunks([hit.id for hit in hits])}
+        return [_document(hit, chunks.get(hit.id)) for hit in hits]
 
 
-def _document(hit: Hit) -> Document:
-    metadata = {"source": hit.source, **hit.locator.to_json(), "score": hit.score, "similarity": hit.similarity}
-    return Document(hit.text, id=hit.id, metadata=metadata)
+def _document(hit: Hit, chunk: Chunk | None) -> Document:
+    """A hit as the vector store gives it, with its scores. A chunk that was removed meanwhile has no metadata."""
+    scores = {"score": hit.score, "similarity": hit.similarity}
+    if chunk is None:
+        return Document(hit.text, id=hit.id, metadata={"source": hit.source, **hit.locator.to_json(), **scores})
+    return to_document(chunk, **scores)

@@ -81,14 +81,13 @@ class KnowledgeVectorStore(VectorStore):
         Returns:
             The ids.
         """
-        bodies = list(texts)
+        bodies = [Text("", text) for text in texts]
         names = [given or str(uuid.uuid4()) for given in ids or [""] * len(bodies)]
         now = datetime.now(UTC).isoformat(timespec="seconds")
         sources = [
-            (Source(_PREFIX + name, hashlib.sha256(body.encode()).hexdigest(), "document", "", "", False, now, 1,
-                    metadata), Text("", body))
-            for name, body, metadata in zip(names, bodies, metadatas or [{}] * len(bodies), strict=True)
-        ]  # fmt: skip
+            (_source(name, text, metadata, now), text)
+            for name, text, metadata in zip(names, bodies, metadatas or [{}] * len(bodies), strict=True)
+        ]
         self._kb.put_texts(sources)
         return names
 
@@ -131,3 +130,8 @@ class KnowledgeVectorStore(VectorStore):
         made = cls(kb)
         made.add_texts(texts, metadatas, ids=kwargs.get("ids"))
         return made
+
+
+def _source(name: str, text: Text, metadata: dict[str, Any], now: str) -> Source:
+    digest = hashlib.sha256(text.body.encode()).hexdigest()
+    return Source(_PREFIX + name, digest, "document", "", "", False, now, 1, metadata)

@@ -14,7 +14,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.util import find_spec
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,10 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from kb_assistant.errors import ModelError
+from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, embedding_dimension
+from kb_assistant.once import OPENING, once, one_at_a_time
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -51,6 +53,10 @@ _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 _SPECIAL_TOKENS = 2
 
 
+_of_the_parent: list[object] = []
+"""Sessions that a forked child got. To free one would wait for threads that aren't there."""
+
+
 class LocalEmbeddings(Embeddings):
     """Embeds passages and questions, each with the prefix its model wants. Safe to share between threads.
 
@@ -73,8 +79,25 @@ class LocalEmbeddings(Embeddings):
         self._few = few
         self._lock = RLock()
         self._question = lru_cache(maxsize=QUESTIONS)(self._encode_question)
+        survive_forks(self)
 
-    @cached_property
+    def before_fork(self) -> None:
+        """Nothing to do: weights are only read."""
+
+    def after_fork(self) -> None:
+        """Go on in a forked child, where no other thread is: ONNX Runtime's session opens anew, torch computes
+        with the one thread that there is."""
+        self._lock = RLock()
+        for name in [name for name in vars(self) if name.startswith(OPENING)]:
+            del vars(self)[name]
+        if "_encoder" in vars(self):
+            _of_the_parent.append(vars(self).pop("_encoder"))
+        if self._loaded:
+            import torch
+
+            torch.set_num_threads(1)
+
+    @once
     def dimension(self) -> int:
         """Length of a vector."""
         return embedding_dimension(self.model.path)
@@ -155,7 +178,7 @@ class LocalEmbeddings(Embeddings):
             ids = [*ids[: self._longest - 1], ids[-1]]
         return np.asarray(self._normalised(encoder.encode(ids)[None])[0], np.float32)
 
-    @cached_property
+    @once
     def _encoder(self) -> OnnxEncoder | None:
         """Embeds single texts without torch, in a third of its time; None where the model is of another kind."""
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder, Shape
@@ -181,7 +204,7 @@ class LocalEmbeddings(Embeddings):
         """Tokens after which the model cuts a text off."""
         return self.model.context_tokens or 512
 
-    @cached_property
+    @once
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
@@ -197,7 +220,7 @@ class LocalEmbeddings(Embeddings):
         tokenizer.no_padding()
         return tokenizer
 
-    @cached_property
+    @once
     def _on(self) -> str:
         """The device, `cpu` or `cuda`."""
         if self._device == "cpu":
@@ -211,7 +234,7 @@ class LocalEmbeddings(Embeddings):
     def _loaded(self) -> bool:
         return "_network" in self.__dict__
 
-    @cached_property
+    @once
     def _network(self) -> SentenceTransformer:
         torch = import_torch()
         if self._threads:
@@ -277,6 +300,7 @@ class LocalEmbeddings(Embeddings):
         return np.asarray(raw / np.maximum(lengths, 1e-12), np.float32)
 
 
+@one_at_a_time
 @lru_cache(maxsize=2)
 def open_embeddings(model: Model, device: str = "auto", threads: int = 0) -> LocalEmbeddings:
     """The model's embeddings, loaded once for all knowledge bases of this process."""

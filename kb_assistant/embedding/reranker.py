@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from kb_assistant.errors import ModelError
+from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
+from kb_assistant.once import once, one_at_a_time
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -38,6 +40,18 @@ class Reranker:
         self.model, self.seconds = model, seconds
         self._device = None if device == "auto" else device
         self._lock = RLock()
+        survive_forks(self)
+
+    def before_fork(self) -> None:
+        """Nothing to do: weights are only read."""
+
+    def after_fork(self) -> None:
+        """Go on in a forked child with the one thread that there is."""
+        self._lock = RLock()
+        if "_network" in vars(self):
+            import torch
+
+            torch.set_num_threads(1)
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """How well each of the first texts answers the question, larger is better; of as many as its time allows,
@@ -65,7 +79,7 @@ class Reranker:
                     break
         return found
 
-    @cached_property
+    @once
     def _network(self) -> CrossEncoder:
         from kb_assistant.embedding.local import import_torch, quiet
 
@@ -95,6 +109,7 @@ class Reranker:
         return network
 
 
+@one_at_a_time
 @lru_cache(maxsize=2)
 def open_reranker(model: Model, device: str = "auto", seconds: float = 2.0) -> Reranker:
     """The model's reranker, loaded once for all knowledge bases of this process."""

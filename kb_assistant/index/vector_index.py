@@ -18,6 +18,7 @@ from kb_assistant.errors import EmbedderMismatch
 from kb_assistant.index.cache_file import BuiltIndex, clear_leftovers, read_header, read_index, write_index
 from kb_assistant.index.flat import GPU_MOST, FlatIndex, import_faiss
 from kb_assistant.index.ivf import IVFIndex
+from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
@@ -58,6 +59,14 @@ class VectorIndex:
         self._cache = cache
         self._built: BuiltIndex | None = None
         self._sample: tuple[BuiltIndex, Sample] | None = None
+        self._lock = threading.Lock()
+        survive_forks(self)
+
+    def before_fork(self) -> None:
+        """Nothing to do: what is built stays whole."""
+
+    def after_fork(self) -> None:
+        """Begin with a new lock in a forked child."""
         self._lock = threading.Lock()
 
     def search(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import zlib
@@ -17,13 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.errors import EmbedderMismatch, StoreError
+from kb_assistant.errors import CorruptStore, EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _
 from kb_assistant.retrieval import thresholds as floors
-from kb_assistant.store import TOKENIZER, KnowledgeStore, NewChunk, Source, Text, chunk_id, seal_of, translated
+from kb_assistant.store import (
+    TOKENIZER,
+    KnowledgeStore,
+    NewChunk,
+    Source,
+    Text,
+    chunk_id,
+    explained,
+    seal_of,
+    translated,
+)
 from kb_assistant.store.records import read_reason
 from kb_assistant.text import analyzer as keywords
+
+_log = logging.getLogger(__name__)
+
+_COUNTERS_MS = 3000
+"""How long the check that takes the form of a write waits for another's transaction."""
 
 MOST_FAULTS = 20
 """Faults listed of one kind; a damaged page can make thousands."""
@@ -52,18 +68,29 @@ class Verdict:
 
 
 def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
-    """All disagreements, in words."""
+    """All disagreements, in words.
+
+    Raises:
+        StoreError: the file can't be read now, which says nothing of what is in it.
+    """
     try:
         with store.read() as snapshot, contextlib.closing(_raw(store.path)) as db:
             db.execute("BEGIN")  # one view for all questions, whatever is written meanwhile
             faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot.dimension))
             faults = faults or _postings_faults(db)
             db.execute("ROLLBACK")
-            return tuple(faults or _counter_faults(db) or index.check(snapshot))
-    except StoreError as error:
+            return tuple(faults or _counter_faults(store.path, db) or index.check(snapshot))
+    except CorruptStore as error:
         return (error.message,)
     except (sqlite3.Error, ValueError, TypeError) as error:
+        if isinstance(error, sqlite3.Error) and not _is_damage(store.path, error):
+            raise explained(store.path, error) from error
         return (_("the database can't be read: {reason}", reason=error),)
+
+
+def _is_damage(path: Path, error: sqlite3.Error) -> bool:
+    """Whether it is the file that is to blame; not a lock, a full disk or missing permissions."""
+    return isinstance(explained(path, error), CorruptStore)
 
 
 def _raw(path: Path) -> sqlite3.Connection:
@@ -104,7 +131,7 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         " LEFT JOIN vectors v ON v.text_id = t.id LEFT JOIN keywords k ON k.rowid = t.id"
     )
     for text_id, digest, heading, body, vector, crc, tokens in rows:
-        text = Text(heading, body)
+        text = Text.stored(heading, body)
         texts += text.hash != digest
         vectors += not (isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc))
         entries += bool(fit and text_id in indexed and tokens != " ".join(keywords.tokens(text.embedded)))
@@ -130,12 +157,16 @@ def _postings_faults(db: sqlite3.Connection) -> list[str]:
     return [] if sums[0] == sums[1] else [_("keywords: the index disagrees with its text")]
 
 
-def _counter_faults(db: sqlite3.Connection) -> list[str]:
+def _counter_faults(path: Path, db: sqlite3.Connection) -> list[str]:
     """SQLite's own check of the keyword index, for its counters. It takes the form of a write, so it can't be part
-    of the view."""
+    of the view. Where nothing can be written now they stay unchecked; words and places were compared before."""
     try:
+        db.execute(f"PRAGMA busy_timeout = {_COUNTERS_MS}")
         db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
     except sqlite3.DatabaseError as error:
+        if not _is_damage(path, error):
+            _log.warning("The counters of the keyword index weren't checked: %s", error)
+            return []
         return [_("keywords: the index disagrees with its text: {reason}", reason=error)]
     return []
 
@@ -151,7 +182,7 @@ def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
         " JOIN texts t ON t.id = c.text_id ORDER BY c.source_id, c.seq"
     )
     for id_, path, heading, body in rows:
-        text = Text(heading, body)
+        text = Text.stored(heading, body)
         wrong += id_ != chunk_id(path, text, seen[path, text.hash])
         seen[path, text.hash] += 1
     if wrong:
@@ -161,10 +192,10 @@ def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
 def repair(path: Path) -> tuple[str, ...]:
     """Swap in a new file with all that is sound. Returns the sources that are lost until they are read again.
 
-    The caller holds the writer's lock. A kill at any moment leaves the old file or the new one.
+    The caller holds the writer's lock. A kill at any moment leaves all of the old state or all of the new one.
 
     Raises:
-        StoreError: the disk is full or the folder can't be written.
+        StoreError: the disk is full, the folder can't be written, or another program holds the file open.
     """
     fresh = path.with_name(path.name + ".repair")
     try:
@@ -172,7 +203,7 @@ def repair(path: Path) -> tuple[str, ...]:
             for leftover in _with_side_files(fresh):
                 leftover.unlink(missing_ok=True)
             lost = _copy_sound(path, fresh)
-            _checkpoint(fresh)
+            _move_log_into(fresh, keep=False)
             _swap(path, fresh)
     except OSError as error:
         raise StoreError(
@@ -260,7 +291,7 @@ def _sound_parts(
         _, _, seq, _, page, first, last, *part = places  # stores of version 1 have no `part`
         if seq != place or not isinstance(vector, bytes) or not _is_whole(vector, crc):
             raise ValueError("a part is missing")
-        text = Text(heading, body)
+        text = Text.stored(heading, body)
         if text.hash != digest:
             raise ValueError("a text was altered")
         chunks.append(
@@ -274,20 +305,40 @@ def _with_side_files(path: Path) -> list[Path]:
     return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
 
 
-def _checkpoint(path: Path) -> None:
-    """Bring everything into the main file, so that it can be moved alone."""
+def _move_log_into(path: Path, keep: bool) -> None:
+    """Bring everything of the write-ahead log into the main file, which then is whole without it.
+
+    Args:
+        keep: Leave the file in its mode; else it goes back to one without a log.
+    """
     with contextlib.closing(_raw(path)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA synchronous = FULL")
+        _, pages, moved = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if pages != moved:
+            raise sqlite3.OperationalError("database is locked")
+        if not keep:
+            db.execute("PRAGMA journal_mode = DELETE")
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def _swap(path: Path, fresh: Path) -> None:
+    """Put the new file in the old one's place. The old one needs its log until all of it is in the main file: a
+    log beside the new file would be read into that, and the old file without its log is an older state."""
+    try:
+        _move_log_into(path, keep=True)
+    except sqlite3.Error as error:
+        if not _is_damage(path, error):
+            raise
     kept = path.with_name(path.name + ".damaged")
-    kept.unlink(missing_ok=True)
+    for old in _with_side_files(kept):
+        old.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         os.link(path, kept)
-    for side in _with_side_files(path)[1:]:
-        side.unlink(missing_ok=True)
+    for side, aside in zip(_with_side_files(path)[1:], _with_side_files(kept)[1:], strict=True):
+        with contextlib.suppress(FileNotFoundError):
+            side.replace(aside)
     fresh.replace(path)
+    for aside in _with_side_files(kept)[1:]:
+        if aside.exists() and (aside.name.endswith("-shm") or not aside.stat().st_size):
+            aside.unlink()

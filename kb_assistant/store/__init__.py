@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import CorruptStore, StoreError
+from kb_assistant.lock import no_fork, survive_forks
 from kb_assistant.messages import _
-from kb_assistant.store.faults import damaged, translated
+from kb_assistant.store.faults import damaged, explained, translated
 from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, seal_of
 from kb_assistant.store.transaction import Transaction
@@ -34,6 +35,7 @@ __all__ = [
     "Transaction",
     "chunk_id",
     "damaged",
+    "explained",
     "seal_of",
     "translated",
 ]
@@ -42,6 +44,9 @@ SCHEMA_VERSION = 2
 
 BUSY_SECONDS = 30.0
 """How long a connection waits for another's transaction."""
+
+FORK_SECONDS = 5.0
+"""How long a fork waits for those who use a connection."""
 
 TOKENIZER = "unicode61 remove_diacritics 0 tokenchars '-_.''/:@+#'"
 
@@ -72,10 +77,11 @@ class _Held:
 
     Attributes:
         using: Held by whoever uses the connection: closing it meanwhile would end the process.
+        in_use: How many times the thread that holds it is using it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.using, self.closed = threading.RLock(), False
+        self.using, self.in_use, self.closed = threading.RLock(), 0, False
         self.connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
         )
@@ -92,9 +98,23 @@ class _Held:
             self.closed = True
             self.connection.close()
 
+    def close_for_fork(self, seconds: float) -> None:
+        """Close it, unless it is in use and stays so."""
+        if self.using.acquire(timeout=seconds):
+            try:
+                if not self.in_use:
+                    self.closed = True
+                    self.connection.close()
+            finally:
+                self.using.release()
+
     def __del__(self) -> None:
         if connection := getattr(self, "connection", None):
             connection.close()
+
+
+_left_open: dict[int, _Held] = {}
+"""Connections to files, by inode, that a forked child got from its parent."""
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -141,6 +161,7 @@ class KnowledgeStore:
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._lock = threading.Lock()
+        survive_forks(self)
         if not create:
             self.require_file()
         else:
@@ -169,9 +190,16 @@ class KnowledgeStore:
     def _held(self, create: bool = False) -> _Held:
         """This thread's connection; a new one where the file was replaced by a repair."""
         held: _Held | None = getattr(self._local, "held", None)
-        if held is None or held.inode != _inode(self.path):
+        if held is not None and not held.closed and held.inode == _inode(self.path):
+            return held
+        with no_fork:
             if not create:  # SQLite would make an empty file
                 self.require_file()
+            if _inode(self.path) in _left_open:
+                raise StoreError(
+                    _("This process was forked while {path} was being read or written.", path=self.path),
+                    _("Fork before the first search or between two, or start a new process."),
+                )
             self._local.held = held = _Held(self.path)
             with self._lock:
                 self._all.add(held)
@@ -186,9 +214,11 @@ class KnowledgeStore:
             held.using.release()
             held = self._held()
             held.using.acquire()
+        held.in_use += 1
         try:
             yield held.connection
         finally:
+            held.in_use -= 1
             held.using.release()
 
     def _prepare(self, connection: sqlite3.Connection, create: bool) -> None:
@@ -200,7 +230,7 @@ class KnowledgeStore:
         if found:
             return
         if not create:
-            raise StoreError(
+            raise CorruptStore(
                 _("{path} holds no knowledge base.", path=self.path), _("Fill it with `kb ingest FOLDER`.")
             )
         connection.execute("BEGIN IMMEDIATE")
@@ -241,6 +271,23 @@ class KnowledgeStore:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def before_fork(self) -> None:
+        """Close all connections: SQLite's must not be carried into a child, which doesn't have their locks. One
+        that is in use for longer than FORK_SECONDS, or by the thread that forks, stays; the child refuses its
+        file."""
+        with self._lock:
+            known = list(self._all)
+        deadline = time.monotonic() + FORK_SECONDS
+        for held in known:
+            held.close_for_fork(max(0.0, deadline - time.monotonic()))
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child."""
+        for held in list(self._all):
+            if not held.closed:
+                _left_open[held.inode] = held  # never to be closed here: that would meddle with the parent's locks
+        self._local, self._all, self._lock = threading.local(), weakref.WeakSet(), threading.Lock()
 
     def close(self) -> None:
         """Close all connections; those in use when they no longer are. Who reads after that opens another."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import CorruptStore, StoreError
 from kb_assistant.messages import _, reason_of
 
 T = TypeVar("T")
@@ -32,13 +32,14 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _explain(path, error) from error
+        raise explained(path, error) from error
     except (Altered, UnicodeDecodeError, json.JSONDecodeError) as error:
         # UnicodeDecodeError comes also of an error of SQLite's, whose words quote the damage.
         raise damaged(path, _("a row can't be decoded")) from error
 
 
-def _explain(path: Path, error: sqlite3.Error) -> StoreError:
+def explained(path: Path, error: sqlite3.Error) -> StoreError:
+    """What a StoreError says of it; a CorruptStore where it is the file that is damaged."""
     text = str(error)
     if "full" in text:
         return StoreError(
@@ -57,12 +58,12 @@ def _explain(path: Path, error: sqlite3.Error) -> StoreError:
         hint = _("Check the disk, its free space and any limit on file sizes; then run `kb verify`.")
         return StoreError(_("{path} can't be read or written: {reason}.", path=path, reason=error), hint)
     if isinstance(error, sqlite3.OperationalError) and "no such" not in text:
-        return StoreError(_("{path} can't be used: {reason}.", path=path, reason=error), _("Run `kb verify`."))
+        return CorruptStore(_("{path} can't be used: {reason}.", path=path, reason=error), _("Run `kb verify`."))
     return damaged(path, reason_of(error))
 
 
-def damaged(path: Path, what: str) -> StoreError:
-    return StoreError(
+def damaged(path: Path, what: str) -> CorruptStore:
+    return CorruptStore(
         _("{path} is damaged: {reason}.", path=path, reason=what),
         _("Run `kb verify --repair`; it keeps what is sound."),
     )

@@ -19,10 +19,23 @@ DOCUMENT_PREFIX = "document:"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What is embedded and searched: a chunk's own words under the headings above it."""
+    """What is embedded and searched: a chunk's own words under the headings above it. NUL characters, which many
+    programs take for the end of a text, and lone surrogates, which UTF-8 can't hold, are taken out."""
 
     heading: str
     body: str
+
+    def __post_init__(self) -> None:
+        for name in ("heading", "body"):
+            object.__setattr__(self, name, _clean(getattr(self, name)))
+
+    @classmethod
+    def stored(cls, heading: str, body: str) -> Text:
+        """A text as it stands in the store, where versions before this one kept NUL characters."""
+        text = object.__new__(cls)
+        object.__setattr__(text, "heading", heading)
+        object.__setattr__(text, "body", body)
+        return text
 
     @property
     def hash(self) -> bytes:
@@ -32,6 +45,10 @@ class Text:
     @property
     def embedded(self) -> str:
         return f"{self.heading}\n{self.body}" if self.heading else self.body
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

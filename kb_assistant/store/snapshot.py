@@ -268,7 +268,7 @@ class Snapshot:
     def texts(self, text_ids: Iterable[int]) -> list[Text]:
         query = "SELECT heading, body FROM texts WHERE id = ?"
         rows = [of(tuple, self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
-        return [Text(of(str, heading), of(str, body)) for heading, body in rows]
+        return [Text.stored(of(str, heading), of(str, body)) for heading, body in rows]
 
 
 def _phrase(token: str) -> str:
@@ -287,7 +287,7 @@ def _chunk(row: tuple[Any, ...]) -> Chunk:
     id_, text_id, heading, body, _, path, page, first, last, metadata, seq, part = row
     lines = None if first is None else (of(int, first), of(int, last))
     locator = Locator(None if page is None else of(int, page), lines, heading or None, **parts_of(part))
-    text = Text(of(str, heading), of(str, body))
+    text = Text.stored(of(str, heading), of(str, body))
     return Chunk(of(str, id_), of(int, text_id), text, of(str, path), locator, _mapping(metadata), of(int, seq))
 
 

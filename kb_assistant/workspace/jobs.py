@@ -11,12 +11,11 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import BusyError, KBError
@@ -71,14 +70,14 @@ _Work = Callable[[Job, threading.Event], State]
 
 
 class Jobs:
-    """The jobs of this process, by knowledge base folder."""
+    """The jobs of this process, by knowledge base folder. It holds those that aren't finished."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._live: dict[Path, list[Job]] = {}
         self._ends: dict[str, threading.Event] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._queues: dict[Path, SimpleQueue[tuple[Job, _Work, bool]]] = {}
+        self._queues: dict[Path, deque[tuple[Job, _Work, bool]]] = {}
 
     def of(self, base: KnowledgeBase) -> list[Job]:
         """Its jobs, latest first: those of this process, then those that were kept."""
@@ -188,23 +187,23 @@ class Jobs:
             self._ends[job.id], self._stops[job.id] = threading.Event(), threading.Event()
         if not quiet:
             self._keep(folder)
-        self._queue(folder).put((job, work, quiet))
+        with self._lock:
+            first = folder not in self._queues
+            self._queues.setdefault(folder, deque()).append((job, work, quiet))
+        if first:
+            # The thread doesn't keep the program alive: work that is broken off is in order as far as it went.
+            threading.Thread(target=self._work, args=(folder,), name=f"job-{folder.name}", daemon=True).start()
         return job
 
-    def _queue(self, folder: Path) -> SimpleQueue[tuple[Job, _Work, bool]]:
-        """What waits for a knowledge base, with a thread that does it. The thread doesn't keep the program alive:
-        work that is broken off is in order as far as it went."""
-        with self._lock:
-            if folder not in self._queues:
-                queue: SimpleQueue[tuple[Job, _Work, bool]] = SimpleQueue()
-                self._queues[folder] = queue
-
-                def work() -> None:
-                    while True:
-                        self._run(folder, *queue.get())
-
-                threading.Thread(target=work, name=f"job-{folder.name}", daemon=True).start()
-            return self._queues[folder]
+    def _work(self, folder: Path) -> None:
+        """Do what waits for a knowledge base, until nothing does."""
+        while True:
+            with self._lock:
+                if not self._queues[folder]:
+                    del self._queues[folder]
+                    return
+                job, work, quiet = self._queues[folder].popleft()
+            self._run(folder, job, work, quiet)
 
     def _run(self, folder: Path, job: Job, work: _Work, quiet: bool) -> None:
         started = time.monotonic()
@@ -222,28 +221,34 @@ class Jobs:
             job.seconds = round(time.monotonic() - started, 2)
             job.state = state
             ended = self._ends[job.id]
-            self._drop_old(folder, job if quiet else None)
-            self._keep(folder)
+            tells_nothing = quiet and _is_old_news(job, self._before(folder, job))
+            written = self._keep(folder, without=job if tells_nothing else None)
+            self._let_go(folder, job if tells_nothing or written else None)
             ended.set()
 
-    def _drop_old(self, folder: Path, quiet: Job | None) -> None:
-        """Drop what is too much, and a quiet job that tells nothing new."""
+    def _before(self, folder: Path, job: Job) -> Job | None:
+        """The last job that was finished before this one."""
+        with self._lock:
+            finished = [one for one in self._live[folder] if one.finished and one is not job]
+        return next((one for one in [*reversed(finished), *_kept(folder)] if one.id != job.id), None)
+
+    def _let_go(self, folder: Path, done: Job | None) -> None:
+        """Hold a job no longer that is written, or that tells nothing; nor the oldest of too many."""
         with self._lock:
             live = self._live[folder]
-            finished = [job for job in live if job.finished]
-            for job in finished[:-KEPT]:
+            old = [job for job in live if job.finished][:-KEPT]
+            for job in [job for job in live if job is done or job in old]:
                 live.remove(job)
-            if quiet in live and _is_old_news(quiet, [job for job in finished if job is not quiet]):
-                live.remove(quiet)
-            for job in finished:
-                if job not in live:
-                    del self._ends[job.id], self._stops[job.id]
+                del self._ends[job.id], self._stops[job.id]
+            if not live:
+                del self._live[folder]
 
-    def _keep(self, folder: Path) -> None:
-        """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail."""
+    def _keep(self, folder: Path, without: Job | None = None) -> bool:
+        """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail. Returns
+        whether they need no other place: they are written, or the knowledge base is gone."""
         with self._lock:
-            live = list(self._live.get(folder, ()))
-        known = {job.id for job in live}
+            live = [job for job in self._live.get(folder, ()) if job is not without]
+        known = {job.id for job in live} | ({without.id} if without else set())
 
         def latest(before: str | None) -> str:
             kept = [job for job in _read(before or "[]") if job.id not in known]
@@ -251,16 +256,19 @@ class Jobs:
                 to_json([asdict(job) for job in [*reversed(live), *kept][:KEPT]]), ensure_ascii=False
             )
 
-        with suppress(KBError):
+        try:
             if folder.is_dir():
                 update_text(folder / _FILE, latest, what=_("the list of jobs"))
+        except KBError:
+            return False
+        return True
 
 
-def _is_old_news(job: Job, before: Sequence[Job]) -> bool:
+def _is_old_news(job: Job, before: Job | None) -> bool:
     """Whether it changed nothing, or failed as the one before it did."""
     if job.state == "done":
         return all(row["status"] in ("unchanged", "duplicate") for row in job.result["files"])
-    return job.state == "failed" and bool(before) and before[-1].error == job.error
+    return job.state == "failed" and before is not None and before.error == job.error
 
 
 def _kept(folder: Path) -> list[Job]:

@@ -15,10 +15,11 @@ from langchain_tests.integration_tests import RetrieversIntegrationTests, Vector
 
 from kb_assistant.adapters.retriever import KnowledgeRetriever
 from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
-from kb_assistant.errors import EmbedderMismatch
+from kb_assistant.errors import EmbedderMismatch, QuestionError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from tests.fakes import HashEmbeddings
+from tests.law import small_kb
 
 
 def open_base(home: Path, name: str = "hash") -> KnowledgeBase:
@@ -198,3 +199,35 @@ def test_real_vectors_find_documents_across_languages(sample_kb: KnowledgeBase) 
     assert "交流计划.md" in sources
     scores = [score for _, score in ranked]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_the_retriever_gives_documents_as_the_vector_store_does(tmp_path: Path) -> None:
+    with small_kb(tmp_path / "home") as kb:
+        kb.as_vectorstore().add_texts(["The pump is red."], [{"owner": "Ann", "page": 7}], ids=["pump"])
+        file = tmp_path / "heron.md"
+        file.write_text("The heron nests.")
+        kb.ingest(file)
+        for question in ("pump red", "heron nests"):
+            [found] = kb.as_retriever(k=1).invoke(question)
+            [(same, _)] = kb.as_vectorstore().similarity_search_with_score(question, k=1)
+            scores = {"score", "similarity"}
+            metadata = {name: value for name, value in found.metadata.items() if name not in scores}
+            assert (found.id, found.page_content, metadata) == (same.id, same.page_content, same.metadata)
+            assert scores <= found.metadata.keys()
+
+
+@pytest.mark.parametrize("k", [0, -1, True, 2.5, "3"])
+def test_an_impossible_k_is_an_error_wherever_it_is_asked(tmp_path: Path, k: Any) -> None:
+    with small_kb(tmp_path) as kb:
+        kb.add(["The pump is red."])
+        for ask in (
+            lambda: kb.search("pump", k),
+            lambda: kb.retrieve("pump", k),
+            lambda: kb.as_retriever(k),
+            lambda: kb.as_retriever().invoke("pump", k=k),
+            lambda: kb.as_vectorstore().similarity_search("pump", k),
+        ):
+            with pytest.raises(QuestionError, match="not possible"):
+                ask()
+        assert len(kb.search("pump", 10**30)) == 1
+        assert len(kb.as_vectorstore().similarity_search("pump", 10**30)) == 1

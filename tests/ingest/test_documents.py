@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 
 from ingest.documents import Given
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.store import NewChunk, Source, Text
 from tests.law import contents, small_kb
 
 STORY = "The pump stands in the cellar.\n\nIt was built in 1904 by Ann Fell.\n\n" + "\n\n".join(
@@ -129,3 +130,43 @@ def test_what_is_no_document_is_refused_before_anything_is_written(tmp_path: Pat
     with pytest.raises(TypeError, match="handed in"):
         kb.add(["A text.", wrong])
     assert not (tmp_path / "home").exists()
+
+
+def test_nul_characters_and_lone_surrogates_are_taken_out(tmp_path: Path) -> None:
+    odd = "The\0 pump\ud800 is\0 red."
+    with small_kb(tmp_path) as kb:
+        kb.add([odd, ("a.txt", b"The heron\0 nests.")])
+        kb.as_vectorstore().add_texts([odd + "\0"], ids=["odd"])
+        for source in kb.sources():
+            assert "\0" not in source.title
+        texts = {hit.text for hit in kb.search("heron pump red", 9)}
+        assert texts == {"The pump? is red.", "The heron nests."}
+        assert kb.as_vectorstore().get_by_ids(["odd"])[0].page_content == "The pump? is red."
+        assert kb.verify().faults == ()
+
+
+def test_nul_characters_that_an_older_version_stored_are_no_damage(tmp_path: Path) -> None:
+    with small_kb(tmp_path) as kb:
+        kb.add(["The heron nests."])
+        text = Text.stored("", "The\0 pump.")
+        source = Source("/old", "", "", "", "", False, "", 1)
+        fingerprint = kb.embedder.fingerprint
+        vector = kb.embedder.encode_passages([text.embedded])[0].astype("<f4").tobytes()
+        with kb.store.write(fingerprint) as transaction:
+            transaction.put_source(source, [NewChunk(text)], {text.hash: vector})
+        assert kb.verify().faults == ()
+        assert "pump" in kb.search("pump")[0].text
+
+
+def test_documents_are_forgotten_by_their_name_and_files_by_any_spelling(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "x.md").write_text("The heron nests.")
+    with small_kb(tmp_path / "home") as kb:
+        kb.ingest(tmp_path / "a" / ".." / "b")
+        kb.add([Document("The pump is red.", id="pump"), Document("The tide turns.", id="tide/1")])
+        assert kb.remove(["document:pump"]) == ["document:pump"]
+        assert kb.remove(["document:tide"]) == []
+        assert kb.remove([Path("document:tide/1")]) == ["document:tide/1"]
+        assert kb.remove([f"{tmp_path}/a/../b"]) == [str(tmp_path / "b" / "x.md")]
+        assert kb.sources() == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from kb_assistant.messages import translate
 from kb_assistant.settings import Settings
 from kb_assistant.workspace.jobs import Jobs
 from tests.fakes import HashEmbeddings
+from tests.law import small_kb
 
 
 @pytest.fixture
@@ -118,3 +121,19 @@ def test_a_quiet_look_is_forgotten_where_nothing_changed(base: KnowledgeBase, do
     (docs / "1.md").write_text("# Note 1\n\nIt was low.\n")
     jobs.wait(jobs.ingest(base, [docs], quiet=True).id)
     assert jobs.of(base)[0].result["updated"] == 1
+
+
+def test_nothing_is_left_of_finished_work_but_what_is_written(tmp_path: Path) -> None:
+    jobs, before = Jobs(), threading.active_count()
+    for number in range(5):
+        with small_kb(tmp_path, kb=f"kb{number}") as base:
+            base.add(["A text."])
+            done = [jobs.verify(base), jobs.ingest(base, [], quiet=True), jobs.verify(base)]
+            for job in done:
+                jobs.wait(job.id)
+            assert [job.id for job in jobs.of(base)] == [done[2].id, done[0].id]
+    deadline = time.monotonic() + 30
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+    assert not any(vars(jobs)[name] for name in ("_live", "_ends", "_stops", "_queues"))

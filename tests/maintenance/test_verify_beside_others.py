@@ -1,0 +1,129 @@
+"""Verify and repair beside other programs: a lock is no damage, and a kill of a repair loses nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kb_assistant.errors import StoreError
+from kb_assistant.knowledge import KnowledgeBase
+from tests.law import small_kb
+from tests.processes import ROOT, in_a_fork
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    with small_kb(tmp_path / "home") as base:
+        base.add(["The heron nests.", "The pump is red."])
+        yield base
+
+
+def test_a_long_transaction_of_another_program_is_no_fault(kb: KnowledgeBase) -> None:
+    with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert kb.verify().faults == ()
+        assert kb.verify(mend=True).sound
+    assert not (kb.settings.kb_dir / "kb.sqlite.damaged").exists()
+
+
+def test_a_file_that_another_program_holds_alone_is_said_to_be_in_use(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kb_assistant.store.BUSY_SECONDS", 0.1)
+    kb.close()
+    with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        for repair in (False, True):
+            with pytest.raises(StoreError, match="in use by another program"):
+                kb.verify(mend=repair)
+    assert kb.verify().faults == ()
+
+
+def test_a_home_that_may_not_be_written_is_no_fault(kb: KnowledgeBase, tmp_path: Path) -> None:
+    """Another's home: here the superuser's, looked at by nobody."""
+    kb.close()
+    folder = kb.settings.kb_dir
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.stat().st_mode & 0o005 != 0o005 and parent.name.startswith("pytest"):
+            parent.chmod(0o755)
+
+    def child() -> str:
+        if not os.geteuid():
+            os.setuid(65534)
+        try:
+            return str(kb.verify().faults)
+        except StoreError as error:
+            return f"StoreError: {error.message}"
+
+    try:
+        said = in_a_fork(child)
+    finally:
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert "damaged" not in said
+    assert said == "()" or "can't be" in said
+    assert kb.verify().faults == ()
+
+
+# Repairs, and ends itself at the n-th of the steps that change files.
+DYING = """
+import os, sys
+from pathlib import Path
+import kb_assistant.maintenance.verify as verify
+left = [int(sys.argv[2])]
+def dying(call):
+    def one(*given, **more):
+        left[0] -= 1
+        left[0] or os._exit(7)
+        return call(*given, **more)
+    return one
+for name in ("link", "replace", "unlink", "fsync"):
+    setattr(os, name, dying(getattr(os, name)))
+verify._move_log_into = dying(verify._move_log_into)
+verify.repair(Path(sys.argv[1]))
+"""
+
+# Adds a text and dies, so that it stands in the write-ahead log alone.
+LATE = """
+import os, sys
+from pathlib import Path
+from tests.law import small_kb
+kb = small_kb(Path(sys.argv[1]))
+kb.search("heron")
+kb.add(["Late news."])
+os._exit(0)
+"""
+
+
+def test_a_repair_that_is_killed_at_any_step_loses_nothing_sound(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    steps = 0
+    while True:
+        steps += 1
+        with small_kb(home, kb=f"kb{steps}") as kb:
+            kb.add(["The heron nests.", "The pump is red."])
+            path = kb.settings.kb_dir / "kb.sqlite"
+        (path.parent / "index.cache").unlink()
+        late = LATE.replace("(Path(sys.argv[1]))", f"(Path(sys.argv[1]), kb='kb{steps}')")
+        subprocess.run([sys.executable, "-c", late, str(home)], cwd=ROOT, check=True)
+        assert path.with_name("kb.sqlite-wal").stat().st_size
+        done = subprocess.run([sys.executable, "-c", DYING, str(path), str(steps)], cwd=ROOT).returncode
+        with small_kb(home, kb=f"kb{steps}") as kb:
+            texts = {hit.text for hit in kb.search("news heron pump", 9)}
+            assert texts == {"The heron nests.", "The pump is red.", "Late news."}, f"killed at step {steps}"
+            assert kb.verify().faults == ()
+        if done == 0:
+            break
+        assert done == 7
+    assert steps > 5
