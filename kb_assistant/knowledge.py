@@ -596,7 +596,7 @@ def _count(k: object) -> int:
     except TypeError:
         count = -1
     if count < 1:
-        raise QuestionError(_("k = {k} is not possible.", k=repr(k)), _("Ask for 1 passage or more."))
+        raise QuestionError(_("k = {k} is not possible.", k=repr(k)), _("Ask for at least one passage."))
     return min(count, MOST_PASSAGES)
 
 
