@@ -41,13 +41,13 @@ class Watcher:
     Args:
         roots: Absolute paths of folders and files.
         stop: Asked every TICK; once true, the changes end.
-        say: Told what the user should know.
+        on_message: Told what the user should know.
     """
 
-    def __init__(self, roots: Sequence[Path], stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+    def __init__(self, roots: Sequence[Path], stop: Callable[[], bool], on_message: Callable[[str], None]) -> None:
         self._folders = [root for root in roots if not root.is_file()]
         self._files = [root for root in roots if root.is_file()]
-        self._stop, self._say = stop, say
+        self._stop, self._on_message = stop, on_message
         self._seen: dict[Path, _Identity] = {}
         self._way = _BY_EVENTS
         self._gone: set[Path] = set()
@@ -80,7 +80,7 @@ class Watcher:
     def _tell_of_gone(self, folders: dict[Path, _Identity]) -> None:
         gone = {folder for folder, identity in folders.items() if identity is None}
         for folder in sorted(gone - self._gone):
-            self._say(
+            self._on_message(
                 _(
                     "{folder} isn't there any more. What is known of it stays; it is compared when it is back.",
                     folder=folder,
@@ -127,7 +127,7 @@ class Watcher:
         """Go on in the next simpler way."""
         if self._way == _BY_EVENTS:
             self._way = _POLLING
-            self._say(
+            self._on_message(
                 _(
                     "The system can't watch these folders ({error}); they are looked through every second.",
                     error=error,
@@ -135,11 +135,13 @@ class Watcher:
             )
         else:
             self._way = _COMPARING
-            self._say(_("These folders can't be watched ({error}); they are compared now and then.", error=error))
+            self._on_message(
+                _("These folders can't be watched ({error}); they are compared now and then.", error=error)
+            )
 
 
 def follow(
-    watcher: Watcher, bring_in_step: Callable[[Changes, bool], Report], say: Callable[[str], None]
+    watcher: Watcher, bring_in_step: Callable[[Changes, bool], Report], on_message: Callable[[str], None]
 ) -> Iterator[Report]:
     """Bring in step what changes. While another process writes, changes wait.
 
@@ -158,7 +160,7 @@ def follow(
         try:
             report = bring_in_step(waiting, first)
         except BusyError as error:
-            say(_("{problem} Trying again.", problem=error.message))
+            on_message(_("{problem} Trying again.", problem=error.message))
             not_before = time.monotonic() + BUSY_SECONDS
             continue
         if waiting.everything:

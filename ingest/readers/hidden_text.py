@@ -1,9 +1,8 @@
 """What a document holds and its readers don't see: invisible characters, white on white, comments that give
 orders.
 
-Models see all of it, so the report says where there is some. It is a warning: that a passage is data and no
-order is
-told to the model by the prompt.
+Models see all of it, so the report says where there is some. The report only warns; the prompt tells the model
+that a passage is data and no order.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
-"""JSON and JSON Lines: a line for each object that holds values, `name: value | name: value`; the path to it,
-where
-it lies deeper, is the heading."""
+"""JSON and JSON Lines: a line for each object that holds values, `name: value | name: value`. The path to a deeper
+object is its heading."""
 
 from __future__ import annotations
 

@@ -1,14 +1,9 @@
-"""Plain text: finds the encoding, gives the whole file as one block with exact lines.
-
-Paragraphs are the splitter's business. `decode` is for the other readers of text formats too.
-"""
+"""Plain text: the whole file is one block with exact lines. The splitter finds its paragraphs."""
 
 from __future__ import annotations
 
 from ingest.readers.blocks import Block, Content, Context
-from ingest.readers.encoding import (
-    decode,
-)
+from ingest.readers.encoding import decode
 
 
 def read(data: bytes, context: Context) -> Content:
