@@ -28,7 +28,7 @@ from measure import report
 from kb_assistant import KnowledgeBase, Settings
 from kb_assistant.evaluate.datasets import read_set, spread
 from kb_assistant.retrieval.fusion import fuse
-from kb_assistant.retrieval.relevance import ACROSS, REFUSE, TOP, signals_across
+from kb_assistant.retrieval.relevance import CROSS_LINGUAL, REFUSE, TOP, cross_lingual_features
 from kb_assistant.retrieval.searcher import foreign_texts
 from kb_assistant.text.language import language_of
 
@@ -67,7 +67,7 @@ def put(kb: KnowledgeBase, documents: str, question: str, file: str) -> Asked:
     best = fuse(talk, pool).text_ids[:TOP]
     with kb.store.read() as snapshot:
         foreign = foreign_texts(snapshot, talk.language, best)
-    signs = signals_across(talk, pool, foreign, kb.embedder.encode_queries) if foreign else None
+    signs = cross_lingual_features(talk, pool, foreign, kb.embedder.encode_queries) if foreign else None
     right = bool(file) and any(Path(hit.source).as_posix().endswith(f"/{file}") for hit in found.hits)
     language = language_of(question)
     return Asked(documents, language, file, right, found.evidence < REFUSE, signs)
@@ -79,8 +79,10 @@ def fit(asked: Sequence[Asked]) -> dict[str, float]:
 
     rows = [one for one in asked if one.signs and one.documents != one.language and (one.found or not one.file)]
     model = LogisticRegression(C=100, max_iter=5000, fit_intercept=False, class_weight="balanced")
-    model.fit([[one.signs[name] for name in ACROSS] for one in rows if one.signs], [one.found for one in rows])
-    return dict(zip(ACROSS, model.coef_[0].round(2).tolist(), strict=True))
+    model.fit(
+        [[one.signs[name] for name in CROSS_LINGUAL] for one in rows if one.signs], [one.found for one in rows]
+    )
+    return dict(zip(CROSS_LINGUAL, model.coef_[0].round(2).tolist(), strict=True))
 
 
 def table(asked: Sequence[Asked]) -> list[dict[str, object]]:

@@ -32,7 +32,7 @@ from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
 from kb_assistant.retrieval.fusion import MEASURES, Pool, features, fuse
 from kb_assistant.retrieval.query_views import TOLD, Conversation
-from kb_assistant.retrieval.relevance import DOUBT, EVIDENCE, GUESS, REFUSE, TOP, probability, signals
+from kb_assistant.retrieval.relevance import EVIDENCE, GUESS, REFUSE, TOP, UNCERTAIN_RANGE, probability, signals
 
 VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
 HEADING = MEASURES.index("heading")
@@ -179,7 +179,7 @@ def signs_of(kb: KnowledgeBase, questions: Sequence[Question]) -> list[dict[str,
         talk, pool = searcher.measure(question.text, question.history)
         if best := fuse(talk, pool).text_ids[:TOP]:
             if TOLD in talk.texts:
-                pool = pool.seen_by(TOLD, kb.embedder.encode_queries([talk.texts[TOLD]])[0])
+                pool = pool.with_view(TOLD, kb.embedder.encode_queries([talk.texts[TOLD]])[0])
             rows.append(signals(talk, pool, best))
     return rows
 
@@ -226,7 +226,7 @@ def judged(one: Asked, guess: Logistic, whole: Logistic) -> np.ndarray:
     values = []
     for signs in one.signs:
         first = probability(guess, signs)
-        doubt = not signs["follow-up"] or DOUBT[0] <= first <= DOUBT[1]
+        doubt = not signs["follow-up"] or UNCERTAIN_RANGE[0] <= first <= UNCERTAIN_RANGE[1]
         values.append(probability(whole, signs) if doubt else first)
     return np.array(values)
 

@@ -139,7 +139,7 @@ def measured(scores: NDArray[np.float32], texts: list[str], questions: list[Ques
 
 def bm25(texts: list[str], questions: list[Question]) -> NDArray[np.float64]:
     """Okapi BM25 with the product's tokens and its usual parameters, (questions, texts)."""
-    bags = [Counter(keywords.tokens(text)) for text in texts]
+    bags = [Counter(keywords.analyze(text)) for text in texts]
     lengths = np.array([sum(bag.values()) for bag in bags])
     norms = 1.2 * (0.25 + 0.75 * lengths / lengths.mean())
     holders: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -148,7 +148,7 @@ def bm25(texts: list[str], questions: list[Question]) -> NDArray[np.float64]:
             holders[word].append((index, count))
     scores = np.zeros((len(questions), len(texts)))
     for row, question in enumerate(questions):
-        for word in set(keywords.tokens(question.text)):
+        for word in set(keywords.analyze(question.text)):
             rarity = math.log(1 + (len(texts) - len(holders[word]) + 0.5) / (len(holders[word]) + 0.5))
             for index, count in holders[word]:
                 scores[row, index] += rarity * count * 2.2 / (count + norms[index])

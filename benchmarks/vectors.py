@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.text.analyzer import tokens
+from kb_assistant.text.analyzer import analyze
 
 DIMENSION = 384
 _BATCH = 512
@@ -37,7 +37,7 @@ class RandomEmbeddings:
 def word_vectors(texts: Sequence[str]) -> NDArray[np.float32]:
     """A random vector for each word, summed: what shares words is near. float32 (n, DIMENSION), unit rows."""
     table = _word_table()
-    rows = [table[[_seed(word) % len(table) for word in set(tokens(text))] or [0]].sum(axis=0) for text in texts]
+    rows = [table[[_seed(word) % len(table) for word in set(analyze(text))] or [0]].sum(axis=0) for text in texts]
     summed = np.stack(rows)
     return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True), np.float32)
 

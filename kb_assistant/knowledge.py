@@ -351,10 +351,10 @@ class KnowledgeBase:
         """
         from kb_assistant.answering.chain import AnswerChain
         from kb_assistant.llm.open import ChatModels
-        from kb_assistant.retrieval.federated import JointSearcher
+        from kb_assistant.retrieval.federated import FederatedSearcher
 
         searcher = self.searcher()
-        both = JointSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
+        both = FederatedSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
         models = self._chat_models
         if chat_model is not None:
             models = ChatModels(self.settings, self.models, self.embedder, chat_model)

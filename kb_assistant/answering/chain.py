@@ -31,7 +31,7 @@ from kb_assistant.llm.capabilities import (
 )
 from kb_assistant.llm.open import ChatModels
 from kb_assistant.messages import Message, _
-from kb_assistant.retrieval.federated import JointSearcher
+from kb_assistant.retrieval.federated import FederatedSearcher
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Searcher
@@ -57,7 +57,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         settings: How many passages to find, and how long prompts and answers may be.
     """
 
-    def __init__(self, searcher: Searcher | JointSearcher, models: ChatModels, settings: Settings) -> None:
+    def __init__(self, searcher: Searcher | FederatedSearcher, models: ChatModels, settings: Settings) -> None:
         self._searcher, self._models, self._settings = searcher, models, settings
 
     def invoke(

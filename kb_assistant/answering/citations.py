@@ -51,7 +51,7 @@ class CitedStream:
 
     def __init__(self, hits: Sequence[Hit]) -> None:
         self._hits = tuple(hits)
-        self._words = [set(keywords.tokens(f"{hit.locator.heading or ''}\n{hit.text}")) for hit in hits]
+        self._words = [set(keywords.analyze(f"{hit.locator.heading or ''}\n{hit.text}")) for hit in hits]
         self._numbers = [keywords.numbers(f"{hit.locator.heading or ''}\n{hit.text}") for hit in hits]
         self._passages = range(1, len(self._hits) + 1)
         self._code = CodeMask()
@@ -256,11 +256,11 @@ def _holds(hit: Hit, sentence: str) -> bool:
     sentence = BRACKETS.sub("", sentence)
     if not keywords.numbers(sentence) <= keywords.numbers(passage):
         return False
-    return _share(_content_words(sentence), set(keywords.tokens(passage))) >= SUPPORT
+    return _share(_content_words(sentence), set(keywords.analyze(passage))) >= SUPPORT
 
 
 def _content_words(text: str) -> set[str]:
-    return {token for token in keywords.tokens(text) if token not in keywords.STOPWORDS}
+    return {token for token in keywords.analyze(text) if token not in keywords.STOPWORDS}
 
 
 def _overlap(words: set[str], others: set[str]) -> float:

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kb_assistant.text.analyzer import query_tokens, tokens
+from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 
@@ -75,7 +75,7 @@ class Sentence:
 
     @cached_property
     def terms(self) -> frozenset[str]:
-        return frozenset(tokens(self.text))
+        return frozenset(analyze(self.text))
 
 
 def quote(
@@ -128,8 +128,8 @@ def _telling(found: list[Sentence]) -> list[Sentence]:
 def _scores(question: str, earlier: str, found: list[Sentence], embeddings: SentenceEmbeddings | None) -> Scores:
     spread = Counter(term for sentence in found for term in sentence.terms)
     idf = {term: math.log(1 + len(found) / count) for term, count in spread.items()}
-    wanted = {term: _CODE if any(map(str.isdigit, term)) else 1.0 for term in query_tokens(question)}
-    for term in query_tokens(earlier):
+    wanted = {term: _CODE if any(map(str.isdigit, term)) else 1.0 for term in analyze_query(question)}
+    for term in analyze_query(earlier):
         wanted.setdefault(term, _EARLIER)
     # A word that no sentence holds counts too: else a word of the turn before could stand for the whole question.
     weights = {term: weight * idf.get(term, math.log(1 + len(found))) for term, weight in wanted.items()}

@@ -134,7 +134,7 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         text = Text.stored(heading, body)
         texts += text.hash != digest
         vectors += not (isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc))
-        entries += bool(fit and text_id in indexed and tokens != " ".join(keywords.tokens(text.embedded)))
+        entries += bool(fit and text_id in indexed and tokens != " ".join(keywords.analyze(text.embedded)))
     if texts:
         yield _("texts: {count} differ from their hash", count=texts)
     if vectors:

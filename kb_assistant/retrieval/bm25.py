@@ -166,7 +166,7 @@ class WordIndex:
         unread = [text_id for text_id in text_ids if text_id not in self._lines]
         if not unread:
             return
-        lines = self._snapshot.token_lines(unread)
+        lines = self._snapshot.document_terms(unread)
         self._lines.update((text_id, lines.get(text_id, ())) for text_id in unread)
 
 
@@ -209,11 +209,11 @@ class WordTable:
         scores: NDArray[np.float64] = self.counted[:, some] @ self.rarities[some]
         return scores
 
-    def most(self, words: Iterable[str]) -> float:
+    def max_score(self, words: Iterable[str]) -> float:
         """What no text's score can reach."""
         return (K1 + 1) * float(self.rarities[self._some(words)].sum())
 
-    def coverage(self, words: Iterable[str]) -> NDArray[np.float64]:
+    def term_coverage(self, words: Iterable[str]) -> NDArray[np.float64]:
         """Share of the words that each text holds, weighted by rarity, shape (n,); absent ones weigh most."""
         some = self._some(words)
         whole = self.rarities[some].sum()

@@ -15,7 +15,7 @@ from kb_assistant.retrieval.searcher import Clock, Searcher
 from kb_assistant.types import Hit, Turn
 
 
-class JointSearcher:
+class FederatedSearcher:
     """Searches like Searcher. The first one's floors count.
 
     Args:

@@ -20,7 +20,7 @@ from kb_assistant.index.vector_index import Sample
 from kb_assistant.retrieval.bm25 import WordIndex, WordTable
 from kb_assistant.retrieval.query_views import QUESTION, REWRITTEN, Conversation
 from kb_assistant.store import Snapshot
-from kb_assistant.text.analyzer import query_tokens, tokens
+from kb_assistant.text.analyzer import analyze, analyze_query
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,9 +87,9 @@ class Pool:
         """Cosine of the nearest of some texts in standard deviations above what is usual for the embedder; where
         that isn't known, above what is usual here."""
         some = list(places)
-        if self.background.elsewhere is None:
+        if self.background.prior is None:
             return float(self.distances[view][some].max())
-        mean, spread = self.background.elsewhere
+        mean, spread = self.background.prior
         return (float(self.cosines[view][some].max()) - mean) / spread
 
     def places(self, text_ids: Sequence[int]) -> list[int]:
@@ -97,7 +97,7 @@ class Pool:
         place_of = {text_id: place for place, text_id in enumerate(self.text_ids)}
         return [place_of[text_id] for text_id in text_ids]
 
-    def seen_by(self, name: str, view: NDArray[np.float32]) -> Pool:
+    def with_view(self, name: str, view: NDArray[np.float32]) -> Pool:
         """The same measured against one more view, a unit vector."""
         cosines = self.vectors @ view
         distances = self.background.distance(view, cosines)
@@ -123,7 +123,7 @@ class Pool:
         table = words.table((word for some in talk.words.values() for word in some), text_ids)
         pool = cls(text_ids, snapshot.headings(text_ids), rows, {}, {}, table, background)
         for name, view in views.items():
-            pool = pool.seen_by(name, view)
+            pool = pool.with_view(name, view)
         return pool
 
 
@@ -133,12 +133,12 @@ class Background:
 
     Attributes:
         sample: Texts of the index.
-        elsewhere: Mean and standard deviation that the embedder's cosines have elsewhere; they count as TYPICAL
+        prior: Mean and standard deviation that the embedder's cosines have elsewhere; they count as TYPICAL
             texts. None where that isn't known.
     """
 
     sample: Sample
-    elsewhere: tuple[float, float] | None = None
+    prior: tuple[float, float] | None = None
 
     def distance(self, view: NDArray[np.float32], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosines to a view in standard deviations above the usual ones."""
@@ -146,8 +146,8 @@ class Background:
         if here:
             cosines_here = self.sample.vectors @ view
             mean, variance = float(cosines_here.mean()), float(cosines_here.var())
-        if self.elsewhere:
-            there, spread = self.elsewhere
+        if self.prior:
+            there, spread = self.prior
             share = here / (here + TYPICAL)
             variance = share * variance + (1 - share) * spread**2 + share * (1 - share) * (mean - there) ** 2
             mean = share * mean + (1 - share) * there
@@ -207,9 +207,9 @@ def features(talk: Conversation, pool: Pool) -> dict[str, NDArray[np.float64]]:
     measured: dict[str, NDArray[np.float64]] = {}
     for name, text in talk.texts.items():
         words = talk.words[name]
-        scores, most = pool.table.scores(words), pool.table.most(words)
+        scores, most = pool.table.scores(words), pool.table.max_score(words)
         shares = scores / most if most else scores
-        named = headings.held_by(set(tokens(text)))
+        named = headings.held_by(set(analyze(text)))
         distances = pool.distances.get(name, np.zeros(len(scores)))
         measured[name] = np.stack([distances, shares, scores / MATCH, named], axis=1).astype(np.float64)
     return measured
@@ -243,4 +243,4 @@ def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:
 
 @lru_cache(maxsize=20_000)
 def _heading_words(heading: str) -> tuple[str, ...]:
-    return tuple(query_tokens(heading))
+    return tuple(analyze_query(heading))

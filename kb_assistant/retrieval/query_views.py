@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kb_assistant.text.analyzer import query_tokens
+from kb_assistant.text.analyzer import analyze_query
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Turn
 
@@ -83,7 +83,7 @@ def conversation(
     texts = {QUESTION: question.strip(), **_views(question.strip(), history[-TURNS:])}
     if rewritten:
         texts[REWRITTEN] = rewritten
-    words = {name: query_tokens(text) for name, text in texts.items()}
+    words = {name: analyze_query(text) for name, text in texts.items()}
     asked = set(words[QUESTION])
     for name in words.keys() - set(SEARCHED):
         words[name] = [word for word in words[name] if word not in asked]

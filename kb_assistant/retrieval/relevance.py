@@ -45,11 +45,16 @@ EVIDENCE: Mapping[str, float] = {
 """Of the logistic models that say how probable it is that what was found bears on the question: see signals. The
 first does without what TOLD means; the second is asked where that leaves a doubt."""
 
-ACROSS: Mapping[str, float] = {"always": -10.99, "asked nearness": 2.95, "asked gap": 59.2, "follow-up": -3.41}
+CROSS_LINGUAL: Mapping[str, float] = {
+    "always": -10.99,
+    "asked nearness": 2.95,
+    "asked gap": 59.2,
+    "follow-up": -3.41,
+}
 """The same for texts in another language than the question: they share no words with it, and some are near to all
-that is in that language, so that what counts is how much nearer they are to it than to ANYTHING."""
+that is in that language, so that what counts is how much nearer they are to it than to BACKGROUND_QUERIES."""
 
-DOUBT = (0.1, 0.9)
+UNCERTAIN_RANGE = (0.1, 0.9)
 """Probabilities between which a guess is in doubt: a quarter of follow-ups."""
 
 REFUSE, CERTAIN = 0.5, 0.75
@@ -68,7 +73,7 @@ TOP = 5
 RUNNER_UP = 20
 """The text whose distance is taken for that of texts which are only on the subject."""
 
-ANYTHING: Mapping[Language, Sequence[str]] = {
+BACKGROUND_QUERIES: Mapping[Language, Sequence[str]] = {
     "zh": (
         "博物馆几点开门？",
         "这台打印机怎么安装驱动？",
@@ -123,24 +128,24 @@ def evidence(
     if not best:
         return 0.0
     found = _within(talk, pool, best, embed)
-    if foreign and pool.background.elsewhere and found < CERTAIN:
-        found = max(found, probability(ACROSS, signals_across(talk, pool, foreign, embed)))
+    if foreign and pool.background.prior and found < CERTAIN:
+        found = max(found, probability(CROSS_LINGUAL, cross_lingual_features(talk, pool, foreign, embed)))
     return max(found, NAMED) if _names(talk, pool, best) else found
 
 
 def _within(talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed) -> float:
     if not talk.is_first and TOLD not in pool.cosines:
         guess = probability(GUESS, signals(talk, pool, best))
-        if not DOUBT[0] <= guess <= DOUBT[1]:
+        if not UNCERTAIN_RANGE[0] <= guess <= UNCERTAIN_RANGE[1]:
             return guess
-        pool = pool.seen_by(TOLD, embed([talk.texts[TOLD]])[0])
+        pool = pool.with_view(TOLD, embed([talk.texts[TOLD]])[0])
     return probability(EVIDENCE, signals(talk, pool, best))
 
 
 def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
     """Whether the question holds a code that one of the best texts holds, too."""
     codes = [word for word in talk.words[QUESTION] if is_code(word)]
-    return bool(codes) and bool((pool.table.coverage(codes)[pool.places(best)] > 0).any())
+    return bool(codes) and bool((pool.table.term_coverage(codes)[pool.places(best)] > 0).any())
 
 
 def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
@@ -156,7 +161,7 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
     asked, told = _asked(talk), QUESTION if talk.is_first else TOLD
 
     def coverage(view: str) -> float:
-        return float(pool.table.coverage(talk.words[view])[places].max())
+        return float(pool.table.term_coverage(talk.words[view])[places].max())
 
     found = {
         "always": 1.0,
@@ -175,11 +180,14 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
     return found
 
 
-def signals_across(talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed) -> dict[str, float]:
+def cross_lingual_features(
+    talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed
+) -> dict[str, float]:
     """What tells whether texts in another language bear on the question: how near the nearest is by what is usual
-    for the embedder, and the gap, in cosines, by which one is nearer to what was asked than to ANYTHING."""
+    for the embedder, and the gap, in cosines, by which one is nearer to what was asked than to
+    BACKGROUND_QUERIES."""
     asked, places = _asked(talk), pool.places(foreign)
-    to_anything = pool.vectors[places] @ embed(ANYTHING.get(talk.language, ANYTHING["en"])).T
+    to_anything = pool.vectors[places] @ embed(BACKGROUND_QUERIES.get(talk.language, BACKGROUND_QUERIES["en"])).T
     return {
         "always": 1.0,
         "asked nearness": pool.nearness(asked, places),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kb_assistant.retrieval.relevance import ACROSS, CERTAIN, EVIDENCE, REFUSE
+from kb_assistant.retrieval.relevance import CERTAIN, CROSS_LINGUAL, EVIDENCE, REFUSE
 from kb_assistant.retrieval.result import Floors
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Transaction
@@ -69,5 +69,5 @@ def _kept(snapshot: Snapshot) -> Floors | None:
 
 def _means(snapshot: Snapshot) -> dict[str, Any]:
     """What evidence is made of."""
-    evidence = {"same language": dict(EVIDENCE), "across": dict(ACROSS)}
+    evidence = {"same language": dict(EVIDENCE), "across": dict(CROSS_LINGUAL)}
     return {"embedder": snapshot.meta("embedder"), "keywords": keywords.rules(), "evidence": evidence}

@@ -209,7 +209,7 @@ class Snapshot:
         count, last = self._db.execute(query, (_phrase(token), limit)).fetchone()
         return int(count), int(last)
 
-    def token_lines(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
+    def document_terms(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
         """The tokens of texts as they were indexed, by text id."""
         marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(

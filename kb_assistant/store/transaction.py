@@ -203,7 +203,7 @@ class Transaction(Snapshot):
         self._grow()
 
     def _index(self, text_id: int) -> None:
-        line = " ".join(keywords.tokens(self.texts([text_id])[0].embedded))
+        line = " ".join(keywords.analyze(self.texts([text_id])[0].embedded))
         self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
 
     def _grow(self) -> None:

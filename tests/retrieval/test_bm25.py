@@ -44,7 +44,7 @@ def snapshot(tmp_path: Path) -> Iterator[Snapshot]:
 
 
 def ranked(snapshot: Snapshot, question: str) -> list[str]:
-    found = WordIndex(snapshot, total=len(TEXTS)).rank(keywords.query_tokens(question), 10)
+    found = WordIndex(snapshot, total=len(TEXTS)).rank(keywords.analyze_query(question), 10)
     return [text.body for text in snapshot.texts([text_id for text_id, _ in found])]
 
 
@@ -63,13 +63,13 @@ def test_the_text_with_the_rarest_words_is_best(snapshot: Snapshot, question: st
 
 
 def test_it_finds_what_fts5_finds(snapshot: Snapshot) -> None:
-    words = keywords.query_tokens("north pump gate 检查")
+    words = keywords.analyze_query("north pump gate 检查")
     ours = [text_id for text_id, _ in WordIndex(snapshot, len(TEXTS)).rank(words, 10)]
     assert set(ours) == {text_id for text_id, _ in keyword_search(snapshot.path, words, 10)}
 
 
 def test_score_is_that_of_the_formula(snapshot: Snapshot) -> None:
-    words = {text_id: keywords.tokens(TEXTS[text_id - 1]) for text_id in (1, 2, 5)}
+    words = {text_id: keywords.analyze(TEXTS[text_id - 1]) for text_id in (1, 2, 5)}
     rarity = math.log1p((5 - 3 + 0.5) / (3 + 0.5))
     mean = sum(map(len, words.values())) / 3
     wanted = {}
@@ -84,25 +84,25 @@ def test_unknown_and_no_words_find_nothing(snapshot: Snapshot) -> None:
     assert index.rank(["zebra"], 10) == []
     assert index.rank([], 10) == []
     table = index.table([], [1])
-    assert (table.coverage([])[0], table.most([])) == (0.0, 0.0)
+    assert (table.term_coverage([])[0], table.max_score([])) == (0.0, 0.0)
 
 
 def test_coverage_is_the_weighted_share_of_the_words(snapshot: Snapshot) -> None:
     words = ["north", "hall", "pump", "zebra"]
     table = WordIndex(snapshot, len(TEXTS)).table(words, [1, 2, 4])
-    assert table.coverage(["north", "hall"]).tolist() == pytest.approx([1, 0, 1])
+    assert table.term_coverage(["north", "hall"]).tolist() == pytest.approx([1, 0, 1])
     pump, zebra = math.log1p(2.5 / 3.5), math.log1p(5.5 / 0.5)
-    assert table.coverage(["pump", "zebra"])[0] == pytest.approx(pump / (pump + zebra))
-    assert table.coverage(["zebra"]).tolist() == [0, 0, 0]
+    assert table.term_coverage(["pump", "zebra"])[0] == pytest.approx(pump / (pump + zebra))
+    assert table.term_coverage(["zebra"]).tolist() == [0, 0, 0]
 
 
 def test_a_table_scores_as_the_ranking_does(snapshot: Snapshot) -> None:
     index = WordIndex(snapshot, len(TEXTS))
-    words = keywords.query_tokens("north pump")
+    words = keywords.analyze_query("north pump")
     found = dict(index.rank(words, 10))
     scores = index.table([*words, "gate"], list(found)).scores(words)
     assert scores.tolist() == pytest.approx(list(found.values()))
-    assert max(scores) < index.table(words, [1]).most(words)
+    assert max(scores) < index.table(words, [1]).max_score(words)
 
 
 def test_only_what_is_allowed_is_found(snapshot: Snapshot) -> None:

@@ -73,7 +73,7 @@ def test_measures_by_hand(store: KnowledgeStore) -> None:
         abs=1e-3,
     )
     assert 0 < share < 1
-    assert match == pytest.approx(share * pool.table.most(["may", "use", "crane"]) / MATCH)
+    assert match == pytest.approx(share * pool.table.max_score(["may", "use", "crane"]) / MATCH)
     assert heading == 1
     assert [row[3] for place, row in enumerate(table) if place != crane] == [0, 0]
 

@@ -16,14 +16,14 @@ from kb_assistant.retrieval import relevance as judging
 from kb_assistant.retrieval.fusion import Pool, fuse
 from kb_assistant.retrieval.query_views import TOLD, Conversation
 from kb_assistant.retrieval.relevance import (
-    ACROSS,
-    ANYTHING,
+    BACKGROUND_QUERIES,
+    CROSS_LINGUAL,
     EVIDENCE,
     GUESS,
     RUNNER_UP,
+    cross_lingual_features,
     evidence,
     probability,
-    signals_across,
 )
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
@@ -66,7 +66,7 @@ def test_a_question_of_other_things_has_less_evidence(base: KnowledgeBase) -> No
 def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
     base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, low: float, high: float, times: int
 ) -> None:
-    monkeypatch.setattr(judging, "DOUBT", (low, high))
+    monkeypatch.setattr(judging, "UNCERTAIN_RANGE", (low, high))
     talk, pool = base.searcher().measure("Is it big?", HISTORY, headed=True)
     assert TOLD not in pool.cosines
     best, asked = fuse(talk, pool).text_ids, []
@@ -79,13 +79,13 @@ def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
     assert asked == [talk.texts[TOLD]] * times
     assert 0 <= found <= 1
     if times:
-        whole = pool.seen_by(TOLD, HashEmbeddings().encode_queries([talk.texts[TOLD]])[0])
+        whole = pool.with_view(TOLD, HashEmbeddings().encode_queries([talk.texts[TOLD]])[0])
         assert found == pytest.approx(evidence(talk, whole, best, unasked))
 
 
-@given(st.fixed_dictionaries(dict.fromkeys({**EVIDENCE, **GUESS, **ACROSS}, st.floats(-3000, 3000))))
+@given(st.fixed_dictionaries(dict.fromkeys({**EVIDENCE, **GUESS, **CROSS_LINGUAL}, st.floats(-3000, 3000))))
 def test_evidence_is_a_probability(signs: dict[str, float]) -> None:
-    for weights in (EVIDENCE, GUESS, ACROSS):
+    for weights in (EVIDENCE, GUESS, CROSS_LINGUAL):
         assert 0 <= probability(weights, signs) <= 1
 
 
@@ -96,10 +96,12 @@ def test_texts_in_another_language_are_compared_with_questions_on_anything(base:
     near = pool.vectors[pool.places(best[:1])[0]]
 
     def gap(anything: NDArray[np.float32]) -> float:
-        return signals_across(talk, pool, best, lambda texts: np.stack([anything] * len(texts)))["asked gap"]
+        return cross_lingual_features(talk, pool, best, lambda texts: np.stack([anything] * len(texts)))[
+            "asked gap"
+        ]
 
     assert gap(away) > gap(near)
-    assert len(ANYTHING["zh"]) == len(ANYTHING["en"])
+    assert len(BACKGROUND_QUERIES["zh"]) == len(BACKGROUND_QUERIES["en"])
 
 
 @pytest.mark.parametrize(

@@ -145,12 +145,12 @@ def test_a_kill_in_the_middle_leaves_the_old_index_whole(old: KnowledgeBase) -> 
         "import os, signal, sys; from pathlib import Path\n"
         "from kb_assistant.text import analyzer as keywords\n"
         "from tests.fakes import BlindEmbeddings; from tests.law import small_kb\n"
-        "plain, calls = keywords.tokens, []\n"
+        "plain, calls = keywords.analyze, []\n"
         "def tokens(text):\n"
         "    calls.append(text)\n"
         "    if len(calls) == 30: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return plain(text)\n"
-        "keywords.tokens = tokens\n"
+        "keywords.analyze = tokens\n"
         "small_kb(Path(sys.argv[1]), BlindEmbeddings()).search('nest heron')\n"
     )
     before = contents(old)

