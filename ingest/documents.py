@@ -13,7 +13,7 @@ from ingest.plan import plan_documents
 from ingest.readers.blocks import Block, Content, one_line
 from ingest.readers.encoding import normalize_text
 from ingest.sandbox.pool import ReaderPool
-from ingest.sync import Embedder, IngestRequest, Run, recipe_of, report_of
+from ingest.sync import IngestRequest, PassageEmbedder, Run, recipe_of, report_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore
 from kb_assistant.types import Report
@@ -93,7 +93,7 @@ def _name_of(text: str) -> str:
 
 def put_documents(
     store: KnowledgeStore,
-    embedder: Embedder,
+    embedder: PassageEmbedder,
     settings: Settings,
     documents: Iterable[Given | GivenFile],
     request: IngestRequest,

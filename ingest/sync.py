@@ -37,7 +37,7 @@ WINDOW = 128
 """New texts embedded together: enough to sort by length, few enough to lose little to a kill."""
 
 
-class Embedder(Protocol):
+class PassageEmbedder(Protocol):
     """What ingest needs of an embedding model; embed.LocalEmbeddings has it."""
 
     @property
@@ -61,7 +61,7 @@ class IngestRequest:
 
 def sync(
     store: KnowledgeStore | None,
-    embedder: Embedder,
+    embedder: PassageEmbedder,
     settings: Settings,
     request: IngestRequest,
     pool: ReaderPool,
@@ -114,7 +114,7 @@ def _foretold(plan: Plan) -> dict[str, FileResult]:
     return rows | {path: FileResult(path, "removed", 0, reason) for path, reason in plan.remove.items()}
 
 
-def recipe_of(embedder: Embedder, settings: Settings) -> tuple[Splitter, str]:
+def recipe_of(embedder: PassageEmbedder, settings: Settings) -> tuple[Splitter, str]:
     splitter = Splitter(embedder.count_tokens, settings.chunk_tokens, settings.overlap)
     readers = f"readers {READERS_VERSION}{' with OCR' if ocr.available() else ''}"
     return splitter, f"{readers}; {splitter.fingerprint}; {embedder.fingerprint['sha256']}"
@@ -150,7 +150,7 @@ class Run:
     def __init__(
         self,
         store: KnowledgeStore,
-        embedder: Embedder,
+        embedder: PassageEmbedder,
         splitter: Splitter,
         recipe: str,
         plan: Plan,

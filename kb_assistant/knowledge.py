@@ -304,7 +304,7 @@ class KnowledgeBase:
     def searcher(self) -> Searcher:
         """The search over it as it is now, for those who measure."""
         self._renew_keywords()
-        cosines = self._usual_cosines
+        cosines = self._background_cosines
         return Searcher(
             self.store,
             self._index,
@@ -377,7 +377,7 @@ class KnowledgeBase:
     def floors(self) -> Floors:
         """Evidence below which it refuses, and below which an answer is marked uncertain: as set, else as kept
         with the index, else the usual ones, which refuse nothing with an embedder that was never measured."""
-        measured = self._usual_cosines is not None
+        measured = self._background_cosines is not None
         if not self._path.exists():
             return choose_floors(self.settings, None, measured).floors
         with self.store.read() as snapshot:
@@ -397,15 +397,15 @@ class KnowledgeBase:
             keep_floors(transaction, floors)
 
     @property
-    def _usual_cosines(self) -> tuple[float, float] | None:
-        return getattr(getattr(self.embedder, "model", None), "usual_cosines", None)
+    def _background_cosines(self) -> tuple[float, float] | None:
+        return getattr(getattr(self.embedder, "model", None), "background_cosines", None)
 
     def _is_measured(self) -> bool:
         """Whether the usual floors are this embedder's; it needn't be opened, nor be installed."""
         if self._given_embedder is not None:
-            return self._usual_cosines is not None
+            return self._background_cosines is not None
         try:
-            return self.models.get(self.settings.embedder, "embedder").usual_cosines is not None
+            return self.models.get(self.settings.embedder, "embedder").background_cosines is not None
         except ModelError:
             return False
 

@@ -50,8 +50,8 @@ class Model:
         longest_context: Longest input that can be asked for; 0 where that is context_tokens.
         template: "chatglm2" or "chatglm3" where prompts are made as that model wants them; "" where the file
             brings its own chat template.
-        usual_cosines: Mean and standard deviation of cosines between questions and passages that have nothing to
-            do with each other; None where nobody measured.
+        background_cosines: Mean and standard deviation of cosines between questions and passages that have
+            nothing to do with each other; None where nobody measured.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Model:
     query_prefix: str = ""
     passage_prefix: str = ""
     context_tokens: int = 0
-    usual_cosines: tuple[float, float] | None = None
+    background_cosines: tuple[float, float] | None = None
     longest_context: int = 0
     template: Literal["", "chatglm2", "chatglm3"] = ""
 
@@ -261,6 +261,8 @@ def read_description(path: Path, hint: str) -> Model:
     """
     content = read_config(path)
     content.pop("floor", None)  # what older versions noted
+    if "usual_cosines" in content:  # its name in older versions
+        content["background_cosines"] = content.pop("usual_cosines")
     values: dict[str, Any] = {}
     for key, possible in _DESCRIBED.items():
         values[key] = content.pop(key, _MISSING.get(key))
@@ -269,7 +271,7 @@ def read_description(path: Path, hint: str) -> Model:
     for key, value in content.items():
         raise damaged_field(path, key, value, hint)
     values |= {"path": path.parent / values["path"], "languages": tuple(values["languages"])}
-    values["usual_cosines"] = values["usual_cosines"] and tuple(values["usual_cosines"])
+    values["background_cosines"] = values["background_cosines"] and tuple(values["background_cosines"])
     return Model(**values)
 
 
@@ -301,7 +303,7 @@ _DESCRIBED: Mapping[str, Callable[[object], bool]] = {
     "query_prefix": _is_text,
     "passage_prefix": _is_text,
     "context_tokens": _is_count,
-    "usual_cosines": _are_two_numbers,
+    "background_cosines": _are_two_numbers,
     "longest_context": _is_count,
     "template": lambda value: value in ("", "chatglm2", "chatglm3"),
 }

@@ -51,7 +51,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 query_prefix=QUERY_PREFIX,
                 passage_prefix=PASSAGE_PREFIX,
                 # Between questions and passages of different public sets, in both languages.
-                usual_cosines=(0.733, 0.04),
+                background_cosines=(0.733, 0.04),
                 context_tokens=MAX_TOKENS,
             ),
             PackageFile(

@@ -262,7 +262,7 @@ class ModelHome:
         model = read_description(file, _("kb models rm {name}", name=name))
         if name in CATALOGUE and model.path.is_relative_to(self.folder):
             # What was measured anew serves models that were pulled before, too.
-            model = replace(model, usual_cosines=CATALOGUE[name].model.usual_cosines)
+            model = replace(model, background_cosines=CATALOGUE[name].model.background_cosines)
         return model
 
     @contextmanager

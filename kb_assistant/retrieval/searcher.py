@@ -58,7 +58,7 @@ class Searcher:
 
     Args:
         floors: Those that hold for a state of the store.
-        usual_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if they are known.
+        background_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if known.
         postings: What earlier searchers of the same store read.
         reranker: Orders the best texts anew.
         rewriter: Puts a follow-up in its language as a question of its own; "" where it can't.
@@ -70,13 +70,13 @@ class Searcher:
         index: VectorIndex,
         embedder: QueryEmbedder,
         floors: Callable[[Snapshot], Floors] = lambda _: NO_FLOORS,
-        usual_cosines: tuple[float, float] | None = None,
+        background_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
         reranker: Reranker | None = None,
         rewriter: Rewriter | None = None,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
-        self._floors, self._usual = floors, usual_cosines
+        self._floors, self._usual = floors, background_cosines
         self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
 
     def search(

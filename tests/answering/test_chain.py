@@ -418,7 +418,7 @@ def test_an_embedder_that_was_never_measured_refuses_nothing_unless_told(docs_ho
         assert not base.ask("Whereabouts unknown zebra?").refused
     with KnowledgeBase(Settings(home=docs_home, floor=0.6), embedder=embedder) as base:
         assert base.floors == Floors(0.6, 0.6)
-    embedder.model = SimpleNamespace(usual_cosines=(0.7, 0.04))
+    embedder.model = SimpleNamespace(background_cosines=(0.7, 0.04))
     with KnowledgeBase(Settings(home=docs_home), embedder=embedder) as base:
         assert base.floors == Floors(REFUSE, CERTAIN)
 

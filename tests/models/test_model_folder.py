@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_json_nested_without_end_is_damaged(tmp_path: Path) -> None:
         ("languages", [1]),
         ("context_tokens", "many"),
         ("longest_context", -1),
-        ("usual_cosines", [1]),
+        ("background_cosines", [1]),
         ("template", "chatglm4"),
         ("colour", "red"),
     ],
@@ -106,5 +107,5 @@ def test_what_is_missing_from_an_older_description_has_its_usual_value(tmp_path:
         for key, value in json.loads(file.read_text()).items()
         if key in ("name", "kind", "path", "sha256")
     }
-    file.write_text(json.dumps(kept | {"floor": 0.5}))
-    assert home.get("m", "chat") == added
+    file.write_text(json.dumps(kept | {"floor": 0.5, "usual_cosines": [0.7, 0.04]}))
+    assert home.get("m", "chat") == replace(added, background_cosines=(0.7, 0.04))

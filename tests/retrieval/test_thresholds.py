@@ -70,7 +70,7 @@ def test_a_repair_keeps_them(tmp_path: Path, docs: Path) -> None:
 def test_they_win_over_the_usual_ones(tmp_path: Path, docs: Path) -> None:
     with base(tmp_path) as made:
         made.ingest(docs)
-        made.embedder.model = SimpleNamespace(usual_cosines=(0.7, 0.04))  # type: ignore[assignment]
+        made.embedder.model = SimpleNamespace(background_cosines=(0.7, 0.04))  # type: ignore[assignment]
         assert made.status()["floors"] == {"refuse": REFUSE, "certain": CERTAIN, "from": "usual"}
         made.keep_floors(KEPT)
         assert made.floors == KEPT
