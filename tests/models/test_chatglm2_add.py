@@ -20,14 +20,15 @@ from kb_assistant.models.home import Engine, ModelHome, choose_engine
 from tests.chatglm2_data import TINY, TINY_INT4, copied
 from tests.shell import kb, kb_process
 
-# Adds a folder as "m", slowly, telling the share that is written.
-SLOWLY = """
-import sys, time
+# Adds a folder as "m", telling the share that is written; amid it, it waits for its input to end.
+WAITING = """
+import sys
 from pathlib import Path
-from kb_assistant.models import ModelHome
+from kb_assistant.models.home import ModelHome
 def tell(share):
     print(share, flush=True)
-    time.sleep(0.03)
+    if share > 0.3:
+        sys.stdin.read()
 ModelHome(Path(sys.argv[1])).add(Path(sys.argv[2]), "m", engine="llama", progress=tell)
 """
 
@@ -46,15 +47,14 @@ def converted(source: Path, file: Path, kind: Precision = "q4_0") -> bytes:
 @contextmanager
 def adding(models: ModelHome, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that is amid adding the folder as "m"."""
-    command = [sys.executable, "-c", SLOWLY, str(models.folder), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", WAITING, str(models.folder), str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         for line in process.stdout:
             if float(line) > 0.3:
                 break
         yield process
-        if process.poll() is None:
-            process.stdout.read()
+        process.communicate()
 
 
 # --- both engines
