@@ -14,6 +14,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.text.wording import CHINESE, ENGLISH
 from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings, ScriptedChat
+from tests.waiting import PATIENCE
 
 HISTORY = [Turn("Where is the bell tower?", "In the north hall [1].")]
 FILES = {"tower.md": "The bell tower is 34 metres high.", "pump.md": "The pump is two metres high."}
@@ -109,8 +110,8 @@ def test_a_real_small_model_does_no_harm(sample_home: Path) -> None:
     """SmolLM2 rewrites badly; what the question and its history find stays found."""
     told = [Turn("Who founded the Corran Lighthouse Cooperative?", "It was founded by Alasdair Munn in 1962.")]
     model = "smollm2-135m-instruct"
-    with KnowledgeBase.open(home=sample_home, model=model, rewrite="model", rewrite_seconds=60) as kb:
+    with KnowledgeBase.open(home=sample_home, model=model, rewrite="model", rewrite_seconds=PATIENCE) as kb:
         found = kb.retrieve("and who runs it now?", 5, told)
     assert any("Bridget Hallam" in hit.text for hit in found.hits)
     assert len(found.queries) in (3, 4)
-    assert found.seconds["rewrite"] < 60
+    assert found.seconds["rewrite"] < PATIENCE

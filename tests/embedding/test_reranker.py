@@ -26,7 +26,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from tests.evaluate.sets import write_set
 from tests.fakes import HashEmbeddings
-from tests.waiting import ProcessorTime
+from tests.waiting import PATIENCE, ProcessorTime
 
 pytestmark = pytest.mark.engine
 
@@ -114,7 +114,7 @@ def test_a_follow_up_is_read_with_the_question_before(
 
 def test_it_stops_when_its_time_is_up_and_the_rest_keeps_its_order(folder: Path) -> None:
     model = ModelHome(folder.parent / "home").get(str(folder), "reranker")
-    assert len(Reranker(model, "cpu", seconds=60).scores("tide", ["bread"] * 99)) == RERANKED
+    assert len(Reranker(model, "cpu", seconds=PATIENCE).scores("tide", ["bread"] * 99)) == RERANKED
     assert len(Reranker(model, "cpu", seconds=0).scores("tide", ["bread"] * 99)) == BATCH
     assert Reranker(model, "cpu").scores("tide", []) == []
 

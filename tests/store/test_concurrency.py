@@ -161,7 +161,7 @@ def test_a_second_writer_waits_then_says_who_is_writing(tmp_path: Path, docs: Pa
 
 
 def test_a_second_writer_goes_on_as_soon_as_the_first_is_done(tmp_path: Path, docs: Path) -> None:
-    with small_kb(tmp_path / "home", lock_seconds=30) as kb:
+    with small_kb(tmp_path / "home", lock_seconds=PATIENCE) as kb:
         kb.ingest(docs / "still1.md")
         with ThreadPoolExecutor(1) as pool:
             with another_writer(kb.settings.kb_dir):
@@ -172,7 +172,7 @@ def test_a_second_writer_goes_on_as_soon_as_the_first_is_done(tmp_path: Path, do
 
 
 def test_threads_of_one_process_write_one_after_the_other(tmp_path: Path, docs: Path) -> None:
-    with small_kb(tmp_path / "home", lock_seconds=60) as kb, ThreadPoolExecutor(3) as pool:
+    with small_kb(tmp_path / "home", lock_seconds=PATIENCE) as kb, ThreadPoolExecutor(3) as pool:
         reports = list(pool.map(lambda _: kb.ingest(docs), range(3)))
         assert sorted((report.added, report.unchanged) for report in reports) == [(0, 21), (0, 21), (21, 0)]
         assert kb.verify().faults == ()
