@@ -11,7 +11,7 @@ DEV    := $(VENV)/ready-dev
 # axe-core, for the tests of the page.
 AXE    := $(VENV)/axe/node_modules/axe-core/axe.min.js
 
-.PHONY: demo messages check test test-ui test-slow test-gpu test-weights lint bench docs clean chromium
+.PHONY: demo messages check test test-light test-ui test-slow test-gpu test-weights lint bench docs clean chromium
 
 demo: $(READY)  ## fetch the small models, ingest sample_docs, ask in English and Chinese with follow-ups
 	@$(BIN)/kb models pull --home $(DEMO)
@@ -23,7 +23,10 @@ QUICK := not slow and not gpu and not weights
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-check: lint  ## linters, types, and the tests that run no model: the loop while you work
+check: $(DEV)  ## linters, types, and the tests that run no model: the loop while you work
+	@$(MAKE) --no-print-directory -j 2 lint test-light
+
+test-light: $(DEV)
 	$(PYTEST) $(PARALLEL) -m "not engine and $(QUICK) and not browser"
 
 test: lint $(AXE) chromium  ## linters, types, and all fast tests, the page in a browser among them

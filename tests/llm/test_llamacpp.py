@@ -269,6 +269,7 @@ def test_its_port_is_on_this_machine_and_wants_the_key(chat: LlamaCppChat) -> No
     assert request(chat, "/slots", None, chat.server.key)[0] == 501
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("content", "message"),
     [
