@@ -96,7 +96,7 @@ def kill_often(command: Command, docs: Path, files: int, kills: int, seed: int) 
         assert contents(kb) == contents(fresh)
         assert answers(kb, QUESTIONS).keys() == answers(fresh, QUESTIONS).keys()
         assert {path.name for path in kb.settings.kb_dir.iterdir()} <= {
-            "kb.sqlite", "kb.sqlite-wal", "kb.sqlite-shm", "index.cache", "writer.lock",
+            "kb.sqlite", "kb.sqlite-wal", "kb.sqlite-shm", "index.cache", "writer.lock", "writer.next",
         }, "a killed process left something behind for ever"  # fmt: skip
 
 
