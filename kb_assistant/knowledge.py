@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
+from kb_assistant.deprecation import renamed_arguments
 from kb_assistant.errors import BusyError, CorruptStore, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter, Request
 from kb_assistant.lock import survive_forks, writing
 from kb_assistant.maintenance.rebuild import rebuild
-from kb_assistant.maintenance.verify import Verdict, find_faults, repair
+from kb_assistant.maintenance.verify import Verdict, find_faults
+from kb_assistant.maintenance.verify import repair as repair_file
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import OPENING, once
@@ -152,6 +154,7 @@ class KnowledgeBase:
         """
         return self._chat_models.answering
 
+    @renamed_arguments(progress="on_progress")
     def ingest(
         self,
         paths: str | Path | Iterable[str | Path],
@@ -162,7 +165,7 @@ class KnowledgeBase:
         dry_run: bool = False,
         passwords: Sequence[str] = (),
         changed: Sequence[Path] | None = None,
-        progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Bring the knowledge base in step with files and folders; what lies elsewhere is left alone.
@@ -178,7 +181,7 @@ class KnowledgeBase:
             dry_run: Only say what would be done.
             passwords: Tried in turn on files that are locked; they are kept nowhere.
             changed: For who knows that nothing else changed: absolute paths; what lies elsewhere isn't looked at.
-            progress: Told how far it is.
+            on_progress: Told how far it is.
             stop: Asked often; once true, the ingest ends after what is in work.
 
         Raises:
@@ -188,10 +191,11 @@ class KnowledgeBase:
             StoreError: the disk is full, or the home can't be written.
         """
         request = Request(
-            _as_paths(paths), include, exclude, prune, dry_run, passwords, changed, progress=progress, stop=stop
+            _as_paths(paths), include, exclude, prune, dry_run, passwords, changed, progress=on_progress, stop=stop
         )
         return self._documents.foretell(self._peek(), request) if dry_run else self._documents.ingest(request)
 
+    @renamed_arguments(progress="on_progress", say="on_message")
     def watch(
         self,
         paths: str | Path | Iterable[str | Path],
@@ -200,9 +204,9 @@ class KnowledgeBase:
         exclude: Sequence[str] = (),
         prune: bool = False,
         passwords: Sequence[str] = (),
-        progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
-        say: Callable[[str], None] = _log.warning,
+        on_message: Callable[[str], None] = _log.warning,
     ) -> Iterator[Report]:
         """Ingest files and folders, then what changes in them, until told to stop.
 
@@ -211,9 +215,9 @@ class KnowledgeBase:
         and is compared when it comes back.
 
         Args:
-            paths, include, exclude, prune, passwords, progress: As for ingest.
+            paths, include, exclude, prune, passwords, on_progress: As for ingest.
             stop: Asked several times a second; once true, the iteration ends after what is in work.
-            say: Told what the user should know, such as that another process is writing.
+            on_message: Told what the user should know, such as that another process is writing.
 
         Yields:
             A report of the first ingest, then one of each that changed something.
@@ -222,9 +226,9 @@ class KnowledgeBase:
             As ingest does.
         """
         request = Request(
-            _as_paths(paths), include, exclude, prune, passwords=passwords, progress=progress, stop=stop
+            _as_paths(paths), include, exclude, prune, passwords=passwords, progress=on_progress, stop=stop
         )
-        return self._documents.watch(request, say)
+        return self._documents.watch(request, on_message)
 
     def writing_documents(self) -> AbstractContextManager[KnowledgeStore]:
         """The store, made where it isn't there yet, for this embedder; nobody else writes meanwhile.
@@ -235,12 +239,13 @@ class KnowledgeBase:
         """
         return self._documents.writing()
 
+    @renamed_arguments(progress="on_progress")
     def add(
         self,
         documents: Iterable[Document | str | tuple[str, bytes]],
         *,
         passwords: Sequence[str] = (),
-        progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Add documents that aren't files on disk, or replace them; each is split like a file's text.
@@ -250,13 +255,13 @@ class KnowledgeBase:
                 ("report.pdf", data). The document's `id` or the file's name says the source, `document:NAME`;
                 without it the text's hash does. A document's metadata["title"], where there is one, stands above
                 every piece; its other metadata are kept.
-            passwords, progress, stop: As for ingest.
+            passwords, on_progress, stop: As for ingest.
 
         Raises:
             TypeError: a document is none of these.
             KBError: as for ingest.
         """
-        return self._documents.add(documents, Request(passwords=passwords, progress=progress, stop=stop))
+        return self._documents.add(documents, Request(passwords=passwords, progress=on_progress, stop=stop))
 
     def search(
         self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()
@@ -456,15 +461,16 @@ class KnowledgeBase:
             "model": self.settings.model,
         }
 
-    def verify(self, mend: bool = False) -> Verdict:
+    @renamed_arguments(mend="repair")
+    def verify(self, repair: bool = False) -> Verdict:
         """Prove that sources, chunks, vectors, keyword index and FAISS agree.
 
         Args:
-            mend: Repair what doesn't: sound sources are kept, the others read again by the next ingest.
+            repair: Mend what doesn't: sound sources are kept, the others read again by the next ingest.
 
         Raises:
             StoreError: there is no such knowledge base, or it can't be read or locked; that is no damage.
-            BusyError: another process is writing (only with `mend`).
+            BusyError: another process is writing (only with `repair`).
         """
         if not self._path.exists():
             raise StoreError(
@@ -475,17 +481,18 @@ class KnowledgeBase:
             faults = find_faults(self.store, self._index)
         except CorruptStore as error:
             faults = (error.message,)
-        if not faults or not mend:
+        if not faults or not repair:
             return Verdict(faults)
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             self.close()
-            lost = repair(self._path)
+            lost = repair_file(self._path)
             self._index.forget()
         return Verdict(faults, repaired=not find_faults(self.store, self._index), lost=lost)
 
+    @renamed_arguments(progress="on_progress")
     def rebuild(
         self,
-        progress: Callable[[int, int], None] = lambda _done, _all: None,
+        on_progress: Callable[[int, int], None] = lambda _done, _all: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Embed all texts again with the embedder chosen now, beside the old vectors, then swap them in.
@@ -493,13 +500,13 @@ class KnowledgeBase:
         Searches with the old embedder go on meanwhile. Stopped or killed, it goes on where it was.
 
         Args:
-            progress: Told texts done and all texts.
+            on_progress: Told texts done and all texts.
 
         Returns:
             False where it was stopped before the end.
         """
         with open_for_writing(self.store, self.settings.lock_seconds) as store:
-            if not rebuild(store, self.embedder, progress, stop):
+            if not rebuild(store, self.embedder, on_progress, stop):
                 return False
             self._documents.save_index(store)
         return True

@@ -13,7 +13,7 @@ from tests.samples import ROOT
 
 LAYERS = (
     "messages",
-    "types errors once",
+    "types errors once deprecation",
     "text model_folder lock",
     "small_file",
     "chatglm2 settings store embedding",

@@ -72,7 +72,7 @@ def test_without_settings_the_thresholds_kept_with_the_index_hold(home: Path) ->
 def test_folders_tokens_and_conversations_are_read(kb: KnowledgeBase, home: Path) -> None:
     folders = folders_of(kb.settings)
     assert str(folders.uploads.relative_to(home)) == "uploads/c167658435eb4490bde01037e432c9a4"
-    assert folders.kept == (Path("/tmp/kb-old-home/docs"),)
+    assert folders.watched == (Path("/tmp/kb-old-home/docs"),)
     assert Access(home).check(EXPECTED["token"]) == User("ada", "read")
     chats = ChatStore(home / "chats.sqlite")
     [chat] = chats.of("local")

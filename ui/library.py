@@ -83,13 +83,13 @@ def _folder(base: KnowledgeBase) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         given = st.text_input(say("folder"), key="folder", help=say("folder_hint"))
         st.button(say("keep"), on_click=attempt_change, args=(_keep, base, given), disabled=not given.strip())
-    for folder in folders.folders_of(base.settings).kept:
+    for folder in folders.folders_of(base.settings).watched:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(strip_invisible(str(folder)))
             st.button(say("sync"), key=f"sync-{folder}", on_click=attempt_change, args=(_sync, base, [folder]))
             st.button(
                 say("let_go"), key=f"go-{folder}", on_click=attempt_change,
-                args=(folders.let_go, base.settings, folder), type="tertiary",
+                args=(folders.unwatch_folder, base.settings, folder), type="tertiary",
             )  # fmt: skip
     _not_followed(base)
 
@@ -107,7 +107,7 @@ def _keep(base: KnowledgeBase, given: str) -> None:
     path = Path(given.strip()).expanduser()
     if allowed is not None and not any(path.resolve().is_relative_to(root) for root in allowed):
         raise KBError(say("folder_barred", roots=", ".join(map(str, allowed))))
-    _sync(base, [folders.keep(base.settings, given)])
+    _sync(base, [folders.watch_folder(base.settings, given)])
 
 
 def _sync(base: KnowledgeBase, paths: Sequence[str | Path]) -> None:

@@ -72,13 +72,13 @@ def ingest(
 
     with open_kb(kb, home, embedder=embedder) as base, show.ingest_progress() as progress, stopping(stop):
         if watch:
-            reports = base.watch(paths, **choice, progress=progress, stop=stopped.is_set, say=show.note)
+            reports = base.watch(paths, **choice, on_progress=progress, stop=stopped.is_set, on_message=show.note)
             raise typer.Exit(_watch(reports, json))
         if name:
             data = sys.stdin.buffer.read(base.settings.file_megabytes * 1_000_000 + 1)
-            report = base.add([(name, data)], passwords=asked, progress=progress, stop=stopped.is_set)
+            report = base.add([(name, data)], passwords=asked, on_progress=progress, stop=stopped.is_set)
         else:
-            report = base.ingest(paths, **choice, dry_run=dry_run, progress=progress, stop=stopped.is_set)
+            report = base.ingest(paths, **choice, dry_run=dry_run, on_progress=progress, stop=stopped.is_set)
     if json:
         show.as_json(report.to_json())
     else:
@@ -184,7 +184,7 @@ def verify(
 ) -> None:
     """Prove that sources, chunks, vectors, keyword index and FAISS agree."""
     with open_kb(kb, home) as base:
-        verdict = base.verify(mend=repair)
+        verdict = base.verify(repair=repair)
     if json:
         show.as_json(verdict.to_json())
     else:

@@ -47,7 +47,7 @@ def fill(
         Document(document.text, id=document.id, metadata={"title": document.title})
         for document in data.documents()
     ]
-    if kb.add(documents, progress=progress, stop=stop).stopped:
+    if kb.add(documents, on_progress=progress, stop=stop).stopped:
         raise DatasetError(
             _("Stopped while embedding {name}.", name=data.name),
             _("Run it again: what is embedded is kept, it goes on there."),

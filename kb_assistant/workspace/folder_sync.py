@@ -213,7 +213,7 @@ def _reachable(base: KnowledgeBase, problems: list[KBError]) -> tuple[Path, ...]
     """The named folders that can be looked at; why the others can't is added to the problems. One that is gone
     stays among them: the watcher takes it up when it is back."""
     try:
-        named = folders_of(base.settings).kept
+        named = folders_of(base.settings).watched
     except KBError as error:
         problems.append(error)
         return ()

@@ -36,11 +36,11 @@ class Folders:
 
     Attributes:
         uploads: Where uploaded files lie; ours.
-        kept: The user's own, absolute.
+        watched: The user's own, absolute.
     """
 
     uploads: Path
-    kept: tuple[Path, ...] = ()
+    watched: tuple[Path, ...] = ()
 
 
 def folders_of(settings: Settings) -> Folders:
@@ -58,7 +58,7 @@ def folders_of(settings: Settings) -> Folders:
         raise _damaged(file, error) from error
 
 
-def keep(settings: Settings, folder: str) -> Path:
+def watch_folder(settings: Settings, folder: str) -> Path:
     """Add a folder to those that are kept in step. Returns it as an absolute path.
 
     Raises:
@@ -69,13 +69,13 @@ def keep(settings: Settings, folder: str) -> Path:
         raise StoreError(
             _("There is no folder {folder!r} on this machine.", folder=folder.strip()), _("Give its whole path.")
         )
-    _update(settings, lambda now: now if path in now.kept else replace(now, kept=(*now.kept, path)))
+    _update(settings, lambda now: now if path in now.watched else replace(now, watched=(*now.watched, path)))
     return path
 
 
-def let_go(settings: Settings, folder: Path) -> None:
+def unwatch_folder(settings: Settings, folder: Path) -> None:
     """Keep a folder in step no longer. What was read from it stays until it is removed."""
-    _update(settings, lambda now: replace(now, kept=tuple(path for path in now.kept if path != folder)))
+    _update(settings, lambda now: replace(now, watched=tuple(path for path in now.watched if path != folder)))
 
 
 def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
@@ -174,7 +174,7 @@ def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders
         fresh = Folders(settings.home / "uploads" / uuid.uuid4().hex)
         now = change(fresh if value is None else _folders(settings, value))
         after.append(now)
-        return {"uploads": now.uploads.name, "kept": [str(path) for path in now.kept]}
+        return {"uploads": now.uploads.name, "kept": [str(path) for path in now.watched]}
 
     try:
         update_json(file, changed, what=_("the list of folders"))

@@ -117,21 +117,21 @@ class Jobs:
                 }
 
             report = base.ingest(
-                [Path(path) for path in job.paths], changed=changed, progress=told, stop=stop.is_set
+                [Path(path) for path in job.paths], changed=changed, on_progress=told, stop=stop.is_set
             )
             job.result = report.to_json()
             return "stopped" if report.stopped else "done"
 
         return self._begin(base, "ingest", [str(path) for path in paths], work, quiet)
 
-    def verify(self, base: KnowledgeBase, mend: bool = False) -> Job:
+    def verify(self, base: KnowledgeBase, repair: bool = False) -> Job:
         """Prove that everything agrees, or mend what doesn't."""
 
         def work(job: Job, _: threading.Event) -> State:
-            job.result = base.verify(mend).to_json()
+            job.result = base.verify(repair).to_json()
             return "done"
 
-        return self._begin(base, "repair" if mend else "verify", [], work)
+        return self._begin(base, "repair" if repair else "verify", [], work)
 
     def rebuild(self, base: KnowledgeBase) -> Job:
         """Embed all texts anew."""

@@ -444,7 +444,7 @@ def test_a_stop_keeps_vectors_of_texts_that_are_on_their_way_to_another_file(
 
 def test_progress_tells_of_every_file(kb: KnowledgeBase, docs: Path) -> None:
     told: list[tuple[int, int, int]] = []
-    report = kb.ingest(docs, progress=lambda now: told.append((now.files, now.bytes, now.embedded)))
+    report = kb.ingest(docs, on_progress=lambda now: told.append((now.files, now.bytes, now.embedded)))
     size = sum(path.stat().st_size for path in docs.iterdir())
     assert told[-1] == (2, size, report.embedded)
     assert told == sorted(told)

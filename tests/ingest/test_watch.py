@@ -41,7 +41,7 @@ class Watching:
 
     def _run(self, *paths: Path, **choice: Any) -> None:
         try:
-            for report in self.kb.watch(paths, stop=self._stopped.is_set, say=self.said.append, **choice):
+            for report in self.kb.watch(paths, stop=self._stopped.is_set, on_message=self.said.append, **choice):
                 self.reports.append(report)
         except BaseException as error:
             self._error = error

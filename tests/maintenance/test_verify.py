@@ -92,7 +92,7 @@ def check_damage(sound: Sound, home: Path, database: bytes) -> bool:
         except KBError as error:
             pytest.fail(f"verify raised {error}")
         assert faults or kept == sound.contents, "verify saw nothing"
-        verdict = kb.verify(mend=True)
+        verdict = kb.verify(repair=True)
         assert verdict.sound
         assert verdict.repaired == bool(faults)
         search_all(kb, sound)
@@ -194,7 +194,7 @@ def test_repair_keeps_what_is_sound_and_the_next_ingest_reads_only_the_rest(soun
         with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite")) as db:
             db.execute("UPDATE texts SET body = 'lies' WHERE body LIKE 'Valve 2-1 %'")
             db.commit()
-        verdict = kb.verify(mend=True)
+        verdict = kb.verify(repair=True)
         assert [Path(path).name for path in verdict.lost] == ["2.md"]
         report = kb.ingest(sound.docs)
         assert {Path(row.path).name for row in report if row.status == "added"} == {"2.md"}
@@ -209,7 +209,7 @@ def test_repair_shows_in_an_open_knowledge_base(sound: Sound, tmp_path: Path) ->
         with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite")) as db:
             db.execute("UPDATE vectors SET crc = 1")
             db.commit()
-        assert kb.verify(mend=True).repaired
+        assert kb.verify(repair=True).repaired
         assert other.search("valve circuit") == ()
         kb.ingest(sound.docs)
         assert answers(other, QUESTIONS) == sound.answers

@@ -29,7 +29,7 @@ def test_a_long_transaction_of_another_program_is_no_fault(kb: KnowledgeBase) ->
     with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert kb.verify().faults == ()
-        assert kb.verify(mend=True).sound
+        assert kb.verify(repair=True).sound
     assert not (kb.settings.kb_dir / "kb.sqlite.damaged").exists()
 
 
@@ -43,7 +43,7 @@ def test_a_file_that_another_program_holds_alone_is_said_to_be_in_use(
         other.execute("BEGIN IMMEDIATE")
         for repair in (False, True):
             with pytest.raises(StoreError, match="in use by another program"):
-                kb.verify(mend=repair)
+                kb.verify(repair=repair)
     assert kb.verify().faults == ()
 
 

@@ -62,7 +62,7 @@ def test_a_repair_keeps_them(tmp_path: Path, docs: Path) -> None:
         with closing(sqlite3.connect(made.settings.kb_dir / "kb.sqlite")) as db:
             db.execute("UPDATE texts SET body = 'lies'")
             db.commit()
-        assert made.verify(mend=True).repaired
+        assert made.verify(repair=True).repaired
         made.ingest(docs)
         assert made.floors == KEPT
 

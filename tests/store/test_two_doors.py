@@ -115,7 +115,7 @@ def test_every_writer_of_documents_at_once(kb: KnowledgeBase, tmp_path: Path) ->
         lambda: [vectors.delete([f"leaf{n}"]) for n in range(EACH)],
         lambda: [kb.remove([f"document:husk{n}"]) for n in range(EACH)],
         lambda: [kb.rebuild() for _ in range(2)],
-        lambda: [kb.verify(mend=True) for _ in range(2)],
+        lambda: [kb.verify(repair=True) for _ in range(2)],
         lambda: kb.keep_floors(Floors(0.2, 0.4)),
     )
     ended(programs)
@@ -173,20 +173,21 @@ def test_folders_named_at_once_are_all_kept(kb: KnowledgeBase, tmp_path: Path) -
     for folder in made:
         folder.mkdir()
     for folder in made[:4]:
-        folders.keep(kb.settings, str(folder))
+        folders.watch_folder(kb.settings, str(folder))
     programs = in_processes(
         tmp_path / "home",
         2,
         "from kb_assistant.workspace import folders\n"
-        f"for n in range(12, 16): folders.keep(kb.settings, str(Path({str(tmp_path)!r}) / f'folder{{n}}'))\n",
+        f"for n in range(12, 16):\n"
+        f"    folders.watch_folder(kb.settings, str(Path({str(tmp_path)!r}) / f'folder{{n}}'))\n",
     )
     in_threads(
-        *(lambda f=folder: folders.keep(kb.settings, str(f)) for folder in made[4:12]),
-        *(lambda f=folder: folders.let_go(kb.settings, f) for folder in made[:4]),
+        *(lambda f=folder: folders.watch_folder(kb.settings, str(f)) for folder in made[4:12]),
+        *(lambda f=folder: folders.unwatch_folder(kb.settings, f) for folder in made[:4]),
     )
     ended(programs)
     found = folders.folders_of(kb.settings)
-    assert sorted(found.kept) == sorted(made[4:])
+    assert sorted(found.watched) == sorted(made[4:])
 
 
 def test_users_added_and_removed_at_once_are_as_asked(tmp_path: Path) -> None:

@@ -86,14 +86,14 @@ def test_named_folders_are_kept_until_let_go(settings: Settings, tmp_path: Path)
     bases.create_base(settings)
     folder = tmp_path / "docs"
     folder.mkdir()
-    assert folders.keep(settings, f" {folder} ") == folder
-    folders.keep(settings, str(folder))
-    assert folders.folders_of(settings).kept == (folder,)
+    assert folders.watch_folder(settings, f" {folder} ") == folder
+    folders.watch_folder(settings, str(folder))
+    assert folders.folders_of(settings).watched == (folder,)
     for wrong in ("docs", str(tmp_path / "none"), ""):
         with pytest.raises(StoreError, match="no folder"):
-            folders.keep(settings, wrong)
-    folders.let_go(settings, folder)
-    assert folders.folders_of(settings).kept == ()
+            folders.watch_folder(settings, wrong)
+    folders.unwatch_folder(settings, folder)
+    assert folders.folders_of(settings).watched == ()
 
 
 def test_only_uploaded_files_are_ever_deleted(settings: Settings, tmp_path: Path) -> None:

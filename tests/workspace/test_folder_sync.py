@@ -33,7 +33,7 @@ def bases(tmp_path: Path) -> Iterator[list[KnowledgeBase]]:
             Settings(home=tmp_path / "home", kb=name, readers=1, lock_seconds=0.1), embedder=embedder
         )
         base.ingest([tmp_path / name / "pump.md"])
-        folders.keep(base.settings, str(tmp_path / name))
+        folders.watch_folder(base.settings, str(tmp_path / name))
         made.append(base)
     yield made
     for base in made:
@@ -114,8 +114,8 @@ def test_folders_named_and_let_go_later_are_followed_and_not(
     jobs = follow()
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "mast.md").write_text("The mast is tall.")
-    folders.let_go(one.settings, tmp_path / "one")
-    folders.keep(one.settings, str(tmp_path / "new"))
+    folders.unwatch_folder(one.settings, tmp_path / "one")
+    folders.watch_folder(one.settings, str(tmp_path / "new"))
     until(lambda: "The mast is tall." in found(one))  # so the watcher has heard of both
     until(lambda: not jobs.busy(one))
     (tmp_path / "one" / "valve.md").write_text("The valve of one is blue.")
