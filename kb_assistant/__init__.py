@@ -69,7 +69,7 @@ _LAZY = {
     "Jobs": "kb_assistant.workspace.jobs",
     "KnowledgeBase": "kb_assistant.knowledge",
     "Mark": "kb_assistant.answering.citations",
-    "Reply": "kb_assistant.answering.chain",
+    "Reply": "kb_assistant.answering.reply",
     "SavedTurn": "kb_assistant.workspace.chats",
     "Source": "kb_assistant.store",
     "examine": "kb_assistant.maintenance.doctor",
