@@ -31,7 +31,7 @@ from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
 from kb_assistant.retrieval.fusion import MEASURES, Pool, features, fuse
-from kb_assistant.retrieval.query_views import TOLD, Conversation
+from kb_assistant.retrieval.query_views import WITH_ANSWERS, Conversation
 from kb_assistant.retrieval.relevance import EVIDENCE, GUESS, REFUSE, TOP, UNCERTAIN_RANGE, probability, signals
 
 VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
@@ -178,8 +178,8 @@ def signs_of(kb: KnowledgeBase, questions: Sequence[Question]) -> list[dict[str,
     for question in questions:
         talk, pool = searcher.measure(question.text, question.history)
         if best := fuse(talk, pool).text_ids[:TOP]:
-            if TOLD in talk.texts:
-                pool = pool.with_view(TOLD, kb.embedder.encode_queries([talk.texts[TOLD]])[0])
+            if WITH_ANSWERS in talk.texts:
+                pool = pool.with_view(WITH_ANSWERS, kb.embedder.encode_queries([talk.texts[WITH_ANSWERS]])[0])
             rows.append(signals(talk, pool, best))
     return rows
 

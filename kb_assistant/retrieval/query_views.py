@@ -15,15 +15,15 @@ from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Turn
 
 QUESTION = "question"
-ASKED = "asked"
-TOLD = "told"
+WITH_QUESTIONS = "asked"
+WITH_ANSWERS = "told"
 REWRITTEN = "rewritten"
-SEARCHED = (QUESTION, ASKED, TOLD, REWRITTEN)
+SEARCHED = (QUESTION, WITH_QUESTIONS, WITH_ANSWERS, REWRITTEN)
 """The texts that are searched for; those of single turns only help to order what was found."""
 
 SUMMED: Mapping[str, float] = {QUESTION: 1.0, "question 1": 0.5, "question 2": 0.25}
-"""What ASKED means is the sum of what these mean, which are known from the turns before: to embed it by itself
-costs twice a question, and finds no more."""
+"""What WITH_QUESTIONS means is the sum of what these mean, which are known from the turns before: to embed it by
+itself costs twice a question, and finds no more."""
 
 TURNS = 3
 """Turns that are joined to the question."""
@@ -40,9 +40,9 @@ class Conversation:
     """A question with what was said before it.
 
     Attributes:
-        texts: What stands for the question, by name: QUESTION alone; ASKED, with the last questions before it;
-            TOLD, with the end of the last turns; "question 1", "answer 1" and so on, each of the last turns by
-            itself, counted backwards; REWRITTEN, where a model put it as a question of its own.
+        texts: What stands for the question, by name: QUESTION alone; WITH_QUESTIONS, with the questions before
+            it; WITH_ANSWERS, with the end of the last turns; "question 1", "answer 1" and so on, each of the last
+            turns by itself, counted backwards; REWRITTEN, where a model put it as a question of its own.
         words: The words of each; those of single turns without the question's.
         language: The question's.
     """
@@ -59,10 +59,10 @@ class Conversation:
     def is_first(self) -> bool:
         return len(self.texts) == 1
 
-    def embedded(self, headed: bool) -> tuple[str, ...]:
-        """The names of the texts that are embedded. Answers count by their words only; so does TOLD in an index
-        whose texts stand under headings, where its meaning finds no more (docs/evaluation.md)."""
-        names = (*SUMMED, REWRITTEN) if headed else (*SUMMED, TOLD, REWRITTEN)
+    def dense_views(self, headed: bool) -> tuple[str, ...]:
+        """The names of the texts that are embedded. Answers count by their words only; so does WITH_ANSWERS in an
+        index whose texts stand under headings, where its meaning finds no more (docs/evaluation.md)."""
+        names = (*SUMMED, REWRITTEN) if headed else (*SUMMED, WITH_ANSWERS, REWRITTEN)
         return tuple(name for name in names if name in self.texts)
 
     @property
@@ -71,9 +71,9 @@ class Conversation:
         return tuple(name for name in SEARCHED if name in self.texts)
 
     @property
-    def worded(self) -> tuple[str, ...]:
-        """The names of those that are searched for by word: TOLD holds what was asked."""
-        return tuple(name for name in self.searched if name != ASKED)
+    def keyword_views(self) -> tuple[str, ...]:
+        """The names of those that are searched for by word: WITH_ANSWERS holds what was asked."""
+        return tuple(name for name in self.searched if name != WITH_QUESTIONS)
 
 
 def conversation(
@@ -95,7 +95,7 @@ def _views(question: str, turns: Sequence[Turn]) -> dict[str, str]:
         return {}
     told = " ".join(f"{turn.question} {turn.answer}" for turn in turns)
     asked = [turn.question for turn in turns if turn.question]
-    views = {ASKED: " ".join([*asked, question]), TOLD: f"{told[-TOLD_CHARACTERS:]} {question}"}
+    views = {WITH_QUESTIONS: " ".join([*asked, question]), WITH_ANSWERS: f"{told[-TOLD_CHARACTERS:]} {question}"}
     for back, turn in enumerate(reversed(turns[-ALONE:]), start=1):
         views |= {f"question {back}": turn.question, f"answer {back}": turn.answer[:TOLD_CHARACTERS]}
     return {name: text for name, text in views.items() if text.strip()}

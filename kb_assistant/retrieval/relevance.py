@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kb_assistant.retrieval.fusion import Pool
-from kb_assistant.retrieval.query_views import ASKED, QUESTION, TOLD, Conversation
+from kb_assistant.retrieval.query_views import QUESTION, WITH_ANSWERS, WITH_QUESTIONS, Conversation
 from kb_assistant.text.analyzer import is_code
 from kb_assistant.text.language import Language
 
@@ -43,7 +43,7 @@ EVIDENCE: Mapping[str, float] = {
     "follow-up": 0.48,
 }
 """Of the logistic models that say how probable it is that what was found bears on the question: see signals. The
-first does without what TOLD means; the second is asked where that leaves a doubt."""
+first does without what WITH_ANSWERS means; the second is asked where that leaves a doubt."""
 
 CROSS_LINGUAL: Mapping[str, float] = {
     "always": -10.99,
@@ -134,11 +134,11 @@ def evidence(
 
 
 def _within(talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed) -> float:
-    if not talk.is_first and TOLD not in pool.cosines:
+    if not talk.is_first and WITH_ANSWERS not in pool.cosines:
         guess = probability(GUESS, signals(talk, pool, best))
         if not UNCERTAIN_RANGE[0] <= guess <= UNCERTAIN_RANGE[1]:
             return guess
-        pool = pool.with_view(TOLD, embed([talk.texts[TOLD]])[0])
+        pool = pool.with_view(WITH_ANSWERS, embed([talk.texts[WITH_ANSWERS]])[0])
     return probability(EVIDENCE, signals(talk, pool, best))
 
 
@@ -155,10 +155,10 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
     that are only on the subject, "nearness" how near it is by what is usual for the embedder, "coverage" the
     largest share of the words held. "asked" and "told" say of which view; "nearness" and "coverage" alone are the
     question's, "distance" and "lead" alone those of what was asked. A first question is all of them itself. Those
-    of what TOLD means are missing where it isn't embedded.
+    of what WITH_ANSWERS means are missing where it isn't embedded.
     """
     places = pool.places(best)
-    asked, told = _asked(talk), QUESTION if talk.is_first else TOLD
+    asked, told = _asked(talk), QUESTION if talk.is_first else WITH_ANSWERS
 
     def coverage(view: str) -> float:
         return float(pool.table.term_coverage(talk.words[view])[places].max())
@@ -197,7 +197,7 @@ def cross_lingual_features(
 
 
 def _asked(talk: Conversation) -> str:
-    return QUESTION if talk.is_first else ASKED
+    return QUESTION if talk.is_first else WITH_QUESTIONS
 
 
 def _lead(distances: NDArray[np.float32]) -> float:

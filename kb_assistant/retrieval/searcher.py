@@ -1,6 +1,6 @@
 """From a question, with the turns before it, to passages: dense and keyword search over several texts, fused.
 
-Each text that stands for the question (conversation.py) is searched by meaning and by word; whatever any of them
+Each text that stands for the question (query_views.py) is searched by meaning and by word; whatever any of them
 finds is then measured against all of them (fusion.py). A model that rewrites the question and one that orders the
 best passages anew are optional.
 """
@@ -21,7 +21,7 @@ from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
-from kb_assistant.retrieval.query_views import ASKED, SUMMED, Conversation, conversation
+from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, Conversation, conversation
 from kb_assistant.retrieval.relevance import TOP, evidence
 from kb_assistant.retrieval.result import NO_FLOORS, Floors, Retrieval
 from kb_assistant.store import KnowledgeStore, Snapshot
@@ -191,7 +191,7 @@ class Searcher:
             found = {text_id for ranked in lists for text_id, _ in ranked}
         clock.lap("dense")
         if "keyword" in sides:
-            worded = [words.rank(talk.words[name], depth) for name in talk.worded]
+            worded = [words.rank(talk.words[name], depth) for name in talk.keyword_views]
             found |= {text_id for ranked in worded for text_id, _ in ranked}
         clock.lap("keyword")
         stored, background = partial(self._index.vectors, snapshot), Background(sample, self._usual)
@@ -201,10 +201,10 @@ class Searcher:
         """Unit vectors of what stands for the question, by name."""
         import numpy as np
 
-        views = self._embedded(talk, talk.embedded(headed))
-        if ASKED in talk.texts:
+        views = self._embedded(talk, talk.dense_views(headed))
+        if WITH_QUESTIONS in talk.texts:
             asked = np.sum([share * views[name] for name, share in SUMMED.items() if name in views], axis=0)
-            views[ASKED] = asked / max(float(np.linalg.norm(asked)), 1e-12)
+            views[WITH_QUESTIONS] = asked / max(float(np.linalg.norm(asked)), 1e-12)
         return views
 
     def _embedded(self, talk: Conversation, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -214,7 +214,7 @@ class Searcher:
     def _reranked(self, snapshot: Snapshot, talk: Conversation, ranked: list[Ranked]) -> list[Ranked]:
         """The texts that the reranker read, in its order, then the others in theirs."""
         assert self._reranker
-        question = talk.texts.get(ASKED, talk.question)
+        question = talk.texts.get(WITH_QUESTIONS, talk.question)
         bodies = [text.embedded for text in snapshot.texts([one.text_id for one in ranked[:RERANKED]])]
         scores = self._reranker.scores(question, bodies)
         best = [replace(one, score=score) for one, score in zip(ranked, scores, strict=False)]

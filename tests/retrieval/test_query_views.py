@@ -41,9 +41,9 @@ def test_what_is_embedded_depends_on_whether_texts_stand_under_headings() -> Non
     talk = conversation(
         "and now?", [Turn("Who founded it?", "Alasdair Munn."), Turn("When?", "In 1911.")], "rewritten"
     )
-    assert talk.embedded(headed=True) == ("question", "question 1", "question 2", "rewritten")
-    assert talk.embedded(headed=False) == ("question", "question 1", "question 2", "told", "rewritten")
-    assert conversation("Who?", ()).embedded(headed=False) == ("question",)
+    assert talk.dense_views(headed=True) == ("question", "question 1", "question 2", "rewritten")
+    assert talk.dense_views(headed=False) == ("question", "question 1", "question 2", "told", "rewritten")
+    assert conversation("Who?", ()).dense_views(headed=False) == ("question",)
 
 
 def test_words_of_earlier_turns_are_not_the_questions_own() -> None:

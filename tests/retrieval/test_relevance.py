@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval import relevance as judging
 from kb_assistant.retrieval.fusion import Pool, fuse
-from kb_assistant.retrieval.query_views import TOLD, Conversation
+from kb_assistant.retrieval.query_views import WITH_ANSWERS, Conversation
 from kb_assistant.retrieval.relevance import (
     BACKGROUND_QUERIES,
     CROSS_LINGUAL,
@@ -68,7 +68,7 @@ def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
 ) -> None:
     monkeypatch.setattr(judging, "UNCERTAIN_RANGE", (low, high))
     talk, pool = base.searcher().measure("Is it big?", HISTORY, headed=True)
-    assert TOLD not in pool.cosines
+    assert WITH_ANSWERS not in pool.cosines
     best, asked = fuse(talk, pool).text_ids, []
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -76,10 +76,10 @@ def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
         return HashEmbeddings().encode_queries(texts)
 
     found = evidence(talk, pool, best, embed)
-    assert asked == [talk.texts[TOLD]] * times
+    assert asked == [talk.texts[WITH_ANSWERS]] * times
     assert 0 <= found <= 1
     if times:
-        whole = pool.with_view(TOLD, HashEmbeddings().encode_queries([talk.texts[TOLD]])[0])
+        whole = pool.with_view(WITH_ANSWERS, HashEmbeddings().encode_queries([talk.texts[WITH_ANSWERS]])[0])
         assert found == pytest.approx(evidence(talk, whole, best, unasked))
 
 
