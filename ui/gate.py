@@ -26,7 +26,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from kb_assistant import KBError
-from kb_assistant.workspace.access import Access, User, digest_of
+from kb_assistant.workspace.access import Access, User, token_digest
 from ui.options import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class AuthMiddleware:
         if user is None:
             self.attempts.wrong(address)
             return HTMLResponse(_form("That token doesn't open this page. 令牌无效。"), 401)
-        digest = digest_of(token)
+        digest = token_digest(token)
         into = RedirectResponse("/", 303)
         into.set_cookie(
             COOKIE, sessions.begin(user, lambda: _still(access, digest, user)), max_age=int(SESSION_SECONDS),
@@ -234,7 +234,7 @@ class AuthMiddleware:
 def _still(access: Access, digest: str, user: User) -> bool:
     """Whether a token is still the user's. Where nobody can tell, it isn't."""
     try:
-        return access.holder(digest) == user
+        return access.user_of_digest(digest) == user
     except KBError:
         return False
 

@@ -64,7 +64,7 @@ class Access:
                 _("{name!r} can't name a user.", name=name), _("Use up to 64 letters, digits, '.', '-', '@'.")
             )
         token = secrets.token_urlsafe(32)
-        entry = (User(name, role), digest_of(token))
+        entry = (User(name, role), token_digest(token))
         self._update(lambda entries: [*(one for one in entries if one[0].name != name), entry])
         return token
 
@@ -82,9 +82,9 @@ class Access:
 
     def check(self, token: str) -> User | None:
         """Whose token it is. Takes the same time whichever it is, and however much of it is right."""
-        return self.holder(digest_of(token))
+        return self.user_of_digest(token_digest(token))
 
-    def holder(self, digest: str) -> User | None:
+    def user_of_digest(self, digest: str) -> User | None:
         """Whose token has this digest now, in the same way.
 
         Raises:
@@ -127,6 +127,6 @@ def _entries(value: Any) -> list[_Entry]:
     return [(User(one["name"], one["role"]), str(one["sha256"])) for one in value]
 
 
-def digest_of(token: str) -> str:
+def token_digest(token: str) -> str:
     """SHA-256 as hex digits. Tokens are random and long: a slow hash would add nothing."""
     return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()
