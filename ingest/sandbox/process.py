@@ -235,7 +235,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _spawn(limits: ReaderLimits, scratch: Path, passwords: Sequence[str]) -> subprocess.Popen[bytes]:
-    here = str(Path(__file__).absolute().parent.parent)
+    here = str(Path(__file__).absolute().parents[2])
     search = [here, *(str(Path(entry).absolute()) for entry in sys.path if entry)]
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     with _without_ctrl_c():

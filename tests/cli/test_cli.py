@@ -19,6 +19,7 @@ from langchain_core.messages import BaseMessage
 from numpy.typing import NDArray
 
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.llm.open import ChatModels
 from tests.fakes import HashEmbeddings, ScriptedChat
 from tests.real import RememberedEmbeddings
 from tests.shell import KB, Done, kb, kb_process
@@ -79,7 +80,7 @@ def docs(tmp_path: Path) -> Path:
 
 def script(monkeypatch: pytest.MonkeyPatch, *pieces: str | Exception | Callable[[], None]) -> ScriptedChat:
     model = ScriptedChat(pieces=list(pieces))
-    monkeypatch.setattr(KnowledgeBase, "chat_model", model)
+    monkeypatch.setattr(ChatModels, "answering", model)
     return model
 
 

@@ -28,12 +28,13 @@ import fcntl, termios, time
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from kb_assistant.cli import main
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.llm.open import ChatModels
 from tests.fakes import HashEmbeddings, ScriptedChat
 KnowledgeBase.embedder = HashEmbeddings()
 def think():
     print("(thinking)", flush=True)
     time.sleep(3600)
-KnowledgeBase.chat_model = ScriptedChat(pieces=["The tower is ", think, "never said"])
+ChatModels.answering = ScriptedChat(pieces=["The tower is ", think, "never said"])
 main()
 """
 

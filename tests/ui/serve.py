@@ -23,6 +23,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from kb_assistant.cli import main
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.llm.open import ChatModels
 from kb_assistant.models.home import ModelHome
 from tests.real import RememberedEmbeddings
 
@@ -69,19 +70,19 @@ def _embedder(base: KnowledgeBase) -> SavedEmbeddings:
         )
 
 
-def _chat_model(_: KnowledgeBase) -> BaseChatModel:
+def _chat_model(_: ChatModels) -> BaseChatModel:
     return SlowChat(text=os.environ["KB_SLOW_MODEL"], seconds=float(os.environ.get("KB_SLOW_SECONDS", "0.1")))
 
 
-def _replace(name: str, make: Any) -> None:
+def _replace(owner: type, name: str, make: Any) -> None:
     replaced = cached_property(make)
-    replaced.__set_name__(KnowledgeBase, name)
-    setattr(KnowledgeBase, name, replaced)
+    replaced.__set_name__(owner, name)
+    setattr(owner, name, replaced)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    _replace("embedder", _embedder)
+    _replace(KnowledgeBase, "embedder", _embedder)
     if os.environ.get("KB_SLOW_MODEL"):
-        _replace("chat_model", _chat_model)
+        _replace(ChatModels, "answering", _chat_model)
     main()
