@@ -1,4 +1,4 @@
-"""Old names of arguments, which work on with a DeprecationWarning."""
+"""Old names of arguments, which still work with a DeprecationWarning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def renamed_arguments(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A function whose keyword arguments were called otherwise: `renamed_arguments(old="new")`."""
+    """Accept the old names of a function's keyword arguments: `renamed_arguments(old="new")`."""
 
     def decorate(call: Callable[P, T]) -> Callable[P, T]:
         @wraps(call)

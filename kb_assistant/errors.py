@@ -1,4 +1,4 @@
-"""Errors a user can meet. Each says what happened and what to do next."""
+"""Errors shown to users. Each says what happened and what to do next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kb_assistant.messages import Message, join, to_json
 
 
 class KBError(Exception):
-    """What went wrong, in words for the user, and what to do about it.
+    """What went wrong, in words for the user, and what to do next.
 
     Args:
         message: What happened, one sentence.
@@ -24,7 +24,7 @@ class KBError(Exception):
         self.hint = hint
 
     def to_json(self) -> dict[str, Any]:
-        """Message and hint; where the message has a template, that is its "id", with its values."""
+        """Message and hint; the template of a message, if any, as its "id", with its values."""
         message = self.message
         known: dict[str, Any] = {"error": str(message), "hint": str(self.hint)}
         if isinstance(message, Message) and isinstance(message.values, Mapping):
@@ -46,7 +46,7 @@ class ModelError(KBError):
 
 
 class EmbedderMismatch(KBError):
-    """The index was built with another embedder than the one chosen now."""
+    """The index was built with another embedder than the current one."""
 
 
 class StoreError(KBError):
@@ -66,7 +66,7 @@ class ReadError(KBError):
 
 
 class QuestionError(KBError):
-    """A question or a history that was handed in has the wrong form."""
+    """A question or a history has the wrong form."""
 
 
 class DatasetError(KBError):

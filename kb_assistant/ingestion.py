@@ -1,4 +1,4 @@
-"""Documents into a knowledge base and out of it: ingest, watch, add, remove. Every write goes through one door."""
+"""Write and remove documents: ingest, watch, add, remove. Every write goes through one function."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an ingest is asked for; see KnowledgeBase.ingest for the meaning of each."""
+    """The arguments of an ingest; see KnowledgeBase.ingest for their meaning."""
 
     paths: Sequence[Path] = ()
     include: Sequence[str] = ()
@@ -41,7 +41,7 @@ class Request:
     stop: Callable[[], bool] = lambda: False
 
     def job(self) -> Any:
-        """The same as ingest's own."""
+        """These options in the form that ingest takes."""
         choice = import_ingest("sync").Choice(tuple(self.include), tuple(self.exclude), self.prune)
         return import_ingest("sync").IngestRequest(self.paths, choice, self.dry_run, self.stop, self.progress)
 
@@ -50,9 +50,9 @@ class DocumentWriter:
     """Writes the documents of one knowledge base.
 
     Args:
-        open_store: Opens the store, and makes it where it isn't there yet.
-        embedder: Gives the embedding model.
-        index: Saved after a change.
+        open_store: Opens the store, creating it if missing.
+        embedder: Returns the embedding model.
+        index: The index, saved after a change.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class DocumentWriter:
         self._embedder = embedder
 
     def writing(self) -> AbstractContextManager[KnowledgeStore]:
-        """The store, made where it isn't there yet, for this embedder; nobody else writes meanwhile. See
-        `open_for_writing` for the errors."""
+        """The store for this embedder, created if missing; nobody else writes meanwhile. Errors: see
+        `open_for_writing`."""
         return open_for_writing(self._open_store(), self._settings.lock_seconds, self._embedder().fingerprint)
 
     def ingest(self, request: Request) -> Report:
@@ -78,7 +78,7 @@ class DocumentWriter:
         return report
 
     def foretell(self, store: KnowledgeStore | None, request: Request) -> Report:
-        """What an ingest would do; the store is None where there is none yet."""
+        """What an ingest would do; the store is None if there is none yet."""
         with self._pool(request) as pool:
             return self._sync(store, request.job(), pool, request.changed)
 
@@ -134,7 +134,7 @@ class DocumentWriter:
         """Remove sources in one transaction. Returns their paths.
 
         Args:
-            choose: Gets the paths of all sources as they are then; gives those to remove.
+            choose: Given the paths of all current sources, returns those to remove.
         """
         with open_for_writing(store, self._settings.lock_seconds):
             with store.write() as transaction:
@@ -148,7 +148,7 @@ class DocumentWriter:
         return gone
 
     def save_index(self, store: KnowledgeStore) -> None:
-        """Bring the cache file of the index to the store's state."""
+        """Update the cache file of the index to the store's state."""
         with store.read() as snapshot:
             self._index.save(snapshot)
 
@@ -161,7 +161,7 @@ class DocumentWriter:
 
 
 def import_ingest(module: str) -> ModuleType:
-    """The one place where the core reaches up to ingest."""
+    """The only place where the core uses ingest."""
     try:
         return import_module(f"ingest.{module}")
     except ImportError as error:

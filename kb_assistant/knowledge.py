@@ -1,4 +1,4 @@
-"""KnowledgeBase: everything a user does with documents, as one object. CLI, page and tools are skins over it."""
+"""KnowledgeBase: all operations on documents, as one object. CLI, page and tools are thin layers over it."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST_PASSAGES = 1_000_000
-"""Of one search; who asks for more gets no more."""
+"""Most passages of one search; a larger k gives no more."""
 
 
 class KnowledgeBase:
-    """A folder of documents one can search and ask. Safe to share between threads; close it after use.
+    """A set of documents to search and ask questions of. Safe to share between threads; close it after use.
 
     Args:
-        settings: Where it lies and which models it uses.
+        settings: Its location and its models.
         embedder: Used instead of the settings' embedder; it must have LocalEmbeddings' methods.
         chat_model: Used instead of the settings' model: any LangChain chat model.
 
@@ -91,9 +91,9 @@ class KnowledgeBase:
 
     @classmethod
     def open(cls, kb: str | None = None, **settings: Any) -> KnowledgeBase:
-        """A knowledge base by name, with any settings by keyword: `KnowledgeBase.open("notes", model="extract")`.
+        """Open a knowledge base by name, any settings by keyword: `KnowledgeBase.open("notes", model="extract")`.
 
-        Nothing is made on disk before the first ingest.
+        Nothing is created on disk before the first ingest.
         """
         return cls(Settings.load(kb=kb, **settings))
 
@@ -104,10 +104,10 @@ class KnowledgeBase:
         self.close()
 
     def before_fork(self) -> None:
-        """Nothing to do: store, index and models get ready by themselves."""
+        """Do nothing: store, index and models prepare themselves."""
 
     def after_fork(self) -> None:
-        """Begin with new locks in a forked child."""
+        """Create new locks in a forked child."""
         self._lock = threading.RLock()
         for name in [name for name in vars(self) if name.startswith(OPENING)]:
             del vars(self)[name]
@@ -116,7 +116,7 @@ class KnowledgeBase:
         """Close the store. Models stay loaded for other knowledge bases of this process."""
         with self._lock:
             store, self._store = self._store, None
-        if store is not None:  # not under the lock: who reads now may want it, and is waited for
+        if store is not None:  # without the lock: closing waits for readers, which may need it
             store.close()
 
     @property
@@ -168,21 +168,22 @@ class KnowledgeBase:
         on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Bring the knowledge base in step with files and folders; what lies elsewhere is left alone.
+        """Synchronize the knowledge base with files and folders; sources elsewhere stay as they are.
 
-        New and changed files are read and embedded, unchanged ones aren't even parsed, vanished ones are removed.
-        Each file is committed by itself: a stop or a kill loses at most the files in work.
+        New and changed files are read and embedded, unchanged files aren't parsed, vanished files are removed.
+        Each file is committed by itself: a stop or a kill loses at most the files in progress.
 
         Args:
             paths: Files and folders.
-            include: Only files that match one of these patterns (as in .gitignore, relative to the folder).
-            exclude: No files that match one of these.
-            prune: Also remove sources that are still there but are left out now, and those of a path that is gone.
-            dry_run: Only say what would be done.
-            passwords: Tried in turn on files that are locked; they are kept nowhere.
-            changed: For who knows that nothing else changed: absolute paths; what lies elsewhere isn't looked at.
-            on_progress: Told how far it is.
-            stop: Asked often; once true, the ingest ends after what is in work.
+            include: Take only files that match one of these patterns (as in .gitignore, relative to the folder).
+            exclude: Skip files that match one of these patterns.
+            prune: Also remove sources that exist but are now excluded, and the sources of a missing path.
+            dry_run: Only report what would be done.
+            passwords: Tried in turn on encrypted files; never stored.
+            changed: Absolute paths; only files at or under them are checked. The caller knows that nothing else
+                changed.
+            on_progress: Called with the progress.
+            stop: Called often; once it returns true, the ingest ends after the files in progress.
 
         Raises:
             KBError: a path doesn't exist.
@@ -208,19 +209,20 @@ class KnowledgeBase:
         stop: Callable[[], bool] = lambda: False,
         on_message: Callable[[str], None] = _log.warning,
     ) -> Iterator[Report]:
-        """Ingest files and folders, then what changes in them, until told to stop.
+        """Ingest files and folders, then every change in them, until stopped.
 
-        What is written, moved or deleted is seen when it happens; all is compared again now and then, for what a
-        system doesn't tell. Between changes other processes may write. A folder that goes away keeps its sources,
-        and is compared when it comes back.
+        Writes, moves and deletions are seen when they happen; from time to time everything is compared again, to
+        find changes that the system doesn't report. Between changes other processes may write. The sources of a
+        folder that disappears stay; the folder is compared when it comes back.
 
         Args:
             paths, include, exclude, prune, passwords, on_progress: As for ingest.
-            stop: Asked several times a second; once true, the iteration ends after what is in work.
-            on_message: Told what the user should know, such as that another process is writing.
+            stop: Called several times a second; once it returns true, the iteration ends after the files in
+                progress.
+            on_message: Called with what the user should know, such as that another process is writing.
 
         Yields:
-            A report of the first ingest, then one of each that changed something.
+            A report of the first ingest, then one for each ingest that changed something.
 
         Raises:
             As ingest does.
@@ -231,7 +233,7 @@ class KnowledgeBase:
         return self._documents.watch(request, on_message)
 
     def writing_documents(self) -> AbstractContextManager[KnowledgeStore]:
-        """The store, made where it isn't there yet, for this embedder; nobody else writes meanwhile.
+        """The store for this embedder, created if missing; nobody else writes meanwhile.
 
         Raises:
             BusyError: another process or thread is writing.
@@ -248,13 +250,13 @@ class KnowledgeBase:
         on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Add documents that aren't files on disk, or replace them; each is split like a file's text.
+        """Add or replace documents that aren't files on disk; each is split like a file's text.
 
         Args:
-            documents: LangChain's; plain texts; or (name, bytes), a file of any kind that ingest reads, such as
-                ("report.pdf", data). The document's `id` or the file's name says the source, `document:NAME`;
-                without it the text's hash does. A document's metadata["title"], where there is one, stands above
-                every piece; its other metadata are kept.
+            documents: LangChain documents; plain texts; or (name, bytes), a file of any type that ingest reads,
+                    such as ("report.pdf", data). The source is `document:NAME`: the document's `id`, the file's name, or
+                    else the text's hash. A document's metadata["title"], if any, stands above every chunk; its other
+                    metadata are kept.
             passwords, on_progress, stop: As for ingest.
 
         Raises:
@@ -266,7 +268,7 @@ class KnowledgeBase:
     def search(
         self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()
     ) -> tuple[Hit, ...]:
-        """The k passages that bear most on the question, best first.
+        """The k passages most relevant to the question, best first.
 
         Args:
             where: Conditions on sources such as "type=pdf"; see kb_assistant.retrieval.filters.
@@ -289,12 +291,12 @@ class KnowledgeBase:
         rewrite: bool = True,
         rerank: bool = True,
     ) -> Retrieval:
-        """The same with the texts that were searched, the evidence, and timings.
+        """Like `search`, with the queries that were searched, the evidence, and timings.
 
         Args:
-            sides: One of the searches alone, for comparing.
-            rewrite: False leaves the chat model out even where the setting `rewrite` wants it.
-            rerank: False leaves the reranker out even where one is set.
+            sides: Run only one of the searches, for comparison.
+            rewrite: False skips the chat model even if the setting `rewrite` asks for it.
+            rerank: False skips the reranker even if one is set.
         """
         return self.searcher().search(
             asked(question),
@@ -307,7 +309,7 @@ class KnowledgeBase:
         )
 
     def searcher(self) -> Searcher:
-        """The search over it as it is now, for those who measure."""
+        """The searcher over the current state, for measurements."""
         self._renew_keywords()
         cosines = self._background_cosines
         return Searcher(
@@ -329,12 +331,12 @@ class KnowledgeBase:
         where: Iterable[str] = (),
         beside: Sequence[KnowledgeBase] = (),
     ) -> Reply:
-        """An answer from the documents, with checked citations; iterate it for the text as it comes.
+        """An answer from the documents, with checked citations; iterate over it to stream the text.
 
         Args:
-            history: Turns before, oldest first: `reply.turn` of each, or {"role", "text"} messages.
+            history: Earlier turns, oldest first: `reply.turn` of each, or {"role", "text"} messages.
             where: Conditions on sources, as for search.
-            beside: Other knowledge bases that are searched, too.
+            beside: Other knowledge bases to search as well.
 
         Raises:
             QuestionError: an empty question, or a history of another form.
@@ -351,7 +353,7 @@ class KnowledgeBase:
         """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out.
 
         Args:
-            beside: Knowledge bases that are searched, too.
+            beside: Other knowledge bases to search as well.
             chat_model: Answers instead of the knowledge base's own.
         """
         from kb_assistant.answering.chain import AnswerChain
@@ -372,7 +374,7 @@ class KnowledgeBase:
         return KnowledgeRetriever(kb=self, k=_count(self.settings.k if k is None else k))
 
     def as_vectorstore(self) -> KnowledgeVectorStore:
-        """This knowledge base as a LangChain vector store; made on disk if it isn't there yet."""
+        """This knowledge base as a LangChain vector store; created on disk if missing."""
         from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
 
         with self.writing_documents():
@@ -380,8 +382,8 @@ class KnowledgeBase:
 
     @property
     def floors(self) -> Floors:
-        """Evidence below which it refuses, and below which an answer is marked uncertain: as set, else as kept
-        with the index, else the usual ones, which refuse nothing with an embedder that was never measured."""
+        """Evidence below which a question is refused, and below which an answer is marked uncertain: from the
+        settings, else kept with the index, else the defaults, which refuse nothing with an unmeasured embedder."""
         measured = self._background_cosines is not None
         if not self._path.exists():
             return choose_floors(self.settings, None, measured).floors
@@ -389,7 +391,7 @@ class KnowledgeBase:
             return choose_floors(self.settings, snapshot, measured).floors
 
     def keep_floors(self, floors: Floors) -> None:
-        """Use these from now on where the settings name none; a change of embedder ends it.
+        """Use these from now on where the settings give none; a change of embedder ends this.
 
         Raises:
             StoreError: there is no such knowledge base.
@@ -406,7 +408,7 @@ class KnowledgeBase:
         return getattr(getattr(self.embedder, "model", None), "background_cosines", None)
 
     def _is_measured(self) -> bool:
-        """Whether the usual floors are this embedder's; it needn't be opened, nor be installed."""
+        """Whether the default floors apply to this embedder, which needn't be opened or installed."""
         if self._given_embedder is not None:
             return self._background_cosines is not None
         try:
@@ -417,24 +419,24 @@ class KnowledgeBase:
     def sources(
         self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
     ) -> list[Source]:
-        """The files it knows in path order, failed ones included.
+        """The known files in path order, failed ones included.
 
         Args:
-            contains: Only those with this text in path or title, whatever the case.
-            failed: Only those that couldn't be read (True), or only the others (False).
-            offset: How many to leave out at first.
+            contains: Only sources with this text in path or title, ignoring case.
+            failed: Only sources that couldn't be read (True), or only the others (False).
+            offset: How many to skip.
             limit: How many at most; None for all.
         """
         with self.store.read() as snapshot:
             return snapshot.sources(contains, failed, offset, limit)
 
     def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
-        """How many files it knows; arguments as for `sources`."""
+        """The number of known files; arguments as for `sources`."""
         with self.store.read() as snapshot:
             return snapshot.count_sources(contains, failed)
 
     def remove(self, paths: Iterable[str | Path]) -> list[str]:
-        """Forget files, and all files under folders. The files themselves stay. Returns what was forgotten.
+        """Remove files, and all files under folders, from the index. The files on disk stay. Returns the removed.
 
         Raises:
             BusyError: another process is writing.
@@ -463,13 +465,13 @@ class KnowledgeBase:
 
     @renamed_arguments(mend="repair")
     def verify(self, repair: bool = False) -> Verdict:
-        """Prove that sources, chunks, vectors, keyword index and FAISS agree.
+        """Check that sources, chunks, vectors, keyword index and FAISS agree.
 
         Args:
-            repair: Mend what doesn't: sound sources are kept, the others read again by the next ingest.
+            repair: Repair what doesn't: sound sources are kept, the next ingest reads the others again.
 
         Raises:
-            StoreError: there is no such knowledge base, or it can't be read or locked; that is no damage.
+            StoreError: there is no such knowledge base, or it can't be read or locked, which isn't damage.
             BusyError: another process is writing (only with `repair`).
         """
         if not self._path.exists():
@@ -495,15 +497,15 @@ class KnowledgeBase:
         on_progress: Callable[[int, int], None] = lambda _done, _all: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Embed all texts again with the embedder chosen now, beside the old vectors, then swap them in.
+        """Embed all texts again with the current embedder, beside the old vectors, then swap them in.
 
-        Searches with the old embedder go on meanwhile. Stopped or killed, it goes on where it was.
+        Searches with the old embedder work meanwhile. After a stop or a kill the next call continues.
 
         Args:
-            on_progress: Told texts done and all texts.
+            on_progress: Called with the number of texts done and of all texts.
 
         Returns:
-            False where it was stopped before the end.
+            False if it was stopped before the end.
         """
         with open_for_writing(self.store, self.settings.lock_seconds) as store:
             if not rebuild(store, self.embedder, on_progress, stop):
@@ -512,7 +514,7 @@ class KnowledgeBase:
         return True
 
     def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
-        """Store texts as sources of one chunk each, in one transaction; a source of that path is replaced.
+        """Store texts as sources of one chunk each, in one transaction; a source with the same path is replaced.
 
         Raises:
             BusyError: another process or thread is writing.
@@ -521,7 +523,7 @@ class KnowledgeBase:
         self._documents.put_texts(sources)
 
     def forget_sources(self, paths: Sequence[str]) -> None:
-        """Remove sources by their exact names, in one transaction; unknown ones are passed over.
+        """Remove sources by their exact names, in one transaction; unknown names are ignored.
 
         Raises:
             BusyError: another process or thread is writing.
@@ -531,7 +533,7 @@ class KnowledgeBase:
             self._documents.remove(self.store, lambda known: [path for path in known if path in wanted])
 
     def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]:
-        """The k chunks nearest in meaning with their cosines: dense search alone."""
+        """The k chunks nearest in meaning, with their cosines: dense search only."""
         k = _count(k)
         vectors = self.embedder.encode_queries([question])
         with self.store.read() as snapshot:
@@ -545,7 +547,7 @@ class KnowledgeBase:
         return self.settings.kb_dir / "kb.sqlite"
 
     def _peek(self) -> KnowledgeStore | None:
-        """The store as it is, for a look that changes nothing; None where there is none yet."""
+        """The store for read-only use; None if there is none yet."""
         if not self._path.exists():
             return None
         with self.store.read() as snapshot:
@@ -580,8 +582,8 @@ class KnowledgeBase:
             require_embedder(snapshot, self.embedder.fingerprint)
 
     def _renew_keywords(self) -> None:
-        """Index words anew where an older version did it, unless another process writes: it may be doing just
-        that. Until it is done, searches go by meaning alone."""
+        """Rebuild a keyword index of an older version, unless another process writes: it may be rebuilding it.
+        Until then, searches are dense only."""
         with self.store.read() as snapshot:
             if snapshot.keywords_fit:
                 return
@@ -593,10 +595,10 @@ class KnowledgeBase:
 
 
 def _count(k: object) -> int:
-    """How many passages are asked for.
+    """The requested number of passages.
 
     Raises:
-        QuestionError: it isn't a whole number from 1 on.
+        QuestionError: it isn't a whole number of at least 1.
     """
     try:
         count = -1 if isinstance(k, bool) else index(k)  # type: ignore[arg-type]
@@ -613,7 +615,7 @@ def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _under(roots: Sequence[str | Path], known: Sequence[str]) -> list[str]:
-    """Those of the known sources that a root names, or that lie under one."""
+    """The known sources that are a root or lie under one."""
     names = {str(root) for root in roots}
     folders = [Path(os.path.abspath(Path(root).expanduser())) for root in roots]  # noqa: PTH100 - links stay
     return [
@@ -624,7 +626,7 @@ def _under(roots: Sequence[str | Path], known: Sequence[str]) -> list[str]:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file; 0 of a folder, and of what has gone since it was listed."""
+    """Size of a file in bytes; 0 for a folder, or if it was deleted after listing."""
     with suppress(OSError):
         found = path.stat()
         return found.st_size if stat.S_ISREG(found.st_mode) else 0

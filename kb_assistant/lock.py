@@ -1,4 +1,4 @@
-"""One writer at a time for a folder: its threads queue in turn, its processes by a file lock.
+"""One writer at a time for a folder: threads wait in a queue, processes for a file lock.
 
 The system frees the file lock when its holder dies. A forked child holds nothing that its parent holds.
 """
@@ -23,10 +23,10 @@ _POLL_S = 0.02
 
 
 class FairLock:
-    """A reentrant lock that threads get in the order in which they asked.
+    """A reentrant lock that threads acquire in the order of their requests.
 
     Attributes:
-        since: When the thread that holds it got it, as local time; for messages.
+        since: Local time when the current holder acquired it; for messages.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class FairLock:
         self._changes = 0
 
     def acquire(self, patience: float) -> bool:
-        """Take the lock. Returns False where one other thread held it for `patience` seconds: the time begins
-        anew whenever the lock passes on, so that many short holders never exhaust it."""
+        """Acquire the lock. Returns False if one other thread held it for `patience` seconds: the time restarts
+        whenever the lock passes on, so that many short holders never exhaust it."""
         me, handed = threading.get_ident(), threading.Event()
         with self._mutex:
             if self._owner in (0, me):
@@ -58,7 +58,7 @@ class FairLock:
         return True
 
     def release(self) -> None:
-        """Give it up, or one of the times it was taken; the first that waits gets it."""
+        """Undo one acquisition; after the last one the first waiting thread gets the lock."""
         with self._mutex:
             self._depth -= 1
             if self._depth:
@@ -71,7 +71,7 @@ class FairLock:
 
     @property
     def depth(self) -> int:
-        """How many times the thread that holds it has taken it."""
+        """How many times the holding thread has acquired it."""
         return self._depth
 
     def _take(self, owner: int) -> None:
@@ -89,14 +89,14 @@ _queues_lock = threading.Lock()
 def writing(
     folder: Path, patience: float, what: str = _("this knowledge base"), name: str = "writer"
 ) -> Iterator[None]:
-    """Hold the writer's lock of the knowledge base, or whatever else is written, in `folder`.
+    """Hold the writer's lock of the knowledge base (or other files) in `folder`.
 
-    The thread that holds it may take it again.
+    The thread that holds it may acquire it again.
 
     Args:
         patience: Seconds to wait for one other writer; 0 doesn't wait at all.
         what: What is written, for the message.
-        name: Of the lock; those of other names in the folder are other locks.
+        name: Name of the lock; other names in the folder are other locks.
 
     Raises:
         BusyError: another process, or another thread of this one, still writes after that time; the message says
@@ -125,13 +125,13 @@ def writing(
 
 @contextmanager
 def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
-    """Hold the lock `path`.lock. The process that waits for it holds `path`.next, which each needs first: so a
-    process whose threads write all the time lets others have their turn."""
+    """Hold the lock `path`.lock. A process that waits for it holds `path`.next, which each process must acquire
+    first: so a process whose threads write all the time lets others have their turn."""
     from filelock import FileLock, Timeout
 
     folder = path.parent
     lock, first, note = FileLock(f"{path}.lock"), FileLock(f"{path}.next"), Path(f"{path}.json")
-    if not folder.is_dir():  # FileLock would make it
+    if not folder.is_dir():  # FileLock would create it
         raise StoreError(_("There is no folder {path}.", path=folder), _("Make it, or choose another --home."))
     try:
         with first.acquire(timeout=patience, poll_interval=_POLL_S):
@@ -148,7 +148,7 @@ def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
         ) from error
     process = os.getpid()
     try:
-        with suppress(OSError):  # the note is a courtesy to the one who waits
+        with suppress(OSError):  # the note is a courtesy to a waiting process
             note.write_text(json.dumps({"pid": process, "since": time.strftime("%H:%M:%S")}))
         yield
     finally:
@@ -174,24 +174,24 @@ def _busy(what: str, note: Path) -> str:
 
 
 class Forkable(Protocol):
-    """What must get ready when this process is forked."""
+    """An object that must prepare when this process is forked."""
 
     def before_fork(self) -> None:
-        """Get ready; called in the process that forks."""
+        """Prepare; called in the process that forks."""
 
     def after_fork(self) -> None:
-        """Go on in the child: with new locks, for a thread that isn't there may hold the old ones, and without
-        what two processes must not share."""
+        """Continue in the child: with new locks, because a missing thread may hold the old ones, and without
+        anything that two processes must not share."""
 
 
 no_fork = threading.RLock()
-"""Held by a thread that opens what a fork must find closed, and by the one that forks."""
+"""Held by a thread that opens anything that must be closed during a fork, and by the forking thread."""
 
 _forkable: WeakSet[Forkable] = WeakSet()
 
 
 def survive_forks(one: Forkable) -> None:
-    """Call its `before_fork` and `after_fork` for as long as it lives."""
+    """Call the object's `before_fork` and `after_fork` as long as it exists."""
     _forkable.add(one)
 
 

@@ -1,7 +1,7 @@
-"""Messages for people: the English text together with the template and the values that it was made from.
+"""Messages for people: the English text together with its template and values.
 
-A message is a `str`, so whatever handles texts handles messages, in English. Who wants another language calls
-`translate`, which looks the template up in that language's gettext catalogue.
+A message is a `str`, so all code that handles texts handles messages, in English. `translate` gives another
+language: it looks the template up in that language's gettext catalogue.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ DOMAIN = "kb_assistant"
 LOCALE = Path(__file__).parent / "locale"
 
 Value = str | int | float
-"""Of a placeholder. A str may be a Message, which is translated with the message it stands in."""
+"""Value of a placeholder. A str may be a Message, which is translated with the message that contains it."""
 
 _FULL_STOPS = ("。", "！", "？", "；")
 
 
 class Message(str):
-    """An English text that knows its template.
+    """An English text with its template.
 
     Attributes:
-        template: The text with its placeholders, "{path} is damaged."; the id under which catalogues hold it.
-            Of joined messages, what stands between them.
-        values: The placeholders' values by name; of joined messages, the messages.
+        template: The text with its placeholders, "{path} is damaged."; its id in the catalogues.
+                For joined messages, the separator.
+        values: The placeholders' values by name; for joined messages, the messages.
     """
 
     __slots__ = ("template", "values")
@@ -47,19 +47,19 @@ class Message(str):
 
 
 def _(template: str, /, **values: object) -> Message:
-    """The message that a template gives with these values. Babel finds the templates by this function's name.
+    """The message of a template with these values. Babel finds the templates by this function's name.
 
     Args:
         template: As for `str.format`, with named placeholders; a literal brace is doubled.
-        values: Numbers, messages and other texts stay what they are. An error counts as what `reason_of`
-            gives, anything else as its `str`.
+        values: Numbers, messages and other texts stay as they are. An error becomes its `reason_of`, anything
+                else its `str`.
     """
     kept = {name: _value(value) for name, value in values.items()}
     return Message(template.format(**kept), template, kept)
 
 
 def join(messages: Iterable[str], between: str = " ") -> str:
-    """The messages as one; empty ones are left out. `between` is " ", or "; ", before which no full stop stays."""
+    """The messages joined, without empty ones. `between` is " ", or "; ", which drops a full stop before it."""
     parts = tuple(message for message in messages if message)
     if len(parts) < 2:
         return parts[0] if parts else ""
@@ -69,7 +69,7 @@ def join(messages: Iterable[str], between: str = " ") -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says; of an OSError without number and path: "Permission denied"."""
+    """The text of an error; of an OSError without number and path: "Permission denied"."""
     said = error.args[0] if error.args else None
     if isinstance(said, Message):
         return said
@@ -85,7 +85,7 @@ def translate(text: str, language: str) -> str:
     if isinstance(text.values, tuple):
         return _joined([translate(part, language) for part in text.values], text.template, catalogue)
     template = catalogue.gettext(text.template)
-    if template is text.template:  # what a catalogue doesn't hold it hands back
+    if template is text.template:  # gettext returns an unknown template unchanged
         return text
     values = {
         name: translate(value, language) if isinstance(value, str) else value
@@ -110,9 +110,9 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: dict[str, Any]) -> Any:
-    """The message that `to_json` wrote, where the object is one; for `json.loads(…, object_hook=from_json)`.
+    """The message that `to_json` wrote, if the object is one; for `json.loads(…, object_hook=from_json)`.
 
-    Nothing of it is trusted: the text is taken as it is, the id is only looked up.
+    The object isn't trusted: the text is taken as it is, the id is only looked up.
     """
     if value.keys() != {"text", "id", "values"}:
         return value
@@ -181,4 +181,4 @@ _SYSTEM = {
         _("database is locked"),
     )
 }
-"""What Linux and SQLite say, and what stands between messages."""
+"""Error texts of Linux and SQLite, and separators of messages."""

@@ -1,5 +1,5 @@
-"""What is opened once, however many threads ask for it at the same time: `cached_property` and `lru_cache` hold no
-lock."""
+"""Values computed once, however many threads request them at the same time: `cached_property` and `lru_cache` hold
+no lock."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from threading import RLock
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 OPENING = "_opening_"
-"""How the names of the attributes begin that hold the locks of an object's `once`."""
+"""Prefix of the attributes that hold the locks of an object's `once` properties."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class once(Generic[T]):  # noqa: N801 - a decorator
-    """A property that is computed at its first use, by one thread, while others wait for it. After an error the
-    next use tries again."""
+    """A property computed at its first use, by one thread, while others wait. After an error the next use tries
+    again."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self._compute, self.__doc__ = compute, compute.__doc__
@@ -41,7 +41,7 @@ class once(Generic[T]):  # noqa: N801 - a decorator
 
 
 def one_at_a_time(call: Callable[P, T]) -> Callable[P, T]:
-    """A function that one thread calls at a time; around a cache, so that nothing is made twice."""
+    """A function that one thread calls at a time; around a cache, so that nothing is computed twice."""
     lock = RLock()
 
     @wraps(call)

@@ -1,4 +1,4 @@
-"""The one way in which this program writes a small file of its own: whole or not at all, and no change is lost."""
+"""How this program writes its own small files: completely or not at all, and no change is lost."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LOCK_S = 10.0
 def update_text(
     path: Path, change: Callable[[str | None], str | None], *, what: str, mode: int | None = None
 ) -> None:
-    """Read a file, change its text and write it, while no other thread or process does.
+    """Read a file, change its text and write it; no other thread or process does so meanwhile.
 
     Args:
-        change: Gets the text, None where there is no file; gives the new one, None to leave the file alone.
+        change: Given the text (None without a file), returns the new one, or None to leave the file unchanged.
         what: What is in the file, for the message.
-        mode: Permissions of a file that isn't there yet; None leaves them to the umask.
+        mode: Permissions of a new file; None leaves them to the umask.
 
     Raises:
-        BusyError: it is being written for longer than ten seconds.
+        BusyError: others write it for longer than ten seconds.
         StoreError: it can't be read or written.
         Exception: what `change` raises; the file stays as it is.
     """
@@ -54,7 +54,7 @@ def update_text(
 def update_json(
     path: Path, change: Callable[[Any], Any], *, what: str, mode: int | None = None, indent: int | None = None
 ) -> None:
-    """The same for the JSON value in a file; None where there is no file, and to leave it alone.
+    """The same for the JSON value in a file; None without a file, and to leave it unchanged.
 
     Raises:
         BusyError, StoreError: as for `update_text`.
@@ -70,10 +70,10 @@ def update_json(
 
 
 def write_whole(path: Path, text: str, mode: int | None = None) -> None:
-    """Write a file so that a reader, a kill or a power cut finds the old text or the new one. A link stays one.
+    """Write a file so that a reader, a kill or a power cut finds the old text or the new one. A link stays a link.
 
     Args:
-        mode: Permissions of a file that isn't there yet; None leaves them to the umask.
+        mode: Permissions of a new file; None leaves them to the umask.
 
     Raises:
         StoreError: the disk is full, or the folder can't be written.
@@ -99,7 +99,7 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> StoreError:
-    """What to say where a file or folder can't be written."""
+    """The error for a file or folder that can't be written."""
     return StoreError(
         _("{path} can't be written: {reason}.", path=path, reason=error),
         _("Check the folder's permissions."),
@@ -107,7 +107,7 @@ def unwritable(path: Path, error: OSError) -> StoreError:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name in the folder last over a power cut, where the system can."""
+    """Make a new name in the folder survive a power cut, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

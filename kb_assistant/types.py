@@ -1,4 +1,4 @@
-"""The values that cross the public API. Frozen, small, without behaviour beyond their JSON form."""
+"""The values of the public API: frozen, small, without behaviour beyond their JSON form."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Status = Literal["added", "updated", "unchanged", "duplicate", "removed", "faile
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Where a chunk stands in its source, as far as its reader knew. What it didn't know is None.
+    """The place of a chunk in its source, as far as its reader knows it. Unknown fields are None.
 
     Attributes:
         page: Page number, from 1 (PDF).
         lines: First and last line in the file, from 1, both included (Markdown, text, HTML source);
-            for DOCX, paragraphs counted from 1; of a sheet, its rows.
+            for DOCX, paragraphs counted from 1; for a sheet, its rows.
         heading: Headings above the chunk, outermost first, joined by " > ".
         slide: Number of the slide, from 1.
         sheet: Name of the sheet.
-        attachment: Name of the file inside the file, such as a mail's attachment; page, lines and so on are its.
+        attachment: Name of a file inside the file, such as a mail's attachment; page, lines etc. refer to it.
     """
 
     page: int | None = None
@@ -35,18 +35,18 @@ class Locator:
         return asdict(self) | {"lines": list(self.lines) if self.lines else None}
 
     def is_beside(self, other: Locator) -> bool:
-        """Whether both lie in one section: all but the lines is the same."""
+        """Whether both lie in one section: everything but the lines is equal."""
         return replace(self, lines=None) == replace(other, lines=None)
 
     def reaches(self, other: Locator) -> bool:
-        """Whether what comes next may begin with the end of this: both lie in one section, and no line parts
-        them."""
+        """Whether the next chunk may begin with the end of this one: both lie in one section, and no line
+        separates them."""
         apart = self.lines and other.lines and self.lines[1] < other.lines[0]
         return self.is_beside(other) and not apart
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Locator:
-        """The inverse of to_json; what an earlier version didn't know may be missing."""
+        """The inverse of to_json; fields that an earlier version didn't have may be missing."""
         lines = value["lines"]
         return cls(
             value["page"],
@@ -80,13 +80,13 @@ class Hit:
 
     Attributes:
         id: The chunk's id: stable while source and text stay as they are.
-        text: The passage, as it stands in the source.
+        text: The passage, as in the source.
         source: Absolute path of the file.
-        locator: Where in the file.
-        score: Larger is better; comparable within one search only.
-        similarity: Cosine of question and passage in [-1, 1]; None where only the keyword side found it.
-        also_in: Other files that hold the very same passage.
-        near_in: Files that hold nearly the same, such as other versions; they get no hit of their own.
+        locator: Place in the file.
+        score: Larger is better; comparable only within one search.
+        similarity: Cosine of question and passage in [-1, 1]; None if only the keyword side found it.
+        also_in: Other files that contain exactly the same passage.
+        near_in: Files that contain nearly the same passage, such as other versions; they get no hit of their own.
     """
 
     id: str
@@ -130,9 +130,9 @@ class Citation:
     """A mark `[n]` in an answer, checked against the passage it points to.
 
     Attributes:
-        n: The number in the answer; passage n of the prompt, from 1.
-        hit: That passage.
-        supported: True where the passage holds the words of every sentence that cites it.
+        n: The number in the answer: passage n of the prompt, from 1.
+        hit: The passage.
+        supported: True if the passage contains the words of every sentence that cites it.
     """
 
     n: int
@@ -150,11 +150,11 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer, as history for the next.
+    """One question with its answer, as history for the next question.
 
     Attributes:
         hits: The passages that the answer cites.
-        cited: The numbers of its marks `[n]`, in the order of `hits`; None where they are unknown.
+        cited: The numbers of its marks `[n]`, in the order of `hits`; None if unknown.
     """
 
     question: str
@@ -168,7 +168,7 @@ class Dropped:
     """What didn't fit the model's context, in whole turns and whole passages.
 
     Attributes:
-        shortened: Turns that are left with the first sentence of their answer.
+        shortened: Turns that keep only the first sentence of their answer.
     """
 
     turns: int = 0
@@ -184,10 +184,10 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost. Seconds are wall time; a count is None where the model doesn't tell.
+    """The cost of an answer. Seconds are wall time; a count is None if the model doesn't report it.
 
     Attributes:
-        reused_tokens: Tokens of the prompt that the model remembered from an earlier turn and didn't read again.
+        reused_tokens: Prompt tokens that the model kept from an earlier turn and didn't process again.
     """
 
     prompt_tokens: int | None = None
@@ -202,7 +202,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one file. `reason` says why, where there is something to say."""
+    """The outcome for one file. `reason` says why, where there is a reason."""
 
     path: str
     status: Status
@@ -215,15 +215,15 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an ingest did: one row for each file, nothing left out.
+    """The outcome of an ingest: one row for every file.
 
     Attributes:
-        files: One row a file, in path order.
-        embedded: Passages embedded now (those already known keep their vectors).
+        files: One row per file, in path order.
+        embedded: Passages embedded by this ingest (known passages keep their vectors).
         seconds: Wall time.
-        stopped: True where it was stopped before the end; what is reported is committed.
-        dry_run: True where nothing was written and the rows say what would be done.
-        skipped: Files of types that no reader takes, by suffix; they are not documents and get no row.
+        stopped: True if it was stopped before the end; the reported files are committed.
+        dry_run: True if nothing was written and the rows say what would be done.
+        skipped: Number of files of types without a reader, by suffix; they aren't documents and get no row.
     """
 
     files: tuple[FileResult, ...] = field(default_factory=tuple)
@@ -262,7 +262,7 @@ class Report:
 
     @property
     def chunks(self) -> int:
-        """Chunks of all files reported that are in the index now."""
+        """Chunks of all reported files that are in the index."""
         return sum(row.chunks for row in self.files if row.status != "removed")
 
     def __iter__(self) -> Iterator[FileResult]:
@@ -291,7 +291,7 @@ BlockKind = Literal["prose", "code", "table"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an ingest is. Bytes are those of the files that have to be read."""
+    """The progress of an ingest. Bytes are those of the files that have to be read."""
 
     files: int
     all_files: int
@@ -308,12 +308,12 @@ class Progress:
 
 
 MOST_PATHS = 1000
-"""Of one burst; with more, everything is compared: some may have been lost."""
+"""Most paths of one burst; with more, everything is compared, because events may have been lost."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """What may have changed: `everything`, or what lies at or under `paths`."""
+    """What may have changed: `everything`, or all files at or under `paths`."""
 
     paths: set[Path] = field(default_factory=set)
     everything: bool = False

@@ -1,8 +1,8 @@
-"""The store: sources, chunks, texts, vectors and keyword postings in one SQLite file, the only truth.
+"""The store: sources, chunks, texts, vectors and keyword postings in one SQLite file, the single source of truth.
 
-One source changes in one transaction, so a kill at any moment leaves the last complete state. Equal texts are
-kept once, with one vector, however many files hold them. A text that no chunk uses any more is "retired": out
-of every search at once, its vector kept until the end of the ingest in case the text comes back elsewhere.
+Each source changes in one transaction, so a kill at any moment leaves the last complete state. Equal texts are
+stored once, with one vector, however many files contain them. A text that no chunk uses any more is "retired": no
+search finds it, but its vector is kept until the end of the ingest in case the text comes back elsewhere.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ __all__ = [
 SCHEMA_VERSION = 2
 
 BUSY_SECONDS = 30.0
-"""How long a connection waits for another's transaction."""
+"""How long a connection waits for the transaction of another."""
 
 FORK_SECONDS = 5.0
-"""How long a fork waits for those who use a connection."""
+"""How long a fork waits for a connection in use."""
 
 TOKENIZER = "unicode61 remove_diacritics 0 tokenchars '-_.''/:@+#'"
 
@@ -73,11 +73,11 @@ CREATE VIRTUAL TABLE keywords USING fts5 (
 
 
 class _Held:
-    """A thread's connection to the file with this inode. It closes when the thread has ended.
+    """A thread's connection to the file with this inode. It closes when the thread ends.
 
     Attributes:
-        using: Held by whoever uses the connection: closing it meanwhile would end the process.
-        in_use: How many times the thread that holds it is using it.
+        using: Held while the connection is used: closing it meanwhile would crash the process.
+        in_use: How many times the holding thread uses it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,7 +93,7 @@ class _Held:
         self.inode = _inode(path)
 
     def close(self) -> None:
-        """Close it, once nobody uses it."""
+        """Close it as soon as it isn't in use."""
         with self.using:
             self.closed = True
             self.connection.close()
@@ -114,11 +114,11 @@ class _Held:
 
 
 _left_open: dict[int, _Held] = {}
-"""Connections to files, by inode, that a forked child got from its parent."""
+"""Connections to files, by inode, that a forked child inherited from its parent."""
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """SQLite's own timeout doesn't cover this switch, which two processes may make at once on a new file."""
+    """Switch to WAL mode. SQLite's timeout doesn't cover this; two processes may do it at once on a new file."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -131,7 +131,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _add_parts(connection: sqlite3.Connection) -> None:
-    """Stores of version 1 knew no slides, sheets and attachments. Adding the column touches no row."""
+    """Stores of version 1 had no slides, sheets and attachments. Adding the column changes no row."""
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
         connection.execute("ALTER TABLE chunks ADD COLUMN part TEXT")
@@ -150,10 +150,10 @@ class KnowledgeStore:
     """One knowledge base's SQLite file. Threads may share it: each gets its own connection.
 
     Args:
-        path: The file; made with its schema when `create` is true and it doesn't exist.
+        path: The file; created with its schema if `create` is true and it doesn't exist.
 
     Raises:
-        StoreError: no such file, a damaged one, one of a newer version, or no permission.
+        StoreError: the file is missing, damaged or of a newer version, or permission is missing.
     """
 
     def __init__(self, path: Path, create: bool = False) -> None:
@@ -176,10 +176,10 @@ class KnowledgeStore:
             self._prepare(self._held(create).connection, create)
 
     def require_file(self) -> None:
-        """Make sure that it wasn't deleted.
+        """Check that it wasn't deleted.
 
         Raises:
-            StoreError: it was, or never was there.
+            StoreError: it was deleted, or never existed.
         """
         if not self.path.exists():
             raise StoreError(
@@ -188,12 +188,12 @@ class KnowledgeStore:
             )
 
     def _held(self, create: bool = False) -> _Held:
-        """This thread's connection; a new one where the file was replaced by a repair."""
+        """This thread's connection; a new one if a repair replaced the file."""
         held: _Held | None = getattr(self._local, "held", None)
         if held is not None and not held.closed and held.inode == _inode(self.path):
             return held
         with no_fork:
-            if not create:  # SQLite would make an empty file
+            if not create:  # SQLite would create an empty file
                 self.require_file()
             if _inode(self.path) in _left_open:
                 raise StoreError(
@@ -207,10 +207,10 @@ class KnowledgeStore:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, which nobody closes meanwhile."""
+        """This thread's connection, protected from being closed meanwhile."""
         held = self._held()
         held.using.acquire()
-        while held.closed:  # between the two lines above
+        while held.closed:  # closed between the two lines above
             held.using.release()
             held = self._held()
             held.using.acquire()
@@ -245,7 +245,7 @@ class KnowledgeStore:
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """A consistent view: what is committed meanwhile shows in the next one."""
+        """A consistent view: later commits appear in the next one."""
         with translated(self.path), self._connection() as connection:
             if connection.in_transaction:
                 yield Snapshot(self.path, connection)
@@ -258,10 +258,10 @@ class KnowledgeStore:
 
     @contextmanager
     def write(self, embedder: Mapping[str, str | int] | None = None) -> Iterator[Transaction]:
-        """One transaction: all of it is kept, or, after an error or a kill, none.
+        """One transaction: committed as a whole, or, after an error or a kill, not at all.
 
         Args:
-            embedder: Fingerprint of the model whose vectors are put; without it none are taken.
+            embedder: Fingerprint of the model whose vectors are written; without it no vectors are accepted.
         """
         with translated(self.path), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -273,9 +273,8 @@ class KnowledgeStore:
                     connection.execute("ROLLBACK")
 
     def before_fork(self) -> None:
-        """Close all connections: SQLite's must not be carried into a child, which doesn't have their locks. One
-        that is in use for longer than FORK_SECONDS, or by the thread that forks, stays; the child refuses its
-        file."""
+        """Close all connections: a SQLite connection must not be carried into a child, which lacks its locks. One
+        in use for longer than FORK_SECONDS, or by the forking thread, stays open; the child refuses its file."""
         with self._lock:
             known = list(self._all)
         deadline = time.monotonic() + FORK_SECONDS
@@ -283,14 +282,14 @@ class KnowledgeStore:
             held.close_for_fork(max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child."""
+        """Start anew in a forked child."""
         for held in list(self._all):
             if not held.closed:
-                _left_open[held.inode] = held  # never to be closed here: that would meddle with the parent's locks
+                _left_open[held.inode] = held  # never close it here: that would release the parent's locks
         self._local, self._all, self._lock = threading.local(), weakref.WeakSet(), threading.Lock()
 
     def close(self) -> None:
-        """Close all connections; those in use when they no longer are. Who reads after that opens another."""
+        """Close all connections, those in use as soon as they no longer are. A later read opens a new one."""
         with self._lock:
             known = list(self._all)
             self._all.clear()

@@ -1,4 +1,4 @@
-"""The one door to every write of a store, and which embedder and which rules for words an index belongs to."""
+"""Opens a store for writing, and checks which embedder and which analyzer its index belongs to."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Fingerprint = Mapping[str, str | int]
 def open_for_writing(
     store: KnowledgeStore, patience: float, embedder: Fingerprint | None = None
 ) -> Iterator[KnowledgeStore]:
-    """Hold the writer's lock of a store that is ready to be written: it is still there, its words are indexed by
-    the rules of now, and its vectors are the embedder's. A store without texts becomes the embedder's.
+    """Hold the writer's lock of a store that is ready to be written: it still exists, its words are indexed by the
+    current rules, and its vectors are the embedder's. A store without texts is assigned to the embedder.
 
     Args:
         patience: Seconds to wait for one other writer.
-        embedder: Whose vectors will be written, or thresholds measured; None where neither is.
+        embedder: The embedder whose vectors are written or whose thresholds are measured; None for neither.
 
     Raises:
         BusyError: another process or thread is writing.
-        EmbedderMismatch: the store has texts, embedded by another.
+        EmbedderMismatch: the store has texts, embedded by another embedder.
         StoreError: the store is gone or damaged, or can't be written.
     """
     store.require_file()
     with writing(store.path.parent, patience):
-        store.require_file()  # nobody deleted it meanwhile
+        store.require_file()  # it may have been deleted meanwhile
         if embedder is not None:
             adopt_embedder(store, embedder)
         renew_keywords(store)
@@ -42,10 +42,10 @@ def open_for_writing(
 
 
 def require_embedder(snapshot: Snapshot, fingerprint: Fingerprint) -> None:
-    """Make sure that the vectors of this very snapshot are the embedder's.
+    """Check that the vectors of this snapshot are the embedder's.
 
     Raises:
-        EmbedderMismatch: they are another's.
+        EmbedderMismatch: they are another embedder's.
     """
     built_with = snapshot.meta("embedder")
     if built_with is not None and built_with != dict(fingerprint):
@@ -65,10 +65,10 @@ def require_embedder(snapshot: Snapshot, fingerprint: Fingerprint) -> None:
 
 
 def adopt_embedder(store: KnowledgeStore, fingerprint: Fingerprint) -> None:
-    """Note the embedder of an index that has no texts yet; the caller holds the writer's lock.
+    """Record the embedder of an index without texts; the caller holds the writer's lock.
 
     Raises:
-        EmbedderMismatch: it has texts, embedded by another.
+        EmbedderMismatch: it has texts, embedded by another embedder.
     """
     with store.write() as transaction:
         if transaction.meta("embedder") == dict(fingerprint):
@@ -81,7 +81,7 @@ def adopt_embedder(store: KnowledgeStore, fingerprint: Fingerprint) -> None:
 
 
 def renew_keywords(store: KnowledgeStore) -> None:
-    """Make the keyword index anew where an older version made it; the caller holds the writer's lock."""
+    """Rebuild a keyword index of an older version; the caller holds the writer's lock."""
     with store.read() as snapshot:
         if snapshot.keywords_fit:
             return

@@ -1,4 +1,4 @@
-"""SQLite's errors, said as what happened and what to do next."""
+"""SQLite's errors as what happened and what to do next."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Altered(Exception):
-    """A row holds what was never written there: SQLite gives any type back that a damaged page claims."""
+    """A row holds a value that was never written: SQLite returns any type that a damaged page claims."""
 
 
 def of(kind: type[T], value: object) -> T:
-    """The value, surely of that type. Raises Altered."""
+    """The value, checked to be of that type. Raises Altered."""
     if not isinstance(value, kind):
         raise Altered(f"{kind.__name__} wanted, {type(value).__name__} found")
     return value
@@ -34,12 +34,12 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise explained(path, error) from error
     except (Altered, UnicodeDecodeError, json.JSONDecodeError) as error:
-        # UnicodeDecodeError comes also of an error of SQLite's, whose words quote the damage.
+        # UnicodeDecodeError also comes from an SQLite error whose text quotes the damage.
         raise damaged(path, _("a row can't be decoded")) from error
 
 
 def explained(path: Path, error: sqlite3.Error) -> StoreError:
-    """What a StoreError says of it; a CorruptStore where it is the file that is damaged."""
+    """The StoreError for it; a CorruptStore if the file is damaged."""
     text = str(error)
     if "full" in text:
         return StoreError(

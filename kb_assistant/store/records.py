@@ -14,13 +14,13 @@ from kb_assistant.types import Locator
 PARTS = ("slide", "sheet", "attachment")
 
 DOCUMENT_PREFIX = "document:"
-"""How the path of a source begins that isn't a file."""
+"""Prefix of the path of a source that isn't a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     """What is embedded and searched: a chunk's own words under the headings above it. NUL characters, which many
-    programs take for the end of a text, and lone surrogates, which UTF-8 can't hold, are taken out."""
+    programs take for the end of a text, and lone surrogates, which UTF-8 can't encode, are removed."""
 
     heading: str
     body: str
@@ -31,7 +31,7 @@ class Text:
 
     @classmethod
     def stored(cls, heading: str, body: str) -> Text:
-        """A text as it stands in the store, where versions before this one kept NUL characters."""
+        """A text as stored; earlier versions kept NUL characters."""
         text = object.__new__(cls)
         object.__setattr__(text, "heading", heading)
         object.__setattr__(text, "body", body)
@@ -64,19 +64,19 @@ class NewChunk:
 
     @property
     def part(self) -> str | None:
-        """How the store keeps the last three: a JSON object of those that there are, or nothing."""
+        """The stored form of the last three: a JSON object of those present, or nothing."""
         known = {name: value for name in PARTS if (value := getattr(self, name)) is not None}
         return json.dumps(known, ensure_ascii=False) if known else None
 
     @classmethod
     def stored(cls, text: Text, page: int | None, lines: tuple[int, int] | None, part: str | None) -> NewChunk:
-        """The chunk that was kept so. Raises ValueError or TypeError where `part` was altered."""
+        """The chunk from its stored form. Raises ValueError or TypeError if `part` was altered."""
         return cls(text, page, lines, **parts_of(part))
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file the store knows. `recipe` names reader and splitter: another recipe, another result."""
+    """A file in the store. `recipe` names reader and splitter: another recipe gives another result."""
 
     path: str
     digest: str
@@ -103,7 +103,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stored chunk: one place where a text stands, the seq-th of its source, from 0."""
+    """A stored chunk: one occurrence of a text, the seq-th chunk of its source, from 0."""
 
     id: str
     text_id: int
@@ -115,19 +115,19 @@ class Chunk:
 
 
 def parts_of(part: str | None) -> dict[str, Any]:
-    """Slide, sheet and attachment out of what NewChunk.part gave."""
+    """Slide, sheet and attachment from NewChunk.part."""
     known = json.loads(part) if part else {}
     return {name: known.get(name) for name in PARTS}
 
 
 def written_reason(reason: str) -> str:
-    """How the store keeps a source's reason: a message as JSON, with its template and values; another text as it
+    """The stored form of a source's reason: a message as JSON, with its template and values; another text as it
     is."""
     return json.dumps(to_json(reason), ensure_ascii=False) if isinstance(reason, Message) else reason
 
 
 def read_reason(written: str) -> str:
-    """The inverse of written_reason; older versions wrote only texts."""
+    """The inverse of written_reason; older versions wrote plain texts only."""
     if not written.startswith('{"text": '):
         return written
     try:
@@ -138,6 +138,6 @@ def read_reason(written: str) -> str:
 
 
 def chunk_id(path: str, text: Text, occurrence: int) -> str:
-    """Id of the occurrence-th chunk with this text in this source: unmoved by what stands around it."""
+    """Id of the occurrence-th chunk with this text in this source: independent of the chunks around it."""
     digest = hashlib.sha256(f"{path}\x00".encode() + text.hash + str(occurrence).encode())
     return digest.hexdigest()[:32]

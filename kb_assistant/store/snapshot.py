@@ -27,7 +27,7 @@ _CHUNKS = (
 )
 
 _MOST_CHUNKS = 1_000_000
-"""Of one source. A larger place can only be damage."""
+"""Most chunks of one source. A larger position can only be damage."""
 
 
 class Snapshot:
@@ -38,7 +38,7 @@ class Snapshot:
         self._db = connection
 
     def meta(self, key: str) -> Any:
-        """The JSON value kept under `key`, or None.
+        """The JSON value stored under `key`, or None.
 
         Raises:
             StoreError: it was altered.
@@ -57,24 +57,24 @@ class Snapshot:
 
     @property
     def stamp(self) -> str:
-        """Names this very state. A number alone wouldn't: after a power cut took the last files back, the same
-        numbers are counted again for other texts."""
+        """Identifies this exact state. A number alone wouldn't: after a power cut undid the last files, the same
+        numbers are assigned again to other texts."""
         number, chance = self.meta("generation") or [0, ""]
         return f"{self.lineage} {number} {chance}"
 
     @property
     def lineage(self) -> str:
-        """Changes when all vectors are replaced at once; within one, a text id always means the same vector."""
+        """Changes when all vectors are replaced at once; within a lineage a text id always means the same vector."""
         return str(self.meta("lineage"))
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors; 1 while nothing was ever embedded."""
+        """Length of the vectors; 1 before anything was embedded."""
         return int((self.meta(_("embedder")) or {}).get("dimension", 1))
 
     @property
     def keywords_fit(self) -> bool:
-        """Whether the keyword index was made by the rules that make a question's words now."""
+        """Whether the keyword index was made by the rules that now analyze questions."""
         return bool(self.meta("keywords") == keywords.rules())
 
     def sources(
@@ -83,9 +83,9 @@ class Snapshot:
         """Sources in path order.
 
         Args:
-            contains: Only those with this text in path or title, whatever the case.
-            failed: Only those that couldn't be read (True), or only the others (False).
-            offset: How many to leave out at first.
+            contains: Only sources with this text in path or title, ignoring case.
+            failed: Only sources that couldn't be read (True), or only the others (False).
+            offset: How many to skip.
             limit: How many at most; None for all.
         """
         condition, values = self._sources_where(contains, failed)
@@ -94,14 +94,14 @@ class Snapshot:
         return [_source(row) for row in rows]
 
     def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
-        """How many sources there are; arguments as for `sources`."""
+        """The number of sources; arguments as for `sources`."""
         condition, values = self._sources_where(contains, failed)
         return int(self._db.execute(f"SELECT count(*) FROM sources {condition}", values).fetchone()[0])
 
     def _sources_where(self, contains: str, failed: bool | None) -> tuple[str, list[str | int]]:
         conditions, values = ["1"], list[str | int]()
         if contains:
-            # SQLite's own lower() knows ASCII alone.
+            # SQLite's own lower() handles ASCII only.
             self._db.create_function("casefold", 1, str.casefold, deterministic=True)
             conditions.append("instr(casefold(path || ' ' || title), ?)")
             values.append(contains.casefold())
@@ -138,12 +138,12 @@ class Snapshot:
         return dict(zip(("sources", "chunks", "texts"), row, strict=True))
 
     def known_vectors(self, hashes: Iterable[bytes]) -> set[bytes]:
-        """Those of `hashes` whose text has a vector, retired ones included."""
+        """The members of `hashes` whose text has a vector, retired ones included."""
         query = "SELECT 1 FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash = ?"
         return {known for known in set(hashes) if self._db.execute(query, (known,)).fetchone()}
 
     def live_ids(self) -> NDArray[np.int64]:
-        """Ids of the texts that some chunk uses, ascending, shape (n,), int64."""
+        """Ids of the texts that a chunk uses, ascending, shape (n,), int64."""
         import numpy as np
 
         rows = self._db.execute("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
@@ -158,7 +158,7 @@ class Snapshot:
         return np.array(sorted(found), dtype=np.int64)
 
     def vectors(self, text_ids: Sequence[int], table: str = "vectors") -> NDArray[np.float32]:
-        """Vectors of texts in the order asked, shape (n, d), float32.
+        """Vectors of texts in the given order, shape (n, d), float32.
 
         Raises:
             StoreError: one is missing or damaged.
@@ -166,7 +166,7 @@ class Snapshot:
         import numpy as np
 
         size = 4 * self.dimension
-        rows = bytearray(size * len(text_ids))  # one buffer: for a large index a list of blobs is a second copy
+        rows = bytearray(size * len(text_ids))  # one buffer: a list of blobs would be a second copy
         query = f"SELECT vector, crc FROM {table} WHERE text_id = ?"
         for place, text_id in enumerate(text_ids):
             row = self._db.execute(query, (int(text_id),)).fetchone()
@@ -178,7 +178,7 @@ class Snapshot:
     def vector_sums(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids of the live texts, ascending, and the checksums of their vectors, shape (n,) each, int64.
 
-        Much quicker than the vectors themselves; where an id and its sum are the same as before, so is the vector.
+        Much quicker than the vectors themselves; if an id and its checksum are unchanged, so is the vector.
         """
         import numpy as np
 
@@ -191,7 +191,7 @@ class Snapshot:
         return table["id"].copy(), table["crc"].copy()
 
     def holders(self, token: str) -> NDArray[np.int64]:
-        """Ids of the texts that hold the token, ascending, int64."""
+        """Ids of the texts that contain the token, ascending, int64."""
         import numpy as np
 
         query = (
@@ -201,7 +201,7 @@ class Snapshot:
         return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
     def count_holders(self, token: str, limit: int) -> tuple[int, int]:
-        """How many texts hold the token, counted up to `limit`, and the id of the last one counted, 0 for none."""
+        """How many texts contain the token, up to `limit`, and the id of the last one counted, 0 for none."""
         query = (
             "SELECT count(*), ifnull(max(rowid), 0) FROM"
             " (SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid LIMIT ?)"
@@ -219,11 +219,11 @@ class Snapshot:
 
     @property
     def last_text_id(self) -> int:
-        """The largest id of a text, 0 where there is none."""
+        """The largest id of a text, 0 without texts."""
         return int(self._db.execute("SELECT ifnull(max(id), 0) FROM texts").fetchone()[0])
 
     def chunk_ids(self, text_ids: Iterable[int]) -> dict[int, str]:
-        """Of each text the first of its chunks' ids, by text id: a name that is the same in every store."""
+        """The first chunk id of each text, by text id: a name that is the same in every store."""
         wanted = [int(text_id) for text_id in text_ids]
         marks = ",".join("?" * len(wanted))
         rows = self._db.execute(
@@ -232,14 +232,14 @@ class Snapshot:
         return {row[0]: of(str, row[1]) for row in rows}
 
     def headings(self, text_ids: Sequence[int]) -> list[str]:
-        """What stands above each of these texts, in their order; "" for one that isn't there."""
+        """The heading of each of these texts, in their order; "" for a missing one."""
         marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(f"SELECT id, heading FROM texts WHERE id IN ({marks})", [int(i) for i in text_ids])
         found = {row[0]: of(str, row[1]) for row in rows}
         return [found.get(text_id, "") for text_id in text_ids]
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
-        """Every chunk that holds one of the texts, by text id, in path order.
+        """Every chunk that contains one of the texts, by text id, in path order.
 
         Raises:
             StoreError: a text or a path no longer matches its hash: a damaged page must not become an answer.
@@ -296,7 +296,7 @@ def _mapping(written: object) -> dict[str, Any]:
 
 
 def _has_its_id(chunk: Chunk, seq: object) -> bool:
-    """Whether text and path are those the id was made from; before place `seq` it can stand `seq` times."""
+    """Whether the id was made from text and path; before position `seq` the text can occur `seq` times."""
     occurrences = range(min(of(int, seq) + 1, _MOST_CHUNKS))
     return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in occurrences)
 
@@ -308,8 +308,7 @@ def seal_of(db: sqlite3.Connection, source_id: int) -> int:
         " WHERE id = ?",
         (source_id,),
     ).fetchone()
-    # The column `part` is missing in stores of version 1, whose seals must hold on: where it is empty, it is
-    # left out.
+    # The column `part` is missing in stores of version 1, whose seals must stay valid: an empty one is left out.
     rows = db.execute("SELECT * FROM chunks WHERE source_id = ? ORDER BY seq", (source_id,)).fetchall()
     places = [(row[0], *row[2:7], *(part for part in row[7:] if part is not None)) for row in rows]
     return zlib.crc32(repr((row, places)).encode())

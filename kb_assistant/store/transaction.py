@@ -21,7 +21,7 @@ class Transaction(Snapshot):
     """Reads and writes within one transaction.
 
     Args:
-        embedder: Fingerprint of the model whose vectors are put; None where none are.
+        embedder: Fingerprint of the model whose vectors are written; None if none are.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Transaction(Snapshot):
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, text, zlib.crc32(text.encode())))
 
     def begin_lineage(self) -> None:
-        """From here on text ids may mean other vectors than before."""
+        """Begin a new lineage: text ids may mean other vectors than before."""
         self.put_meta("lineage", secrets.token_hex(16))
         self._grow()
 
     def renew_keywords(self) -> None:
-        """Make the keyword index anew where other rules made it."""
+        """Rebuild the keyword index if other rules made it."""
         if self.keywords_fit:
             return
         self._db.execute("DELETE FROM keywords")
@@ -49,14 +49,14 @@ class Transaction(Snapshot):
         self.put_meta("keywords", keywords.rules())
 
     def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
-        """Replace all that is known of `source.path`.
+        """Replace everything stored for `source.path`.
 
         Args:
             chunks: Its chunks in reading order.
             vectors: float32 vectors as little-endian bytes, by text hash, for texts without a stored one.
 
         Raises:
-            EmbedderMismatch: `vectors` are not of the model that the index belongs to.
+            EmbedderMismatch: `vectors` come from another model than the index.
             StoreError: a text has neither a stored vector nor one in `vectors`.
         """
         self._check_vectors(vectors)
@@ -121,7 +121,7 @@ class Transaction(Snapshot):
         self._settle(before)
 
     def relabel(self, source: Source) -> None:
-        """Note a new recipe, title and reason for a source whose chunks stay as they are."""
+        """Record a new recipe, title and reason for a source whose chunks stay as they are."""
         self._db.execute(
             "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ?",
             (source.recipe, source.title, written_reason(source.reason), source.failed, source.path),
@@ -129,13 +129,13 @@ class Transaction(Snapshot):
         self._seal(source.path)
 
     def purge_retired(self) -> int:
-        """Delete texts and vectors that no chunk uses. Returns how many."""
+        """Delete texts and vectors that no chunk uses. Returns their number."""
         unused = "SELECT id FROM texts WHERE id NOT IN (SELECT text_id FROM chunks)"
         self._db.execute(f"DELETE FROM vectors WHERE text_id IN ({unused})")
         return self._db.execute(f"DELETE FROM texts WHERE id IN ({unused})").rowcount
 
     def begin_rebuild(self, fingerprint: Any) -> None:
-        """A second table of vectors beside the first; one begun before with the same embedder goes on."""
+        """Create a second table of vectors beside the first, or continue one begun with the same embedder."""
         if self.meta("rebuild") != fingerprint:
             self._db.execute("DROP TABLE IF EXISTS new_vectors")
             self._db.execute(
@@ -145,20 +145,20 @@ class Transaction(Snapshot):
             self.put_meta("rebuild", fingerprint)
 
     def missing_in_rebuild(self) -> list[int]:
-        """Ids of live texts without a vector in the table being built."""
+        """Ids of the live texts without a vector in the new table."""
         rows = self._db.execute(
             "SELECT DISTINCT text_id FROM chunks WHERE text_id NOT IN (SELECT text_id FROM new_vectors)"
         )
         return [row[0] for row in rows]
 
     def put_rebuilt(self, text_id: int, vector: bytes) -> None:
-        """Put a vector into the table being built; `rebuild` of the meta values names its model."""
+        """Write a vector into the new table; the meta value `rebuild` names its model."""
         self._db.execute(
             "INSERT OR REPLACE INTO new_vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector))
         )
 
     def finish_rebuild(self, fingerprint: Any) -> None:
-        """Swap the new vectors in."""
+        """Replace the old vectors by the new ones."""
         self._db.execute("DELETE FROM new_vectors WHERE text_id NOT IN (SELECT text_id FROM chunks)")
         self._db.execute("DROP TABLE vectors")
         self._db.execute("ALTER TABLE new_vectors RENAME TO vectors")
@@ -191,8 +191,8 @@ class Transaction(Snapshot):
         return text_id
 
     def _settle(self, touched: set[int]) -> None:
-        """Make the keyword index agree with the chunks for the touched texts, and count a new generation."""
-        self.renew_keywords()  # words of two kinds of rules never mix
+        """Update the keyword index for the touched texts, and increment the generation."""
+        self.renew_keywords()  # words of two sets of rules never mix
         for text_id in touched:
             live = self._db.execute("SELECT 1 FROM chunks WHERE text_id = ? LIMIT 1", (text_id,)).fetchone()
             indexed = self._db.execute("SELECT 1 FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
