@@ -78,7 +78,7 @@ _LAZY = {
 }
 
 _RENAMED = {"Answering": "AnswerQueue"}
-"""Names that these had before; they still work."""
+"""Former names, which still work."""
 
 
 def __getattr__(name: str) -> Any:

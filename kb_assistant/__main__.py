@@ -1,4 +1,4 @@
-"""`python -m kb_assistant` is `kb`, also where the script isn't on the search path."""
+"""`python -m kb_assistant` runs `kb`, even if the script isn't on the search path."""
 
 from kb_assistant.cli import main
 

@@ -254,9 +254,9 @@ class KnowledgeBase:
 
         Args:
             documents: LangChain documents; plain texts; or (name, bytes), a file of any type that ingest reads,
-                    such as ("report.pdf", data). The source is `document:NAME`: the document's `id`, the file's name, or
-                    else the text's hash. A document's metadata["title"], if any, stands above every chunk; its other
-                    metadata are kept.
+                such as ("report.pdf", data). The source is `document:NAME`: the document's `id`, the file's name,
+                or else the text's hash. A document's metadata["title"], if any, stands above every chunk; its
+                other metadata are kept.
             passwords, on_progress, stop: As for ingest.
 
         Raises:

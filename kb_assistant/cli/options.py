@@ -1,4 +1,4 @@
-"""Options that several commands take, and the knowledge base they lead to."""
+"""Options shared by several commands, and the knowledge base they select."""
 
 from __future__ import annotations
 

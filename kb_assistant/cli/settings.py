@@ -1,4 +1,4 @@
-"""The command on settings: what they are, where each comes from, and one written for good."""
+"""The command on settings: show them with their origin, or write one permanently."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """`kb eval`: how well a knowledge base finds, refuses and answers, measured on sets of questions.
 
-datasets.py reads a set, corpus.py embeds it once, ways.py says which ways of searching are compared, metrics.py
-and refusal.py measure, report.py shows. Nothing here is imported by the rest of the package.
+datasets.py reads a set, corpus.py embeds it once, ways.py lists the compared ways of searching, metrics.py and
+refusal.py measure, report.py shows the results. The rest of the package imports nothing from here.
 """

@@ -1,7 +1,7 @@
-"""Answers measured against reference answers: from the knowledge base, without its follow-ups, and without it.
+"""Measures answers against references: from the knowledge base, without its follow-ups, and without it.
 
-Decoding is greedy, so that a run can be repeated. Each question is asked in all ways before the next one is: a
-model then reads the turns before it once.
+Decoding is greedy, so that a run can be repeated. Each question is asked in all ways before the next question: the
+model then reads its earlier turns once.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ ABOUT: Mapping[str, str] = {
 }
 
 COMPARED = ("f1", "exact match", "rouge-l")
-"""The measures of which differences are told."""
+"""The measures whose differences are reported."""
 
 _QUOTES = _("It only quotes passages, so there is nothing that it could answer without them.")
 
 Observed = Mapping[str, Sequence[tuple[Question, float]]]
-"""By measure, what was seen, each with its question: one value a question, or one for each sentence that cites."""
+"""Values by measure, each with its question: one per question, or one per citing sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Answer:
 
     Attributes:
         text: Without the marks of its citations.
-        held: For each sentence that cites, whether the passages it cites hold it.
+        held: For each citing sentence, whether the cited passages support it.
         cited: The documents of each citation.
         refused: Whether it is a refusal.
     """
@@ -100,13 +100,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one model answered.
+    """The results of one model.
 
     Attributes:
-        count: Questions that were asked.
-        ways: How good the answers of each way are.
-        differences: How much better "kb" is than each of the others, question by question.
-        note: What could not be asked, or "".
+        count: Number of questions asked.
+        ways: Quality of the answers of each way.
+        differences: How much better "kb" is than each other way, question by question.
+        note: What couldn't be asked, or "".
     """
 
     model: str
@@ -137,7 +137,7 @@ def open_model(kb: KnowledgeBase, name: str) -> BaseChatModel:
 def measure_answers(
     questions: Sequence[Question], kb: KnowledgeBase, name: str, done: Callable[[], None] = lambda: None
 ) -> Answers:
-    """Ask questions that have reference answers, and measure what is answered.
+    """Ask questions that have reference answers, and measure the answers.
 
     Args:
         name: The chat model.

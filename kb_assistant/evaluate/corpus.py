@@ -1,4 +1,4 @@
-"""A set's documents as a knowledge base: embedded once, kept in the home, brought in step when the set changes."""
+"""A set's documents as a knowledge base: embedded once, kept in the home, updated when the set changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_corpus(data: EvalSet, settings: Settings, embedder: LocalEmbeddings) ->
     name = re.sub(r"[^\w-]", "-", data.name)[:40].strip("-") or "set"
     place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]
     kb = KnowledgeBase(settings.but(home=settings.home / "eval", kb=f"{name}-{place}"), embedder=embedder)
-    kb.models = ModelHome(settings.models_dir)  # chat models and rerankers are those of the home
+    kb.models = ModelHome(settings.models_dir)  # use the home's chat models and rerankers
     return kb
 
 
@@ -38,10 +38,10 @@ def fill(
     progress: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Bring the knowledge base in step with a set's documents, a source `document:ID` each.
+    """Synchronize the knowledge base with a set's documents, one source `document:ID` each.
 
     Raises:
-        DatasetError: the set's corpus has the wrong form, or it was stopped before all was embedded.
+        DatasetError: the set's corpus has the wrong form, or it was stopped before everything was embedded.
     """
     documents = [
         Document(document.text, id=document.id, metadata={"title": document.title})
@@ -57,6 +57,6 @@ def fill(
 
 
 def documents_of(hits: tuple[Hit, ...]) -> list[str]:
-    """Ids of the documents that hold the passages, each once, best first."""
+    """Ids of the documents that contain the passages, each once, best first."""
     paths = [path for hit in hits for path in (hit.source, *hit.also_in)]
     return list(dict.fromkeys(path.removeprefix(DOCUMENT_PREFIX) for path in paths))

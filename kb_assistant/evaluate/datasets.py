@@ -1,8 +1,8 @@
-"""Sets of documents, questions and judgements, in BEIR's form (Thakur et al., NeurIPS 2021) with conversations.
+"""Sets of documents, questions and judgements, in BEIR's format (Thakur et al., NeurIPS 2021) with conversations.
 
 A set is a folder with corpus.jsonl (id, text, perhaps title), queries.jsonl (id, text, perhaps history, rewrite,
 answers, labels, answerable) and qrels.tsv (question, document, score; a header line). BEIR's own names, `_id` and
-qrels/test.tsv, are taken too. unjudged.jsonl, where there is one, holds questions that the documents don't answer.
+qrels/test.tsv, are accepted too. unjudged.jsonl, if present, holds questions that the documents don't answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kb_assistant.messages import _
 from kb_assistant.types import Turn
 
 _LATER = 4
-"""Turns from this one on are one group."""
+"""Turns from this one on form one group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Question:
 
     Attributes:
         history: The turns before it, oldest first.
-        rewrite: The question as a person would put it without the turns before; "" where nobody did.
+        rewrite: The question as a person rewrote it to be understood without earlier turns; "" if nobody did.
         answers: Reference answers.
-        labels: What the set says of it, such as its type.
-        right: Relevance, above 0, of the documents that answer it, by their ids.
-        answerable: False where the set says that no document answers it.
-        conversation: The same for all questions of one conversation.
+        labels: The set's labels of it, such as its type.
+        right: Relevance, above 0, of the documents that answer it, by id.
+        answerable: False if the set says that no document answers it.
+        conversation: Equal for all questions of one conversation.
     """
 
     id: str
@@ -50,12 +50,12 @@ class Question:
 
     @property
     def turn(self) -> int:
-        """Which question of its conversation it is, from 1."""
+        """Its position in its conversation, from 1."""
         return 1 + sum(bool(turn.question) for turn in self.history)
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups it is counted in: its turn and each label, as "turn 2", "multi_turn: Follow-up"."""
+        """The groups in which it counts: its turn and each label, as "turn 2", "multi_turn: Follow-up"."""
         turn = f"turn {self.turn}" if self.turn < _LATER else f"turn {_LATER} and later"
         return (turn, *(f"{label}: {value}" for label, value in self.labels.items()))
 
@@ -71,7 +71,7 @@ class EvalDocument:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """A set in a folder. Documents are read anew each time they are asked for: there may be many."""
+    """A set in a folder. Documents are read from disk on every request, because there may be many."""
 
     folder: Path
     questions: tuple[Question, ...]
@@ -85,7 +85,7 @@ class EvalSet:
         return self.folder / "corpus.jsonl"
 
     def documents(self) -> Iterator[EvalDocument]:
-        """The documents in the file's order.
+        """The documents in file order.
 
         Raises:
             DatasetError: a line has the wrong form.
@@ -138,7 +138,7 @@ def read_set(folder: Path) -> EvalSet:
 
 
 def spread(questions: Sequence[Question], limit: int | None) -> tuple[Question, ...]:
-    """At most `limit` of them, evenly spread; all where there is no limit."""
+    """At most `limit` of them, evenly spread; all without a limit."""
     count = len(questions) if limit is None else min(limit, len(questions))
     return tuple(questions[place * len(questions) // count] for place in range(count))
 
@@ -169,7 +169,7 @@ def _judgements(folder: Path) -> dict[str, dict[str, int]]:
 
 
 def parse_question(row: Mapping[str, Any], place: str, right: Mapping[str, int]) -> Question:
-    """A question from its line; `place` says where that stands.
+    """A question from its line; `place` is the line's position.
 
     Raises:
         DatasetError: it has the wrong form.

@@ -1,4 +1,4 @@
-"""Measures of what was found and of what was answered, with intervals.
+"""Measures of retrieval and of answers, with confidence intervals.
 
 Ranking is measured by trec_eval (through pytrec_eval), overlap of sequences by rapidfuzz. Answers are compared as
 SQuAD does (Rajpurkar et al., EMNLP 2016), Chinese by character as CMRC 2018 does (Cui et al., EMNLP 2019); ROUGE-L
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLES = 2_000
-"""Bootstrap samples behind an interval."""
+"""Number of bootstrap samples for an interval."""
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean, and the bounds that 95 % of the means of bootstrap samples lie within."""
+    """A mean, and the bounds that contain 95 % of the means of bootstrap samples."""
 
     mean: float
     low: float
@@ -55,11 +55,11 @@ def ranking(
     Args:
         right: Relevance of the right documents, by question.
         ranked: Documents found, best first and each once, by question.
-        depths: How many of them count.
+        depths: Numbers of top documents that count.
 
     Returns:
-        Values by question by measure, the measures named "recall@5" and so on. A question for which nothing was
-        found has 0.
+        Values by question by measure, the measures named "recall@5" and so on; 0 for a question without found
+        documents.
 
     Raises:
         KBError: pytrec_eval isn't installed.
@@ -67,7 +67,7 @@ def ranking(
     pytrec_eval = import_measure("pytrec_eval")
     measured: dict[str, dict[str, float]] = {}
     for depth in depths:
-        # trec_eval sorts by score, so scores are made of the ranks; its reciprocal rank knows no depth.
+        # trec_eval sorts by score, so scores are derived from the ranks; its reciprocal rank has no depth.
         run = {
             name: {document: float(-rank) for rank, document in enumerate(ranked[name][:depth])} for name in right
         }
@@ -84,7 +84,7 @@ def ranking(
 
 
 def estimate(values: Sequence[float], groups: Sequence[Hashable] | None = None) -> Estimate:
-    """The mean with its interval. Whole groups are drawn, as questions of one conversation resemble each other."""
+    """The mean with its interval. Whole groups are drawn, because questions of one conversation are similar."""
     import numpy as np
 
     if not values:
@@ -101,17 +101,17 @@ def estimate(values: Sequence[float], groups: Sequence[Hashable] | None = None) 
 
 
 def exact_match(answer: str, references: Sequence[str]) -> float:
-    """1 where the answer's words are those of a reference."""
+    """1 if the answer's words equal those of a reference, else 0."""
     return float(any(words(answer) == words(reference) for reference in references))
 
 
 def token_f1(answer: str, references: Sequence[str]) -> float:
-    """F1 of the words that the answer shares with a reference, the best one counting."""
+    """F1 of the words shared with a reference; the best reference counts."""
     return max((_f1(_shared(words(answer), words(one)), answer, one) for one in references), default=0.0)
 
 
 def rouge_l(answer: str, references: Sequence[str]) -> float:
-    """F1 of the longest common subsequence of words with a reference, the best one counting.
+    """F1 of the longest common subsequence of words with a reference; the best reference counts.
 
     Raises:
         KBError: rapidfuzz isn't installed.
@@ -121,7 +121,7 @@ def rouge_l(answer: str, references: Sequence[str]) -> float:
 
 
 def words(text: str) -> list[str]:
-    """Words as the measures of answers count them: folded, without punctuation and articles, Chinese by character.
+    """The words that the answer measures count: folded, without punctuation and articles, Chinese by character.
 
     >>> words("The ZT-4 泵站。")
     ['zt4', '泵', '站']

@@ -1,4 +1,4 @@
-"""A set made from one's own knowledge base: of a file of questions, or else of the headings that stand in it."""
+"""A set made from the user's knowledge base: from a file of questions, or else from its headings."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def own_set(kb: KnowledgeBase, file: Path | None) -> EvalSet:
     """Questions to the files of a knowledge base.
 
     Args:
-        file: Lines of {"text": question, "source": path or list of paths}, and what else queries.jsonl may hold. A
-            path may be given by its end. None makes a question of each heading.
+        file: Lines of {"text": question, "source": path or list of paths}, with any other field of queries.jsonl.
+                The end of a path is enough. None makes a question of each heading.
 
     Raises:
         DatasetError: a line has the wrong form or names a file that isn't known, or there are no headings.
@@ -39,7 +39,7 @@ def own_set(kb: KnowledgeBase, file: Path | None) -> EvalSet:
 
 
 def _headings(kb: KnowledgeBase) -> tuple[Question, ...]:
-    """Each heading with its path, and the files in which it stands."""
+    """Each heading with its path, and the files that contain it."""
     right: defaultdict[str, dict[str, int]] = defaultdict(dict)
     with kb.store.read() as snapshot:
         for source in snapshot.sources():

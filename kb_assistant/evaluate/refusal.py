@@ -1,4 +1,4 @@
-"""How well evidence tells questions that the documents answer from others, and which floor parts them."""
+"""How well evidence separates answerable from unanswerable questions, and which floor separates them best."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from kb_assistant.messages import _
 from kb_assistant.retrieval.result import Floors
 
 WRONGLY_REFUSED = 0.03
-"""Share of answerable questions that the recommended floor may refuse."""
+"""Largest share of answerable questions that the recommended floor may refuse."""
 
 MARKED = 0.1
-"""Share of them that may be refused or marked uncertain."""
+"""Largest share of them that may be refused or marked uncertain."""
 
 LEAST = 20
-"""Questions of each kind without which no floor is kept: fewer can't tell a share of 3 %."""
+"""Fewest questions of each kind for keeping a floor: fewer can't measure a share of 3 %."""
 
 STEPS = 100
-"""Floors on the curve, evenly spread between 0 and 1."""
+"""Number of floors on the curve, evenly spread between 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one floor does: the share of answerable questions that are answered, and of the others refused."""
+    """The effect of one floor: the share of answerable questions answered, and of the others refused."""
 
     floor: float
     answered_right: float
@@ -42,11 +42,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Evidence of questions, and what floors make of it.
+    """Evidence of questions, and the effect of floors.
 
     Attributes:
         answerable: Evidence of each question that the documents answer.
-        unanswerable: Evidence of each that they don't, by where the questions come from.
+        unanswerable: Evidence of each that they don't, by origin of the questions.
         floor: The floor in use.
         uncertain: Below this an answer is marked uncertain.
     """
@@ -58,15 +58,15 @@ class Refusal:
 
     @property
     def curve(self) -> tuple[Point, ...]:
-        """Each floor from 0 to 1. All unanswerable questions count alike, wherever they come from."""
+        """Each floor from 0 to 1. All unanswerable questions count equally, whatever their origin."""
         others = [value for values in self.unanswerable.values() for value in values]
         floors = [step / STEPS for step in range(STEPS + 1)]
         return tuple(Point(floor, _share(self.answerable, floor), 1 - _share(others, floor)) for floor in floors)
 
     @property
     def recommended(self) -> Point:
-        """Of the floors that refuse at most WRONGLY_REFUSED of what has an answer those that refuse most of the
-        rest; the middle one of them, as the next questions differ from these."""
+        """The floor that refuses most unanswerable questions while refusing at most WRONGLY_REFUSED of the
+        answerable ones; the middle one of several, because future questions differ."""
         allowed = [point for point in self.curve if point.answered_right >= 1 - WRONGLY_REFUSED]
         most = max(point.refused_right for point in allowed)
         best = [point for point in allowed if point.refused_right == most]
@@ -74,14 +74,14 @@ class Refusal:
 
     @property
     def recommended_certain(self) -> float:
-        """The highest evidence that at most MARKED of what has an answer falls short of."""
+        """The highest evidence that at most MARKED of the answerable questions fall short of."""
         return max(point.floor for point in self.curve if point.answered_right >= 1 - MARKED)
 
     def floors(self) -> Floors:
-        """What is recommended, for keeping with the index.
+        """The recommended floors, for keeping with the index.
 
         Raises:
-            DatasetError: there are too few questions to tell.
+            DatasetError: there are too few questions.
         """
         others = sum(map(len, self.unanswerable.values()))
         if min(len(self.answerable), others) < LEAST:
@@ -109,7 +109,7 @@ class Refusal:
         }
 
     def marked_uncertain(self) -> Estimate:
-        """Share of the answerable questions that are answered, but marked."""
+        """Share of the answerable questions that are answered, but marked uncertain."""
         return estimate([float(self.floor <= value < self.uncertain) for value in self.answerable])
 
     def to_json(self) -> dict[str, Any]:
@@ -125,5 +125,5 @@ class Refusal:
 
 
 def _share(values: Sequence[float], floor: float) -> float:
-    """Share of the values that pass the floor; 1 where there are none."""
+    """Share of the values that pass the floor; 1 without values."""
     return sum(value >= floor for value in values) / len(values) if values else 1.0

@@ -1,4 +1,4 @@
-"""An evaluation as a page of HTML with plots in it: one file, no script, nothing from elsewhere."""
+"""An evaluation as an HTML page with plots: one file, no scripts, no external resources."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _refusal_table(refusal: Refusal) -> str:
 
 
 def _answers_part(answers: Answers) -> str:
-    """Measures of each way, the differences, and the words shared with the references by turn and label."""
+    """Measures of each way, the differences, and the words shared with the references, by turn and label."""
     rows = (*answers.ways, *answers.differences)
     names = list(answers.ways[0].total)
     table = _table(

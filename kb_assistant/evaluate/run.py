@@ -1,4 +1,4 @@
-"""One evaluation: each question is searched and answered in each way and measured; what comes out are values."""
+"""One evaluation: searches and answers each question in each way and measures the results as values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.result import Retrieval
 
 _PASSAGES = 3
-"""Passages searched for each document that counts: several may be of one document."""
+"""Passages searched for each counted document: several may come from one document."""
 
 _ANSWER = 50
-"""What a question to answer takes, in searches, for telling how far it is."""
+"""Cost of answering a question, in searches, for the progress."""
 
 Values = Mapping[str, Mapping[str, float]]
 """Values by question by measure."""
@@ -54,7 +54,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured on one set."""
+    """The measurements on one set."""
 
     name: str
     counts: Mapping[str, int]
@@ -87,11 +87,11 @@ def evaluate(
     """Measure retrieval, refusal and answers of a knowledge base that holds the set's documents.
 
     Args:
-        depths: How many documents count.
-        limit: Questions of each kind at most, evenly spread.
-        others: Sets whose questions these documents don't answer; the set itself among them is passed over.
-        models: Chat models that answer the questions that have reference answers.
-        progress: Told the share that is done.
+        depths: Numbers of top documents that count.
+        limit: Most questions of each kind, evenly spread.
+        others: Sets whose questions these documents don't answer; the set itself is ignored among them.
+        models: Chat models that answer the questions with reference answers.
+        progress: Called with the share that is done.
 
     Raises:
         ModelError: one of the models is missing or can't answer.
@@ -119,7 +119,7 @@ def _ways(kb: KnowledgeBase) -> Iterator[Way]:
 
 
 class _Done:
-    """Tells how far it is of `total`."""
+    """Reports the progress towards `total`."""
 
     def __init__(self, total: int, progress: Callable[[float], None]) -> None:
         self._total, self._progress, self._done = total, progress, 0
@@ -138,7 +138,7 @@ def _search(kb: KnowledgeBase, way: Way, question: Question, k: int, done: _Done
 def _refusal(
     kb: KnowledgeBase, asked: Sequence[Question], wrong: Mapping[str, Sequence[Question]], done: _Done
 ) -> Refusal:
-    """All are searched as they would be asked: with more passages than usual the evidence is another."""
+    """Search each question as a user would ask it: with more passages than usual the evidence differs."""
     ours = next(way for way in WAYS if way.name == OURS)
 
     def evidence(questions: Sequence[Question]) -> list[float]:

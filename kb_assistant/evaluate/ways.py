@@ -1,4 +1,4 @@
-"""The ways of searching that are compared, from the last turn alone to what a person would have typed."""
+"""The compared ways of searching, from the last turn alone to a person's own rewriting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Side
 
 OURS = "kb"
-"""The name of the way that `kb ask` searches."""
+"""The name of the way that `kb ask` uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of searching. `about` says what it does; sets without a question that it fits go without it."""
+    """One way of searching. `about` describes it; it is skipped for sets without a suitable question."""
 
     name: str
     about: str
@@ -39,14 +39,14 @@ REWRITTEN = Way(
     lambda kb, question, k: kb.retrieve(question.text, k, question.history),
     lambda question: bool(question.history),
 )
-"""Compared where the setting `rewrite` is on."""
+"""Compared if the setting `rewrite` is on."""
 
 UNRANKED = Way(
     "not reranked",
     "as kb ask searches, without the reranker",
     lambda kb, question, k: kb.retrieve(question.text, k, question.history, rewrite=False, rerank=False),
 )
-"""Compared where the setting `reranker` names one, which takes part in all ways that search by both sides."""
+"""Compared if the setting `reranker` names a model, which takes part in all ways that use both searches."""
 
 WAYS = (
     Way("keywords", "BM25 alone, the last turn alone", _last("keyword")),

@@ -1,1 +1,1 @@
-"""What keeps a knowledge base sound: verify, rebuild, doctor."""
+"""Maintenance of a knowledge base: verify, rebuild, doctor."""

@@ -1,4 +1,4 @@
-"""`kb doctor`: what of this machine the assistant can use, what is missing, and what to install."""
+"""`kb doctor`: what the assistant can use on this machine, what is missing, and what to install."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 
-# Linux's name of an instruction set, and llama.cpp's.
+# Linux's and llama.cpp's names of instruction sets.
 _FASTER = {
     "avx512f": "AVX512",
     "avx512_vnni": "AVX512_VNNI",
@@ -44,7 +44,7 @@ State = Literal["ok", "missing", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. "missing" is optional or can be had; "broken" stops the assistant from working."""
+    """One check. "missing" is optional or can be installed; "broken" stops the assistant from working."""
 
     subject: str
     state: State
@@ -56,7 +56,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Everything worth knowing. Loads faiss and, where they are installed, torch and llama.cpp; no model."""
+    """All checks. Loads faiss and, if installed, torch and llama.cpp; no model."""
     return [_python(), _home(settings.home), _faiss(), _torch(), _llama(), *_models(settings)]
 
 
@@ -178,7 +178,7 @@ def _llama() -> Finding:
 
 
 def _unused_instructions() -> list[str]:
-    """Instructions that speed up INT4 and that this CPU has, but the installed llama.cpp doesn't use."""
+    """Instruction sets that speed up INT4 and that this CPU has, but the installed llama.cpp doesn't use."""
     import xllamacpp
 
     parts = xllamacpp.get_system_info().partition(":")[2].split("|")
@@ -188,7 +188,7 @@ def _unused_instructions() -> list[str]:
 
 
 def _cpu_flags() -> set[str]:
-    """What the CPU can do, in Linux's words; nothing elsewhere, where the wheels differ anyway."""
+    """The CPU's features by Linux's names; empty on other systems, where the wheels differ anyway."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -263,7 +263,7 @@ def _installed(home: ModelHome, kind: ModelKind, name: str) -> Finding:
 def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     try:
         best = best_installed(home)
-    except KBError as error:  # the description of one of them is damaged
+    except KBError as error:  # one model's description is damaged
         return [Finding(_("chat model"), "broken", error.message, error.hint)]
     if best is None:
         hint = _("kb models pull smollm2-135m-instruct")
@@ -276,7 +276,7 @@ def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
 
 
 def memory_use() -> tuple[int, int]:
-    """Bytes of memory that this process with its children holds, and that are free for programs."""
+    """Bytes of memory used by this process and its children, and bytes free for programs."""
     import psutil
 
     me = psutil.Process()

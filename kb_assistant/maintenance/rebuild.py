@@ -1,4 +1,4 @@
-"""An index's change to another embedder: new vectors grow beside the old, then are swapped in."""
+"""Changes an index to another embedder: new vectors are built beside the old ones, then swapped in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kb_assistant.embedding.local import LocalEmbeddings
 
 BATCH = 256
-"""Vectors committed together: what a kill can cost."""
+"""Vectors committed together: the most that a kill can lose."""
 
 
 def rebuild(
@@ -20,7 +20,7 @@ def rebuild(
     progress: Callable[[int, int], None],
     stop: Callable[[], bool],
 ) -> bool:
-    """Embed every live text anew; the caller holds the writer's lock. See KnowledgeBase.rebuild."""
+    """Embed every live text again; the caller holds the writer's lock. See KnowledgeBase.rebuild."""
     fingerprint = dict(embedder.fingerprint)
     with store.write() as transaction:
         transaction.begin_rebuild(fingerprint)

@@ -1,7 +1,7 @@
-"""Proof that sources, chunks, texts, vectors, keyword index and FAISS agree; and the way back when they don't.
+"""Checks that sources, chunks, texts, vectors, keyword index and FAISS agree, and repairs them if they don't.
 
-Repair copies every source that is sound in all its parts into a new file and swaps that in; the others are read
-again by the next ingest. The damaged file is kept beside it.
+A repair copies every completely sound source into a new file and swaps that in; the next ingest reads the others
+again. The damaged file is kept beside it.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from kb_assistant.text import analyzer as keywords
 _log = logging.getLogger(__name__)
 
 _COUNTERS_MS = 3000
-"""How long the check that takes the form of a write waits for another's transaction."""
+"""How long the check that needs a write waits for another transaction."""
 
 MOST_FAULTS = 20
-"""Faults listed of one kind; a damaged page can make thousands."""
+"""Most listed faults of one kind; a damaged page can cause thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verification found.
+    """The result of a verification.
 
     Attributes:
-        faults: In words; empty where all agrees.
-        repaired: True where the faults were mended.
+        faults: In words; empty if everything agrees.
+        repaired: True if the faults were repaired.
         lost: Sources that have to be read again after a repair.
     """
 
@@ -71,11 +71,11 @@ def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
     """All disagreements, in words.
 
     Raises:
-        StoreError: the file can't be read now, which says nothing of what is in it.
+        StoreError: the file can't be read now, which says nothing about its content.
     """
     try:
         with store.read() as snapshot, contextlib.closing(_raw(store.path)) as db:
-            db.execute("BEGIN")  # one view for all questions, whatever is written meanwhile
+            db.execute("BEGIN")  # one view for all queries, whatever is written meanwhile
             faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot.dimension))
             faults = faults or _postings_faults(db)
             db.execute("ROLLBACK")
@@ -89,7 +89,7 @@ def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
 
 
 def _is_damage(path: Path, error: sqlite3.Error) -> bool:
-    """Whether it is the file that is to blame; not a lock, a full disk or missing permissions."""
+    """Whether the file is the cause, not a lock, a full disk or missing permissions."""
     return isinstance(explained(path, error), CorruptStore)
 
 
@@ -144,8 +144,8 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
 
 
 def _postings_faults(db: sqlite3.Connection) -> list[str]:
-    """The keyword index against one made anew. SQLite's own check xors weak hashes: a byte that alters a word in
-    two texts often goes unseen."""
+    """Compare the keyword index with a new one. SQLite's own check xors weak hashes: a byte that alters a word in
+    two texts often goes unnoticed."""
     db.execute(f"CREATE VIRTUAL TABLE temp.anew USING fts5 (tokens, content = '', tokenize = \"{TOKENIZER}\")")
     db.execute("INSERT INTO temp.anew (rowid, tokens) SELECT rowid, tokens FROM keywords")
     sums = []
@@ -158,8 +158,8 @@ def _postings_faults(db: sqlite3.Connection) -> list[str]:
 
 
 def _counter_faults(path: Path, db: sqlite3.Connection) -> list[str]:
-    """SQLite's own check of the keyword index, for its counters. It takes the form of a write, so it can't be part
-    of the view. Where nothing can be written now they stay unchecked; words and places were compared before."""
+    """SQLite's own check of the keyword index, for its counters. It is a write, so it can't be part of the view.
+    If nothing can be written now, they stay unchecked; words and positions were compared before."""
     try:
         db.execute(f"PRAGMA busy_timeout = {_COUNTERS_MS}")
         db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
@@ -190,7 +190,7 @@ def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def repair(path: Path) -> tuple[str, ...]:
-    """Swap in a new file with all that is sound. Returns the sources that are lost until they are read again.
+    """Swap in a new file with everything sound. Returns the sources that are lost until they are read again.
 
     The caller holds the writer's lock. A kill at any moment leaves all of the old state or all of the new one.
 
@@ -216,7 +216,7 @@ def repair(path: Path) -> tuple[str, ...]:
 def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     lost: list[str] = []
     with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
-        # Vectors without a name for the model they are from are worth nothing.
+        # Vectors of an unknown model are useless.
         known = _copy_meta(old, new, "embedder")
         _copy_meta(old, new, floors.META)
         with new.read() as snapshot:
@@ -236,7 +236,7 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
 
 
 def _copy_meta(old: sqlite3.Connection, new: KnowledgeStore, key: str) -> bool:
-    """Note in the new file what the old one does. Returns False where it doesn't or it can't be read."""
+    """Copy a meta value to the new file. Returns False if the old file lacks it or can't be read."""
     try:
         value, crc = old.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
     except (sqlite3.Error, ValueError, TypeError):
@@ -249,7 +249,7 @@ def _copy_meta(old: sqlite3.Connection, new: KnowledgeStore, key: str) -> bool:
 
 
 def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
-    """What can be read of the sources: from the first on, and from the last on, up to a damaged page."""
+    """The readable sources: from the first forward, and from the last backward, up to a damaged page."""
     found: dict[int, Source] = {}
     for order in ("ASC", "DESC"):
         query = (
@@ -306,10 +306,10 @@ def _with_side_files(path: Path) -> list[Path]:
 
 
 def _move_log_into(path: Path, keep: bool) -> None:
-    """Bring everything of the write-ahead log into the main file, which then is whole without it.
+    """Move everything from the write-ahead log into the main file, which is then complete without it.
 
     Args:
-        keep: Leave the file in its mode; else it goes back to one without a log.
+        keep: Keep the file's mode; else it changes to one without a log.
     """
     with contextlib.closing(_raw(path)) as db:
         db.execute("PRAGMA synchronous = FULL")
@@ -323,8 +323,8 @@ def _move_log_into(path: Path, keep: bool) -> None:
 
 
 def _swap(path: Path, fresh: Path) -> None:
-    """Put the new file in the old one's place. The old one needs its log until all of it is in the main file: a
-    log beside the new file would be read into that, and the old file without its log is an older state."""
+    """Replace the old file by the new one. The old one needs its log until all of it is in the main file: a log
+    beside the new file would be applied to that, and the old file without its log is an older state."""
     try:
         _move_log_into(path, keep=True)
     except sqlite3.Error as error:

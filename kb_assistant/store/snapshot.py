@@ -64,7 +64,7 @@ class Snapshot:
 
     @property
     def lineage(self) -> str:
-        """Changes when all vectors are replaced at once; within a lineage a text id always means the same vector."""
+        """Changes when all vectors are replaced at once; within one, a text id always means the same vector."""
         return str(self.meta("lineage"))
 
     @property

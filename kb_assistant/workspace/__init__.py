@@ -1,1 +1,1 @@
-"""What lives around knowledge bases: their list, folders, jobs, conversations, access, previews."""
+"""Everything around knowledge bases: their list, folders, jobs, conversations, access, previews."""

@@ -1,4 +1,4 @@
-"""Who may use a page that others can reach: names with tokens, of which only hashes are kept."""
+"""Who may use a page that is reachable by others: names with tokens, of which only hashes are stored."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Role = Literal["full", "read"]
 _FILE = "access.json"
 _NAME = re.compile(r"\w[\w.@-]{0,63}")
 LOCAL = "local"
-"""The user of a page that only this machine can reach, who needs no token."""
+"""The user of a page that only this machine can reach; no token is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with a token. Role "read" asks questions and keeps conversations, and changes nothing else."""
+    """A user with a token. The role "read" may ask questions and keep conversations, and change nothing else."""
 
     name: str
     role: Role
@@ -46,7 +46,7 @@ class Access:
         self.file = home / _FILE
 
     def users(self) -> list[User]:
-        """Everybody with a token, by name.
+        """All users with a token, by name.
 
         Raises:
             StoreError: the file is damaged.
@@ -54,10 +54,10 @@ class Access:
         return sorted((user for user, _ in self._entries()), key=lambda user: user.name)
 
     def add(self, name: str, role: Role = "full") -> str:
-        """A new token for a user; an earlier one no longer opens. Returns the token: it is nowhere else.
+        """Create a token for a user; an earlier one becomes invalid. Returns the token, which is stored nowhere.
 
         Raises:
-            SettingsError: that can't be a name.
+            SettingsError: the name isn't valid.
         """
         if not _NAME.fullmatch(name) or name == LOCAL:
             raise SettingsError(
@@ -69,7 +69,7 @@ class Access:
         return token
 
     def remove(self, name: str) -> bool:
-        """Take a user's token away. Returns whether there was one."""
+        """Revoke a user's token. Returns whether there was one."""
         gone: list[_Entry] = []
 
         def without(entries: list[_Entry]) -> list[_Entry]:
@@ -81,11 +81,11 @@ class Access:
         return bool(gone)
 
     def check(self, token: str) -> User | None:
-        """Whose token it is. Takes the same time whichever it is, and however much of it is right."""
+        """The user of a token. Takes the same time for every token, however much of it is right."""
         return self.user_of_digest(token_digest(token))
 
     def user_of_digest(self, digest: str) -> User | None:
-        """Whose token has this digest now, in the same way.
+        """The user whose token has this digest now, in the same constant time.
 
         Raises:
             StoreError: the file is damaged.
@@ -128,5 +128,5 @@ def _entries(value: Any) -> list[_Entry]:
 
 
 def token_digest(token: str) -> str:
-    """SHA-256 as hex digits. Tokens are random and long: a slow hash would add nothing."""
+    """SHA-256 as hex digits. Tokens are long and random, so a slow hash would add nothing."""
     return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()

@@ -1,6 +1,6 @@
-"""Answers on their way: each in a thread of its own, saved as it grows, whoever watches it.
+"""Answers in progress: each runs in its own thread and is saved as it grows, whether or not a page shows it.
 
-So an answer goes on when the page that asked for it is reloaded or closed, and what was said is never lost.
+So an answer continues when its page is reloaded or closed, and no text is lost.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class PendingAnswer:
 
     Attributes:
         stage: "queued" behind another answer, "waiting" for files that have to be read first, "searching", then
-            "answering".
-        text: What was said so far.
-        hits: How many passages were found.
-        started: time.monotonic() when it was asked, or when those before it were done.
+                "answering".
+        text: The text so far.
+        hits: Number of passages found.
+        started: time.monotonic() when it was asked, or when the answers before it were done.
     """
 
     chat: str
@@ -54,8 +54,8 @@ class PendingAnswer:
     _waited: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
-        """End it after the token in work; what was said stays. One that is queued or waits for files ends at once,
-        and searches nothing."""
+        """End it after the current token; its text stays. A queued answer, or one that waits for files, ends at
+        once, without a search."""
         self.stopped = True
         self._may_begin.set()
         self._waited.set()
@@ -64,10 +64,10 @@ class PendingAnswer:
 
 
 class AnswerQueue:
-    """The answers that are being made: those of a conversation one after another, as they were asked.
+    """The answers in progress: those of one conversation run one after another, in the order of the questions.
 
     Args:
-        chats: Where they are saved.
+        chats: The conversations in which they are saved.
     """
 
     def __init__(self, chats: ChatStore) -> None:
@@ -76,12 +76,12 @@ class AnswerQueue:
         self._running: dict[str, list[PendingAnswer]] = {}
 
     def running(self, chat: str) -> tuple[PendingAnswer, ...]:
-        """The unfinished answers of a conversation: the one that is being made, then those that are queued."""
+        """The unfinished answers of a conversation: the running one, then the queued ones."""
         with self._lock:
             return tuple(self._running.get(chat, ()))
 
     def busy(self) -> bool:
-        """Whether any answer is being made."""
+        """Whether any answer is in progress."""
         with self._lock:
             return bool(self._running)
 
@@ -95,16 +95,16 @@ class AnswerQueue:
         after: Callable[[], object] | None = None,
         instead_of: int | None = None,
     ) -> int:
-        """Save a question and begin its answer, or queue it behind those before it. Returns the turn's id.
+        """Save a question and start its answer, or queue it behind earlier ones. Returns the turn's id.
 
         Args:
-            beside: Knowledge bases that are searched, too.
-            after: Called in a thread before the search; returns once what must be there first is there. A stop
-                doesn't wait for it.
-            instead_of: The turn that is asked again; it leaves the conversation.
+            beside: Other knowledge bases to search as well.
+            after: Called in a thread before the search; returns once the prerequisites of the search are met. A
+                    stop doesn't wait for it.
+            instead_of: The turn that is asked again; it is removed from the conversation.
 
         Raises:
-            StoreError: nothing can be saved.
+            StoreError: the question can't be saved.
         """
         begins: Stage = "waiting" if after else "searching"
         with self._lock:
@@ -116,7 +116,7 @@ class AnswerQueue:
                 running._may_begin.set()
 
         def ask() -> Reply | None:
-            """None where it was stopped before the search."""
+            """The reply; None if it was stopped before the search."""
             if after is not None and not running.stopped:
                 _wait(running, after)
             if running.stopped:
@@ -136,12 +136,12 @@ class AnswerQueue:
         return turn
 
     def _history(self, running: PendingAnswer) -> list[Turn]:
-        """What was said before it."""
+        """The turns before it."""
         before = (turn for turn in self.chats.turns(running.chat) if turn.id < running.turn)
         return [turn.turn for turn in before if turn.state in ("done", "stopped")]
 
     def _done(self, running: PendingAnswer) -> None:
-        """Take it out of its queue; the next one begins."""
+        """Remove it from its queue; the next one starts."""
         with self._lock:
             queue = self._running[running.chat]
             queue.remove(running)
@@ -188,7 +188,7 @@ class AnswerQueue:
 
 
 def _wait(running: PendingAnswer, after: Callable[[], object]) -> None:
-    """Return once `after` has returned, or the answer is stopped. Raises what `after` raises."""
+    """Return when `after` has returned or the answer is stopped. Raises what `after` raises."""
     outcome: Future[object] = Future()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""The knowledge bases of a home: list, make, rename and delete them."""
+"""The knowledge bases of a home: list, create, rename and delete them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from kb_assistant.store import KnowledgeStore
 from kb_assistant.workspace.folders import delete_uploads
 
 ATTACHED = "chat."
-"""How the names of those begin that hold the files of one conversation; they are listed nowhere."""
+"""Name prefix of the knowledge bases with the files of one conversation; they are never listed."""
 
 _STORE = "kb.sqlite"
 _GONE = ".deleted-"
 
 
 def list_bases(settings: Settings) -> list[str]:
-    """Names of the knowledge bases in the settings' home, in order, without those that can't be opened."""
+    """Sorted names of the knowledge bases in the settings' home, without those that can't be opened."""
     return [name for name in _names(settings) if not name.startswith(ATTACHED) and _is_name(settings, name)]
 
 
 def list_attached(settings: Settings) -> list[str]:
-    """Names of those that hold the files of one conversation."""
+    """Names of the knowledge bases with the files of one conversation."""
     return [name for name in _names(settings) if name.startswith(ATTACHED) and _is_name(settings, name)]
 
 
 def odd_names(settings: Settings) -> list[str]:
-    """Folders that hold a knowledge base under a name that none can have, so that nothing opens it."""
+    """Folders with a knowledge base under an invalid name, which nothing can open."""
     return [name for name in _names(settings) if not _is_name(settings, name)]
 
 
@@ -48,15 +48,15 @@ def _is_name(settings: Settings, name: str) -> bool:
 
 
 def exists(settings: Settings) -> bool:
-    """Whether the knowledge base that the settings name is there."""
+    """Whether the knowledge base named by the settings exists."""
     return (settings.kb_dir / _STORE).exists()
 
 
 def create_base(settings: Settings) -> None:
-    """Make the knowledge base that the settings name, empty.
+    """Create the knowledge base named by the settings, empty.
 
     Raises:
-        StoreError: it is there already, or can't be written.
+        StoreError: it exists already, or can't be written.
     """
     if exists(settings):
         raise StoreError(
@@ -66,12 +66,12 @@ def create_base(settings: Settings) -> None:
 
 
 def rename_base(settings: Settings, name: str) -> None:
-    """Give the knowledge base that the settings name another name. Close it first.
+    """Rename the knowledge base named by the settings. Close it first.
 
     Raises:
-        SettingsError: that can't be a name.
-        StoreError: there is none, or there is one of that name.
-        BusyError: somebody writes to it.
+        SettingsError: the new name isn't valid.
+        StoreError: it doesn't exist, or the new name is taken.
+        BusyError: it is being written.
     """
     new = settings.but(kb=name)
     if not exists(settings):
@@ -83,14 +83,13 @@ def rename_base(settings: Settings, name: str) -> None:
 
 
 def delete_base(settings: Settings) -> None:
-    """Delete the knowledge base that the settings name, with the files uploaded to it. Close it first.
+    """Delete the knowledge base named by the settings, with the files uploaded to it. Close it first.
 
-    A kill leaves it whole or gone, and so does an error; what is left of one that is gone goes with the next that
-    is deleted.
+    A kill or an error leaves it complete or deleted; leftovers of a deleted one are removed by the next deletion.
 
     Raises:
         StoreError: it can't be deleted.
-        BusyError: somebody writes to it.
+        BusyError: it is being written.
     """
     folder = settings.home / "kbs"
     if settings.kb_dir.exists():

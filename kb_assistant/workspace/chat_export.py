@@ -9,7 +9,7 @@ from kb_assistant.workspace.chats import Chat, SavedTurn
 
 
 def to_json(chat: Chat, turns: Sequence[SavedTurn]) -> str:
-    """Everything that is kept of it."""
+    """Everything stored of it."""
     value = {
         "title": chat.title,
         "kb": chat.kb,
@@ -21,7 +21,7 @@ def to_json(chat: Chat, turns: Sequence[SavedTurn]) -> str:
 
 
 def to_markdown(chat: Chat, turns: Sequence[SavedTurn]) -> str:
-    """To read: questions as headings, answers, and what they cite."""
+    """For reading: questions as headings, answers, and their citations."""
     parts = [f"# {_line(chat.title)}", f"{chat.kb}, {chat.created_at[:16].replace('T', ' ')} UTC"]
     for turn in turns:
         parts += [f"## {_line(turn.question)}", turn.answer or f"*{turn.state}*"]

@@ -43,15 +43,15 @@ CREATE INDEX turns_chat ON turns (chat, id);
 """
 _BUSY_SECONDS = 10.0
 _IDLE = 2
-"""Connections that stay open between two calls."""
+"""Most connections that stay open between calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTurn:
-    """A question with what became of it.
+    """A question with its outcome.
 
     Attributes:
-        state: "interrupted" where the process that answered is gone.
+        state: "interrupted" if the answering process is gone.
         reply: `Reply.to_json()` without the answer, and "seconds"; for a failed turn "error" and "hint".
         rating: 1 for a thumb up, -1 for one down, 0 for none.
     """
@@ -67,19 +67,19 @@ class SavedTurn:
 
     @property
     def hits(self) -> tuple[Hit, ...]:
-        """The passages that were given to the model, or that lay nearest."""
+        """The passages given to the model, or the nearest ones."""
         return tuple(Hit.from_json(hit) for hit in self.reply.get("hits", ()))
 
     @property
     def marks(self) -> list[Mark]:
-        """The citations in the answer, each checked; none in a refusal, which only shows what lay nearest."""
+        """The checked citations of the answer; none for a refusal, which only shows the nearest passages."""
         from kb_assistant.answering.citations import marks
 
         return [] if self.reply.get("refused") else marks(self.answer, self.hits)
 
     @property
     def turn(self) -> Turn:
-        """As history for the next question: with the passages that the answer cites."""
+        """The turn as history for the next question, with the passages that the answer cites."""
         hits = self.hits
         cited = tuple(citation["n"] for citation in self.reply.get("citations", ()))
         return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited), cited)
@@ -97,7 +97,7 @@ class SavedTurn:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A conversation as a list shows it. Times are ISO 8601 in UTC; `changed_at` is that of the last turn."""
+    """A conversation in a list. Times are ISO 8601 in UTC; `changed_at` is the time of the last turn."""
 
     id: str
     owner: str
@@ -108,7 +108,7 @@ class Chat:
 
 
 class ChatStore:
-    """The conversations of one home. Threads and processes may share it, a forked process too."""
+    """The conversations of one home. Threads and processes, also forked ones, may share it."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -120,7 +120,7 @@ class ChatStore:
             held.db.close()
 
     def create(self, owner: str, kb: str) -> Chat:
-        """A new conversation, without a title: its first question gives one."""
+        """Create a conversation without a title: its first question gives the title."""
         now = _now()
         chat = Chat(uuid.uuid4().hex, owner, kb, "", now, now)
         with self._write() as db:
@@ -131,7 +131,7 @@ class ChatStore:
         return chat
 
     def of(self, owner: str, search: str = "") -> list[Chat]:
-        """An owner's conversations, latest first; with `search`, those that hold all its words."""
+        """An owner's conversations, latest first; with `search`, those that contain all its words."""
         query = "SELECT id, owner, kb, title, created_at, changed_at FROM chats WHERE owner = ?"
         values: list[str] = [owner]
         for word in search.split():
@@ -145,14 +145,14 @@ class ChatStore:
         return [Chat(*row) for row in rows]
 
     def get(self, owner: str, id_: str) -> Chat | None:
-        """A conversation; None where there is none of that owner's."""
+        """A conversation; None if the owner has none with this id."""
         query = "SELECT id, owner, kb, title, created_at, changed_at FROM chats WHERE id = ? AND owner = ?"
         with self._read() as db:
             row = db.execute(query, (id_, owner)).fetchone() if db else None
         return Chat(*row) if row else None
 
     def ids(self) -> set[str]:
-        """The ids of all conversations, whoever owns them."""
+        """The ids of all conversations of all owners."""
         with self._read() as db:
             rows = db.execute("SELECT id FROM chats").fetchall() if db else []
         return {row[0] for row in rows}
@@ -162,7 +162,7 @@ class ChatStore:
             db.execute("UPDATE chats SET title = ? WHERE id = ?", (" ".join(title.split()), chat))
 
     def move(self, old: str, new: str) -> None:
-        """A knowledge base has another name: its conversations go with it."""
+        """Move the conversations of a renamed knowledge base to its new name."""
         with self._write() as db:
             db.execute("UPDATE chats SET kb = ? WHERE kb = ?", (new, old))
 
@@ -171,7 +171,7 @@ class ChatStore:
             db.execute("DELETE FROM chats WHERE id = ?", (chat,))
 
     def turns(self, chat: str) -> list[SavedTurn]:
-        """The turns of a conversation, oldest first, without those that a retry replaced."""
+        """The turns of a conversation, oldest first, without turns replaced by a retry."""
         query = (
             "SELECT id, chat, asked_at, question, answer, state, reply, rating, process FROM turns"
             " WHERE chat = ? AND NOT replaced ORDER BY id"
@@ -184,7 +184,7 @@ class ChatStore:
         """Save a question before it is answered. Returns the turn's id.
 
         Args:
-            instead_of: A turn of the conversation that is asked again: it leaves the conversation, not the file.
+            instead_of: A turn that is asked again: it is removed from the conversation, but not from the file.
         """
         now = _now()
         with self._write() as db:
@@ -200,7 +200,7 @@ class ChatStore:
         return int(cursor.lastrowid or 0)
 
     def save(self, turn: int, answer: str, state: State, reply: Mapping[str, Any]) -> None:
-        """Save how far an answer is."""
+        """Save the current state of an answer."""
         written = json.dumps(to_json(reply), ensure_ascii=False)
         with self._write() as db:
             db.execute(
@@ -208,18 +208,18 @@ class ChatStore:
             )
 
     def rate(self, chat: str, turn: int, rating: int) -> None:
-        """Keep a thumb up (1), down (-1) or none (0) with a turn."""
+        """Save a thumb up (1), down (-1) or none (0) for a turn."""
         with self._write() as db:
             db.execute("UPDATE turns SET rating = ? WHERE id = ? AND chat = ?", (rating, turn, chat))
 
     def replace(self, chat: str, turn: int) -> None:
-        """Take a turn out of its conversation. It stays in the file. See `begin` for one that is asked again."""
+        """Remove a turn from its conversation. It stays in the file. For asking again, see `begin`."""
         with self._write() as db:
             db.execute("UPDATE turns SET replaced = 1 WHERE id = ? AND chat = ?", (turn, chat))
 
     @contextmanager
     def _read(self) -> Iterator[sqlite3.Connection | None]:
-        """A connection, or None where nothing was ever saved."""
+        """A connection, or None if nothing was ever saved."""
         if not self.file.exists():
             yield None
             return
@@ -228,7 +228,7 @@ class ChatStore:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose statements are kept together, or not at all."""
+        """A connection whose statements are committed together, or not at all."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -252,7 +252,7 @@ class ChatStore:
             ) from error
 
     def _take(self) -> _Connection:
-        """An idle connection to the file as it is now, else a new one."""
+        """An idle connection to the current file, else a new one."""
         idle = self._idle.setdefault(os.getpid(), [])
         while True:
             try:
@@ -264,7 +264,7 @@ class ChatStore:
             held.db.close()
 
     def _give(self, held: _Connection) -> None:
-        """Keep a sound connection for the next call."""
+        """Keep a working connection for the next call."""
         idle = self._idle.setdefault(os.getpid(), [])
         if len(idle) < _IDLE:
             idle.append(held)
@@ -274,7 +274,7 @@ class ChatStore:
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
-    """A connection to the file that had this inode when it was opened."""
+    """A connection to the file that had this inode on opening."""
 
     db: sqlite3.Connection
     inode: int
@@ -303,7 +303,7 @@ def _connect(file: Path) -> sqlite3.Connection:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {_VERSION}")
-    # FULL: in WAL mode NORMAL syncs at checkpoints alone, and a power cut takes the last turns back.
+    # FULL: in WAL mode NORMAL syncs only at checkpoints, and a power cut would undo the last turns.
     db.execute("PRAGMA synchronous = FULL")
     return db
 
@@ -328,13 +328,13 @@ def _shortened(question: str) -> str:
 
 
 def _literal(word: str) -> str:
-    """A word for LIKE, without its wildcards."""
+    """A word for LIKE, with its wildcards escaped."""
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 @cache
 def _this_process() -> str:
-    """This process, by a name that no later one gets: numbers are used again."""
+    """A name of this process that no later one gets: process ids are reused."""
     import psutil
 
     return f"{os.getpid()} {psutil.Process().create_time():.2f}"

@@ -1,9 +1,8 @@
-"""Keeps knowledge bases in step with the folders that were named for them, while the process lives.
+"""Keeps knowledge bases synchronized with their watched folders while the process runs.
 
-One thread follows all folders. It is told of changes as they happen (see ingest.watch, also for what a system
-doesn't tell) and leaves the work to `Jobs`, one look at a time for each knowledge base; what changes meanwhile
-waits. Whatever goes wrong with one folder or knowledge base, the others are followed; `FolderSync.problems` says
-what isn't.
+One thread watches all folders. It receives changes as they happen (see ingest.watch, also for unreported
+changes) and leaves the work to `Jobs`, one scan at a time for each knowledge base; later changes wait. A fault of
+one folder or knowledge base doesn't affect the others; `FolderSync.problems` lists what isn't watched.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from kb_assistant.workspace.jobs import Job, Jobs
 _log = logging.getLogger(__name__)
 
 NAMED_S = 1.0
-"""Between two looks at which folders are named."""
+"""Seconds between two readings of the lists of watched folders."""
 
 RETRY_S = 60.0
-"""Until a look that failed is tried again."""
+"""Seconds until a failed scan is repeated."""
 
 UNWATCHED_S = 600.0
-"""Between two comparisons of everything while the folders can't be watched."""
+"""Seconds between two full comparisons while the folders can't be watched."""
 
 _TICK_S = 0.2
 
 
 class Watcher(Protocol):
-    """What is needed of ingest's watcher."""
+    """The required interface of ingest's watcher."""
 
     def changes(self) -> Iterator[Changes]: ...
 
@@ -50,11 +49,11 @@ _Watched = Mapping[KnowledgeBase, tuple[Path, ...]]
 
 
 class FolderSync:
-    """The thread that follows folders.
+    """The thread that watches folders.
 
     Args:
-        jobs: Do the work.
-        open_bases: Gives the knowledge bases whose folders are followed; asked every NAMED_S.
+        jobs: Does the work.
+        open_bases: Returns the knowledge bases whose folders are watched; called every NAMED_S.
     """
 
     def __init__(self, jobs: Jobs, open_bases: Callable[[], Iterable[KnowledgeBase]]) -> None:
@@ -69,11 +68,11 @@ class FolderSync:
         threading.Thread(target=self._run, name="folder-sync", daemon=True).start()
 
     def stop(self) -> None:
-        """End it within a second or so; a look in work goes on."""
+        """End it within about a second; a running scan continues."""
         self._ended.set()
 
     def problems(self, base: KnowledgeBase) -> list[KBError]:
-        """What isn't followed now of the knowledge base's folders, and why."""
+        """Which of the knowledge base's folders aren't watched now, and why."""
         look = self._looks.get(base)
         found = [*self._lists.get(base.settings.kb_dir, ()), look and look.problem, self._listing, self._watching]
         return [problem for problem in found if problem]
@@ -92,7 +91,7 @@ class FolderSync:
         return self._ended.is_set() or self._named(watched) != watched
 
     def _named(self, before: _Watched) -> _Watched:
-        """The folders of each knowledge base that can be looked at now; as before where nobody can tell."""
+        """The readable folders of each knowledge base; the previous ones if that can't be found out."""
         try:
             bases = list(self._open_bases())
         except (KBError, OSError) as error:
@@ -117,7 +116,7 @@ class FolderSync:
                 look.step(changes, compared)
 
     def _note(self, roots: Sequence[Path], message: str) -> None:
-        """Log what the watcher says. While all folders are there, it is about how well they can be watched."""
+        """Log the watcher's message. While all folders exist, it is about how well they can be watched."""
         _log.warning(message)
         if all(root.is_dir() for root in roots):
             self._watching = KBError(message)
@@ -125,8 +124,8 @@ class FolderSync:
     def _changes(
         self, roots: Sequence[Path], stop: Callable[[], bool]
     ) -> Iterator[tuple[Changes, Callable[[float], None]]]:
-        """What changes, with what is to be told once everything was compared. Where the watcher fails, everything
-        counts as changed, now and then, until it works again."""
+        """Changes, each with the function to call after a full comparison. If the watcher fails, everything counts
+        as changed from time to time, until it works again."""
         while not stop():
             try:
                 self._watching = None
@@ -149,17 +148,17 @@ class FolderSync:
 
 
 def follow_folders(jobs: Jobs, open_bases: Callable[[], Iterable[KnowledgeBase]]) -> FolderSync:
-    """Begin to follow the folders of these knowledge bases, those that are named later, too."""
+    """Start watching the folders of these knowledge bases, including folders added later."""
     sync = FolderSync(jobs, open_bases)
     sync.start()
     return sync
 
 
 class _Looks:
-    """What changed in the folders of one knowledge base, and the looks at it.
+    """The changes in the folders of one knowledge base, and its scans.
 
     Attributes:
-        problem: Why no look can begin now.
+        problem: Why no scan can start now.
     """
 
     def __init__(self, jobs: Jobs, base: KnowledgeBase, folders: Sequence[Path]) -> None:
@@ -170,10 +169,10 @@ class _Looks:
         self._not_before = 0.0
 
     def step(self, changes: Changes, compared: Callable[[float], None]) -> None:
-        """Take note of changes and of what became of the last look; begin the next where there is something to do.
+        """Record changes and the outcome of the last scan; start the next one if there is something to do.
 
         Args:
-            compared: Told the seconds that a comparison of everything took.
+            compared: Called with the seconds that a full comparison took.
         """
         near = {path for path in changes.paths if any(path.is_relative_to(one) for one in self._folders)}
         self._waiting.add(Changes(near, changes.everything))
@@ -200,7 +199,7 @@ class _Looks:
             compared(job.seconds)
 
     def _begin(self) -> None:
-        """Look at what waits, unless the knowledge base has other work, or shall wait."""
+        """Scan the waiting changes, unless the knowledge base is busy or has to wait."""
         about, folders = self._waiting, [folder for folder in self._folders if folder.is_dir()]
         if not about or not folders or time.monotonic() < self._not_before or self._jobs.busy(self._base):
             return
@@ -210,8 +209,8 @@ class _Looks:
 
 
 def _reachable(base: KnowledgeBase, problems: list[KBError]) -> tuple[Path, ...]:
-    """The named folders that can be looked at; why the others can't is added to the problems. One that is gone
-    stays among them: the watcher takes it up when it is back."""
+    """The watched folders that can be read; for the others the reason is added to the problems. A missing folder
+    stays included: the watcher resumes when it is back."""
     try:
         named = folders_of(base.settings).watched
     except KBError as error:
@@ -225,7 +224,7 @@ def _reachable(base: KnowledgeBase, problems: list[KBError]) -> tuple[Path, ...]
             problems.append(
                 KBError(_("{folder} isn't there now.", folder=folder), _("It is compared when it is back."))
             )
-        except (OSError, ValueError) as error:  # ValueError: a NUL character in a list that was edited by hand
+        except (OSError, ValueError) as error:  # ValueError: a NUL character in a list edited by hand
             problems.append(
                 KBError(
                     _("{path} can't be read: {reason}.", path=folder, reason=error),
@@ -246,11 +245,11 @@ def _reason(error: Exception) -> str:
 
 
 def _ignore(seconds: float) -> None:
-    """For comparisons that no watcher has to know of."""
+    """For comparisons that no watcher has to be told of."""
 
 
 def _seldom(ask: Callable[[], bool]) -> Callable[[], bool]:
-    """Asks at most every NAMED_S, and gives the last answer in between."""
+    """Calls the function at most every NAMED_S, and returns the last result in between."""
     heard, at = False, time.monotonic() + NAMED_S
 
     def asked() -> bool:

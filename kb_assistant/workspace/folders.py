@@ -1,6 +1,6 @@
-"""Which folders a knowledge base is kept in step with, and the one that takes its uploads.
+"""The folders that a knowledge base is synchronized with, and the folder of its uploads.
 
-Uploads lie beside the knowledge base, not in it: a new name must not change their paths.
+Uploads lie beside the knowledge base, not in it: a rename must not change their paths.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Folders:
     """The folders of one knowledge base.
 
     Attributes:
-        uploads: Where uploaded files lie; ours.
-        watched: The user's own, absolute.
+        uploads: Folder of the uploaded files; managed by this program.
+        watched: The user's own folders, absolute.
     """
 
     uploads: Path
@@ -44,7 +44,7 @@ class Folders:
 
 
 def folders_of(settings: Settings) -> Folders:
-    """The folders of the knowledge base that the settings name; a place for uploads is chosen at the first call.
+    """The folders of the knowledge base named by the settings; the first call chooses the folder for uploads.
 
     Raises:
         StoreError: the list is damaged or can't be written, or there is no such knowledge base.
@@ -59,7 +59,7 @@ def folders_of(settings: Settings) -> Folders:
 
 
 def watch_folder(settings: Settings, folder: str) -> Path:
-    """Add a folder to those that are kept in step. Returns it as an absolute path.
+    """Add a watched folder. Returns it as an absolute path.
 
     Raises:
         StoreError: there is no such folder.
@@ -74,13 +74,13 @@ def watch_folder(settings: Settings, folder: str) -> Path:
 
 
 def unwatch_folder(settings: Settings, folder: Path) -> None:
-    """Keep a folder in step no longer. What was read from it stays until it is removed."""
+    """Stop watching a folder. Its sources stay until they are removed."""
     _update(settings, lambda now: replace(now, watched=tuple(path for path in now.watched if path != folder)))
 
 
 def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
-    """Save files that were uploaded together. Those of one name, in whatever case, get numbers; see put_upload for
-    the rest."""
+    """Save files that were uploaded together. Files of equal names, ignoring case, get numbers; else see
+    put_upload."""
     paths: dict[str, Path] = {}
     for name, data in files:
         given = PurePosixPath(safe_name(name))
@@ -93,7 +93,7 @@ def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[
 
 
 def put_upload(settings: Settings, name: str, data: bytes) -> Path:
-    """Save an uploaded file under a name made harmless; the same name replaces what was there. Returns its path.
+    """Save an uploaded file under a safe name, replacing a file of that name. Returns its path.
 
     Raises:
         StoreError: it can't be written.
@@ -114,7 +114,7 @@ def put_upload(settings: Settings, name: str, data: bytes) -> Path:
 
 
 def drop_uploads(settings: Settings, paths: list[str]) -> None:
-    """Delete those of the files that were uploaded; others are left alone."""
+    """Delete the files that were uploaded; other files are left alone."""
     uploads = folders_of(settings).uploads
     for path in map(Path, paths):
         if path.is_relative_to(uploads) and ".." not in path.parts:
@@ -123,10 +123,10 @@ def drop_uploads(settings: Settings, paths: list[str]) -> None:
 
 
 def delete_uploads(settings: Settings, moved_to: Path | None = None) -> None:
-    """Delete all files uploaded to the knowledge base. A damaged list names none.
+    """Delete all files uploaded to the knowledge base; none if the list is damaged.
 
     Args:
-        moved_to: Its folder, where that is another than the settings name.
+        moved_to: Its folder, if it differs from the settings'.
     """
     with suppress(OSError, ValueError, KeyError, TypeError):
         name = json.loads(((moved_to or settings.kb_dir) / _LIST).read_text(encoding="utf-8"))["uploads"]
@@ -135,7 +135,7 @@ def delete_uploads(settings: Settings, moved_to: Path | None = None) -> None:
 
 
 def safe_name(name: str) -> str:
-    """A relative path that any system can hold and that stays where it is put.
+    """A relative path that is valid on any system and can't leave its folder.
 
     >>> safe_name("../../etc/passwd")
     'etc/passwd'
@@ -146,7 +146,7 @@ def safe_name(name: str) -> str:
 
 
 def _safe_part(part: str) -> str:
-    """One step of a path, without controls, marks that turn text around, and leading points."""
+    """One part of a path, without control characters, marks of writing direction, and leading dots."""
     plain = unicodedata.normalize("NFC", part.encode("utf-8", "replace").decode())
     plain = "".join(c for c in plain if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
     plain = _UNFIT.sub("_", plain.replace("/", "_")).strip(" ").lstrip(".").rstrip(". ")
@@ -165,7 +165,7 @@ def _folders(settings: Settings, value: Any) -> Folders:
 
 
 def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders:
-    """Change the list, begun here where there is none. Returns it as it is then."""
+    """Change the list, created if missing. Returns the new list."""
     file, after = settings.kb_dir / _LIST, []
     if not settings.kb_dir.is_dir():
         raise StoreError(_("There is no knowledge base {name!r}.", name=settings.kb), _("Make it first."))

@@ -1,7 +1,7 @@
-"""Long work on knowledge bases, in threads: it goes on whoever watches it, and what became of it is kept.
+"""Long-running work on knowledge bases, in threads: it runs without being watched, and its outcome is kept.
 
-A knowledge base does one job at a time. The last ones are written beside it, so that a report is still there after
-a restart, and work that a restart broke off is said to be so.
+A knowledge base runs one job at a time. The last ones are stored beside it, so that a report survives a restart,
+and interrupted work is shown as such.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Kind = Literal["ingest", "verify", "repair", "rebuild"]
 State = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"]
 
 KEPT = 20
-"""Jobs remembered for each knowledge base."""
+"""Jobs kept for each knowledge base."""
 
 _FILE = "jobs.json"
 
@@ -42,9 +42,9 @@ class Job:
     """One piece of work.
 
     Attributes:
-        paths: What an ingest is about.
-        share: How much is done, from 0 to 1; None where nobody knows.
-        note: What it is at, for people: counts and the file in work.
+        paths: The paths of an ingest.
+        share: How much is done, from 0 to 1; None if unknown.
+        note: Its progress, for people: counts and the current file.
         result: The report or verdict as JSON, at the end.
         error, hint: Why it failed.
     """
@@ -70,7 +70,7 @@ _Work = Callable[[Job, threading.Event], State]
 
 
 class Jobs:
-    """The jobs of this process, by knowledge base folder. It holds those that aren't finished."""
+    """The unfinished jobs of this process, by knowledge base folder."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,7 +80,7 @@ class Jobs:
         self._queues: dict[Path, deque[tuple[Job, _Work, bool]]] = {}
 
     def of(self, base: KnowledgeBase) -> list[Job]:
-        """Its jobs, latest first: those of this process, then those that were kept."""
+        """Its jobs, latest first: those of this process, then the stored ones."""
         with self._lock:
             live = list(self._live.get(base.settings.kb_dir, ()))
         known = {job.id for job in live}
@@ -98,10 +98,10 @@ class Jobs:
         quiet: bool = False,
         changed: Sequence[Path] | None = None,
     ) -> Job:
-        """Bring it in step with files and folders.
+        """Synchronize it with files and folders.
 
         Args:
-            quiet: Forget the job where it has nothing new to tell.
+            quiet: Drop the job if it has nothing new to report.
             changed: As for KnowledgeBase.ingest.
         """
 
@@ -125,7 +125,7 @@ class Jobs:
         return self._begin(base, "ingest", [str(path) for path in paths], work, quiet)
 
     def verify(self, base: KnowledgeBase, repair: bool = False) -> Job:
-        """Prove that everything agrees, or mend what doesn't."""
+        """Check that everything agrees, or repair what doesn't."""
 
         def work(job: Job, _: threading.Event) -> State:
             job.result = base.verify(repair).to_json()
@@ -134,7 +134,7 @@ class Jobs:
         return self._begin(base, "repair" if repair else "verify", [], work)
 
     def rebuild(self, base: KnowledgeBase) -> Job:
-        """Embed all texts anew."""
+        """Embed all texts again."""
 
         def work(job: Job, stop: threading.Event) -> State:
             def told(done: int, total: int) -> None:
@@ -146,20 +146,20 @@ class Jobs:
         return self._begin(base, "rebuild", [], work)
 
     def stop(self, job: str) -> None:
-        """End a job after what is in work; what is done stays. Unknown ones are past stopping."""
+        """End a job after its current step; finished work stays. Unknown ids are ignored."""
         if event := self._stops.get(job):
             event.set()
 
     def wait(self, job: str) -> None:
-        """Return when a job of this process is finished."""
+        """Wait until a job of this process is finished."""
         if event := self._ends.get(job):
             event.wait()
 
     def end(self, base: KnowledgeBase, seconds: float) -> None:
-        """Stop all jobs of a knowledge base, and return once they have ended.
+        """Stop all jobs of a knowledge base, and wait until they have ended.
 
         Raises:
-            BusyError: one goes on after so many seconds.
+            BusyError: one still runs after that many seconds.
         """
         with self._lock:
             ends = {job.id: self._ends[job.id] for job in self._live.get(base.settings.kb_dir, ())}
@@ -191,12 +191,12 @@ class Jobs:
             first = folder not in self._queues
             self._queues.setdefault(folder, deque()).append((job, work, quiet))
         if first:
-            # The thread doesn't keep the program alive: work that is broken off is in order as far as it went.
+            # The thread doesn't keep the program alive: interrupted work is consistent as far as it got.
             threading.Thread(target=self._work, args=(folder,), name=f"job-{folder.name}", daemon=True).start()
         return job
 
     def _work(self, folder: Path) -> None:
-        """Do what waits for a knowledge base, until nothing does."""
+        """Run the waiting jobs of a knowledge base until none is left."""
         while True:
             with self._lock:
                 if not self._queues[folder]:
@@ -227,13 +227,13 @@ class Jobs:
             ended.set()
 
     def _before(self, folder: Path, job: Job) -> Job | None:
-        """The last job that was finished before this one."""
+        """The last job finished before this one."""
         with self._lock:
             finished = [one for one in self._live[folder] if one.finished and one is not job]
         return next((one for one in [*reversed(finished), *_kept(folder)] if one.id != job.id), None)
 
     def _let_go(self, folder: Path, done: Job | None) -> None:
-        """Hold a job no longer that is written, or that tells nothing; nor the oldest of too many."""
+        """Release a job that is stored or has nothing to report, and the oldest of too many."""
         with self._lock:
             live = self._live[folder]
             old = [job for job in live if job.finished][:-KEPT]
@@ -244,8 +244,8 @@ class Jobs:
                 del self._live[folder]
 
     def _keep(self, folder: Path, without: Job | None = None) -> bool:
-        """Write the last jobs beside the knowledge base; a courtesy, so a full disk is no reason to fail. Returns
-        whether they need no other place: they are written, or the knowledge base is gone."""
+        """Write the last jobs beside the knowledge base, best effort: a full disk is no reason to fail. Returns
+        whether they can be released: they are written, or the knowledge base is gone."""
         with self._lock:
             live = [job for job in self._live.get(folder, ()) if job is not without]
         known = {job.id for job in live} | ({without.id} if without else set())
@@ -265,14 +265,14 @@ class Jobs:
 
 
 def _is_old_news(job: Job, before: Job | None) -> bool:
-    """Whether it changed nothing, or failed as the one before it did."""
+    """Whether it changed nothing, or failed like the job before it."""
     if job.state == "done":
         return all(row["status"] in ("unchanged", "duplicate") for row in job.result["files"])
     return job.state == "failed" and before is not None and before.error == job.error
 
 
 def _kept(folder: Path) -> list[Job]:
-    """The jobs that were written, latest first."""
+    """The stored jobs, latest first."""
     try:
         return _read((folder / _FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -280,7 +280,7 @@ def _kept(folder: Path) -> list[Job]:
 
 
 def _read(text: str) -> list[Job]:
-    """Jobs as they were written; none where the text is damaged. Those that had not finished were broken off."""
+    """Jobs from their stored text; none if it is damaged. Unfinished ones were interrupted."""
     try:
         found = [Job(**one) for one in json.loads(text, object_hook=from_json)]
     except (ValueError, TypeError):

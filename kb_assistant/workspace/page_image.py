@@ -1,7 +1,7 @@
 """Draws one page of a PDF: `python -m kb_assistant.workspace.page_image FILE PAGE WIDTH [QUOTE…]`
 writes a PNG to stdout.
 
-A process of its own, because PDFs nobody vouches for can break the library that draws them.
+It runs in a process of its own, because an untrusted PDF can crash the library that draws it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def draw(file: str, page: int, width: int, quotes: list[str]) -> bytes:
 
 
 def _boxes(sheet: Any, quotes: list[str]) -> list[tuple[float, float, float, float]]:
-    """Where the quotes stand, in points from the lower left. Words may be parted otherwise than in the quote."""
+    """Places of the quotes, in points from the lower left. The page may separate their words differently."""
     text = sheet.get_textpage()
     letters = [
         (i, c) for i, c in enumerate(text.get_text_range()) if not c.isspace() and c not in "\x02\xad\ufffe"
@@ -52,7 +52,7 @@ def _boxes(sheet: Any, quotes: list[str]) -> list[tuple[float, float, float, flo
 
 
 def _mark(image: Any, area: tuple[int, int, int, int]) -> None:
-    """Colour a part of the image as by a text marker."""
+    """Highlight a part of the image like a text marker."""
     from PIL import Image, ImageChops
 
     part = image.crop(area)
@@ -62,7 +62,7 @@ def _mark(image: Any, area: tuple[int, int, int, int]) -> None:
 def _limit() -> None:
     try:
         import resource
-    except ImportError:  # Windows has none
+    except ImportError:  # not on Windows
         return
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
 

@@ -1,5 +1,4 @@
-"""What a reader wants to see around a passage: its neighbours, a source's chunks, the page of a PDF; and what one
-could ask."""
+"""Views around a passage: its neighbours, a source's chunks, the page of a PDF; and suggested questions."""
 
 from __future__ import annotations
 
@@ -27,12 +26,12 @@ MOST_PAGE_BYTES = 20_000_000
 
 _LONGEST_HEADING = 60
 _LOOKED_AT = 16
-"""Sources that are looked at for each question, at most; some suggest none."""
+"""Most sources inspected for each question; some suggest none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk as a preview shows it."""
+    """A chunk in a preview."""
 
     id: str
     text: str
@@ -41,21 +40,21 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands before and after a passage in its source."""
+    """The text before and after a passage in its source."""
 
     before: str
     after: str
 
 
 def pieces(base: KnowledgeBase, source: str) -> list[Piece]:
-    """The chunks of a source in reading order; none where it isn't known any more."""
+    """The chunks of a source in reading order; none if it isn't known any more."""
     with base.store.read() as snapshot:
         return [Piece(chunk.id, chunk.text.body, chunk.locator) for chunk in snapshot.chunks_of_source(source)]
 
 
 def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
-    """The chunks next to a passage, without the sentences it holds itself; None where its source no longer holds
-    it."""
+    """The chunks next to a passage, without the sentences it contains itself; None if its source no longer
+    contains it."""
     known = pieces(base, hit.source)
     places = [place for place, piece in enumerate(known) if piece.id == hit.id]
     if not places:
@@ -78,12 +77,11 @@ def _repeated(one: Piece, other: Piece) -> str:
 
 
 def highlights(turn: SavedTurn, n: int, mark: object = None) -> list[tuple[int, int]]:
-    """What of the n-th passage says what the answer cites it for: places as for slices, in order, none within
-    another.
+    """The places in the n-th passage that say what the answer cites it for: slices, in order, not overlapping.
 
     Args:
-        mark: Number of the citation that is looked at, among the answer's marks from 0; anything else means all
-            that cite the passage.
+        mark: Index of one citation among the answer's marks, from 0; anything else means all that cite the
+                passage.
     """
     from kb_assistant.answering.citations import evidence
 
@@ -100,7 +98,7 @@ def highlights(turn: SavedTurn, n: int, mark: object = None) -> list[tuple[int, 
 
 
 def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 900) -> bytes:
-    """A page of a PDF as PNG, with the quotes marked where they are found; made in a bounded process.
+    """A page of a PDF as PNG, with the quotes marked where they are found; drawn in a process with limits.
 
     Args:
         page: From 1.
@@ -133,10 +131,10 @@ def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 
 
 
 def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0) -> list[str]:
-    """Questions that the documents' own headings suggest, in their language. No model is asked.
+    """Questions suggested by the documents' headings, in their language. No model is asked.
 
     Args:
-        seed: The same one gives the same questions.
+        seed: The same seed gives the same questions.
     """
     chance = random.Random(seed)
     with base.store.read() as snapshot:
@@ -154,7 +152,7 @@ def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0) -> lis
 
 
 def _question(heading: str) -> str:
-    """What one would ask under a heading; "" where it says too little or too much."""
+    """A question about a heading; "" if the heading says too little or too much."""
     *above, last = (part.strip() for part in heading.split(" > "))
     if not 2 <= len(last) <= _LONGEST_HEADING:
         return ""

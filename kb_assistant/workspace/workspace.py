@@ -1,6 +1,6 @@
-"""A home as its users work with it: open knowledge bases, conversations with files of their own, answers and jobs.
+"""A home in use: open knowledge bases, conversations with their own files, answers and jobs.
 
-One object for a process, shared by all sessions.
+One object per process, shared by all sessions.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from kb_assistant.workspace.jobs import Jobs
 _log = logging.getLogger(__name__)
 
 MOST_ATTACHED = 8
-"""Knowledge bases of single conversations that stay open; then the one used longest ago is closed."""
+"""Most open knowledge bases of single conversations; then the least recently used one is closed."""
 
 
 class Workspace:
-    """The engines of a home, opened once. Threads may share it.
+    """The knowledge bases and services of a home, opened once. Threads may share it.
 
     Args:
-        settings: Those of its knowledge bases, but for their names.
+        settings: Settings of its knowledge bases, except for their names.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -45,19 +45,19 @@ class Workspace:
         """The settings of the knowledge base of that name.
 
         Raises:
-            SettingsError: that can't be a name.
+            SettingsError: the name isn't valid.
         """
         return self.settings.but(kb=name)
 
     def base(self, name: str) -> KnowledgeBase:
-        """The knowledge base of that name; the same object for everybody while it is open."""
+        """The knowledge base of that name; all callers share one object while it is open."""
         with self._lock:
             found = self._open.get(name) or KnowledgeBase(self.named(name))
             self._open[name] = found
             self._open.move_to_end(name)
             surplus = self._take_surplus()
         for base in surplus:
-            base.close()  # whoever still reads it opens it again
+            base.close()  # a caller that still reads it opens it again
         return found
 
     def attached(self, chat: str) -> KnowledgeBase:
@@ -65,17 +65,17 @@ class Workspace:
         return self.base(f"{bases.ATTACHED}{chat}")
 
     def beside(self, chat: str) -> list[KnowledgeBase]:
-        """What is searched besides the conversation's knowledge base."""
+        """What is searched in addition to the conversation's knowledge base."""
         return [self.attached(chat)] if bases.exists(self.named(f"{bases.ATTACHED}{chat}")) else []
 
     def change(self, load: Callable[[], Settings]) -> None:
-        """Use other settings from now on, and open everything anew with them.
+        """Use other settings from now on, and reopen everything with them.
 
         Args:
-            load: Gives them; called while nothing can be opened.
+            load: Returns them; called while nothing can be opened.
 
         Raises:
-            BusyError: an answer or other work is under way.
+            BusyError: an answer or other work is in progress.
         """
         with self._lock:
             if self.answers.busy() or any(map(self.jobs.busy, self._open.values())):
@@ -84,17 +84,17 @@ class Workspace:
             old, self._open = self._open, OrderedDict()
         while old:
             old.popitem()[1].close()
-        gc.collect()  # a chat model that isn't used any more takes gigabytes, and is part of cycles
+        gc.collect()  # an unused chat model takes gigabytes, and is part of reference cycles
 
     def close(self, name: str) -> None:
-        """Close a knowledge base that is to be renamed or deleted."""
+        """Close a knowledge base before it is renamed or deleted."""
         with self._lock:
             base = self._open.pop(name, None)
         if base is not None:
             base.close()
 
     def rename_base(self, old: str, new: str) -> None:
-        """Give a knowledge base another name; its conversations go with it.
+        """Rename a knowledge base; its conversations follow.
 
         Raises:
             BusyError: it is being written.
@@ -123,7 +123,7 @@ class Workspace:
         bases.delete_base(settings)
 
     def delete_chat(self, chat: str) -> None:
-        """Delete a conversation with its own files; its answers and jobs are stopped first.
+        """Delete a conversation with its files; its answers and jobs are stopped first.
 
         Raises:
             BusyError, StoreError: as for `delete_base`.
@@ -136,9 +136,9 @@ class Workspace:
         self.chats.delete(chat)
 
     def sweep(self) -> None:
-        """Delete the files of conversations that are gone, as a kill may have left them. What is being written now
-        stays until the next sweep, and so does everything where no conversations are known at all."""
-        found = bases.list_attached(self.settings)  # before the ids: a new conversation is saved before its files
+        """Delete the files of deleted conversations, which a kill may have left. Files being written now stay
+        until the next sweep; everything stays if no conversations are known at all."""
+        found = bases.list_attached(self.settings)  # before the ids: a conversation is saved before its files
         if not found or not self.chats.file.exists():
             return
         known = self.chats.ids()
@@ -150,7 +150,7 @@ class Workspace:
                     _log.warning("The files of a conversation that is gone can't be deleted: %s", error.message)
 
     def _take_surplus(self) -> list[KnowledgeBase]:
-        """Of the conversations' knowledge bases those that are too many, and do nothing."""
+        """The idle conversations' knowledge bases beyond the limit."""
         own = [name for name in self._open if name.startswith(bases.ATTACHED)]
         idle = [name for name in own[:-MOST_ATTACHED] if not self.jobs.busy(self._open[name])]
         return [self._open.pop(name) for name in idle]
