@@ -28,7 +28,7 @@ class Message(str):
 
     Attributes:
         template: The text with its placeholders, "{path} is damaged."; its id in the catalogues.
-                For joined messages, the separator.
+            For joined messages, the separator.
         values: The placeholders' values by name; for joined messages, the messages.
     """
 
@@ -52,7 +52,7 @@ def _(template: str, /, **values: object) -> Message:
     Args:
         template: As for `str.format`, with named placeholders; a literal brace is doubled.
         values: Numbers, messages and other texts stay as they are. An error becomes its `reason_of`, anything
-                else its `str`.
+            else its `str`.
     """
     kept = {name: _value(value) for name, value in values.items()}
     return Message(template.format(**kept), template, kept)

@@ -1,7 +1,7 @@
-"""ChatGLM2-6B (and ChatGLM3-6B) from the official folders, with none of their code.
+"""ChatGLM2-6B (and ChatGLM3-6B) from the official folders, without their code.
 
 `load_model` gives transformers' own GlmForCausalLM, `load_tokenizer` a fast tokenizer, `render` the exact prompt.
-The chat models are in kb_assistant.llm; `kb models add FOLDER` makes a folder ready for them.
+The chat models are in kb_assistant.llm; `kb models add FOLDER` prepares a folder for them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["load_model", "load_tokenizer", "render"]
 
 
 def __getattr__(name: str) -> Any:
-    """load_model is fetched at first use: it needs torch."""
+    """Import load_model at its first use, because it needs torch."""
     if name == "load_model":
         from kb_assistant.chatglm2.model import load_model
 

@@ -1,6 +1,6 @@
-"""What a folder of ChatGLM2 weights is, by its configuration alone. Reads JSON, no weights, no remote code.
+"""Describes a folder of ChatGLM2 weights from its configuration alone. Reads JSON, no weights, no remote code.
 
-Attributes of the architecture and the names of the configuration's keys are those of THUDM's published release.
+The attributes of the architecture and the configuration's keys are those of THUDM's published release.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kb_assistant.messages import _
 from kb_assistant.model_folder import damaged_field, read_config
 
 TOKENIZER = "tokenizer.model"
-# Chat training was done at this length; the configuration's seq_length says 32,768.
+# Chat training used this length; the configuration's seq_length is 32,768.
 _CHAT_TRAINED = 8192
 _GLM4_VOCABULARY = 100_000
 _ROPE_BASE = 10_000.0
@@ -40,10 +40,10 @@ class Checkpoint:
 
     Attributes:
         generation: 2 for ChatGLM2, 3 for ChatGLM3: the same network with another prompt.
-        bits: 4 where the linear layers are packed INT4, else 16 (whatever float they are saved in).
-        context: Tokens it was trained for as a chat.
-        longest: Tokens its configuration allows.
-        shards: Files with weights, in order; all of one kind, safetensors or PyTorch.
+        bits: 4 if the linear layers are packed INT4, else 16 (whatever float type they are saved in).
+        context: Context length of the chat training, in tokens.
+        longest: Largest context that its configuration allows, in tokens.
+        shards: Files of weights, in order; all of one kind, safetensors or PyTorch.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ class Checkpoint:
         return self.heads * self.head_dim, kv, kv
 
     def linear_shapes(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Names (without ".weight") and shapes [out, in] of the matrices that INT4 packs."""
+        """Names (without ".weight") and shapes [out, in] of the matrices packed in INT4."""
         for i in range(self.layers):
             layer = f"transformer.encoder.layers.{i}"
             yield f"{layer}.self_attention.query_key_value", (sum(self.qkv_rows), self.hidden)
@@ -78,7 +78,7 @@ class Checkpoint:
             yield f"{layer}.mlp.dense_4h_to_h", (self.hidden, self.ffn)
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every tensor that must be there, with the shape it has in the files."""
+        """Every required tensor, with its shape in the files."""
         shapes: dict[str, tuple[int, ...]] = {
             "transformer.embedding.word_embeddings.weight": (self.vocabulary, self.hidden),
             "transformer.encoder.final_layernorm.weight": (self.hidden,),
@@ -100,7 +100,7 @@ class Checkpoint:
 
     @property
     def parameters(self) -> int:
-        """Number of weights, those packed in INT4 counted singly."""
+        """Number of weights, counting each packed INT4 weight."""
         packed = 2 if self.bits == 4 else 1
         linear = {f"{name}.weight" for name, _ in self.linear_shapes()}
         return sum(
@@ -124,16 +124,16 @@ class Checkpoint:
 
 
 def is_chatglm(config: Mapping[str, Any]) -> bool:
-    """Whether a config.json is that of any ChatGLM, usable or not."""
+    """Whether a config.json belongs to any ChatGLM, usable or not."""
     return config.get("model_type") == "chatglm"
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """What the folder holds. Of its files of weights only the first bytes are read.
+    """The description of the folder. Only the first bytes of its weight files are read.
 
     Raises:
         ModelError: it isn't ChatGLM2 or ChatGLM3 in the official layout, a file is missing, or its
-            configuration asks for something that isn't supported; says which.
+            configuration requires something unsupported; the message says which.
     """
     config = read_config(folder / "config.json")
     if not is_chatglm(config):
@@ -170,7 +170,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _refuse_relatives(folder: Path, config: Mapping[str, Any]) -> None:
-    """Other models that call themselves "chatglm"."""
+    """Refuse other models that call themselves "chatglm"."""
     if "position_encoding_2d" in config or "padded_vocab_size" not in config:
         raise ModelError(
             _("{folder} holds ChatGLM-6B, the first generation, which is another network.", folder=folder),
@@ -184,7 +184,7 @@ def _refuse_relatives(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _refuse_variants(folder: Path, config: Mapping[str, Any]) -> None:
-    """Switches of the configuration that change the network, where they aren't as in the release."""
+    """Refuse configuration switches that change the network and differ from the release."""
     expected = {
         "rmsnorm": True,
         "post_layer_norm": True,
@@ -214,7 +214,7 @@ def _refuse_variants(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _generation(folder: Path, config: Mapping[str, Any]) -> Literal[2, 3] | None:
-    """By name, else by the role tokens that only ChatGLM3's tokenizer has; None where nothing tells."""
+    """The generation by name, else by the role tokens that only ChatGLM3's tokenizer has; None if unknown."""
     name = str(config.get("_name_or_path", "")).lower()
     if "chatglm3" in name:
         return 3
@@ -230,7 +230,7 @@ def _generation(folder: Path, config: Mapping[str, Any]) -> Literal[2, 3] | None
 
 
 def _rope(folder: Path, config: Mapping[str, Any], generation: int | None) -> Rope:
-    """ChatGLM2 divides positions by rope_ratio, ChatGLM3 multiplies the base of the angles by it."""
+    """ChatGLM2 divides positions by rope_ratio; ChatGLM3 multiplies the base of the angles by it."""
     ratio = _number(folder, config, "rope_ratio", 1.0)
     if ratio == 1:
         return Rope()
@@ -262,7 +262,7 @@ def _number(folder: Path, config: Mapping[str, Any], key: str, default: float) -
 
 
 def _refuse_pointer(file: Path) -> None:
-    """A repository cloned without Git LFS has a few lines of text in the place of large files."""
+    """Refuse a repository cloned without Git LFS, which has a few lines of text in place of large files."""
     try:
         with file.open("rb") as opened:
             start = opened.read(len(_POINTER))
@@ -276,9 +276,9 @@ def _refuse_pointer(file: Path) -> None:
 
 
 def _shards(folder: Path) -> tuple[Path, ...]:
-    """The files of weights, safetensors before PyTorch's; named by the index where there is one.
+    """The weight files, safetensors preferred to PyTorch; named by the index if there is one.
 
-    An index may name files of its own folder only.
+    An index may name only files of its own folder.
     """
     for pattern, index in (
         ("*.safetensors", "model.safetensors.index.json"),

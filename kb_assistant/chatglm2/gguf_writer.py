@@ -1,7 +1,7 @@
 """ChatGLM2 weights as a GGUF file for llama.cpp, whose own converter can't read them.
 
 Official INT4 weights become Q4_0 without loss: a block of 32 gets the scale of its row and the same nibbles. The
-file is written tensor after tensor; one that was broken off is continued. Layout: the GGUF specification.
+file is written tensor by tensor; an interrupted one is continued. Layout: the GGUF specification.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FREE_BYTES = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
-    """One tensor of the file: its name there, shape [out, in] or [n], form, and the name of its source."""
+    """One tensor of the file: its name, shape [out, in] or [n], type, and the name of its source."""
 
     name: str
     shape: tuple[int, ...]
@@ -60,15 +60,15 @@ def write_gguf(
     precision: Precision = "q4_0",
     say: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """Write the model to `file`. What is written of it already, by a run that was broken off, is kept.
+    """Write the model to `file`. The part already written by an interrupted run is kept.
 
-    The INT4 folder's matrices stay as they are (Q4_0, no loss) whatever `precision` is; those of an fp16 folder
-    become that. So do embedding and output layer, but Q8_0 for "q4_0": half the memory of F16, and an error far
-    below that of INT4. A matrix whose rows aren't whole blocks of 32 becomes F16, or F32 where it was INT4.
+    The matrices of an INT4 folder stay as they are (Q4_0, no loss) whatever `precision` is; those of an fp16
+    folder get that precision. So do embedding and output layer, but Q8_0 for "q4_0": half the memory of F16, and
+    an error far below INT4's. A matrix whose rows aren't whole blocks of 32 becomes F16, or F32 if it was INT4.
 
     Args:
-        precision: "f16" is exact for official folders, which hold nothing finer.
-        say: Told the share that is written, from 0 to 1.
+        precision: "f16" is exact for official folders, which contain nothing finer.
+        say: Called with the share that is written, from 0 to 1.
 
     Raises:
         ModelError: the weights are incomplete or damaged, a package is missing, or the disk is too full.
@@ -110,7 +110,7 @@ def require_writer() -> None:
 
 
 def _tensors(checkpoint: Checkpoint, precision: Precision) -> Iterator[_Tensor]:
-    """Everything the file holds, in its order."""
+    """The tensors of the file, in order."""
     from gguf import GGMLQuantizationType as G
 
     f32, f16 = G.F32, G.F16
@@ -143,7 +143,7 @@ def _tensors(checkpoint: Checkpoint, precision: Precision) -> Iterator[_Tensor]:
 
 
 def _data(weights: Weights, checkpoint: Checkpoint, tensor: _Tensor) -> bytes:
-    """A tensor as it stands in the file."""
+    """A tensor in the file's form."""
     import torch
     from gguf import GGMLQuantizationType, quants
 
@@ -244,7 +244,7 @@ def _add_vocabulary(writer: GGUFWriter, checkpoint: Checkpoint) -> None:
 
 
 def _source_mark(checkpoint: Checkpoint) -> str:
-    """Changes when a file of the source does; gigabytes aren't read for it."""
+    """A fingerprint that changes with any file of the source, without reading gigabytes."""
     mark = hashlib.sha256((checkpoint.folder / "config.json").read_bytes())
     for shard in checkpoint.shards:
         state = shard.stat()
@@ -253,9 +253,9 @@ def _source_mark(checkpoint: Checkpoint) -> str:
 
 
 def _done(part: Path, head: bytes, tensors: list[_Tensor]) -> tuple[int, int]:
-    """Tensors that an earlier run wrote whole, and the bytes up to there; nothing where the source differs.
+    """Tensors that an earlier run wrote completely, and the bytes up to there; nothing if the source differs.
 
-    Its last tensor is written again: after a power cut its end may be missing though its length is there.
+    The last tensor is written again: after a power cut its end may be missing although the length is right.
     """
     try:
         with part.open("rb") as file:

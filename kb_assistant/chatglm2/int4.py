@@ -1,4 +1,4 @@
-"""A linear layer over INT4 weights in the official layout: two columns a byte, one scale a row."""
+"""A linear layer over INT4 weights in the official layout: two columns per byte, one scale per row."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from torch import nn
 
 from kb_assistant.chatglm2.weights import dequantised, unpacked
 
-_OFFSET = 8  # the kernels' nibbles count from 0; theirs minus this is the weight
+_OFFSET = 8  # the kernels' nibbles start at 0; nibble minus this is the weight
 
 
 class Int4Linear(nn.Module):
     """y = x Wᵀ + b with W = nibbles · scale of the row.
 
-    In bfloat16 the product with the bare nibbles, which bfloat16 holds exactly, is done by torch's own INT4
-    kernels (tinygemm on CUDA, its counterpart on the CPU), and each output is then multiplied by its row's scale:
-    the only roundings are those of bfloat16 arithmetic. In other types, and where a kernel doesn't take the
-    shape, the weights are unpacked for each product: exact, and slow on a CPU.
+    In bfloat16, torch's own INT4 kernels (tinygemm on CUDA, its counterpart on the CPU) compute the product with
+    the bare nibbles, which bfloat16 represents exactly, and each output is then multiplied by its row's scale: the
+    only roundings are those of bfloat16 arithmetic. In other types, and for shapes that a kernel doesn't support,
+    the weights are unpacked for each product: exact, and slow on a CPU.
 
     Args:
         packed: int8 [out, in / 2], the high half of each byte the even column.
         scale: [out].
         bias: [out], or None.
-        dtype: Of inputs and outputs.
-        device: Where it lives.
+        dtype: Type of inputs and outputs.
+        device: Device of the layer.
     """
 
     packed: torch.Tensor
@@ -66,7 +66,7 @@ class Int4Linear(nn.Module):
 
 
 def _has_kernel(rows: int, dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether torch has an INT4 kernel for this; tinygemm wants an Ampere GPU or later."""
+    """Whether torch has an INT4 kernel for this; tinygemm needs an Ampere GPU or later."""
     if dtype != torch.bfloat16:
         return False
     if device.type == "cuda":
@@ -75,12 +75,12 @@ def _has_kernel(rows: int, dtype: torch.dtype, device: torch.device) -> bool:
 
 
 def _group(columns: int) -> int:
-    """The largest group size the kernels take, 0 where none divides the columns."""
+    """The largest group size of the kernels that divides the columns, 0 for none."""
     return next((size for size in (256, 128, 64, 32) if columns % size == 0), 0)
 
 
 def _for_kernel(packed: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The same nibbles in the order the kernel of the device reads them."""
+    """The same nibbles in the order that the device's kernel reads."""
     if device.type == "cuda":
         unsigned = packed.to(device).view(torch.uint8) ^ 0x88
         inner = next(size for size in (8, 4, 2) if packed.shape[1] * 2 % (16 * size) == 0)

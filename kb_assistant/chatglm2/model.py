@@ -19,12 +19,12 @@ from kb_assistant.messages import _
 
 Quantize = Literal["int4", "nf4"]
 Build = Callable[[str, int, int], nn.Module]
-"""A linear layer out of rows first … last of a matrix of the checkpoint."""
+"""Makes a linear layer from rows first … last of a matrix of the checkpoint."""
 
 _END_ID, _PAD_ID = 2, 0
 
 _PACKED_ROWS = 32
-"""Rows that bitsandbytes repacks together."""
+"""Number of rows that bitsandbytes repacks together."""
 
 
 def load_model(
@@ -34,16 +34,16 @@ def load_model(
     device: str | torch.device = "cpu",
     say: Callable[[float], None] = lambda _: None,
 ) -> GlmForCausalLM:
-    """The model of an official folder. Its weights are mapped and taken over layer by layer.
+    """The model of an official folder. Its weights are mapped and converted layer by layer.
 
     Args:
         folder: chatglm2-6b, -int4, -32k, -32k-int4, or chatglm3-6b.
-        dtype: Of everything that isn't quantised, and of the arithmetic.
-        quantize: None: plain weights, dequantised where the folder holds INT4. "int4": the layers' matrices in
-            packed INT4, the folder's own where it has them, else quantised as the official ones are. "nf4":
-            bitsandbytes' 4-bit normal floats, for folders in fp16.
-        device: Where the weights go.
-        say: Told the share that is loaded, from 0 to 1.
+        dtype: Type of everything that isn't quantised, and of the arithmetic.
+        quantize: None: plain weights, dequantised if the folder has INT4. "int4": the layers' matrices in packed
+            INT4, the folder's own if it has them, else quantised like the official ones. "nf4": bitsandbytes'
+            4-bit normal floats, for folders in fp16.
+        device: Device of the weights.
+        say: Called with the share that is loaded, from 0 to 1.
 
     Raises:
         ModelError: the folder can't be used, or a package is missing.
@@ -62,7 +62,7 @@ def load_model(
     build = _builder(checkpoint, weights, dtype, quantize, torch.device(device))
 
     def plain(name: str) -> nn.Parameter:
-        # A copy even where type and device stay: a mapped tensor would keep the file open, and its pages twice.
+        # Copy even if type and device stay: a mapped tensor would keep the file open, and its pages twice.
         tensor = finite(name, weights[name].to(device, dtype, copy=True))
         return nn.Parameter(tensor, requires_grad=False)
 
@@ -79,7 +79,7 @@ def load_model(
 
 
 def glm_config(checkpoint: Checkpoint, dtype: torch.dtype) -> GlmConfig:
-    """The same architecture in transformers' words. Every value that Glm has a default for is set."""
+    """The same architecture in transformers' terms. Every value with a default in Glm is set."""
     rope: dict[str, Any] = {"rope_type": "default", "rope_theta": checkpoint.rope.theta}
     if checkpoint.rope.factor != 1:
         rope |= {"rope_type": "linear", "factor": checkpoint.rope.factor}
@@ -108,7 +108,7 @@ def glm_config(checkpoint: Checkpoint, dtype: torch.dtype) -> GlmConfig:
 def _fill_layer(
     layer: Any, prefix: str, checkpoint: Checkpoint, plain: Callable[[str], nn.Parameter], build: Build
 ) -> None:
-    """Give one decoder layer its weights; the fused projection is cut into query, key and value."""
+    """Set the weights of one decoder layer; the fused projection is split into query, key and value."""
     layer.input_layernorm.weight = plain(f"{prefix}.input_layernorm.weight")
     layer.post_attention_layernorm.weight = plain(f"{prefix}.post_attention_layernorm.weight")
     attention, fused = layer.self_attn, f"{prefix}.self_attention.query_key_value"
@@ -128,7 +128,7 @@ def _builder(
     quantize: Quantize | None,
     device: torch.device,
 ) -> Build:
-    """How linear layers are made from the folder's weights."""
+    """The function that makes linear layers from the folder's weights."""
 
     def bias(name: str, first: int, last: int) -> torch.Tensor | None:
         if not name.endswith("query_key_value"):
@@ -169,12 +169,12 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
 
 
 def nf4_linear(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.device) -> nn.Module:
-    """A linear layer out of weights that are quantised to NF4 here.
+    """A linear layer whose weights are quantised to NF4 here.
 
     Args:
         weight: (outputs, inputs), in the type of the arithmetic.
         bias: (outputs,), or None.
-        device: Where the layer goes.
+        device: Device of the layer.
 
     Raises:
         ModelError: bitsandbytes is missing.
@@ -188,12 +188,12 @@ def nf4_linear(weight: torch.Tensor, bias: torch.Tensor | None, device: torch.de
         linear = layers.Linear4bit(
             weight.shape[1], weight.shape[0], bias=bias is not None, compute_dtype=weight.dtype, quant_type="nf4"
         )
-    # It is quantised while it goes to the device.
+    # It is quantised while it moves to the device.
     packed = layers.Params4bit(weight, requires_grad=False, quant_type="nf4", module=linear)
     linear.weight = packed.to(device)
     if weight.shape[0] % _PACKED_ROWS or weight.shape[1] % packed.blocksize:
-        # Where the processor has bfloat16, bitsandbytes repacks a matrix for a faster product, and asserts that
-        # its sizes are such multiples; the plain product takes any.
+        # On processors with bfloat16, bitsandbytes repacks a matrix for a faster product, and asserts that its
+        # sizes are such multiples; the plain product takes any size.
         linear.support_avx512bf16_for_cpu = False
     if bias is not None:
         linear.bias = nn.Parameter(bias, requires_grad=False)

@@ -1,4 +1,4 @@
-"""An official folder, described and made ready for an engine. Loads torch only to read weights."""
+"""Describes an official folder and prepares it for an engine. Loads torch only to read weights."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def prepare(
     digest: Callable[[Path], str],
     progress: Callable[[float], None],
 ) -> Model:
-    """Write the model for llama.cpp into `folder`, going on where an earlier run was broken off.
+    """Write the model for llama.cpp into `folder`, continuing an interrupted run.
 
     Raises:
         ModelError: see write_gguf.
     """
     build_tokenizer(checkpoint.folder / TOKENIZER, checkpoint.generation).save(str(folder / TOKENIZER_NAME))
     file = folder / GGUF_NAME
-    if file.exists():  # of a run broken off later; write_gguf keeps it if it is of the same source and precision
+    if file.exists():  # from a run interrupted later; write_gguf keeps it for the same source and precision
         file.replace(file.with_name(f"{file.name}.part"))
     write_gguf(checkpoint, file, precision, progress)
     return _model(checkpoint, file, digest(file))

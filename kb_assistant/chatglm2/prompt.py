@@ -1,4 +1,4 @@
-"""The prompt ChatGLM2 was trained on, byte for byte, and the form of it that ChatGLM3 wants."""
+"""The prompt ChatGLM2 was trained on, byte for byte, and its form for ChatGLM3."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def render(turns: Sequence[Pair], question: str) -> str:
 
 
 def pairs(messages: Sequence[tuple[str, str]]) -> tuple[list[Pair], str]:
-    """Earlier turns and the question in a list of (role, content).
+    """Earlier turns and the question from a list of (role, content).
 
-    There is no system role: what a system message says goes before the last question. Messages of one role that
-    follow each other are joined.
+    There is no system role: a system message is put before the last question. Consecutive messages of one role are
+    joined.
 
     Args:
         messages: Roles are "system", "user" and "assistant".
@@ -61,7 +61,7 @@ class ChatTemplate:
     """Conversations as token ids of ChatGLM2 or ChatGLM3, and ids as text.
 
     Args:
-        tokenizer: As `build_tokenizer` makes it.
+        tokenizer: A tokenizer from `build_tokenizer`.
         generation: 2 or 3.
     """
 
@@ -75,7 +75,7 @@ class ChatTemplate:
         return self._prefix + self.encode(render(*pairs(messages)))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, nothing put before them; lone surrogates are read as "?"."""
+        """Token ids of a text, without any prefix; lone surrogates are read as "?"."""
         text = text.encode("utf-8", "replace").decode("utf-8")
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
@@ -88,7 +88,7 @@ class ChatTemplate:
 
     @cached_property
     def vocabulary_size(self) -> int:
-        """Ids from here on are padding of the output layer; nothing spells them."""
+        """The first id that is mere padding of the output layer, without a text."""
         return int(self._tokenizer.get_vocab_size())
 
     def token_bytes(self, i: int) -> bytes:
@@ -109,7 +109,7 @@ class ChatTemplate:
         return [self._id(name) for name in PREFIX]
 
     def _roles(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """ChatGLM3: each message after a control token with its role; the answer's stands at the end."""
+        """For ChatGLM3: each message follows a control token with its role; the answer's token is the last."""
         ids = list(self._prefix)
         for role, content in messages:
             ids += [self._id(f"<|{role}|>"), *self.encode("\n"), *self.encode(content)]

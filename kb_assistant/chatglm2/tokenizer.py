@@ -1,8 +1,8 @@
 """ChatGLM2's tokenizer, rebuilt from tokenizer.model as a fast one.
 
-The file is a SentencePiece model of the BPE kind. A piece's score is minus its rank, so the merges follow from the
-pieces: every way to cut a piece into two other pieces, best piece first. Control tokens have ids beyond the
-pieces; text that spells their names stays text.
+The file is a SentencePiece BPE model. A piece's score is minus its rank, so the merges follow from the pieces:
+every way to split a piece into two other pieces, best piece first. Control tokens have ids beyond the pieces; text
+that spells their names stays text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONTROL = {
 
 
 class Pieces:
-    """What a SentencePiece file holds.
+    """The content of a SentencePiece file.
 
     Attributes:
         names: Piece of each id.
@@ -59,7 +59,7 @@ class Pieces:
             )
 
     def merges(self) -> list[tuple[str, str]]:
-        """Pairs of pieces that merge, in the order in which they do."""
+        """Pairs of pieces that merge, in merge order."""
         normal = {name: i for i, name in enumerate(self.names) if self.kinds[i] == "normal"}
         found = [
             (-self.scores[i], normal[left], normal[right], left, right)
@@ -71,12 +71,12 @@ class Pieces:
 
 
 def control_tokens(generation: int) -> tuple[str, ...]:
-    """Names of the tokens whose ids follow the pieces."""
+    """Names of the control tokens, whose ids follow the pieces."""
     return _CONTROL[generation]
 
 
 def build_tokenizer(file: Path, generation: Literal[2, 3] = 2) -> Tokenizer:
-    """The tokenizer of `file`. `encode` gives no prefix unless special tokens are asked for.
+    """The tokenizer of `file`. `encode` adds a prefix only if special tokens are requested.
 
     Raises:
         ModelError: see Pieces.
@@ -108,7 +108,7 @@ def build_tokenizer(file: Path, generation: Literal[2, 3] = 2) -> Tokenizer:
 
 
 def read_tokenizer(file: Path) -> Tokenizer:
-    """A tokenizer that `build_tokenizer` made and that was saved as tokenizer.json.
+    """A tokenizer made by `build_tokenizer` and saved as tokenizer.json.
 
     Raises:
         ModelError: the file is missing or damaged.
@@ -117,14 +117,14 @@ def read_tokenizer(file: Path) -> Tokenizer:
 
     try:
         return _as_text(Tokenizer.from_file(str(file)))
-    except Exception as error:  # the library raises nothing more exact
+    except Exception as error:  # the library raises nothing more specific
         raise ModelError(
             _("{path} can't be read: {reason}.", path=file, reason=error), _("Add the model again.")
         ) from error
 
 
 def _as_text(tokenizer: Tokenizer) -> Tokenizer:
-    """The same tokenizer, reading names of control tokens as text; a saved one forgets this."""
+    """Make the tokenizer read names of control tokens as text; a saved one loses this setting."""
     tokenizer.encode_special_tokens = True
     return tokenizer
 

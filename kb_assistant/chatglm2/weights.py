@@ -1,4 +1,4 @@
-"""The tensors of a ChatGLM2 folder, one at a time. Files are mapped, not read, and never unpickled freely."""
+"""The tensors of a ChatGLM2 folder, one at a time. Files are mapped, not read, and never unpickled unsafely."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64
 
 
 class Weights:
-    """The tensors of a checkpoint by name, checked for completeness. Only shapes are in memory.
+    """The tensors of a checkpoint by name, checked for completeness. Only their shapes are in memory.
 
     Raises:
         ModelError: a file is damaged or would run code, or a tensor is missing or has another shape or type.
@@ -56,7 +56,7 @@ class Weights:
         """A tensor, mapped from its file where possible.
 
         Raises:
-            ModelError: the file names a type for it that torch doesn't have.
+            ModelError: the file gives it a type that torch doesn't have.
         """
         from safetensors import SafetensorError
 
@@ -91,12 +91,12 @@ def dequantised(packed: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -
 
 
 def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """A float matrix in the official INT4 form: one scale a row, absmax / 7.
+    """A float matrix in the official INT4 form: one scale per row, absmax / 7.
 
     Returns:
         int8 [out, in / 2] and the scales, fp16 [out].
     """
-    weight = weight.half()  # the official quantiser calculates in fp16, so this does
+    weight = weight.half()  # the official quantiser computes in fp16, so this does too
     scale = weight.abs().amax(dim=1) / 7
     safe = scale.clamp(min=torch.finfo(torch.float16).tiny)
     nibbles = (weight / safe[:, None]).round().clamp(-8, 7).to(torch.int8)
@@ -104,10 +104,10 @@ def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor itself.
+    """The tensor, checked.
 
     Raises:
-        ModelError: it holds NaN or infinity, as damaged files do, and large values of float32 in fp16.
+        ModelError: it contains NaN or infinity, as in damaged files, and for large float32 values in fp16.
     """
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise ModelError(
@@ -140,7 +140,7 @@ def _open_pytorch(shard: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(shard, map_location="cpu", weights_only=True, mmap=_is_zip(shard))
     except Exception as error:  # pickle, zip, OS errors and torch's own
-        if "GLOBAL" in str(error):  # the pickle names something to call; torch's text would advise to let it
+        if "GLOBAL" in str(error):  # the pickle names something to call; torch's text would advise allowing it
             raise ModelError(
                 _("{path} holds more than weights: loading it could run code.", path=shard),
                 _("Get it from the official source."),

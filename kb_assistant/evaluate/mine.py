@@ -23,7 +23,7 @@ def own_set(kb: KnowledgeBase, file: Path | None) -> EvalSet:
 
     Args:
         file: Lines of {"text": question, "source": path or list of paths}, with any other field of queries.jsonl.
-                The end of a path is enough. None makes a question of each heading.
+            The end of a path is enough. None makes a question of each heading.
 
     Raises:
         DatasetError: a line has the wrong form or names a file that isn't known, or there are no headings.

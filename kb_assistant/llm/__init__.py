@@ -1,1 +1,1 @@
-"""Chat models: engines behind one protocol, which one a setting names, and what it can do."""
+"""Chat models: engines behind one protocol, their choice by a setting, and their capabilities."""

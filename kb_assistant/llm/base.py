@@ -1,4 +1,4 @@
-"""What the language models that run in this process have in common: sampling, a context, cancelling."""
+"""The common parts of language models that run in this process: sampling, context, cancellation."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _SAMPLING = ("temperature", "top_p", "top_k", "repeat_penalty", "seed", "max_tok
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen, and when the answer ends.
+    """How tokens are chosen, and when the answer ends.
 
     Attributes:
         temperature: 0 takes the most probable token each time.
-        top_p: Of the most probable tokens, those that together reach this probability are kept.
-        top_k: At most this many tokens are kept.
-        repeat_penalty: Divides the score of a token that occurred before; 1 leaves it as it is.
+        top_p: Keep the most probable tokens that together reach this probability.
+        top_k: Keep at most this many tokens.
+        repeat_penalty: Divides the score of a token that occurred before; 1 changes nothing.
         seed: The same seed gives the same answer.
         max_tokens: Longest answer; None lets the context decide.
         stop: Texts that end an answer and aren't part of it.
@@ -46,14 +46,14 @@ class Sampling:
 
 
 CHATGLM2 = Sampling()
-"""How the official chat samples."""
+"""The sampling of the official chat."""
 
 
 class LocalChat(StreamingChat):
-    """A language model in this process. One that is loaded serves all its sessions, in turn.
+    """A language model in this process. A loaded model serves all its sessions, in turn.
 
-    Calls take `cancelled=`, a function asked between tokens and while waiting in line; once it says True, the
-    answer ends with what there is.
+    Calls take `cancelled=`, a function called between tokens and while waiting in the queue; once it returns
+    True, the answer ends with its text so far.
 
     Attributes:
         context_tokens: Longest prompt and answer together.
@@ -96,7 +96,7 @@ def role_texts(messages: Sequence[BaseMessage]) -> list[RoleText]:
     """Roles and texts of messages.
 
     Raises:
-        ModelError: a message of another role, or one that isn't text.
+        ModelError: a message has another role, or isn't text.
     """
     return [(_role(message), _content(message)) for message in messages]
 

@@ -1,4 +1,4 @@
-"""What a chat model can do: its languages, its context, how long a prompt is for it."""
+"""Capabilities of a chat model: its languages, its context, the length of a prompt in its tokens."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ if TYPE_CHECKING:
 _NARROW_PER_TOKEN = 3
 _PER_MESSAGE = 8
 DEFAULT_CONTEXT = 4096
-"""Tokens of prompt and answer for models that don't tell what they were trained for."""
+"""Tokens of prompt and answer for models with an unknown context length."""
 
 
 def languages(model: BaseChatModel) -> tuple[str, ...]:
-    """ISO codes of the languages a model answers in; empty where it takes any, or where that is unknown."""
+    """ISO codes of the languages a model answers in; empty for any or unknown languages."""
     return tuple(getattr(model, "languages", ()))
 
 
 def native_history(model: BaseChatModel) -> bool:
-    """Whether a model follows earlier turns that are messages of their own.
+    """Whether a model understands earlier turns as separate messages.
 
-    Small models lose what "it" means; they want the last turn repeated beside the question. Models of this project
-    tell by an attribute of this name. Any other model, as those of a provider, is taken for a large one.
+    Small models lose the meaning of "it"; they need the last turn repeated beside the question. Models of this
+    project have an attribute of this name. Any other model, such as a provider's, counts as large.
     """
     return bool(getattr(model, "native_history", True))
 
 
 def full_answers(model: BaseChatModel) -> bool:
-    """Whether a model may answer at the length that the question takes.
+    """Whether a model may answer at the length that the question needs.
 
-    Small models wander off unless they are asked for one short sentence. Models of this project tell by an
-    attribute of this name. Any other model, as those of a provider, is taken for a large one.
+    Small models drift off unless they are asked for one short sentence. Models of this project have an attribute
+    of this name. Any other model, such as a provider's, counts as large.
     """
     return bool(getattr(model, "full_answers", True))
 
 
 def takes_cancelled(model: BaseChatModel) -> bool:
-    """Whether a model's calls take `cancelled=`, to be stopped while they wait or read a prompt."""
+    """Whether a model's calls take `cancelled=`, which stops them while they wait or read a prompt."""
     from kb_assistant.llm.base import LocalChat
 
     return isinstance(model, LocalChat)
 
 
 def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
-    """Tokens of the context that a prompt takes up.
+    """Tokens that a prompt takes of the context.
 
-    Exact for the models here; 0 for the quoting one, which has no limit. For others a careful estimate,
-    because LangChain's own count would download a tokenizer.
+    Exact for the models of this project; 0 for the quoting model, which has no limit. For others a conservative
+    estimate, because LangChain's own count would download a tokenizer.
     """
     from kb_assistant.llm.base import LocalChat
     from kb_assistant.llm.extract import ExtractChat
@@ -66,19 +66,19 @@ def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
 
 
 def _estimate(text: str) -> int:
-    """One token a character outside the alphabets of Europe, one for three others."""
+    """One token per character outside the European alphabets, one per three others."""
     wide = sum(character >= "\u0600" for character in text)
     return wide - -(len(text) - wide) // _NARROW_PER_TOKEN
 
 
 def prompt_tokens(model: BaseChatModel, settings: Settings) -> int:
-    """Room for the prompt, in tokens of the model: its context without the answer."""
+    """Limit of the prompt in the model's tokens: its context without the answer."""
     context = getattr(model, "context_tokens", None) or settings.context_tokens or DEFAULT_CONTEXT
     return int(context) - settings.max_tokens
 
 
 def context_of(model: Model, settings: Settings) -> int:
-    """Tokens of prompt and answer: what the model was trained for, unless told otherwise, within its limit."""
+    """Tokens of prompt and answer: the trained length, unless set otherwise, within the model's limit."""
     if not settings.context_tokens:
         return model.context_tokens or DEFAULT_CONTEXT
     return min(settings.context_tokens, model.longest_context or model.context_tokens or settings.context_tokens)

@@ -1,4 +1,4 @@
-"""The old door of ChatGLM2, for programs written for it; the new one is `kb_assistant.chatglm2`."""
+"""The former import path of ChatGLM2, for existing programs; the new one is `kb_assistant.chatglm2`."""
 
 from __future__ import annotations
 

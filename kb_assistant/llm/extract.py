@@ -1,7 +1,7 @@
-"""Answers without a language model: quotes and cites the sentences of the passages that answer best.
+"""Answers without a language model: quotes and cites the passages' sentences that answer best.
 
-All words are those of the documents, so nothing is invented, summarised or translated. Sentences in another
-language than the question come last, after a line in the question's language that says so.
+All words come from the documents; nothing is invented, summarised or translated. Sentences in another language
+than the question come last, after a line in the question's language that says so.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from kb_assistant.text.wording import quoted
 class ExtractChat(StreamingChat):
     """A chat model that quotes: up to three sentences of the passages, each followed by its mark `[n]`.
 
-    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`; without them its
-    text is taken for both. Of earlier human messages the last one says what a follow-up is about.
+    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`; without them its text
+    serves as both. The last earlier human message gives the topic of a follow-up.
 
     Attributes:
-        embeddings: Compares meanings; without them words are compared alone.
-        sentences: Sentences quoted at most.
-        characters: Length of an answer at most, unless its best sentence alone is longer.
+        embeddings: Compares meanings; without it only words are compared.
+        sentences: Most sentences quoted.
+        characters: Longest answer, unless its best sentence alone is longer.
     """
 
     model_name: str = "extract"
@@ -44,18 +44,18 @@ class ExtractChat(StreamingChat):
         return {"model_name": self.model_name, "sentences": self.sentences, "characters": self.characters}
 
     def get_num_tokens(self, text: str) -> int:
-        """Characters: it has no tokens, and no context that could be too short."""
+        """The number of characters: this model has no tokens and no context limit."""
         return len(text)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """Characters of all messages."""
+        """The number of characters of all messages."""
         del tools
         return sum(len(message.text) for message in messages)
 
     def _deltas(
         self, messages: list[BaseMessage], stop: Sequence[str], options: Mapping[str, Any]
     ) -> Iterator[Delta]:
-        del options  # there is nothing to choose, and nothing to wait for
+        del options  # nothing to sample, and nothing to wait for
         answer = self._quoted(messages)
         cut = min((at for word in stop if (at := answer.find(word)) >= 0), default=None)
         yield from map(Delta, answer[:cut].splitlines(keepends=True))
@@ -85,7 +85,8 @@ def _line(sentence: Sentence) -> str:
 
 
 def _is_foreign(sentence: Sentence, passages: Sequence[str], language: Language) -> bool:
-    """Not so where a passage in the question's language holds a line of code or a name in another."""
+    """Whether a quote is in another language; not if a passage in the question's language contains it, as code
+    or a name."""
     return language not in (language_of(sentence.text), language_of(passages[sentence.passage - 1]))
 
 

@@ -1,7 +1,7 @@
-"""The header of a GGUF file: what a model says of itself. Reads no weights.
+"""The header of a GGUF file: a model's own description. Reads no weights.
 
-Layout: the GGUF specification, versions 2 and 3, little endian. Whatever the bytes are, reading ends with a header
-or with ModelError, which names the field. The package gguf reads the same, but all of it, which takes seconds.
+Layout: the GGUF specification, versions 2 and 3, little endian. Whatever the bytes, reading returns a header or
+raises ModelError, which names the field. The package gguf reads the whole file, which takes seconds.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _MAGIC = b"GGUF"
 _ARCHITECTURE = "general.architecture"
 _STRING, _ARRAY = 8, 9
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
-# Longer arrays, as those of the vocabulary, are passed over.
+# Longer arrays, such as the vocabulary, are skipped.
 _LONGEST_KEPT = 4096
 _LONGEST = 10_000_000
 _DIMENSIONS = 4
 _ALIGNMENT = "general.alignment"
 _ALIGNED = 32
-# Characters of an odd value that a message shows.
+# Most characters of an invalid value in a message.
 _SHOWN = 80
 
 
@@ -42,7 +42,7 @@ class GGUFHeader:
 
     Attributes:
         path: The file.
-        architecture: The kind of network, such as "llama". The fields that describe it begin with this name.
+        architecture: The kind of network, such as "llama". The fields that describe it have this prefix.
         fields: Numbers, texts, and arrays of numbers as tuples; other arrays are None.
     """
 
@@ -51,7 +51,7 @@ class GGUFHeader:
     fields: dict[str, Any]
 
     def count(self, key: str, default: int = 0) -> int:
-        """A whole number of the architecture; of an array, which has one for each layer, the largest.
+        """A whole number of the architecture; the largest of an array, which has one for each layer.
 
         Raises:
             ModelError: the field holds something else.
@@ -84,7 +84,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
     """The header of the file, checked against its size.
 
     Raises:
-        ModelError: it can't be read, is no GGUF file, or is damaged or incomplete.
+        ModelError: it can't be read, isn't a GGUF file, or is damaged or incomplete.
     """
     try:
         with path.open("rb") as file:
@@ -105,7 +105,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
 
 
 class _Reader:
-    """A cursor over the header that refuses to run past the file's end."""
+    """A cursor over the header that refuses to read past the file's end."""
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
         self._path, self._data = path, data
@@ -113,7 +113,7 @@ class _Reader:
         self._at: str = _("its first numbers")
 
     def fields(self) -> dict[str, Any]:
-        """All fields, after a look at whether the tensors lie in the file."""
+        """All fields, after checking that the tensors lie within the file."""
         version = self._number(_U32)
         if version not in (2, 3):
             raise _unusable(self._path, _("it is of GGUF version {version}; 2 and 3 are known", version=version))
@@ -130,7 +130,7 @@ class _Reader:
 
     def _check_tensors(self, count: int, alignment: Any) -> None:
         """Raises:
-        ModelError: a tensor begins behind the file's end, as in a file that was downloaded in part.
+        ModelError: a tensor begins beyond the file's end, as in an incomplete download.
         """
         if not isinstance(alignment, int) or alignment < 1:
             raise _unusable(

@@ -1,8 +1,8 @@
-"""One loaded GGUF file: llama.cpp's server inside this process, and what is asked of it.
+"""One loaded GGUF file: llama.cpp's server inside this process, and requests to it.
 
-Each file is loaded once a process, however many chat models use it. Requests for text go to the engine by
-call, in a thread of their own; only tokenizer and chat template are asked over its loopback port, which wants
-a random key. What this doesn't do: messages, sampling, LangChain.
+Each file is loaded once per process, however many chat models use it. Requests for text are direct calls to the
+engine, each in its own thread; only tokenizer and chat template use its loopback port, which requires a random
+key. Not done here: messages, sampling, LangChain.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from kb_assistant.llm.gguf_header import read_gguf_header
 from kb_assistant.llm.request_queue import Emit, RequestQueue, never
 from kb_assistant.messages import _
 
-# Prompt tokens read between two looks at whether the reader has gone away.
+# Prompt tokens processed between two checks whether the reader has gone away.
 _PROMPT_BATCH = 128
 # Memory for prompts of conversations other than the last one.
 _PROMPT_CACHE_MIB = 256
 _HTTP_SECONDS = 60.0
-# Texts that the tokenizer was asked about. Documents bring ever new ones: at this number all are forgotten.
+# Cached texts that the tokenizer checked. Documents bring new ones: at this number the cache is cleared.
 _REMEMBERED = 4096
-# What a control token can look like; the tokenizer says which of these it really is.
+# The possible form of a control token; the tokenizer decides which matches are control tokens.
 _MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
 
 _loaded: weakref.WeakValueDictionary[tuple[Path, int, int], LlamaServer] = weakref.WeakValueDictionary()
 _loading = threading.Lock()
 _forked = False
-"""Whether a parent of this process had loaded llama.cpp when it forked."""
+"""Whether a parent of this process had loaded llama.cpp before the fork."""
 _loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def open_server(path: Path, context_tokens: int, threads: int) -> LlamaServer:
-    """The server for a file, loaded now unless this process has it already. Freed with its last user."""
+    """The server for a file, loaded now if this process doesn't have it yet. Freed with its last user."""
     key = (path.resolve(), context_tokens, threads)
     with _loading:
         server = _loaded.get(key)
@@ -56,10 +56,10 @@ def open_server(path: Path, context_tokens: int, threads: int) -> LlamaServer:
 
 
 def _leave_to_parent() -> None:
-    """In a forked child: forget the parent's servers, whose threads exist in the parent only.
+    """In a forked child: drop the parent's servers, whose threads exist only in the parent.
 
-    To free a server, and to end llama.cpp's log with the process, is to wait for such threads. So the child frees
-    no server, and ends before the destructors of C++ run.
+    Freeing a server, or ending llama.cpp's log with the process, would wait for such threads. So the child frees
+    no server, and exits before C++ destructors run.
     """
     global _loading, _forked
     _loading = threading.Lock()
@@ -68,7 +68,7 @@ def _leave_to_parent() -> None:
     _loaded.clear()
     if "xllamacpp" in sys.modules and not _forked:
         _forked = True
-        with suppress(AttributeError):  # a C library without on_exit, which glibc has
+        with suppress(AttributeError):  # a C library without glibc's on_exit
             ctypes.CDLL(None).on_exit(ctypes.CDLL(None)._exit, None)
 
 
@@ -83,9 +83,9 @@ class LlamaServer:
     """A loaded model. Callers in several threads take turns.
 
     Attributes:
-        process: The process that loaded it. In a child forked from that one it doesn't run.
+        process: The process that loaded it. It doesn't run in a forked child.
         address: Base address of its HTTP port, on 127.0.0.1.
-        key: What that port wants as bearer token.
+        key: The bearer token of that port.
     """
 
     def __init__(self, path: Path, context_tokens: int, threads: int) -> None:
@@ -95,7 +95,7 @@ class LlamaServer:
         self.address: str = self._server.listening_address
         self._queue: RequestQueue[dict[str, Any]] = RequestQueue("llama-answer")
         self._control: dict[str, bool] = {}
-        # A server that is freed before its loop runs hangs for ever; this request is answered by the loop.
+        # A server freed before its loop runs would hang forever; this request is answered by the loop.
         self._ask("/lora-adapters")
 
     def stream(self, body: dict[str, Any], cancelled: Callable[[], bool] = never) -> Iterator[dict[str, Any]]:
@@ -103,12 +103,12 @@ class LlamaServer:
 
         Args:
             body: A request to the OpenAI API, with "messages", or with a "prompt" of token ids.
-            cancelled: Asked often, also while other requests are answered; once it says True, the stream ends.
+            cancelled: Called often, also during other requests; once it returns True, the stream ends.
 
         Raises:
-            ModelError: the prompt doesn't fit, or the engine refused the request.
+            ModelError: the prompt doesn't fit, or the engine refuses the request.
         """
-        # Without progress chunks nobody could stop the model while it reads a long prompt.
+        # Without progress chunks the model couldn't be stopped while it reads a long prompt.
         request = body | {"stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
         answer = self._server.handle_completions if "prompt" in body else self._server.handle_chat_completions
 
@@ -124,18 +124,18 @@ class LlamaServer:
             yield chunk
 
     def prompt(self, messages: list[dict[str, str]]) -> str:
-        """The text the model gets for a conversation, by its own chat template."""
+        """The prompt text for a conversation, by the model's own chat template."""
         return str(self._ask("/apply-template", {"messages": messages})["prompt"])
 
     def tokens(self, text: str, *, control: bool) -> list[int]:
-        """Token ids of a text. With `control`, those of a prompt: control tokens are read as such."""
+        """Token ids of a text. With `control`, of a prompt, whose control tokens are recognised."""
         body = {"content": text, "add_special": control, "parse_special": control}
         return list(self._ask("/tokenize", body)["tokens"])
 
     def escape_control(self, text: str) -> str:
         """The text with the model's control tokens broken by a space: a document can't pose as another role.
 
-        Lone surrogates, which no tokenizer takes, become "?".
+        Lone surrogates, which no tokenizer accepts, become "?".
         """
         text = text.encode("utf-8", "replace").decode("utf-8")
         return _MARKUP.sub(lambda match: self._broken(match[0]), text)
@@ -144,7 +144,7 @@ class LlamaServer:
         return f"{markup[0]} {markup[1:]}" if self._is_control(markup) else markup
 
     def _is_control(self, markup: str) -> bool:
-        """Whether the tokenizer reads this as one control token. The latest answers are remembered."""
+        """Whether the tokenizer reads this as one control token. The latest results are cached."""
         known = self._control.get(markup)
         if known is None:
             as_text, as_control = (self.tokens(markup, control=control) for control in (False, True))
@@ -175,7 +175,7 @@ class LlamaServer:
 
 def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
     xllamacpp = _engine()
-    read_gguf_header(path)  # llama.cpp gives no reason when it refuses a file
+    read_gguf_header(path)  # llama.cpp gives no reason for refusing a file
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {path.stem}
@@ -183,7 +183,7 @@ def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
     params.n_parallel = 1
     params.n_batch = params.n_ubatch = _PROMPT_BATCH
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    # Mapping the file would keep a second copy: the weights are repacked for the CPU while they are read.
+    # Mapping the file would keep a second copy: the weights are repacked for the CPU on loading.
     params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.enable_reasoning = 0

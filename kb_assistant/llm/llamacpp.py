@@ -1,6 +1,6 @@
 """A GGUF file as a LangChain chat model, run by llama.cpp in this process.
 
-Prompts and token counts; loading and the engine itself are in server.py.
+Handles prompts and token counts; loading and the engine itself are in llama_server.py.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_
 from kb_assistant.llm.llama_server import LlamaServer, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
 
-# Some 1.7 thousand million parameters at 4.5 bits: smaller models lose the thread and wander off.
+# About 1.7 billion parameters at 4.5 bits: smaller models lose the thread and drift off.
 _LARGE_BYTES = 1_000_000_000
 
 
 class LlamaCppChat(LocalChat):
     """Chat model over one GGUF file. The file is loaded at first use and shared within the process.
 
-    Where no temperature is given, ChatGLM takes its own, 0.8, and other models 0.
+    The default temperature is 0.8 for ChatGLM and 0 for other models.
 
     Attributes:
-        model_path: The file. Answers name the model by it where it has no model_name.
+        model_path: The file. Answers use it as the model's name if there is no model_name.
         tokenizer_path: tokenizer.json of a ChatGLM, which gets its prompt as token ids; None for models whose
-            file brings tokenizer and chat template.
-        generation: Which ChatGLM that is.
+            file contains tokenizer and chat template.
+        generation: The generation of ChatGLM.
     """
 
     model_path: Path
@@ -66,12 +66,12 @@ class LlamaCppChat(LocalChat):
 
     @property
     def full_answers(self) -> bool:
-        """True for large models. ChatGLM2 was measured with short answers, so it keeps them."""
+        """True for large models. ChatGLM2 was measured with short answers, so it keeps giving them."""
         return self._template is None and self._is_large
 
     @property
     def _is_large(self) -> bool:
-        with suppress(OSError):  # loading tells what is wrong with the file
+        with suppress(OSError):  # loading reports what is wrong with the file
             return self.model_path.stat().st_size >= _LARGE_BYTES
         return False
 
@@ -86,8 +86,8 @@ class LlamaCppChat(LocalChat):
         return len(self.server.tokens(self.server.escape_control(text), control=False))
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """Tokens of the prompt these messages make, by the model's own chat template: exact."""
-        del tools  # not supported, so they cost nothing
+        """Exact number of tokens of the prompt for these messages, by the model's own chat template."""
+        del tools  # unsupported, so they take no tokens
         said = role_texts(messages)
         if self._template:
             return len(self._template.prompt(said))
@@ -110,7 +110,7 @@ def _wire(messages: Sequence[RoleText], escape: Callable[[str], str]) -> list[di
 
 
 def _body(sampling: Sampling, context_tokens: int) -> dict[str, Any]:
-    """The request's fields. Order and kinds of samplers are those of ChatGLM2's own chat."""
+    """The fields of the request. The order and kinds of samplers are those of ChatGLM2's own chat."""
     limit = {} if sampling.max_tokens is None else {"max_tokens": sampling.max_tokens}
     return limit | {
         "temperature": sampling.temperature,
@@ -127,7 +127,7 @@ def _body(sampling: Sampling, context_tokens: int) -> dict[str, Any]:
 
 
 def _without_blank(pieces: Iterator[Delta]) -> Iterator[Delta]:
-    """The pieces, but no white space before the first word: SentencePiece puts a blank there."""
+    """The pieces, without white space before the first word, where SentencePiece puts a blank."""
     started = False
     for piece in pieces:
         text = piece.text if started else piece.text.lstrip()

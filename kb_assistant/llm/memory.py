@@ -1,4 +1,4 @@
-"""Estimates the memory that a chat model takes, from the headers of its files, before it is loaded."""
+"""Estimates a chat model's memory from the headers of its files, before it is loaded."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 
-# Beside weights and cache: the runtime's own code and buffers, and CUDA's. On a CPU what benchmarks/chatglm2.py
-# saw at full size, rounded up; for CUDA a guess.
+# Besides weights and cache: code and buffers of the runtime and of CUDA. For a CPU the value measured by
+# benchmarks/chatglm2.py at full size, rounded up; for CUDA a guess.
 _WORK = {"llama": 300_000_000, "cpu": 1_400_000_000, "cuda": 700_000_000}
-_KV_BYTES = 2  # keys and values are kept in 16 bits
+_KV_BYTES = 2  # keys and values have 16 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes that a model takes once it answers.
+    """Bytes that a model takes while it answers.
 
     Attributes:
-        weights: The weights as they are in memory.
+        weights: The weights in memory.
         cache: Keys and values of a full context.
         work: Everything else: code, buffers, the CUDA context.
         place: "memory", or "GPU memory".
@@ -39,7 +39,7 @@ class Memory:
 
 
 def estimate(model: Model, settings: Settings) -> Memory | None:
-    """What a chat model will take with these settings; None where its files don't tell.
+    """The memory of a chat model with these settings; None if its files don't give it.
 
     Raises:
         ModelError: the model's files are damaged.
@@ -57,7 +57,7 @@ def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memor
     device, quantize = best_device(settings.device), best_quantize(checkpoint, settings.quantize)
     linear = sum(rows * columns for _, (rows, columns) in checkpoint.linear_shapes())
     width = best_dtype(device, quantize).itemsize
-    # INT4: half a byte and a scale a row; NF4: a float for 64 weights more.
+    # INT4: half a byte per weight and a scale per row; NF4: also a float per 64 weights.
     bytes_each = {None: float(width), "int4": 0.5 + 4 / 128, "nf4": 0.5 + 4 / 64}[quantize]
     weights = int(linear * bytes_each) + (checkpoint.parameters - linear) * width
     kept = checkpoint.layers * 2 * checkpoint.groups * checkpoint.head_dim * context * width
@@ -65,7 +65,7 @@ def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memor
 
 
 def _gguf_cache(header: GGUFHeader, context: int) -> int:
-    """Bytes of keys and values. 0 where the file doesn't tell."""
+    """Bytes of keys and values; 0 if the file doesn't give them."""
     layers, heads = header.count("block_count"), header.count("attention.head_count", default=1)
     groups = header.total("attention.head_count_kv", layers, default=heads)
     head_dim = header.count("attention.key_length", default=header.count("embedding_length") // heads)
@@ -73,7 +73,7 @@ def _gguf_cache(header: GGUFHeader, context: int) -> int:
 
 
 def free_bytes(place: str) -> int:
-    """Memory that is free now, of the machine or of the GPU."""
+    """Memory that is free now, on the machine or the GPU."""
     if place == "GPU memory":
         import torch
 

@@ -1,4 +1,4 @@
-"""Finds and opens the chat model that a setting names."""
+"""Finds and opens the chat model named by a setting."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ChatModels:
-    """The chat models of one knowledge base, each opened when it is first needed. A file is loaded at the first
+    """The chat models of one knowledge base, each opened when first needed. A file is loaded at the first
     question, not before.
 
     Args:
         settings: `model` and what goes with it.
         models: Where installed models are looked up.
         embeddings: Helps the quoting model compare meanings.
-        given: Answers instead of the model that the settings name.
+        given: Used instead of the model named by the settings.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ChatModels:
         """The model that answers.
 
         Raises:
-            ModelError: as open_chat_model does.
+            ModelError: as for open_chat_model.
         """
         if self._given is not None:
             return self._given
@@ -59,12 +59,12 @@ class ChatModels:
 
     @once
     def quoting(self) -> BaseChatModel:
-        """The model that quotes, for languages that the one that answers can't read."""
+        """The quoting model, for languages that the answering model can't read."""
         return open_chat_model(self._settings.but(model="extract"), self._models, self._embeddings)
 
 
 def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | None) -> BaseChatModel:
-    """The chat model that `settings.model` names. A file is loaded at the first question, not here.
+    """The chat model named by `settings.model`. A file is loaded at the first question, not here.
 
     Args:
         settings: `model` and what goes with it.
@@ -87,7 +87,7 @@ def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | 
 
 
 def who_answers(settings: Settings, models: ModelHome) -> tuple[str, str]:
-    """Name and engine of the model that `settings.model` chooses.
+    """Name and engine of the model chosen by `settings.model`.
 
     The engine is "llama.cpp", "torch", "quotes", or the name of a provider.
 
@@ -112,9 +112,9 @@ def is_provider(name: str) -> bool:
 
 
 def best_installed(models: ModelHome) -> Model | None:
-    """The installed chat model with the most bytes of weights, because more parameters answer better.
+    """The installed chat model with the largest weights, because more parameters answer better.
 
-    None where no chat model is installed that an engine here can run.
+    None if no installed chat model can be run by an engine here.
     """
     llama = find_spec("xllamacpp") is not None
     ready = {
@@ -166,7 +166,7 @@ def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatMode
     if settings.base_url:
         options["base_url"] = settings.base_url
         if provider == "openai":
-            options["stream_usage"] = True  # off by default at other addresses, but these servers count too
+            options["stream_usage"] = True  # off by default for other addresses, but these servers count too
     try:
         if provider == "openai" and urlsplit(settings.base_url).hostname in _LOOPBACK:
             options |= _on_this_machine()
@@ -181,7 +181,7 @@ def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatMode
 
 
 def _on_this_machine() -> dict[str, Any]:
-    """Options for a server on this machine: its requests take no proxy, and most such servers want no key."""
+    """Options for a server on this machine: requests use no proxy, and most such servers need no key."""
     import httpx
 
     key = {} if os.environ.get("OPENAI_API_KEY") else {"api_key": "none"}

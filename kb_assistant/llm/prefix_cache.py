@@ -1,4 +1,4 @@
-"""Keys and values of prompts that were read before, so that the next turn reads only what is new."""
+"""Keys and values of earlier prompts, so that the next turn processes only its new tokens."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class _Kept:
 
 
 class PrefixCache:
-    """Caches of several conversations, the latest used last, within a bound of memory.
+    """Caches of several conversations, least recently used first, within a memory limit.
 
     Args:
-        limit_bytes: Most memory for them all; the oldest go first.
+        limit_bytes: Most memory for all of them; the oldest are dropped first.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -27,11 +27,11 @@ class PrefixCache:
         self._kept: list[_Kept] = []
 
     def take(self, ids: Sequence[int]) -> tuple[DynamicCache, int]:
-        """A cache that holds the start of a prompt, and how many of its tokens.
+        """A cache of the start of a prompt, and its number of tokens.
 
-        A cache that the whole prompt continues is taken out; of one that goes on otherwise the common start is
-        copied, so that both conversations keep theirs. The last token is always left to read: its logits are
-        wanted.
+        A cache that the prompt continues is removed and returned; from one that continues differently the common
+        start is copied, so that both conversations keep theirs. The last token is never included: its logits are
+        needed.
         """
         best = max(self._kept, key=lambda kept: _common(kept.ids, ids), default=None)
         common = 0 if best is None else min(_common(best.ids, ids), len(ids) - 1)
@@ -45,7 +45,7 @@ class PrefixCache:
         return _copy(best.cache, common), common
 
     def give(self, ids: Sequence[int], cache: DynamicCache) -> None:
-        """Keep the cache of these tokens. Those that it continues are dropped, and the oldest to make room."""
+        """Keep the cache of these tokens. Caches that it continues are dropped, and the oldest to make room."""
         kept = _Kept(list(ids), cache)
         self._kept = [old for old in self._kept if _common(old.ids, kept.ids) < len(old.ids)]
         self._kept.append(kept)
@@ -54,12 +54,12 @@ class PrefixCache:
 
     @property
     def nbytes(self) -> int:
-        """Memory the kept caches take."""
+        """Memory of the kept caches."""
         return sum(_bytes(kept.cache) for kept in self._kept)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both start with."""
+    """Length of the common prefix of tokens."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (left, right) in pairs if left != right), min(len(one), len(other)))
 

@@ -1,6 +1,6 @@
-"""Which sentences of the passages answer a question best: by shared words, by meaning, by what is asked for.
+"""Ranks the passages' sentences by how well they answer: by shared words, meaning, and what is asked for.
 
-No language model. What this doesn't do: find the passages, or change a sentence.
+Uses no language model. Not done here: finding passages, changing sentences.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ Scores = npt.NDArray[np.float64]
 
 
 class SentenceEmbeddings(Protocol):
-    """What ExtractChat wants of an embedder: rows of length 1."""
+    """The embedder interface that ExtractChat needs: rows of length 1."""
 
     def encode_queries(self, texts: list[str], /) -> Vectors: ...
 
     def encode_passages(self, texts: list[str], /) -> Vectors: ...
 
 
-# How much each sign counts, found by trying them on English and Chinese reading tests.
+# Weights of the features, tuned on English and Chinese reading tests.
 _MEANING = 1.0
 _PASSAGE = 0.3
 _CARRY = 0.4
 _CODE = 2.0
 _RANK = 0.1
 _KIND = 0.3
-# Of a follow-up: the words of the turn before, and the meaning of both turns read together.
+# For a follow-up: the words of the previous turn, and the meaning of both turns together.
 _EARLIER = 0.2
 _JOINED = 0.25
-# Meanings are compared for this many sentences, the likeliest by their words: embedding costs time.
+# Meanings are compared for this many sentences, the best by their words: embedding costs time.
 _COMPARED = 16
 # A sentence this much worse than the best isn't quoted, nor one that says nearly the same.
 _RELATIVE = 0.8
@@ -91,11 +91,11 @@ def quote(
 
     Args:
         question: The question of this turn.
-        passages: What was found for it, best first.
-        earlier: The question of the turn before; it says what a follow-up is about.
-        embeddings: Compares meanings; without them words are compared alone.
-        most: Sentences at most.
-        characters: All together at most this long; the best one is quoted whole in any case.
+        passages: The passages found for it, best first.
+        earlier: The question of the previous turn; it gives the topic of a follow-up.
+        embeddings: Compares meanings; without it only words are compared.
+        most: Most sentences.
+        characters: Longest total; the best sentence is always quoted whole.
     """
     found: list[Sentence] = []
     for number, passage in enumerate(passages, start=1):
@@ -115,13 +115,13 @@ def quote(
 
 
 def _unmarked_sentences(passage: str) -> list[str]:
-    """The sentences of a passage without what would read as a citation, as footnotes do; in a line of code, too,
-    which is quoted without its fence."""
+    """The sentences of a passage without anything that reads as a citation, such as footnotes; also in lines of
+    code, which are quoted without their fence."""
     return [text for one in sentences(unmarked(passage)) if (text := unmarked(one).strip())]
 
 
 def _telling(found: list[Sentence]) -> list[Sentence]:
-    """Without lines that only name what a fuller sentence tells, as headings do."""
+    """The sentences without lines, such as headings, that only name what a fuller sentence says."""
     return [one for one in found if not any(one.terms < other.terms for other in found)]
 
 
@@ -131,7 +131,7 @@ def _scores(question: str, earlier: str, found: list[Sentence], embeddings: Sent
     wanted = {term: _CODE if any(map(str.isdigit, term)) else 1.0 for term in analyze_query(question)}
     for term in analyze_query(earlier):
         wanted.setdefault(term, _EARLIER)
-    # A word that no sentence holds counts too: else a word of the turn before could stand for the whole question.
+    # A word in no sentence counts too: else a word of the previous turn could stand for the whole question.
     weights = {term: weight * idf.get(term, math.log(1 + len(found))) for term, weight in wanted.items()}
     of_passage: dict[int, set[str]] = {}
     before: list[set[str]] = []
@@ -158,7 +158,7 @@ def _scores(question: str, earlier: str, found: list[Sentence], embeddings: Sent
 
 
 def _tells(text: str, sign: re.Pattern[str], question: str) -> bool:
-    """True where a text holds what is asked for, such as a name, that the question doesn't hold itself."""
+    """True if a text contains what is asked for, such as a name, that the question itself doesn't contain."""
     return any(match[0] not in question for match in sign.finditer(text))
 
 
@@ -168,7 +168,7 @@ def _overlap(weights: dict[str, float], terms: set[str] | frozenset[str]) -> flo
 
 
 def _likeness(question: str, earlier: str, texts: list[str], embeddings: SentenceEmbeddings) -> Scores:
-    """How near each text is to the question in meaning, 0 to 1 over the texts."""
+    """Similarity of each text to the question in meaning, scaled to 0 to 1 over the texts."""
     forms = [question, f"{earlier} {question}"] if earlier else [question]
     cosines = (embeddings.encode_passages(texts) @ embeddings.encode_queries(forms).T).astype(np.float64)
     low, high = cosines.min(axis=0), cosines.max(axis=0)

@@ -1,4 +1,4 @@
-"""A queue of requests for one model. Each runs in a thread; its reader gets the pieces as they come."""
+"""A queue of requests for one model. Each runs in a thread; its reader gets the pieces as they are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kb_assistant.messages import _
 
 T = TypeVar("T")
 Emit = Callable[[T], bool]
-"""Gives a piece to the reader. Returns True where the reader wants no more."""
+"""Gives a piece to the reader. Returns True if the reader wants no more."""
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 2.0
@@ -28,7 +28,7 @@ _queues: weakref.WeakSet[RequestQueue[Any]] = weakref.WeakSet()
 
 
 def never() -> bool:
-    """For requests that nobody cancels."""
+    """For requests that can't be cancelled."""
     return False
 
 
@@ -38,13 +38,13 @@ class _Failed:
 
 
 class _Done:
-    """The end of a request."""
+    """Marks the end of a request."""
 
 
 class RequestQueue(Generic[T]):
     """Runs requests one at a time, first come, first served.
 
-    A request runs in a thread of its own: a reader that pauses, or forgets its stream, holds nobody up.
+    Each request runs in its own thread: a reader that pauses, or drops its stream, doesn't block others.
     """
 
     def __init__(self, name: str) -> None:
@@ -53,21 +53,21 @@ class RequestQueue(Generic[T]):
         _queues.add(self)
 
     def clear(self) -> None:
-        """Forget all requests. For a forked child, where the threads that run them don't exist."""
+        """Drop all requests. For a forked child, where their threads don't exist."""
         self._line: deque[threading.Event] = deque()
         self._moved = threading.Condition()
         self._running: dict[threading.Thread, threading.Event] = {}
 
     def stream(self, work: Callable[[Emit[T]], None], cancelled: Callable[[], bool] = never) -> Iterator[T]:
-        """The pieces that `work` hands out, as they come. Closing the iterator ends the request.
+        """The pieces that `work` produces, as they are made. Closing the iterator ends the request.
 
         Args:
-            work: Called when it is this request's turn, unless that is over by then.
-            cancelled: Asked often, also while the request waits; once it says True, the stream ends.
+            work: Called when it is this request's turn, unless the request has ended by then.
+            cancelled: Called often, also while the request waits; once it returns True, the stream ends.
 
         Raises:
-            Exception: what `work` raised.
-            ModelError: the stream is read on in a process that was forked meanwhile.
+            Exception: what `work` raises.
+            ModelError: a process forked meanwhile continues to read the stream.
         """
         pieces: queue.SimpleQueue[T | _Failed | _Done] = queue.SimpleQueue()
         gone = threading.Event()
@@ -97,7 +97,7 @@ class RequestQueue(Generic[T]):
             thread.join(_STOP_SECONDS)
 
     def stop(self, seconds: float) -> None:
-        """Ask every request to end and wait for it."""
+        """Ask every request to end, and wait for it."""
         running = dict(self._running)
         for gone in running.values():
             gone.set()
@@ -106,7 +106,7 @@ class RequestQueue(Generic[T]):
 
     @contextmanager
     def _turn(self, gone: threading.Event) -> Iterator[None]:
-        """Waits until this request is the first in line, or gone."""
+        """Wait until this request is the first in the queue, or gone."""
         with self._moved:
             self._line.append(gone)
             while self._line[0] is not gone and not gone.is_set():
@@ -145,7 +145,7 @@ def _clear_all() -> None:
 os.register_at_fork(after_in_child=_clear_all)
 
 
-# A thread inside an engine that outlives the interpreter would end the process with abort().
+# A thread inside an engine that outlives the interpreter would abort() the process.
 @atexit.register
 def _stop_all() -> None:
     for requests in list(_queues):

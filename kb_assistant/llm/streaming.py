@@ -1,4 +1,4 @@
-"""A chat model that answers part by part, as LangChain wants it."""
+"""A chat model that streams its answer, for LangChain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REPLACEMENT = "\ufffd"
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A part of an answer. The last one says what it cost and how it ended."""
+    """A part of an answer. The last one gives its cost and finish reason."""
 
     text: str = ""
     usage: UsageMetadata | None = None
@@ -26,11 +26,11 @@ class Delta:
 
 
 class StreamingChat(BaseChatModel):
-    """A chat model that answers part by part. A subclass yields the parts in `_deltas`.
+    """A chat model that streams its answer. A subclass yields the parts in `_deltas`.
 
     Attributes:
-        model_name: How answers name the model.
-        languages: ISO codes of the languages it answers in; empty where it takes any, or where that is unknown.
+        model_name: The model's name in answers.
+        languages: ISO codes of the languages it answers in; empty for any or unknown languages.
         stop: Texts that end an answer; they aren't part of it.
     """
 
@@ -40,7 +40,7 @@ class StreamingChat(BaseChatModel):
 
     @property
     def native_history(self) -> bool:
-        """Whether it follows earlier turns that are messages of their own; see capabilities.native_history."""
+        """Whether it understands earlier turns as separate messages; see capabilities.native_history."""
         return False
 
     @property
@@ -52,7 +52,7 @@ class StreamingChat(BaseChatModel):
     def _deltas(
         self, messages: list[BaseMessage], stop: Sequence[str], options: Mapping[str, Any]
     ) -> Iterator[Delta]:
-        """The parts of the answer. A text may end amid a character, as U+FFFD.
+        """The parts of the answer. A text may end in the middle of a character, as U+FFFD.
 
         Args:
             messages: The conversation.
@@ -95,13 +95,13 @@ class StreamingChat(BaseChatModel):
 
 
 def whole_characters(text: str) -> tuple[str, str]:
-    """Split a text into what can be shown and an end that may still be half a character."""
+    """Split a text into a complete part and an end that may be half a character."""
     shown = text.rstrip(_REPLACEMENT)
     return shown, text[len(shown) :]
 
 
 def usage_of(prompt: int, answer: int, reused: int | None) -> UsageMetadata:
-    """LangChain's form of token counts; `reused` are those of the prompt whose computation was kept."""
+    """Token counts in LangChain's form; `reused` counts prompt tokens whose computation was kept."""
     details = InputTokenDetails() if reused is None else InputTokenDetails(cache_read=reused)
     return UsageMetadata(
         input_tokens=prompt, output_tokens=answer, total_tokens=prompt + answer, input_token_details=details

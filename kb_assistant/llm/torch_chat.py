@@ -26,7 +26,7 @@ _loading = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """In a forked child: a thread of the parent may have held it."""
+    """Renew the lock in a forked child: a thread of the parent may have held it."""
     global _loading
     _loading = threading.Lock()
 
@@ -35,12 +35,12 @@ os.register_at_fork(after_in_child=_renew_lock)
 
 
 class TorchChat(LocalChat):
-    """Chat model over an official ChatGLM2 or ChatGLM3 folder. It is loaded at first use and shared.
+    """Chat model over an official ChatGLM2 or ChatGLM3 folder. It is loaded at the first use and shared.
 
     Attributes:
         folder: The folder.
-        quantize: "int4", "nf4" (see `load_model`), "none", or "auto": INT4 folders as they are, fp16 ones as NF4
-            where bitsandbytes is installed, else as INT4.
+        quantize: "int4", "nf4" (see `load_model`), "none", or "auto": INT4 folders as they are, fp16 folders as
+            NF4 if bitsandbytes is installed, else as INT4.
         device: "cpu", "cuda", or "auto".
     """
 
@@ -82,8 +82,8 @@ class TorchChat(LocalChat):
         return len(self._template.encode(text))
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """Tokens of the prompt these messages make: exact."""
-        del tools  # not supported, so they cost nothing
+        """Exact number of tokens of the prompt for these messages."""
+        del tools  # unsupported, so they take no tokens
         return len(self._template.prompt(role_texts(messages)))
 
     def _answer(
@@ -93,7 +93,7 @@ class TorchChat(LocalChat):
         return engine.queue.stream(lambda emit: engine.answer(ids, sampling, emit), cancelled)
 
     def _open(self) -> TorchEngine:
-        """The engine for these settings, loaded now unless this process has it already."""
+        """The engine for these settings, loaded now if this process doesn't have it yet."""
         import torch
 
         from kb_assistant.llm.torch_engine import TorchEngine, best_device, best_quantize

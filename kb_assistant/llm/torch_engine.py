@@ -1,4 +1,4 @@
-"""ChatGLM2 by torch: token ids in, pieces of text out. On CUDA, and on a CPU where llama.cpp isn't wanted."""
+"""ChatGLM2 by torch: token ids in, pieces of text out. For CUDA, and for a CPU without llama.cpp."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from kb_assistant.messages import _
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.checkpoint import Checkpoint
 
-# Prompt tokens read between two looks at whether the reader has gone away: many where reading is fast.
+# Prompt tokens processed between two checks whether the reader has gone away: more where it is fast.
 _PROMPT_BATCH = {"cpu": 64, "cuda": 512}
-# Memory for prompts of conversations other than the last one; 28 KB a token.
+# Memory for prompts of conversations other than the last one; 28 KB per token.
 _PREFIX_BYTES = 256 * 2**20
 
 
-# The thread that forks keeps GNU OpenMP's note of its helper threads, which don't exist in the child: it would
-# wait for them for ever. With one thread it wants none.
+# The forking thread keeps GNU OpenMP's record of its helper threads, which don't exist in the child, and
+# would wait for them forever. With one thread it needs none.
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class TorchEngine:
-    """A loaded model and the conversations it remembers.
+    """A loaded model and its cached conversations.
 
     Args:
         folder: An official folder.
@@ -67,11 +67,11 @@ class TorchEngine:
 
     @torch.inference_mode()
     def answer(self, ids: Sequence[int], sampling: Sampling, emit: Emit[Delta]) -> None:
-        """Say the answer to a prompt, piece by piece, until it ends or nobody listens.
+        """Generate the answer to a prompt, piece by piece, until it ends or the reader is gone.
 
         Raises:
-            ModelError: the prompt doesn't fit the context, the memory is too small, or the process was forked from
-                the one that loaded the model onto a GPU.
+            ModelError: the prompt doesn't fit the context, memory is too small, or this process was forked from
+                        the one that loaded the model onto a GPU.
         """
         if self._device.type == "cuda" and self._process != os.getpid():
             raise _no_gpu_in_a_fork()
@@ -94,7 +94,7 @@ class TorchEngine:
         emit(run.end())
 
     def _read(self, run: _Run, emit: Emit[Delta]) -> bool:
-        """Read what is new of the prompt; False where nobody waits for the answer any more."""
+        """Process the new tokens of the prompt; False if nobody waits for the answer any more."""
         for first in range(run.reused, len(run.ids), _PROMPT_BATCH[self._device.type]):
             if emit(Delta()):
                 run.finish = "cancelled"
@@ -135,7 +135,7 @@ class TorchEngine:
 
 @dataclass(slots=True)
 class _Run:
-    """One answer on its way."""
+    """One answer in progress."""
 
     ids: list[int]
     cache: DynamicCache
@@ -151,7 +151,7 @@ class _Run:
         self.prompt = len(self.ids)
 
     def end(self) -> Delta:
-        """The last piece: tokens, times in ms, and why it ended."""
+        """The last piece: token counts, times in ms, and the finish reason."""
         now = time.perf_counter()
         read_at = self.read_at or now
         timings = {
@@ -166,7 +166,7 @@ class _Run:
 
 
 class _Sampler:
-    """Picks the next token. The order of the steps is that of transformers' own sampling."""
+    """Picks the next token. The steps have the order of transformers' own sampling."""
 
     def __init__(self, sampling: Sampling, known: int, device: torch.device) -> None:
         self._greedy, self._known = sampling.temperature == 0, known
@@ -181,9 +181,9 @@ class _Sampler:
 
     def __call__(self, logits: torch.Tensor, ids: Sequence[int]) -> int:
         """Raises:
-        ModelError: the logits are no numbers.
+        ModelError: the logits aren't numbers.
         """
-        logits = logits[: self._known]  # what follows is padding of the output layer
+        logits = logits[: self._known]  # the rest is padding of the output layer
         if not bool(torch.isfinite(logits).all()):
             raise ModelError(
                 _("The model's arithmetic overflowed."), _("Its weights may be damaged: add it again.")
@@ -196,7 +196,7 @@ class _Sampler:
 
 
 class _Detokenizer:
-    """Text of tokens as they come: whole characters only, no blank in front, and none of the stop words."""
+    """Text of tokens as they come: whole characters only, without a leading blank and stop words."""
 
     def __init__(self, template: ChatTemplate, stop: Sequence[str]) -> None:
         self._template, self._stop = template, [word for word in stop if word]
@@ -206,11 +206,11 @@ class _Detokenizer:
         self.stopped = False
 
     def feed(self, token: int) -> str:
-        """What can be shown now that this token came."""
+        """The text that can be shown after this token."""
         return self._show(self._decoder.decode(self._template.token_bytes(token)))
 
     def rest(self) -> str:
-        """What was held back because a stop word might have begun. Half a character is left out."""
+        """The text held back because a stop word might have begun, without half a character."""
         rest, self._held = self._held, ""
         return "" if self.stopped else rest
 
@@ -228,13 +228,13 @@ class _Detokenizer:
 
 
 def _overlap(text: str, word: str) -> int:
-    """Length of the longest end of `text` with which `word` begins."""
+    """Length of the longest suffix of `text` that is a prefix of `word`."""
     return next((n for n in range(min(len(text), len(word) - 1), 0, -1) if text.endswith(word[:n])), 0)
 
 
 @contextmanager
 def gpu_errors() -> Iterator[None]:
-    """A GPU that is too small, or can't be used here, is an error for people; what it took is freed."""
+    """Report a GPU that is too small or unusable as a user's error, and free its memory."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -247,7 +247,7 @@ def gpu_errors() -> Iterator[None]:
             ),
         ) from error
     except RuntimeError as error:
-        if "forked subprocess" not in str(error):  # torch's own words for it
+        if "forked subprocess" not in str(error):  # torch's own wording
             raise
         raise _no_gpu_in_a_fork() from error
 
@@ -267,14 +267,14 @@ def best_device(wanted: str) -> str:
 
 
 def best_dtype(device: str, quantize: Quantize | None) -> torch.dtype:
-    """bfloat16 where there are kernels for it: it can't overflow. Older GPUs take fp16, plain CPUs fp32."""
+    """bfloat16 where kernels exist: it doesn't overflow. Older GPUs use fp16, plain CPUs fp32."""
     if device == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
     return torch.bfloat16 if quantize else torch.float32
 
 
 def best_quantize(checkpoint: Checkpoint, wanted: str) -> Quantize | None:
-    """What `quantize` = "auto" means for a folder: INT4 as it is; fp16 to NF4 where bitsandbytes is there."""
+    """The meaning of `quantize` = "auto" for a folder: INT4 as it is; fp16 to NF4 if bitsandbytes is installed."""
     from importlib.util import find_spec
 
     if wanted == "none":

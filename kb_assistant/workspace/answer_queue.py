@@ -35,7 +35,7 @@ class PendingAnswer:
 
     Attributes:
         stage: "queued" behind another answer, "waiting" for files that have to be read first, "searching", then
-                "answering".
+            "answering".
         text: The text so far.
         hits: Number of passages found.
         started: time.monotonic() when it was asked, or when the answers before it were done.
@@ -100,7 +100,7 @@ class AnswerQueue:
         Args:
             beside: Other knowledge bases to search as well.
             after: Called in a thread before the search; returns once the prerequisites of the search are met. A
-                    stop doesn't wait for it.
+                stop doesn't wait for it.
             instead_of: The turn that is asked again; it is removed from the conversation.
 
         Raises:

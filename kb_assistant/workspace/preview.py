@@ -81,7 +81,7 @@ def highlights(turn: SavedTurn, n: int, mark: object = None) -> list[tuple[int, 
 
     Args:
         mark: Index of one citation among the answer's marks, from 0; anything else means all that cite the
-                passage.
+            passage.
     """
     from kb_assistant.answering.citations import evidence
 
