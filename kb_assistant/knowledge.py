@@ -27,7 +27,7 @@ from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import OPENING, once
 from kb_assistant.retrieval.bm25 import PostingsCache
-from kb_assistant.retrieval.filters import parse_conditions
+from kb_assistant.retrieval.filters import Scope, parse_conditions
 from kb_assistant.retrieval.result import Floors, Retrieval
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_floors, floors_at, keep_floors
@@ -367,11 +367,11 @@ class KnowledgeBase:
             models = ChatModels(self.settings, self.models, self.embedder, chat_model)
         return AnswerChain(both, models, self.settings)
 
-    def as_retriever(self, k: int | None = None) -> BaseRetriever:
-        """This knowledge base as a LangChain retriever."""
+    def as_retriever(self, k: int | None = None, where: Iterable[str] = ()) -> BaseRetriever:
+        """This knowledge base as a LangChain retriever; `k` and `where` as for search."""
         from kb_assistant.adapters.retriever import KnowledgeRetriever
 
-        return KnowledgeRetriever(kb=self, k=_count(self.settings.k if k is None else k))
+        return KnowledgeRetriever(kb=self, k=_count(self.settings.k if k is None else k), where=tuple(where))
 
     def as_vectorstore(self) -> KnowledgeVectorStore:
         """This knowledge base as a LangChain vector store; created on disk if missing."""
@@ -532,14 +532,19 @@ class KnowledgeBase:
             wanted = set(paths)
             self._documents.remove(self.store, lambda known: [path for path in known if path in wanted])
 
-    def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]:
-        """The k chunks nearest in meaning, with their cosines: dense search only."""
+    def nearest(self, question: str, k: int, where: Iterable[str] = ()) -> list[tuple[Chunk, float]]:
+        """The chunks of the k texts nearest in meaning with their cosines: dense search alone.
+
+        Args:
+            where: Conditions on sources, as for search.
+        """
         k = _count(k)
         vectors = self.embedder.encode_queries([question])
         with self.store.read() as snapshot:
             require_embedder(snapshot, self.embedder.fingerprint)
-            ranked = self._index.search(snapshot, vectors, k)[0]
-            places = snapshot.chunks_of_texts([text_id for text_id, _ in ranked])
+            scope = Scope.of(snapshot, parse_conditions(where))
+            ranked = self._index.search(snapshot, vectors, k, scope.text_ids)[0]
+            places = scope.chunks_of_texts([text_id for text_id, _ in ranked])
         return [(chunk, score) for text_id, score in ranked for chunk in places.get(text_id, ())]
 
     @property

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -208,6 +208,13 @@ def _after_fork() -> None:
     no_fork.release()
     for one in list(_forkable):
         one.after_fork()
+
+
+def in_forked_child(renew: Callable[[], object]) -> None:
+    """Call `renew` in each child that this process forks, before the child goes on; nothing where systems don't
+    fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
 
 
 if hasattr(os, "register_at_fork"):

@@ -26,8 +26,6 @@ LAYERS = (
 )
 """Rooms of kb_assistant, the ground first. A room imports from floors below its own, not from beside it."""
 
-BESIDE = {("retrieval", "embedding")}
-
 
 def modules(package: str) -> dict[str, Path]:
     """Dotted names of all modules of a package, with their files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -20,12 +21,14 @@ class KnowledgeRetriever(BaseRetriever):
     Attributes:
         kb: The KnowledgeBase.
         k: Documents to find.
+        where: Conditions on sources that all must hold, such as "type=pdf".
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     kb: Any
     k: int = 5
+    where: tuple[str, ...] = ()
 
     def _get_relevant_documents(
         self,
@@ -33,8 +36,9 @@ class KnowledgeRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
         k: int | None = None,
+        where: Iterable[str] | None = None,
     ) -> list[Document]:
-        hits = self.kb.search(query, self.k if k is None else k)
+        hits = self.kb.search(query, self.k if k is None else k, where=self.where if where is None else where)
         with self.kb.store.read() as snapshot:
             chunks = {chunk.id: chunk for chunk in snapshot.chunks([hit.id for hit in hits])}
         return [_document(hit, chunks.get(hit.id)) for hit in hits]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,7 +39,7 @@ class DocumentBase(Protocol):
 
     def sources(self) -> list[Source]: ...
 
-    def nearest(self, question: str, k: int) -> list[tuple[Chunk, float]]: ...
+    def nearest(self, question: str, k: int, where: Iterable[str] = ()) -> list[tuple[Chunk, float]]: ...
 
 
 def to_document(chunk: Chunk, **more: Any) -> Document:
@@ -50,6 +50,16 @@ def to_document(chunk: Chunk, **more: Any) -> Document:
         )
     place = {"source": chunk.source, **chunk.locator.to_json()}
     return Document(chunk.text.body, id=chunk.id, metadata={**chunk.metadata, **place, **more})
+
+
+Filter = Mapping[str, Any] | Iterable[str]
+"""Metadata that a document must have, or conditions on its source."""
+
+
+def _conditions(wanted: Filter | None) -> list[str]:
+    if isinstance(wanted, Mapping):
+        return [f"{field}={value}" for field, value in wanted.items()]
+    return list(wanted or ())
 
 
 class KnowledgeVectorStore(VectorStore):
@@ -105,13 +115,23 @@ class KnowledgeVectorStore(VectorStore):
             found += snapshot.chunks(ids)
         return [to_document(chunk) for chunk in found]
 
-    def similarity_search(self, query: str, k: int = 4, **_: Any) -> list[Document]:
-        """The k documents nearest in meaning, nearest first; equal texts are all given."""
-        return [document for document, _ in self.similarity_search_with_score(query, k)]
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        """The k documents nearest in meaning, nearest first; equal texts are all given.
 
-    def similarity_search_with_score(self, query: str, k: int = 4, **_: Any) -> list[tuple[Document, float]]:
+        Args:
+            kwargs: `filter`, the metadata that documents must have: {"author": "Li", "type": "pdf"}, or conditions
+                as for KnowledgeBase.search: ["date>=2024"].
+
+        Raises:
+            QuestionError: a condition of another form.
+        """
+        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
+
+    def similarity_search_with_score(
+        self, query: str, k: int = 4, *, filter: Filter | None = None, **_: Any
+    ) -> list[tuple[Document, float]]:
         """The same with cosines."""
-        ranked = self._kb.nearest(query, k)
+        ranked = self._kb.nearest(query, k, _conditions(filter))
         return [(to_document(chunk), score) for chunk, score in ranked][:k]
 
     @classmethod

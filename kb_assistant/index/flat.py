@@ -6,13 +6,13 @@ products; a search that is limited to some texts runs on the CPU.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import ModelError
+from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
@@ -51,7 +51,7 @@ def _make_fork_safe(faiss: Any) -> None:
     The thread that forks keeps GNU OpenMP's note of its helper threads, which don't exist in the child: it would
     wait for them for ever. With one thread it wants none. Threads that the child starts have helpers of their own.
     """
-    os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
+    in_forked_child(lambda: faiss.omp_set_num_threads(1))
 
 
 class FlatIndex:

@@ -24,6 +24,7 @@ from typing import Any
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.gguf_header import read_gguf_header
 from kb_assistant.llm.request_queue import Emit, RequestQueue, never
+from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
 
 # Prompt tokens processed between two checks whether the reader has gone away.
@@ -76,7 +77,7 @@ def _never_free(server: LlamaServer) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(server))
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+in_forked_child(_leave_to_parent)
 
 
 class LlamaServer:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kb_assistant.errors import ModelError
+from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
 
 T = TypeVar("T")
@@ -142,7 +143,7 @@ def _clear_all() -> None:
         requests.clear()
 
 
-os.register_at_fork(after_in_child=_clear_all)
+in_forked_child(_clear_all)
 
 
 # A thread inside an engine that outlives the interpreter would abort() the process.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
 from kb_assistant.llm.streaming import Delta
+from kb_assistant.lock import in_forked_child
 
 if TYPE_CHECKING:
     from kb_assistant.llm.torch_engine import TorchEngine
@@ -31,7 +31,7 @@ def _renew_lock() -> None:
     _loading = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+in_forked_child(_renew_lock)
 
 
 class TorchChat(LocalChat):

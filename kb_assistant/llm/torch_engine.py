@@ -28,6 +28,7 @@ from kb_assistant.llm.base import Sampling
 from kb_assistant.llm.prefix_cache import PrefixCache
 from kb_assistant.llm.request_queue import Emit, RequestQueue
 from kb_assistant.llm.streaming import Delta, usage_of
+from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _PREFIX_BYTES = 256 * 2**20
 
 # The forking thread keeps GNU OpenMP's record of its helper threads, which don't exist in the child, and
 # would wait for them forever. With one thread it needs none.
-os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+in_forked_child(lambda: torch.set_num_threads(1))
 
 
 class TorchEngine:

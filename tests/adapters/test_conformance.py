@@ -231,3 +231,24 @@ def test_an_impossible_k_is_an_error_wherever_it_is_asked(tmp_path: Path, k: Any
                 ask()
         assert len(kb.search("pump", 10**30)) == 1
         assert len(kb.as_vectorstore().similarity_search("pump", 10**30)) == 1
+
+
+def test_filters_hold_for_what_is_named_too(tmp_path: Path) -> None:
+    """Two files with one equal text: who asks for one of them must not be given the other."""
+    for folder in ("a", "b"):
+        (tmp_path / "docs" / folder).mkdir(parents=True)
+        (tmp_path / "docs" / folder / "same.md").write_text("The pump is serviced every spring.")
+    with open_base(tmp_path / "home") as base:
+        base.ingest(tmp_path / "docs")
+        base.add([Document("The pump is blue.", id="blue", metadata={"author": "Li"})])
+        only_b = ["path=*/b/*"]
+        found = base.as_retriever(k=3, where=only_b).invoke("When is the pump serviced?")
+        assert [Path(document.metadata["source"]).parent.name for document in found] == ["b"]
+        store = base.as_vectorstore()
+        found = store.similarity_search("pump", k=3, filter=only_b)
+        assert [Path(document.metadata["source"]).parent.name for document in found] == ["b"]
+        assert [document.id for document in store.similarity_search("pump", k=3, filter={"author": "Li"})] == [
+            "blue"
+        ]
+        with pytest.raises(QuestionError):
+            store.similarity_search("pump", filter=["author"])
