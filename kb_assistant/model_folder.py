@@ -1,4 +1,4 @@
-"""What a model on disk is: its description, read from its own files, and its fingerprint. Loads no model."""
+"""Describes a model on disk from its own files, and computes its fingerprint. Loads no model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ModelKind = Literal["embedder", "chat", "reranker"]
 T = TypeVar("T")
 
 DESCRIPTION = "model.json"
-# Characters of an impossible value that a message shows.
+# Most characters of an invalid value in a message.
 _SHOWN = 80
 _WEIGHTS = {".safetensors", ".gguf"}
 _FINGERPRINTED = _WEIGHTS | {".bin", ".json", ".txt", ".model"}
-# Encoders that transformers brings itself; others would need code from the model's folder.
+# Encoders that transformers contains; others would need code from the model's folder.
 _ENCODERS = frozenset(
     "albert bert camembert deberta deberta-v2 distilbert electra eurobert modernbert mpnet roberta "
     "roformer xlm-roberta xlm-roberta-xl".split()
@@ -38,20 +38,20 @@ class Model:
     """A model that can be loaded from disk.
 
     Attributes:
-        name: What the user calls it.
+        name: Its name for the user.
         kind: `embedder` (texts to vectors) or `chat` (writes answers).
         path: Its folder in Hugging Face layout, or its .gguf file.
         sha256: Fingerprint of its weights, tokenizer and configuration (see `weights_digest`).
-        licence: SPDX name where known.
-        languages: ISO codes it is good at; empty where unknown.
-        query_prefix: What the embedder wants before a question.
-        passage_prefix: What the embedder wants before a passage.
-        context_tokens: Longest input it was trained for; 0 where unknown.
-        longest_context: Longest input that can be asked for; 0 where that is context_tokens.
-        template: "chatglm2" or "chatglm3" where prompts are made as that model wants them; "" where the file
-            brings its own chat template.
-        background_cosines: Mean and standard deviation of cosines between questions and passages that have
-            nothing to do with each other; None where nobody measured.
+        licence: SPDX name if known.
+        languages: ISO codes of its best languages; empty if unknown.
+        query_prefix: The embedder's prefix for questions.
+        passage_prefix: The embedder's prefix for passages.
+        context_tokens: Longest input it was trained for; 0 if unknown.
+        longest_context: Longest input that can be set; 0 if that is context_tokens.
+        template: "chatglm2" or "chatglm3" for that model's prompt format; "" if the file contains its own chat
+            template.
+        background_cosines: Mean and standard deviation of cosines between unrelated questions and passages;
+            None if not measured.
     """
 
     name: str
@@ -75,12 +75,12 @@ def file_digest(path: Path) -> str:
 
 
 def weights_digest(path: Path, of_file: Callable[[Path], str] = file_digest) -> str:
-    """SHA-256 over all files of a model that decide its results: weights, tokenizer, configuration.
+    """SHA-256 over all files of a model that affect its results: weights, tokenizer, configuration.
 
     Args:
-        path: A file, whose own digest it is then; or a folder: digests and names of its files, sorted by
-            name, without hidden ones and without the description that `ModelHome` writes.
-        of_file: Digest of one file.
+        path: A file, which gives its own digest; or a folder: digests and names of its files, sorted by name,
+            without hidden ones and without the description that `ModelHome` writes.
+        of_file: Computes the digest of one file.
     """
     if path.is_file():
         return of_file(path)
@@ -98,16 +98,16 @@ def _deciding_files(folder: Path) -> Iterator[Path]:
 
 
 class DigestCache:
-    """File digests remembered by path, size and time of change, so that gigabytes are read once.
+    """File digests cached by path, size and modification time, so that gigabytes are read once.
 
-    Losing the cache costs time only: it is written where that is possible and ignored where it is damaged.
+    Losing the cache only costs time: it is written if possible and ignored if damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def weights_digest(self, path: Path) -> str:
-        """`weights_digest(path)`, reading only files that changed since they were last read."""
+        """`weights_digest(path)`, reading only files changed since the last reading."""
         known = self._load()
         fresh: dict[str, list[Any]] = {}
 
@@ -136,7 +136,7 @@ class DigestCache:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file such that a reader finds the old content or the new, never a part."""
+    """Write a JSON file so that a reader finds the old content or the new one, never a part."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("w", encoding="utf-8") as file:
@@ -149,10 +149,10 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def require_space(folder: Path, wanted: int) -> None:
-    """Make sure that so many bytes can be written into a folder.
+    """Check that this many bytes can be written into a folder.
 
     Raises:
-        ModelError: they can't; says how many are free.
+        ModelError: they can't; the message says how many are free.
     """
     free = shutil.disk_usage(folder).free
     if free < wanted:
@@ -168,10 +168,10 @@ def require_space(folder: Path, wanted: int) -> None:
 
 
 def describe(path: Path, digest: Callable[[Path], str] = weights_digest) -> Model:
-    """What the folder or .gguf file at `path` is, named after it.
+    """The model in the folder or .gguf file at `path`, named after it.
 
     Raises:
-        ModelError: it isn't a model that can be used, and why.
+        ModelError: it isn't a usable model; the message says why.
     """
     if path.is_file() and path.suffix == ".gguf":
         with path.open("rb") as file:
@@ -213,7 +213,7 @@ def describe(path: Path, digest: Callable[[Path], str] = weights_digest) -> Mode
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The object in a JSON file of a model; empty where there is no such file."""
+    """The object in a JSON file of a model; empty if there is no such file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -228,10 +228,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def typed_field(path: Path, config: Mapping[str, Any], key: str, kind: type[T], default: T) -> T:
-    """A field of a model's JSON file; `default` where it is missing or null.
+    """A field of a model's JSON file; `default` if it is missing or null.
 
     Raises:
-        ModelError: it holds a value of another type.
+        ModelError: it has a value of another type.
     """
     value = config.get(key)
     if value is None:
@@ -242,7 +242,7 @@ def typed_field(path: Path, config: Mapping[str, Any], key: str, kind: type[T], 
 
 
 def damaged_field(path: Path, key: str, value: object, hint: str = "") -> ModelError:
-    """The error for an impossible value in a model's JSON file."""
+    """The error for an invalid value in a model's JSON file."""
     return ModelError(
         _("{path} is damaged: {key} = {value}.", path=path, key=key, value=repr(value)[:_SHOWN]),
         hint or _("Download the model again."),
@@ -250,17 +250,17 @@ def damaged_field(path: Path, key: str, value: object, hint: str = "") -> ModelE
 
 
 def read_description(path: Path, hint: str) -> Model:
-    """The model that a `model.json` describes. Its `path` is taken as relative to the file's folder.
+    """The model described by a `model.json`. Its `path` is relative to the file's folder.
 
     Args:
         path: The file.
-        hint: What to do where it is damaged.
+        hint: What to do if it is damaged.
 
     Raises:
-        ModelError: the file is damaged; names the field.
+        ModelError: the file is damaged; the message names the field.
     """
     content = read_config(path)
-    content.pop("floor", None)  # what older versions noted
+    content.pop("floor", None)  # from older versions
     if "usual_cosines" in content:  # its name in older versions
         content["background_cosines"] = content.pop("usual_cosines")
     values: dict[str, Any] = {}
@@ -307,14 +307,14 @@ _DESCRIBED: Mapping[str, Callable[[object], bool]] = {
     "longest_context": _is_count,
     "template": lambda value: value in ("", "chatglm2", "chatglm3"),
 }
-"""The fields of a `model.json`, and what each can be."""
+"""The fields of a `model.json`, and their types."""
 
 _MISSING: Mapping[str, Any] = {
     **dict.fromkeys(("licence", "query_prefix", "passage_prefix", "template"), ""),
     **dict.fromkeys(("context_tokens", "longest_context"), 0),
     "languages": [],
 }
-"""What stands for fields that are missing; the others have to be there."""
+"""Defaults of optional fields; the others are required."""
 
 
 def _kind_of(config: dict[str, Any], path: Path) -> ModelKind:
@@ -378,10 +378,10 @@ def _context(path: Path, config: dict[str, Any]) -> int:
 
 
 def embedding_dimension(path: Path) -> int:
-    """Length of the vectors of an embedder's folder, from its configuration alone.
+    """Length of the vectors of an embedder, from its folder's configuration alone.
 
     Raises:
-        ModelError: the configuration doesn't tell.
+        ModelError: the configuration doesn't give it.
     """
     for folder in reversed(_module_folders(path / "modules.json")):
         parts = read_config(path / folder / "config.json") if folder else {}
@@ -397,7 +397,7 @@ def embedding_dimension(path: Path) -> int:
 
 
 def _module_folders(file: Path) -> list[str]:
-    """The folders of an embedder's modules, in their order; none where there is no such file."""
+    """The folders of an embedder's modules, in order; none if there is no such file."""
     try:
         modules = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

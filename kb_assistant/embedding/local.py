@@ -1,10 +1,10 @@
-"""Texts to vectors with a local sentence-transformers model, as a LangChain `Embeddings`.
+"""Embeds texts with a local sentence-transformers model, as LangChain `Embeddings`.
 
-Importing this module, counting tokens and asking for the fingerprint load neither torch nor transformers.
-Questions and a few passages don't either, where ONNX Runtime can run the model; nor does any number of passages
-where torch isn't installed. Nothing here reaches the network.
+Importing this module, counting tokens and reading the fingerprint load neither torch nor transformers. Questions
+and a few passages don't either, if ONNX Runtime can run the model; nor does any number of passages without torch
+installed. Nothing here uses the network.
 
-All arithmetic is float32, on every device, so that vectors made on two machines can stand in one index; see
+All arithmetic is float32, on every device, so that one index can hold vectors made on two machines; see
 COSINE_TOLERANCE.
 """
 
@@ -40,32 +40,32 @@ _log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 
 COSINE_TOLERANCE = 1e-5
-"""No cosine of two vectors of one model changes by more, whatever the batch, the engine (torch or ONNX Runtime)
+"""Largest change of a cosine of two vectors of one model, whatever the batch, the engine (torch or ONNX Runtime)
 and the processor that embedded either text."""
 
 QUESTIONS = 512
-"""Vectors of questions that are kept: a conversation searches for its earlier questions again."""
+"""Most cached vectors of questions: a conversation searches for its earlier questions again."""
 
 FEW = 64
-"""So many passages are embedded by ONNX Runtime sooner than torch is loaded."""
+"""Up to this many passages ONNX Runtime is quicker than loading torch."""
 
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 _SPECIAL_TOKENS = 2
 
 
 _of_the_parent: list[object] = []
-"""Sessions that a forked child got. To free one would wait for threads that aren't there."""
+"""Sessions that a forked child inherited. Freeing one would wait for threads that don't exist."""
 
 
 class LocalEmbeddings(Embeddings):
-    """Embeds passages and questions, each with the prefix its model wants. Safe to share between threads.
+    """Embeds passages and questions, each with the model's prefix. Safe to share between threads.
 
     Args:
         model: An embedder (see `kb_assistant.models.home.ModelHome.get`).
         device: `auto` (CUDA where there is one), `cpu` or `cuda`.
         threads: Threads of torch for this process; 0 leaves torch's own choice.
         batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device.
-        few: Up to so many passages are embedded one by one and without torch, while it isn't loaded and `device`
+        few: Up to this many passages are embedded one by one without torch, while it isn't loaded and `device`
             isn't `cuda`.
     """
 
@@ -82,11 +82,11 @@ class LocalEmbeddings(Embeddings):
         survive_forks(self)
 
     def before_fork(self) -> None:
-        """Nothing to do: weights are only read."""
+        """Do nothing: weights are only read."""
 
     def after_fork(self) -> None:
-        """Go on in a forked child, where no other thread is: ONNX Runtime's session opens anew, torch computes
-        with the one thread that there is."""
+        """Continue in a forked child, which has one thread: ONNX Runtime's session is reopened, torch computes
+        with one thread."""
         self._lock = RLock()
         for name in [name for name in vars(self) if name.startswith(OPENING)]:
             del vars(self)[name]
@@ -104,7 +104,7 @@ class LocalEmbeddings(Embeddings):
 
     @property
     def fingerprint(self) -> dict[str, str | int]:
-        """What decides the vectors; vectors of two fingerprints must not meet in one index."""
+        """Identifies everything that affects the vectors; vectors of two fingerprints must not share an index."""
         return {
             "name": self.model.name,
             "sha256": self.model.sha256,
@@ -114,7 +114,8 @@ class LocalEmbeddings(Embeddings):
         }
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text in the model's own tokenizer, without special tokens, prefix and any cut."""
+        """Number of tokens of each text by the model's tokenizer, without special tokens, prefix and
+        truncation."""
         encodings = self._tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
         return [len(encoding) for encoding in encodings]
 
@@ -130,8 +131,8 @@ class LocalEmbeddings(Embeddings):
         """Vectors of passages.
 
         Args:
-            texts: n passages; what exceeds the model's length is cut off by it.
-            progress: Told how many more are done, after each batch.
+            texts: n passages; the model truncates them at its maximum length.
+            progress: Called after each batch with the number of passages it added.
 
         Returns:
             float32 (n, dimension), rows of length 1, in the order of `texts`.
@@ -144,13 +145,13 @@ class LocalEmbeddings(Embeddings):
         return vectors
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
-        """The same, batch by batch, so that the caller can stop or save in between. Longest first, if many.
+        """The same batch by batch, so that the caller can stop or save in between. Longest first, if many.
 
         Yields:
             Positions in `texts`, and their vectors: float32 (number of positions, dimension).
 
         Raises:
-            ModelError: the model can't be loaded, or it needs torch, which can't.
+            ModelError: the model, or torch if it needs it, can't be loaded.
         """
         prefix = self.model.passage_prefix
         few = len(texts) <= self._few and not self._loaded
@@ -174,19 +175,19 @@ class LocalEmbeddings(Embeddings):
     def _encode_one(self, text: str, prefix: str, encoder: OnnxEncoder) -> Vectors:
         """float32 (dimension,), of length 1."""
         ids = self._tokenizer.encode(prefix + _clean(text)).ids
-        if len(ids) > self._longest:  # what closes a text stays
+        if len(ids) > self._longest:  # the closing token stays
             ids = [*ids[: self._longest - 1], ids[-1]]
         return np.asarray(self._normalised(encoder.encode(ids)[None])[0], np.float32)
 
     @once
     def _encoder(self) -> OnnxEncoder | None:
-        """Embeds single texts without torch, in a third of its time; None where the model is of another kind."""
+        """Embeds single texts without torch, in a third of its time; None for other kinds of models."""
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder, Shape
 
         try:
             shape = Shape.read(self.model.path)
             return OnnxEncoder(self.model.path, shape, self._threads) if shape else None
-        except Exception as error:  # of many classes; torch says better what is wrong with a folder
+        except Exception as error:  # of many classes; torch reports better what is wrong with a folder
             _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
             return None
 
@@ -201,7 +202,7 @@ class LocalEmbeddings(Embeddings):
 
     @property
     def _longest(self) -> int:
-        """Tokens after which the model cuts a text off."""
+        """Number of tokens at which the model truncates a text."""
         return self.model.context_tokens or 512
 
     @once
@@ -211,7 +212,7 @@ class LocalEmbeddings(Embeddings):
         file = self.model.path / "tokenizer.json"
         try:
             tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception
+        except Exception as error:  # the library raises plain Exception
             raise ModelError(
                 _("{path} can't be read: {reason}", path=file, reason=error),
                 _("Install {name} again.", name=self.model.name),
@@ -250,7 +251,7 @@ class LocalEmbeddings(Embeddings):
                     trust_remote_code=False,
                     model_kwargs={"dtype": torch.float32, "use_safetensors": True},
                 )
-        except Exception as error:  # transformers, safetensors and torch have no common error
+        except Exception as error:  # transformers, safetensors and torch have no common error class
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
                 _(
@@ -264,7 +265,7 @@ class LocalEmbeddings(Embeddings):
         return network
 
     def _encode(self, texts: list[str], prefix: str) -> Vectors:
-        """One forward pass; halved as often as the device's memory asks for."""
+        """One forward pass; the batch is halved as often as the device's memory requires."""
         with self._lock:
             network, torch = self._network, import_torch()
             try:
@@ -308,9 +309,9 @@ def open_embeddings(model: Model, device: str = "auto", threads: int = 0) -> Loc
 
 
 def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Positions in batches whose longest member times their number stays within `batch_tokens`.
+    """Positions in batches whose longest member times their number is at most `batch_tokens`.
 
-    Longest first, so that the most memory is needed at the start. A longer text gets a batch of its own.
+    Longest first, so that the start needs the most memory. A longer text gets a batch of its own.
     """
     batches: list[list[int]] = []
     room = 0
@@ -323,7 +324,7 @@ def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
 
 
 def import_torch() -> Any:
-    """The module torch, with sentence-transformers beside it.
+    """The module torch, checked together with sentence-transformers.
 
     Raises:
         ModelError: one of them isn't installed, or can't be loaded.
@@ -348,13 +349,13 @@ def _is_installed(package: str) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Without lone surrogates, as in undecodable file names and arguments; no tokenizer takes them."""
+    """The text without lone surrogates, as in undecodable file names and arguments; no tokenizer accepts them."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the libraries' progress bars, warnings and load reports on stderr."""
+    """Suppress the libraries' progress bars, warnings and load reports on stderr."""
     from transformers.utils import logging as transformers_logging
 
     libraries: Any = transformers_logging  # its functions are not annotated

@@ -1,8 +1,8 @@
 """BERT encoders by ONNX Runtime, for single texts: less than half of torch's time, and torch isn't loaded.
 
-The graph (Devlin et al., BERT, 2019; XLM-RoBERTa differs in its positions alone) is made in memory and points into
-the folder's own model.safetensors, so that no second copy of the weights is kept on disk. Many passages are
-embedded by torch in batches; both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`).
+The graph (Devlin et al., BERT, 2019; XLM-RoBERTa differs only in its positions) is built in memory and points into
+the folder's own model.safetensors, so that the disk needs no second copy of the weights. torch embeds many
+passages in batches; both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     }
     for kind, pad in (("bert", 0), ("xlm-roberta", 1))
 }
-"""What config.json may leave out, as transformers' BertConfig and XLMRobertaConfig fill it in."""
+"""Defaults for config.json, as in transformers' BertConfig and XLMRobertaConfig."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an encoder's folder says of it.
+    """The description of an encoder, from its folder.
 
     Attributes:
         first_position: The number of the first token's position.
         mean: Whether the vector is the mean over the tokens; otherwise it is the first token's.
-        prefix: What stands before the names of its tensors.
+        prefix: Prefix of the names of its tensors.
         tensors: The table of the weights file: dtype, shape, and data_offsets from data_start on, by name.
     """
 
@@ -60,10 +60,10 @@ class Shape:
 
     @classmethod
     def read(cls, folder: Path) -> Shape | None:
-        """That of a sentence-transformers folder; None where it isn't one that this module can run.
+        """The shape of a sentence-transformers folder; None if this module can't run it.
 
         Raises:
-            Exception: its files say something odd, in one of many ways.
+            Exception: its files are invalid, in one of many ways.
         """
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -82,7 +82,7 @@ class Shape:
             and config.get("position_embedding_type", "absolute") == "absolute"
             and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
             and mean is not None
-            and not tokens.get("do_lower_case")  # before the tokenizer, that is
+            and not tokens.get("do_lower_case")  # applied before the tokenizer
         )
         found = [name for name in tensors if name.endswith("embeddings.word_embeddings.weight")]
         if not plain or len(found) != 1 or any(tensor["dtype"] not in _DTYPES for tensor in tensors.values()):
@@ -103,11 +103,11 @@ class OnnxEncoder:
     """Vectors of token ids. Safe to share between threads.
 
     Args:
-        folder: Where `shape` was read.
+        folder: The folder of `shape`.
         threads: Threads for one text; 0 leaves the runtime's own choice.
 
     Raises:
-        Exception: the runtime refuses the graph or the weights; it has no common class of errors.
+        Exception: the runtime refuses the graph or the weights; it has no common error class.
     """
 
     def __init__(self, folder: Path, shape: Shape, threads: int = 0) -> None:
@@ -136,7 +136,7 @@ class OnnxEncoder:
 
 
 class _Graph:
-    """The ONNX graph under construction: every method adds nodes and gives the name of their result."""
+    """The ONNX graph under construction: every method adds nodes and returns the name of their result."""
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -191,7 +191,7 @@ class _Graph:
         return self._node("LayerNormalization", inputs, axis=-1, epsilon=self._shape.epsilon)
 
     def _zeros(self) -> str:
-        """Token types: a single text has but the first."""
+        """Token types: a single text has only the first."""
         return self._node("Sub", ["ids", "ids"])
 
     def _float(self, name: str) -> str:
@@ -200,7 +200,7 @@ class _Graph:
         return self._node("Cast", [name], to=TensorProto.FLOAT)
 
     def _weight(self, name: str) -> str:
-        """A tensor of the weights file, by its place there."""
+        """A tensor of the weights file, by its offset there."""
         from onnx import StringStringEntryProto, TensorProto
 
         told = self._shape.tensors[self._shape.prefix + name]
@@ -224,7 +224,7 @@ class _Graph:
 
 
 def _header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """The table of a safetensors file, and where its data starts (8 bytes of length, JSON, data)."""
+    """The table of a safetensors file, and the offset of its data (8 bytes of length, JSON, data)."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         table = json.loads(file.read(length))

@@ -1,6 +1,6 @@
-"""Reranking by a cross-encoder, which reads question and passage together (Nogueira and Cho, 2019).
+"""Reranks with a cross-encoder, which reads question and passage together (Nogueira and Cho, 2019).
 
-Slower than all else that a search does, so it is off unless the setting `reranker` names a model, and bounded: it
+It is slower than the rest of a search, so it is off unless the setting `reranker` names a model, and limited: it
 reads the best RERANKED texts in small batches and stops when its time is up.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 RERANKED = 30
-"""Texts that are read at most."""
+"""Most texts that are read."""
 
 BATCH = 5
 
@@ -33,7 +33,7 @@ class Reranker:
     Args:
         model: A reranker (see `kb_assistant.models.home.ModelHome.get`).
         device: `auto` (CUDA where there is one), `cpu` or `cuda`.
-        seconds: After this long no further batch is begun.
+        seconds: After this time no further batch starts.
     """
 
     def __init__(self, model: Model, device: str = "auto", seconds: float = 2.0) -> None:
@@ -43,10 +43,10 @@ class Reranker:
         survive_forks(self)
 
     def before_fork(self) -> None:
-        """Nothing to do: weights are only read."""
+        """Do nothing: weights are only read."""
 
     def after_fork(self) -> None:
-        """Go on in a forked child with the one thread that there is."""
+        """Continue in a forked child with its one thread."""
         self._lock = RLock()
         if "_network" in vars(self):
             import torch
@@ -54,11 +54,11 @@ class Reranker:
             torch.set_num_threads(1)
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each of the first texts answers the question, larger is better; of as many as its time allows,
-        BATCH at least, RERANKED at most.
+        """How well each of the first texts answers the question, larger is better; for as many texts as its time
+        allows, at least BATCH, at most RERANKED.
 
         Raises:
-            ModelError: the model can't be loaded, or gives other than one finite number a text.
+            ModelError: the model can't be loaded, or doesn't give one finite number per text.
         """
         import numpy as np
 
@@ -95,7 +95,7 @@ class Reranker:
                     trust_remote_code=False,
                     model_kwargs={"use_safetensors": True},
                 )
-        except Exception as error:  # transformers, safetensors and torch have no common error
+        except Exception as error:  # transformers, safetensors and torch have no common error class
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(
                 _(

@@ -1,8 +1,8 @@
-"""The cache file of an index: written and read in blocks, checked before it is used.
+"""The cache file of an index: written and read in blocks, checked before use.
 
-It holds a line with the stamp of the store's state, a line of JSON with the facts, the CRC-32 of both and that of
+It contains a line with the stamp of the store's state, a line of JSON with the facts, the CRC-32 of both and of
 the whole (4 bytes each, little-endian); then the text ids, for an approximate index the checksums of their
-vectors, and FAISS's own bytes. Blocks, because a second copy of a large index may not fit into memory.
+vectors, and FAISS's own bytes. It uses blocks because a second copy of a large index may not fit into memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class BuiltIndex:
-    """An index, and the state of the store that it is of.
+    """An index, and the state of the store that it belongs to.
 
     `lineage` changes when all vectors are replaced at once; within one, a text id always means the same vector.
     """
@@ -44,10 +44,10 @@ class Header:
     """The first lines of a cache file.
 
     Attributes:
-        stamp: The state of the store that the index is of.
-        facts: What the index is, as JSON values.
+        stamp: The state of the store that the index belongs to.
+        facts: The description of the index, as JSON values.
         crc: CRC-32 of these lines.
-        body_crc: CRC-32 of these lines and all that follows them.
+        body_crc: CRC-32 of these lines and everything after them.
     """
 
     stamp: str
@@ -56,12 +56,12 @@ class Header:
     body_crc: int
 
     def can_be_updated(self, snapshot: Snapshot) -> bool:
-        """Whether it is an approximate index of other generations of the same texts."""
+        """Whether it is an approximate index of another generation of the same texts."""
         return self.facts["kind"] != FlatIndex.kind and self.stamp.split()[0] == snapshot.lineage
 
 
 def read_header(cache: Path) -> Header | None:
-    """The first lines of the file; None where it is missing or they are damaged."""
+    """The first lines of the file; None if it is missing or they are damaged."""
     try:
         with cache.open("rb") as file:
             return _read_header(file)
@@ -70,7 +70,7 @@ def read_header(cache: Path) -> Header | None:
 
 
 def read_index(cache: Path, usable: Callable[[Header], bool]) -> tuple[Header, FlatIndex | IVFIndex] | None:
-    """The header and the index in the file; None where it is missing, damaged, or its header isn't usable."""
+    """The header and the index in the file; None if it is missing or damaged, or its header isn't usable."""
     try:
         with cache.open("rb") as file:
             header = _read_header(file)
@@ -83,7 +83,7 @@ def read_index(cache: Path, usable: Callable[[Header], bool]) -> tuple[Header, F
 
 
 def write_index(cache: Path, built: BuiltIndex) -> None:
-    """Replace the file. A reader finds the old one or the new one; a disk that refuses leaves the old one."""
+    """Replace the file. A reader finds the old one or the new one; a failed write leaves the old one."""
     temporary = cache.with_name(f"{cache.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with temporary.open("wb") as file:
@@ -97,7 +97,7 @@ def write_index(cache: Path, built: BuiltIndex) -> None:
 
 
 def clear_leftovers(cache: Path) -> None:
-    """Delete what a process that was killed had written in part."""
+    """Delete incomplete files of a killed process."""
     for leftover in cache.parent.glob(f"{cache.name}.*"):
         with suppress(OSError):
             leftover.unlink()

@@ -1,7 +1,7 @@
-"""Exact nearest neighbours: all vectors in memory, and a copy in half precision that finds the candidates.
+"""Exact nearest neighbours: all vectors in memory, and a half-precision copy that finds the candidates.
 
-On a machine where faiss sees a GPU the search for up to GPU_MOST neighbours runs there, with the same exact inner
-products; a search that is limited to some texts runs on the CPU.
+If faiss sees a GPU, the search for up to GPU_MOST neighbours runs there, with the same exact inner products; a
+search limited to some texts runs on the CPU.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GPU_MOST = 2048
-"""Neighbours that FAISS finds on a GPU at most; for more of them the search runs on the CPU."""
+"""Most neighbours that FAISS finds on a GPU; for more the search runs on the CPU."""
 
 FEW = 4096
-"""A search limited to this many texts or fewer takes the products of all of them, whatever the index."""
+"""A search limited to at most this many texts computes all products, whatever the index."""
 
 
 def import_faiss() -> Any:
@@ -46,16 +46,16 @@ def import_faiss() -> Any:
 
 @cache
 def _make_fork_safe(faiss: Any) -> None:
-    """Let a forked child search.
+    """Enable searches in a forked child.
 
-    The thread that forks keeps GNU OpenMP's note of its helper threads, which don't exist in the child: it would
-    wait for them for ever. With one thread it wants none. Threads that the child starts have helpers of their own.
+    The forking thread keeps GNU OpenMP's record of its helper threads, which don't exist in the child, and would
+    wait for them forever. With one thread it needs none. Threads started by the child have their own helpers.
     """
     in_forked_child(lambda: faiss.omp_set_num_threads(1))
 
 
 class FlatIndex:
-    """Vectors that no one changes any more, so that threads may search them without a lock.
+    """Immutable vectors, which threads may search without a lock.
 
     Args:
         ids: Text ids, shape (n,), int64, in any order.
@@ -75,7 +75,7 @@ class FlatIndex:
 
     @classmethod
     def of(cls, snapshot: Snapshot, ids: NDArray[np.int64]) -> FlatIndex:
-        """Over these texts of the store.
+        """An index over these texts of the store.
 
         Raises:
             StoreError: a vector is missing or damaged.
@@ -88,11 +88,11 @@ class FlatIndex:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What it is, as JSON values."""
+        """Its description, as JSON values."""
         return {"kind": self.kind, "vectors": len(self.ids)}
 
     def updated(self, snapshot: Snapshot, live: NDArray[np.int64]) -> FlatIndex:
-        """The same for the texts `live`, taking over the vectors of those that it has."""
+        """The same index for the texts `live`, reusing the vectors that it has."""
         import numpy as np
 
         kept = np.isin(self.ids, live, assume_unique=True)
@@ -105,7 +105,7 @@ class FlatIndex:
     def search(
         self, _: Snapshot, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
     ) -> list[list[tuple[int, float]]]:
-        """The k nearest of each query among the texts `allowed`, or of all: (text id, cosine), nearest first."""
+        """The k nearest of each query among the texts `allowed`, or all: (text id, cosine), nearest first."""
         import numpy as np
 
         inside = None if allowed is None else np.flatnonzero(np.isin(self.ids, allowed, assume_unique=True))
@@ -125,7 +125,7 @@ class FlatIndex:
         ]
 
     def vectors(self, text_ids: Sequence[int]) -> NDArray[np.float32] | None:
-        """Vectors of texts in the order asked, shape (n, d), float32; None where it doesn't hold all of them."""
+        """Vectors of texts in the given order, shape (n, d), float32; None if it doesn't hold all of them."""
         import numpy as np
 
         wanted = np.asarray(text_ids, np.int64)
@@ -149,7 +149,7 @@ class FlatIndex:
         faiss = import_faiss()
         if k > GPU_MOST or getattr(faiss, "get_num_gpus", int)() == 0:
             return self._best(queries, k)
-        with self._lock:  # a GPU index serves one search at a time
+        with self._lock:  # a GPU index runs one search at a time
             if self._gpu is None:
                 resources = faiss.StandardGpuResources()
                 self._gpu = faiss.index_cpu_to_gpu(resources, 0, self.index)
@@ -159,7 +159,7 @@ class FlatIndex:
     def _best(
         self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Cosines and places of the k nearest, of the places `inside` if they are given: twice as many by half
+        """Cosines and positions of the k nearest, among the positions `inside` if given: twice as many by half
         precision, ordered by the exact product."""
         import numpy as np
 
@@ -190,7 +190,7 @@ def ranked(
 
 
 def selector(numbers: NDArray[np.int64]) -> Any:
-    """FAISS's selector of these numbers, a bit for each up to the largest: quicker than its hash table."""
+    """FAISS's selector of these numbers by a bitmap up to the largest: quicker than its hash table."""
     import numpy as np
 
     chosen = np.zeros(int(numbers.max()) + 1, dtype=bool)
@@ -199,7 +199,7 @@ def selector(numbers: NDArray[np.int64]) -> Any:
 
 
 def vectors_in(index: Any) -> NDArray[np.float32]:
-    """The vectors an exact index holds, shape (n, d), without a copy."""
+    """The vectors of an exact index, shape (n, d), without a copy."""
     import numpy as np
 
     if not index.ntotal:
@@ -218,7 +218,7 @@ def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:
 
 
 def _halved(index: Any) -> Any:
-    """The vectors of an exact index in half precision: half the memory to read, several times as fast."""
+    """The vectors of an exact index in half precision: half the memory traffic, several times as fast."""
     faiss = import_faiss()
     halved = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     if index.ntotal:

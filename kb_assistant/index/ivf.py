@@ -1,22 +1,23 @@
-"""Approximate nearest neighbours for large stores: lists of compressed vectors, of which a search reads a few.
+"""Approximate nearest neighbours for large stores: a search reads a few of many lists of compressed vectors.
 
-An inverted file (Sivic and Zisserman, ICCV 2003; Jégou, Douze and Schmid, TPAMI 2011): k-means puts the vectors
-into lists, a search reads the lists whose centres are nearest to the query. It gives candidates only; their order
-and their cosines come from the float32 vectors in the store.
+An inverted file (Sivic and Zisserman, ICCV 2003; Jégou, Douze and Schmid, TPAMI 2011): k-means assigns the vectors
+to lists, and a search reads the lists whose centroids are nearest to the query. It only gives candidates; their
+order and cosines come from the float32 vectors in the store.
 
-How many lists a search reads is measured, not guessed: questions made from the store's own vectors are answered
-exactly, the lists that hold TARGET of the ten nearest are counted, and searches prove that they find as many, or
-the number grows. That recall is kept with the index, and measured again when much has changed.
+The number of lists to read is measured, not guessed: exact answers to queries made from the store's own vectors
+give the number of lists that contain TARGET of the ten nearest; trial searches confirm it, or the number grows.
+The recall is stored with the index, and measured again after many changes.
 
-Why not HNSW (Malkov and Yashunin, TPAMI 2020): over 100,000 vectors of 384 numbers it took four times as long to
-build or more, was quicker only where a recall of .95 is enough, and never came near the target on vectors without
-clusters, where an inverted file turns into a full scan, which finds all. And FAISS can't delete from it.
+Why not HNSW (Malkov and Yashunin, TPAMI 2020): with 100,000 vectors of 384 numbers the build took at least four
+times as long, searches were quicker only where a recall of .95 is enough, and recall stayed far from the target on
+vectors without clusters, where an inverted file becomes a full scan, which finds all. And FAISS can't delete from
+it.
 
-Why 8-bit codes: with candidates ordered by the float32 vectors they lose no recall against half precision, take no
-more time and half the memory. Where even they would fill much of the free memory, product quantization (the paper
-of 2011) takes a quarter of a byte for each number.
+Why 8-bit codes: as the float32 vectors order the candidates, they lose no recall against half precision, and take
+no more time and half the memory. If even they would fill much of the free memory, product quantization (the 2011
+paper) takes a quarter of a byte per number.
 
-All of this runs on the CPU, also where there is a GPU.
+All of this runs on the CPU, even with a GPU.
 """
 
 from __future__ import annotations
@@ -34,27 +35,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TARGET = 0.98
-"""Recall at DEPTH that is aimed at: .97 is wanted, and the sample errs by half a percent."""
+"""Target of the recall at DEPTH: .97 is required, and the sample errs by half a percent."""
 
 DEPTH = 10
 QUESTIONS = 256
 NOISE = 0.5
-"""Length of the random vector added to a stored one to make a question: it then stands at a cosine of 0.89."""
+"""Length of the random vector added to a stored one to make a query: their cosine is then 0.89."""
 
 LEAST_LISTS = 8
-"""Read by any search. Made-up questions lie near stored vectors; real ones don't always."""
+"""Fewest lists that a search reads. Synthetic queries lie near stored vectors; real ones don't always."""
 
 CODES_OF_FREE_MEMORY = 0.25
-"""Largest share that 8-bit codes may take: an update holds two copies for a moment."""
+"""Largest share of free memory for 8-bit codes: an update briefly holds two copies."""
 
 REMEASURE = 0.1
 """Share of the texts that may change before the recall is measured again."""
 
 RETRAIN = 0.5
-"""Share of the texts the lists were made for that may change before they are made anew."""
+"""Share of the texts of the lists that may change before the lists are rebuilt."""
 
 _CANDIDATES = {"ivf-int8": 2, "ivf-pq": 10}
-"""Candidates for each neighbour wanted, by kind: coarse codes need more."""
+"""Candidates per requested neighbour, by kind: coarse codes need more."""
 
 _SEED = 20
 _BATCH = 20_000
@@ -62,18 +63,18 @@ _BATCH = 20_000
 
 @dataclass(frozen=True, slots=True)
 class IVFIndex:
-    """An index that no one changes any more, so that threads may search it without a lock.
+    """An immutable index, which threads may search without a lock.
 
     Attributes:
         kind: "ivf-int8" or "ivf-pq".
         ids: Text ids, shape (n,), int64, ascending.
-        sums: Checksums of their vectors in the store, shape (n,), int64: proof that the codes are of these very
-            vectors, also for a file that was written at an earlier state of the store.
-        index: FAISS's IndexIVF under the text ids; its `nprobe` is how many lists a search reads.
-        recall: Share of the DEPTH nearest that it found when it was last measured.
-        trained: How many vectors there were when the lists were made.
+        sums: Checksums of their vectors in the store, shape (n,), int64: proof that the codes belong to exactly
+            these vectors, even for a file written at an earlier state of the store.
+        index: FAISS's IndexIVF with the text ids; its `nprobe` is the number of lists that a search reads.
+        recall: Share of the DEPTH nearest found at the last measurement.
+        trained: Number of vectors when the lists were built.
         changed: Texts added and removed since then.
-        unmeasured: The same since the recall was measured.
+        unmeasured: Texts added and removed since the recall was measured.
     """
 
     kind: str
@@ -87,7 +88,7 @@ class IVFIndex:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> IVFIndex:
-        """Made and measured for all live texts of the store. The same store gives the same index.
+        """Build and measure an index for all live texts of the store. The same store gives the same index.
 
         Raises:
             StoreError: a vector is missing or damaged.
@@ -104,7 +105,7 @@ class IVFIndex:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What it is and how well it finds, as JSON values."""
+        """Its description and recall, as JSON values."""
         return {
             "kind": self.kind,
             "vectors": len(self.ids),
@@ -125,7 +126,7 @@ class IVFIndex:
         return cls(facts["kind"], ids, sums, ivf, facts[f"recall@{DEPTH}"], *counts)
 
     def updated(self, snapshot: Snapshot) -> IVFIndex:
-        """The index of another state of the store, taking over all codes whose vectors are still the same.
+        """The index for another state of the store, reusing all codes whose vectors are unchanged.
 
         Raises:
             StoreError: a vector is missing or damaged.
@@ -155,11 +156,11 @@ class IVFIndex:
         k: int,
         allowed: NDArray[np.int64] | None = None,
     ) -> list[list[tuple[int, float]]]:
-        """The k nearest of each query among the texts `allowed`, or of all: (text id, cosine), nearest first.
+        """The k nearest of each query among the texts `allowed`, or all: (text id, cosine), nearest first.
 
         Args:
-            snapshot: Holds every text that may be found.
-            allowed: Text ids, int64, ascending. Of FEW or fewer of them the nearest are found exactly.
+            snapshot: Contains every text that may be found.
+            allowed: Text ids, int64, ascending. Among at most FEW of them the search is exact.
 
         Raises:
             StoreError: a vector is missing or damaged.
@@ -191,16 +192,16 @@ class IVFIndex:
         for number, ids in zip(lists, held, strict=True):
             codes = faiss.rev_swig_ptr(self.index.invlists.get_codes(number), len(ids) * self.index.code_size)
             wanted = _codes(self.index, number, snapshot.vectors(ids.tolist()))
-            # Another processor may round a number here and there to the next code; another vector differs in most.
+            # Another processor may round a few numbers to the next code; another vector differs in most.
             if len(ids) and (codes.reshape(wanted.shape) == wanted).mean(axis=1).min() < 0.8:
                 return [_("the FAISS index holds other vectors than the store")]
         return []
 
     def _candidates(self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Text ids near each query, at least k, filled up with -1."""
+        """Text ids near each query, at least k, padded with -1."""
         faiss = import_faiss()
         count = min(_CANDIDATES[self.kind] * k, len(inside))
-        # As many of the allowed ones are looked at as would be of all.
+        # Examine as many allowed texts as without a restriction.
         lists = min(self.index.nlist, self.index.nprobe * len(self.ids) // len(inside))
         chosen = None if len(inside) == len(self.ids) else selector(inside)
         while True:
@@ -211,7 +212,7 @@ class IVFIndex:
             lists = min(2 * lists, self.index.nlist)
 
     def _measured(self, snapshot: Snapshot) -> IVFIndex:
-        """With as many lists to read as the target takes, and the recall this gives."""
+        """The index with as many lists to read as the target needs, and the resulting recall."""
         ivf = self.index
         questions = _questions(snapshot, self.ids)
         nearest = _nearest(snapshot, self.ids, questions)
@@ -222,11 +223,11 @@ class IVFIndex:
             recall = hits / sum(map(len, nearest))
             if recall >= TARGET or ivf.nprobe == ivf.nlist:
                 return replace(self, recall=recall, unmeasured=0)
-            ivf.nprobe = min(ivf.nprobe + ivf.nprobe // 4 + 1, ivf.nlist)  # the codes, too, cost a little
+            ivf.nprobe = min(ivf.nprobe + ivf.nprobe // 4 + 1, ivf.nlist)  # the codes cost some recall, too
 
 
 def _kind(count: int, dimension: int) -> str:
-    """The largest codes that leave enough memory free."""
+    """The most precise codes that leave enough memory free."""
     import psutil
 
     free = psutil.virtual_memory().available
@@ -234,12 +235,12 @@ def _kind(count: int, dimension: int) -> str:
 
 
 def _trained(kind: str, snapshot: Snapshot, ids: NDArray[np.int64]) -> Any:
-    """An empty index whose lists and codes fit these texts, made from a sample of them."""
+    """An empty index with lists and codes trained on a sample of these texts."""
     import numpy as np
 
     faiss = import_faiss()
     dimension, metric = snapshot.dimension, faiss.METRIC_INNER_PRODUCT
-    lists = max(1, min(2 * int(len(ids) ** 0.5), len(ids) // 39))  # FAISS warns of fewer than 39 for each
+    lists = max(1, min(2 * int(len(ids) ** 0.5), len(ids) // 39))  # FAISS warns below 39 for each
     if kind == "ivf-int8":
         eight = faiss.ScalarQuantizer.QT_8bit
         ivf = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dimension), dimension, lists, eight, metric)
@@ -262,14 +263,14 @@ def _add(ivf: Any, snapshot: Snapshot, ids: NDArray[np.int64]) -> None:
 def _batches(
     snapshot: Snapshot, ids: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Ids and their vectors, a part at a time: all float32 vectors at once may not fit into memory."""
+    """Ids and their vectors in parts: all float32 vectors at once may not fit into memory."""
     for start in range(0, len(ids), _BATCH):
         part = ids[start : start + _BATCH]
         yield part, snapshot.vectors(part.tolist())
 
 
 def _questions(snapshot: Snapshot, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Unit vectors near stored ones, shape (n, d), float32: the same each time."""
+    """Unit vectors near stored ones, shape (n, d), float32: always the same."""
     import numpy as np
 
     draw = np.random.default_rng(_SEED)
@@ -281,7 +282,7 @@ def _questions(snapshot: Snapshot, ids: NDArray[np.int64]) -> NDArray[np.float32
 
 
 def _nearest(snapshot: Snapshot, ids: NDArray[np.int64], questions: NDArray[np.float32]) -> list[list[int]]:
-    """Ids of the DEPTH texts truly nearest to each question, by the products with all vectors."""
+    """Ids of the DEPTH texts truly nearest to each query, by the products with all vectors."""
     import numpy as np
 
     ids_best, scores_best = [], []
@@ -295,7 +296,7 @@ def _nearest(snapshot: Snapshot, ids: NDArray[np.int64], questions: NDArray[np.f
 
 
 def _lists_to_read(ivf: Any, snapshot: Snapshot, questions: NDArray[np.float32], nearest: list[list[int]]) -> int:
-    """How many lists, nearest first, hold TARGET of what is truly nearest to the questions."""
+    """How many lists, nearest first, contain TARGET of the true nearest neighbours of the queries."""
     import numpy as np
 
     _, near_first = ivf.quantizer.search(questions, ivf.nlist)
@@ -307,7 +308,7 @@ def _lists_to_read(ivf: Any, snapshot: Snapshot, questions: NDArray[np.float32],
 
 
 def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Places of the DEPTH largest of each row, in any order; of all where there are fewer."""
+    """Positions of the DEPTH largest of each row, in any order; of all if there are fewer."""
     import numpy as np
 
     count = min(DEPTH, scores.shape[1])
@@ -315,18 +316,18 @@ def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _keys(ids: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each text and its vector's checksum of 32 bits."""
+    """One number for each text id and the 32-bit checksum of its vector."""
     return (ids << 32) | sums
 
 
 def _ids_in(ivf: Any, number: int) -> NDArray[np.int64]:
-    """Text ids in one list, in its order."""
+    """Text ids of one list, in its order."""
     lists = ivf.invlists
     return import_faiss().rev_swig_ptr(lists.get_ids(number), lists.list_size(number))  # type: ignore[no-any-return]
 
 
 def _codes(ivf: Any, number: int, vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The codes that vectors have in one list, shape (n, code size)."""
+    """The codes of the vectors in one list, shape (n, code size)."""
     import numpy as np
 
     pointer = import_faiss().swig_ptr

@@ -1,9 +1,9 @@
-"""Nearest neighbours: a FAISS index over the store's vectors, derived from them and never the truth.
+"""Nearest neighbours: a FAISS index derived from the store's vectors, never the source of truth.
 
-Up to EXACT_MOST texts every search is exact; beyond, an approximate index finds the candidates, with a recall that
-was measured (`ivf.py`). The index is read from a cache file (`cache_file.py`) that bears the state of the store it
-was built from. Where the file is truncated, altered, or of another state, the index is built again from the store.
-Only an approximate index of another state, which takes long to build, gives what the store proves to be the same.
+Up to EXACT_MOST texts every search is exact; beyond, an approximate index finds the candidates, with a measured
+recall (`ivf.py`). The index is read from a cache file (`cache_file.py`) that records the state of the store it was
+built from. If the file is truncated, altered, or of another state, the index is rebuilt from the store. Only an
+approximate index of another state, which takes long to build, is reused as far as the store proves it unchanged.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["EXACT_MOST", "GPU_MOST", "Sample", "VectorIndex", "import_faiss"]
 
 EXACT_MOST = 200_000
-"""Texts up to which every search is exact; beyond, it would take tens of milliseconds on two cores."""
+"""Most texts for exact searches; beyond, they would take tens of milliseconds on two cores."""
 
 SAMPLE = 512
-"""Texts that stand for all of an index."""
+"""A sample of texts that represents an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Sample:
     """Texts that stand for all of an index.
 
     Attributes:
-        vectors: Theirs, shape (m, d), float32.
-        has_headings: Whether at least half of them stand under a heading.
+        vectors: Their vectors, shape (m, d), float32.
+        has_headings: Whether at least half of them have a heading.
     """
 
     vectors: NDArray[np.float32]
@@ -49,10 +49,10 @@ class Sample:
 
 
 class VectorIndex:
-    """Search over all live texts of the generation that is asked for, or a later one.
+    """Search over all live texts of the requested generation, or a later one.
 
     Args:
-        cache: The cache file. It may be missing, stale or damaged; it is replaced, never trusted.
+        cache: The cache file. If missing, stale or damaged, it is replaced; it is never trusted.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -63,10 +63,10 @@ class VectorIndex:
         survive_forks(self)
 
     def before_fork(self) -> None:
-        """Nothing to do: what is built stays whole."""
+        """Do nothing: a built index stays intact."""
 
     def after_fork(self) -> None:
-        """Begin with a new lock in a forked child."""
+        """Create a new lock in a forked child."""
         self._lock = threading.Lock()
 
     def search(
@@ -81,12 +81,12 @@ class VectorIndex:
         Args:
             snapshot: The view of the store to search.
             queries: Unit vectors, shape (n, d), float32.
-            k: How many for each query; fewer come back where there are fewer.
-            allowed: Ids of the only texts to be found, shape (m,), int64, ascending, each once; None for all. Ids
-                of texts that aren't there are passed over.
+            k: How many for each query; fewer are returned if there are fewer.
+            allowed: Ids of the only texts to be found, shape (m,), int64, ascending, each once; None for all.
+                Unknown ids are ignored.
 
         Returns:
-            For each query (text id, cosine) pairs, nearest first. The cosines are exact, also where the search is
+            For each query (text id, cosine) pairs, nearest first. The cosines are exact even if the search is
             approximate.
 
         Raises:
@@ -106,19 +106,19 @@ class VectorIndex:
                 ),
                 _("Use the embedder that the index was built with, or run `kb rebuild`."),
             )
-        if built.stamp != snapshot.stamp:  # a later one may hold texts that this view doesn't know yet
+        if built.stamp != snapshot.stamp:  # a later one may contain texts that this view doesn't have yet
             live = snapshot.live_ids()
             allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
         return held.search(snapshot, queries, k, allowed)
 
     def vectors(self, snapshot: Snapshot, text_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Vectors of texts of the snapshot, in the order asked, shape (n, d), float32; from memory where they are.
+        """Vectors of texts of the snapshot in the given order, shape (n, d), float32; from memory if possible.
 
         Raises:
             StoreError: a vector is missing or damaged.
         """
         built = self._at(snapshot)
-        known = None  # also where damaged words of the store name texts that it doesn't hold
+        known = None  # also if a damaged keyword index names texts that the store doesn't have
         if isinstance(built.held, FlatIndex) and built.stamp == snapshot.stamp:
             known = built.held.vectors(text_ids)
         return snapshot.vectors(text_ids) if known is None else known
@@ -139,23 +139,23 @@ class VectorIndex:
         return kept[1]
 
     def load(self, snapshot: Snapshot) -> int:
-        """Make the index ready before the first search. Returns how many vectors it holds."""
+        """Prepare the index before the first search. Returns its number of vectors."""
         return len(self._at(snapshot).held.ids)
 
     def save(self, snapshot: Snapshot) -> None:
-        """Bring the cache file to the snapshot's generation."""
+        """Update the cache file to the snapshot's generation."""
         clear_leftovers(self._cache)
         if self._read_facts(snapshot) is None:
             write_index(self._cache, self._at(snapshot))
 
     def describe(self, snapshot: Snapshot) -> dict[str, Any] | None:
-        """What the index of this state is, as JSON values; None where the next search will have to build it.
+        """The description of the index of this state, as JSON values; None if the next search has to build it.
 
         Reads a few lines of the cache file and loads neither FAISS nor an index. The values: "kind" is "exact",
-        "ivf-int8" or "ivf-pq"; "vectors" counts them. Those of an approximate index: "recall@10" against the exact
-        ten, as it was measured; "lists", and the "lists_read" of them by a search; how many vectors the lists were
-        "trained_on"; how many texts were added and removed since, "changed", and how many since the recall was
-        measured, "unmeasured".
+        "ivf-int8" or "ivf-pq"; "vectors" is their number. For an approximate index also "recall@10", measured
+        against the exact ten; "lists", and "lists_read" by a search; "trained_on", the number of vectors the lists
+        were built from; "changed", the number of texts added and removed since; and "unmeasured", the same since
+        the recall was measured.
         """
         built = self._built
         if built is not None and built.stamp == snapshot.stamp:
@@ -165,7 +165,7 @@ class VectorIndex:
     def check(self, snapshot: Snapshot) -> list[str]:
         """Faults of the index against the store, in words."""
         built = self._at(snapshot)
-        if built.stamp != snapshot.stamp:  # a later one, which the caller's view of the store can't judge
+        if built.stamp != snapshot.stamp:  # a later one, which can't be checked against the caller's view
             return []
         return built.held.faults(snapshot)
 
@@ -176,7 +176,7 @@ class VectorIndex:
             self._cache.unlink(missing_ok=True)
 
     def _at(self, snapshot: Snapshot) -> BuiltIndex:
-        # A snapshot a little older than the index gets the newer one: what was deleted meanwhile is not found.
+        # A snapshot slightly older than the index uses the newer one: texts deleted meanwhile aren't found.
         generation, lineage = snapshot.generation, snapshot.lineage
         built = self._built
         if built is not None and built.lineage == lineage and built.generation >= generation:
@@ -194,12 +194,12 @@ class VectorIndex:
             return built
 
     def _read_facts(self, snapshot: Snapshot) -> dict[str, Any] | None:
-        """The facts in the cache file, if it is of this very state."""
+        """The facts in the cache file, if it has exactly this state."""
         header = read_header(self._cache)
         return header.facts if header is not None and header.stamp == snapshot.stamp else None
 
     def _read(self, snapshot: Snapshot) -> BuiltIndex | None:
-        """What the cache file holds, brought to the snapshot's state; None if it is of no use."""
+        """The index in the cache file, updated to the snapshot's state; None if unusable."""
         found = read_index(
             self._cache, lambda header: header.stamp == snapshot.stamp or header.can_be_updated(snapshot)
         )
@@ -224,7 +224,7 @@ def _fresh(snapshot: Snapshot) -> BuiltIndex:
 
 
 def _updated(held: FlatIndex | IVFIndex, snapshot: Snapshot) -> BuiltIndex:
-    """The index of another state of the same lineage, taking over what is still the same."""
+    """The index for another state of the same lineage, reusing what is unchanged."""
     live = snapshot.live_ids()
     exact = len(live) <= EXACT_MOST
     if isinstance(held, FlatIndex) and exact:

@@ -72,7 +72,7 @@ class TorchEngine:
 
         Raises:
             ModelError: the prompt doesn't fit the context, memory is too small, or this process was forked from
-                        the one that loaded the model onto a GPU.
+                the one that loaded the model onto a GPU.
         """
         if self._device.type == "cuda" and self._process != os.getpid():
             raise _no_gpu_in_a_fork()

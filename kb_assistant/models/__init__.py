@@ -1,1 +1,1 @@
-"""Where models come from: the catalogue, downloads, the folder of installed ones."""
+"""Sources of models: the catalogue, downloads, the folder of installed models."""

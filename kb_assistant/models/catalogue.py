@@ -24,12 +24,12 @@ class PackageFile:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A model that can be pulled by its name alone, without a hub: it lies in a package.
+    """A model that can be pulled by its name, without a hub: it is in a package.
 
     Attributes:
-        model: What it is; `path` is relative to its folder and `sha256` empty until it is pulled.
+        model: Its description; `path` is relative to its folder and `sha256` empty until it is pulled.
         source: The file in the package.
-        disk_bytes: Room needed while it is pulled.
+        disk_bytes: Disk space needed during the pull.
     """
 
     model: Model
@@ -46,7 +46,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 path=Path(),
                 sha256="",
                 licence="MIT",
-                # 94 languages; these are the two it is tested in here.
+                # It has 94 languages; this project tests these two.
                 languages=("zh", "en"),
                 query_prefix=QUERY_PREFIX,
                 passage_prefix=PASSAGE_PREFIX,

