@@ -1,1 +1,1 @@
-"""LangChain's doors: this knowledge base as a retriever and as a vector store."""
+"""LangChain adapters: a knowledge base as a retriever and as a vector store."""

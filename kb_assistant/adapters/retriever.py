@@ -20,7 +20,7 @@ class KnowledgeRetriever(BaseRetriever):
 
     Attributes:
         kb: The KnowledgeBase.
-        k: Documents to find.
+        k: Number of documents to find.
         where: Conditions on sources that all must hold, such as "type=pdf".
     """
 
@@ -45,7 +45,7 @@ class KnowledgeRetriever(BaseRetriever):
 
 
 def _document(hit: Hit, chunk: Chunk | None) -> Document:
-    """A hit as the vector store gives it, with its scores. A chunk that was removed meanwhile has no metadata."""
+    """A hit in the vector store's form, with its scores. A chunk removed meanwhile has no metadata."""
     scores = {"score": hit.score, "similarity": hit.similarity}
     if chunk is None:
         return Document(hit.text, id=hit.id, metadata={"source": hit.source, **hit.locator.to_json(), **scores})

@@ -1,7 +1,7 @@
-"""The knowledge base as a LangChain VectorStore, for tools that bring documents of their own.
+"""The knowledge base as a LangChain VectorStore, for tools with their own documents.
 
-A document added here is a source of its own, `document:ID`, with one chunk; ingesting folders doesn't touch it.
-Searches find these and ingested files alike.
+A document added here is a separate source, `document:ID`, with one chunk; ingesting folders doesn't touch it.
+Searches find both these documents and ingested files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DocumentBase(Protocol):
-    """What a vector store needs of a KnowledgeBase."""
+    """The interface that the vector store needs of a KnowledgeBase."""
 
     @property
     def embedder(self) -> Embeddings: ...
@@ -43,7 +43,7 @@ class DocumentBase(Protocol):
 
 
 def to_document(chunk: Chunk, **more: Any) -> Document:
-    """A chunk as LangChain's Document: metadata of its source, and where it stands."""
+    """A chunk as a LangChain Document: with its source's metadata and its place."""
     if chunk.source.startswith(_PREFIX):
         return Document(
             chunk.text.body, id=chunk.source.removeprefix(_PREFIX), metadata={**chunk.metadata, **more}
@@ -63,7 +63,7 @@ def _conditions(wanted: Filter | None) -> list[str]:
 
 
 class KnowledgeVectorStore(VectorStore):
-    """Add, find, get and delete LangChain documents in a knowledge base."""
+    """Adds, finds, gets and deletes LangChain documents in a knowledge base."""
 
     def __init__(self, kb: DocumentBase) -> None:
         self._kb = kb
@@ -81,12 +81,12 @@ class KnowledgeVectorStore(VectorStore):
         ids: list[str] | None = None,
         **_: Any,
     ) -> list[str]:
-        """Add or replace documents, all in one transaction.
+        """Add or replace documents in one transaction.
 
         Args:
-            texts: Each becomes one chunk; the embedder cuts what exceeds its window.
-            metadatas: JSON values, one dictionary a text.
-            ids: One a text; made up where missing. A known id is replaced.
+            texts: Each becomes one chunk; the embedder truncates what exceeds its window.
+            metadatas: JSON values, one dictionary per text.
+            ids: One per text; generated if missing. A document with a known id is replaced.
 
         Returns:
             The ids.
@@ -102,35 +102,35 @@ class KnowledgeVectorStore(VectorStore):
         return names
 
     def delete(self, ids: list[str] | None = None, **_: Any) -> bool | None:
-        """Delete documents by id; unknown ids are passed over. None of them given deletes all documents."""
+        """Delete documents by id; unknown ids are ignored. Without ids all documents are deleted."""
         known = [source.path for source in self._kb.sources() if source.path.startswith(_PREFIX)]
         wanted = known if ids is None else [_PREFIX + name for name in ids if _PREFIX + name in known]
         self._kb.forget_sources(wanted)
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """Documents by id, and chunks of ingested files by theirs; unknown ids are left out."""
+        """Documents and chunks of ingested files by id; unknown ids are left out."""
         with self._kb.store.read() as snapshot:
             found = [chunk for name in ids for chunk in snapshot.chunks_of_source(_PREFIX + name)]
             found += snapshot.chunks(ids)
         return [to_document(chunk) for chunk in found]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """The k documents nearest in meaning, nearest first; equal texts are all given.
+        """The k documents nearest in meaning, nearest first; all copies of equal texts are returned.
 
         Args:
             kwargs: `filter`, the metadata that documents must have: {"author": "Li", "type": "pdf"}, or conditions
                 as for KnowledgeBase.search: ["date>=2024"].
 
         Raises:
-            QuestionError: a condition of another form.
+            QuestionError: a condition has another form.
         """
         return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(
         self, query: str, k: int = 4, *, filter: Filter | None = None, **_: Any
     ) -> list[tuple[Document, float]]:
-        """The same with cosines."""
+        """The same, with cosines."""
         ranked = self._kb.nearest(query, k, _conditions(filter))
         return [(to_document(chunk), score) for chunk, score in ranked][:k]
 
@@ -138,15 +138,15 @@ class KnowledgeVectorStore(VectorStore):
     def from_texts(
         cls, texts: list[str], embedding: Embeddings, metadatas: list[dict[str, Any]] | None = None, **kwargs: Any
     ) -> KnowledgeVectorStore:
-        """A vector store over `kb=KnowledgeBase(...)`, which brings its own embedding model.
+        """A vector store over `kb=KnowledgeBase(...)`, which has its own embedding model.
 
         Raises:
-            ValueError: no `kb` is given, or `embedding` isn't the one it was built with.
+            ValueError: no `kb` is given, or `embedding` isn't the model it was built with.
         """
         kb: DocumentBase | None = kwargs.get("kb")
         if kb is None or embedding is not kb.embedder:
             raise ValueError("Pass kb=KnowledgeBase(...) and embedding=kb.embedder.")
-        kb.as_vectorstore()  # makes it on disk where it isn't there yet
+        kb.as_vectorstore()  # creates it on disk if missing
         made = cls(kb)
         made.add_texts(texts, metadatas, ids=kwargs.get("ids"))
         return made

@@ -1,1 +1,1 @@
-"""From what was found to an answer: history, prompts, the chain, checked citations."""
+"""From passages to an answer: history, prompts, the chain, checked citations."""

@@ -1,8 +1,8 @@
 """One turn as a LangChain runnable: question and history → hits → prompt → model → checked citations.
 
-The chain streams dictionaries that add up: first what was found ("queries", "hits", "dropped", "note", "evidence",
-"uncertain"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same turn as an
-object.
+The chain streams dictionaries that add up: first the search results ("queries", "hits", "dropped", "note",
+"evidence", "uncertain"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same
+turn as an object.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _NO_CHINESE = _(
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
     """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions}; the last two
-    may be missing.
+    are optional.
 
     Args:
         searcher: Finds the passages.
-        models: The chat model, and what quotes in languages that it can't read; opened only when there is
+        models: The chat model, and the quoting model for languages that it can't read; opened only when there is
             something to answer.
-        settings: How many passages to find, and how long prompts and answers may be.
+        settings: Number of passages, and longest prompts and answers.
     """
 
     def __init__(self, searcher: Searcher | FederatedSearcher, models: ChatModels, settings: Settings) -> None:
@@ -66,7 +66,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AddableDict:
-        """The whole turn at once: the sum of what `stream` gives."""
+        """The whole turn at once: the sum of the output of `stream`."""
         whole = AddableDict()
         for piece in self.stream(input, config, **kwargs):
             whole = whole + piece
@@ -81,8 +81,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         """The turn piece by piece.
 
         Args:
-            kwargs: `stop`, a function asked before each piece; once it says True, the model is stopped and the
-                turn ends with what there is.
+            kwargs: `stop`, a function called before each piece; once it returns True, the model is stopped and the
+                turn ends with its text so far.
 
         Raises:
             QuestionError: an empty question, or a history of another form.
@@ -102,7 +102,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         config: RunnableConfig | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[AddableDict]:
-        """The turn after the search: what `stream` gives, for passages that were found already."""
+        """The turn after the search: the output of `stream` for passages already found."""
         if not found.relevant:
             yield _header(found, found.hits, Dropped(), "")
             yield AddableDict(answer=wording(found.language).refusal)
@@ -128,18 +128,18 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[AddableDict]:
-        """The same in an event loop: each piece is made in a thread."""
+        """The same in an event loop: a thread makes each piece."""
         pieces = cast("Generator[AddableDict]", self.stream(input, config, **kwargs))
         try:
             while (piece := await run_in_executor(config, next, pieces, None)) is not None:
                 yield piece
         finally:
-            with suppress(ValueError):  # cancelled while a piece is made: it ends after that one
+            with suppress(ValueError):  # cancelled during a piece: it ends after that piece
                 pieces.close()
 
     def _model_for(self, found: Retrieval) -> tuple[BaseChatModel, str]:
-        """The model, or, where it can't read the question or the best passage, what quotes, with a note that says
-        so. That is known of languages with a script of their own."""
+        """The chat model; or the quoting model, with a note, if the chat model can't read the question or the best
+        passage. This is detected for languages with a script of their own."""
         model = self._models.answering
         spoken = languages(model)
         for language in (found.language, language_of(found.hits[0].text)):
@@ -190,7 +190,7 @@ def _answer(
 def _chunks(
     model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
 ) -> Generator[AIMessageChunk]:
-    """What the model says. Its errors, of whatever library, are words for the user."""
+    """The model's text. Errors of any library become messages for the user."""
     extra: dict[str, Any] = {"cancelled": stop} if takes_cancelled(model) else {}
     try:
         with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config, **extra))) as chunks:

@@ -1,11 +1,11 @@
-"""Checked citations: marks `[n]` in an answer, while it streams, against the passages they point to.
+"""Checked citations: checks the marks `[n]` of a streaming answer against the passages they point to.
 
-Not every `[n]` is a mark: a number without a passage is text, and so is what stands in code or directly behind a
-letter, a digit, `)` or `]`, as in `argv[1]`. A sentence without a mark gets one where a passage plainly holds its
-words. Each citation says whether the passage holds the words and numbers of every sentence that cites it. `marks`
-and `evidence` say the same of a finished answer, mark by mark, for those who show it.
+Not every `[n]` is a mark: a number without a passage is text, and so is anything in code or directly after a
+letter, a digit, `)` or `]`, as in `argv[1]`. A sentence without a mark gets one if a passage clearly contains its
+words. Each citation says whether the passage contains the words and numbers of every sentence that cites it.
+`marks` and `evidence` give the same for a finished answer, mark by mark, for display.
 
-What this doesn't do: understand paraphrases or translations; those count as not supported.
+Paraphrases and translations aren't recognised; they count as not supported.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from kb_assistant.text.sentences import sentences
 from kb_assistant.types import Citation, Hit
 
 SUPPORT = 0.5
-"""Share of a sentence's words that its cited passage must hold."""
+"""Share of a sentence's words that its cited passage must contain."""
 
 ATTRIBUTION = 0.6
-"""Share of a sentence's words that a passage must hold to be cited unasked; at least ATTRIBUTION_WORDS of them."""
+"""Share of a sentence's words, at least ATTRIBUTION_WORDS, that a passage must contain to get a citation added."""
 
 ATTRIBUTION_WORDS = 3
 
 _CLOSERS = r"[”’」』）)\"']*"
-# A stop or newline ends a sentence; marks may follow a stop.
+# A full stop or newline ends a sentence; marks may follow a stop.
 _UNIT = re.compile(
     rf"(?P<mark>{BRACKET})|(?P<stop>[{WIDE_STOPS}]+{_CLOSERS}|[{STOPS}]+{_CLOSERS}(?=[\s\[【]))|(?P<newline>\n)"
 )
@@ -43,7 +43,7 @@ _UNSETTLED = re.compile(rf"(?:[{STOPS}]+{_CLOSERS}|{_MAYBE_MARK})\Z")
 class CitedStream:
     """A filter between the model's text and the reader's.
 
-    Feed it text as it comes; what it returns may be shown at once and is never taken back.
+    Feed it text as it comes; its output may be shown at once and is never withdrawn.
 
     Args:
         hits: The passages of the prompt; mark [n] means hits[n - 1].
@@ -63,7 +63,7 @@ class CitedStream:
 
     @property
     def held(self) -> tuple[bool, ...]:
-        """For each sentence so far that cites: whether every passage it cites holds it."""
+        """For each citing sentence so far: whether every cited passage supports it."""
         return tuple(self._held)
 
     @property
@@ -72,15 +72,15 @@ class CitedStream:
         return tuple(Citation(n, self._hits[n - 1], supported) for n, supported in self._supported.items())
 
     def feed(self, text: str) -> str:
-        """The next text to show; some is held back while it may still become a mark, code, or need a mark."""
+        """The next text to show; text that may become a mark or code, or need a mark, is held back."""
         return self._drain(text, final=False)
 
     def finish(self) -> str:
-        """What was held back, at the end of the answer."""
+        """The text held back, at the end of the answer."""
         return self._drain("", final=True) + self._close_sentence()
 
     def _drain(self, text: str, final: bool) -> str:
-        """Show what is pending, up to where more text could change how it reads."""
+        """Show the pending text, up to the point where more text could change its meaning."""
         text, mask = self._code.feed(text, final)
         self._pending, self._mask = self._pending + text, self._mask + mask
         shown = ""
@@ -113,7 +113,7 @@ class CitedStream:
         return shown + self._take(settled)
 
     def _end_of_marks(self, start: int) -> int:
-        """Where the marks end that stand in a row from here."""
+        """The end of the consecutive marks that begin here."""
         before = self._mask[start - 1]
         while bracket := BRACKETS.match(self._mask, start):
             if not numbers_of(bracket[0], before, self._passages):
@@ -126,7 +126,7 @@ class CitedStream:
         return text
 
     def _take(self, length: int) -> str:
-        """Show text as it is. Fenced code belongs to no sentence."""
+        """Show text unchanged. Fenced code belongs to no sentence."""
         if length:
             self._before = self._mask[length - 1]
             signs = zip(self._pending[:length], self._mask, strict=False)
@@ -134,7 +134,7 @@ class CitedStream:
         return self._pass(length)
 
     def _take_marks(self, length: int) -> str:
-        """Pass over marks; their numbers are shown, each once a sentence."""
+        """Consume marks; each number is shown once per sentence."""
         fresh: list[int] = []
         for _, _, numbers in marks_in(self._pass(length), self._passages):
             fresh += [n for n in numbers if n not in self._marks and n not in fresh]
@@ -143,14 +143,14 @@ class CitedStream:
         return "".join(self._shown(n) for n in fresh)
 
     def _shown(self, n: int) -> str:
-        """A mark, after a space in text that is written with spaces."""
+        """A mark, after a space in text written with spaces."""
         last = self._sentence[-1:]
         spaced = (last.isascii() and bool(last.strip())) or binds(last)
         return f" [{n}]" if spaced else f"[{n}]"
 
     def _close_sentence(self) -> str:
-        """Note what the sentence cites; cite for it where it doesn't and a passage plainly holds it."""
-        said = BRACKETS.sub("", self._sentence)  # a number that names no passage is no fact to be held
+        """Record the sentence's citations; add one if it has none and a passage clearly supports it."""
+        said = BRACKETS.sub("", self._sentence)  # a number without a passage isn't a fact to check
         words, numbers = _content_words(said), keywords.numbers(said)
         shares = [
             _share(words, passage) if numbers <= held else 0.0
@@ -169,7 +169,7 @@ class CitedStream:
 
 
 def _share(words: set[str], passage: set[str]) -> float:
-    """Share of the words that the passage holds."""
+    """Share of the words that the passage contains."""
     return len(words & passage) / len(words) if words else 0.0
 
 
@@ -179,9 +179,9 @@ class Mark:
 
     Attributes:
         n: The passage it points to, from 1.
-        start, end: Where it stands in the answer, as for slices.
-        supported: Whether the passage holds the words and numbers of this very sentence.
-        sentence: What it is said of, without marks.
+        start, end: Its slice of the answer.
+        supported: Whether the passage contains the words and numbers of this sentence.
+        sentence: The citing sentence, without marks.
     """
 
     n: int
@@ -192,7 +192,7 @@ class Mark:
 
 
 def marks(answer: str, hits: Sequence[Hit]) -> list[Mark]:
-    """The marks of an answer, in order. Numbers without a passage are text like any other."""
+    """The marks of an answer, in order. Numbers without a passage are ordinary text."""
     found: list[Mark] = []
     mask, passages = masked(answer), range(1, len(hits) + 1)
     placed = list(marks_in(mask, passages))
@@ -206,23 +206,23 @@ def marks(answer: str, hits: Sequence[Hit]) -> list[Mark]:
 
 
 def evidence(sentence: str, passage: str) -> tuple[int, int] | None:
-    """Where in the passage the sentence stands that shares most words with another, as for slices.
+    """The slice of the passage's sentence that shares most words with the given one.
 
-    None where no sentence shares any.
+    None if no sentence shares any.
     """
     words = _content_words(sentence)
     candidates = [(_overlap(words, _content_words(one)), one) for one in sentences(passage)]
     score, best = max(candidates, key=lambda pair: pair[0], default=(0.0, ""))
     if score == 0:
         return None
-    # Sentences come with their line breaks joined and their list markers taken off.
+    # Sentences have their line breaks joined and their list markers removed.
     letters = r"\s*".join(re.escape(character) for character in best if not character.isspace())
     place = re.search(letters, passage)
     return place.span() if place else None
 
 
 def _behind(mask: str, place: int) -> str:
-    """The character behind the blanks from here; empty at the end."""
+    """The first non-blank character from here; empty at the end."""
     blanks = _BLANKS.match(mask, place)
     return mask[blanks.end() :][:1] if blanks else ""
 
@@ -251,7 +251,7 @@ def _without(answer: str, start: int, end: int, placed: Sequence[tuple[int, int,
 
 
 def _holds(hit: Hit, sentence: str) -> bool:
-    """Whether a passage, with its headings, holds a sentence's words and numbers."""
+    """Whether a passage, with its headings, contains a sentence's words and numbers."""
     passage = f"{hit.locator.heading or ''}\n{hit.text}"
     sentence = BRACKETS.sub("", sentence)
     if not keywords.numbers(sentence) <= keywords.numbers(passage):
@@ -264,5 +264,5 @@ def _content_words(text: str) -> set[str]:
 
 
 def _overlap(words: set[str], others: set[str]) -> float:
-    """Words in common, weighed against those of both (Dice)."""
+    """The Dice coefficient of the two sets of words."""
     return 2 * len(words & others) / (len(words) + len(others)) if words and others else 0.0

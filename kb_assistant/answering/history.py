@@ -1,4 +1,4 @@
-"""A question and the conversation before it, as handed in: checked, and messages made turns."""
+"""Checks a given question and its history, and converts messages to turns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ History = Sequence[Turn] | Sequence[Mapping[str, Any]]
 
 
 def asked(question: str) -> str:
-    """The question without blanks around it.
+    """The question without surrounding blanks.
 
     Raises:
         QuestionError: nothing is left.
@@ -25,10 +25,10 @@ def asked(question: str) -> str:
 
 
 def turns(history: History) -> tuple[Turn, ...]:
-    """Turns as they are, or made of {"role", "text"} messages.
+    """Turns unchanged, or made from {"role", "text"} messages.
 
     Raises:
-        QuestionError: messages of another form.
+        QuestionError: the messages have another form.
     """
     if all(isinstance(item, Turn) for item in history):
         return tuple(item for item in history if isinstance(item, Turn))
@@ -39,7 +39,7 @@ def history_from(messages: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
     """Turns from a list of {"role": "user" | "assistant", "text": str}, oldest first.
 
     Raises:
-        QuestionError: another form, with the place of the fault.
+        QuestionError: they have another form; the message gives the place.
     """
     paired: list[Turn] = []
     question: str | None = None

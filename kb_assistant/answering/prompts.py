@@ -1,13 +1,12 @@
-"""What the model is told: earlier turns as they were, then rules, passages and question in the last message.
+"""The prompt: earlier turns unchanged, then rules, passages and question in the last message.
 
-Earlier turns are rendered the same each time and without their passages, so that the model's cache of them serves
-the next turn. For small models the turn just before stands next to the question instead: they lose "it" otherwise;
-and they are asked for one short sentence. For their sake, too, the best passage comes last and the task is said
-after it. The rules
-stand in the last message because some models, ChatGLM2 among them, have no system role. The answer is to be in
-the question's language, whatever that of the passages. Passages, with file names and headings, are fenced as data.
-What doesn't fit the context is left out in whole passages; earlier turns keep the first sentence of their answers
-before they are left out whole.
+Earlier turns are always rendered the same way and without their passages, so that the model's cache of them serves
+the next turn. For small models the previous turn stands next to the question instead, because they lose the
+meaning of "it" otherwise; and they are asked for one short sentence. For them, too, the best passage comes last
+and the task follows it. The rules stand in the last message because some models, such as ChatGLM2, have no system
+role. The answer must be in the question's language, whatever the passages' language. Passages, with file names and
+headings, are fenced as data. Passages that don't fit the context are left out whole; earlier turns are first
+shortened to the first sentence of their answers, then left out whole.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _FENCE = re.compile(r"[<＜](?=\s*[/／]?\s*passage\b)", re.IGNORECASE)
-# Characters that a shortened answer has at most.
+# Most characters of a shortened answer.
 _SHORTENED = 200
-# How ChatGLM2's prompt begins a turn: a passage must not open one.
+# The beginning of a turn in ChatGLM2's prompt: a passage must not open one.
 _ROUND = re.compile(r"\[(?=\s*Round\s+\d+\s*\])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages that fit, the passages in them (number n is hits[n - 1]) and what was left out."""
+    """Messages that fit, their passages (number n is hits[n - 1]) and what was left out."""
 
     messages: list[BaseMessage]
     hits: tuple[Hit, ...]
@@ -56,20 +55,20 @@ def fit(
     native_history: bool = False,
     full_answers: bool = False,
 ) -> Prompt:
-    """The fullest prompt of at most `limit` tokens.
+    """The most complete prompt of at most `limit` tokens.
 
-    Room is given to the question first, then to passages, best first, then to turns, latest first. A passage too
-    long for what is left is passed over for shorter ones. From the first turn on that doesn't fit, turns are
-    shortened; they stop at the first that doesn't fit even so, so that no conversation has a hole in it.
+    The question gets room first, then passages, best first, then turns, latest first. A passage too long for the
+    remaining room is skipped in favour of shorter ones. From the first turn that doesn't fit, turns are shortened;
+    they end at the first that doesn't fit even so, so that no conversation has a gap.
 
     Args:
-        hits: Passages, best first; without any the model is asked by itself.
+        hits: Passages, best first; without any the model answers by itself.
         count: Tokens of messages, by the model's own tokenizer and template.
-        limit: Tokens for the whole prompt; the answer's are not among them.
+        limit: Tokens for the whole prompt, without the answer.
         language, native_history, full_answers: See render.
 
     Raises:
-        ModelError: not even one passage fits, or without passages not the question.
+        ModelError: not even one passage fits, or, without passages, not even the question.
     """
 
     def made(passages: Sequence[Hit], turns: Sequence[Turn]) -> list[BaseMessage]:
@@ -99,7 +98,7 @@ def fit(
 
 
 def shortened(turn: Turn) -> Turn:
-    """A turn with the first sentence of its answer, cut where that is long."""
+    """A turn with only the first sentence of its answer, truncated if long."""
     first = next(iter(sentences(unmarked(turn.answer, turn.cited))), "")
     return replace(turn, answer=first if len(first) <= _SHORTENED else f"{first[:_SHORTENED]}…")
 
@@ -113,13 +112,13 @@ def render(
     native_history: bool = False,
     full_answers: bool = False,
 ) -> list[BaseMessage]:
-    """The messages for one turn. `additional_kwargs` of the last carry question and passages as values.
+    """The messages of one turn. `additional_kwargs` of the last carry question and passages as values.
 
     Args:
-        language: The question's, where it is known already.
-        native_history: All earlier turns are messages of their own; without it, the last of them stands in the
-            question's.
-        full_answers: The model may answer at any length; without it, it is asked for a sentence or two.
+        language: The question's language, if already known.
+        native_history: All earlier turns are separate messages; without it, the last of them stands in the
+            question's message.
+        full_answers: The model may answer at any length; without it, a sentence or two is requested.
     """
     from langchain_core.messages import AIMessage, HumanMessage
 
@@ -152,7 +151,7 @@ def _task(language: Language, hits: Sequence[Hit], full_answers: bool) -> list[s
 
 
 def _passage(n: int, hit: Hit) -> str:
-    """A passage between fences that its own text can't close."""
+    """A passage between fences that its text can't close."""
     label = f"[{n}] {Path(hit.source).name}"
     if hit.locator.heading:
         label += f", {hit.locator.heading}"

@@ -1,4 +1,4 @@
-"""An answer on its way: the turn as an object."""
+"""A streaming answer: the turn as an object."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 
 
 class Reply:
-    """An answer on its way. Iterate for its text; what was found is there before the first word.
+    """A streaming answer. Iterate over it for the text; the search results are available before the first word.
 
     Attributes:
         question: As asked.
         queries: The forms of it that were searched.
         hits: The passages given to the model; citation [n] means hits[n - 1].
         dropped: Turns and passages that didn't fit.
-        note: Something the reader should know about how it is answered, or "".
-        evidence: How probable it is that the passages bear on the question, from 0 to 1.
-        uncertain: True where they may or may not: the answer deserves a second look.
+        note: What the reader should know about the way of answering, or "".
+        evidence: Probability, from 0 to 1, that the passages are relevant to the question.
+        uncertain: True if their relevance is uncertain: the answer needs checking.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Reply:
         return self.answer
 
     def stop(self) -> None:
-        """End the answer after the token in work. What was said stays; may be called from another thread."""
+        """End the answer after the current token. Its text stays; may be called from another thread."""
         self._stopped = True
 
     @property
     def query(self) -> str:
-        """The fullest form of the question that was searched."""
+        """The most complete searched form of the question."""
         return self.queries[-1]
 
     @property
@@ -70,7 +70,7 @@ class Reply:
 
     @property
     def stopped(self) -> bool:
-        """True where `stop` ended it early."""
+        """True if `stop` ended it early."""
         return self._stopped
 
     @property
@@ -80,7 +80,7 @@ class Reply:
 
     @property
     def refused(self) -> bool:
-        """True where nothing relevant was found and no model was asked."""
+        """True if nothing relevant was found and no model was asked."""
         return bool(self._finish()["refused"])
 
     @property
@@ -114,6 +114,6 @@ class Reply:
     def _finish(self) -> AddableDict:
         for _ in self:
             pass
-        if self._end is None:  # the iterator was broken off by an exception
+        if self._end is None:  # an exception ended the iterator
             self._end = AddableDict(citations=(), refused=False, usage=Usage())
         return self._end

@@ -1,7 +1,7 @@
-"""A follow-up put as a question of its own by the chat model: optional, bounded, and only one view among others.
+"""Rewrites a follow-up as a standalone question by the chat model: optional, limited in time, one view of several.
 
-The search never relies on it: the question as asked is searched as well, and where the model fails, says nothing
-of use or takes too long, it is left out.
+The search never depends on it: the original question is searched as well, and the rewriting is left out if the
+model fails, gives nothing useful or takes too long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kb_assistant.llm.open import ChatModels
 
 LONGEST = 300
-"""Characters of a rewritten question; a model that says more is talking, not rewriting."""
+"""Most characters of a rewritten question; a longer output isn't a rewriting."""
 
 TURNS = 3
 
@@ -40,7 +40,7 @@ def rewrite(
     settings: Settings,
     language: Language | None = None,
 ) -> str:
-    """The question with what it leaves out, or "" where the model didn't give one in time."""
+    """The question completed from the history, or "" if the model didn't give one in time."""
     deadline = time.monotonic() + settings.rewrite_seconds
     messages = condense(question, history[-TURNS:], language)
     if getattr(model, "model_name", "") == "extract" or count_tokens(model, messages) > prompt_tokens(
@@ -53,7 +53,7 @@ def rewrite(
             said += piece
             if "\n" in said.strip() or len(said) > LONGEST or time.monotonic() > deadline:
                 break
-    except Exception as error:  # of whatever library: the search goes on without
+    except Exception as error:  # of any library: the search continues without it
         _log.info("The question wasn't rewritten: %s", error)
         return ""
     text = said.strip().split("\n")[0].strip().strip('"“”')
@@ -64,7 +64,7 @@ def rewrite(
 def rewritten(
     models: ChatModels, settings: Settings, question: str, history: Sequence[Turn], language: Language
 ) -> str:
-    """The same by the model that answers, opened where it wasn't yet."""
+    """The same by the answering model, opened if needed."""
     return rewrite(models.answering, question, history, settings, language)
 
 
@@ -79,7 +79,7 @@ def _pieces(model: BaseChatModel, messages: Sequence[Any], deadline: float) -> I
 
 
 def condense(question: str, history: Sequence[Turn], language: Language | None = None) -> list[BaseMessage]:
-    """What asks a model to put a follow-up as a question of its own."""
+    """The prompt that asks a model to rewrite a follow-up as a standalone question."""
     from langchain_core.messages import HumanMessage
 
     told = [f"- {turn.question}\n- {unmarked(turn.answer, turn.cited)}" for turn in history]

@@ -1,8 +1,8 @@
 """Keyword ranking: BM25 (Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009) in two steps.
 
-First the lists of texts that hold each word, rarest words first, summed by rarity alone; then full BM25 of the
-best of these. FTS5's own ranking looks up the length of every text that holds any of the words, which takes
-several times as long. What this doesn't do: choosing the words.
+First the posting lists of the words, rarest words first, are summed by rarity alone; then the best texts get their
+full BM25. FTS5's own ranking looks up the length of every text that contains any of the words, which takes several
+times as long. Choosing the words is not done here.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POSTINGS = 20_000
-"""Postings read for one list: the rarest words first, so that common ones cost little."""
+"""Most postings read for one list: the rarest words first, so that common ones cost little."""
 
 CANDIDATES = 60
-"""Texts whose words are counted, or twice as many as are wanted."""
+"""Number of texts whose words are counted, or twice the requested number."""
 
 K1, B = 1.0, 0.5
-"""When a repeated word stops counting, and how much long texts are held back. Passages are cut to a length, which
-tells less than that of whole documents: the usual 0.75 is worse on sets of passages."""
+"""Saturation of repeated words, and penalty for long texts. Passages are cut to a length, which means less than
+the length of whole documents: the usual 0.75 is worse on passage sets."""
 
 _FEW = 10_000
-"""Holders of a word that are counted. How many hold a more common one is inferred from where these stand: to count
-all takes tens of milliseconds in a large index."""
+"""Most counted texts of a word. For a more common word the number is inferred from the positions of these, because
+counting all takes tens of milliseconds in a large index."""
 
 _MOST_WORDS = 4_000
-"""Words that are kept: some ten MB, as most are in few texts, and common ones are never read."""
+"""Most cached words: about ten MB, as most are in few texts, and common ones are never read."""
 
 
 @dataclass(slots=True)
 class Postings:
-    """Which texts hold which words, as far as they were read.
+    """The cached postings: which texts contain which words.
 
     Attributes:
-        holders: Text ids by word, ascending, int64, of the words that were looked up.
-        counts: How many texts hold each word: exact up to _FEW, inferred beyond. It depends on the state of the
-            store alone, never on what was searched before.
+        holders: Text ids by word, ascending, int64, of the words looked up so far.
+        counts: How many texts contain each word: exact up to _FEW, inferred beyond. It depends only on the state
+            of the store, never on earlier searches.
     """
 
     holders: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -52,15 +52,15 @@ class Postings:
 
 
 class PostingsCache:
-    """Postings of one state of the store, kept for the next searches: a conversation repeats its words. Threads
+    """Postings of one state of the store, cached for the next searches: a conversation repeats its words. Threads
     may share it."""
 
     def __init__(self) -> None:
         self._kept: tuple[str, Postings] = ("", Postings())
 
     def at(self, snapshot: Snapshot) -> Postings:
-        """Those of the snapshot's state; empty where the store changed, or too many words were read."""
-        state = f"{snapshot.stamp} {snapshot.meta('keywords')}"  # the index may be made anew by other rules
+        """The postings of the snapshot's state; empty if the store changed, or too many words were read."""
+        state = f"{snapshot.stamp} {snapshot.meta('keywords')}"  # the index may be rebuilt by other rules
         kept, postings = self._kept
         if kept != state or len(postings.counts) > _MOST_WORDS:
             postings = Postings()
@@ -69,12 +69,12 @@ class PostingsCache:
 
 
 class WordIndex:
-    """What one state of the store knows of words; keeps what it read, for the next form of the same question.
+    """The words of one state of the store; caches what it read, for the next form of the same question.
 
     Args:
-        total: How many texts there are.
+        total: Number of texts.
         allowed: Ids of the only texts to be found, ascending; None for all.
-        postings: Read before, from the same state.
+        postings: Postings read before from the same state.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class WordIndex:
         self._lines: dict[int, Sequence[str]] = {}
 
     def rank(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """The best texts that hold any of the words: id and BM25 score, best first, ties by id."""
+        """The best texts that contain any of the words: id and BM25 score, best first, ties by id."""
         found = self._candidates(words, max(CANDIDATES, 2 * limit))
         if not found:
             return []
@@ -101,7 +101,7 @@ class WordIndex:
         return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     def table(self, words: Iterable[str], text_ids: Sequence[int]) -> WordTable:
-        """How much each word counts in each of these texts."""
+        """The BM25 weight of each word in each of these texts."""
         import numpy as np
 
         self._read(text_ids)
@@ -119,7 +119,7 @@ class WordIndex:
         return frozenset(self._lines[text_id])
 
     def _candidates(self, words: Sequence[str], limit: int) -> list[int]:
-        """Ids of the texts whose words are rarest in sum."""
+        """Ids of the texts with the largest sum of rarities."""
         import numpy as np
 
         lists: list[NDArray[np.int64]] = []
@@ -142,7 +142,7 @@ class WordIndex:
         return [int(text_id) for text_id in ids[best]]
 
     def _mean(self, text_ids: Sequence[int]) -> float:
-        """Mean length of texts; never 0, as it would be in a damaged index."""
+        """Mean length of the texts; never 0, as in a damaged index."""
         return sum(len(self._lines[text_id]) for text_id in text_ids) / max(1, len(text_ids)) or 1.0
 
     def _rarity(self, word: str) -> float:
@@ -150,7 +150,7 @@ class WordIndex:
         return math.log1p((self._total - count + 0.5) / (count + 0.5))
 
     def _count(self, word: str) -> float:
-        """How many texts hold the word; of a common one inferred from how close together the first stand."""
+        """How many texts contain the word; for a common word inferred from the density of its first postings."""
         if word not in self._counts:
             count, last = self._snapshot.count_holders(word, _FEW)
             spread = self._snapshot.last_text_id / last if count == _FEW else 1.0
@@ -173,12 +173,12 @@ class WordIndex:
 def _score(rarities: Mapping[str, float], line: Sequence[str], mean: float) -> float:
     """BM25 of a text for the words."""
     counted = _counted(rarities, line, mean)
-    # exact: the order of words, which differs from text to text, must not break ties
+    # exact sum: the order of words, which differs between texts, must not break ties
     return math.fsum(rarities[word] * count for word, count in counted.items())
 
 
 def _counted(words: Mapping[str, object], line: Sequence[str], mean: float) -> dict[str, float]:
-    """How much each of the words that a text holds counts in it.
+    """The BM25 weight of each of the words in a text.
 
     Args:
         line: The words of the text.
@@ -194,9 +194,9 @@ class WordTable:
     """Words in texts.
 
     Attributes:
-        columns: Place of each of the w words.
+        columns: Column of each of the w words.
         rarities: The weight of each in BM25, shape (w,), float64.
-        counted: How often each text holds each word, as BM25 counts it, shape (n, w), float64; 0 where it doesn't.
+        counted: BM25's saturated count of each word in each text, shape (n, w), float64; 0 if missing.
     """
 
     columns: Mapping[str, int]
@@ -210,11 +210,11 @@ class WordTable:
         return scores
 
     def max_score(self, words: Iterable[str]) -> float:
-        """What no text's score can reach."""
+        """An upper bound that no text's score can reach."""
         return (K1 + 1) * float(self.rarities[self._some(words)].sum())
 
     def term_coverage(self, words: Iterable[str]) -> NDArray[np.float64]:
-        """Share of the words that each text holds, weighted by rarity, shape (n,); absent ones weigh most."""
+        """Share of the words in each text, weighted by rarity, shape (n,); words in no text weigh most."""
         some = self._some(words)
         whole = self.rarities[some].sum()
         held: NDArray[np.float64] = (self.counted[:, some] > 0) @ self.rarities[some]

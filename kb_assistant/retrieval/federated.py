@@ -1,7 +1,7 @@
-"""One search over several knowledge bases: each is searched by itself, and their passages take turns.
+"""One search over several knowledge bases: each is searched separately, and their passages alternate.
 
-Scores can't be compared between indexes, so ranks decide: first of the one whose passages bear most probably on
-the question, then of the next, and round again. Those whose passages don't bear on it give none, unless none does.
+Scores aren't comparable between indexes, so ranks decide: first a passage of the most probably relevant knowledge
+base, then of the next, and so on in turn. Irrelevant ones give no passages, unless all are irrelevant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kb_assistant.types import Hit, Turn
 
 
 class FederatedSearcher:
-    """Searches like Searcher. The first one's floors count.
+    """Searches like Searcher. The first searcher's floors apply.
 
     Args:
         searchers: At least one.
@@ -28,10 +28,10 @@ class FederatedSearcher:
     def search(
         self, question: str, history: Sequence[Turn] = (), k: int = 5, *, where: Sequence[Condition] = ()
     ) -> Retrieval:
-        """The k passages that bear most on the question. The first one's rewriter is asked, once.
+        """The k passages most relevant to the question. Only the first searcher's rewriter is asked, once.
 
         Raises:
-            QuestionError, EmbedderMismatch: as Searcher does.
+            QuestionError, EmbedderMismatch: as for Searcher.
         """
         clock = Clock()
         talk = self._searchers[0].conversation(question, history)
@@ -47,7 +47,7 @@ class FederatedSearcher:
 
 
 def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:
-    """First of each, second of each, …; the same text only once."""
+    """The first of each, the second of each, …; each text once."""
     seen: set[str] = set()
     for hit in chain.from_iterable(zip_longest(*lists)):
         if hit is not None and hit.text not in seen:

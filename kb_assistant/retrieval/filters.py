@@ -1,6 +1,6 @@
 """Conditions on sources: `--where type=pdf`, `--where "path=handbook/*.md"`, `--where "date>=2024-05"`.
 
-A condition names a field, a comparison and a value. `path` and `type` every source has; other fields are looked up
+A condition has a field, a comparison and a value. Every source has `path` and `type`; other fields are looked up
 in its metadata (`title`, `tags`, `date`, …). Several conditions must all hold.
 """
 
@@ -28,14 +28,14 @@ _HINT = _('Write FIELD=VALUE (or != >= <= > <, ~ for "holds"), such as type=pdf 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison. `=` on a path takes * and ?, on a list it asks for one of its members."""
+    """One comparison. `=` accepts * and ? for a path, and matches any member of a list."""
 
     field: str
     operator: str
     value: str
 
     def holds(self, source: Source) -> bool:
-        """Whether the source fulfils it. What it doesn't have fulfils nothing but !=."""
+        """Whether the source fulfils it. A missing field fulfils only !=."""
         if self.operator == "!=":
             return not Condition(self.field, "=", self.value).holds(source)
         if self.field == "path":
@@ -52,7 +52,7 @@ class Condition:
         return found if isinstance(found, list) else [] if found is None else [found]
 
     def _of_path(self, path: str) -> bool:
-        """A pattern that doesn't begin at the root may begin at any folder."""
+        """Match a pattern that isn't absolute from any folder."""
         if self.operator == "=":
             return fnmatchcase(path, self.value) or fnmatchcase(path, f"*/{self.value}")
         return self._compare(path, self.value)
@@ -70,10 +70,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a search may find and name: all that the store holds, or what sources hold that fulfil all conditions.
+    """What a search may find and name: the whole store, or the sources that fulfil all conditions.
 
-    Equal texts are stored once for all sources that hold them, so to search allowed texts isn't enough: also the
-    chunks that stand for a text are those of allowed sources only. All chunks of a search come from here.
+    Equal texts are stored once for all their sources, so restricting the texts isn't enough: the chunks of a text
+    must also come from allowed sources only. All chunks of a search come from here.
 
     Attributes:
         paths: The allowed sources; None for all.
@@ -86,15 +86,15 @@ class Scope:
 
     @classmethod
     def of(cls, snapshot: Snapshot, where: Sequence[Condition]) -> Scope:
-        """What the conditions leave of a state of the store."""
+        """The part of a state of the store that fulfils the conditions."""
         if not where:
             return cls(snapshot)
         fit = [source.path for source in snapshot.sources() if all(one.holds(source) for one in where)]
         return cls(snapshot, frozenset(fit), snapshot.text_ids_of(fit))
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
-        """The chunks of allowed sources that hold each of the texts, in path order; texts that none of them holds
-        are left out.
+        """The chunks of allowed sources with each of the texts, in path order; texts without such chunks are left
+        out.
 
         Raises:
             StoreError: a text or a path was altered.
@@ -109,7 +109,7 @@ class Scope:
 
 
 def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:
-    """Conditions as a user writes them.
+    """Parse conditions written by a user.
 
     Raises:
         QuestionError: one has the wrong form.
@@ -128,7 +128,7 @@ def _folded(text: str) -> str:
 
 
 def _order(found: str, wanted: str) -> int:
-    """Numbers by size, everything else as text, so that dates written as 2024-05-01 are ordered too."""
+    """Compare numbers by value, everything else as text, so that dates such as 2024-05-01 are ordered too."""
     try:
         one, other = float(found), float(wanted)
     except ValueError:

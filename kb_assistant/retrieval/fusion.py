@@ -1,10 +1,10 @@
-"""One score from many views: how near each text found is to every text that stands for the question.
+"""One score from many views: how near each found text is to every view of the question.
 
-For each view there is the cosine, in standard deviations above what passages of this index have to it; the share
-of its words that a text holds (BM25 over its limit, and BM25 itself); and the share of the heading's words that
-the view holds. They mean much the same for every embedder and every question, so one weighted sum serves all. The
-weights were fitted to rank right documents first (a listwise loss, as in ListNet: Cao et al., ICML 2007) on public
-sets, all at once, and tried on sets they were not fitted to (docs/evaluation.md).
+The features of each view are the cosine, in standard deviations above the mean of this index's passages; the share
+of its words in a text (BM25 over its limit, and BM25 itself); and the share of the heading's words in the view.
+They have similar meanings for every embedder and question, so one weighted sum serves all. The weights were fitted
+jointly on public sets to rank right documents first (a listwise loss, as in ListNet: Cao et al., ICML 2007), and
+tested on other sets (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEASURES = ("distance", "share", "match", "heading")
-"""What is measured of a text against a view: see features."""
+"""The features of a text against a view: see features."""
 
 MATCH = 20.0
-"""BM25 scores are divided by it, so that all measures are of a size."""
+"""Divisor of BM25 scores, so that all measures have similar size."""
 
 WITH_HEADINGS: Mapping[str, Sequence[float]] = {
     "question": (2.3, 2.21, 4.04, -0.5),
@@ -50,24 +50,24 @@ WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
     "question 2": (0.02, -0.27, 0.69, 0.0),
     "answer 2": (0.0, -0.12, -0.19, 0.0),
 }
-"""What each measure of a view counts; of the latter, in an index where few texts stand under a heading."""
+"""Weights of the measures of each view; the latter are for an index where few texts have a heading."""
 
 TYPICAL = 30
-"""Texts that the embedder's typical cosines stand for where an index has few of its own."""
+"""Number of texts that the embedder's typical cosines count as, for an index with few texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Texts that some search found, measured against every view.
+    """Texts found by any search, measured against every view.
 
     Attributes:
-        text_ids: The texts, n of them, in the order of their names, which is the same in every store.
-        headings: What stands above each.
-        vectors: Theirs, shape (n, d), float32.
+        text_ids: The n texts, in the order of their names, which is the same in every store.
+        headings: The heading of each.
+        vectors: Their vectors, shape (n, d), float32.
         cosines: By view, shape (n,), float32.
         distances: Cosines in standard deviations above the mean of the index, by view, shape (n,).
         table: The words of all views in the texts.
-        background: What cosines are usual.
+        background: The usual cosines.
     """
 
     text_ids: Sequence[int]
@@ -80,12 +80,12 @@ class Pool:
 
     @property
     def headed(self) -> bool:
-        """Whether most texts of the index stand under a heading."""
+        """Whether most texts of the index have a heading."""
         return self.background.sample.has_headings
 
     def nearness(self, view: str, places: Sequence[int]) -> float:
-        """Cosine of the nearest of some texts in standard deviations above what is usual for the embedder; where
-        that isn't known, above what is usual here."""
+        """Cosine of the nearest of some texts in standard deviations above the embedder's usual cosines; if those
+        are unknown, above this index's."""
         some = list(places)
         if self.background.prior is None:
             return float(self.distances[view][some].max())
@@ -93,12 +93,12 @@ class Pool:
         return (float(self.cosines[view][some].max()) - mean) / spread
 
     def places(self, text_ids: Sequence[int]) -> list[int]:
-        """Where some of its texts stand."""
+        """Positions of some of its texts."""
         place_of = {text_id: place for place, text_id in enumerate(self.text_ids)}
         return [place_of[text_id] for text_id in text_ids]
 
     def with_view(self, name: str, view: NDArray[np.float32]) -> Pool:
-        """The same measured against one more view, a unit vector."""
+        """The same pool, measured also against one more view, a unit vector."""
         cosines = self.vectors @ view
         distances = self.background.distance(view, cosines)
         return replace(
@@ -116,7 +116,8 @@ class Pool:
         background: Background,
         words: WordIndex,
     ) -> Pool:
-        """Measure the texts `found` against `views`, unit vectors of shape (d,); `stored` gives theirs."""
+        """Measure the texts `found` against `views`, unit vectors of shape (d,); `stored` returns the texts'
+        vectors."""
         names = snapshot.chunk_ids(found)
         text_ids = sorted(names, key=lambda text_id: names[text_id])
         rows = stored(text_ids).reshape(len(text_ids), -1 if text_ids else len(views[QUESTION]))
@@ -129,12 +130,12 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What cosines to passages are usual.
+    """The usual cosines to passages.
 
     Attributes:
         sample: Texts of the index.
-        prior: Mean and standard deviation that the embedder's cosines have elsewhere; they count as TYPICAL
-            texts. None where that isn't known.
+        prior: Mean and standard deviation of the embedder's cosines elsewhere; they count as TYPICAL texts. None
+            if unknown.
     """
 
     sample: Sample
@@ -160,7 +161,7 @@ class Fused:
 
     Attributes:
         text_ids: The texts.
-        scores: Larger is better; comparable within one search only.
+        scores: Larger is better; comparable only within one search.
         similarities: Cosine of each to the question alone.
     """
 
@@ -195,11 +196,11 @@ def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keywo
 
 
 def features(talk: Conversation, pool: Pool) -> dict[str, NDArray[np.float64]]:
-    """What is measured of each text against each view, shape (n, len(MEASURES)).
+    """The features of each text against each view, shape (n, len(MEASURES)).
 
-    "distance" is Pool.distances, 0 for a view that isn't embedded; "share" the BM25 of the view's words over its
-    limit, from 0 to 1; "match" the BM25 itself, over MATCH; "heading" the share of the heading's words that the
-    view holds, weighted by rarity.
+    "distance" is Pool.distances, 0 for a view that isn't embedded; "share" is the BM25 of the view's words over
+    its limit, from 0 to 1; "match" is the BM25 itself, over MATCH; "heading" is the share of the heading's words
+    in the view, weighted by rarity.
     """
     import numpy as np
 
@@ -216,7 +217,8 @@ def features(talk: Conversation, pool: Pool) -> dict[str, NDArray[np.float64]]:
 
 
 class _Headings:
-    """The headings of a pool. A word that most of them share tells little: words are weighted by rarity here."""
+    """The headings of a pool. A word that most of them share means little, so words are weighted by rarity
+    here."""
 
     def __init__(self, headings: Sequence[str]) -> None:
         self._words = [_heading_words(heading) for heading in headings]
@@ -225,7 +227,7 @@ class _Headings:
         self._whole = [math.fsum(self._rarity[word] for word in words) for words in self._words]
 
     def held_by(self, held: Collection[str]) -> NDArray[np.float64]:
-        """Share of each heading's words that are held, shape (n,); 0 where there is no heading."""
+        """Share of each heading's words among the given words, shape (n,); 0 without a heading."""
         import numpy as np
 
         return np.array(
@@ -238,7 +240,7 @@ class _Headings:
 
 def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:
     weights = WITH_HEADINGS if pool.headed else WITHOUT_HEADINGS
-    return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on what is asked
+    return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on the question
 
 
 @lru_cache(maxsize=20_000)

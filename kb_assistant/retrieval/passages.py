@@ -1,6 +1,6 @@
-"""From ranked texts to the passages a reader gets: neighbours joined, near-duplicates folded, files taking turns.
+"""Makes passages from ranked texts: joins neighbours, folds near-duplicates, alternates files.
 
-A manual kept in seven versions must not fill the page, and two pieces of one section read better as one.
+Seven versions of a manual must not fill the page, and two chunks of one section read better as one.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from kb_assistant.types import Hit
 
 SAME = 0.85
 SAME_WORDS = 20
-"""Texts of different files that share this much of all their words, and have so many, are versions of one. Shorter
-ones may differ in the very number that counts."""
+"""Texts of different files with this share of common words, and at least so many words, are versions of one text.
+Shorter ones may differ in the decisive number."""
 
 JOINED = 2
-"""Neighbouring chunks in one passage at most."""
+"""Most neighbouring chunks in one passage."""
 
 _TIE = 1e-9
 
 
 @dataclass(slots=True)
 class _Passage:
-    """A passage on its way: chunks of one section that follow each other, and files that hold nearly the same."""
+    """A passage under construction: consecutive chunks of one section, and files with nearly the same text."""
 
     chunks: list[Chunk]
     score: float
@@ -36,7 +36,7 @@ class _Passage:
     near_in: dict[str, None] = field(default_factory=dict)
 
     def takes(self, chunk: Chunk) -> bool:
-        """Whether the chunk stands next to it, in its section."""
+        """Whether the chunk is adjacent to it, in its section."""
         first, last = self.chunks[0], self.chunks[-1]
         return (
             chunk.source == first.source
@@ -46,7 +46,7 @@ class _Passage:
         )
 
     def join(self, chunk: Chunk, also_in: Collection[str]) -> None:
-        """Add it; other files hold the passage still where they hold this chunk, too."""
+        """Add a chunk; other files still contain the passage only if they contain this chunk, too."""
         self.chunks = sorted([*self.chunks, chunk], key=lambda one: one.seq)
         self.also_in = {path: None for path in self.also_in if path in also_in}
 
@@ -68,7 +68,7 @@ class _Passage:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A text that was found: its score, and its cosine to the question."""
+    """A found text: its score, and its cosine to the question."""
 
     text_id: int
     score: float
@@ -85,8 +85,8 @@ def passages(
 
     Args:
         ranked: Texts, best first.
-        places: Gives the chunks that hold texts, by text id; texts that vanished meanwhile are left out of it.
-        words: Gives the words of a text.
+        places: Returns the chunks of texts, by text id, without texts deleted meanwhile.
+        words: Returns the words of a text.
     """
     found: list[_Passage] = []
     for start in range(0, len(ranked), 2 * k):
@@ -102,7 +102,7 @@ def passages(
 
 
 def _spread(part: Sequence[Ranked], chunks: Mapping[int, Sequence[Chunk]]) -> list[Ranked]:
-    """Those that are still there; where scores tie, files take turns."""
+    """The texts that still exist; files alternate where scores are equal."""
     there = [one for one in part if one.text_id in chunks]
     times: dict[str, int] = {}
     order = []
@@ -118,7 +118,7 @@ def _spread(part: Sequence[Ranked], chunks: Mapping[int, Sequence[Chunk]]) -> li
 
 
 def _fold(found: Sequence[_Passage], words: frozenset[str], chunks: Sequence[Chunk]) -> bool:
-    """Make a text part of a passage that is there already, where it belongs to one."""
+    """Add a text to an existing passage, if it belongs to one."""
     for passage in found:
         if passage.chunks[0].source != chunks[0].source and _alike(words, passage.words):
             passage.near_in.update(dict.fromkeys(chunk.source for chunk in chunks))
@@ -136,7 +136,7 @@ def _new(one: Ranked, words: frozenset[str], chunks: Sequence[Chunk]) -> _Passag
 
 
 def repeated(one: str, other: str) -> str:
-    """The whole sentences that end one text and begin the other, the most there are; "" for none.
+    """The longest run of whole sentences that ends one text and begins the other; "" for none.
 
     >>> repeated("The pump failed. It was old.", "It was old. It is new now.")
     'It was old.'
@@ -150,7 +150,7 @@ def repeated(one: str, other: str) -> str:
 
 
 def _joined(chunks: Sequence[Chunk]) -> str:
-    """Chunks of one section that follow each other, as one text that holds what two of them share once."""
+    """Consecutive chunks of one section as one text, with their overlaps once."""
     text = chunks[0].text.body
     for last, chunk in pairwise(chunks):
         body = chunk.text.body

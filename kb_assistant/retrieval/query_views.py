@@ -1,8 +1,8 @@
-"""What a question may mean after the turns before it: the texts that stand for it in a search.
+"""The possible meanings of a question after earlier turns: the texts that represent it in a search.
 
-A follow-up leaves out what was said before. Joining all of it to the question finds the topic and loses the point
-where the talk has moved on; so several texts are made, each a different view, and fusion.py weighs them. None of
-them needs a model: "and where is it?" becomes no better question here, but its topic comes along.
+A follow-up omits what was said before. Joining everything to the question finds the topic but loses the point once
+the conversation has moved on; so several texts are made, each a different view, and fusion.py weighs them. None of
+them needs a model: "and where is it?" isn't rewritten here, but its topic is added.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ WITH_QUESTIONS = "asked"
 WITH_ANSWERS = "told"
 REWRITTEN = "rewritten"
 SEARCHED = (QUESTION, WITH_QUESTIONS, WITH_ANSWERS, REWRITTEN)
-"""The texts that are searched for; those of single turns only help to order what was found."""
+"""The views that are searched; the views of single turns only help to rank the results."""
 
 SUMMED: Mapping[str, float] = {QUESTION: 1.0, "question 1": 0.5, "question 2": 0.25}
-"""What WITH_QUESTIONS means is the sum of what these mean, which are known from the turns before: to embed it by
-itself costs twice a question, and finds no more."""
+"""The vector of WITH_QUESTIONS is the sum of the vectors of these, which are known from the earlier turns:
+embedding it separately costs as much as two questions, and finds no more."""
 
 TURNS = 3
-"""Turns that are joined to the question."""
+"""Number of turns joined to the question."""
 
 ALONE = 2
-"""Turns whose question and answer also count by themselves, latest first."""
+"""Number of turns, latest first, whose question and answer are also views of their own."""
 
 TOLD_CHARACTERS = 600
-"""How much of them joins the question at most; the embedder's window holds little more."""
+"""Most of their text that is joined to the question; the embedder's window holds little more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A question with what was said before it.
+    """A question with its earlier turns.
 
     Attributes:
-        texts: What stands for the question, by name: QUESTION alone; WITH_QUESTIONS, with the questions before
+        texts: The views of the question, by name: QUESTION alone; WITH_QUESTIONS, with the questions before
             it; WITH_ANSWERS, with the end of the last turns; "question 1", "answer 1" and so on, each of the last
-            turns by itself, counted backwards; REWRITTEN, where a model put it as a question of its own.
-        words: The words of each; those of single turns without the question's.
-        language: The question's.
+            turns by itself, counted backwards; REWRITTEN, if a model rewrote it as a standalone question.
+        words: The words of each view; those of single turns without the question's.
+        language: The question's language.
     """
 
     texts: Mapping[str, str]
@@ -60,26 +60,26 @@ class Conversation:
         return len(self.texts) == 1
 
     def dense_views(self, headed: bool) -> tuple[str, ...]:
-        """The names of the texts that are embedded. Answers count by their words only; so does WITH_ANSWERS in an
-        index whose texts stand under headings, where its meaning finds no more (docs/evaluation.md)."""
+        """The names of the embedded views. Answers count only by their words; so does WITH_ANSWERS in an index
+        whose texts have headings, where its vector finds no more (docs/evaluation.md)."""
         names = (*SUMMED, REWRITTEN) if headed else (*SUMMED, WITH_ANSWERS, REWRITTEN)
         return tuple(name for name in names if name in self.texts)
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """The names of the texts that are searched for."""
+        """The names of the searched views."""
         return tuple(name for name in SEARCHED if name in self.texts)
 
     @property
     def keyword_views(self) -> tuple[str, ...]:
-        """The names of those that are searched for by word: WITH_ANSWERS holds what was asked."""
+        """The names of the views searched by keyword: WITH_ANSWERS contains the earlier questions."""
         return tuple(name for name in self.searched if name != WITH_QUESTIONS)
 
 
 def conversation(
     question: str, history: Sequence[Turn], rewritten: str = "", language: Language | None = None
 ) -> Conversation:
-    """The texts and words of a question; its language, where it isn't known yet."""
+    """The views and words of a question; also its language, if not known yet."""
     texts = {QUESTION: question.strip(), **_views(question.strip(), history[-TURNS:])}
     if rewritten:
         texts[REWRITTEN] = rewritten

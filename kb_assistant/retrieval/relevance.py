@@ -1,7 +1,7 @@
-"""Evidence: how probable it is that what a search found bears on the question.
+"""Evidence: the probability that the results of a search are relevant to the question.
 
-Logistic models, as Platt used them (1999), over how near the best texts are and how many of the words they hold;
-fitted to public sets, to questions put to their own documents and to those of other sets (docs/evaluation.md).
+Logistic models (Platt, 1999) over the nearness of the best texts and the share of the words they contain; fitted
+on public sets, with questions put to their own documents and to those of other sets (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ EVIDENCE: Mapping[str, float] = {
     "told coverage": 8.98,
     "follow-up": 0.48,
 }
-"""Of the logistic models that say how probable it is that what was found bears on the question: see signals. The
-first does without what WITH_ANSWERS means; the second is asked where that leaves a doubt."""
+"""Weights of the logistic models for the probability that the results are relevant: see signals. The first works
+without the vector of WITH_ANSWERS; the second is used if the first is in doubt."""
 
 CROSS_LINGUAL: Mapping[str, float] = {
     "always": -10.99,
@@ -51,27 +51,27 @@ CROSS_LINGUAL: Mapping[str, float] = {
     "asked gap": 59.2,
     "follow-up": -3.41,
 }
-"""The same for texts in another language than the question: they share no words with it, and some are near to all
-that is in that language, so that what counts is how much nearer they are to it than to BACKGROUND_QUERIES."""
+"""The same for texts in another language than the question: they share no words with it, and some are near to
+everything in that language, so what counts is how much nearer they are to it than to BACKGROUND_QUERIES."""
 
 UNCERTAIN_RANGE = (0.1, 0.9)
-"""Probabilities between which a guess is in doubt: a quarter of follow-ups."""
+"""Probabilities between which an estimate is in doubt: a quarter of follow-ups."""
 
 REFUSE, CERTAIN = 0.5, 0.75
-"""Evidence below which a question is refused, or its answer marked uncertain: of public sets 3 % of what has an
-answer is refused, and 96 % of what other sets ask (docs/evaluation.md)."""
+"""Evidence below which a question is refused, or its answer marked uncertain: on public sets 3 % of the answerable
+questions are refused, and 96 % of the questions of other sets (docs/evaluation.md)."""
 
 NAMED = 0.6
-"""Evidence at least where a best text holds a code that the question asks for, such as ERR-1042: what else the
-question says may be in another language."""
+"""Least evidence if a best text contains a code of the question, such as ERR-1042: the rest of the question may be
+in another language."""
 
 _LEAST = 100.0
 
 TOP = 5
-"""Best texts that evidence is looked for in."""
+"""Number of best texts examined for evidence."""
 
 RUNNER_UP = 20
-"""The text whose distance is taken for that of texts which are only on the subject."""
+"""Rank of the text whose distance represents texts that are only on the subject."""
 
 BACKGROUND_QUERIES: Mapping[Language, Sequence[str]] = {
     "zh": (
@@ -111,19 +111,19 @@ BACKGROUND_QUERIES: Mapping[Language, Sequence[str]] = {
         "At which temperature does water freeze?",
     ),
 }
-"""Questions on nothing in particular, for Chinese questions and for those in any other language."""
+"""Unspecific questions, for Chinese and for any other language."""
 
 
 def evidence(
     talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed, foreign: Sequence[int] = ()
 ) -> float:
-    """How probable it is that what was found bears on the question, from 0 to 1; 0 where nothing was.
+    """Probability, from 0 to 1, that the results are relevant to the question; 0 without results.
 
     Args:
-        best: Ids of the best texts, TOP of them.
-        embed: Unit vectors of n questions, shape (n, d). It is costly, and only called where there is a doubt.
-        foreign: Those of the best that are in another language than the question. They count where it is known
-            what cosines are usual for the embedder.
+        best: Ids of the TOP best texts.
+        embed: Returns unit vectors of n questions, shape (n, d). It is costly, and only called in case of doubt.
+        foreign: The best texts in another language than the question. They count if the embedder's usual cosines
+            are known.
     """
     if not best:
         return 0.0
@@ -143,19 +143,19 @@ def _within(talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed) -
 
 
 def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
-    """Whether the question holds a code that one of the best texts holds, too."""
+    """Whether one of the best texts contains a code of the question."""
     codes = [word for word in talk.words[QUESTION] if is_code(word)]
     return bool(codes) and bool((pool.table.term_coverage(codes)[pool.places(best)] > 0).any())
 
 
 def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
-    """What tells whether texts bear on the question.
+    """The signals for the relevance of texts to the question.
 
-    "distance" is how near the nearest of the best is in this index, "lead" how far the nearest is ahead of texts
-    that are only on the subject, "nearness" how near it is by what is usual for the embedder, "coverage" the
-    largest share of the words held. "asked" and "told" say of which view; "nearness" and "coverage" alone are the
-    question's, "distance" and "lead" alone those of what was asked. A first question is all of them itself. Those
-    of what WITH_ANSWERS means are missing where it isn't embedded.
+    "distance" is the nearness of the nearest best text within this index, "lead" its lead over texts that are only
+    on the subject, "nearness" its nearness by the embedder's usual cosines, "coverage" the largest share of the
+    words contained. "asked" and "told" name the view; plain "nearness" and "coverage" are the question's, plain
+    "distance" and "lead" those of what was asked. For a first question all views are the question itself. The
+    signals of the vector of WITH_ANSWERS are missing if it isn't embedded.
     """
     places = pool.places(best)
     asked, told = _asked(talk), QUESTION if talk.is_first else WITH_ANSWERS
@@ -183,9 +183,8 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
 def cross_lingual_features(
     talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed
 ) -> dict[str, float]:
-    """What tells whether texts in another language bear on the question: how near the nearest is by what is usual
-    for the embedder, and the gap, in cosines, by which one is nearer to what was asked than to
-    BACKGROUND_QUERIES."""
+    """The signals for texts in another language: the nearness of the nearest by the embedder's usual cosines, and
+    the gap, in cosines, by which one is nearer to what was asked than to BACKGROUND_QUERIES."""
     asked, places = _asked(talk), pool.places(foreign)
     to_anything = pool.vectors[places] @ embed(BACKGROUND_QUERIES.get(talk.language, BACKGROUND_QUERIES["en"])).T
     return {
@@ -203,8 +202,8 @@ def _asked(talk: Conversation) -> str:
 def _lead(distances: NDArray[np.float32]) -> float:
     """How far the nearest text is ahead of the RUNNER_UP-th.
 
-    In a small index the last stands for it, and the less so the fewer there are: a single text is compared with
-    what is usual, which is 0.
+    In a small index the last text replaces it, with less weight the fewer there are: a single text is compared
+    with the usual value, 0.
     """
     ordered: list[float] = sorted(distances.tolist(), reverse=True)
     if len(ordered) >= RUNNER_UP:
@@ -213,6 +212,6 @@ def _lead(distances: NDArray[np.float32]) -> float:
 
 
 def probability(weights: Mapping[str, float], signs: Mapping[str, float]) -> float:
-    """What a logistic model gives."""
+    """The output of a logistic model."""
     logit = math.fsum(weight * signs[name] for name, weight in weights.items())
     return 1 / (1 + math.exp(-max(logit, -_LEAST)))

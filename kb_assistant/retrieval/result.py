@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kb_assistant.types import Hit
 
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """Evidence below which no answer is given, and below which it is marked uncertain; both from 0 to 1."""
+    """Evidence below which a question is refused, and below which its answer is marked uncertain; both 0 to 1."""
 
     refuse: float = 0.0
     certain: float = 0.0
@@ -26,10 +26,10 @@ class Retrieval:
     Attributes:
         queries: The texts that were searched; the first is the question alone.
         hits: Best first.
-        evidence: How probable it is that they bear on the question, from 0 to 1; 0 where nothing was found.
-        floors: Those of the knowledge base.
-        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and perhaps "rerank".
-        language: The question's.
+        evidence: Probability, from 0 to 1, that they are relevant to the question; 0 without hits.
+        floors: The floors of the knowledge base.
+        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and possibly "rerank".
+        language: The question's language.
     """
 
     queries: tuple[str, ...]
@@ -41,15 +41,15 @@ class Retrieval:
 
     @property
     def query(self) -> str:
-        """The fullest text that was searched."""
+        """The most complete searched text."""
         return self.queries[-1]
 
     @property
     def relevant(self) -> bool:
-        """False where nothing found seems to bear on the question."""
+        """False if no hit seems relevant to the question."""
         return bool(self.hits) and self.evidence >= self.floors.refuse
 
     @property
     def uncertain(self) -> bool:
-        """True where it may or may not."""
+        """True if the relevance is uncertain."""
         return self.relevant and self.evidence < self.floors.certain

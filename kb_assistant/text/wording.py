@@ -15,13 +15,13 @@ class Wording:
     Attributes:
         rules: Stand before the passages.
         task: Stands after them.
-        alone: The task where there are no passages.
-        short_task, short_alone: The same for models that only keep to the point in a sentence or two.
-        foreign: Follows the task where a passage is in another language than the question.
-        same_language: Follows it where the question is in a language that the prompt isn't in.
+        alone: The task without passages.
+        short_task, short_alone: The same for models that keep to the point only in a sentence or two.
+        foreign: Follows the task if a passage is in another language than the question.
+        same_language: Follows the task if the question is in another language than the prompt.
         quoted: Stands before quotes in another language, which it may name.
-        refusal: The answer where nothing was found.
-        condense: Asks for a follow-up as a question of its own.
+        refusal: The answer if nothing was found.
+        condense: Asks for a follow-up as a standalone question.
     """
 
     rules: str
@@ -75,16 +75,16 @@ _WORDINGS: Mapping[Language, Wording] = {"zh": CHINESE, "en": ENGLISH}
 
 
 def wording(language: Language) -> Wording:
-    """The sentences in a language, English ones where it has none of its own."""
+    """The sentences in a language, or in English if there are none."""
     return _WORDINGS.get(language, ENGLISH)
 
 
 def quoted(language: Language, quotes: Language) -> str:
-    """What stands before quotes that are in another language than the question."""
+    """The line before quotes in another language than the question."""
     names: Mapping[Language, str] = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean"}
     return wording(language).quoted.format(language=names.get(quotes, "another language"))
 
 
 def has_wording(language: Language) -> bool:
-    """Whether the sentences exist in it."""
+    """Whether the sentences exist in this language."""
     return language in _WORDINGS
