@@ -46,7 +46,8 @@ def settings() -> str:
         rows.append(f"| `{field.name}` | {default} | {meanings()[field.name]} |")
     return (
         f"# Settings\n\n{_NOTE}Defaults < `kb.toml` in the home < `KB_NAME=…` variables < flags. "
-        "`kb.toml` holds lines such as `chunk_tokens = 256`.\n\n"
+        "`kb.toml` holds lines such as `chunk_tokens = 256`. Old names still work in each of these places; "
+        "where `kb.toml` or the environment has both names of a setting, the new one counts.\n\n"
         "| setting | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
-from kb_assistant.deprecation import renamed_arguments
+from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.errors import BusyError, CorruptStore, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter, Request
@@ -28,10 +28,10 @@ from kb_assistant.models.home import ModelHome
 from kb_assistant.once import OPENING, once
 from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import Scope, parse_conditions
-from kb_assistant.retrieval.result import Floors, Retrieval
+from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
-from kb_assistant.retrieval.thresholds import choose_floors, floors_at, keep_floors
-from kb_assistant.settings import Settings
+from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
+from kb_assistant.settings import OLD_NAMES, Settings
 from kb_assistant.store import Chunk, KnowledgeStore, Source, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.types import Hit, Report
@@ -90,6 +90,7 @@ class KnowledgeBase:
         self._documents = DocumentWriter(self.settings, self._create, lambda: self.embedder, self._index)
 
     @classmethod
+    @renamed_arguments(**OLD_NAMES)
     def open(cls, kb: str | None = None, **settings: Any) -> KnowledgeBase:
         """Open a knowledge base by name, any settings by keyword: `KnowledgeBase.open("notes", model="extract")`.
 
@@ -316,7 +317,7 @@ class KnowledgeBase:
             self.store,
             self._index,
             self.embedder,
-            partial(floors_at, self.settings, cosines is not None),
+            partial(thresholds_at, self.settings, cosines is not None),
             cosines,
             self._postings,
             self._reranker,
@@ -381,16 +382,16 @@ class KnowledgeBase:
             return KnowledgeVectorStore(self)
 
     @property
-    def floors(self) -> Floors:
+    def thresholds(self) -> Thresholds:
         """Evidence below which a question is refused, and below which an answer is marked uncertain: from the
         settings, else kept with the index, else the defaults, which refuse nothing with an unmeasured embedder."""
         measured = self._background_cosines is not None
         if not self._path.exists():
-            return choose_floors(self.settings, None, measured).floors
+            return choose_thresholds(self.settings, None, measured).thresholds
         with self.store.read() as snapshot:
-            return choose_floors(self.settings, snapshot, measured).floors
+            return choose_thresholds(self.settings, snapshot, measured).thresholds
 
-    def keep_floors(self, floors: Floors) -> None:
+    def keep_thresholds(self, thresholds: Thresholds) -> None:
         """Use these from now on where the settings give none; a change of embedder ends this.
 
         Raises:
@@ -401,14 +402,17 @@ class KnowledgeBase:
             open_for_writing(self.store, self.settings.lock_seconds, self.embedder.fingerprint) as store,
             store.write() as transaction,
         ):
-            keep_floors(transaction, floors)
+            keep_thresholds(transaction, thresholds)
+
+    floors = renamed_attribute("floors", "thresholds")
+    keep_floors = renamed_attribute("keep_floors", "keep_thresholds")
 
     @property
     def _background_cosines(self) -> tuple[float, float] | None:
         return getattr(getattr(self.embedder, "model", None), "background_cosines", None)
 
     def _is_measured(self) -> bool:
-        """Whether the default floors apply to this embedder, which needn't be opened or installed."""
+        """Whether the default thresholds apply to this embedder, which needn't be opened or installed."""
         if self._given_embedder is not None:
             return self._background_cosines is not None
         try:
@@ -450,7 +454,7 @@ class KnowledgeBase:
             counts, embedder = snapshot.counts(), snapshot.meta("embedder")
             failed = snapshot.count_sources(failed=True)
             index = self._index.describe(snapshot)
-            floors = choose_floors(self.settings, snapshot, self._is_measured())
+            thresholds = choose_thresholds(self.settings, snapshot, self._is_measured())
         return {
             "kb": self.settings.kb,
             "folder": str(self.settings.kb_dir),
@@ -459,7 +463,7 @@ class KnowledgeBase:
             "megabytes": round(sum(map(_size, self.settings.kb_dir.rglob("*"))) / 1e6, 1),
             "index": index,
             "embedder": (embedder or {}).get("name"),
-            "floors": floors.to_json(),
+            "floors": thresholds.to_json(),
             "model": self.settings.model,
         }
 

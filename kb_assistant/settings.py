@@ -15,6 +15,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.errors import SettingsError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
@@ -26,6 +27,10 @@ CHOICES = {
     "quantize": ("auto", "none", "int4", "nf4"),
 }
 """Settings that take one of a few words."""
+
+OLD_NAMES = {"floor": "refuse_below", "certain": "uncertain_below"}
+"""Settings by the names they had before, which still work in every place. Where a file or the environment has both
+names of one, the new one counts."""
 
 _LOCK_S = 10.0
 _KB_NAME = re.compile(r"[\w-][\w.-]{0,63}")
@@ -54,10 +59,11 @@ class Settings:
         rewrite_seconds: Time after which the search goes on without.
         reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
         rerank_seconds: Time after which it reads no further passages.
-        floor: Evidence, from 0 to 1, below which a question is refused. Unset, the one that `kb eval --keep-floor`
-            kept with the index; without it 0.5 for the embedder that comes along, 0 for those that were never
-            measured.
-        certain: Evidence below which an answer is marked uncertain. Unset, kept, 0.75 or 0 in the same way.
+        refuse_below: Evidence, from 0 to 1, below which a question is refused. Unset, the one that `kb eval
+            --keep-floor` kept with the index; without it 0.5 for the embedder that comes along, 0 for those that
+            were never measured. `floor` is its old name.
+        uncertain_below: Evidence below which an answer is marked uncertain. Unset, kept, 0.75 or 0 in the same
+            way. `certain` is its old name.
         chunk_tokens: Longest chunk, in tokens of the embedder.
         overlap: Sentences of the chunk before that a chunk begins with, 0 to 3. They take at most a quarter of it.
         context_tokens: Longest prompt and answer together, in tokens of the chat model; unset, as long as it
@@ -88,8 +94,8 @@ class Settings:
     rewrite_seconds: float = 10.0
     reranker: str = ""
     rerank_seconds: float = 2.0
-    floor: float | None = None
-    certain: float | None = None
+    refuse_below: float | None = None
+    uncertain_below: float | None = None
     chunk_tokens: int = 256
     overlap: int = 0
     context_tokens: int | None = None
@@ -122,7 +128,7 @@ class Settings:
             "archive_members",
         ):
             self._require(name, getattr(self, name) >= 1, _("at least {number}", number=1))
-        for name in ("floor", "certain"):
+        for name in ("refuse_below", "uncertain_below"):
             self._require(
                 name, 0 <= (getattr(self, name) or 0) <= 1, _("from {lowest} to {highest}", lowest=0, highest=1)
             )
@@ -154,6 +160,9 @@ class Settings:
                 _("It must be {wanted}.", wanted=wanted),
             )
 
+    floor = renamed_attribute("floor", "refuse_below")
+    certain = renamed_attribute("certain", "uncertain_below")
+
     @property
     def kb_dir(self) -> Path:
         return self.home / "kbs" / self.kb
@@ -163,6 +172,7 @@ class Settings:
         return self.home / "models"
 
     @classmethod
+    @renamed_arguments(**OLD_NAMES)
     def load(cls, **flags: Any) -> Settings:
         """Settings from all places. `flags` win; those that are None were not given.
 
@@ -172,10 +182,13 @@ class Settings:
         home, layers = _layers(flags)
         return cls(**_values(layers) | {"home": home})
 
+    @renamed_arguments(**OLD_NAMES)
     def but(self, **changes: Any) -> Settings:
         """A copy with some settings changed."""
         return replace(self, **changes)
 
+
+Settings.__init__ = renamed_arguments(**OLD_NAMES)(Settings.__init__)  # type: ignore[method-assign]
 
 TYPES: dict[str, type] = {
     field.name: {"Path": Path, "str": str, "int": int, "float": float}[str(field.type).removesuffix(" | None")]
@@ -220,6 +233,7 @@ def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
         StoreError: the home can't be written.
     """
     path = home / "kb.toml"
+    name = new_name(name)
     if name == "home":
         raise SettingsError(_("'home' can't be set in {path}.", path=path), _("Set KB_HOME or pass --home."))
     _reject_unknown({name: value}, _("the arguments"))
@@ -237,10 +251,22 @@ def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
         _write(path, name, new)
 
 
+def new_name(name: str) -> str:
+    """A setting's name, where it may be given by its old one."""
+    return OLD_NAMES.get(name, name)
+
+
 def _write(path: Path, name: str, value: Any) -> None:
     import tomlkit
 
     document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    for old in [old for old, new in OLD_NAMES.items() if new == name and old in document]:
+        if name in document:
+            document.pop(old)
+        else:
+            place = next(at for at, (key, _value) in enumerate(document.body) if key and key.key == old)
+            document.body[place] = (tomlkit.key(name), document.body[place][1])
+            document = tomlkit.parse(document.as_string())
     if value is None:
         document.pop(name, None)
     else:
@@ -250,12 +276,16 @@ def _write(path: Path, name: str, value: Any) -> None:
 
 def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
     """The home, and the settings of each place by its name; later places win."""
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = _by_new_names({name: value for name, value in flags.items() if value is not None})
     _reject_unknown(given, _("the arguments"))
     environment = _from_environment(os.environ)
     home = home_of(given.get("home"))
     path = home / "kb.toml"
     return home, {str(path): _from_toml(path), "environment": environment, "arguments": given}
+
+
+def _by_new_names(layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {new_name(name): value for name, value in layer.items() if OLD_NAMES.get(name) not in layer}
 
 
 def _values(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -281,7 +311,7 @@ def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
 
 def _from_toml(path: Path) -> dict[str, Any]:
     try:
-        layer = tomllib.loads(path.read_text(encoding="utf-8"))
+        layer = _by_new_names(tomllib.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
@@ -296,7 +326,8 @@ def _from_toml(path: Path) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """KB_MODEL=… and so on. Other KB_* names may belong to somebody else and are left alone."""
-    return {name: environ[key] for name in TYPES if environ.get(key := f"KB_{name.upper()}")}
+    names = (*TYPES, *OLD_NAMES)
+    return _by_new_names({name: environ[key] for name in names if environ.get(key := f"KB_{name.upper()}")})
 
 
 def _convert(name: str, value: Any, source: str) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from kb_assistant import KnowledgeBase, Settings
+from kb_assistant.retrieval.result import Thresholds
 from tests.law import small_kb
 
 
@@ -30,3 +32,44 @@ def test_old_arguments_work_with_a_warning(tmp_path: Path) -> None:
             assert kb.verify(mend=True).sound
     assert len(told) >= 3
     assert ended
+
+
+def test_old_settings_work_with_a_warning(tmp_path: Path) -> None:
+    made: Any = Settings
+    for make in (
+        lambda: made(home=tmp_path, floor=0.3, certain=0.6),
+        lambda: made.load(home=tmp_path, floor=0.3, certain=0.6),
+        lambda: made(home=tmp_path).but(floor=0.3, certain=0.6),
+        lambda: KnowledgeBase.open(home=tmp_path, floor=0.3, certain=0.6).settings,
+    ):
+        with pytest.warns(DeprecationWarning, match="uncertain_below") as given:
+            settings = make()
+        assert {Path(one.filename).name for one in given} == {Path(__file__).name}
+        assert (settings.refuse_below, settings.uncertain_below) == (0.3, 0.6)
+    with pytest.warns(DeprecationWarning, match="refuse_below"):
+        assert settings.floor == 0.3
+    with pytest.warns(DeprecationWarning, match="uncertain_below"):
+        assert settings.certain == 0.6
+    for both in (made, made.load, made(home=tmp_path).but):
+        with pytest.raises(TypeError, match="floor and refuse_below"):
+            both(home=tmp_path, floor=0.3, refuse_below=0.3)
+
+
+def test_old_names_of_thresholds_work_with_a_warning(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.md").write_text("The heron nests.")
+    with small_kb(tmp_path / "home") as opened:
+        kb: Any = opened
+        kb.ingest(docs)
+        with pytest.warns(DeprecationWarning, match="keep_thresholds"):
+            kb.keep_floors(Thresholds(0.2, 0.4))
+        with pytest.warns(DeprecationWarning, match="thresholds"):
+            floors = kb.floors
+        with pytest.warns(DeprecationWarning, match="refuse_below"):
+            assert floors.refuse == 0.2
+        with pytest.warns(DeprecationWarning, match="uncertain_below"):
+            assert floors.certain == 0.4
+        found = kb.retrieve("heron")
+        with pytest.warns(DeprecationWarning, match="thresholds"):
+            assert found.floors == found.thresholds == Thresholds(0.2, 0.4)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from kb_assistant.errors import KBError, SettingsError
-from kb_assistant.settings import Settings, defaults, origins, write_setting
+from kb_assistant.settings import OLD_NAMES, Settings, defaults, origins, write_setting
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for field in fields(Settings):
-        monkeypatch.delenv(f"KB_{field.name.upper()}", raising=False)
+    for name in (*(field.name for field in fields(Settings)), *OLD_NAMES):
+        monkeypatch.delenv(f"KB_{name.upper()}", raising=False)
     monkeypatch.setenv("KB_HOME", str(tmp_path))
 
 
@@ -148,12 +148,14 @@ def test_settings_change_only_as_copies() -> None:
 def test_a_setting_is_written_and_the_rest_of_the_file_stays(tmp_path: Path) -> None:
     write(tmp_path, "# mine\nk = 6  # enough\nmodel = 'extract'\n")
     write_setting(tmp_path, "k", "7")
-    write_setting(tmp_path, "floor", 0.25)
-    assert (tmp_path / "kb.toml").read_text() == "# mine\nk = 7  # enough\nmodel = 'extract'\nfloor = 0.25\n"
+    write_setting(tmp_path, "refuse_below", 0.25)
+    assert (
+        tmp_path / "kb.toml"
+    ).read_text() == "# mine\nk = 7  # enough\nmodel = 'extract'\nrefuse_below = 0.25\n"
     write_setting(tmp_path, "k", None)
     write_setting(tmp_path, "seed", None)
-    assert (tmp_path / "kb.toml").read_text() == "# mine\nmodel = 'extract'\nfloor = 0.25\n"
-    assert (Settings.load().k, Settings.load().floor) == (5, 0.25)
+    assert (tmp_path / "kb.toml").read_text() == "# mine\nmodel = 'extract'\nrefuse_below = 0.25\n"
+    assert (Settings.load().k, Settings.load().refuse_below) == (5, 0.25)
 
 
 def test_every_default_can_be_written_and_read_again(tmp_path: Path) -> None:
@@ -220,3 +222,50 @@ def test_where_each_comes_from_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         "model": "arguments",
         "threads": None,
     }
+
+
+def test_old_names_work_in_the_file_and_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "floor = 0.2\ncertain = 0.6\n")
+    assert (Settings.load().refuse_below, Settings.load().uncertain_below) == (0.2, 0.6)
+    monkeypatch.setenv("KB_FLOOR", "0.3")
+    assert Settings.load().refuse_below == 0.3
+    places = {"refuse_below": "environment", "uncertain_below": str(tmp_path / "kb.toml")}
+    assert origins() == {"home": "environment", **places}
+    assert Settings.load(refuse_below=0.4).refuse_below == 0.4
+
+
+def test_where_a_place_has_both_names_the_new_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("floor = 0.2\nrefuse_below = 0.3\n", "refuse_below = 0.3\nfloor = 0.2\n"):
+        write(tmp_path, text)
+        assert Settings.load().refuse_below == 0.3
+    monkeypatch.setenv("KB_FLOOR", "0.4")
+    monkeypatch.setenv("KB_REFUSE_BELOW", "0.5")
+    assert Settings.load().refuse_below == 0.5
+
+
+@pytest.mark.parametrize("name", ["floor", "refuse_below"])
+def test_what_is_written_has_the_new_name_in_the_old_ones_place(tmp_path: Path, name: str) -> None:
+    write(tmp_path, '# low\n"floor" = 0.2  # was 0.3\n\nk = 6 # enough\ncertain=0.6\n')
+    write_setting(tmp_path, name, "0.25")
+    assert (tmp_path / "kb.toml").read_text() == (
+        "# low\nrefuse_below = 0.25  # was 0.3\n\nk = 6 # enough\ncertain=0.6\n"
+    )
+    write(tmp_path, "floor = 0.2\nk = 6\nrefuse_below = 0.3\n")
+    write_setting(tmp_path, name, 0.25)
+    assert (tmp_path / "kb.toml").read_text() == "k = 6\nrefuse_below = 0.25\n"
+    for text in ("floor = 0.2\nk = 6\n", "floor = 0.2\nk = 6\nrefuse_below = 0.3\n"):
+        write(tmp_path, text)
+        write_setting(tmp_path, name, None)
+        assert (tmp_path / "kb.toml").read_text() == "k = 6\n"
+
+
+def test_an_impossible_value_under_an_old_name_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "k = 6\n")
+    with pytest.raises(SettingsError):
+        write_setting(tmp_path, "floor", 2)
+    assert (tmp_path / "kb.toml").read_text() == "k = 6\n"
+    write(tmp_path, "floor = 2\n")
+    with pytest.raises(SettingsError):
+        Settings.load()

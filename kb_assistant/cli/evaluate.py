@@ -101,10 +101,11 @@ def _keep_floor(base: KnowledgeBase, found: Evaluation) -> None:
         raise DatasetError(
             _("No question has an answer in the documents."), _('Name its file: {{…, "source": …}}.')
         )
-    floors = found.refusal.floors()
-    base.keep_floors(floors)
-    show.note(f"Kept with the index: refused below {floors.refuse:.2f}, uncertain below {floors.certain:.2f}.")
-    if base.floors != floors:
+    thresholds = found.refusal.thresholds()
+    base.keep_thresholds(thresholds)
+    refuse, uncertain = thresholds.refuse_below, thresholds.uncertain_below
+    show.note(f"Kept with the index: refused below {refuse:.2f}, uncertain below {uncertain:.2f}.")
+    if base.thresholds != thresholds:
         show.note("The settings name others, which win.")
 
 

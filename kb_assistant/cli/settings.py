@@ -22,15 +22,16 @@ def settings(
     json: Json = False,
 ) -> None:
     """Show settings with their meaning and where each comes from, or keep one in kb.toml."""
-    from kb_assistant.settings import home_of, meanings, write_setting
+    from kb_assistant.settings import home_of, meanings, new_name, write_setting
 
-    if name is not None and name not in meanings():
+    shown = None if name is None else new_name(name)
+    if shown is not None and shown not in meanings():
         raise KBError(_("There is no setting {name!r}.", name=name), _("`kb settings` lists them."))
     if unset and (name is None or value is not None):
         raise KBError(_("--unset takes the name of one setting."), _("Such as: kb settings k --unset"))
     if name is not None and (value is not None or unset):
         write_setting(home_of(home), name, value)
-    rows = [row for row in _rows(home) if name in (None, row["name"])]
+    rows = [row for row in _rows(home) if shown in (None, row["name"])]
     if json:
         show.as_json(rows)
         return

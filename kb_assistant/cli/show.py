@@ -121,11 +121,11 @@ def evaluation(found: Evaluation) -> None:
         values = "  ".join(f"{name} {value}" for name, value in measured.total.items() if "mrr" not in name)
         typer.echo(f"{measured.way.name:>14}  {values}")
     if refusal := found.refusal:
-        typer.echo(f"   at floor {refusal.floor:.2f}: wrongly refused {refusal.wrongly_refused()}")
+        typer.echo(f"   at floor {refusal.refuse_below:.2f}: wrongly refused {refusal.wrongly_refused()}")
         for name, refused in refusal.rightly_refused().items():
             typer.echo(f"   rightly refused, {name}: {refused}")
         best = refusal.recommended
-        typer.echo(f"   recommended floor {best.floor:.2f}: {best.answered_right:.1%} answered right, "
+        typer.echo(f"   recommended floor {best.threshold:.2f}: {best.answered_right:.1%} answered right, "
                    f"{best.refused_right:.1%} refused right")  # fmt: skip
     for answers in found.answers:
         typer.echo(f"answers of {plain(answers.model)} to {answers.count:,} questions")

@@ -1,4 +1,4 @@
-"""How well evidence separates answerable from unanswerable questions, and which floor separates them best."""
+"""How well evidence separates answerable from unanswerable questions, and which threshold separates them best."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.metrics import Estimate, estimate
 from kb_assistant.messages import _
-from kb_assistant.retrieval.result import Floors
+from kb_assistant.retrieval.result import Thresholds
 
 WRONGLY_REFUSED = 0.03
-"""Largest share of answerable questions that the recommended floor may refuse."""
+"""Largest share of answerable questions that the recommended threshold may refuse."""
 
 MARKED = 0.1
 """Largest share of them that may be refused or marked uncertain."""
 
 LEAST = 20
-"""Fewest questions of each kind for keeping a floor: fewer can't measure a share of 3 %."""
+"""Fewest questions of each kind for keeping a threshold: fewer can't measure a share of 3 %."""
 
 STEPS = 100
-"""Number of floors on the curve, evenly spread between 0 and 1."""
+"""Number of thresholds on the curve, evenly spread between 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The effect of one floor: the share of answerable questions answered, and of the others refused."""
+    """The effect of one threshold: the share of answerable questions answered, and of the others refused."""
 
-    floor: float
+    threshold: float
     answered_right: float
     refused_right: float
 
     def to_json(self) -> dict[str, float]:
         return {
-            "floor": self.floor,
+            "floor": self.threshold,
             "answered right": round(self.answered_right, 4),
             "refused right": round(self.refused_right, 4),
         }
@@ -42,30 +42,30 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Evidence of questions, and the effect of floors.
+    """Evidence of questions, and the effect of thresholds.
 
     Attributes:
         answerable: Evidence of each question that the documents answer.
         unanswerable: Evidence of each that they don't, by origin of the questions.
-        floor: The floor in use.
-        uncertain: Below this an answer is marked uncertain.
+        refuse_below: The threshold in use.
+        uncertain_below: Below this an answer is marked uncertain.
     """
 
     answerable: Sequence[float]
     unanswerable: Mapping[str, Sequence[float]]
-    floor: float
-    uncertain: float
+    refuse_below: float
+    uncertain_below: float
 
     @property
     def curve(self) -> tuple[Point, ...]:
-        """Each floor from 0 to 1. All unanswerable questions count equally, whatever their origin."""
+        """Each threshold from 0 to 1. All unanswerable questions count equally, whatever their origin."""
         others = [value for values in self.unanswerable.values() for value in values]
-        floors = [step / STEPS for step in range(STEPS + 1)]
-        return tuple(Point(floor, _share(self.answerable, floor), 1 - _share(others, floor)) for floor in floors)
+        thresholds = [step / STEPS for step in range(STEPS + 1)]
+        return tuple(Point(one, _share(self.answerable, one), 1 - _share(others, one)) for one in thresholds)
 
     @property
     def recommended(self) -> Point:
-        """The floor that refuses most unanswerable questions while refusing at most WRONGLY_REFUSED of the
+        """The threshold that refuses most unanswerable questions while refusing at most WRONGLY_REFUSED of the
         answerable ones; the middle one of several, because future questions differ."""
         allowed = [point for point in self.curve if point.answered_right >= 1 - WRONGLY_REFUSED]
         most = max(point.refused_right for point in allowed)
@@ -75,10 +75,10 @@ class Refusal:
     @property
     def recommended_certain(self) -> float:
         """The highest evidence that at most MARKED of the answerable questions fall short of."""
-        return max(point.floor for point in self.curve if point.answered_right >= 1 - MARKED)
+        return max(point.threshold for point in self.curve if point.answered_right >= 1 - MARKED)
 
-    def floors(self) -> Floors:
-        """The recommended floors, for keeping with the index.
+    def thresholds(self) -> Thresholds:
+        """The recommended thresholds, for keeping with the index.
 
         Raises:
             DatasetError: there are too few questions.
@@ -97,25 +97,25 @@ class Refusal:
                     count=LEAST,
                 ),
             )
-        return Floors(self.recommended.floor, self.recommended_certain)
+        return Thresholds(self.recommended.threshold, self.recommended_certain)
 
     def wrongly_refused(self) -> Estimate:
-        return estimate([float(value < self.floor) for value in self.answerable])
+        return estimate([float(value < self.refuse_below) for value in self.answerable])
 
     def rightly_refused(self) -> dict[str, Estimate]:
         return {
-            name: estimate([float(value < self.floor) for value in values])
+            name: estimate([float(value < self.refuse_below) for value in values])
             for name, values in self.unanswerable.items()
         }
 
     def marked_uncertain(self) -> Estimate:
         """Share of the answerable questions that are answered, but marked uncertain."""
-        return estimate([float(self.floor <= value < self.uncertain) for value in self.answerable])
+        return estimate([float(self.refuse_below <= value < self.uncertain_below) for value in self.answerable])
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "floor": self.floor,
-            "uncertain below": self.uncertain,
+            "floor": self.refuse_below,
+            "uncertain below": self.uncertain_below,
             "wrongly refused": self.wrongly_refused().to_json(),
             "marked uncertain": self.marked_uncertain().to_json(),
             "rightly refused": {name: share.to_json() for name, share in self.rightly_refused().items()},
@@ -124,6 +124,6 @@ class Refusal:
         }
 
 
-def _share(values: Sequence[float], floor: float) -> float:
-    """Share of the values that pass the floor; 1 without values."""
-    return sum(value >= floor for value in values) / len(values) if values else 1.0
+def _share(values: Sequence[float], threshold: float) -> float:
+    """Share of the values that reach the threshold; 1 without values."""
+    return sum(value >= threshold for value in values) / len(values) if values else 1.0

@@ -76,8 +76,8 @@ def _refusal_table(refusal: Refusal) -> str:
         [f"refused, {name}, without an answer", str(share)] for name, share in refusal.rightly_refused().items()
     ]
     best = refusal.recommended
-    rows += [["floor in use", f"{refusal.floor:.2f}"]]
-    rows += [["floor recommended", f"{best.floor:.2f}: {best.answered_right:.1%} answered right, "
+    rows += [["floor in use", f"{refusal.refuse_below:.2f}"]]
+    rows += [["floor recommended", f"{best.threshold:.2f}: {best.answered_right:.1%} answered right, "
               f"{best.refused_right:.1%} refused right"]]  # fmt: skip
     return _table(["questions", "share"], rows)
 
@@ -127,11 +127,11 @@ def _bars(evaluation: Evaluation) -> str:
 def _curve(refusal: Refusal) -> str:
     figure, axes = _figure(height=3.2)
     curve = refusal.curve
-    floors = [point.floor for point in curve]
-    axes.plot(floors, [point.answered_right for point in curve], color="#4477aa", label="answered right")
+    thresholds = [point.threshold for point in curve]
+    axes.plot(thresholds, [point.answered_right for point in curve], color="#4477aa", label="answered right")
     if refusal.unanswerable:
-        axes.plot(floors, [point.refused_right for point in curve], color="#cc6677", label="refused right")
-    axes.axvline(refusal.floor, color="#555555", linestyle=":", label="floor in use")
+        axes.plot(thresholds, [point.refused_right for point in curve], color="#cc6677", label="refused right")
+    axes.axvline(refusal.refuse_below, color="#555555", linestyle=":", label="floor in use")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="floor of evidence", ylabel="share")
     axes.legend()
     return _svg(figure)

@@ -145,7 +145,7 @@ def _refusal(
         return [_search(kb, ours, one, kb.settings.k, done).evidence for one in questions]
 
     others = {name: evidence(questions) for name, questions in wrong.items()}
-    return Refusal(evidence(asked), others, kb.floors.refuse, kb.floors.certain)
+    return Refusal(evidence(asked), others, kb.thresholds.refuse_below, kb.thresholds.uncertain_below)
 
 
 def _counts(kb: KnowledgeBase, asked: Sequence[Question]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from typing import Any
 from kb_assistant.errors import CorruptStore, EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _
-from kb_assistant.retrieval import thresholds as floors
+from kb_assistant.retrieval import thresholds
 from kb_assistant.store import (
     TOKENIZER,
     KnowledgeStore,
@@ -218,7 +218,7 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
         # Vectors of an unknown model are useless.
         known = _copy_meta(old, new, "embedder")
-        _copy_meta(old, new, floors.META)
+        _copy_meta(old, new, thresholds.META)
         with new.read() as snapshot:
             embedder = snapshot.meta("embedder")
         for source_id, source in _sources(old) if known else ():

@@ -16,7 +16,7 @@ from kb_assistant.types import Hit, Turn
 
 
 class FederatedSearcher:
-    """Searches like Searcher. The first searcher's floors apply.
+    """Searches like Searcher. The first searcher's thresholds apply.
 
     Args:
         searchers: At least one.
@@ -43,7 +43,7 @@ class FederatedSearcher:
         steps = dict.fromkeys(name for found in every for name in found.seconds)
         seconds = clock.laps | {name: sum(found.seconds.get(name, 0.0) for found in every) for name in steps}
         first = every[0]
-        return Retrieval(first.queries, hits, best_first[0].evidence, first.floors, seconds, talk.language)
+        return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, talk.language)
 
 
 def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kb_assistant.deprecation import renamed_attribute
 from kb_assistant.text.language import Language
 from kb_assistant.types import Hit
 
 
 @dataclass(frozen=True, slots=True)
-class Floors:
+class Thresholds:
     """Evidence below which a question is refused, and below which its answer is marked uncertain; both 0 to 1."""
 
-    refuse: float = 0.0
-    certain: float = 0.0
+    refuse_below: float = 0.0
+    uncertain_below: float = 0.0
+
+    refuse = renamed_attribute("refuse", "refuse_below")
+    certain = renamed_attribute("certain", "uncertain_below")
 
 
-NO_FLOORS = Floors()
+NO_THRESHOLDS = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Retrieval:
         queries: The texts that were searched; the first is the question alone.
         hits: Best first.
         evidence: Probability, from 0 to 1, that they are relevant to the question; 0 without hits.
-        floors: The floors of the knowledge base.
+        thresholds: The thresholds of the knowledge base.
         seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and possibly "rerank".
         language: The question's language.
     """
@@ -35,9 +39,11 @@ class Retrieval:
     queries: tuple[str, ...]
     hits: tuple[Hit, ...]
     evidence: float
-    floors: Floors = NO_FLOORS
+    thresholds: Thresholds = NO_THRESHOLDS
     seconds: dict[str, float] = field(default_factory=dict)
     language: Language = "en"
+
+    floors = renamed_attribute("floors", "thresholds")
 
     @property
     def query(self) -> str:
@@ -47,9 +53,9 @@ class Retrieval:
     @property
     def relevant(self) -> bool:
         """False if no hit seems relevant to the question."""
-        return bool(self.hits) and self.evidence >= self.floors.refuse
+        return bool(self.hits) and self.evidence >= self.thresholds.refuse_below
 
     @property
     def uncertain(self) -> bool:
         """True if the relevance is uncertain."""
-        return self.relevant and self.evidence < self.floors.certain
+        return self.relevant and self.evidence < self.thresholds.uncertain_below

@@ -23,7 +23,7 @@ from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, Conversation, conversation
 from kb_assistant.retrieval.relevance import TOP, evidence
-from kb_assistant.retrieval.result import NO_FLOORS, Floors, Retrieval
+from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import KnowledgeStore, Snapshot
 from kb_assistant.store.compatibility import require_embedder
 from kb_assistant.text.language import Language, language_of
@@ -57,7 +57,7 @@ class Searcher:
     """Hybrid search over one knowledge base.
 
     Args:
-        floors: The floors for a state of the store.
+        thresholds: The thresholds for a state of the store.
         background_cosines: Mean and standard deviation of the embedder's cosines of unrelated texts, if known.
         postings: The postings that earlier searchers of the same store read.
         reranker: Reranks the best texts.
@@ -69,14 +69,14 @@ class Searcher:
         store: KnowledgeStore,
         index: VectorIndex,
         embedder: QueryEmbedder,
-        floors: Callable[[Snapshot], Floors] = lambda _: NO_FLOORS,
+        thresholds: Callable[[Snapshot], Thresholds] = lambda _: NO_THRESHOLDS,
         background_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
         reranker: Reranker | None = None,
         rewriter: Rewriter | None = None,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
-        self._floors, self._usual = floors, background_cosines
+        self._thresholds, self._usual = thresholds, background_cosines
         self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
 
     def search(
@@ -146,9 +146,9 @@ class Searcher:
             hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, k)
             clock.lap("passages")
             # Without words relevance can't be judged.
-            floors = self._floors(snapshot) if snapshot.keywords_fit else NO_FLOORS
+            thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
         queries = tuple(talk.texts[name] for name in talk.searched)
-        return Retrieval(queries, hits, sure, floors, clock.laps, talk.language)
+        return Retrieval(queries, hits, sure, thresholds, clock.laps, talk.language)
 
     def measure(
         self, question: str, history: Sequence[Turn] = (), headed: bool | None = None

@@ -1,7 +1,7 @@
-"""Floors of evidence: from the settings, else kept with the index by `kb eval`, else the defaults.
+"""Thresholds of evidence: from the settings, else kept with the index by `kb eval`, else the defaults.
 
-Kept floors were measured with one embedder, one analyzer and one evidence model; if any of these has changed, they
-are meaningless and ignored.
+Kept thresholds were measured with one embedder, one analyzer and one evidence model; if any of these has changed,
+they are meaningless and ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kb_assistant.retrieval.relevance import CERTAIN, CROSS_LINGUAL, EVIDENCE, REFUSE
-from kb_assistant.retrieval.result import Floors
+from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Transaction
 from kb_assistant.text import analyzer as keywords
@@ -19,52 +19,58 @@ from kb_assistant.text import analyzer as keywords
 Origin = Literal["settings", "kb eval", "usual", "none"]
 
 META = "floors"
-"""Key of the floors in the store."""
+"""Key of the thresholds in the store."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenFloors:
-    """The floors in use, and the origin of the one for refusals: "none" if the embedder was never measured."""
+class ChosenThresholds:
+    """The thresholds in use, and the origin of the one for refusals: "none" if the embedder was never measured."""
 
-    floors: Floors
+    thresholds: Thresholds
     origin: Origin
 
     def to_json(self) -> dict[str, Any]:
-        return {"refuse": self.floors.refuse, "certain": self.floors.certain, "from": self.origin}
+        return {
+            "refuse": self.thresholds.refuse_below,
+            "certain": self.thresholds.uncertain_below,
+            "from": self.origin,
+        }
 
 
-def keep_floors(transaction: Transaction, floors: Floors) -> None:
-    """Keep floors with the index, as long as the meaning of evidence doesn't change."""
-    values = {"refuse": floors.refuse, "certain": floors.certain}
+def keep_thresholds(transaction: Transaction, thresholds: Thresholds) -> None:
+    """Keep thresholds with the index, as long as the meaning of evidence doesn't change."""
+    values = {"refuse": thresholds.refuse_below, "certain": thresholds.uncertain_below}
     transaction.put_meta(META, {**values, "measured with": _means(transaction)})
 
 
-def choose_floors(settings: Settings, snapshot: Snapshot | None, measured: bool) -> ChosenFloors:
-    """The floors in use.
+def choose_thresholds(settings: Settings, snapshot: Snapshot | None, measured: bool) -> ChosenThresholds:
+    """The thresholds in use.
 
     Args:
         snapshot: The index; None if there is none yet.
-        measured: Whether the default floors were measured with the embedder.
+        measured: Whether the default thresholds were measured with the embedder.
     """
     kept = _kept(snapshot) if snapshot else None
-    usual = Floors(REFUSE, CERTAIN) if measured else Floors()
+    usual = Thresholds(REFUSE, CERTAIN) if measured else Thresholds()
     found = kept or usual
-    refuse = found.refuse if settings.floor is None else settings.floor
-    certain = found.certain if settings.certain is None else settings.certain
+    refuse = found.refuse_below if settings.refuse_below is None else settings.refuse_below
+    certain = found.uncertain_below if settings.uncertain_below is None else settings.uncertain_below
     origin: Origin = "kb eval" if kept else "usual" if measured else "none"
-    return ChosenFloors(Floors(refuse, max(refuse, certain)), origin if settings.floor is None else "settings")
+    return ChosenThresholds(
+        Thresholds(refuse, max(refuse, certain)), origin if settings.refuse_below is None else "settings"
+    )
 
 
-def floors_at(settings: Settings, measured: bool, snapshot: Snapshot) -> Floors:
-    """The floors in use for a state of the store; see choose_floors."""
-    return choose_floors(settings, snapshot, measured).floors
+def thresholds_at(settings: Settings, measured: bool, snapshot: Snapshot) -> Thresholds:
+    """The thresholds in use for a state of the store; see choose_thresholds."""
+    return choose_thresholds(settings, snapshot, measured).thresholds
 
 
-def _kept(snapshot: Snapshot) -> Floors | None:
+def _kept(snapshot: Snapshot) -> Thresholds | None:
     kept = snapshot.meta(META)
     if not isinstance(kept, Mapping) or kept.get("measured with") != _means(snapshot):
         return None
-    return Floors(float(kept["refuse"]), float(kept["certain"]))
+    return Thresholds(float(kept["refuse"]), float(kept["certain"]))
 
 
 def _means(snapshot: Snapshot) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from kb_assistant.errors import ModelError, QuestionError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
-from kb_assistant.retrieval.result import Floors
+from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings
 from kb_assistant.store.compatibility import require_embedder
 from kb_assistant.text.wording import CHINESE, ENGLISH
@@ -46,9 +46,11 @@ def docs_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "home"
 
 
-def base_with(home: Path, model: Any, floor: float = 0, certain: float = 0, **settings: Any) -> KnowledgeBase:
+def base_with(
+    home: Path, model: Any, refuse_below: float = 0, uncertain_below: float = 0, **settings: Any
+) -> KnowledgeBase:
     embedder: Any = HashEmbeddings()
-    options: dict[str, Any] = {"floor": floor, "certain": certain, **settings}
+    options: dict[str, Any] = {"refuse_below": refuse_below, "uncertain_below": uncertain_below, **settings}
     return KnowledgeBase(Settings(home=home, **options), embedder=embedder, chat_model=model)
 
 
@@ -160,7 +162,7 @@ def test_a_models_own_error_keeps_its_words(docs_home: Path) -> None:
 )
 def test_a_refusal_asks_no_model(docs_home: Path, question: str, refusal: str) -> None:
     model = scripted("never")
-    with base_with(docs_home, model, floor=0.5) as base:
+    with base_with(docs_home, model, refuse_below=0.5) as base:
         reply = base.ask(question)
         assert reply.answer == refusal
         assert reply.refused
@@ -171,12 +173,12 @@ def test_a_refusal_asks_no_model(docs_home: Path, question: str, refusal: str) -
 
 
 def test_what_the_documents_hold_is_not_refused(docs_home: Path) -> None:
-    with base_with(docs_home, scripted("Munn [1]."), floor=0.5) as base:
+    with base_with(docs_home, scripted("Munn [1]."), refuse_below=0.5) as base:
         assert not base.ask("Who founded the cooperative in 1962?").refused
 
 
 def test_between_the_floors_an_answer_is_given_and_marked(docs_home: Path) -> None:
-    with base_with(docs_home, scripted("Munn [1]."), certain=1) as base:
+    with base_with(docs_home, scripted("Munn [1]."), uncertain_below=1) as base:
         reply = base.ask("Who founded the cooperative in 1962?")
         assert reply.uncertain
         assert not reply.refused
@@ -223,7 +225,7 @@ def test_across_languages_the_passage_is_quoted_and_the_reader_told(
     sample_kb: KnowledgeBase, question: str, source: str, said: str
 ) -> None:
     """With real vectors. The floor is off: what is refused has a test of its own."""
-    settings = sample_kb.settings.but(floor=0.0)
+    settings = sample_kb.settings.but(refuse_below=0.0)
     with KnowledgeBase(settings, embedder=sample_kb.embedder) as base:
         reply = base.ask(question)
         assert Path(reply.hits[0].source).name == source
@@ -414,25 +416,25 @@ def test_a_real_model_answers_with_counts(sample_kb: KnowledgeBase, models_home:
 def test_an_embedder_that_was_never_measured_refuses_nothing_unless_told(docs_home: Path) -> None:
     embedder: Any = HashEmbeddings()
     with KnowledgeBase(Settings(home=docs_home), embedder=embedder, chat_model=scripted("Zebra.")) as base:
-        assert base.floors == Floors(0, 0)
+        assert base.thresholds == Thresholds(0, 0)
         assert not base.ask("Whereabouts unknown zebra?").refused
-    with KnowledgeBase(Settings(home=docs_home, floor=0.6), embedder=embedder) as base:
-        assert base.floors == Floors(0.6, 0.6)
+    with KnowledgeBase(Settings(home=docs_home, refuse_below=0.6), embedder=embedder) as base:
+        assert base.thresholds == Thresholds(0.6, 0.6)
     embedder.model = SimpleNamespace(background_cosines=(0.7, 0.04))
     with KnowledgeBase(Settings(home=docs_home), embedder=embedder) as base:
-        assert base.floors == Floors(REFUSE, CERTAIN)
+        assert base.thresholds == Thresholds(REFUSE, CERTAIN)
 
 
 @pytest.mark.parametrize("question", ["화성에는 펭귄이 몇 마리 있습니까?", "火星にペンギンは何羽いますか？"])
 def test_japanese_and_korean_questions_are_not_refused_in_chinese(docs_home: Path, question: str) -> None:
-    with base_with(docs_home, scripted("never"), floor=1.0) as base:
+    with base_with(docs_home, scripted("never"), refuse_below=1.0) as base:
         reply = base.ask(question)
         assert (reply.refused, reply.answer) == (True, ENGLISH.refusal)
 
 
 def test_what_an_english_model_can_not_read_is_told_by_its_language(docs_home: Path) -> None:
     model = scripted("never", languages=("en",))
-    with base_with(docs_home, model, floor=0.0) as base:
+    with base_with(docs_home, model, refuse_below=0.0) as base:
         assert "can't read Japanese" in base.ask("鳥の塔はいつ開きますか？").note
         assert "can't read Korean" in base.ask("새 탑은 언제 열려 있습니까?").note
     assert model.prompts == []
@@ -452,7 +454,7 @@ class Told(BaseCallbackHandler):
 def test_a_model_of_a_provider_is_not_prompted_like_a_small_one(docs_home: Path) -> None:
     told, model = Told(), FakeListChatModel(responses=["34 metres [1]."])
     asked = {"question": "and how high is it?", "history": [Turn("What is Corran Light?", "A tower.")]}
-    with base_with(docs_home, None, floor=0.0) as base:
+    with base_with(docs_home, None, refuse_below=0.0) as base:
         base.as_chain(chat_model=model).invoke(asked, {"callbacks": [told]})
     *earlier, last = told.messages
     assert [message.text for message in earlier] == ["What is Corran Light?", "A tower."]
@@ -468,7 +470,7 @@ def test_a_question_is_checked_once(docs_home: Path) -> None:
         if event == "call":
             called.append(frame.f_code.co_name)
 
-    with base_with(docs_home, scripted("34 metres [1]."), floor=0.0) as base:
+    with base_with(docs_home, scripted("34 metres [1]."), refuse_below=0.0) as base:
         sys.setprofile(profile)
         try:
             _ = base.ask("and how high is it?", [{"role": "user", "text": "What is Corran Light?"}]).answer

@@ -30,7 +30,7 @@ def base(tmp_path: Path, chat: Any, **settings: Any) -> KnowledgeBase:
     for name, text in FILES.items():
         (docs / name).write_text(text)
     embedder: Any = HashEmbeddings()
-    options: dict[str, Any] = {"readers": 1, "floor": 0, "rewrite": "model", **settings}
+    options: dict[str, Any] = {"readers": 1, "refuse_below": 0, "rewrite": "model", **settings}
     kb = KnowledgeBase(Settings(home=tmp_path / "home", **options), embedder=embedder, chat_model=chat)
     kb.ingest(docs)
     return kb

@@ -451,6 +451,15 @@ def test_settings_are_shown_kept_and_put_back(tmp_path: Path, monkeypatch: pytes
     assert all(row["from"] == "default" for row in json.loads(kb("settings", "--json", home=tmp_path).stdout)[2:])
 
 
+def test_a_setting_is_shown_and_kept_under_its_old_name(tmp_path: Path) -> None:
+    (tmp_path / "kb.toml").write_text("floor = 0.2\n")
+    assert "refuse_below = 0.3" in kb("settings", "floor", "0.3", home=tmp_path).stdout
+    assert (tmp_path / "kb.toml").read_text() == "refuse_below = 0.3\n"
+    assert "refuse_below = 0.3" in kb("settings", "floor", home=tmp_path).stdout
+    assert kb("settings", "floor", "--unset", home=tmp_path).code == 0
+    assert (tmp_path / "kb.toml").read_text() == ""
+
+
 def test_settings_say_what_is_wrong(tmp_path: Path) -> None:
     is_error(kb("settings", "colour", "blue", home=tmp_path), "There is no setting 'colour'", "kb settings")
     is_error(kb("settings", "k", "many", home=tmp_path), "k = 'many'", "a whole number")

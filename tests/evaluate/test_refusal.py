@@ -1,4 +1,4 @@
-"""The curve of floors against hand-made evidence."""
+"""The curve of thresholds against hand-made evidence."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
 def test_shares_by_hand() -> None:
-    refusal = Refusal([0.9, 0.8, 0.6, 0.3], {"off": [0.1, 0.2, 0.7, 0.05]}, floor=0.5, uncertain=0.7)
+    refusal = Refusal([0.9, 0.8, 0.6, 0.3], {"off": [0.1, 0.2, 0.7, 0.05]}, refuse_below=0.5, uncertain_below=0.7)
     assert refusal.wrongly_refused().mean == 0.25
     assert refusal.rightly_refused()["off"].mean == 0.75
     assert refusal.marked_uncertain().mean == 0.25
     point = refusal.curve[50]
-    assert (point.floor, point.answered_right, point.refused_right) == (0.5, 0.75, 0.75)
-    assert refusal.recommended.floor == 0.26, "the middle of those from .21 to .3, which all refuse three of four"
+    assert (point.threshold, point.answered_right, point.refused_right) == (0.5, 0.75, 0.75)
+    assert refusal.recommended.threshold == 0.26, (
+        "the middle of those from .21 to .3, which all refuse three of four"
+    )
     assert refusal.recommended_certain == 0.3
 
 
 def test_without_unanswerable_questions_it_still_recommends() -> None:
-    assert Refusal([0.42, 0.9], {}, 0.5, 0.6).recommended.floor == 0.21
+    assert Refusal([0.42, 0.9], {}, 0.5, 0.6).recommended.threshold == 0.21
 
 
 @given(SHARES, SHARES)
 def test_the_recommended_floor_keeps_its_promise(answerable: list[float], others: list[float]) -> None:
     best = Refusal(answerable, {"off": others}, 0.5, 0.6).recommended
-    assert sum(value >= best.floor for value in answerable) / len(answerable) >= 0.97
-    assert Refusal(answerable, {"off": others}, 0.5, 0.6).recommended_certain >= best.floor
-    assert best.refused_right == pytest.approx(sum(value < best.floor for value in others) / len(others))
+    assert sum(value >= best.threshold for value in answerable) / len(answerable) >= 0.97
+    assert Refusal(answerable, {"off": others}, 0.5, 0.6).recommended_certain >= best.threshold
+    assert best.refused_right == pytest.approx(sum(value < best.threshold for value in others) / len(others))
 
 
 @given(SHARES, SHARES)

@@ -19,7 +19,7 @@ NOTE = "# Note\n\nMy own pump at home is green and leaks.\n"
 
 @pytest.fixture(params=[0.0])
 def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[KnowledgeBase, KnowledgeBase]]:
-    settings = Settings(home=tmp_path / "home", readers=1, floor=request.param)
+    settings = Settings(home=tmp_path / "home", readers=1, refuse_below=request.param)
     embedder: Any = HashEmbeddings()
     model = ScriptedChat(pieces=["The pump is red and green."])
     opened = []
@@ -62,7 +62,7 @@ def test_no_more_than_k_and_no_text_twice(pair: tuple[KnowledgeBase, KnowledgeBa
 
 
 def test_the_rewriter_is_asked_once(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "home", readers=1, floor=0.0, rewrite="model")
+    settings = Settings(home=tmp_path / "home", readers=1, refuse_below=0.0, rewrite="model")
     embedder: Any = HashEmbeddings()
     model = ScriptedChat(pieces=["What colour is the pump?"])
     bases = []

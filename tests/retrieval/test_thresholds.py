@@ -1,4 +1,4 @@
-"""Which floors are in use: set, kept with the index by `kb eval`, or the usual ones."""
+"""Which thresholds are in use: set, kept with the index by `kb eval`, or the usual ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kb_assistant.evaluate.refusal import LEAST, Refusal
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval import thresholds as choosing
 from kb_assistant.retrieval.relevance import CERTAIN, EVIDENCE, REFUSE
-from kb_assistant.retrieval.result import Floors
+from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings
 from tests.fakes import HashEmbeddings
 from tests.samples import DATA
 from tests.shell import kb
 
-KEPT = Floors(0.3, 0.6)
+KEPT = Thresholds(0.3, 0.6)
 QUESTIONS = json.loads((DATA / "sample_questions.json").read_text(encoding="utf-8"))
 
 
@@ -42,29 +42,29 @@ def test_kept_floors_are_used_where_the_settings_name_none(tmp_path: Path, docs:
     with base(tmp_path) as made:
         made.ingest(docs)
         assert made.status()["floors"] == {"refuse": 0.0, "certain": 0.0, "from": "none"}
-        made.keep_floors(KEPT)
-        assert made.floors == KEPT
-        assert made.retrieve("How high is the tower?").floors == KEPT
+        made.keep_thresholds(KEPT)
+        assert made.thresholds == KEPT
+        assert made.retrieve("How high is the tower?").thresholds == KEPT
     with base(tmp_path) as opened:
         assert opened.status()["floors"] == {"refuse": 0.3, "certain": 0.6, "from": "kb eval"}
-    with base(tmp_path, floor=0.7) as told:
-        assert told.floors == Floors(0.7, 0.7)
+    with base(tmp_path, refuse_below=0.7) as told:
+        assert told.thresholds == Thresholds(0.7, 0.7)
         assert told.status()["floors"]["from"] == "settings"
-    with base(tmp_path, certain=0.9) as told:
-        assert told.floors == Floors(0.3, 0.9)
+    with base(tmp_path, uncertain_below=0.9) as told:
+        assert told.thresholds == Thresholds(0.3, 0.9)
         assert told.status()["floors"]["from"] == "kb eval"
 
 
 def test_a_repair_keeps_them(tmp_path: Path, docs: Path) -> None:
     with base(tmp_path) as made:
         made.ingest(docs)
-        made.keep_floors(KEPT)
+        made.keep_thresholds(KEPT)
         with closing(sqlite3.connect(made.settings.kb_dir / "kb.sqlite")) as db:
             db.execute("UPDATE texts SET body = 'lies'")
             db.commit()
         assert made.verify(repair=True).repaired
         made.ingest(docs)
-        assert made.floors == KEPT
+        assert made.thresholds == KEPT
 
 
 def test_they_win_over_the_usual_ones(tmp_path: Path, docs: Path) -> None:
@@ -72,27 +72,27 @@ def test_they_win_over_the_usual_ones(tmp_path: Path, docs: Path) -> None:
         made.ingest(docs)
         made.embedder.model = SimpleNamespace(background_cosines=(0.7, 0.04))  # type: ignore[assignment]
         assert made.status()["floors"] == {"refuse": REFUSE, "certain": CERTAIN, "from": "usual"}
-        made.keep_floors(KEPT)
-        assert made.floors == KEPT
+        made.keep_thresholds(KEPT)
+        assert made.thresholds == KEPT
 
 
 def test_another_embedder_ends_them(tmp_path: Path, docs: Path) -> None:
     with base(tmp_path) as made:
         made.ingest(docs)
-        made.keep_floors(KEPT)
+        made.keep_thresholds(KEPT)
     with base(tmp_path, "other") as other:
         assert other.rebuild()
-        assert other.floors == Floors()
+        assert other.thresholds == Thresholds()
         assert other.status()["floors"]["from"] == "none"
 
 
 def test_new_documents_do_not(tmp_path: Path, docs: Path) -> None:
     with base(tmp_path) as made:
         made.ingest(docs)
-        made.keep_floors(KEPT)
+        made.keep_thresholds(KEPT)
         docs.with_name("b.md").write_text("# Pump\n\nThe pump is old.\n")
         made.ingest(docs.parent, include=["*.md"])
-        assert made.floors == KEPT
+        assert made.thresholds == KEPT
         assert made.verify().sound
 
 
@@ -102,20 +102,20 @@ def test_another_way_of_telling_evidence_ends_them(
 ) -> None:
     with base(tmp_path) as made:
         made.ingest(docs)
-        made.keep_floors(KEPT)
+        made.keep_thresholds(KEPT)
         if changed == "EVIDENCE":
             monkeypatch.setattr(choosing, "EVIDENCE", {**EVIDENCE, "lead": 9.9})
         else:
             monkeypatch.setattr(choosing.keywords, "rules", lambda: "others")
-        assert made.floors == Floors()
+        assert made.thresholds == Thresholds()
 
 
 def test_too_few_questions_keep_nothing() -> None:
     enough, few = [0.9] * LEAST, [0.1] * (LEAST - 1)
-    assert Refusal(enough, {"off": [0.1] * LEAST}, 0, 0).floors() == Floors(0.51, 0.9)
+    assert Refusal(enough, {"off": [0.1] * LEAST}, 0, 0).thresholds() == Thresholds(0.51, 0.9)
     for refusal in (Refusal(few, {"off": enough}, 0, 0), Refusal(enough, {"off": few}, 0, 0)):
         with pytest.raises(DatasetError, match="too few") as caught:
-            refusal.floors()
+            refusal.thresholds()
         assert "--other" in caught.value.hint
 
 

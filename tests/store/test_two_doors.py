@@ -16,7 +16,7 @@ from langchain_core.documents import Document
 
 from kb_assistant import KnowledgeBase
 from kb_assistant.errors import EmbedderMismatch, StoreError
-from kb_assistant.retrieval.result import Floors
+from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings, write_setting
 from kb_assistant.workspace import folders
 from kb_assistant.workspace.access import Access
@@ -116,7 +116,7 @@ def test_every_writer_of_documents_at_once(kb: KnowledgeBase, tmp_path: Path) ->
         lambda: [kb.remove([f"document:husk{n}"]) for n in range(EACH)],
         lambda: [kb.rebuild() for _ in range(2)],
         lambda: [kb.verify(repair=True) for _ in range(2)],
-        lambda: kb.keep_floors(Floors(0.2, 0.4)),
+        lambda: kb.keep_thresholds(Thresholds(0.2, 0.4)),
     )
     ended(programs)
     files = {str(folder / f"{n}.md") for folder in (docs, watched) for n in range(EACH)}
@@ -124,7 +124,7 @@ def test_every_writer_of_documents_at_once(kb: KnowledgeBase, tmp_path: Path) ->
     assert {name for name in names(kb) if not name.startswith(("leaf", "husk"))} >= files | added
     assert not any(name.startswith(("leaf", "husk")) for name in names(kb))
     assert len(kb.sources()) == len(files | added) + 1
-    assert kb.floors == Floors(0.2, 0.4)
+    assert kb.thresholds == Thresholds(0.2, 0.4)
     assert kb.verify().faults == ()
     for text in ("Note 3.", "Card 3.", "Grain 3 of p1.", "Paper 3 of watched."):
         assert kb.search(text)[0].text == text
@@ -141,7 +141,7 @@ def test_what_was_opened_before_a_rebuild_never_mixes_its_vectors_in(tmp_path: P
         for write in (
             lambda: vectors.add_texts(["Late text."]),
             lambda: before.add(["Late text."]),
-            lambda: before.keep_floors(Floors(0.1, 0.2)),
+            lambda: before.keep_thresholds(Thresholds(0.1, 0.2)),
         ):
             with pytest.raises(EmbedderMismatch, match=r"built with the embedder 'b'"):
                 write()
