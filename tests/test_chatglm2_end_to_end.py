@@ -109,16 +109,19 @@ def test_a_chat_keeps_its_rounds_and_the_model_remembers_them(
 
 @pytest.mark.parametrize("model", ["chatglm2-6b-llama", "chatglm2-6b-torch"])
 def test_rounds_that_the_model_has_read_are_not_read_again(docs_home: Path, model: str) -> None:
-    turns = [Turn("Who built the lighthouse?", "Marta Kerr built it."), Turn("When?", "In 1871.")]
+    turns = [Turn("Who painted the lighthouse?", "Ivar Lund painted it."), Turn("When?", "In 1902.")]
     with KnowledgeBase.open(home=docs_home, model=model, max_tokens=8, k=1) as base:
         first = base.ask("What did the lighthouse burn?", turns[:1]).usage
         again = base.ask("What did the lighthouse burn?", turns).usage
         assert isinstance(base.chat_model, LocalChat)
         earlier = base.chat_model.get_num_tokens(
-            "[Round 1]\n\n问：Who built the lighthouse?\n\n答：Marta Kerr built it."
+            "[Round 1]\n\n问：Who painted the lighthouse?\n\n答：Ivar Lund painted it."
         )
-    assert first.reused_tokens == 0
+    assert first.reused_tokens is not None
     assert again.reused_tokens is not None
+    assert (
+        first.reused_tokens < again.reused_tokens
+    )  # an earlier question of this process may share its first words
     assert again.reused_tokens >= earlier
 
 

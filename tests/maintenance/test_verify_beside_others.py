@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -53,10 +54,9 @@ def test_a_home_that_may_not_be_written_is_no_fault(kb: KnowledgeBase, tmp_path:
     folder = kb.settings.kb_dir
     for path in (folder, *folder.iterdir()):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_mode & 0o005 != 0o005 and parent.name.startswith("pytest"):
-            parent.chmod(0o755)
+    for place in (tmp_path, *tmp_path.parents):
+        if place.is_relative_to(tempfile.gettempdir()) and place.stat().st_mode & 0o005 != 0o005:
+            place.chmod(0o755)
 
     def child() -> str:
         if not os.geteuid():

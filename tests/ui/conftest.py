@@ -34,9 +34,9 @@ def server(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPa
         shutil.rmtree(place)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser; it is closed with the session."""
+    """The browser. Its event loop runs as long as it is open, and other tests of this process want their own."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
