@@ -45,7 +45,7 @@ def remove(store: KnowledgeStore, numbers: range) -> None:
     with store.write() as transaction:
         for number in numbers:
             transaction.remove_source(f"/{number}")
-        transaction.purge_retired()
+        transaction.purge_orphaned()
 
 
 def choose(kind: str) -> None:

@@ -87,7 +87,7 @@ def sync(
         run.remove_vanished()
         run.note_archives()
         with store.write() as transaction:
-            transaction.purge_retired()
+            transaction.purge_orphaned()
     return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
 
 
@@ -306,7 +306,7 @@ class Run:
             before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
             same = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
             if same and before == ready.chunks:
-                transaction.relabel(ready.source)
+                transaction.update_source(ready.source)
                 status: Status = "failed" if ready.source.failed else "unchanged"
             else:
                 transaction.put_source(ready.source, ready.chunks, vectors)

@@ -142,7 +142,7 @@ class DocumentWriter:
                 for path in gone:
                     transaction.remove_source(path)
                 if gone:
-                    transaction.purge_retired()
+                    transaction.purge_orphaned()
             if gone:
                 self.save_index(store)
         return gone

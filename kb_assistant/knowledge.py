@@ -21,7 +21,7 @@ from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter, Request
 from kb_assistant.lock import survive_forks, writing
 from kb_assistant.maintenance.rebuild import rebuild
-from kb_assistant.maintenance.verify import Verdict, find_faults
+from kb_assistant.maintenance.verify import VerifyReport, check
 from kb_assistant.maintenance.verify import repair as repair_file
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
@@ -468,7 +468,7 @@ class KnowledgeBase:
         }
 
     @renamed_arguments(mend="repair")
-    def verify(self, repair: bool = False) -> Verdict:
+    def verify(self, repair: bool = False) -> VerifyReport:
         """Check that sources, chunks, vectors, keyword index and FAISS agree.
 
         Args:
@@ -484,16 +484,16 @@ class KnowledgeBase:
                 _("Make it with `kb ingest FOLDER`."),
             )
         try:
-            faults = find_faults(self.store, self._index)
+            faults = check(self.store, self._index)
         except CorruptStore as error:
             faults = (error.message,)
         if not faults or not repair:
-            return Verdict(faults)
+            return VerifyReport(faults)
         with writing(self.settings.kb_dir, self.settings.lock_seconds):
             self.close()
             lost = repair_file(self._path)
             self._index.forget()
-        return Verdict(faults, repaired=not find_faults(self.store, self._index), lost=lost)
+        return VerifyReport(faults, repaired=not check(self.store, self._index), to_reingest=lost)
 
     @renamed_arguments(progress="on_progress")
     def rebuild(

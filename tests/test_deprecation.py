@@ -29,7 +29,9 @@ def test_old_arguments_work_with_a_warning(tmp_path: Path) -> None:
         for report in reports:
             ended.append(report)
         with pytest.warns(DeprecationWarning, match="repair"):
-            assert kb.verify(mend=True).sound
+            found = kb.verify(mend=True)
+        with pytest.warns(DeprecationWarning, match="to_reingest"):
+            assert (found.sound, found.lost) == (True, ())
     assert len(told) >= 3
     assert ended
 

@@ -190,7 +190,7 @@ def verify(
     else:
         for fault in verdict.faults:
             typer.echo(show.plain(fault))
-        for path in verdict.lost:
+        for path in verdict.to_reingest:
             typer.echo(f"to be read again: {show.plain(path)}")
         typer.echo("repaired" if verdict.repaired else "all agrees" if verdict.sound else "faults found")
     if verdict.repaired:

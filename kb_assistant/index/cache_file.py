@@ -1,6 +1,6 @@
 """The cache file of an index: written and read in blocks, checked before use.
 
-It contains a line with the stamp of the store's state, a line of JSON with the facts, the CRC-32 of both and of
+It contains a line with the id of the store's revision, a line of JSON with the facts, the CRC-32 of both and of
 the whole (4 bytes each, little-endian); then the text ids, for an approximate index the checksums of their
 vectors, and FAISS's own bytes. It uses blocks because a second copy of a large index may not fit into memory.
 """
@@ -30,12 +30,13 @@ _BLOCK = 1 << 20
 class BuiltIndex:
     """An index, and the state of the store that it belongs to.
 
-    `lineage` changes when all vectors are replaced at once; within one, a text id always means the same vector.
+    `vector_epoch` changes when all vectors are replaced at once; within one, a text id always means the same
+    vector.
     """
 
-    generation: int
-    lineage: str
-    stamp: str
+    revision: int
+    vector_epoch: str
+    revision_id: str
     held: FlatIndex | IVFIndex
 
 
@@ -44,20 +45,20 @@ class Header:
     """The first lines of a cache file.
 
     Attributes:
-        stamp: The state of the store that the index belongs to.
+        revision_id: The state of the store that the index belongs to.
         facts: The description of the index, as JSON values.
         crc: CRC-32 of these lines.
         body_crc: CRC-32 of these lines and everything after them.
     """
 
-    stamp: str
+    revision_id: str
     facts: dict[str, Any]
     crc: int
     body_crc: int
 
     def can_be_updated(self, snapshot: Snapshot) -> bool:
-        """Whether it is an approximate index of another generation of the same texts."""
-        return self.facts["kind"] != FlatIndex.kind and self.stamp.split()[0] == snapshot.lineage
+        """Whether it is an approximate index of another revision of the same texts."""
+        return self.facts["kind"] != FlatIndex.kind and self.revision_id.split()[0] == snapshot.vector_epoch
 
 
 def read_header(cache: Path) -> Header | None:
@@ -106,10 +107,10 @@ def clear_leftovers(cache: Path) -> None:
 def _read_header(file: BinaryIO) -> Header | None:
     lines = [file.readline(_LINE), file.readline(_LINE)]
     crc = zlib.crc32(b"".join(lines))
-    magic, _, stamp = lines[0].decode(errors="replace").rstrip("\n").partition(" ")
+    magic, _, revision_id = lines[0].decode(errors="replace").rstrip("\n").partition(" ")
     if magic != _MAGIC or int.from_bytes(file.read(4), "little") != crc:
         return None
-    return Header(stamp, json.loads(lines[1]), crc, int.from_bytes(file.read(4), "little"))
+    return Header(revision_id, json.loads(lines[1]), crc, int.from_bytes(file.read(4), "little"))
 
 
 def _read_body(file: BinaryIO, header: Header) -> FlatIndex | IVFIndex | None:
@@ -138,7 +139,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 def _write(file: BinaryIO, built: BuiltIndex) -> None:
     faiss = import_faiss()
     held = built.held
-    header = f"{_MAGIC} {built.stamp}\n{json.dumps(held.facts)}\n".encode()
+    header = f"{_MAGIC} {built.revision_id}\n{json.dumps(held.facts)}\n".encode()
     crc = zlib.crc32(header)
     file.write(header + crc.to_bytes(4, "little"))
     place = file.tell()

@@ -49,7 +49,7 @@ class Sample:
 
 
 class VectorIndex:
-    """Search over all live texts of the requested generation, or a later one.
+    """Search over all live texts of the requested revision, or a later one.
 
     Args:
         cache: The cache file. If missing, stale or damaged, it is replaced; it is never trusted.
@@ -106,7 +106,7 @@ class VectorIndex:
                 ),
                 _("Use the embedder that the index was built with, or run `kb rebuild`."),
             )
-        if built.stamp != snapshot.stamp:  # a later one may contain texts that this view doesn't have yet
+        if built.revision_id != snapshot.revision_id:  # a later one may contain texts new to this view
             live = snapshot.live_ids()
             allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
         return held.search(snapshot, queries, k, allowed)
@@ -119,7 +119,7 @@ class VectorIndex:
         """
         built = self._at(snapshot)
         known = None  # also if a damaged keyword index names texts that the store doesn't have
-        if isinstance(built.held, FlatIndex) and built.stamp == snapshot.stamp:
+        if isinstance(built.held, FlatIndex) and built.revision_id == snapshot.revision_id:
             known = built.held.vectors(text_ids)
         return snapshot.vectors(text_ids) if known is None else known
 
@@ -132,7 +132,7 @@ class VectorIndex:
         built = self._at(snapshot)
         kept = self._sample
         if kept is None or kept[0] is not built:
-            ids = built.held.ids if built.stamp == snapshot.stamp else snapshot.live_ids()
+            ids = built.held.ids if built.revision_id == snapshot.revision_id else snapshot.live_ids()
             spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
             titled = sum(map(bool, snapshot.headings(spread)))
             kept = self._sample = (built, Sample(snapshot.vectors(spread), 2 * titled >= len(spread)))
@@ -143,7 +143,7 @@ class VectorIndex:
         return len(self._at(snapshot).held.ids)
 
     def save(self, snapshot: Snapshot) -> None:
-        """Update the cache file to the snapshot's generation."""
+        """Update the cache file to the snapshot's revision."""
         clear_leftovers(self._cache)
         if self._read_facts(snapshot) is None:
             write_index(self._cache, self._at(snapshot))
@@ -158,14 +158,14 @@ class VectorIndex:
         the recall was measured.
         """
         built = self._built
-        if built is not None and built.stamp == snapshot.stamp:
+        if built is not None and built.revision_id == snapshot.revision_id:
             return built.held.facts
         return self._read_facts(snapshot)
 
     def check(self, snapshot: Snapshot) -> list[str]:
         """Faults of the index against the store, in words."""
         built = self._at(snapshot)
-        if built.stamp != snapshot.stamp:  # a later one, which can't be checked against the caller's view
+        if built.revision_id != snapshot.revision_id:  # a later one, which this view can't check
             return []
         return built.held.faults(snapshot)
 
@@ -177,18 +177,18 @@ class VectorIndex:
 
     def _at(self, snapshot: Snapshot) -> BuiltIndex:
         # A snapshot slightly older than the index uses the newer one: texts deleted meanwhile aren't found.
-        generation, lineage = snapshot.generation, snapshot.lineage
+        revision, vector_epoch = snapshot.revision, snapshot.vector_epoch
         built = self._built
-        if built is not None and built.lineage == lineage and built.generation >= generation:
+        if built is not None and built.vector_epoch == vector_epoch and built.revision >= revision:
             return built
         with self._lock:
             built = self._built
-            if built is None or built.lineage != lineage:
+            if built is None or built.vector_epoch != vector_epoch:
                 built = self._read(snapshot)
                 if built is None:
                     built = _fresh(snapshot)
                     write_index(self._cache, built)
-            elif built.generation < generation:
+            elif built.revision < revision:
                 built = _updated(built.held, snapshot)
             self._built = built
             return built
@@ -196,17 +196,18 @@ class VectorIndex:
     def _read_facts(self, snapshot: Snapshot) -> dict[str, Any] | None:
         """The facts in the cache file, if it has exactly this state."""
         header = read_header(self._cache)
-        return header.facts if header is not None and header.stamp == snapshot.stamp else None
+        return header.facts if header is not None and header.revision_id == snapshot.revision_id else None
 
     def _read(self, snapshot: Snapshot) -> BuiltIndex | None:
         """The index in the cache file, updated to the snapshot's state; None if unusable."""
         found = read_index(
-            self._cache, lambda header: header.stamp == snapshot.stamp or header.can_be_updated(snapshot)
+            self._cache,
+            lambda header: header.revision_id == snapshot.revision_id or header.can_be_updated(snapshot),
         )
         if found is None:
             return None
         header, held = found
-        if header.stamp == snapshot.stamp:
+        if header.revision_id == snapshot.revision_id:
             return _of(snapshot, held)
         built = _updated(held, snapshot)
         write_index(self._cache, built)
@@ -214,7 +215,7 @@ class VectorIndex:
 
 
 def _of(snapshot: Snapshot, held: FlatIndex | IVFIndex) -> BuiltIndex:
-    return BuiltIndex(snapshot.generation, snapshot.lineage, snapshot.stamp, held)
+    return BuiltIndex(snapshot.revision, snapshot.vector_epoch, snapshot.revision_id, held)
 
 
 def _fresh(snapshot: Snapshot) -> BuiltIndex:
@@ -224,7 +225,7 @@ def _fresh(snapshot: Snapshot) -> BuiltIndex:
 
 
 def _updated(held: FlatIndex | IVFIndex, snapshot: Snapshot) -> BuiltIndex:
-    """The index for another state of the same lineage, reusing what is unchanged."""
+    """The index for another state of the same vector epoch, reusing what is unchanged."""
     live = snapshot.live_ids()
     exact = len(live) <= EXACT_MOST
     if isinstance(held, FlatIndex) and exact:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kb_assistant.deprecation import renamed_attribute
 from kb_assistant.errors import CorruptStore, EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _
@@ -30,8 +31,8 @@ from kb_assistant.store import (
     Text,
     chunk_id,
     explained,
-    seal_of,
-    translated,
+    map_sqlite_errors,
+    row_checksum,
 )
 from kb_assistant.store.records import read_reason
 from kb_assistant.text import analyzer as keywords
@@ -46,28 +47,30 @@ MOST_FAULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerifyReport:
     """The result of a verification.
 
     Attributes:
         faults: In words; empty if everything agrees.
         repaired: True if the faults were repaired.
-        lost: Sources that have to be read again after a repair.
+        to_reingest: Sources that have to be read again after a repair.
     """
 
     faults: tuple[str, ...]
     repaired: bool = False
-    lost: tuple[str, ...] = ()
+    to_reingest: tuple[str, ...] = ()
+
+    lost = renamed_attribute("lost", "to_reingest")
 
     @property
     def sound(self) -> bool:
         return not self.faults or self.repaired
 
     def to_json(self) -> dict[str, Any]:
-        return {"faults": list(self.faults), "repaired": self.repaired, "lost": list(self.lost)}
+        return {"faults": list(self.faults), "repaired": self.repaired, "lost": list(self.to_reingest)}
 
 
-def find_faults(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
+def check(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
     """All disagreements, in words.
 
     Raises:
@@ -172,8 +175,8 @@ def _counter_faults(path: Path, db: sqlite3.Connection) -> list[str]:
 
 
 def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
-    for id_, path, seal in db.execute("SELECT id, path, seal FROM sources").fetchall():
-        if seal != seal_of(db, id_):
+    for id_, path, checksum in db.execute("SELECT id, path, seal FROM sources").fetchall():
+        if checksum != row_checksum(db, id_):
             yield _("sources: {path} or its list of chunks was altered", path=path)
     seen: Counter[tuple[str, bytes]] = Counter()
     wrong = 0
@@ -199,10 +202,10 @@ def repair(path: Path) -> tuple[str, ...]:
     """
     fresh = path.with_name(path.name + ".repair")
     try:
-        with translated(fresh):
+        with map_sqlite_errors(fresh):
             for leftover in _with_side_files(fresh):
                 leftover.unlink(missing_ok=True)
-            lost = _copy_sound(path, fresh)
+            to_reingest = _copy_sound(path, fresh)
             _move_log_into(fresh, keep=False)
             _swap(path, fresh)
     except OSError as error:
@@ -210,11 +213,11 @@ def repair(path: Path) -> tuple[str, ...]:
             _("{path} can't be written: {reason}.", path=path.parent, reason=error),
             _("Check its permissions and the free space."),
         ) from error
-    return lost
+    return to_reingest
 
 
 def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
-    lost: list[str] = []
+    to_reingest: list[str] = []
     with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
         # Vectors of an unknown model are useless.
         known = _copy_meta(old, new, "embedder")
@@ -225,14 +228,14 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
             try:
                 chunks, vectors = _sound_parts(old, source_id, source)
             except (sqlite3.Error, ValueError, TypeError):
-                lost.append(source.path)
+                to_reingest.append(source.path)
                 continue
             try:
                 with new.write(embedder) as transaction:
                     transaction.put_source(source, chunks, vectors)
             except EmbedderMismatch:  # vectors of another length
-                lost.append(source.path)
-    return tuple(lost)
+                to_reingest.append(source.path)
+    return tuple(to_reingest)
 
 
 def _copy_meta(old: sqlite3.Connection, new: KnowledgeStore, key: str) -> bool:
@@ -275,8 +278,8 @@ def _sound_parts(
         ValueError, TypeError: a part is missing or altered.
         sqlite3.Error: a part can't be read.
     """
-    (seal,) = db.execute("SELECT seal FROM sources WHERE id = ?", (source_id,)).fetchone()
-    if seal != seal_of(db, source_id):
+    (checksum,) = db.execute("SELECT seal FROM sources WHERE id = ?", (source_id,)).fetchone()
+    if checksum != row_checksum(db, source_id):
         raise ValueError("its row or those of its chunks were altered")
     chunks, vectors = [], {}
     rows = db.execute(

@@ -60,7 +60,7 @@ class PostingsCache:
 
     def at(self, snapshot: Snapshot) -> Postings:
         """The postings of the snapshot's state; empty if the store changed, or too many words were read."""
-        state = f"{snapshot.stamp} {snapshot.meta('keywords')}"  # the index may be rebuilt by other rules
+        state = f"{snapshot.revision_id} {snapshot.meta('keywords')}"  # the index may be rebuilt by other rules
         kept, postings = self._kept
         if kept != state or len(postings.counts) > _MOST_WORDS:
             postings = Postings()

@@ -1,7 +1,7 @@
 """The store: sources, chunks, texts, vectors and keyword postings in one SQLite file, the single source of truth.
 
 Each source changes in one transaction, so a kill at any moment leaves the last complete state. Equal texts are
-stored once, with one vector, however many files contain them. A text that no chunk uses any more is "retired": no
+stored once, with one vector, however many files contain them. A text that no chunk uses any more is "orphaned": no
 search finds it, but its vector is kept until the end of the ingest in case the text comes back elsewhere.
 """
 
@@ -18,9 +18,9 @@ from pathlib import Path
 from kb_assistant.errors import CorruptStore, StoreError
 from kb_assistant.lock import no_fork, survive_forks
 from kb_assistant.messages import _
-from kb_assistant.store.faults import damaged, explained, translated
+from kb_assistant.store.faults import damaged, explained, map_sqlite_errors
 from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
-from kb_assistant.store.snapshot import Snapshot, seal_of
+from kb_assistant.store.snapshot import Snapshot, row_checksum
 from kb_assistant.store.transaction import Transaction
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
     "chunk_id",
     "damaged",
     "explained",
-    "seal_of",
-    "translated",
+    "map_sqlite_errors",
+    "row_checksum",
 ]
 
 SCHEMA_VERSION = 2
@@ -172,7 +172,7 @@ class KnowledgeStore:
                     _("{path} can't be made: {reason}.", path=path.parent, reason=error),
                     _("Check the folder's permissions, or choose another --home."),
                 ) from error
-        with translated(path):
+        with map_sqlite_errors(path):
             self._prepare(self._held(create).connection, create)
 
     def require_file(self) -> None:
@@ -238,7 +238,7 @@ class KnowledgeStore:
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
             first = Transaction(self.path, connection)
-            first.begin_lineage()
+            first.begin_vector_epoch()
             first.renew_keywords()
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -246,7 +246,7 @@ class KnowledgeStore:
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
         """A consistent view: later commits appear in the next one."""
-        with translated(self.path), self._connection() as connection:
+        with map_sqlite_errors(self.path), self._connection() as connection:
             if connection.in_transaction:
                 yield Snapshot(self.path, connection)
                 return
@@ -263,7 +263,7 @@ class KnowledgeStore:
         Args:
             embedder: Fingerprint of the model whose vectors are written; without it no vectors are accepted.
         """
-        with translated(self.path), self._connection() as connection:
+        with map_sqlite_errors(self.path), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(self.path, connection, embedder)

@@ -76,8 +76,8 @@ def adopt_embedder(store: KnowledgeStore, fingerprint: Fingerprint) -> None:
         if transaction.counts()["texts"]:
             require_embedder(transaction, fingerprint)
         transaction.put_meta("embedder", dict(fingerprint))
-        transaction.purge_retired()
-        transaction.begin_lineage()
+        transaction.purge_orphaned()
+        transaction.begin_vector_epoch()
 
 
 def renew_keywords(store: KnowledgeStore) -> None:

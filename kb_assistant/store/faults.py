@@ -15,25 +15,25 @@ from kb_assistant.messages import _, reason_of
 T = TypeVar("T")
 
 
-class Altered(Exception):
+class CorruptRow(Exception):
     """A row holds a value that was never written: SQLite returns any type that a damaged page claims."""
 
 
-def of(kind: type[T], value: object) -> T:
-    """The value, checked to be of that type. Raises Altered."""
+def expect_type(kind: type[T], value: object) -> T:
+    """The value, checked to be of that type. Raises CorruptRow."""
     if not isinstance(value, kind):
-        raise Altered(f"{kind.__name__} wanted, {type(value).__name__} found")
+        raise CorruptRow(f"{kind.__name__} wanted, {type(value).__name__} found")
     return value
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def map_sqlite_errors(path: Path) -> Iterator[None]:
     """SQLite's errors as StoreError with what to do next."""
     try:
         yield
     except sqlite3.Error as error:
         raise explained(path, error) from error
-    except (Altered, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (CorruptRow, UnicodeDecodeError, json.JSONDecodeError) as error:
         # UnicodeDecodeError also comes from an SQLite error whose text quotes the damage.
         raise damaged(path, _("a row can't be decoded")) from error
 

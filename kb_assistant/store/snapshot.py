@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.messages import _
-from kb_assistant.store.faults import damaged, of
+from kb_assistant.store.faults import damaged, expect_type
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of, read_reason
 from kb_assistant.text import analyzer as keywords
 from kb_assistant.types import Locator
@@ -51,19 +51,19 @@ class Snapshot:
         return json.loads(row[0])
 
     @property
-    def generation(self) -> int:
+    def revision(self) -> int:
         """Grows with every change that a search can see."""
         return int((self.meta("generation") or [0])[0])
 
     @property
-    def stamp(self) -> str:
+    def revision_id(self) -> str:
         """Identifies this exact state. A number alone wouldn't: after a power cut undid the last files, the same
         numbers are assigned again to other texts."""
         number, chance = self.meta("generation") or [0, ""]
-        return f"{self.lineage} {number} {chance}"
+        return f"{self.vector_epoch} {number} {chance}"
 
     @property
-    def lineage(self) -> str:
+    def vector_epoch(self) -> str:
         """Changes when all vectors are replaced at once; within one, a text id always means the same vector."""
         return str(self.meta("lineage"))
 
@@ -128,7 +128,7 @@ class Snapshot:
         rows = self._db.execute(
             "SELECT path FROM sources WHERE digest = ? AND NOT failed ORDER BY path", (digest,)
         )
-        return [of(str, row[0]) for row in rows]
+        return [expect_type(str, row[0]) for row in rows]
 
     def counts(self) -> dict[str, int]:
         row = self._db.execute(
@@ -138,7 +138,7 @@ class Snapshot:
         return dict(zip(("sources", "chunks", "texts"), row, strict=True))
 
     def known_vectors(self, hashes: Iterable[bytes]) -> set[bytes]:
-        """The members of `hashes` whose text has a vector, retired ones included."""
+        """The members of `hashes` whose text has a vector, orphaned ones included."""
         query = "SELECT 1 FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash = ?"
         return {known for known in set(hashes) if self._db.execute(query, (known,)).fetchone()}
 
@@ -147,14 +147,14 @@ class Snapshot:
         import numpy as np
 
         rows = self._db.execute("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
-        return np.fromiter((of(int, row[0]) for row in rows), dtype=np.int64)
+        return np.fromiter((expect_type(int, row[0]) for row in rows), dtype=np.int64)
 
     def text_ids_of(self, paths: Iterable[str]) -> NDArray[np.int64]:
         """Ids of the texts of these sources, ascending, each once, int64."""
         import numpy as np
 
         query = "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ?"
-        found = {of(int, row[0]) for path in paths for row in self._db.execute(query, (path,))}
+        found = {expect_type(int, row[0]) for path in paths for row in self._db.execute(query, (path,))}
         return np.array(sorted(found), dtype=np.int64)
 
     def vectors(self, text_ids: Sequence[int], table: str = "vectors") -> NDArray[np.float32]:
@@ -170,7 +170,7 @@ class Snapshot:
         query = f"SELECT vector, crc FROM {table} WHERE text_id = ?"
         for place, text_id in enumerate(text_ids):
             row = self._db.execute(query, (int(text_id),)).fetchone()
-            if row is None or len(of(bytes, row[0])) != size or zlib.crc32(row[0]) != row[1]:
+            if row is None or len(expect_type(bytes, row[0])) != size or zlib.crc32(row[0]) != row[1]:
                 raise damaged(self.path, _("a vector is missing or altered"))
             rows[place * size : (place + 1) * size] = row[0]
         return np.frombuffer(rows, dtype="<f4").reshape(len(text_ids), size // 4)
@@ -186,7 +186,7 @@ class Snapshot:
             "SELECT t.text_id, v.crc FROM (SELECT DISTINCT text_id FROM chunks) t"
             " LEFT JOIN vectors v ON v.text_id = t.text_id ORDER BY t.text_id"
         )
-        pairs = ((of(int, text_id), of(int, crc)) for text_id, crc in rows)
+        pairs = ((expect_type(int, text_id), expect_type(int, crc)) for text_id, crc in rows)
         table = np.fromiter(pairs, dtype=[("id", np.int64), ("crc", np.int64)])
         return table["id"].copy(), table["crc"].copy()
 
@@ -215,7 +215,7 @@ class Snapshot:
         rows = self._db.execute(
             f"SELECT rowid, tokens FROM keywords WHERE rowid IN ({marks})", [int(i) for i in text_ids]
         )
-        return {row[0]: of(str, row[1]).split() for row in rows}
+        return {row[0]: expect_type(str, row[1]).split() for row in rows}
 
     @property
     def last_text_id(self) -> int:
@@ -229,13 +229,13 @@ class Snapshot:
         rows = self._db.execute(
             f"SELECT text_id, min(id) FROM chunks WHERE text_id IN ({marks}) GROUP BY text_id", wanted
         )
-        return {row[0]: of(str, row[1]) for row in rows}
+        return {row[0]: expect_type(str, row[1]) for row in rows}
 
     def headings(self, text_ids: Sequence[int]) -> list[str]:
         """The heading of each of these texts, in their order; "" for a missing one."""
         marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(f"SELECT id, heading FROM texts WHERE id IN ({marks})", [int(i) for i in text_ids])
-        found = {row[0]: of(str, row[1]) for row in rows}
+        found = {row[0]: expect_type(str, row[1]) for row in rows}
         return [found.get(text_id, "") for text_id in text_ids]
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
@@ -267,8 +267,8 @@ class Snapshot:
 
     def texts(self, text_ids: Iterable[int]) -> list[Text]:
         query = "SELECT heading, body FROM texts WHERE id = ?"
-        rows = [of(tuple, self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
-        return [Text.stored(of(str, heading), of(str, body)) for heading, body in rows]
+        rows = [expect_type(tuple, self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
+        return [Text.stored(expect_type(str, heading), expect_type(str, body)) for heading, body in rows]
 
 
 def _phrase(token: str) -> str:
@@ -277,31 +277,47 @@ def _phrase(token: str) -> str:
 
 def _source(row: tuple[Any, ...]) -> Source:
     *words, failed, ingested_at, chunks, metadata = row
-    path, digest, recipe, title, reason, when = (of(str, word) for word in (*words, ingested_at))
+    path, digest, recipe, title, reason, when = (expect_type(str, word) for word in (*words, ingested_at))
     return Source(
-        path, digest, recipe, title, read_reason(reason), bool(failed), when, of(int, chunks), _mapping(metadata)
+        path,
+        digest,
+        recipe,
+        title,
+        read_reason(reason),
+        bool(failed),
+        when,
+        expect_type(int, chunks),
+        _mapping(metadata),
     )
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
     id_, text_id, heading, body, _, path, page, first, last, metadata, seq, part = row
-    lines = None if first is None else (of(int, first), of(int, last))
-    locator = Locator(None if page is None else of(int, page), lines, heading or None, **parts_of(part))
-    text = Text.stored(of(str, heading), of(str, body))
-    return Chunk(of(str, id_), of(int, text_id), text, of(str, path), locator, _mapping(metadata), of(int, seq))
+    lines = None if first is None else (expect_type(int, first), expect_type(int, last))
+    locator = Locator(None if page is None else expect_type(int, page), lines, heading or None, **parts_of(part))
+    text = Text.stored(expect_type(str, heading), expect_type(str, body))
+    return Chunk(
+        expect_type(str, id_),
+        expect_type(int, text_id),
+        text,
+        expect_type(str, path),
+        locator,
+        _mapping(metadata),
+        expect_type(int, seq),
+    )
 
 
 def _mapping(written: object) -> dict[str, Any]:
-    return of(dict, json.loads(of(str, written)))
+    return expect_type(dict, json.loads(expect_type(str, written)))
 
 
 def _has_its_id(chunk: Chunk, seq: object) -> bool:
     """Whether the id was made from text and path; before position `seq` the text can occur `seq` times."""
-    occurrences = range(min(of(int, seq) + 1, _MOST_CHUNKS))
+    occurrences = range(min(expect_type(int, seq) + 1, _MOST_CHUNKS))
     return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in occurrences)
 
 
-def seal_of(db: sqlite3.Connection, source_id: int) -> int:
+def row_checksum(db: sqlite3.Connection, source_id: int) -> int:
     """Checksum of a source's row and of its chunks' rows."""
     row = db.execute(
         "SELECT path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks FROM sources"

@@ -13,7 +13,7 @@ from typing import Any
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.messages import _
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id, written_reason
-from kb_assistant.store.snapshot import Snapshot, seal_of
+from kb_assistant.store.snapshot import Snapshot, row_checksum
 from kb_assistant.text import analyzer as keywords
 
 
@@ -34,10 +34,10 @@ class Transaction(Snapshot):
         text = json.dumps(value)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, text, zlib.crc32(text.encode())))
 
-    def begin_lineage(self) -> None:
-        """Begin a new lineage: text ids may mean other vectors than before."""
+    def begin_vector_epoch(self) -> None:
+        """Begin a new vector epoch: text ids may mean other vectors than before."""
         self.put_meta("lineage", secrets.token_hex(16))
-        self._grow()
+        self._count_revision()
 
     def renew_keywords(self) -> None:
         """Rebuild the keyword index if other rules made it."""
@@ -87,8 +87,8 @@ class Transaction(Snapshot):
                 (chunk_id(source.path, chunk.text, occurrence), source_id, seq,
                  self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last, chunk.part),
             )  # fmt: skip
-        self._seal(source.path)
-        self._settle(before | self._texts_of(source.path))
+        self._put_checksum(source.path)
+        self._sync_keywords(before | self._texts_of(source.path))
 
     def _check_vectors(self, vectors: Mapping[bytes, bytes]) -> None:
         if not vectors:
@@ -118,17 +118,17 @@ class Transaction(Snapshot):
     def remove_source(self, path: str) -> None:
         before = self._texts_of(path)
         self._db.execute("DELETE FROM sources WHERE path = ?", (path,))
-        self._settle(before)
+        self._sync_keywords(before)
 
-    def relabel(self, source: Source) -> None:
+    def update_source(self, source: Source) -> None:
         """Record a new recipe, title and reason for a source whose chunks stay as they are."""
         self._db.execute(
             "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ?",
             (source.recipe, source.title, written_reason(source.reason), source.failed, source.path),
         )
-        self._seal(source.path)
+        self._put_checksum(source.path)
 
-    def purge_retired(self) -> int:
+    def purge_orphaned(self) -> int:
         """Delete texts and vectors that no chunk uses. Returns their number."""
         unused = "SELECT id FROM texts WHERE id NOT IN (SELECT text_id FROM chunks)"
         self._db.execute(f"DELETE FROM vectors WHERE text_id IN ({unused})")
@@ -164,8 +164,8 @@ class Transaction(Snapshot):
         self._db.execute("ALTER TABLE new_vectors RENAME TO vectors")
         self._db.execute("DELETE FROM meta WHERE key = 'rebuild'")
         self.put_meta("embedder", fingerprint)
-        self.purge_retired()
-        self.begin_lineage()
+        self.purge_orphaned()
+        self.begin_vector_epoch()
 
     def _texts_of(self, path: str) -> set[int]:
         rows = self._db.execute(
@@ -190,7 +190,7 @@ class Transaction(Snapshot):
         self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector)))
         return text_id
 
-    def _settle(self, touched: set[int]) -> None:
+    def _sync_keywords(self, touched: set[int]) -> None:
         """Update the keyword index for the touched texts, and increment the generation."""
         self.renew_keywords()  # words of two sets of rules never mix
         for text_id in touched:
@@ -200,15 +200,16 @@ class Transaction(Snapshot):
                 self._index(text_id)
             elif indexed and not live:
                 self._db.execute("DELETE FROM keywords WHERE rowid = ?", (text_id,))
-        self._grow()
+        self._count_revision()
 
     def _index(self, text_id: int) -> None:
         line = " ".join(keywords.analyze(self.texts([text_id])[0].embedded))
         self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
 
-    def _grow(self) -> None:
-        self.put_meta("generation", [self.generation + 1, secrets.token_hex(8)])
+    def _count_revision(self) -> None:
+        self.put_meta("generation", [self.revision + 1, secrets.token_hex(8)])
 
-    def _seal(self, path: str) -> None:
+    def _put_checksum(self, path: str) -> None:
         (source_id,) = self._db.execute("SELECT id FROM sources WHERE path = ?", (path,)).fetchone()
-        self._db.execute("UPDATE sources SET seal = ? WHERE id = ?", (seal_of(self._db, source_id), source_id))
+        checksum = row_checksum(self._db, source_id)
+        self._db.execute("UPDATE sources SET seal = ? WHERE id = ?", (checksum, source_id))

@@ -195,7 +195,7 @@ def test_repair_keeps_what_is_sound_and_the_next_ingest_reads_only_the_rest(soun
             db.execute("UPDATE texts SET body = 'lies' WHERE body LIKE 'Valve 2-1 %'")
             db.commit()
         verdict = kb.verify(repair=True)
-        assert [Path(path).name for path in verdict.lost] == ["2.md"]
+        assert [Path(path).name for path in verdict.to_reingest] == ["2.md"]
         report = kb.ingest(sound.docs)
         assert {Path(row.path).name for row in report if row.status == "added"} == {"2.md"}
         assert (report.embedded, kb.verify().faults) == (3, ())

@@ -167,7 +167,7 @@ def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
         process.stdin.flush()
     assert [process.communicate(timeout=PATIENCE)[1] for process in processes] == ["", "", "", ""]
     with KnowledgeStore(tmp_path / "kb" / "kb.sqlite").read() as snapshot:
-        assert snapshot.generation == 1
+        assert snapshot.revision == 1
 
 
 def test_a_file_that_was_deleted_is_missed_in_words(tmp_path: Path) -> None:
