@@ -1,4 +1,4 @@
-"""Zip and tar behind one interface: their members by number, with what is wrong with each."""
+"""Zip and tar behind one interface: their members by number, each with its problem, if any."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kb_assistant.messages import _
 
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
            NotImplementedError, RuntimeError, IndexError, KeyError, AttributeError)  # fmt: skip
-"""What the libraries raise on a damaged archive."""
+"""Errors that the libraries raise on a damaged archive."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _UTF8_NAME = 0x800
@@ -28,7 +28,7 @@ _AES = 99
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an archive says of a member. `cheap`: passing it over costs nothing."""
+    """The description of a member. `cheap`: skipping it costs nothing."""
 
     name: str
     size: int
@@ -37,8 +37,8 @@ class Entry:
 
 
 class ArchiveFile(Protocol):
-    """Members by number. To read them in ascending order is quick; in a compressed tar no other order is.
-    `passwords` are tried on members that are locked."""
+    """Members by number. Reading them in ascending order is quick; in a compressed tar no other order is.
+    `passwords` are tried on encrypted members."""
 
     passwords: Sequence[str]
 
@@ -48,7 +48,7 @@ class ArchiveFile(Protocol):
 
 
 def open_archive(name: str, file: IO[bytes], passwords: Sequence[str] = ()) -> ArchiveFile:
-    """By its suffix first: a tar whose last member is a zip looks like a zip, too."""
+    """Decide by suffix first: a tar whose last member is a zip looks like a zip, too."""
     kinds: list[type[_Zip] | type[_Tar]] = [_Zip, _Tar] if name.lower().endswith(".zip") else [_Tar, _Zip]
     problem: Exception | None = None
     for kind in kinds:
@@ -61,7 +61,7 @@ def open_archive(name: str, file: IO[bytes], passwords: Sequence[str] = ()) -> A
 
 
 _MOST_TRIED = 100_000_000
-"""Bytes of a member that are read to find its password."""
+"""Bytes of a member read to test a password."""
 
 
 class _Zip:
@@ -96,10 +96,10 @@ class _Zip:
         return self._zip.open(info, pwd=self._password(info) if info.flag_bits & _ENCRYPTED else None)
 
     def _password(self, info: zipfile.ZipInfo) -> bytes:
-        """The one that opens a member; empty where none does. AES is more than the standard library can.
+        """The password that opens a member; empty if none does. The standard library doesn't support AES.
 
-        One wrong password in 256 passes the lock's own check: of several that do, the one that gives what the
-        checksum says is right.
+        One wrong password in 256 passes the format's own check: of several that pass, the one that matches the
+        checksum is right.
         """
         keys = []
         for password in self.passwords if info.compress_type != _AES else ():
@@ -146,7 +146,7 @@ class _Tar:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """Without the UTF-8 mark a zip doesn't say how names are written; Windows in Chinese writes GBK."""
+    """Decode a name. Without the UTF-8 flag a zip doesn't give its encoding; Chinese Windows writes GBK."""
     if info.flag_bits & _UTF8_NAME:
         return info.filename
     return _decoded(info.filename.encode("cp437", "replace"))
@@ -162,7 +162,7 @@ def _decoded(name: bytes) -> str:
 
 
 def _checked(name: str) -> tuple[str, str]:
-    """The name with single slashes, and what is wrong with it. One that leads out of the archive stays so."""
+    """The name with single slashes, and its problem. A name that leads out of the archive stays unchanged."""
     slashed = name.replace("\\", "/")
     parts = [part for part in slashed.split("/") if part not in ("", ".")]
     if slashed.startswith("/") or _DRIVE.match(slashed) or ".." in parts:

@@ -1,8 +1,8 @@
-"""Zip and tar archives as folders: what is in them, and the bytes of one member. Runs in the sandbox.
+"""Zip and tar archives as folders: their contents, and the bytes of one member. Runs in the sandbox.
 
 Nothing is unpacked to disk. Names that lead out of the archive, links, devices and members that no password opens
-are refused one by one; an archive that unpacks to too much is refused as a whole, for which part was read would be
-chance.
+are refused one by one; an archive that unpacks to too much is refused as a whole, because the part read would be
+arbitrary.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from kb_assistant.messages import _
 
 SUFFIXES_OF_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 DEEPEST = 3
-"""Archives in archives in an archive."""
+"""Deepest nesting of archives."""
 
 MOST_RATIO = 200
-"""Times the size of the archive; text that repeats itself, such as a log, comes to 50."""
+"""Largest ratio of unpacked to packed size; repetitive text, such as a log, reaches 50."""
 
 SMALL = 10_000_000
-"""Bytes up to which the ratio doesn't matter."""
+"""Unpacked bytes up to which the ratio doesn't matter."""
 
 NEVER_READ = frozenset(("__pycache__", "node_modules", "__MACOSX"))
 MemberPlace = tuple[int, str]
-"""A member in its archive: which one, counted from 0, and its name, which must be the same when it is read."""
+"""A member of an archive: its index from 0, and its name, which must be unchanged when it is read."""
 
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A document in an archive, or what can't be read there.
+    """A document in an archive, or a member that can't be read.
 
     Attributes:
-        places: Where it is: one place for each archive that it is in, outermost first.
-        problem: Why it isn't read, in words; empty where it can be.
+        places: Its position: one place for each enclosing archive, outermost first.
+        problem: Why it can't be read, in words; else empty.
     """
 
     places: tuple[MemberPlace, ...]
@@ -52,13 +52,13 @@ class Member:
 
     @property
     def path(self) -> str:
-        """Below the outermost archive."""
+        """The path within the outermost archive."""
         return "/".join(name for _, name in self.places)
 
 
 @dataclass(slots=True)
 class Contents:
-    """The documents of an archive, those of archives in it included, and how many other files by suffix."""
+    """The documents of an archive, including nested archives, and the number of other files by suffix."""
 
     members: list[Member] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -66,7 +66,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """Bytes that all may unpack to, bytes of one member, and how many members."""
+    """Limits: unpacked bytes in total, bytes of one member, and number of members."""
 
     unpacked: int
     member: int
@@ -80,8 +80,8 @@ def is_archive(name: str) -> bool:
 def list_contents(
     name: str, file: IO[bytes], size: int, limits: ArchiveLimits, passwords: Sequence[str] = ()
 ) -> Contents:
-    """All that an archive of `size` bytes holds, each document hashed, so that it can surely be unpacked. The
-    passwords are tried on what is locked.
+    """The content of an archive of `size` bytes, each document hashed, which proves that it can be unpacked. The
+    passwords are tried on encrypted members.
 
     Raises:
         ReadError: it is damaged, or exceeds a limit.
@@ -92,7 +92,7 @@ def list_contents(
 
 
 class OpenArchive:
-    """The archive that was last read from, open at where it was left: its next member comes at once."""
+    """The archive last read from, kept open at its position, so that the next member is read at once."""
 
     def __init__(self, passwords: Sequence[str] = ()) -> None:
         self._passwords = passwords
@@ -104,12 +104,12 @@ class OpenArchive:
         """The bytes of a member.
 
         Args:
-            identity: Of the very file, and of its state.
-            name: The archive's.
-            file: Used where that isn't open yet.
+            identity: Identity of the exact file and its state.
+            name: Name of the archive.
+            file: Used if that archive isn't open yet.
 
         Raises:
-            ReadError: it isn't there as it was, or can't be unpacked.
+            ReadError: it is missing or changed, or can't be unpacked.
         """
         keys: list[object] = [identity, *places[:-1]]
         names = [name, *(inner for _, inner in places)]
@@ -144,7 +144,7 @@ class OpenArchive:
 
 
 class _Meter:
-    """What was unpacked so far."""
+    """The amount unpacked so far."""
 
     def __init__(self, size: int, limits: ArchiveLimits) -> None:
         self.limits = limits
@@ -219,7 +219,7 @@ def _is_hidden(part: str) -> bool:
 def _list_member(
     archive: ArchiveFile, places: tuple[MemberPlace, ...], count: bool, contents: Contents, meter: _Meter
 ) -> None:
-    """One document by its hash; an archive by what it holds. `count` its bytes where that isn't done yet."""
+    """Add a document by its hash, an archive by its contents. `count` its bytes if not counted yet."""
     inner = is_archive(places[-1][1])
     hashed, size, kept = hashlib.sha256(), 0, io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""Finds the files under a folder, in the same order each time. Opens none of them but ignore files."""
+"""Finds the files under a folder, always in the same order. Opens only ignore files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Found:
     """One file, or a folder that couldn't be walked.
 
     Attributes:
-        path: Where it is, below the root as it was given.
-        problem: Why it can't be read, in words; empty where it can.
+        path: Its path, below the root as given.
+        problem: Why it can't be read, in words; else empty.
         unsupported: No reader for this suffix.
-        ignored: Left out by an ignore file or by include and exclude; nothing else was asked about it.
+        ignored: Excluded by an ignore file or by include and exclude; nothing else was checked.
     """
 
     path: Path
@@ -40,11 +40,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which files are wanted: patterns as in .gitignore, relative to the root. With `include` only what matches
-    counts; `exclude` wins.
+    """Selects files by patterns as in .gitignore, relative to the root. With `include` only matching files are
+    selected; `exclude` takes precedence.
 
     Attributes:
-        prune: Known files that are left out are to be removed.
+        prune: Remove known files that are now excluded.
     """
 
     include: Sequence[str] = ()
@@ -52,7 +52,7 @@ class Choice:
     prune: bool = False
 
     def leaves_out(self, relative: str, folder: bool = False) -> bool:
-        """Whether a file isn't wanted. Of a folder, such as an archive, all that counts is `exclude`."""
+        """Whether a file is excluded. For a folder, such as an archive, only `exclude` counts."""
         if self.include and not folder and not self._included.match_file(relative):
             return True
         return self._excluded.match_file(relative)
@@ -68,9 +68,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder in the walk, with the ignore rules in force: each with the folder it stands in, outermost first.
+    """A folder in the walk, with the ignore rules in force: each with its folder, outermost first.
 
-    `whole` is true where everything under it is wanted, not only what is on the way to something wanted.
+    `whole` is true if everything under it is requested, not only the path to something requested.
     """
 
     path: Path
@@ -84,12 +84,12 @@ class _Folder:
 def discover(root: Path, choice: Choice | None = None, only: Collection[Path] | None = None) -> Iterator[Found]:
     """Every file at or under `root`, folders in name order.
 
-    Hidden files and folders, `__pycache__` and `node_modules` are passed over. `.gitignore` and `.kbignore` hold
-    in their folders. Symbolic links are followed, each folder is walked once. A `root` that is a file was named by
-    the user, so ignore files don't apply to it.
+    Hidden files and folders, `__pycache__` and `node_modules` are skipped. `.gitignore` and `.kbignore` apply to
+    their folders. Symbolic links are followed; each folder is walked once. Ignore files don't apply to a `root`
+    that is a file, because the user named it.
 
     Args:
-        only: Only what lies at or under one of these paths, all of them under `root`; None for all.
+        only: Only files at or under one of these paths, all of them under `root`; None for all.
     """
     try:
         status = root.stat()
@@ -113,7 +113,7 @@ class _Walk:
         self._real: set[tuple[int, int]] | None = None
 
     def folders(self) -> Iterator[Found]:
-        """Depth first, with a stack of our own: folders can be nested deeper than Python recurses."""
+        """Walk depth first with an explicit stack: folders can be nested deeper than Python recurses."""
         open_folders = [self._contents(_Folder(self._root, whole=self._is_wanted(str(self._root))))]
         while open_folders:
             item = next(open_folders[-1], None)
@@ -168,7 +168,7 @@ class _Walk:
         return self._is_wanted(path) or path in self._above
 
     def _link_problem(self, folder: _Folder, identity: tuple[int, int]) -> str:
-        """A link to a folder that the walk meets under its own name anyway isn't followed."""
+        """Why a link isn't followed, as the walk meets its folder under its own name anyway; else ""."""
         if self._real is None:
             self._real = _real_folders(self._root)
         if identity in folder.inside:
@@ -192,7 +192,7 @@ class _Walk:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether files and folders of this name are passed over."""
+    """Whether files and folders of this name are skipped."""
     return name.startswith(".") or name in _NEVER_WALKED
 
 
@@ -220,7 +220,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # a link that leads nowhere: told as a file
+        return False  # a broken link: reported as a file
 
 
 def _is_utf8(name: str) -> bool:
@@ -232,7 +232,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def _rules(folder: Path, name: str) -> tuple[tuple[Path, GitIgnoreSpec], ...]:
-    """The folder's ignore file, if it has one. A pipe of that name would never end, so only plain files count."""
+    """The folder's ignore file, if any. Only regular files count, because a pipe of that name would never end."""
     path = folder / name
     try:
         if not path.is_file():
@@ -245,7 +245,7 @@ def _rules(folder: Path, name: str) -> tuple[tuple[Path, GitIgnoreSpec], ...]:
 
 
 def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Patterns as git reads them: one that makes no sense matches nothing and spoils no other."""
+    """Parse patterns like git: an invalid one matches nothing and doesn't affect the others."""
     good = []
     for line in lines:
         try:
@@ -257,7 +257,7 @@ def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
 
 
 def _is_ignored(rules: tuple[tuple[Path, GitIgnoreSpec], ...], path: Path, is_folder: bool) -> bool:
-    """The innermost ignore file that says anything about the path decides."""
+    """Apply the ignore files: the innermost one with a rule for the path decides."""
     for folder, spec in reversed(rules):
         relative = path.relative_to(folder).as_posix() + ("/" if is_folder else "")
         verdict = spec.check_file(relative).include

@@ -1,4 +1,4 @@
-"""Documents that programs hand in: they need no reading, and else take the way that files do."""
+"""Documents given by programs: they need no reading, and otherwise are processed like files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A document that a program hands in. `path` names its source; `metadata` are JSON values."""
+    """A document given by a program. `path` names its source; `metadata` are JSON values."""
 
     path: str
     title: str
@@ -42,7 +42,7 @@ class Given:
 
     @property
     def content(self) -> Content:
-        """One block of prose under the title, which isn't said twice where it is the text's first line."""
+        """One block of prose under the title, which isn't repeated if it is the text's first line."""
         title = one_line(self.title)
         body = normalize_text(self.text).strip("\n")
         first, _, rest = body.partition("\n")
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class GivenFile:
-    """A file that a program hands in as bytes. Its name's suffix says how it is read."""
+    """A file given by a program as bytes. Its name's suffix selects the reader."""
 
     path: str
     data: bytes
@@ -67,8 +67,8 @@ class GivenFile:
 
 
 def given(document: Document | str | tuple[str, bytes]) -> Given | GivenFile:
-    """As it is kept: LangChain's document by its id, a file by its name, and what has neither by its text's hash.
-    Metadata that JSON doesn't know, such as dates, become text.
+    """Convert a given document: a LangChain document is named by its id, a file by its name, others by their
+    text's hash. Metadata that JSON doesn't support, such as dates, become text.
 
     Raises:
         TypeError: it is none of these.
@@ -99,8 +99,7 @@ def put_documents(
     request: IngestRequest,
     pool: ReaderPool,
 ) -> Report:
-    """Bring the sources of these documents in step with them; others are left alone. Of `request` only progress
-    and stop count."""
+    """Update the sources of these documents; others stay. Only progress and stop of `request` are used."""
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
     by_path = {document.path: document for document in documents}

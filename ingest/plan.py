@@ -1,7 +1,7 @@
-"""What an ingest has to do, found by comparing the files that are there with the sources that are known.
+"""Plans an ingest by comparing existing files with known sources.
 
-Reads no document and writes nothing: a dry run ends here. Archives are listed by a reader process, since what is
-in them has to be unpacked to be compared.
+Reads no document and writes nothing: a dry run ends here. A reader process lists archives, because their contents
+have to be unpacked for comparison.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from kb_assistant.store import Snapshot, Source
 from kb_assistant.types import FileResult, Status
 
 ARCHIVES_VERSION = 1
-"""Grows when an archive gives other documents for the same bytes."""
+"""Incremented when an archive gives other documents for the same bytes."""
 
 
 @dataclass(slots=True)
 class Task:
-    """A source to read: a file, or in an archive the member at `places`."""
+    """A source to read: a file, or the member at `places` of an archive."""
 
     status: Status
     reason: str
@@ -42,7 +42,7 @@ class Task:
 
 @dataclass(slots=True)
 class Archive:
-    """An archive to be noted once all its members are committed; `source` as it will be but for the seal."""
+    """An archive to record once all its members are committed; `source` is final except for the seal."""
 
     source: Source
     status: Status
@@ -51,15 +51,15 @@ class Archive:
 
 @dataclass(slots=True)
 class Plan:
-    """What discovery found, before any file is read.
+    """The plan, before any file is read.
 
     Attributes:
-        tasks: What to read, by source.
-        archives: Whose contents were listed anew.
-        remove: Sources to remove, and why.
-        forget: Sources to remove whose row says something else.
-        rows: What needs no reading.
-        skipped: Files of no reader, by suffix.
+        tasks: Sources to read, by source path.
+        archives: Archives whose contents were listed again.
+        remove: Sources to remove, with the reason.
+        forget: Sources to remove whose row reports something else.
+        rows: Report rows of files that need no reading.
+        skipped: Number of files without a reader, by suffix.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -79,14 +79,14 @@ def make_plan(
     pool: ReaderPool,
     changed: Sequence[Path] | None = None,
 ) -> Plan:
-    """What to do about each file at or under `paths`. Hashes files, reads none.
+    """Plan what to do about each file at or under `paths`. Hashes files, reads none.
 
     Args:
-        snapshot: The store as it is; None where there is none yet.
-        changed: Only what lies at or under one of these has to be looked at; None for all.
+        snapshot: The current store; None if there is none yet.
+        changed: Check only files at or under one of these; None for all.
 
     Raises:
-        KBError: a path doesn't exist, or can't be named in UTF-8.
+        KBError: a path doesn't exist, or can't be encoded in UTF-8.
     """
     planner = _Planner(_Known(snapshot), choice, recipe, settings)
     for root in paths:
@@ -100,7 +100,7 @@ def make_plan(
 def plan_documents(
     snapshot: Snapshot, given: Mapping[str, tuple[str, int]], recipe: str, settings: Settings
 ) -> Plan:
-    """What to do about documents that are handed in: digest and size by the path of their source."""
+    """Plan what to do about given documents: digest and size by source path."""
     planner = _Planner(_Known(snapshot), Choice(), recipe, settings)
     for path, (digest, size) in given.items():
         planner.look_at_content(path, digest, size, path)
@@ -118,7 +118,7 @@ def unreadable(error: OSError, known: Source | None) -> str:
 
 
 def seal(members: Iterator[Source]) -> str:
-    """What an archive's members are in the store, in short: other members or other contents, another seal."""
+    """A hash of an archive's members in the store: other members or contents give another seal."""
     hashed = hashlib.sha256()
     for member in members:
         hashed.update(f"{member.path}\0{member.digest}\0{member.failed}\0{member.recipe}\n".encode())
@@ -126,7 +126,7 @@ def seal(members: Iterator[Source]) -> str:
 
 
 class _Known:
-    """The sources that the store has, asked for one by one: there may be more of them than fit into memory."""
+    """The store's sources, queried one by one: there may be more than fit into memory."""
 
     def __init__(self, snapshot: Snapshot | None) -> None:
         self._snapshot = snapshot
@@ -155,7 +155,7 @@ class _Planner:
         self._to_list: dict[str, Path] = {}
 
     def look_at(self, root: Path, changed: Sequence[Path] | None) -> None:
-        """Find the files at or under `root`, and decide about each that is no archive."""
+        """Find the files at or under `root`, and decide about each that isn't an archive."""
         absolute = Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
         there = _exists(absolute)
         if not there and changed is None:
@@ -178,7 +178,7 @@ class _Planner:
             self._decide(item, absolute)
 
     def _decide(self, item: Found, root: Path) -> None:
-        """A row where the file needs no reading, else a place among those to read or to list."""
+        """Add a row if the file needs no reading, else add it to the files to read or list."""
         path = str(item.path)
         if path in self.plan.rows or path in self.plan.tasks or path in self._to_list:
             return
@@ -189,7 +189,7 @@ class _Planner:
         elif item.ignored:
             self._keep_known(path, _("left out by filters or ignore files, kept in the index; --prune removes it"))
         elif item.unsupported and item.path != root and not self._holds(path):
-            # One that was named itself is read all the same: it may be text, or known by its bytes.
+            # A file named explicitly is read anyway: it may be text, or recognised by its bytes.
             self.plan.skipped[item.path.suffix.lower() or "no suffix"] += 1
         elif is_archive(item.path.name):
             self._look_at_archive(item.path, root)
@@ -218,7 +218,7 @@ class _Planner:
     def look_at_content(
         self, path: str, digest: str, size: int, file: str, places: tuple[MemberPlace, ...] = ()
     ) -> None:
-        """A row where the content is known already, else a place among those to read."""
+        """Add a row if the content is known already, else add it to the sources to read."""
         known = self._known.source(path)
         if known and known.digest == digest and known.recipe == self._recipe and not known.failed:
             self.plan.rows[path] = FileResult(path, "unchanged", known.chunks, known.reason)
@@ -226,7 +226,7 @@ class _Planner:
             self.plan.tasks[path] = Task("updated" if known else "added", "", digest, size, file, places)
 
     def _look_at_archive(self, path: Path, root: Path) -> None:
-        """Rows where neither the archive nor what the store has of it changed, else it has to be listed."""
+        """Add rows if neither the archive nor its stored members changed, else list it."""
         name = str(path)
         known = self._known.source(name)
         try:
@@ -244,24 +244,24 @@ class _Planner:
         self.plan.skipped.update(known.metadata.get("skipped", {}))
 
     def _is_settled(self, archive: Source, digest: str, recipe: str) -> bool:
-        """Whether the archive is as it was and all of it is in the store, where nothing happened to it since."""
+        """Whether the archive is unchanged and completely in the store, also unchanged there."""
         if (archive.digest, archive.recipe) != (digest, recipe) or archive.metadata.get("again"):
             return False
         return bool(archive.metadata.get("seal") == seal(self._known.members(archive.path)))
 
     def _archive_recipe(self, path: Path, root: Path) -> str:
-        """What else decides what is read of an archive: filters, and what they are relative to."""
+        """Other inputs that decide what is read of an archive: filters, and their base folder."""
         choice = self._choice
         filters = f"; {[*choice.include, '|', *choice.exclude, choice.prune, _relative(path, root)]}"
         filtered = choice.include or choice.exclude
         return f"{self._recipe}; archives {ARCHIVES_VERSION}{filters if filtered else ''}"
 
     def look_into_archives(self, pool: ReaderPool) -> None:
-        """List what is in archives, and decide about each document there."""
+        """List archives, and decide about each of their documents."""
         for listing in pool.list_archives(self._to_list):
             path, known = listing.source, self._known.source(listing.source)
             if listing.gone and known:
-                continue  # so it is found to have gone
+                continue  # so it is found to be missing
             if listing.error:
                 self._refuse_archive(listing, known)
                 continue
@@ -276,7 +276,8 @@ class _Planner:
             self._note_archive(listing, known, reason, {"skipped": dict(listing.contents.skipped)})
 
     def _refuse_archive(self, listing: Listing, known: Source | None) -> None:
-        """One that can't be listed. What it held goes with it, unless it can't be opened or hasn't changed."""
+        """Handle an archive that can't be listed. Its members are removed, unless it can't be opened or hasn't
+        changed."""
         path, same = listing.source, known is not None and known.digest == listing.sha256 and not known.failed
         if same or not listing.sha256:
             self._closed.append(f"{path}{os.sep}")
@@ -312,7 +313,7 @@ class _Planner:
             self.look_at_content(path, member.sha256, member.size, archive, member.places)
 
     def plan_removals(self) -> None:
-        """Known sources where we looked that weren't met."""
+        """Known sources in the searched places that weren't found."""
         plan, closed = self.plan, tuple(self._closed)
         met = (plan.rows, plan.tasks, plan.archives)
         for scope in self._scopes:
@@ -323,7 +324,7 @@ class _Planner:
                     plan.remove[path] = _("left out by filters or ignore files") if there else _("no longer there")
 
     def tell_changes(self) -> None:
-        """Say of each source to read what it is, now that it's known which others hold the same content."""
+        """Set the status of each source to read, now that the other sources with its content are known."""
         fresh: dict[str, str] = {}
         for path, task in [*self.plan.tasks.items()]:
             if task.status != "updated":
@@ -336,7 +337,7 @@ class _Planner:
             fresh.setdefault(archive.source.digest, archive.source.path)
 
     def _origin(self, digest: str, fresh: Mapping[str, str]) -> tuple[Status, str]:
-        """Whether a new source is a copy of another, or one that was moved."""
+        """Whether a new source is a copy of another, or a moved one."""
         plan, holders = self.plan, self._known.holders(digest)
         for path in holders:
             if path not in plan.remove and self._digest_after(path, digest) == digest:
@@ -347,7 +348,7 @@ class _Planner:
         return "added", _("moved from {path}", path=gone[0]) if gone else ""
 
     def _digest_after(self, path: str, digest: str) -> str:
-        """The digest of a known source after this ingest, which is `digest` now."""
+        """The digest after this ingest of a known source whose digest is now `digest`."""
         task, archive = self.plan.tasks.get(path), self.plan.archives.get(path)
         return task.digest if task else archive.source.digest if archive else digest
 
@@ -360,7 +361,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _exists(path: Path) -> bool:
-    """False only where that is certain: what is there but closed to us must not look as if it had vanished."""
+    """Whether a path exists; False only if certain: an inaccessible file must not look deleted."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -371,7 +372,7 @@ def _exists(path: Path) -> bool:
 
 
 def _stands_there(path: Path) -> bool:
-    """Whether it is there under this very name, also where the system takes A for a."""
+    """Whether it exists under exactly this name, even on a case-insensitive system."""
     if not _exists(path):
         return False
     try:

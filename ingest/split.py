@@ -1,14 +1,14 @@
-"""Cuts documents into pieces of limited length, such that a small change of the text changes few pieces.
+"""Splits documents into pieces of limited length so that a small change of the text changes few pieces.
 
-A run of blocks under one heading and on one page is a section. It is seen as units (sentences of prose, lines of
-code and tables) with boundaries between them. A boundary's rank is its kind (paragraphs part better than
-sentences, these better than lines, these better than clauses) and then a hash of the text around it. A section too
-long for one piece is cut at its boundary of the lowest rank, as long as that leaves no scrap, and each half again.
+A run of blocks under one heading and on one page is a section. It consists of units (sentences of prose, lines of
+code and tables) with boundaries between them. A boundary's rank is its kind (paragraphs before sentences before
+lines before clauses) and then a hash of the text around it. A section too long for one piece is cut at its
+boundary of the lowest rank that leaves no scrap, and each half again.
 
-The rank depends on nearby text alone, so cuts stay where they are when text is added elsewhere, as in the
+The rank depends only on nearby text, so cuts stay where they are when text is added elsewhere, as in the
 content-defined chunking of Muthitacharoen et al. (A Low-bandwidth Network File System, 2001). Cutting at lowest
 rank first builds a treap (Seidel and Aragon, Randomized Search Trees, 1996), whose shape depends on the ranks and
-not on the order of arrival: text added at the head alters the pieces on its left spine and no other.
+not on the order of arrival: text added at the head changes only the pieces on its left spine.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from kb_assistant.text.boundaries import (
 )
 
 _VERSION = "blocks-3"
-_LONGEST_TOKEN = 8  # characters; only a first guess where text without any boundary is cut
+_LONGEST_TOKEN = 8  # characters; only a first guess for cutting text without any boundary
 _CONTEXT = 64  # characters on each side of a boundary that its hash sees
-_SHARE = 4  # part of a piece: more may lie on each side of a cut, and less of the piece before be repeated
+_SHARE = 4  # divisor of a piece: each side of a cut has at least this part, and an overlap at most
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a document, as it stands there. `lines` are those it stands in, as far as the reader knew."""
+    """A piece of a document, unchanged. `lines` are its lines, if the reader knew them."""
 
     text: str
     heading: str
@@ -56,8 +56,8 @@ class Piece:
 
 @dataclass(slots=True)
 class _Unit:
-    """Text from `start` to `end` of a section; `rank` is the kind of the boundary before it. `sentence` is True of
-    a whole sentence of prose, in no list."""
+    """Text from `start` to `end` of a section; `rank` is the kind of the boundary before it. `sentence` is True
+    for a whole sentence of prose outside lists."""
 
     start: int
     end: int
@@ -79,7 +79,7 @@ class Splitter:
     """Splits contents into pieces of at most `chunk_tokens`.
 
     Args:
-        count: Tokens of each text, without the marks a model puts around a text. It is asked in batches.
+        count: Counts the tokens of each text, without the model's special tokens. It is called in batches.
         chunk_tokens: Longest piece, as the sum over its units. A tokenizer that needs more tokens for a text than
             for its parts would exceed it.
         overlap: Sentences of the piece before that a piece begins with, at most: whole ones of prose and of the
@@ -93,13 +93,13 @@ class Splitter:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the same content would be split in another way."""
+        """Changes when the same content would be split differently."""
         return f"{_VERSION}:{self._limit}{f':{self._overlap}' if self._overlap else ''}"
 
     def split(self, content: Content) -> list[Piece]:
-        """Pieces in reading order. Together they hold all text but the white space between them, and none of it
-        twice but for the overlap; one that begins inside a table whose rows don't name their columns bears the
-        table's header once more."""
+        """Pieces in reading order. Together they contain all text except the white space between them, each part
+        once except for the overlap; a piece that begins inside a table whose rows don't name their columns repeats
+        the table's header."""
         sections = list(_sections(content.blocks))
         self._limit_all(sections)
         self._measure(sections)
@@ -110,7 +110,7 @@ class Splitter:
         return [piece for section in sections for piece in self._pieces(section)]
 
     def _limit_all(self, sections: list[_Section]) -> None:
-        """Pieces that will bear the header of their table leave room for it; one too long is given up."""
+        """Reserve room in pieces that will repeat their table's header; a header that is too long is dropped."""
         for section in sections:
             section.limit = self._limit
             headers = sorted({block.header for block in section.blocks if block.header})
@@ -128,7 +128,7 @@ class Splitter:
             unit.tokens = tokens
 
     def _refine(self, sections: list[_Section], rank: int, cuts: Callable[[str], list[int]]) -> bool:
-        """Cut the units that are too long at offsets that `cuts` gives; False where it found none."""
+        """Cut the units that are too long at the offsets from `cuts`; False if there are none."""
         refined = False
         for section in sections:
             if all(unit.tokens <= section.limit for unit in section.units):
@@ -173,8 +173,8 @@ class Splitter:
             last = low
 
     def _first(self, units: list[_Unit], before: list[int], low: int, last: int, room: int) -> int:
-        """Place of the first unit of a piece whose own is `low`: it repeats sentences of at most `room` tokens,
-        and never all of the piece before, whose own first unit is `last`."""
+        """Position of the first unit of a piece whose own first is `low`: it repeats sentences of at most `room`
+        tokens, and never all of the previous piece, whose own first unit is `last`."""
         first = low
         while (
             low - first < self._overlap
@@ -186,7 +186,7 @@ class Splitter:
         return first
 
     def _choices(self, before: list[int], low: int, high: int) -> tuple[int, int]:
-        """Range of the boundaries far enough from both ends: a quarter of a piece, less where there is none."""
+        """Range of the boundaries far enough from both ends: a quarter of a piece, less if there is none."""
         margin = self._limit // _SHARE
         while margin:
             first = bisect_left(before, before[low] + margin, low + 1, high)
@@ -198,7 +198,7 @@ class Splitter:
 
 
 class _Lowest:
-    """Finds the lowest of a range of ranks, in logarithmic time (a segment tree over their places)."""
+    """Finds the lowest of a range of ranks in logarithmic time (a segment tree over their positions)."""
 
     def __init__(self, ranks: list[int]) -> None:
         self._ranks, self._size = ranks, len(ranks)
@@ -207,7 +207,7 @@ class _Lowest:
             self._tree[node] = self._lower(self._tree[2 * node], self._tree[2 * node + 1])
 
     def where(self, first: int, end: int) -> int:
-        """Place of the lowest rank from `first` up to, not including, `end`."""
+        """Position of the lowest rank from `first` up to, but not including, `end`."""
         best, first, end = first, first + self._size, end + self._size
         while first < end:
             if first & 1:
@@ -225,8 +225,8 @@ class _Lowest:
 
 
 def _ranks(section: _Section) -> list[int]:
-    """Rank of the boundary before each unit. Boundaries that look alike are told apart by counting from the end,
-    which text added at the head doesn't alter."""
+    """Rank of the boundary before each unit. Equal boundaries are distinguished by counting from the end, which
+    text added at the head doesn't change."""
     ranks = [0] * len(section.units)
     seen: Counter[str] = Counter()
     for place in range(len(ranks) - 1, 0, -1):
@@ -293,7 +293,7 @@ def _piece(section: _Section, start: int, end: int, breaks: list[int]) -> Piece 
 
 
 def _lines(section: _Section, index: int, offset: int, breaks: list[int]) -> tuple[int, int] | None:
-    """The file's line of a character where its block tells lines one by one, else all lines of the block."""
+    """The file's line of a character if its block has exact lines, else all lines of the block."""
     lines, start = section.blocks[index].lines, section.starts[index]
     if lines is None:
         return None

@@ -1,7 +1,7 @@
-"""Bring the store in step with folders: what is new, changed, vanished, and nothing else.
+"""Synchronizes the store with folders: only new, changed and deleted files are processed.
 
-Files are read in subprocesses, their new texts embedded in windows, and each source committed in a transaction of
-its own. Files outside the given paths are left alone.
+Files are read in subprocesses, their new texts are embedded in windows, and each source is committed in its own
+transaction. Sources outside the given paths stay as they are.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READERS_VERSION = 4
-"""Grows when a reader gives other text for the same bytes, so that files are read again."""
+"""Incremented when a reader gives other text for the same bytes, so that files are read again."""
 
 WINDOW = 128
 """New texts embedded together: enough to sort by length, few enough to lose little to a kill."""
 
 
 class PassageEmbedder(Protocol):
-    """What ingest needs of an embedding model; embed.LocalEmbeddings has it."""
+    """The embedding interface that ingest needs; LocalEmbeddings implements it."""
 
     @property
     def fingerprint(self) -> dict[str, str | int]: ...
@@ -50,7 +50,7 @@ class PassageEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IngestRequest:
-    """What to do: see KnowledgeBase.ingest for the meaning of each."""
+    """The arguments of an ingest; see KnowledgeBase.ingest for their meaning."""
 
     paths: Sequence[Path] = ()
     choice: Choice = field(default_factory=Choice)
@@ -67,10 +67,10 @@ def sync(
     pool: ReaderPool,
     changed: Sequence[Path] | None = None,
 ) -> Report:
-    """Do the request and report on every file. A dry run needs no store where there is none yet.
+    """Carry out the request and report on every file. A dry run needs no store.
 
     Args:
-        changed: Do it for what lies at or under one of these, and report on no more; None for all.
+        changed: Process and report only files at or under one of these; None for all.
 
     Raises:
         KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
@@ -92,7 +92,7 @@ def sync(
 
 
 def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
-    """Readers with the limits that are set; the passwords are tried on files that are locked."""
+    """Readers with the configured limits; the passwords are tried on encrypted files."""
     return ReaderPool(
         settings.readers,
         settings.read_seconds,
@@ -105,7 +105,7 @@ def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
 
 
 def _foretold(plan: Plan) -> dict[str, FileResult]:
-    """Rows that say what would be done."""
+    """Report rows of what would be done."""
     rows = dict(plan.rows)
     for path, task in plan.tasks.items():
         rows[path] = FileResult(path, task.status, 0, task.reason)
@@ -135,7 +135,7 @@ def report_of(
 
 @dataclass(slots=True)
 class _Ready:
-    """A source that was read and waits for its new texts to be embedded. `reason` is for the report alone."""
+    """A source that was read and waits for the embedding of its new texts. `reason` is only for the report."""
 
     source: Source
     chunks: list[NewChunk]
@@ -145,7 +145,7 @@ class _Ready:
 
 
 class Run:
-    """One ingest on its way: reads, embeds and commits; keeps the counts."""
+    """One running ingest: reads, embeds and commits; keeps the counts."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Run:
         self.missing: dict[bytes, str] = {}
 
     def read_and_commit(self, pool: ReaderPool, data: Mapping[str, bytes] | None = None) -> bool:
-        """Read and commit what is planned. Returns True where it was stopped before the end.
+        """Read and commit the planned sources. Returns True if it was stopped before the end.
 
         Args:
             data: The bytes of sources that aren't files.
@@ -185,8 +185,8 @@ class Run:
         return self.request.stop()
 
     def commit_all(self, contents: Iterable[tuple[str, Content, Mapping[str, Any]]]) -> bool:
-        """Commit what needs no reading: source path, content, metadata. Returns True where it was stopped before
-        the end."""
+        """Commit sources that need no reading: source path, content, metadata. Returns True if it was stopped
+        before the end."""
         for path, content, metadata in contents:
             task = self.plan.tasks.pop(path)
             self._prepare(path, task, task.digest, content, "", metadata)
@@ -196,7 +196,7 @@ class Run:
         return self.request.stop()
 
     def _stopped_after_flush(self) -> bool:
-        """Flush where a window is full. Returns whether to stop."""
+        """Flush if a window is full. Returns whether to stop."""
         if len(self.missing) >= WINDOW or len(self.waiting) >= WINDOW:
             self._flush()
         return self.request.stop()
@@ -211,7 +211,8 @@ class Run:
                 transaction.remove_source(path)
 
     def note_archives(self) -> None:
-        """Archives, now that all in them is committed: had this been stopped before, they'd be listed again."""
+        """Record archives, now that all their members are committed: after an earlier stop they are listed
+        again."""
         failed = [row.path for row in self.plan.rows.values() if row.status == "failed"]
         for path, archive in self.plan.archives.items():
             with self.store.write() as transaction:
@@ -255,7 +256,7 @@ class Run:
         error: str,
         metadata: Mapping[str, Any],
     ) -> None:
-        """Split what was read and put it among what waits for vectors."""
+        """Split the content and add it to the sources that wait for vectors."""
         chunks: list[NewChunk] = []
         title, lasting = "", error
         if content is not None:
@@ -277,7 +278,7 @@ class Run:
         self.missing.update({key: text for key, text in texts.items() if key not in known})
 
     def _flush(self) -> None:
-        """Embed what is missing, then commit every waiting source whose texts all have vectors."""
+        """Embed missing texts, then commit every waiting source whose texts all have vectors."""
         vectors = self._embed()
         for ready in self.waiting:
             keys = {chunk.text.hash for chunk in ready.chunks}
@@ -337,7 +338,7 @@ class Run:
 
 
 def _new_chunk(piece: Piece, title: str) -> NewChunk:
-    """A piece under its headings; the document's title stands above them where they don't say it themselves."""
+    """A piece under its headings; the document's title stands above them unless they contain it."""
     first = piece.heading.partition(" > ")[0]
     says_it = first and (first in title or title in first)
     heading = piece.heading if says_it else nest((title, piece.heading))
@@ -358,7 +359,7 @@ def _now() -> str:
 
 
 def _hash_now(path: str) -> str:
-    """The file's hash, or nothing where it can't be opened at the moment."""
+    """The file's hash, or nothing if it can't be opened at the moment."""
     try:
         return hash_file(Path(path))[0]
     except OSError:
@@ -366,5 +367,5 @@ def _hash_now(path: str) -> str:
 
 
 def _without_surrogates(text: str) -> str:
-    """Without lone surrogates, which UTF-8 can't hold."""
+    """The text without lone surrogates, which UTF-8 can't encode."""
     return text.encode("utf-8", "replace").decode()

@@ -1,8 +1,8 @@
-"""Tells what changes in folders and files, as it happens. What to do about it is `sync`'s business.
+"""Reports changes in folders and files as they happen. `sync` processes them.
 
-The system tells of changes in folders (watchfiles: inotify, FSEvents, ReadDirectoryChangesW); files that were
-named one by one are looked at by date. What a system doesn't tell, such as on network drives or after an overflow,
-is found by comparing everything now and then.
+The system reports changes in folders (watchfiles: inotify, FSEvents, ReadDirectoryChangesW); files named
+individually are checked by modification time. Changes that a system doesn't report, such as on network drives or
+after an overflow, are found by a full comparison from time to time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from kb_assistant.messages import _
 from kb_assistant.types import Changes, Report
 
 TICK = 0.2
-"""Seconds between two looks at whether to stop and whether the watched paths are still there."""
+"""Seconds between two checks whether to stop and whether the watched paths still exist."""
 
 
 COMPARE_SECONDS = 600.0
-"""Between two comparisons of everything; longer where one takes long."""
+"""Seconds between two full comparisons; longer if one takes long."""
 
 BUSY_SECONDS = 2.0
-"""After another process was found writing, until the next try."""
+"""Seconds until the next try after another process was writing."""
 
 _GATHER_MS, _QUIET_MS, _POLL_MS = 400, 50, 1000
 _SHARE_COMPARING = 0.01
@@ -36,12 +36,12 @@ _Identity = tuple[int, ...] | None
 
 
 class Watcher:
-    """Watches from the first `changes()` on.
+    """Watches from the first call of `changes()` on.
 
     Args:
         roots: Absolute paths of folders and files.
-        stop: Asked every TICK; once true, the changes end.
-        on_message: Told what the user should know.
+        stop: Called every TICK; once it returns true, the changes end.
+        on_message: Called with what the user should know.
     """
 
     def __init__(self, roots: Sequence[Path], stop: Callable[[], bool], on_message: Callable[[str], None]) -> None:
@@ -55,15 +55,15 @@ class Watcher:
 
     @property
     def present(self) -> list[Path]:
-        """The roots that are there now."""
+        """The roots that exist now."""
         return [root for root in (*self._folders, *self._files) if _state(root) is not None]
 
     def compared(self, seconds: float) -> None:
-        """Everything was compared, which took so long."""
+        """Record that a full comparison took this long."""
         self._compare_at = time.monotonic() + max(COMPARE_SECONDS, seconds / _SHARE_COMPARING)
 
     def changes(self) -> Iterator[Changes]:
-        """What changed since the last one, at least every TICK; nothing, mostly. The first is everything."""
+        """Changes since the last one, at least every TICK; mostly empty. The first is everything."""
         self._seen = {file: _state(file) for file in self._files}
         while not self._stop():
             folders = {folder: _identity(folder) for folder in self._folders}
@@ -89,7 +89,7 @@ class Watcher:
         self._gone = gone
 
     def _changed_files(self) -> set[Path]:
-        """Of the files that were named one by one."""
+        """Changes of the files named individually."""
         states = {file: _state(file) for file in self._files}
         changed = {file for file, state in states.items() if state != self._seen[file]}
         self._seen = states
@@ -119,12 +119,12 @@ class Watcher:
                     changes.add(_concern(event, folders))
                 yield changes
         except FileNotFoundError:
-            time.sleep(TICK)  # it went away in this very moment
-        except (RuntimeError, OSError) as error:  # watchfiles' own class of errors, a RuntimeError, is private
+            time.sleep(TICK)  # it disappeared at this very moment
+        except (RuntimeError, OSError) as error:  # watchfiles' own error class, a RuntimeError, is private
             self._watch_otherwise(error)
 
     def _watch_otherwise(self, error: Exception) -> None:
-        """Go on in the next simpler way."""
+        """Continue with the next simpler method."""
         if self._way == _BY_EVENTS:
             self._way = _POLLING
             self._on_message(
@@ -143,13 +143,13 @@ class Watcher:
 def follow(
     watcher: Watcher, bring_in_step: Callable[[Changes, bool], Report], on_message: Callable[[str], None]
 ) -> Iterator[Report]:
-    """Bring in step what changes. While another process writes, changes wait.
+    """Process changes as they come. While another process writes, changes wait.
 
     Args:
-        bring_in_step: Does it; told what changed, and whether it is the first time.
+        bring_in_step: Processes changes; called with the changes, and whether it is the first call.
 
     Yields:
-        The first report, then those that tell of something new, without the rows that don't.
+        The first report, then those with news, without rows that report nothing new.
     """
     waiting, first, not_before = Changes(), True, 0.0
     failures: dict[str, str] = {}
@@ -177,13 +177,14 @@ def follow(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A function in the form that watchfiles asks for."""
+    """A function in the form that watchfiles requires."""
 
     is_set: Callable[[], bool]
 
 
 def _concern(event: tuple[Change, str], folders: Sequence[Path]) -> Changes:
-    """What an event means: nothing for a hidden file, its folder for an ignore file, everything behind a link."""
+    """The path affected by an event: none for a hidden file, the folder of an ignore file, everything behind a
+    link."""
     path = Path(event[1])
     root = next((folder for folder in folders if path.is_relative_to(folder)), None)
     if root is None or path == root:
@@ -199,7 +200,7 @@ def _concern(event: tuple[Change, str], folders: Sequence[Path]) -> Changes:
 
 
 def _identity(folder: Path) -> _Identity:
-    """None where it isn't there, or is no folder."""
+    """The folder's identity; None if it is missing or isn't a folder."""
     try:
         status = folder.stat()
     except OSError:
@@ -208,7 +209,7 @@ def _identity(folder: Path) -> _Identity:
 
 
 def _state(path: Path) -> _Identity:
-    """Another one after each change of a file; None where it isn't there."""
+    """A stamp that changes with the file; None if it is missing."""
     try:
         status = path.stat()
     except OSError:

@@ -1,1 +1,1 @@
-"""The Streamlit page. It will call the public API of kb_assistant and nothing below it."""
+"""The Streamlit page. It calls the public API of kb_assistant and nothing below it."""

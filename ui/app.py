@@ -1,6 +1,6 @@
-"""The page that Streamlit runs: who is there, in which language, and which of the three pages is wanted.
+"""The script that Streamlit runs: determines the user, the language, and the requested one of the three pages.
 
-No domain logic: whatever knows about documents and answers is in kb_assistant.
+It has no domain logic: everything about documents and answers is in kb_assistant.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _pages(known: Sequence[str]) -> None:
 
 
 def _style() -> str:
-    """The page's own style; in Chinese also Streamlit's own words, for which it has no setting."""
+    """The page's style; in Chinese also Streamlit's own texts, for which it has no setting."""
     style = (_ASSETS / "page.css").read_text(encoding="utf-8")
     if language() == "zh":
         words = (_ASSETS / "words_zh.css").read_text(encoding="utf-8")
@@ -77,13 +77,13 @@ def _choose_language() -> None:
 
 
 def _choose_kb(before: str) -> None:
-    """Another knowledge base: a conversation keeps its own, so a new one begins."""
+    """Switch the knowledge base: a conversation keeps its own, so a new one begins."""
     st.session_state.kb = st.session_state[f"kb-choice-{before}"]
     chat.open_chat(None)
 
 
 def _keep_address() -> None:
-    """What a reload has to find again stands in the address."""
+    """Put the state that must survive a reload into the address."""
     kept = [(name, st.session_state.get(name)) for name in ("lang", "chat", "kb")]
     wanted = [(name, str(value)) for name, value in kept if value]
     if dict(st.query_params) != dict(wanted):

@@ -1,4 +1,4 @@
-"""What all sessions of the page share, and who this session is."""
+"""The state shared by all sessions of the page, and the user of this session."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ui.options import options
 
 
 class AppState(Workspace):
-    """One for the process. Engines are opened once and used by every session."""
+    """One per process. Engines are opened once and used by all sessions."""
 
     _sync: FolderSync | None = None
 
     def begin(self) -> None:
-        """Do once what no page and no question shall wait for.
+        """Do the one-time work that no page and no question should wait for.
 
-        It deletes files of conversations that are gone, follows the folders that were named, opens the knowledge
-        base and loads the embedder. Where that fails, the page will say why.
+        It deletes files of deleted conversations, starts watching folders, opens the knowledge base and loads the
+        embedder. If that fails, the page says why.
         """
         with suppress(KBError):
             self.sweep()
@@ -41,14 +41,14 @@ class AppState(Workspace):
             base.search("?", 1)
 
     def not_followed(self, base: KnowledgeBase) -> list[KBError]:
-        """What isn't followed now of the knowledge base's folders, and why."""
+        """Which of the knowledge base's folders aren't watched now, and why."""
         return self._sync.problems(base) if self._sync else []
 
     def change_setting(self, name: str, value: Any) -> None:
-        """Keep a setting in kb.toml, None for its default, and open everything anew with it.
+        """Save a setting in kb.toml, None for its default, and reopen everything with it.
 
         Raises:
-            BusyError: an answer or other work is going on.
+            BusyError: an answer or other work is in progress.
             SettingsError, StoreError: as for `write_setting`.
         """
         flags = options().flags
@@ -72,7 +72,7 @@ def app_state() -> AppState:
 
 
 def user() -> User:
-    """Who this session is. Ends the run where the token is no longer good."""
+    """The user of this session. Ends the run if the token is no longer valid."""
     if not options().login:
         return User(LOCAL, "full")
     found = sessions.find(st.context.cookies.get(COOKIE, ""))
@@ -87,7 +87,7 @@ _known: ContextVar[list[str] | None] = ContextVar("known", default=None)
 
 @contextmanager
 def known_bases() -> Iterator[list[str]]:
-    """Names of the knowledge bases, listed once for a run of the page."""
+    """Names of the knowledge bases, listed once per run of the page."""
     known = bases.list_bases(app_state().settings)
     token = _known.set(known)
     try:
@@ -97,7 +97,7 @@ def known_bases() -> Iterator[list[str]]:
 
 
 def kb_name() -> str:
-    """The knowledge base this session works with.
+    """The knowledge base of this session.
 
     Raises:
         KBError: there is none.

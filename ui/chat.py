@@ -1,4 +1,4 @@
-"""The chat page: a conversation, the passages behind it, and the question to come."""
+"""The chat page: a conversation, its passages, and the next question."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from kb_assistant.workspace.answer_queue import PendingAnswer
 
 WINDOW = 30
-"""Turns shown at first."""
+"""Number of turns shown at first."""
 
 LISTED = 30
-"""Conversations listed at once."""
+"""Number of conversations listed at once."""
 
 _WORDS = (
     "you",
@@ -48,7 +48,7 @@ _WORDS = (
 
 
 def page() -> None:
-    """Everything of the page but the sidebar's head."""
+    """The whole page except the head of the sidebar."""
     chat = current()
     with st.sidebar:
         _list(chat)
@@ -58,7 +58,7 @@ def page() -> None:
 
 
 def current() -> Chat | None:
-    """The conversation that is open: the session's, else the address's."""
+    """The open conversation: the session's, else the address's."""
     if "chat" not in st.session_state:
         st.session_state.chat = st.query_params.get("chat")
     id_ = st.session_state.chat
@@ -78,7 +78,7 @@ def open_chat(id_: str | None) -> None:
 
 
 def _body(chat: Chat | None) -> None:
-    # In this order: an answer that is no longer running was saved before, so what is read then is all of it.
+    # In this order: an answer that no longer runs was saved before, so the later read is complete.
     running = app_state().answers.running(chat.id) if chat else ()
     saved = app_state().chats.turns(chat.id) if chat else []
     if chat is not None:
@@ -144,13 +144,13 @@ def _rate(chat: Chat, given: Mapping[str, Any]) -> None:
 
 
 def _live(chat: str, coming: set[int]) -> None:
-    """The answers on their way, looked at again and again; the page is drawn anew once one is finished."""
+    """The running answers, polled; the page is redrawn when one is finished."""
 
     @st.fragment(run_every=0.3)
     def follow() -> None:
         running = app_state().answers.running(chat)
         if {one.turn for one in running} != coming or "problem" in st.session_state:
-            st.rerun(scope="app")  # a problem is said at the head of the page
+            st.rerun(scope="app")  # the head of the page shows the problem
         components.conversation(
             {
                 "chat": chat, "lang": language(), "words": words(*_WORDS), "open": "", "follow": True,
@@ -174,7 +174,7 @@ def _stop_all(running: Sequence[PendingAnswer]) -> None:
 
 
 def _take(chat: Chat | None, text: str, files: Sequence[UploadedFile]) -> None:
-    """A question, files, or both, from the chat's input."""
+    """Handle a question, files, or both, from the chat input."""
     if files:
         if problem := too_much(files):
             st.error(problem)
@@ -186,7 +186,7 @@ def _take(chat: Chat | None, text: str, files: Sequence[UploadedFile]) -> None:
 
 
 def too_much(files: Sequence[UploadedFile]) -> str:
-    """Why these files aren't taken, or ""."""
+    """Why these files aren't accepted, or ""."""
     if len(files) > MOST_FILES:
         return say("too_many", count=len(files), n=MOST_FILES)
     large = [file for file in files if file.size > MOST_MEGABYTES * MEGABYTE]
@@ -198,7 +198,7 @@ def too_much(files: Sequence[UploadedFile]) -> str:
 
 
 def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: int | None = None) -> None:
-    """Ask, in a new conversation where none is open.
+    """Ask, in a new conversation if none is open.
 
     Args:
         job: Reads files; the search waits for it.
@@ -214,7 +214,7 @@ def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: in
 
 
 def _again(chat: Chat, turn: int, question: str | None) -> None:
-    """Ask the last question again, perhaps in other words."""
+    """Ask the last question again, possibly reworded."""
     saved = app_state().chats.turns(chat.id)
     if not saved or saved[-1].id != turn or app_state().answers.running(chat.id):
         return
@@ -250,7 +250,7 @@ def _sources(name: str) -> int:
 
 
 def _dropped_files(chat: Chat | None) -> None:
-    """Ask what dropped files are for, then read them and ask the question that came along."""
+    """Ask the purpose of dropped files, then read them and ask the question that came with them."""
     dropped = st.session_state.get("dropped")
     if not dropped:
         return
@@ -265,12 +265,12 @@ def _dropped_files(chat: Chat | None) -> None:
 
 
 def _drop() -> None:
-    """Forget the dropped files."""
+    """Discard the dropped files."""
     del st.session_state.dropped
 
 
 def _use(chat: Chat | None, alone: bool) -> None:
-    """Read the dropped files, for the conversation alone or for its knowledge base."""
+    """Read the dropped files, for the conversation only or for its knowledge base."""
     here, dropped = app_state(), st.session_state.dropped
     chat = chat or here.chats.create(user().name, kb_name())
     st.session_state.chat = chat.id

@@ -1,4 +1,4 @@
-"""Commands of the page: ui, and token for those who may reach it from elsewhere."""
+"""Commands of the page: ui, and token for remote users."""
 
 from __future__ import annotations
 

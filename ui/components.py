@@ -1,5 +1,5 @@
-"""The two elements that Streamlit doesn't have: turns with citations, and a passage. See assets/ for the browser's
-part, which sets all it is given as text."""
+"""The two elements that Streamlit lacks: turns with citations, and a passage. The browser part is in assets/; it
+inserts all its input as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong, said on the page."""
+"""Shows errors on the page."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ def show_error(error: KBError) -> None:
 
 
 def attempt(work: Callable[..., object], *arguments: Any) -> None:
-    """Do what a button or another element asks for.
+    """Run the action of a button or another element.
 
-    Every callback of the page goes through here. What goes wrong is said on the page that follows, by
-    `show_problem`.
+    Every callback of the page goes through here. `show_problem` shows its error on the next page.
     """
     try:
         work(*arguments)
@@ -38,9 +37,9 @@ def attempt(work: Callable[..., object], *arguments: Any) -> None:
 
 
 def attempt_change(work: Callable[..., object], *arguments: Any) -> None:
-    """The same for what only users who may write can do.
+    """The same for actions that need the right to write.
 
-    The right is checked again here, as it may have been taken away since the page was drawn.
+    The right is checked again here, because it may have been revoked since the page was drawn.
     """
 
     def change() -> None:
@@ -52,14 +51,14 @@ def attempt_change(work: Callable[..., object], *arguments: Any) -> None:
 
 
 def show_problem() -> None:
-    """Say what went wrong in a callback; once."""
+    """Show the error of a callback, once."""
     if problem := st.session_state.pop("problem", None):
         show_error(problem)
 
 
 @contextmanager
 def showing_errors() -> Iterator[None]:
-    """What goes wrong while a part of the page is drawn is said in its place."""
+    """Show an error while drawing a part of the page in its place."""
     try:
         yield
     except KBError as error:

@@ -1,8 +1,8 @@
-"""The door of the page, before everything Streamlit serves: pages, websocket, uploads, media.
+"""The access control of the page, in front of everything Streamlit serves: pages, websocket, uploads, media.
 
-It lets in who shows a token (where the page asks for one), checks where a request comes from, and sends the
-headers that keep a browser from loading anything from elsewhere. A token travels in the body of one POST alone;
-then a cookie with a random number stands for it, and only that number's hash is kept here.
+It admits users with a token (if the page requires one), checks the origin of requests, and sends the headers that
+keep a browser from loading anything from elsewhere. A token is sent only in the body of one POST; then a cookie
+with a random number replaces it, and only that number's hash is kept here.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ SESSION_SECONDS = 12 * 3600.0
 
 ATTEMPTS = 10
 WINDOW_SECONDS = 60.0
-"""After so many wrong tokens in so much time from one address, none from there is checked."""
+"""After this many wrong tokens in this time from one address, no token from there is checked."""
 
 MOST_ADDRESSES = 10_000
-"""Addresses whose wrong tokens are counted at once; then the one that was seen longest ago is forgotten."""
+"""Most addresses whose wrong tokens are counted; then the least recently seen one is dropped."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check")
@@ -50,7 +50,7 @@ _LONGEST_LENGTH = 15
 
 
 class Sessions:
-    """Who has signed in. Of each session only a hash of its number is known."""
+    """The signed-in sessions. Only a hash of each session's number is stored."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,10 +58,10 @@ class Sessions:
         self._known: dict[str, tuple[User, float, Callable[[], bool]]] = {}
 
     def begin(self, user: User, is_good: Callable[[], bool] = lambda: True) -> str:
-        """A new session's number, for the cookie.
+        """Create a session. Returns its number, for the cookie.
 
         Args:
-            is_good: Asked each time: whether the token that began it still opens the page.
+            is_good: Called each time: whether the session's token is still valid.
         """
         number = secrets.token_urlsafe(32)
         with self._lock:
@@ -84,14 +84,14 @@ sessions = Sessions()
 
 
 class Attempts:
-    """Counts wrong tokens by address, so that nobody can lock out others."""
+    """Counts wrong tokens by address, so that nobody can lock others out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def exhausted(self, address: str) -> bool:
-        """Whether no token from this address is checked now."""
+        """Whether tokens from this address aren't checked now."""
         times = self._wrong.get(address)
         return times is not None and len(times) == ATTEMPTS and self._clock() - times[0] < WINDOW_SECONDS
 
@@ -104,11 +104,11 @@ class Attempts:
 
 
 def address_of(scope: Scope) -> str:
-    """Who sends a request, as wrong tokens are counted: an IPv4 address, or the first 64 bits of an IPv6 address,
-    which is what one subscriber gets; "" where the server names none.
+    """The sender of a request, for counting wrong tokens: an IPv4 address, or the first 64 bits of an IPv6
+    address, which one subscriber gets; "" if the server gives none.
 
-    Behind a proxy the server (uvicorn) puts the address that the proxy sends in X-Forwarded-For in place of the
-    proxy's own. It trusts proxies on this machine and those that the variable FORWARDED_ALLOW_IPS lists.
+    Behind a proxy the server (uvicorn) replaces the proxy's address by the one in its X-Forwarded-For header. It
+    trusts proxies on this machine and those listed in the variable FORWARDED_ALLOW_IPS.
     """
     host = str((scope.get("client") or ("",))[0])
     try:
@@ -124,10 +124,10 @@ class AuthMiddleware:
     """ASGI middleware.
 
     Args:
-        access: Who has tokens; None where only this machine can reach the page and none is asked for.
+        access: The users with tokens; None if only this machine can reach the page and no token is required.
         secure: Whether the page is served over TLS.
-        any_host: Whether it answers to any name; else only to this machine's.
-        held: Tells how many bytes of uploads wait in memory.
+        any_host: Whether it answers to any host name; else only to this machine's.
+        held: Returns the number of bytes of uploads that wait in memory.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class AuthMiddleware:
         held: Callable[[], int] = lambda: 0,
     ) -> None:
         self.app, self.access, self.secure, self.held = app, access, secure, held
-        # Names are compared, so that a page elsewhere whose name leads here (DNS rebinding) gets nothing.
+        # Names are compared, so that another site whose name resolves to here (DNS rebinding) gets nothing.
         self.checked = (
             self._check if any_host else TrustedHostMiddleware(self._check, _LOOPBACK, www_redirect=False)
         )
@@ -166,7 +166,7 @@ class AuthMiddleware:
             await self.app(scope, receive, self._with_headers(send))
 
     def _refusal(self, asked: Any) -> str:
-        """Why a request is refused whoever sends it; else ""."""
+        """Why a request is refused, whoever sends it; else ""."""
         if any(asked.scope["path"].startswith(path) for path in _CLOSED):
             return "Closed."
         safe = asked.scope["type"] == "http" and asked.scope["method"] in ("GET", "HEAD", "OPTIONS")
@@ -189,7 +189,7 @@ class AuthMiddleware:
         return ""
 
     async def _sign(self, scope: Scope, receive: Receive) -> Response:
-        """In, with a token; out; or the form."""
+        """Sign in with a token, sign out, or show the form."""
         request = Request(scope, receive)
         if scope["path"] == "/logout" and scope["method"] == "POST":
             sessions.end(request.cookies.get(COOKIE, ""))
@@ -232,7 +232,7 @@ class AuthMiddleware:
 
 
 def _still(access: Access, digest: str, user: User) -> bool:
-    """Whether a token is still the user's. Where nobody can tell, it isn't."""
+    """Whether a token is still the user's; False if that can't be found out."""
     try:
         return access.user_of_digest(digest) == user
     except KBError:
@@ -252,7 +252,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reaso
 
 
 async def _token(request: Request) -> str:
-    """The token of a login form; longer bodies aren't read to their end."""
+    """The token of a login form; longer bodies aren't read completely."""
     body = b""
     async for piece in request.stream():
         body += piece
@@ -288,7 +288,7 @@ def _headers() -> list[tuple[str, str]]:
 
 
 def _inline_scripts() -> Sequence[str]:
-    """Hashes of the scripts that stand in Streamlit's own page, so that no other one may."""
+    """Hashes of the inline scripts of Streamlit's own page, so that no others are allowed."""
     import streamlit
 
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The page of a knowledge base: what is in it, how more gets in, and how it is kept sound."""
+"""The page of a knowledge base: its content, adding documents, and maintenance."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _folder(base: KnowledgeBase) -> None:
 
 
 def _not_followed(base: KnowledgeBase) -> None:
-    """Say which folders aren't followed, and why."""
+    """Show which folders aren't watched, and why."""
     for problem in app_state().not_followed(base):
         show_error(problem)
     if odd := bases.odd_names(base.settings):
@@ -115,7 +115,7 @@ def _sync(base: KnowledgeBase, paths: Sequence[str | Path]) -> None:
 
 
 def _work(base: KnowledgeBase) -> None:
-    """What is being done, and what was done last. Looked at every second while something is going on."""
+    """The running and the last jobs. Updated every second while a job runs."""
     busy = app_state().jobs.busy(base)
 
     @st.fragment(run_every=1.0 if busy else None)
@@ -238,7 +238,7 @@ def _sources(base: KnowledgeBase) -> None:
 
 
 def _row(base: KnowledgeBase, source: Source) -> bool:
-    """One source. Returns whether it is picked."""
+    """One source. Returns whether it is selected."""
     name = PurePath(source.path).name
     with st.container(key=f"source-{source.path}", gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -273,7 +273,7 @@ def _choose_preview(path: str | None) -> None:
 
 
 def _preview(known: Sequence[Piece], name: str) -> None:
-    """The chunks as they were cut, as text."""
+    """The chunks as text."""
     with st.container(border=True, height=360, key="preview"):
         st.markdown(f"**{escaped(say('preview_of', file=name))}**")
         for piece in known[:PREVIEWED]:

@@ -1,7 +1,7 @@
-"""An answer's Markdown as a tree of the few elements that the page knows, its citations elements of their own.
+"""An answer's Markdown as a tree of the page's few elements, with citations as separate elements.
 
-The browser builds it with textContent alone. HTML in an answer is text; of links and images the words are shown,
-and nothing they point to is ever loaded.
+The browser builds it only with textContent. HTML in an answer is text; links and images show only their words, and
+nothing they point to is ever loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kb_assistant import Mark
 
-# Stand for citations while the Markdown is read: private characters, which no answer keeps.
+# Placeholders of citations during Markdown parsing: private characters, which are removed from answers.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _CITED = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
@@ -50,7 +50,7 @@ def _parser() -> MarkdownIt:
 
 
 def _fill(tokens: Sequence[Token], stack: list[list[Node]]) -> None:
-    """Hang what the tokens say under the last list of the stack."""
+    """Append the tokens' nodes to the last list of the stack."""
     for token in tokens:
         if token.type == "inline":
             _fill(token.children or (), stack)
@@ -85,7 +85,7 @@ def _nest(token: Token, stack: list[list[Node]]) -> None:
 
 
 def _texts(text: str) -> list[Node]:
-    """Text with its citations parted."""
+    """Text split at its citations."""
     nodes: list[Node] = []
     for place, piece in enumerate(_CITED.split(text)):
         if place % 2:

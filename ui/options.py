@@ -1,4 +1,4 @@
-"""How the page was started: what the command line said, for the script that Streamlit runs."""
+"""The start options of the page: passed from the command line to the script that Streamlit runs."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from pathlib import Path
 from typing import Any
 
 MEGABYTE = 1024 * 1024
-"""As Streamlit counts it."""
+"""In Streamlit's unit."""
 
 MOST_FILES = 200
-"""Files in one upload."""
+"""Most files in one upload."""
 
 MOST_MEGABYTES = 100
-"""Of one file."""
+"""Largest size of one file."""
 
 MOST_TOTAL_MEGABYTES = 500
-"""Of all files in one upload."""
+"""Largest total size of the files in one upload."""
 
 MOST_HELD_MEGABYTES = 2000
-"""Of all uploads, whoever sent them, that wait in memory to be taken over."""
+"""Largest total size of all users' uploads that wait in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `kb ui` was told.
+    """The options of `kb ui`.
 
     Attributes:
         flags: Settings given as flags.
-        login: Whether users have to show a token.
-        folders: Where folders may be named to be read; None allows any, as only this machine's user is there.
+        login: Whether users need a token.
+        folders: Where folders may be added for reading; None allows any, because only this machine's user has
+            access.
     """
 
     flags: dict[str, Any] = field(default_factory=dict)

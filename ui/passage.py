@@ -27,7 +27,7 @@ def close_passage() -> None:
 def passage_panel(
     base: KnowledgeBase, beside: Sequence[KnowledgeBase], saved: Sequence[SavedTurn], opened: dict[str, Any]
 ) -> None:
-    """Show what `opened` names: {"turn", "n", "mark"}."""
+    """Show the passage named by `opened`: {"turn", "n", "mark"}."""
     turn = next((turn for turn in saved if turn.id == opened.get("turn")), None)
     n = int(opened.get("n") or 0)
     if turn is None or not 1 <= n <= len(turn.hits):
@@ -79,7 +79,7 @@ def _data(
 
 
 def _around(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
-    """None also where the knowledge base itself is gone."""
+    """The neighbours; None also if the knowledge base itself is gone."""
     try:
         return surroundings(base, hit)
     except KBError:
@@ -87,7 +87,7 @@ def _around(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
 
 
 def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Places as a browser counts them: characters beyond the first plane count twice."""
+    """Positions in a browser's units: characters beyond the first plane count twice."""
     return [(len(text[:a].encode("utf-16-le")) // 2, len(text[:b].encode("utf-16-le")) // 2) for a, b in spans]
 
 
@@ -99,7 +99,7 @@ def _step(turn: SavedTurn, n: int) -> None:
 
 
 def _page(hit: Hit, quotes: list[str]) -> None:
-    """The page of a PDF itself."""
+    """The image of a PDF page."""
     if hit.locator.page is None or not hit.source.lower().endswith(".pdf"):
         return
     try:

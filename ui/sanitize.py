@@ -1,4 +1,4 @@
-"""Text of documents and people made harmless for the page: nothing in it is markup, nothing turns it around."""
+"""Makes texts of documents and users safe for the page: without markup and changes of writing direction."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 import unicodedata
 from typing import Any
 
-# What acts on its surroundings without being seen: controls, and marks that change the direction of text.
+# Invisible characters that affect their surroundings: controls, and marks of writing direction.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-# Points and hyphens only where they could begin a list, a line, or a web address: to those who can't see it,
-# Streamlit gives a label with all its signs.
+# Full stops and hyphens only where they could begin a list, a rule, or a web address: Streamlit gives screen
+# readers a label with all its escape characters.
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:&=^@/]|^-|(?<=\d)[.](?= |$)|(?<=www)[.])", re.IGNORECASE)
 
 
 def strip_invisible(text: str) -> str:
-    """The text without what can't be seen, for places that show text as it is."""
+    """The text without invisible characters, for places that show plain text."""
     return _UNSEEN.sub("", text).encode("utf-8", "replace").decode()
 
 
 def escaped(text: str) -> str:
-    """The text for places that read Markdown: each sign of it is put out of action, line breaks become spaces."""
+    """The text for places that read Markdown: markup is escaped, line breaks become spaces."""
     return _MARKUP.sub(r"\\\1", " ".join(strip_invisible(text).split()))
 
 
@@ -44,12 +44,12 @@ def size(number: float) -> str:
 
 
 def wide(text: str) -> int:
-    """Columns that a text takes; Chinese characters take two."""
+    """Width of a text in columns; Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def short(text: str, columns: int) -> str:
-    """The text, cut to so many columns."""
+    """The text, cut to this many columns."""
     if wide(text) <= columns:
         return text
     while text and wide(text) >= columns:

@@ -1,4 +1,4 @@
-"""Starts the page: Streamlit's server behind the gate, with nothing that calls home."""
+"""Starts the page: Streamlit's server behind the gate, without telemetry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def serve(
 
     Raises:
         KBError: it would be open to others without a token, only one of certificate and key is given, or the
-            address can't be listened on.
+            server can't listen on the address.
     """
     access = Access(home)
     if options.login and not access.users():
@@ -56,7 +56,7 @@ def serve(
 
 
 def _check_address(host: str, port: int) -> None:
-    """Say what Streamlit would only call not available."""
+    """Report the reason where Streamlit would only say "not available"."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
@@ -72,7 +72,7 @@ def _check_address(host: str, port: int) -> None:
 
 
 def config(host: str, port: int) -> dict[str, Any]:
-    """Streamlit's settings: local, silent, nothing shown that isn't ours."""
+    """Streamlit's settings: local, silent, without its own elements."""
     return {
         "server.address": host,
         "server.port": port,
@@ -94,7 +94,7 @@ def config(host: str, port: int) -> dict[str, Any]:
         "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
         "runner.magicEnabled": False,
-        # A whole collection after each run of a fragment, which are many, costs a second once a model is loaded.
+        # A full collection after each of the many fragment runs would take a second once a model is loaded.
         "runner.postScriptGC": False,
         "theme.light.primaryColor": "#0b57d0",
         "theme.dark.primaryColor": "#a8c7fa",
@@ -130,7 +130,7 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
 
 
 def _held() -> int:
-    """Bytes of uploads that Streamlit keeps until they are taken over, or their visitor is gone."""
+    """Bytes of uploads that Streamlit keeps until they are processed, or their session ends."""
     from streamlit import runtime
 
     uploads: Any = runtime.get_instance().uploaded_file_mgr
@@ -138,11 +138,11 @@ def _held() -> int:
 
 
 def _warm() -> None:
-    """Import and open beforehand what the first page needs, then what the first question needs."""
+    """Import and open in advance what the first page needs, then what the first question needs."""
     try:
         import_module("ui.app")
         from ui.app_state import app_state
 
         app_state().begin()
     except Exception:
-        _log.exception("What pages need couldn't be made ready.")  # a page says so where it concerns its user
+        _log.exception("What pages need couldn't be made ready.")  # the page tells its user if it matters

@@ -1,4 +1,4 @@
-"""Settings on the page: each with its meaning; those who may write change them for good, in kb.toml."""
+"""Settings on the page, each with its meaning; users who may write change them permanently, in kb.toml."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ui.settings_zh import MEANINGS
 from ui.strings import language, say
 
 _PLACES = ("home", "kb", "base_url")
-"""Not changed here: where things lie, and to whom questions are sent, is for the one who starts the page."""
+"""Not changeable here: whoever starts the page decides on locations and on the receiver of questions."""
 
 _MODELS = {"embedder": ("embedder", ()), "model": ("chat", ("auto", "extract")), "reranker": ("reranker", ("",))}
-"""Settings that name a model of a kind: one that is installed, or one of these words. No paths: who may upload a
-file could have it loaded."""
+"""Settings that name a model of a kind: an installed one, or one of these words. No paths: a user who may upload
+files could have them loaded."""
 
 _AFTERWARDS = {"embedder": "after_embedder", "chunk_tokens": "after_chunks", "overlap": "after_chunks"}
 
@@ -66,7 +66,7 @@ def _change(now: Settings) -> None:
 
 
 def _value(now: Settings, name: str, fixed: bool) -> Any:
-    """What is chosen for a setting, in a field that fits it."""
+    """The new value of a setting, from a suitable input field."""
     value, key = getattr(now, name), f"value-{name}-{getattr(now, name)}"
     if words := _words(name):
         known = list(dict.fromkeys((*words, value)))

@@ -1,4 +1,4 @@
-"""What the settings mean, in Chinese. The English is Settings' own docstring."""
+"""The meanings of the settings in Chinese. The English text is the docstring of Settings."""
 
 MEANINGS = {
     "home": "存放知识库、模型和缓存的文件夹。",

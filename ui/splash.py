@@ -1,4 +1,4 @@
-"""What a browser shows at once, while Streamlit's own scripts are still being read."""
+"""The first screen in the browser, while Streamlit's own scripts still load."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def routes(paths: Sequence[str]) -> list[Route]:
 
 
 def page() -> str:
-    """Streamlit's HTML with our name, and with what is shown until its scripts take over."""
+    """Streamlit's HTML with this program's name, and with the screen shown until its scripts take over."""
     import streamlit
 
     html = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")

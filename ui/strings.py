@@ -1,4 +1,4 @@
-"""What the page says, in English and Chinese."""
+"""The texts of the page, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ LANGUAGES = {"en": "English", "zh": "中文"}
 
 
 def language() -> str:
-    """`en` or `zh`: as chosen, else as the browser asks."""
+    """`en` or `zh`: the user's choice, else the browser's preference."""
     chosen = st.session_state.get("lang") or st.query_params.get("lang")
     if chosen in LANGUAGES:
         return str(chosen)
@@ -278,13 +278,13 @@ def language() -> str:
 
 
 def say(key: str, **values: object) -> str:
-    """A text in the session's language. The values are put in as they are: make them harmless first."""
+    """A text in the session's language. The values are inserted unchanged: make them safe first."""
     text = _WORDS[key][language() == "zh"]
     return text.format(**values) if values else text
 
 
 def localized(message: str) -> str:
-    """What the engine says, in the session's language: errors, hints, reasons, notes, faults."""
+    """A message of the engine in the session's language: errors, hints, reasons, notes, faults."""
     return translate(message, language())
 
 

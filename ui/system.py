@@ -1,4 +1,4 @@
-"""The page of models and settings: what answers, on what, how fast; and every setting with its meaning."""
+"""The page of models and settings: the model, its device and speed; and every setting with its meaning."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _index(facts: dict[str, Any] | None) -> str:
 
 
 def _last_speed() -> float | None:
-    """Tokens a second of this user's latest answer that tells."""
+    """Tokens per second of this user's latest answer that reports them."""
     for chat in app_state().chats.of(user().name)[:5]:
         for turn in reversed(app_state().chats.turns(chat.id)):
             if found := (turn.reply.get("usage") or {}).get("tokens_per_s"):
@@ -58,7 +58,7 @@ def _models(settings: Settings) -> None:
     home = app_state().base(kb_name()).models
     try:
         answers, engine = who_answers(settings, home)
-    except KBError as error:  # said here, because below another model can be chosen
+    except KBError as error:  # shown here, because another model can be chosen below
         show_error(error)
         answers, engine = settings.model, "–"
     in_use = {settings.embedder, answers, settings.reranker}

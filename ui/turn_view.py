@@ -1,4 +1,4 @@
-"""A saved turn in the form that the page's element for conversations shows."""
+"""A saved turn in the form of the page's conversation element."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def where(hit: Hit) -> list[str]:
 
 
 def shown(turn: SavedTurn, last: bool) -> Shown:
-    """The turn as JSON for the browser. Finished turns are made once."""
+    """The turn as JSON for the browser. Finished turns are converted once."""
     return _shown(_Key(turn), last, language())
 
 
 def live(running: PendingAnswer) -> Shown:
-    """An answer on its way; its citations become chips when it is finished."""
+    """A running answer; its citations become chips when it is finished."""
     status = "" if running.text.strip() else say(running.stage, n=running.hits)
     return _base(running.turn, running.question, "live") | {
         "version": f"{len(running.text)} {status}",
@@ -52,7 +52,7 @@ def live(running: PendingAnswer) -> Shown:
 
 
 class _Key:
-    """A turn for the cache: the same as long as nothing of it changes."""
+    """A turn as a cache key: equal as long as nothing in it changes."""
 
     def __init__(self, turn: SavedTurn) -> None:
         self.turn = turn
@@ -97,7 +97,7 @@ def _base(turn: int, question: str, kind: str) -> Shown:
 
 
 def _kind(turn: SavedTurn) -> str:
-    if turn.state == "answering":  # not by this program, or it would be shown as it grows
+    if turn.state == "answering":  # not by this process, or it would be shown as it grows
         return "elsewhere"
     if turn.state != "done":
         return turn.state
@@ -107,7 +107,7 @@ def _kind(turn: SavedTurn) -> str:
 
 
 def _error(turn: SavedTurn) -> str:
-    """Why an answer failed, or broke off in its middle."""
+    """Why an answer failed, or was interrupted."""
     parts = [localized(turn.reply.get(name, "")) for name in ("error", "hint")]
     if turn.state == "failed" and turn.answer:
         parts.insert(0, say("broken_off"))
@@ -148,7 +148,7 @@ def _fact_line(turn: SavedTurn) -> str:
 
 
 def _facts(turn: SavedTurn) -> list[str]:
-    """What was searched, how long it took, what it cost."""
+    """The searched texts, the time, and the cost."""
     reply = turn.reply
     usage, seconds = reply.get("usage") or {}, reply.get("seconds") or {}
     facts = [f"{say('searched')}: {short(query, 300)}" for query in reply.get("queries", ())]

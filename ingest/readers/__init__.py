@@ -1,4 +1,4 @@
-"""Readers: one module a format, one interface. A reader gets bytes and gives blocks; it opens nothing itself."""
+"""Readers: one module per format, one interface. A reader converts bytes to blocks; it opens nothing itself."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def read(
     depth: int = 0,
     heartbeat: Callable[[], None] = no_heartbeat,
 ) -> Content:
-    """The text of one file. Its content says which reader is asked, and where that leaves it open, its suffix.
-    Only that reader's libraries are loaded.
+    """The text of one file. Its content selects the reader, or, if ambiguous, its suffix. Only that reader's
+    libraries are loaded.
 
     Args:
         name: The file's name; only its suffix counts.
-        passwords: Tried in turn on a file that is locked.
-        depth: How many files this one lies in, as a mail's attachment does.
-        heartbeat: Called before each page that OCR reads: whoever watches the time may begin to count anew.
+        passwords: Tried in turn on an encrypted file.
+        depth: Number of files that enclose this one, such as a mail around its attachment.
+        heartbeat: Called before each page of OCR, so that a time limit may restart.
 
     Raises:
-        ReadError: the file is damaged, locked, holds no text, or isn't of a known format.
+        ReadError: the file is damaged, encrypted, without text, or of an unknown format.
     """
     suffix = PurePath(name).suffix.lower()
     module = detect(data, FORMATS.get(suffix, ""))

@@ -1,4 +1,4 @@
-"""Files inside files, such as a mail's attachments: read by their own readers, within limits."""
+"""Files inside files, such as a mail's attachments: each is read by its own reader, within limits."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
 DEEPEST = 4
-"""How many files may lie in one another: a mail in a mail with a document is three."""
+"""Deepest nesting of files: a mail in a mail with a document is three."""
 
-_TOO_SMALL = 10_000  # bytes of a picture in the text of a mail: a logo or a smiley
+_TOO_SMALL = 10_000  # bytes of an inline picture of a mail: a logo or a smiley
 _ARCHIVES = (b"PK\x03\x04", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")
 _LIMITS = ArchiveLimits(unpacked=200_000_000, member=100_000_000, members=1_000)
 
 
 def attached(name: str, data: bytes, context: Context, inline: bool = False) -> Content:
-    """What an attachment says, under its name; where it can't be read, a note that says why.
+    """The text of an attachment, under its name; a note with the reason if it can't be read.
 
     Args:
-        inline: It is shown in the text, as logos are.
+        inline: It is shown within the text, like logos.
     """
     module = detect(data, FORMATS.get(PurePath(name).suffix.lower(), ""))
     if not data.strip() or (module == "image.picture" and inline and len(data) < _TOO_SMALL):
@@ -46,7 +46,7 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
         return _only(_("The attachment “{name}” can't be read: {reason}", name=name, reason=error.full_message))
     except MemoryError:
         raise
-    except Exception as error:  # a reader's own fault mustn't cost the file around it
+    except Exception as error:  # a reader's bug must not lose the enclosing file
         return _only(
             _(
                 "The attachment “{name}” can't be read: the reader failed ({error}).",
@@ -67,7 +67,7 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
 
 
 def _unpacked(name: str, data: bytes, context: Context) -> Content:
-    """The documents of an archive, as if each were attached: archives count where files lie in one another."""
+    """The documents of an archive, as if each were attached: archives count for the nesting."""
     file, archive = io.BytesIO(data), OpenArchive(context.passwords)
     blocks: list[Block] = []
     notes: list[str] = []

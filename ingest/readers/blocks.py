@@ -1,4 +1,4 @@
-"""What readers give: blocks of text under their headings, in reading order."""
+"""The output of readers: blocks of text under their headings, in reading order."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Block:
 
     Attributes:
         text: The text, without trailing newline; never empty.
-        kind: What may not be cut where it can be helped: code and table lines stay whole.
-        page: Page number from 1, where the format has pages.
+        kind: Kind of text. Lines of code and tables aren't cut if avoidable.
+        page: Page number from 1, if the format has pages.
         lines: First and last line in the file, from 1, both included. Where the text has as many lines as
             this range, line i of the text is line lines[0] + i of the file; otherwise the range covers the block.
-        heading: Headings above the block, outermost first, joined by " > "; empty where there is none.
-        slide: Number of the slide, from 1, where the format has slides.
-        sheet: Name of the sheet; `lines` are its rows then.
-        attachment: Name of the file within the file that all this is about.
-        header: Of a table whose rows don't name their columns: the lines that do, for pieces that begin further
-            down.
+        heading: Headings above the block, outermost first, joined by " > "; empty without headings.
+        slide: Number of the slide, from 1, if the format has slides.
+        sheet: Name of the sheet; `lines` are then its rows.
+        attachment: Name of the file within the file that all other fields refer to.
+        header: The lines with the column names of a table whose rows don't name them, for pieces that begin
+            further down.
     """
 
     text: str
@@ -40,12 +40,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a reader found in a file.
+    """The content of a file, from its reader.
 
     Attributes:
-        title: Empty where the document has none.
-        metadata: What the document says of itself (`date`, `tags`, `author`, `from`, …): JSON values.
-        notes: What the user should know, a sentence each: parts that couldn't be read, text hidden from readers.
+        title: Title of the document; empty if it has none.
+        metadata: The document's own metadata (`date`, `tags`, `author`, `from`, …): JSON values.
+        notes: What the user should know, a sentence each: unreadable parts, text hidden from readers.
     """
 
     title: str
@@ -55,12 +55,12 @@ class Content:
 
 
 def no_heartbeat() -> None:
-    """Nobody waits."""
+    """Do nothing: there is no time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a reader is told besides the bytes: see read()."""
+    """The inputs of a reader besides the bytes: see read()."""
 
     name: str = ""
     passwords: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Context:
 
 
 def nest(headings: Iterable[str]) -> str:
-    """Heading path for Block.heading, empty headings left out."""
+    """Heading path for Block.heading, without empty headings."""
     return " > ".join(heading for heading in headings if heading)
 
 
@@ -78,15 +78,16 @@ _ZERO_WIDTH = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
 
 
 def one_line(text: str) -> str:
-    """White space runs made single spaces; zero-width marks, which page builders hide in headings, gone."""
+    """Replace white space runs by single spaces and remove zero-width marks, which page builders hide in
+    headings."""
     return " ".join(text.translate(_ZERO_WIDTH).split())
 
 
 class Outline:
-    """Blocks in reading order, each put under the headings above it.
+    """Collects blocks in reading order, each under the headings above it.
 
-    A heading stands in the path of what follows it, not in a text; so one with nothing beneath it, or one too
-    long for a path, also becomes a block of its own: no words are lost.
+    A heading stands in the path of the following blocks, not in a text; so a heading without content, or one too
+    long for a path, also becomes a separate block: no words are lost.
     """
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class Outline:
         self._bare_level = 0
 
     def heading(self, level: int, text: str, lines: tuple[int, int] | None) -> None:
-        """Begin a section. A smaller level is an outer one."""
+        """Begin a section. A smaller level is further out."""
         self._keep_bare(level)
         while self._above and self._above[-1][0] >= level:
             self._above.pop()
@@ -111,7 +112,7 @@ class Outline:
     def add(
         self, text: str, kind: BlockKind = "prose", lines: tuple[int, int] | None = None, header: str = ""
     ) -> None:
-        """A block under the headings so far."""
+        """Add a block under the current headings."""
         self._bare = None
         self.blocks.append(Block(text, kind, lines=lines, heading=self.path, header=header))
 
@@ -124,7 +125,7 @@ class Outline:
         return nest(text for _, text in self._above)
 
     def _keep_bare(self, next_level: int) -> None:
-        """The last heading had no body; a deeper one beneath it carries its words, a sibling doesn't."""
+        """Keep a heading without body: a deeper heading beneath it carries its words, a sibling doesn't."""
         if self._bare and next_level <= self._bare_level:
             self.blocks.append(self._bare)
         self._bare = None

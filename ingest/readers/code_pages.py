@@ -1,6 +1,6 @@
-"""Python's codecs for the ways files name their encodings: Windows code pages, charsets of fonts, charset names.
+"""Python's codecs for encodings as files name them: Windows code pages, charsets of fonts, charset names.
 
-Where programs take an encoding for a larger one that holds it, the larger one is given.
+If programs treat an encoding as a larger one that contains it, the larger one is returned.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CODE_PAGES_OF_FONTS = {
 """Code pages by the charset number of a font (`fcharset` in RTF)."""
 
 _NUMBERED = re.compile(r"(?:cp|ms|windows-|x-cp)(\d{3,5})")
-# Python knows codecs that are no charset; and UTF-16 that could be searched for its declaration isn't UTF-16.
+# Python has codecs that aren't charsets; and text whose declaration is readable as ASCII isn't UTF-16.
 _KNOWN = re.compile(
     r"(?:utf-?8|gb|big5|iso-(?:8859|2022)|windows-|cp\d|shift|sjis|euc|koi8|tis|hz|mac|(?:us-)?ascii|latin|ks_c|"
     r"johab|iso2022|iso8859)[\w.:+-]*"
@@ -36,7 +36,7 @@ _LARGER = {
 
 
 def codec_of_code_page(number: int) -> str:
-    """The codec of a Windows code page; empty where Python has none. UTF-16 is left to its marks and bytes."""
+    """The codec of a Windows code page; empty if Python has none. UTF-16 is detected by its marks and bytes."""
     if number in _CODECS:
         return _CODECS[number]
     try:
@@ -46,9 +46,9 @@ def codec_of_code_page(number: int) -> str:
 
 
 def codec_of_charset(name: str) -> str:
-    """The codec of a charset by its name, as HTML, XML and mail declare it; empty where it isn't known.
+    """The codec of a charset by its name, as declared in HTML, XML and mail; empty if unknown.
 
-    A name of a known kind may still be one that Python has no codec for.
+    A name of a known kind may still have no codec in Python.
     """
     name = name.strip().lower()
     if numbered := _NUMBERED.fullmatch(name):

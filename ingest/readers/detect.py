@@ -1,7 +1,7 @@
-"""Which reader a file is for: by what its bytes say, and by its suffix where they leave it open.
+"""Selects the reader of a file by its bytes, and by its suffix if they are ambiguous.
 
-Bytes decide among the formats that have a signature. Text formats have none, so the suffix decides; but text under
-the name of a binary format is taken for what it looks like, as programs that "export to Excel" write it.
+Bytes decide among formats with a signature. Text formats have none, so the suffix decides; but text with the
+suffix of a binary format is read as what it looks like, because programs that "export to Excel" write such files.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def reader_of(name: str) -> ModuleType:
 
 
 def detect(data: bytes, by_suffix: str) -> str:
-    """Name of the reader; what the suffix said, where the bytes say nothing else. Where that says nothing
-    either, text is told from the rest."""
+    """Name of the reader: by the bytes, else by the suffix. If neither decides, text is distinguished from other
+    data."""
     if data.startswith(_OLE):
         return _in_ole(data) or by_suffix
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -108,7 +108,7 @@ def detect(data: bytes, by_suffix: str) -> str:
 
 
 def _as_text(sample: bytes, by_suffix: str) -> str:
-    """What text is that bears the name of a binary format, or one that says nothing."""
+    """The reader for text with the suffix of a binary format, or an unknown one."""
     if b"\0" in sample and not sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         return by_suffix
     plain = sample.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf")
@@ -144,7 +144,7 @@ def _in_zip(data: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = set(archive.namelist())
             kind = archive.read("mimetype")[:100] if "mimetype" in names else b""
-    except Exception:  # damaged: the reader that the suffix names says so
+    except Exception:  # damaged: the suffix's reader reports it
         return ""
     if kind.startswith(b"application/epub"):
         return "markup.epub"
@@ -161,7 +161,7 @@ def _in_zip(data: bytes) -> str:
 
 
 def _in_ole(data: bytes) -> str:
-    """By the streams at its root; where its directory is damaged, by their names anywhere, which are UTF-16."""
+    """Decide by the streams at its root; if its directory is damaged, by their UTF-16 names anywhere."""
     import olefile
 
     try:

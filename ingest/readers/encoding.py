@@ -1,4 +1,4 @@
-"""Bytes of a text file as text: marks, declared charsets, and what the bytes themselves say."""
+"""Decodes the bytes of a text file by byte order marks, declared charsets, and the bytes themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ingest.readers.code_pages import codec_of_charset
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
-# UTF-32's mark begins with UTF-16's, so it is looked for first.
+# UTF-32's mark begins with UTF-16's, so it is checked first.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -18,7 +18,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# The commonest characters of each script: text decoded with the wrong one of the two codecs has hardly any.
+# The most common characters of each script: text decoded with the wrong codec has hardly any.
 _COMMON = {
     "gb18030": frozenset(
         "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
@@ -47,7 +47,7 @@ _DOS_OR_MAC = re.compile(r"cp[4-8]\d\d$|mac_")
 
 
 def decode(data: bytes) -> str:
-    """Bytes of a text file as text: line ends are \\n, control characters are gone, lines keep their numbers.
+    """The text of a text file: line ends are \\n, control characters are removed, lines keep their numbers.
 
     Raises:
         ReadError: the bytes aren't text.
@@ -56,7 +56,7 @@ def decode(data: bytes) -> str:
 
 
 def decode_as(data: bytes, charset: str) -> str:
-    """As decode(), by the charset that the file declares; one that the bytes contradict is passed over."""
+    """Like decode(), by the charset that the file declares; one that the bytes contradict is ignored."""
     codec = codec_of_charset(charset)
     if not codec or b"\0" in data:
         return decode(data)
@@ -64,13 +64,14 @@ def decode_as(data: bytes, charset: str) -> str:
         return normalize_text(data.decode(codec))
     with suppress(LookupError):
         text = _utf8(data) or data.decode(codec, "replace")
-        if text.count("�") * 10 <= len(text):  # a few bytes of it are broken
+        if text.count("�") * 10 <= len(text):  # a few bytes are broken
             return normalize_text(text)
     return decode(data)
 
 
 def normalize_text(text: str) -> str:
-    """One kind of line end; no control characters but tab. A form feed parts words, so it becomes a space."""
+    """Unify line ends; remove control characters except tab. A form feed separates words, so it becomes a
+    space."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _CONTROLS.sub("", _PAGE_BREAKS.sub(" ", text))
 
@@ -91,7 +92,7 @@ def _decode(data: bytes) -> str:
 
 
 def _with_nulls(data: bytes) -> str:
-    """Text if the NUL bytes are strays in good UTF-8, as crashed writers leave them in logs, or halves of
+    """Text if the NUL bytes are strays in valid UTF-8, as crashed writers leave them in logs, or halves of
     UTF-16."""
     try:
         text = data.decode()
@@ -105,8 +106,7 @@ def _with_nulls(data: bytes) -> str:
 
 
 def _without_mark(data: bytes) -> str:
-    """Text if it is UTF-32 or UTF-16 that doesn't begin with its mark: read the wrong way, few characters are
-    common ones."""
+    """Text if it is UTF-32 or UTF-16 without its mark: decoded the wrong way, few characters are common ones."""
     best, best_share = "", 0.4
     for codec in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         sample = data[:_SAMPLE].decode(codec, "ignore")
@@ -120,8 +120,7 @@ def _without_mark(data: bytes) -> str:
 
 
 def _escaped(data: bytes) -> str:
-    """Text if it is ISO-2022-JP or -KR, which switch their character sets by escape sequences, all in seven
-    bits."""
+    """Text if it is ISO-2022-JP or -KR, which switch character sets by escape sequences in seven bits."""
     for switch, codec in _SWITCHES:
         if switch.search(data):
             with suppress(UnicodeDecodeError):
@@ -130,7 +129,7 @@ def _escaped(data: bytes) -> str:
 
 
 def _japanese(data: bytes) -> str:
-    """Text if it is EUC-JP with its many kana, which stand at the same places in GB18030, but the rest doesn't."""
+    """Text if it is EUC-JP with its many kana, which have the same codes in GB18030, but the rest doesn't."""
     try:
         text = data.decode("euc_jp")
     except UnicodeDecodeError:
@@ -140,7 +139,7 @@ def _japanese(data: bytes) -> str:
 
 
 def _utf8(data: bytes) -> str:
-    """Text if it is UTF-8, a few broken bytes forgiven: logs get cut in the middle of a character."""
+    """Text if it is UTF-8, allowing a few broken bytes: logs get cut in the middle of a character."""
     text = data.decode("utf-8", "replace")
     broken = text.count("�")
     if broken:
@@ -151,7 +150,7 @@ def _utf8(data: bytes) -> str:
 
 
 def _chinese(data: bytes) -> str:
-    """Text if it is GB18030 or Big5. Statistics over bytes confuse the two in short texts; common words don't."""
+    """Text if it is GB18030 or Big5. Byte statistics confuse the two in short texts; common words don't."""
     best, best_share = "", 0.2
     for codec, common in _COMMON.items():
         text = data.decode(codec, "replace")
@@ -165,7 +164,7 @@ def _chinese(data: bytes) -> str:
 
 
 def _simplified(data: bytes) -> str:
-    """Text if it is GB2312 of its 3,755 usual characters, for names may hold none of the commonest ones. Korean
+    """Text if it is GB2312 with its 3,755 usual characters, because names may lack the most common ones. Korean
     text would stay in the first of their rows."""
     try:
         text = data.decode("gb2312")
@@ -194,7 +193,7 @@ def _guess(data: bytes) -> str:
 
 
 def _western(data: bytes) -> str:
-    """Text if Windows' code page gives letters and usual marks only: few accents are too little to guess by."""
+    """Text if Windows' code page gives only letters and usual marks: a few accents are too little for a guess."""
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:

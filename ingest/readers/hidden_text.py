@@ -1,8 +1,8 @@
-"""What a document holds and its readers don't see: invisible characters, white on white, comments that give
+"""Detects content that a document's readers don't see: invisible characters, white on white, comments that give
 orders.
 
-Models see all of it, so the report says where there is some. The report only warns; the prompt tells the model
-that a passage is data and no order.
+Models see all of it, so the report mentions it. The report only warns; the prompt tells the model that a passage
+is data, not an instruction.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import replace
 from ingest.readers.blocks import Content, one_line
 from kb_assistant.messages import _
 
-# Marks that show nothing: tags, which can spell out whole sentences; overrides of the writing direction; runs of
-# zero-width characters; soft hyphens, which part words. Single joiners are part of some scripts and of emoji.
+# Invisible characters: tags, which can spell whole sentences; overrides of the writing direction; runs of
+# zero-width characters; soft hyphens, which split words. Single joiners are part of some scripts and of emoji.
 _TAGS = re.compile("[\U000e0000-\U000e007f]+")
 _INVISIBLE = re.compile(
     "[\U000e0000-\U000e007f\u00ad\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069]|[\u200c\u200d]{2,}"
@@ -24,8 +24,7 @@ _SMUGGLED = re.compile("[\u200b-\u200d\u2060-\u2064\ufeff]{8,}")
 
 
 def without_invisible(content: Content) -> Content:
-    """The content without characters that show nothing, and a note where they were so many that they may be a
-    message."""
+    """The content without invisible characters, and a note if there were so many that they may be a message."""
     notes = list(content.notes)
     blocks = []
     for block in content.blocks:
@@ -54,8 +53,7 @@ _ORDERS = re.compile(
 
 
 def hidden_note(where: str, text: str, always: bool = False) -> tuple[str, ...]:
-    """A note on text that a reader of the document doesn't see: where it may be an order to a model, or
-    `always`."""
+    """A note on text that a reader of the document doesn't see: if it may be an order to a model, or `always`."""
     text = one_line(text)
     if not text or not (always or _ORDERS.search(text)):
         return ()

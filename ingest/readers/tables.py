@@ -1,6 +1,6 @@
-"""Tables as lines of text, one a row, each with the names of its columns: `Item: Pump | Price: 42`.
+"""Tables as lines of text, one per row, each with the names of its columns: `Item: Pump | Price: 42`.
 
-A row that says what its values are can stand alone in a piece, wherever a long table is cut.
+A row that names its values can stand alone in a piece, wherever a long table is cut.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from ingest.readers.blocks import one_line
 MOST_COLUMNS = 1000
 
 _LONGEST_NAME = 80  # characters of a column's name
-_MOST_NUMBERS = 0.5  # share of numbers in a row of names
+_MOST_NUMBERS = 0.5  # largest share of numbers in a row of names
 _DATE_OR_TIME = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[ T]\d{1,2}(?::\d{2}){1,2})?|\d{1,3}(?::\d{2}){1,2}")
 
 
 class Cell(NamedTuple):
-    """What a field of the grid shows. `first` is False where a merged cell goes on from the left or from above."""
+    """A field of the grid. `first` is False if a merged cell continues from the left or from above."""
 
     text: str
     first: bool = True
@@ -29,7 +29,7 @@ Row = Sequence[Cell]
 
 
 class Field(NamedTuple):
-    """A cell as the document says it, once for all its places. `is_name`: it is marked as a name of a column."""
+    """A cell of the document, once for all its fields. `is_name`: it is marked as a column name."""
 
     text: str
     columns: int = 1
@@ -38,9 +38,9 @@ class Field(NamedTuple):
 
 
 def expand_spans(rows: Sequence[Sequence[Field]]) -> list[list[Cell]]:
-    """The cells as they lie on the grid; one that spans columns or rows fills all its places."""
+    """The cells on the grid; a cell that spans columns or rows fills all its fields."""
     grid: list[list[Cell]] = []
-    from_above: dict[int, tuple[str, int]] = {}  # column -> text, and the rows it still reaches into
+    from_above: dict[int, tuple[str, int]] = {}  # column -> text, and the number of rows it still spans
     for row in rows:
         line: list[Cell] = []
         below: dict[int, tuple[str, int]] = {}
@@ -63,13 +63,13 @@ def expand_spans(rows: Sequence[Sequence[Field]]) -> list[list[Cell]]:
 
 
 def as_line(row: Row) -> str:
-    """The row as it stands in the document: each cell once, parted by tabs."""
+    """The row as in the document: each cell once, separated by tabs."""
     return "\t".join(cell.text for cell in row if cell.first).strip("\t")
 
 
 def is_header(row: Row, below: Row | None, twice: bool = False) -> bool:
-    """Whether a row looks like the names of columns: several short ones, no two alike (unless `twice`), few
-    numbers, a row below."""
+    """Whether a row looks like column names: several short texts, all different (unless `twice`), few numbers, a
+    row below."""
     names = [cell.text for cell in row if cell.text and cell.first]
     if below is None or len(names) < 2 or len(names) < sum(bool(cell.text) for cell in below) - 1:
         return False
@@ -82,7 +82,7 @@ def is_header(row: Row, below: Row | None, twice: bool = False) -> bool:
 
 
 def column_names(rows: Sequence[Row]) -> list[str]:
-    """A name for each column out of the rows of the header: `Sales / 2024` where one name stands over several."""
+    """A name for each column from the header rows: `Sales / 2024` if one name spans several columns."""
     width = max(map(len, rows), default=0)
     names = []
     for column in range(width):
@@ -92,8 +92,8 @@ def column_names(rows: Sequence[Row]) -> list[str]:
 
 
 def labelled(row: Row, names: Sequence[str]) -> str:
-    """`name: value` for each cell that isn't empty. A cell merged over rows is said in each of them, one merged
-    over columns once."""
+    """`name: value` for each non-empty cell. A cell merged over rows is repeated in each of them, one merged over
+    columns appears once."""
     parts = []
     said: Cell | None = None
     for place, cell in enumerate(row):
@@ -106,11 +106,11 @@ def labelled(row: Row, names: Sequence[str]) -> str:
 
 
 def table_lines(rows: Sequence[Row], header_rows: int | None = None) -> list[str]:
-    """A line for each row of a table that stands in a document: as it stands there, and then with the names of its
-    columns. Empty rows give an empty line.
+    """A line for each row of a document's table: the row unchanged, then with the names of its columns. Empty rows
+    give an empty line.
 
     Args:
-        header_rows: How many rows at the top are names; None to tell by their look.
+        header_rows: Number of rows of names at the top; None to detect them.
     """
     rows = [[Cell(one_line(cell.text), cell.first) for cell in row] for row in rows]
     filled = [index for index, row in enumerate(rows) if any(cell.text for cell in row)]
@@ -130,6 +130,6 @@ def table_lines(rows: Sequence[Row], header_rows: int | None = None) -> list[str
 
 
 def _is_number(text: str) -> bool:
-    """Numbers, dates and times: what stands under names rather than being one."""
+    """Whether it is a number, date or time: a value rather than a name."""
     bare = text.strip("+-$€¥£%() ").replace(",", "").replace(".", "", 1)
     return bare.isdigit() or bool(_DATE_OR_TIME.fullmatch(text))

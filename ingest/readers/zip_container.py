@@ -12,22 +12,22 @@ from kb_assistant.messages import _
 
 _MOST_BYTES = 200_000_000
 _MOST_RATIO = 200
-_HARMLESS_BYTES = 10_000_000  # so much may come out of any archive, however small
+_HARMLESS_BYTES = 10_000_000  # any archive may unpack to this much, however small
 _MOST_MEMBERS = 10_000
 
 
 def checked(data: bytes, what: str) -> zipfile.ZipFile:
-    """The archive, if it wouldn't fill the memory. `what` names it for the user.
+    """The archive, unless it would fill the memory. `what` names it for the user.
 
     Raises:
-        ReadError: it is damaged, locked or too large when unpacked.
+        ReadError: it is damaged, encrypted or too large when unpacked.
     """
     if not data.strip():
         raise ReadError(_("The file is empty."), _("Save or download it anew."))
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = archive.infolist()
-    except Exception as error:  # zipfile raises several kinds for one damage
+    except Exception as error:  # zipfile raises several error classes for one kind of damage
         raise damaged(what) from error
     size = sum(member.file_size for member in members)
     most = max(_HARMLESS_BYTES, min(_MOST_BYTES, _MOST_RATIO * len(data)))
@@ -47,7 +47,7 @@ def damaged(what: str) -> ReadError:
 
 
 def member(archive: zipfile.ZipFile, name: str, what: str) -> bytes:
-    """A member's bytes. Raises ReadError where it is missing or damaged."""
+    """A member's bytes. Raises ReadError if it is missing or damaged."""
     try:
         return archive.read(name)
     except Exception as error:
@@ -60,7 +60,8 @@ def inside(base: str, target: str) -> str:
 
 
 def xml(data: bytes, recover: bool = False) -> Any:
-    """Root element. Entities are not replaced and nothing is fetched, so that a text can't grow or reach out.
+    """Root element. Entities are not replaced and nothing is downloaded, so that a text can't expand or use the
+    network.
 
     Raises:
         ValueError: it isn't XML, is nested too deep, or has no root.

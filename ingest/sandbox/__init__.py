@@ -1,1 +1,1 @@
-"""Readers run in bounded processes: a pool, the processes, what they are told and may do."""
+"""Runs readers in restricted processes: the pool, the processes, their protocol and their rights."""

@@ -1,9 +1,9 @@
-"""What a reader process may do: limits on memory and file size, no network, no writing outside its scratch folder.
+"""Restricts a reader process: limited memory and file size, no network, no writing outside its scratch folder.
 
-On Linux the kernel sees to it: the network is left by a namespace where the system allows one, TCP by Landlock as
-well (Linux 6.7), writing is held by Landlock (Linux 5.13). Elsewhere only an audit hook does, which sees
-what Python code does and not what a native library does; macOS also limits the size of files. None of this
-keeps a process from reading what its user can read.
+On Linux the kernel enforces this: a namespace removes the network where the system allows one, Landlock also
+blocks TCP (Linux 6.7), and Landlock restricts writing (Linux 5.13). Elsewhere only an audit hook does, which sees
+Python code but not native libraries; macOS also limits the size of files. None of this keeps a process from
+reading what its user can read.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any
 
 MEGABYTE = 1_000_000
 WRITTEN_MEGABYTES = 500
-"""Largest file that a reader writes into its scratch folder, such as another program's output."""
+"""Largest file that a reader may write into its scratch folder, such as another program's output."""
 
 _NEW_USERS, _NEW_NETWORK = 0x10000000, 0x40000000
 
 
 def confine(read_megabytes: int, scratch: Path) -> None:
-    """Give up what a reader doesn't need, for good. Call it while the process has one thread.
+    """Permanently drop the rights that a reader doesn't need. Call it while the process has one thread.
 
-    What the platform doesn't offer is passed over: see above what holds where.
+    Restrictions that the platform doesn't offer are skipped; see above.
     """
     _limit_resources(read_megabytes)
     if sys.platform == "linux":
@@ -52,8 +52,8 @@ def _limit_resources(read_megabytes: int) -> None:
 
 
 def _leave_network() -> None:
-    """A network namespace of its own, in which not even loopback is up. Without root's rights that takes a user
-    namespace, too, where our user stays who it is."""
+    """Enter a new network namespace, in which not even loopback is up. Without root rights that needs a user
+    namespace, too, in which the user id stays the same."""
     user, group = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_USERS | _NEW_NETWORK) != 0:
@@ -83,7 +83,8 @@ class _PathBeneath(ctypes.Structure):
 
 
 def _keep_writes_in(scratch: Path) -> None:
-    """By Landlock (https://docs.kernel.org/userspace-api/landlock.html), also for programs started from here."""
+    """Restrict writing by Landlock (https://docs.kernel.org/userspace-api/landlock.html), also for child
+    programs."""
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if version < 1:
@@ -94,7 +95,7 @@ def _keep_writes_in(scratch: Path) -> None:
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), 0)
     if ruleset < 0:
         return
-    # LibreOffice listens in /tmp and nowhere else; process.py takes away what it can't.
+    # LibreOffice listens only in /tmp; process.py removes what it can't remove itself.
     for place, allowed in ((scratch, rights), (Path(os.devnull), 1 << 1), (Path("/tmp"), _MAKING_SOCKETS)):
         with suppress(OSError):
             folder = os.open(place, os.O_PATH | os.O_CLOEXEC)
@@ -112,7 +113,7 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def _refusal_of(scratch: Path) -> Callable[[str, tuple[Any, ...]], None]:
-    """An audit hook that raises PermissionError where Python code asks for what it may not have."""
+    """An audit hook that raises PermissionError for forbidden operations of Python code."""
     inside = f"{scratch}{os.sep}"
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:

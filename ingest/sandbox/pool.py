@@ -1,7 +1,7 @@
-"""Reads files nobody vouches for, in a pool of subprocesses with limits on time, memory and output.
+"""Reads untrusted files in a pool of subprocesses with limits on time, memory and output.
 
-What a process says is checked like any input and never unpickled. What it may do is said in `confine`; it keeps
-the user's right to read, so this guards against files that break a reader, less against one that takes it over.
+The output of a process is checked like any input and never unpickled. `confine` defines its rights; it keeps the
+user's right to read, so this protects against files that crash a reader, less against files that take it over.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kb_assistant.messages import _, join
 Done = TypeVar("Done")
 
 AHEAD = 256
-"""Files read before their texts are asked for, so that the readers have work while others are embedded."""
+"""Number of files read ahead, so that readers have work while other texts are embedded."""
 
 _AHEAD_BYTES = 64 * MEGABYTE
 _UNPACKED_A_SECOND = 10 * MEGABYTE
@@ -39,12 +39,12 @@ _WITHOUT_SIZE = 100 * MEGABYTE
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is to be read as one source: a file, a member of an archive, or bytes that a program hands in.
+    """An input to read as one source: a file, a member of an archive, or bytes given by a program.
 
     Attributes:
         source: The path of the source that it becomes.
         file: The file or the archive; for bytes, their name.
-        places: Where it is in the archive.
+        places: Its position in the archive.
     """
 
     source: str
@@ -55,13 +55,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes:
-        sha256: Of the very bytes that were read; empty where it isn't known.
-        content: None where it couldn't be read.
-        error: Why not, for the user; else empty.
-        gone: True where the file vanished before it could be read.
+        sha256: Hash of exactly the bytes read; empty if unknown.
+        content: None if it couldn't be read.
+        error: The reason, for the user; else empty.
+        gone: True if the file disappeared before it was read.
     """
 
     source: str
@@ -73,7 +73,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in an archive; the attributes are those of Outcome."""
+    """The contents of an archive; the attributes are those of Outcome."""
 
     source: str
     sha256: str
@@ -83,10 +83,10 @@ class Listing:
 
 
 def hash_file(path: Path) -> tuple[str, int]:
-    """SHA-256 of a file as hex digits, and how many bytes it has.
+    """SHA-256 of a file as hex digits, and its size in bytes.
 
-    Of one that gives no size and yet has no end, as there are in /proc, the first 100 MB count. Raises OSError,
-    also where it is no plain file.
+    Only the first 100 MB count for an endless file of size 0, as in /proc. Raises OSError, also if it isn't a
+    regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb", buffering=0) as file:
@@ -104,14 +104,14 @@ class ReaderPool:
     """Processes that read files; a context manager. They start when first needed.
 
     Args:
-        workers: How many processes; 0 takes one a core.
+        workers: Number of processes; 0 takes one per core.
         seconds: Longest time for one file, for each of its pages where it needs OCR; 0 sets no limit.
         read_megabytes: Most address space for a process, where the platform can limit it.
         file_megabytes: Largest file.
         text_megabytes: Longest reply for one file: its text with headings.
         archive_megabytes: Largest archive, packed and unpacked.
         archive_members: Most files in an archive.
-        passwords: Tried on files that are locked.
+        passwords: Tried on encrypted files.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class ReaderPool:
         self._scratch = Scratch()
         count = workers or os.cpu_count() or 1
         self._processes = [ReaderProcess(limits, self._scratch, passwords) for _ in range(count)]
-        # The one that was used last is the first to be used again: few are started where few are needed.
+        # The worker used last is reused first, so that only as many start as are needed.
         self._idle: queue.LifoQueue[ReaderProcess] = queue.LifoQueue()
         for process in self._processes:
             self._idle.put(process)
         self._threads = ThreadPoolExecutor(len(self._processes), thread_name_prefix="reader")
 
     def read(self, items: Iterable[Item]) -> Iterator[Outcome]:
-        """Outcomes as they come, not in the order of `items`, which is drawn on only as outcomes are taken.
+        """Outcomes as they are ready, not in the order of `items`, which is consumed only as outcomes are taken.
 
         Raises:
             KBError: a process doesn't start.
@@ -146,7 +146,7 @@ class ReaderPool:
         return self._all(_read, items)
 
     def list_archives(self, paths: Iterable[str]) -> Iterator[Listing]:
-        """What is in each archive, as they come. Raises as `read`."""
+        """The contents of each archive, as they are ready. Raises like `read`."""
         return self._all(_list, paths)
 
     def _all(
@@ -179,7 +179,7 @@ class ReaderPool:
         return done, size
 
     def close(self) -> None:
-        """End the workers, also those in the middle of a file, and wait for them."""
+        """End the workers, even in the middle of a file, and wait for them."""
         for process in self._processes:
             process.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -197,7 +197,7 @@ class ReaderPool:
 
 
 class _Ahead(Generic[Done]):
-    """Keeps what was read and not yet taken below a number of bytes."""
+    """Limits the bytes that were read but not yet taken."""
 
     def __init__(self) -> None:
         self._bytes = 0
@@ -205,7 +205,7 @@ class _Ahead(Generic[Done]):
         self._changed = threading.Condition()
 
     def wait(self) -> None:
-        """Until there is room for more."""
+        """Wait until there is room for more."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._bytes < _AHEAD_BYTES)
 
@@ -214,7 +214,7 @@ class _Ahead(Generic[Done]):
             self._bytes += size
 
     def taken(self, running: set[Future[tuple[Done, int]]]) -> Iterator[Done]:
-        """What is done, at least one, taken out of `running`."""
+        """At least one finished future, removed from `running`."""
         for future in wait(running, return_when=FIRST_COMPLETED)[0]:
             running.discard(future)
             done, size = future.result()
@@ -230,7 +230,7 @@ class _Ahead(Generic[Done]):
 
 
 def _read(process: ReaderProcess, item: Item) -> tuple[Outcome, int]:
-    """The outcome, and how much memory it may take."""
+    """The outcome, and an upper bound of its memory."""
     if len(item.data or b"") > process.limits.file_megabytes * MEGABYTE:
         why = _("It is larger than {megabytes} MB.", megabytes=process.limits.file_megabytes)
         return Outcome(item.source, "", None, join((why, _("Split it, or raise file_megabytes.")))), 0

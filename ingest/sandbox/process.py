@@ -1,4 +1,5 @@
-"""A reader process as its parent sees it: started when needed, asked, timed, killed with all that it started."""
+"""The parent's side of a reader process: starts it on demand, queries it, limits its time, kills its whole
+group."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ Done = TypeVar("Done")
 
 _START_SECONDS = 60.0
 _SCRATCH = "kb-readers-"
-# Without proxies, PYTHON* and credentials: what a process needs to start and to find its libraries.
+# What a process needs to start and to find its libraries, without proxies, PYTHON* and credentials.
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
 # Ctrl-C is the parent's business. The parent's search path makes `ingest` importable wherever it is installed; -I
 # would leave out all but the standard library and site-packages.
@@ -48,7 +49,7 @@ class Scratch:
         self._lock = threading.Lock()
 
     def make(self) -> Path:
-        """A new folder for a worker."""
+        """Create a folder for a worker."""
         with self._lock:
             if self._path is None:
                 _remove_orphans()
@@ -71,7 +72,7 @@ def _remove_orphans() -> None:
 
 
 def _remove_dead_sockets() -> None:
-    """Those that LibreOffice left in /tmp, where nobody listens any more."""
+    """Delete the sockets that LibreOffice left in /tmp, where nothing listens any more."""
     if sys.platform == "win32":
         return
     for place in Path("/tmp").glob(f"OSL_PIPE_{os.getuid()}_SingleOfficeIPC_*"):
@@ -89,7 +90,7 @@ def _lives(process: int) -> bool:
 
 
 class ReaderProcess:
-    """The parent's end of one process, which starts when first needed and anew after it failed."""
+    """The parent's end of one process, which starts on demand and restarts after a failure."""
 
     def __init__(self, limits: ReaderLimits, scratch: Scratch, passwords: Sequence[str]) -> None:
         self.limits, self._passwords = limits, passwords
@@ -104,8 +105,8 @@ class ReaderProcess:
     def reply(
         self, request: dict[str, Any], data: bytes | None, seconds: float, decoded: Callable[[bytes], Done]
     ) -> tuple[tuple[Done, int] | None, str]:
-        """What the process says, decoded, and its size; or why there is no reply. One that has read other files
-        may have broken by them: then a fresh one is asked."""
+        """The decoded reply and its size; or why there is no reply. A process that has read other files may have
+        been damaged by them: then a fresh one is tried."""
         while True:
             used = self._used
             try:
@@ -113,7 +114,7 @@ class ReaderProcess:
                 self._used = True
                 frame = json.dumps(request | {"seconds": seconds}).encode()
                 reply = self._ask(process, [frame] if data is None else [frame, data], seconds)
-                if self._expired:  # the clock struck just after the reply
+                if self._expired:  # time ran out just after the reply
                     self.stop()
                 return (decoded(reply), len(reply)), ""
             except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError):
@@ -122,23 +123,23 @@ class ReaderProcess:
                     return None, error
 
     def kill(self) -> None:
-        """End the process and let none start; whoever waits for its reply is freed."""
+        """End the process and prevent another start; a caller waiting for a reply is released."""
         with self._lock:
             self._closed, process = True, self._process
         if process:
             _kill(process)
 
     def stop(self) -> int | None:
-        """Reap the process, with all that it started, and close its pipes. Returns its exit code."""
+        """Reap the process and its children, and close its pipes. Returns its exit code."""
         process, self._process = self._process, None
         self._used = False
         if process is None:
             return None
-        _wait_for_end(process, 0.5)  # one that crashed has an exit code to tell, which a kill would hide
+        _wait_for_end(process, 0.5)  # a kill would hide the exit code of a crash
         _kill(process)
         code = process.wait()
         for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):  # what was still to be written can't be
+            with suppress(OSError):  # unwritten data can't be written any more
                 if pipe:
                     pipe.close()
         if self._folder is not None:
@@ -170,7 +171,7 @@ class ReaderProcess:
         return reply
 
     def _next(self, process: subprocess.Popen[bytes], frames: list[bytes], seconds: float) -> bytes:
-        """What the process says next. When time is up it dies, and so the wait."""
+        """The next frame of the process. On timeout the process is killed, which ends the wait."""
 
         def expire() -> None:
             self._expired = True
@@ -209,7 +210,7 @@ class ReaderProcess:
 
 
 def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Without reaping it: its number stays its own, so that its group can still be killed."""
+    """Wait without reaping: the process id stays reserved, so that its group can still be killed."""
     if not hasattr(os, "waitid"):
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
@@ -224,7 +225,7 @@ def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The process and all that it started."""
+    """Kill the process and all its children."""
     if process.returncode is not None:
         return
     if sys.platform == "win32":
@@ -254,13 +255,13 @@ def _spawn(limits: ReaderLimits, scratch: Path, passwords: Sequence[str]) -> sub
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment | ({PASSWORDS: json.dumps(list(passwords))} if passwords else {}),
-            process_group=0,  # so that all it starts can be killed; where the system has no groups, ignored
+            process_group=0,  # so that its children can be killed; ignored on systems without groups
         )
 
 
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """A process started within it has Ctrl-C blocked from its first moment, before it could ignore it."""
+    """Block Ctrl-C in a process started within this context from its first moment, before it can ignore it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,7 +1,7 @@
-"""What the sandbox and its processes say to each other over a pipe.
+"""The protocol between the sandbox and its processes, over a pipe.
 
-A frame is four bytes of length and a body. A request is a frame of JSON, and one of bytes where it brings the file
-along; an answer is a frame of JSON.
+A frame is four bytes of length and a body. A request is a frame of JSON, followed by a frame of bytes if it
+carries the file; an answer is a frame of JSON.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ingest.sandbox.confine import MEGABYTE
 from kb_assistant.messages import _, from_json, to_json
 
 PASSWORDS = "KB_READ_PASSWORDS"
-"""Variable that brings the passwords, a JSON list: a command line could be seen by other users."""
+"""Environment variable with the passwords, a JSON list: other users could see a command line."""
 
 READY = b"ready"
 HEARTBEAT = b"heartbeat"
-"""Sent before each page of long work, OCR: the time for a file begins anew."""
+"""Sent before each page of OCR: the time for a file restarts."""
 
 OUT_OF_MEMORY = 77
-"""Exit code: when memory is short, an answer in words may not fit either."""
+"""Exit code for lack of memory: an answer in words may not fit either."""
 
 _HEADER = struct.Struct(">I")
 LONGEST_REQUEST = 1_000_000
@@ -32,7 +32,7 @@ LONGEST_REQUEST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ReaderLimits:
-    """Of a worker process. Seconds are those for one file, 0 for no limit; megabytes are 10⁶ bytes."""
+    """Limits of a worker process. Seconds are for one file, 0 for no limit; megabytes are 10⁶ bytes."""
 
     seconds: float
     read_megabytes: int
@@ -55,7 +55,7 @@ def send(pipe: IO[bytes], body: bytes) -> None:
 
 
 def receive(pipe: IO[bytes], most: int) -> bytes:
-    """The next frame's body. Raises EOFError where the other side is gone or says more than it may."""
+    """The next frame's body. Raises EOFError if the other side is gone or the frame is too long."""
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         raise EOFError
@@ -69,7 +69,7 @@ def receive(pipe: IO[bytes], most: int) -> bytes:
 
 
 def encode(answer: dict[str, Any], text_megabytes: int) -> bytes:
-    """The answer as JSON; where that is too long, one that says so."""
+    """The answer as JSON; if that is too long, an answer that says so."""
     reply = json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
     if len(reply) <= text_megabytes * MEGABYTE:
         return reply
@@ -87,7 +87,7 @@ def failure(error: str, sha256: str = "", gone: bool = False) -> dict[str, Any]:
 
 
 def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
-    """SHA-256, content, error and whether the file is gone, each checked.
+    """SHA-256, content, error, and whether the file is gone, each checked.
 
     Raises:
         ValueError, TypeError, KeyError: the reply is malformed.
@@ -108,7 +108,7 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
 
 
 def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:
-    """The same of an archive: SHA-256, contents, error and whether it is gone."""
+    """The same for an archive: SHA-256, contents, error, and whether it is gone."""
     said = json.loads(reply, object_hook=from_json)
     sha256, error, gone = said["sha256"], said["error"], said["gone"]
     if not (isinstance(sha256, str) and isinstance(error, str) and isinstance(gone, bool)):

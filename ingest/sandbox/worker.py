@@ -1,5 +1,5 @@
-"""The far side of the sandbox: a process that reads one file after another and answers over a pipe, as `protocol`
-says. `process` starts it and is the only one to talk to it."""
+"""The worker side of the sandbox: a process that reads one file after another and answers over a pipe by
+`protocol`. Only `process` starts it and communicates with it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SECONDS_BETWEEN_TRIES = 0.05
 
 
 def work(limits: ReaderLimits, scratch: Path) -> None:
-    """Answer until the parent closes its end, be it because it was killed."""
+    """Answer until the parent closes its end, possibly because it was killed."""
     passwords = json.loads(os.environ.pop(PASSWORDS, "[]"))
     requests, replies = _take_pipes()
     confine(limits.read_megabytes, scratch)
@@ -76,10 +76,10 @@ def work(limits: ReaderLimits, scratch: Path) -> None:
 
 
 def _is_full(limits: ReaderLimits) -> bool:
-    """Whether so much of the memory was needed once that a fresh process should take the next file."""
+    """Whether the peak memory use was so high that a fresh process should take the next file."""
     if sys.platform != "linux":
         return False
-    # Not getrusage: its ru_maxrss begins with what the parent had when it started this process.
+    # Not getrusage: its ru_maxrss starts at the parent's value when it started this process.
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(peak.split()[1]) * 1024 > limits.read_megabytes * MEGABYTE / 2
 
@@ -101,7 +101,7 @@ def _answer(
     passwords: Sequence[str],
     heartbeat: Callable[[], None],
 ) -> dict[str, Any]:
-    """What the reader makes of a file, of a member of an archive, or of `data`."""
+    """The reader's result for a file, a member of an archive, or `data`."""
     path, places = request["file"], tuple((number, name) for number, name in request["places"])
     try:
         if data is None:
@@ -117,7 +117,7 @@ def _answer(
 
 
 def _read(name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[[], None]) -> dict[str, Any]:
-    """What the reader makes of these bytes."""
+    """The reader's result for these bytes."""
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         content = read(name, data, passwords, heartbeat=heartbeat)
@@ -127,7 +127,7 @@ def _read(name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[
         return failure(error.full_message, sha256)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a reader's bug is one failed file; a panic in Rust is no Exception
+    except BaseException as error:  # a reader's bug fails one file only; a Rust panic isn't an Exception
         return failure(
             _("The reader failed on this file ({error}). Save it in another format.", error=type(error).__name__),
             sha256,
@@ -145,7 +145,7 @@ def _read(name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[
 
 
 def _listing(path: str, limits: ReaderLimits, passwords: Sequence[str]) -> dict[str, Any]:
-    """What is in an archive."""
+    """The contents of an archive."""
     sha256 = ""
     try:
         with _open_plain(path) as file:
@@ -177,7 +177,7 @@ def _member(
 
 
 def _open_plain(path: str) -> BufferedReader:
-    """A plain file, open. Non-blocking, because opening a pipe would wait for a writer."""
+    """An open regular file. Non-blocking, because opening a pipe would wait for a writer."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -186,7 +186,7 @@ def _open_plain(path: str) -> BufferedReader:
 
 
 def _file_bytes(path: str, file_megabytes: int) -> bytes:
-    """All bytes of a plain file, as they were at one moment: one that changes meanwhile is read again."""
+    """All bytes of a regular file at one moment: a file that changes meanwhile is read again."""
     for left in reversed(range(_TRIES)):
         with _open_plain(path) as file:
             before = os.fstat(file.fileno())
@@ -200,13 +200,13 @@ def _file_bytes(path: str, file_megabytes: int) -> bytes:
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return data
         if not left and after.st_size >= before.st_size and before.st_size:
-            return data  # such as a log that grows all the time
+            return data  # such as a log that grows constantly
         time.sleep(_SECONDS_BETWEEN_TRIES)
     raise ReadError(_("The file kept changing while it was being read."), _("Ingest it again when it is at rest."))
 
 
 def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
-    """The pipes under other numbers, so that a library that prints or reads can't get into the talk."""
+    """Move the pipes to other descriptors, so that a library that prints or reads can't disturb the protocol."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -215,13 +215,14 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _limit_time(seconds: float) -> None:
-    """The parent's clock ends a slow reader; these end it where the parent is no more. 0 lifts them."""
+    """Set backup limits. The parent's timer ends a slow reader; these end it if the parent is gone. 0 removes
+    them."""
     if sys.platform == "win32":
         return
     import resource
 
     ample = 2 * seconds + 5 if seconds else 0
-    signal.setitimer(signal.ITIMER_REAL, ample)  # its signal is fatal where nobody handles it
+    signal.setitimer(signal.ITIMER_REAL, ample)  # its signal is fatal unless handled
     usage = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     most = int(usage.ru_utime + usage.ru_stime + ample) if ample else hard

@@ -1,8 +1,8 @@
-"""Words out of pictures, with the models that come in rapidocr's package (Chinese and English). Nothing is
-fetched.
+"""Recognises text in pictures with the models in rapidocr's package (Chinese and English). Nothing is
+downloaded.
 
-Lines are put in reading order: columns of prose one after the other, the fields of a table row by row. A page that
-lies on its side or head is turned.
+Lines are put in reading order: columns of prose one after the other, the fields of a table row by row. A page
+lying on its side or upside down is rotated.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 HINT = _("Install OCR: pip install 'kb-assistant[ocr]'; then ingest again.")
 
-_GOOD_SCORE = 0.85  # mean of a page that stands upright
-_WORTHLESS_SCORE = 0.6  # of a single line: what isn't text gets less
-_TALLEST = 2.0  # height to width of a picture that is read in one piece
-_TILE = 1600  # pixels of height of the pieces of taller ones
+_GOOD_SCORE = 0.85  # mean of an upright page
+_WORTHLESS_SCORE = 0.6  # of a single line: non-text gets less
+_TALLEST = 2.0  # largest height to width of a picture read in one piece
+_TILE = 1600  # height in pixels of the pieces of taller ones
 _COLUMN_LINES = 3
-_COLUMN_FILLED = 0.5  # share of a column's width that a line of prose takes
+_COLUMN_FILLED = 0.5  # share of a column's width that a line of prose fills
 _HYPHEN = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 
 
@@ -51,7 +51,7 @@ def available() -> bool:
 
 
 def recognize(picture: NDArray[np.uint8]) -> str:
-    """The text in a picture, shape (height, width, 3), RGB, uint8; lines parted by line breaks. Empty for none."""
+    """The text in a picture, shape (height, width, 3), RGB, uint8; lines separated by line breaks; else empty."""
     height, width = picture.shape[:2]
     if min(height, width) < 16:
         return ""
@@ -62,8 +62,7 @@ def recognize(picture: NDArray[np.uint8]) -> str:
 
 
 def _tiles(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Pieces of a long screenshot, cut where a row of pixels is of one colour, as near to each _TILE as there
-    is one."""
+    """Pieces of a long screenshot, cut at single-coloured pixel rows, as near to each _TILE as possible."""
     plain = picture.max(axis=(1, 2)).astype(int) - picture.min(axis=(1, 2)) < 16
     tiles, start = [], 0
     while start + 1.5 * _TILE < len(picture):
@@ -94,7 +93,7 @@ def _engine() -> Any:
 
 
 def _upright(picture: NDArray[np.uint8]) -> list[_Line]:
-    """The lines of the picture as it is or, where they stand upright or read badly, of the best way to turn it."""
+    """The lines of the picture, or, if they are vertical or badly recognised, of its best rotation."""
     import numpy as np
 
     best = _lines(picture)
@@ -121,7 +120,7 @@ def _lines(picture: NDArray[np.uint8]) -> list[_Line]:
         found = _engine()(picture[:, :, ::-1], use_cls=False)
     except Exception as error:
         if "alloc" in str(error).lower():
-            raise MemoryError from error  # onnxruntime has an error of its own for it
+            raise MemoryError from error  # onnxruntime has its own error for it
         raise
     if found.txts is None or found.boxes is None:
         return []
@@ -148,7 +147,7 @@ def _ordered(lines: list[_Line]) -> list[str]:
 
 
 def _gutter(lines: list[_Line]) -> float | None:
-    """Where no line crosses from one column of prose into the other."""
+    """The place where no line crosses from one column of prose into the other."""
     height = sorted(line.height for line in lines)[len(lines) // 2]
     reach = 0.0
     for line in sorted(lines, key=lambda one: one.left):
@@ -169,7 +168,7 @@ def _is_prose(lines: list[_Line]) -> bool:
 
 
 def _widest_gap(lines: list[_Line]) -> float | None:
-    """Lower edge of what lies above the widest stripe without text, where columns may lie on one side of it."""
+    """Upper edge of the widest stripe without text, if columns may lie on one side of it."""
     widest, place, reach = 0.0, None, 0.0
     for line in sorted(lines, key=lambda one: one.top):
         if reach and line.top - reach > widest:
@@ -179,7 +178,7 @@ def _widest_gap(lines: list[_Line]) -> float | None:
 
 
 def _rows(lines: list[_Line]) -> list[str]:
-    """Lines on one height are one row, from left to right."""
+    """Join lines at one height into one row, from left to right."""
     rows: list[list[_Line]] = []
     for line in sorted(lines, key=lambda one: (one.top + one.bottom) / 2):
         last = rows[-1][-1] if rows else None

@@ -1,4 +1,4 @@
-"""Pictures (PNG, JPEG, TIFF, …): the words in them by OCR, where that is installed. Frames of a TIFF are pages."""
+"""Pictures (PNG, JPEG, TIFF, …): their text by OCR, if installed. Frames of a TIFF are pages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kb_assistant.messages import _, join
 _MOST_PIXELS = 100_000_000
 _MOST_FRAMES = 200
 _HEIC = (b"heic", b"heix", b"hevc", b"mif1")
-_SMALLEST = 32  # pixels of the shorter side: less is an icon
+_SMALLEST = 32  # pixels of the shorter side: a smaller picture is an icon
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The words of a picture; without OCR none, and a note.
+    """The text of a picture; without OCR none, and a note.
 
     Raises:
         ReadError: it is damaged or too large.
@@ -29,7 +29,7 @@ def read(data: bytes, context: Context) -> Content:
 
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
         raise ReadError(_("Pictures of the format HEIC can't be read."), _("Save it as JPEG or PNG."))
-    PIL.Image.MAX_IMAGE_PIXELS = None  # its size is checked here
+    PIL.Image.MAX_IMAGE_PIXELS = None  # the size is checked here
     try:
         with PIL.Image.open(io.BytesIO(data)) as image:
             width, height = image.size
@@ -48,7 +48,7 @@ def read(data: bytes, context: Context) -> Content:
                     blocks.append(Block(text, page=frame + 1 if frames > 1 else None))
     except (ReadError, MemoryError):
         raise
-    except Exception as error:  # Pillow raises whatever a damaged picture leads it to
+    except Exception as error:  # Pillow raises any error on a damaged picture
         raise ReadError(_("The picture is damaged."), _("Save it anew and try again.")) from error
     notes = (
         (_("Only the first {first} of its {count} pages were read.", first=_MOST_FRAMES, count=frames),)
@@ -59,12 +59,12 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _pixels(image: Any) -> Any:
-    """RGB as the picture is meant to be seen: turned as the camera says, on white where it is transparent."""
+    """RGB as the picture is meant to be seen: rotated as the camera says, transparent parts on white."""
     import numpy as np
     import PIL.Image
     import PIL.ImageOps
 
-    if image.mode[0] in "IF":  # more than 8 bits a pixel, which Pillow would cut off rather than scale
+    if image.mode[0] in "IF":  # more than 8 bits per pixel, which Pillow would clip rather than scale
         values = np.asarray(image, dtype=np.float64)
         values = (values - values.min()) * (255 / max(float(np.ptp(values)), 1e-9))
         image = PIL.Image.fromarray(values.astype(np.uint8))

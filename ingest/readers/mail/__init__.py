@@ -1,1 +1,1 @@
-"""Mail: messages, mailboxes, Outlook, what is signed and attached."""
+"""Mail: messages, mailboxes, Outlook, signed messages and attachments."""

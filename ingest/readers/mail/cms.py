@@ -1,4 +1,4 @@
-"""What lies in a signed message (CMS, RFC 5652), as S/MIME sends it; signatures are not checked."""
+"""The content of a signed message (CMS, RFC 5652) of S/MIME; signatures are not checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Element = tuple[int, "bytes | list[Element]"]
 
 
 def signed_content(data: bytes) -> bytes:
-    """The content; empty where it is something else, such as encrypted, or damaged."""
+    """The content; empty if it is something else, such as encrypted, or damaged."""
     try:
         (_, message), _ = _element(data, 0, 0)
     except (IndexError, ValueError):
@@ -23,7 +23,7 @@ def signed_content(data: bytes) -> bytes:
 
 
 def _within(elements: list[Element], tag: int) -> list[Element]:
-    """What the first element of this tag holds."""
+    """The content of the first element with this tag."""
     return next((value for one, value in elements if one == tag and isinstance(value, list)), [])
 
 
@@ -35,7 +35,7 @@ def _octets(element: Element) -> bytes:
 
 
 def _element(data: bytes, place: int, depth: int) -> tuple[Element, int]:
-    """An element in BER, lengths told or left open, and where the next one begins.
+    """An element in BER, with definite or indefinite length, and the start of the next one.
 
     Raises:
         IndexError, ValueError: it is damaged.

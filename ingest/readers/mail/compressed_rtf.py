@@ -1,4 +1,4 @@
-"""RTF as Outlook packs it into its mails (MSG, TNEF): [MS-OXRTFCP]."""
+"""RTF as compressed in Outlook's mails (MSG, TNEF): [MS-OXRTFCP]."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DICTIONARY = (
 
 
 def unpacked(data: bytes) -> bytes:
-    """RTF out of its compressed form ([MS-OXRTFCP]).
+    """Decompress RTF ([MS-OXRTFCP]).
 
     Raises:
         ReadError: it is damaged.

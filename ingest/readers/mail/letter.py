@@ -1,4 +1,4 @@
-"""A mail taken apart: headers, texts and attachments, and how they are read together."""
+"""The parts of a mail: headers, texts and attachments, and their combined reading."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
 _HEADERS = ("From", "To", "Cc", "Bcc", "Date", "Subject")
-_OWN_WORDS = 0.2  # share of a paragraph's words that the plain text lacks, from which on it is read as well
+_OWN_WORDS = 0.2  # a paragraph with this share of words missing from the plain text is read as well
 
 
 @dataclass(slots=True)
 class Letter:
-    """A mail taken apart."""
+    """The parts of a mail."""
 
     headers: dict[str, str]
     plain: list[str] = field(default_factory=list)
@@ -66,13 +66,13 @@ class Letter:
 
 
 def _adds(block: Block, known: set[str]) -> bool:
-    """Whether a paragraph of the page says much that the plain text doesn't."""
+    """Whether a paragraph of the HTML says much that the plain text doesn't."""
     words = _words(block.text)
     return not known or sum(word not in known for word in words) > _OWN_WORDS * len(words)
 
 
 def _words(text: str) -> list[str]:
-    """Words; of what is written without spaces, pairs of characters."""
+    """Words; character pairs of text written without spaces."""
     return [
         part
         for word in re.findall(r"\w+", text.lower())

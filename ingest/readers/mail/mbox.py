@@ -15,10 +15,10 @@ _YEAR = re.compile(rb"\d{4}")
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The mails in their order.
+    """The mails in order.
 
     Raises:
-        ReadError: no mail begins in it as they do in mailboxes.
+        ReadError: no mail in it begins as in a mailbox.
     """
     if not data.strip():
         return Content("", ())
@@ -34,7 +34,7 @@ def read(data: bytes, context: Context) -> Content:
         letter = re.sub(rb"(?m)^>(>*From )", rb"\1", data[match.end() : end])
         try:
             content = parse_message(letter).content(context)
-        except ReadError as error:  # the other mails can be read all the same
+        except ReadError as error:  # the other mails can still be read
             notes.append(
                 _(
                     "Mail {number} of {count} can't be read: {reason}",

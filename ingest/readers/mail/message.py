@@ -1,7 +1,6 @@
-"""Mail (EML): who wrote what to whom and when, the text, and what is attached, each read by its own reader.
+"""Mail (EML): headers, text, and attachments, each read by its own reader.
 
-The plain text is preferred; the HTML is read where there is none, or where it says much that the plain text
-doesn't.
+The plain text is preferred; the HTML is read if there is none, or if it says much that the plain text doesn't.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def read(data: bytes, context: Context) -> Content:
     """The mail with its attachments.
 
     Raises:
-        ReadError: it has no headers of a mail and no text.
+        ReadError: it has no mail headers and no text.
     """
     return parse_message(data).content(context)
 
@@ -55,13 +54,13 @@ def parse_message(data: bytes) -> Letter:
     for part in _parts(message):
         try:
             _take(part, letter)
-        except ReadError as error:  # the rest of the mail can be read all the same
+        except ReadError as error:  # the rest of the mail can still be read
             letter.unread.append(error)
     return letter
 
 
 def _take(part: Message, letter: Letter) -> None:
-    """What one part holds goes to the letter's texts or to its attachments."""
+    """Add the content of one part to the letter's texts or attachments."""
     kind = part.get_content_type()
     name = _file_name(part)
     body = _payload(part)
@@ -94,7 +93,7 @@ def _take(part: Message, letter: Letter) -> None:
 
 
 def _take_secured(body: bytes, letter: Letter) -> None:
-    """S/MIME: a mail that was signed lies in it, one that was encrypted doesn't."""
+    """S/MIME: a signed mail can be read from it, an encrypted one can't."""
     from ingest.readers.mail.cms import signed_content
 
     if inner := signed_content(body):
@@ -104,7 +103,7 @@ def _take_secured(body: bytes, letter: Letter) -> None:
 
 
 def _take_lump(name: str, body: bytes, letter: Letter) -> None:
-    """Outlook's winmail.dat: its attachments, and its text where the mail has no other."""
+    """Outlook's winmail.dat: its attachments, and its text if the mail has no other."""
     from ingest.readers.mail.tnef import parse_tnef
 
     try:
@@ -120,7 +119,7 @@ def _take_lump(name: str, body: bytes, letter: Letter) -> None:
 
 
 def header(message: Message, name: str) -> str:
-    """A header's words; one that isn't encoded as it should be is decoded by guess."""
+    """A header's text; a wrongly encoded one is decoded by guess."""
     raw = str(message.get(name) or "")
     try:
         pieces = decode_header(raw)
@@ -144,7 +143,7 @@ def _decoded(data: bytes, charset: str) -> str:
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """Parts that hold something, in their order; not those of mails inside."""
+    """Parts with content, in order; not those of enclosed mails."""
     waiting: list[Message] = [message]
     count = 0
     while waiting and count < _MOST_PARTS:
@@ -183,12 +182,12 @@ def _file_name(part: Message) -> str:
 
 
 def _named_by(kind: str) -> str:
-    """A name for what bears none, by its kind."""
+    """A name for an unnamed part, by its type."""
     import mimetypes
 
     return f"attachment{mimetypes.guess_extension(kind) or ''}"
 
 
 def under_subject(content: Content) -> tuple[Block, ...]:
-    """The blocks of a mail among others: its subject stands above them."""
+    """The blocks of one mail of several, under its subject."""
     return tuple(replace(block, heading=nest((content.title, block.heading))) for block in content.blocks)

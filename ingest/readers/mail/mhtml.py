@@ -1,4 +1,4 @@
-"""Web pages saved as one file (MHTML): the page, and those in its frames; pictures are not read."""
+"""Web pages saved as one file (MHTML): the page, and the pages in its frames; pictures are not read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kb_assistant.messages import _
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The pages in it.
+    """The pages of the file.
 
     Raises:
-        ReadError: there is no page in it.
+        ReadError: it contains no page.
     """
     letter = parse_message(data)
     if not letter.pages and not letter.plain:

@@ -1,4 +1,4 @@
-"""Mail as Outlook saves it (MSG): headers, text and attachments, as for other mail.
+"""Mail saved by Outlook (MSG): headers, text and attachments, as for other mail.
 
 The properties' numbers are those of [MS-OXPROPS], their places in the file those of [MS-OXMSG].
 """
@@ -41,13 +41,13 @@ def read(data: bytes, context: Context) -> Content:
         letter = _Storage(file, []).letter(0)
     except (ReadError, MemoryError):
         raise
-    except Exception as error:  # olefile raises whatever a damaged part leads it to
+    except Exception as error:  # olefile raises any error on a damaged part
         raise ReadError(_("The Outlook mail is damaged."), _("Save it anew from Outlook, or as .eml.")) from error
     return letter.content(context)
 
 
 class _Storage:
-    """A mail in the file: the file's own, or one that is attached."""
+    """A mail in the file: the file's own, or an attached one."""
 
     def __init__(self, file: Any, path: list[str]) -> None:
         self._file, self._path = file, path

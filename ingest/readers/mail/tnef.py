@@ -1,4 +1,4 @@
-"""What Outlook sends as winmail.dat (TNEF): the text and the attachments of a mail in one lump.
+"""Outlook's winmail.dat (TNEF): the text and the attachments of a mail in one part.
 
 The parts' numbers are those of [MS-OXTNEF], the properties' those of [MS-OXPROPS].
 """
@@ -36,7 +36,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def parse_tnef(data: bytes) -> Letter:
-    """The mail, without the headers that it was sent with.
+    """The mail, without its transport headers.
 
     Raises:
         ReadError: it is damaged.
@@ -119,7 +119,7 @@ def _properties(data: bytes) -> dict[int, bytes]:
 
 
 def _name_size(data: bytes, place: int) -> int:
-    """Bytes that the name of a named property takes: a GUID, and a number or words."""
+    """Length in bytes of the name of a named property: a GUID, and a number or text."""
     if struct.unpack_from("<I", data, place + 16)[0] == 0:
         return 24
     size = int(struct.unpack_from("<I", data, place + 20)[0])

@@ -20,7 +20,7 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The chapters in the order of the spine; a chapter's name from the contents, where its text has no heading.
+    """The chapters in spine order; a chapter without a heading gets its name from the table of contents.
 
     Raises:
         ReadError: it is damaged, protected or too large when unpacked.

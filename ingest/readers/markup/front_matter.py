@@ -1,4 +1,4 @@
-"""The head of a text file that says what it is: YAML between `---`, TOML between `+++`. It becomes metadata."""
+"""The front matter of a text file: YAML between `---`, TOML between `+++`. It becomes metadata."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LISTS = ("tags", "keywords", "categories")
 
 
 def front_matter(lines: list[str]) -> tuple[dict[str, Any], int]:
-    """What the head says, and the index of the first line after it; nothing and 0 where there is none."""
+    """The front matter's values, and the index of the first line after it; nothing and 0 if there is none."""
     fence = lines[0].rstrip()
     if fence not in ("---", "+++"):
         return {}, 0
     ends = ("---", "...") if fence == "---" else ("+++",)
     end = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() in ends), 0)
     head = [line for line in lines[1:end] if line.strip() and not line.startswith("#")]
-    # Two rules with prose between them look alike, but for the first line.
+    # Two rules with prose between them look the same, except for the first line.
     if not end or (fence == "---" and head and not _KEY.match(head[0])):
         return {}, 0
     return metadata_of(_parsed("\n".join(lines[1:end]), fence)), end + 1
@@ -47,13 +47,13 @@ def _parsed(text: str, fence: str) -> Mapping[str, Any]:
 
 
 def _line_by_line(text: str) -> dict[str, str]:
-    """`name: value` where it isn't quite YAML, such as a title with a colon in it."""
+    """`name: value` lines that aren't valid YAML, such as a title with a colon."""
     pairs = (line.partition(":") for line in text.split("\n") if _KEY.match(line))
     return {key.strip(" \"'"): value.strip().strip("\"'") for key, _, value in pairs if value.strip()}
 
 
 def metadata_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Values and lists of values, by their names in small letters: dates as 2024-05-31, tags always a list."""
+    """Values and lists of values by lower-case name: dates as 2024-05-31, tags always a list."""
     found: dict[str, Any] = {}
     for key, value in said.items():
         name = str(key).lower()

@@ -1,7 +1,7 @@
-"""HTML: what a visitor would read, under its headings. Nothing is fetched; scripts and hidden parts are left out.
+"""HTML: its visible text, under its headings. Nothing is downloaded; scripts and hidden parts are left out.
 
-A paragraph is a block of its own, so that its lines stay narrow; lists, tables and `pre` are one block each. Of
-menus only entries that are as long as titles are kept, at the end.
+Each paragraph is a separate block, so that its line range stays narrow; lists, tables and `pre` are one block
+each. Of menus only entries as long as titles are kept, at the end.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _BLOCKS = frozenset(
     "textarea tfoot th thead tr ul".split()
 )
 _LISTS = frozenset(("ul", "ol", "menu", "dl"))
-# The parser stops where a page ends, though browsers go on with what follows.
+# The parser stops at the end of a page, although browsers continue after it.
 _PAGE_ENDS = re.compile(r"</(?:body|html)[ \t]*>", re.IGNORECASE)
 _TITLE_WORDS = 5
 _CHARSET = re.compile(rb"<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-# libxml2 counts no further.
+# libxml2's line count ends here.
 _LAST_LINE = 65535
 
 
@@ -42,7 +42,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def of_text(text: str) -> Content:
-    """The blocks of a page that was decoded already."""
+    """The blocks of a decoded page."""
     root, too_deep = _tree(text)
     if too_deep:
         return _without_structure(text)
@@ -56,7 +56,7 @@ def of_text(text: str) -> Content:
 
 
 def add_html(outline: Outline, text: str, first_line: int, last_line: int) -> tuple[str, list[str]]:
-    """Add the blocks of HTML that stands in another document, from `first_line` of its `last_line` lines on.
+    """Add the blocks of HTML within another document, from `first_line` of its `last_line` lines on.
 
     Returns:
         The first heading of level 1, or an empty string, and notes on hidden text.
@@ -75,7 +75,7 @@ def add_html(outline: Outline, text: str, first_line: int, last_line: int) -> tu
 
 
 def _tree(text: str) -> tuple[Any, bool]:
-    """The root, None where there is no text, and whether the page is nested too deep for a tree."""
+    """The root, None without text, and whether the page is nested too deep for a tree."""
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
     text = _PAGE_ENDS.sub("", text)
     root = etree.fromstring(text.encode("utf-8", "replace"), parser) if text.strip() else None
@@ -83,7 +83,7 @@ def _tree(text: str) -> tuple[Any, bool]:
 
 
 def _metadata(root: Any) -> dict[str, Any]:
-    """What <meta> says of the page."""
+    """The page's metadata from <meta>."""
     said = {
         (meta.get("name") or meta.get("property") or "").lower(): meta.get("content") for meta in root.iter("meta")
     }
@@ -94,7 +94,7 @@ def _metadata(root: Any) -> dict[str, Any]:
 
 
 def _menu_titles(root: Any) -> tuple[Block, ...]:
-    """Entries of menus that tell what lies behind them, such as titles of articles; single words don't."""
+    """Menu entries that describe their targets, such as titles of articles; single words don't."""
     titles: dict[str, None] = {}
     for menu in root.iter("nav"):
         for link in menu.iter("a"):
@@ -105,7 +105,7 @@ def _menu_titles(root: Any) -> tuple[Block, ...]:
 
 
 class _Words(HTMLParser):
-    """Words without structure: for pages nested so deep that no tree of them can be made."""
+    """Text without structure, for pages nested too deep for a tree."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,28 +137,28 @@ def _without_structure(text: str) -> Content:
 
 
 def _decode(data: bytes) -> str:
-    """By byte order mark or declaration; a declaration that the bytes contradict is passed over."""
+    """Decode by byte order mark or declaration; a declaration that the bytes contradict is ignored."""
     declared = None if data.startswith(codecs.BOM_UTF8) else _CHARSET.search(data[:4096])
     return decode_as(data, declared[1].decode("ascii", "replace") if declared else "")
 
 
 class _Page:
-    """Collects words into lines and lines into blocks while the tree is walked."""
+    """Collects words into lines and lines into blocks during the walk of the tree."""
 
     def __init__(self, outline: Outline, first_line: int, last_line: int) -> None:
         self.outline = outline
         self.first_heading = ""
         self._above = first_line - 1  # lines of the document above the HTML
         self._last_line = last_line
-        self._line = 1  # where the walk is in the HTML
-        self._first = self._last = 0  # where the block's text begins and ends in the source
+        self._line = 1  # current line of the HTML
+        self._first = self._last = 0  # first and last source line of the block's text
         self._kind: BlockKind = "prose"
         self._words: list[str] = []
         self._lines: list[str] = []
         self._prefix = ""
-        self._lists: list[int] = []  # the next number of each list that is open, 0 for bullets
-        self._tables: list[bool] = []  # for each table that is open, whether it holds data or only lays out
-        self._in_cell = 0  # tables in a cell of one that holds data: their words are the cell's
+        self._lists: list[int] = []  # the next number of each open list, 0 for bullets
+        self._tables: list[bool] = []  # for each open table, whether it contains data or is layout only
+        self._in_cell = 0  # nested tables in a cell of a data table: their words belong to the cell
         self._cells: list[Field] | None = None
         self._rows: list[list[Field]] = []
         self.notes: list[str] = []
@@ -170,7 +170,7 @@ class _Page:
         self.end_block()
 
     def take(self, event: str, node: Any) -> None:
-        """One event of the walk. Parts left out are walked too, because their lines count."""
+        """Handle one event of the walk. Excluded parts are walked too, because their lines count."""
         if event != "end":
             self._line = node.sourceline or self._line
         if event == "start":
@@ -196,7 +196,7 @@ class _Page:
         self._text(node.tail)
 
     def end_block(self) -> None:
-        """What has been collected becomes a block."""
+        """Make a block of the collected lines."""
         self._end_line()
         text = "\n".join(self._lines)
         if self._kind == "code":
@@ -304,7 +304,7 @@ class _Page:
             self._lines.append(stray)
 
     def _end_table(self) -> None:
-        """The rows, now that it is known which cells reach into them."""
+        """The rows, now that their spanning cells are known."""
         self._end_row()
         marked = len(list(takewhile(lambda row: row and all(field.is_name for field in row), self._rows)))
         self._lines += [line for line in table_lines(expand_spans(self._rows), marked or None) if line.strip()]
@@ -320,7 +320,7 @@ class _Page:
                 self.first_heading = text
 
     def _break(self) -> None:
-        """A <br> ends a line; a second one ends the paragraph."""
+        """Handle <br>: the first ends a line, a second one the paragraph."""
         if self._kind != "prose":
             self._words.append("\n")
         elif self._words or self._lists:
@@ -335,7 +335,7 @@ class _Page:
         return f"{self._lists[-1] - 1}. "
 
     def _end_part(self) -> None:
-        """A block element begins or ends: inside a list only the line does."""
+        """Handle the begin or end of a block element: inside a list it only ends the line."""
         if self._lists:
             self._end_line()
         else:
@@ -353,8 +353,8 @@ class _Page:
             self._prefix = " " * len(self._prefix)
 
     def _source_lines(self, text_lines: int) -> tuple[int, int] | None:
-        """First and last source line of the block. Where the source breaks lines elsewhere than the text does,
-        an equal number of both would promise more than is known: one line more takes the promise back."""
+        """First and last source line of the block. If source and text break lines at different places, equal
+        numbers of lines would wrongly claim exact lines, so the range gets one line more."""
         if not self._first or self._last >= _LAST_LINE:
             return None
         first, last = (min(line + self._above, self._last_line) for line in (self._first, self._last))
@@ -364,8 +364,8 @@ class _Page:
 
 
 def _holds_data(table: Any) -> bool:
-    """False for a table that only lays out a page: it holds one cell, or what no cell of data holds. Tables in its
-    cells are a sign of that, too, but not where it names its columns itself."""
+    """False for a layout table: it has one cell, or content that no data cell has. Nested tables are a sign of
+    that, too, unless the table names its columns."""
     inner = table.findall(".//table")
     if next(table.iter("pre", *HEADINGS), None) is not None:
         return False

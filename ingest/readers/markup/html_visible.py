@@ -1,4 +1,4 @@
-"""What of a page its visitors read, beside its text: what is left out, what is hidden, what pictures say."""
+"""The visible content of a page: which parts are left out or hidden, and the texts of pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ingest.readers.blocks import one_line
 
-# Navigation repeats on every page and says little, so it is left out with what isn't text.
+# Navigation repeats on every page and says little, so it is left out like non-text.
 _SKIPPED = frozenset(
     "audio button canvas head iframe input nav noscript object rp script select style svg template video".split()
 )
@@ -22,7 +22,7 @@ _CHINESE = re.compile("[一-鿿]")
 
 
 def said_by(node: Any) -> str:
-    """Words of an element that aren't its text: what a picture shows, and a formula as it was written."""
+    """Words of an element other than its text: a picture's description, and a formula's source."""
     if node.tag == "img":
         said = one_line(node.get("alt") or "")
         return "" if _PICTURE_NAME.fullmatch(said) or not is_title(said, 2) else said
@@ -33,13 +33,13 @@ def said_by(node: Any) -> str:
 
 
 def is_title(words: str, least: int) -> bool:
-    """Whether they are as many as a title has: so many words, or twice so many Chinese signs."""
+    """Whether they are as long as a title: this many words, or twice as many Chinese characters."""
     return len(words.split()) >= least or len(_CHINESE.findall(words)) >= 2 * least
 
 
 def is_left_out(node: Any) -> bool:
-    """Readings in kana are part of a Japanese text, which may be looked for by them; pinyin over Chinese isn't. A
-    button that opens a section bears its heading."""
+    """Kana readings belong to a Japanese text, which may be searched by them; pinyin over Chinese doesn't. A
+    button that opens a section contains its heading."""
     if node.tag == "rt":
         return not _KANA.fullmatch("".join(node.itertext()).strip())
     if node.tag == "button":
@@ -48,7 +48,7 @@ def is_left_out(node: Any) -> bool:
 
 
 def is_hidden(node: Any) -> bool:
-    """Formulas are hidden where a picture shows them, and say what it does."""
+    """Hidden formulas are the text of the picture that shows them."""
     hidden = (
         node.get("hidden") is not None
         or node.get("aria-hidden", "").lower() == "true"
@@ -58,6 +58,6 @@ def is_hidden(node: Any) -> bool:
 
 
 def _is_formula(node: Any) -> bool:
-    """Whether all that it says is within formulas."""
+    """Whether all its text is within formulas."""
     within = sum(len("".join("".join(one.itertext()).split())) for one in node.iter("math"))
     return 0 < within == len("".join("".join(node.itertext()).split()))

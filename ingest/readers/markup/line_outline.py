@@ -1,4 +1,4 @@
-"""What the readers of line-based markup share: lines told apart become headings and blocks with exact lines."""
+"""Shared by the readers of line-based markup: classified lines become headings and blocks with exact lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kb_assistant.types import BlockKind
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the file, and what it is. `last` is the line where a heading of several lines ends."""
+    """A line of the file, and its kind. `last` is the last line of a heading of several lines."""
 
     number: int
     text: str
@@ -22,7 +22,7 @@ class Line:
 
 
 def outlined(lines: Iterable[Line]) -> Outline:
-    """Lines of one kind that follow each other are a block; lines left out part blocks of code and tables only."""
+    """Make a block of consecutive lines of one kind; omitted lines separate only blocks of code and tables."""
     outline = Outline()
     run: list[Line] = []
     for line in lines:

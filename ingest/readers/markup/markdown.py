@@ -1,7 +1,7 @@
-"""Markdown (CommonMark with tables): headings become the path, code and tables stay whole, prose is as written.
+"""Markdown (CommonMark with tables): headings become the path, code and tables stay whole, prose is unchanged.
 
-markdown-it-py parses the blocks and says which lines each takes. The text comes from the file's own lines, so line
-numbers are exact and inline marks stay. HTML blocks are read by the HTML reader.
+markdown-it-py parses the blocks and gives the lines of each. The text comes from the file's own lines, so line
+numbers are exact and inline markup stays. The HTML reader reads HTML blocks.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _NEEDED = frozenset(("heading_open", "inline", "fence", "code_block", "table_ope
 _MARKED = re.compile(r"[\\`*_\[\]!<&~]")
 _TAGS_ALONE = re.compile(r"(?:\s|</?[A-Za-z][^<>]*>)*")
 _MOST_PARSED = 20_000
-"""Pieces of HTML, and headings with marks: more of them, which nobody writes, stay as they are written."""
+"""Most pieces of HTML and headings with markup; beyond that, which nobody writes, they stay unchanged."""
 
 _LONGEST_LINE = 10_000
-"""Characters of a line that the parser sees. Which block a line belongs to is seen at its head."""
+"""Characters of a line that the parser sees: the head of a line decides its block."""
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The blocks of a Markdown file. Its title is the front matter's, else the first heading of level 1."""
+    """The blocks of a Markdown file. Its title is from the front matter, else the first heading of level 1."""
     lines = decode(data).split("\n")
     metadata, start = front_matter(lines)
     outline = Outline()
@@ -78,8 +78,8 @@ def add_markdown(outline: Outline, lines: list[str], start: int = 0) -> tuple[st
 
 @lru_cache(maxsize=2)
 def _parser(is_mdx: bool) -> MarkdownIt:
-    """CommonMark with tables. Only headings need their inline marks parsed, so that step is left out. MDX has no
-    indented code: what stands in its elements is indented."""
+    """The parser for CommonMark with tables. Only headings need inline parsing, so that step is omitted. MDX has
+    no indented code, because the content of its elements is indented."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("inline")
     if is_mdx:
         parser.disable("code")
@@ -88,8 +88,8 @@ def _parser(is_mdx: bool) -> MarkdownIt:
 
 
 def _html_block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
-    """HTML up to a line that begins Markdown. In CommonMark only a blank line ends it, which people forget between
-    `<details>` and code."""
+    """End HTML at a line that begins Markdown. In CommonMark only a blank line ends it, which people forget
+    between `<details>` and code."""
     at = state.bMarks[first] + state.tShift[first]
     if not silent and state.src.startswith("<", at):
         end = _first_markdown(state, first, end)
@@ -97,7 +97,7 @@ def _html_block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
 
 
 def _first_markdown(state: StateBlock, first: int, end: int) -> int:
-    """The line, up to the next blank one, that begins Markdown right after a tag; `end` where there is none."""
+    """The line, up to the next blank one, that begins Markdown directly after a tag; `end` if there is none."""
     above = ""
     for number in range(first, end):
         line = state.getLines(number, number + 1, state.blkIndent, False)
@@ -110,9 +110,9 @@ def _first_markdown(state: StateBlock, first: int, end: int) -> int:
 
 
 class _Structure(list[Token]):
-    """The tokens that the reader needs. A long list would take a kilobyte of others for each of its items.
+    """Keeps only the tokens that the reader needs. The others of a long list would take a kilobyte per item.
 
-    A paragraph's token gets its words after it was added, so it is looked at when the next one comes.
+    A paragraph's token gets its text after it was added, so it is checked when the next one is added.
     """
 
     def append(self, token: Token) -> None:
@@ -126,7 +126,7 @@ class _Structure(list[Token]):
 
 
 class _Document:
-    """Adds blocks to the outline in reading order. Lines that are no heading, code, table or HTML are prose."""
+    """Adds blocks to the outline in reading order. Lines outside headings, code, tables and HTML are prose."""
 
     def __init__(self, outline: Outline, lines: list[str], start: int) -> None:
         self.title = ""
@@ -166,7 +166,8 @@ class _Document:
             self.notes += hidden_note(_("a link's title"), definition["title"])
 
     def _add_prose(self, end: int) -> None:
-        """Lines up to `end`. Rows that no table has, for want of a rule below its names, are kept as a table."""
+        """Add lines up to `end`. Rows outside a table, because the rule below its names is missing, form a
+        table."""
         first, self._next = self._next, end
         for is_row, numbers in groupby(range(first, end), lambda i: self._shown[i].lstrip().startswith("|")):
             run = _without_blank_ends(self._shown, list(numbers))
@@ -191,7 +192,7 @@ class _Document:
         self._next = end
 
     def _add_heading(self, token: Token, marked: str) -> None:
-        """A long paragraph above a rule is taken for just that."""
+        """Treat a long paragraph above a rule as a paragraph."""
         first, end = token.map or (0, 0)
         if not token.markup.startswith("#") and len(marked) > HEADING_CHARS:
             self._shown[end - 1] = ""
@@ -200,7 +201,7 @@ class _Document:
         if token.markup.startswith("#") and len(self._lines[first]) > 10 * HEADING_CHARS:
             text = _ATX_MARKS.sub(
                 "", self._lines[first]
-            )  # nobody writes one: not worth looking for pairs of marks
+            )  # nobody writes one: searching for pairs of marks isn't worthwhile
         else:
             text = self._words(_ANCHOR.sub("", marked))
             self.notes += _notes_on_comments(marked)
@@ -211,7 +212,7 @@ class _Document:
         self._next = end
 
     def _words(self, marked: str) -> str:
-        """A heading without its marks."""
+        """A heading without its markup."""
         if not (_MARKED.search(marked) and self._may_parse()):
             return marked
         tokens: list[Token] = []
@@ -223,13 +224,13 @@ class _Document:
         return self._left >= 0
 
     def _html_lines(self, token: Token) -> Iterator[str]:
-        """The block without the marks of lists and quotes, but with the whole of its long lines."""
+        """The block without list and quote markers, but with its long lines complete."""
         first = token.map[0] if token.map else 0
         for number, line in enumerate(token.content.rstrip("\n").split("\n"), first):
             yield line if len(self._lines[number]) <= _LONGEST_LINE else self._lines[number]
 
     def _add_html(self, first: int, end: int, text: str) -> None:
-        """Comments alone part no paragraphs."""
+        """A comment alone doesn't split a paragraph."""
         if not _without_comments(text)[0].strip():
             self._hide_comments(first, end)
             return
@@ -248,14 +249,14 @@ class _Document:
         self._next = end
 
     def _hide_comments(self, first: int, end: int) -> None:
-        """Take them out of these lines, and tell of those that may be orders."""
+        """Remove comments from these lines, and report those that may be orders."""
         text, comments = _without_comments("\n".join(self._lines[first:end]))
         self._shown[first:end] = text.split("\n")
         self.notes += [note for comment in comments for note in hidden_note(_("a comment"), comment)]
 
 
 def _cut_and_closed(lines: list[str]) -> list[str]:
-    """What the parser sees, line for line: the heads of long lines; HTML that is never closed as plain text."""
+    """The parser's input, line by line: only the heads of long lines; HTML that is never closed as plain text."""
     seen = [line[:_LONGEST_LINE] for line in lines]
     for opener, closer in _UNTIL_CLOSED:
         for number in range(len(seen) - 1, -1, -1):
@@ -266,9 +267,9 @@ def _cut_and_closed(lines: list[str]) -> list[str]:
 
 
 def _html_regions(tokens: Sequence[Token]) -> dict[int, int]:
-    """For each token that begins a piece of HTML over several blocks, the line behind that piece.
+    """For each token that begins a piece of HTML over several blocks, the line after that piece.
 
-    An element that is never closed isn't looked for again, so the time stays linear.
+    An element that is never closed isn't searched again, so the time stays linear.
     """
     blocks = [(i, token) for i, token in enumerate(tokens) if token.type == "html_block" and token.level == 0]
     found: dict[int, int] = {}
@@ -290,7 +291,7 @@ def _html_regions(tokens: Sequence[Token]) -> dict[int, int]:
 
 
 def _closing(name: str, depth: int, blocks: Sequence[tuple[int, Token]], place: int) -> int | None:
-    """Place of the block that closes the element, from `place` on."""
+    """Position of the block that closes the element, from `place` on."""
     for later in range(place, len(blocks)):
         depth += _depth(name, blocks[later][1].content)
         if depth <= 0:
@@ -326,8 +327,8 @@ def _notes_on_comments(text: str) -> list[str]:
 
 
 def _without_comments(text: str) -> tuple[str, list[str]]:
-    """The text without its comments, of which only the line breaks stay, and what they say. A code span mentions a
-    comment. The time is linear in the length: each mark is looked at once."""
+    """The text with its comments reduced to their line breaks, and the comments' texts. A comment in a code span
+    is only mentioned. The time is linear in the length: each mark is examined once."""
     marks = list(_TICKS_OR_COMMENT.finditer(text))
     ends: dict[str, list[int]] = defaultdict(list)
     for place in range(len(marks) - 1, -1, -1):

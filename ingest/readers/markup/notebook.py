@@ -1,4 +1,4 @@
-"""Notebooks (IPYNB): text cells as Markdown, code cells as code, and what they printed."""
+"""Notebooks (IPYNB): text cells as Markdown, code cells as code, and their output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_OUTPUT = 20_000
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The cells in their order; `heading` goes on from cell to cell.
+    """The cells in order; `heading` continues from cell to cell.
 
     Raises:
         ReadError: it isn't a notebook.
@@ -51,7 +51,7 @@ def _text(source: Any) -> str:
 
 
 def _shown(output: Any) -> str:
-    """Printed text, a value's text, what an error said; pictures and traces aren't text of the document."""
+    """Printed text, a value's text, an error's message; pictures and tracebacks aren't part of the text."""
     if not isinstance(output, dict):
         return ""
     if output.get("output_type") == "error":

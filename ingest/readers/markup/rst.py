@@ -1,4 +1,4 @@
-"""reStructuredText: sections by their underlines, literal blocks as code, tables whole; the rest as written.
+"""reStructuredText: sections by their underlines, literal blocks as code, tables whole; the rest unchanged.
 
 A subset of the docutils specification that keeps line numbers exact; nothing is included or run.
 """
@@ -38,7 +38,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _headings(lines: list[str]) -> dict[int, tuple[int, str, int]]:
-    """By index of the first line: level, text and index of the last line. Levels go by first appearance."""
+    """By index of the first line: level, text and index of the last line. Levels follow first appearance."""
     found: dict[int, tuple[int, str, int]] = {}
     levels: list[str] = []
     index = 0
@@ -110,7 +110,7 @@ def _indent(text: str) -> int:
 
 
 def _indented(lines: list[str], start: int, margin: int) -> int:
-    """Index after the run of lines indented deeper than `margin`; blank ones inside belong to it."""
+    """Index after the run of lines indented deeper than `margin`, including blank lines within it."""
     end = index = start
     while index < len(lines) and (not lines[index].strip() or _indent(lines[index]) > margin):
         index += 1

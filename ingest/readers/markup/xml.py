@@ -1,6 +1,6 @@
-"""XML: the text of each element that holds some, feeds entry by entry. Entities are not replaced.
+"""XML: the text of each element with text, feeds entry by entry. Entities are not replaced.
 
-Elements without text of their own give the heading path, so that a value is found with what it belongs to.
+Elements without own text give the heading path, so that a value is found with its context.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MARKUP = re.compile(r"<(?:p|div|br|a|ul|h\d|img|span)\b[^>]*>", re.IGNORECASE)
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The texts of the elements in their order.
+    """The texts of the elements in order.
 
     Raises:
         ReadError: it isn't well-formed XML.
@@ -42,7 +42,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _again(data: bytes, error: ValueError) -> Any:
-    """XML whose declaration tells a wrong encoding, or that breaks off, is read as far as it goes."""
+    """Parse XML as far as possible if its declared encoding is wrong or its end is missing."""
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", decode(data))
     try:
         root = xml(text.encode(), recover=True)
@@ -61,7 +61,7 @@ class _Tree:
         self.title = ""
 
     def walk(self, root: Any) -> None:
-        """Without recursion: files can be nested deeper than Python goes."""
+        """Walk without recursion: files can be nested deeper than Python recurses."""
         waiting: list[tuple[Any, int]] = [(root, 1)]
         run: list[str] = []
         while waiting:
@@ -88,7 +88,7 @@ class _Tree:
         self._end(run)
 
     def _say(self, run: list[str], name: str, text: str) -> list[str]:
-        """A short value joins those before it; one with markup or many words is a block of its own."""
+        """Join a short value with those before it; make a block of one with markup or many words."""
         if _MARKUP.search(text):
             self._end(run)
             for block in page.of_text(text).blocks:
@@ -104,8 +104,8 @@ class _Tree:
 
 
 def _attributes(element: Any, every: bool) -> list[tuple[str, str]]:
-    """Those that a person wrote: with spaces or letters of other scripts. Ids and numbers beside a text say
-    nothing by themselves; of an element that is made of attributes `every` one counts."""
+    """Attributes written by a person: with spaces or letters of other scripts. Ids and numbers beside a text mean
+    nothing by themselves; for an element that consists of attributes, `every` one counts."""
     said = ((key, one_line(value)) for key, value in element.attrib.items())
     return [(key, value) for key, value in said if value and (every or " " in value or not value.isascii())]
 

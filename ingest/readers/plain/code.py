@@ -1,4 +1,4 @@
-"""Source code and settings: the whole file as code, its lines kept; functions and classes part it."""
+"""Source code and settings: the whole file as code with its lines, split at functions and classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_LINE = 5_000  # minified files are made by programs for programs
 
 
 def read(data: bytes, context: Context) -> Content:
-    """A block for each definition at the margin, and one for what stands before the first."""
+    """A block for each definition at the margin, and one for the lines before the first."""
     lines = decode(data).split("\n")
     starts = [number for number, line in enumerate(lines, 1) if _DEFINITION.match(line)]
     blocks = []
@@ -32,7 +32,7 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _with_comment(lines: list[str], start: int) -> int:
-    """Comments and decorators right above a definition belong to it."""
+    """The start of a definition with the comments and decorators directly above it."""
     while start > 1 and lines[start - 2].startswith(("#", "//", "/*", " *", "*", "@", "--", '"""')):
         start -= 1
     return start

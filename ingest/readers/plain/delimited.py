@@ -16,16 +16,16 @@ from kb_assistant.messages import _
 
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 50
-_TITLE_ROWS = 5  # lines that may stand above the names of the columns
+_TITLE_ROWS = 5  # most lines above the names of the columns
 _TOLD_SEPARATOR = re.compile(r"(sep=([,;\t|]))[ \t]*(?=\n)")  # as spreadsheet programs write it
 _LONGEST_FIELD = 10_000_000
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The records, under the names in the first row that holds names.
+    """The records, with the names from the first row of names.
 
     Raises:
-        ReadError: it isn't text, or one of its fields is larger than a document.
+        ReadError: it isn't text, or a field is larger than a document.
     """
     text = decode(data)
     csv.field_size_limit(_LONGEST_FIELD)
@@ -56,8 +56,8 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def _blocks(lines: list[str], places: list[tuple[int, int]]) -> list[Block]:
-    """Records that take one line each are one block, so that each is cited by its own; one that takes more stands
-    alone."""
+    """Make one block of records with one line each, so that each is cited by its line; a longer record is a
+    separate block."""
     blocks: list[Block] = []
     run: list[int] = []
 
@@ -78,7 +78,7 @@ def _blocks(lines: list[str], places: list[tuple[int, int]]) -> list[Block]:
 
 
 def separator(text: str, name: str) -> str:
-    """The mark that parts the fields: the one that gives the same number of them, more than one, in most lines."""
+    """The field separator: the one that gives the same number of fields, more than one, in most lines."""
     if name.lower().endswith((".tsv", ".tab")) and "\t" in text:
         return "\t"
     best, best_score = ",", 0.0

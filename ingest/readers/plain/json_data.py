@@ -39,7 +39,7 @@ def _too_deep() -> ReadError:
 
 
 def _lines(text: str, error: ValueError) -> Content:
-    """A record a line. Lines that aren't JSON are kept as they are, as long as most are."""
+    """One record per line. Lines that aren't JSON are kept unchanged, as long as most lines are JSON."""
     blocks, run, bad, start = [], list[str](), 0, 1
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
@@ -70,7 +70,7 @@ def _lines(text: str, error: ValueError) -> Content:
 
 
 def _record(value: Any) -> str:
-    """All values of a record in one line, those inside others under their path."""
+    """All values of a record in one line, nested ones under their path."""
     parts = [f"{path}: {said}" if path else said for path, said in _leaves(value)]
     return " | ".join(parts)
 
@@ -99,7 +99,7 @@ def _said(value: Any) -> str:
 
 
 def _tell(outline: Outline, root: Any) -> None:
-    """Objects in a list are records, a line each; objects under a name are sections."""
+    """Objects in a list are records, one line each; named objects are sections."""
     waiting: list[tuple[int, str, Any]] = [(0, "", root)]
     while waiting:
         depth, name, value = waiting.pop()
@@ -121,7 +121,7 @@ def _tell(outline: Outline, root: Any) -> None:
 
 
 def _is_large(value: Any) -> bool:
-    """Whether it gets a section: objects in it, or many values."""
+    """Whether it gets a section: if it has objects or many values."""
     if isinstance(value, dict):
         return len(value) > 8 or any(isinstance(one, dict | list) for one in value.values())
     return isinstance(value, list) and any(isinstance(one, dict | list) for one in value)

@@ -1,4 +1,4 @@
-"""Subtitles (SRT, VTT): what is said, without numbers and marks; `lines` lead back to the times."""
+"""Subtitles (SRT, VTT): the spoken text, without numbers and marks; `lines` lead back to the times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GAP_LINES = 40  # a block is about a minute
 
 
 def read(data: bytes, context: Context) -> Content:
-    """What is said, some twenty cues a block; and the notes, which tell of sources. Styles are left out. A file
+    """The spoken text, about twenty cues per block, and the notes, which name sources. Styles are left out. A file
     without times is read as text."""
     lines = decode(data).split("\n")
     cues = list(_cues(lines))
@@ -29,7 +29,7 @@ def read(data: bytes, context: Context) -> Content:
         if run and cue[1] - run[0][0] > _GAP_LINES:
             blocks.append(_block(run))
             run = []
-        if not run or run[-1][2] != cue[2]:  # scrolling subtitles say each line twice
+        if not run or run[-1][2] != cue[2]:  # scrolling subtitles repeat each line
             run.append(cue)
     if run:
         blocks.append(_block(run))
@@ -41,7 +41,7 @@ def _block(run: list[tuple[int, int, str]]) -> Block:
 
 
 def _cues(lines: list[str]) -> list[tuple[int, int, str]]:
-    """First line (that of the times), last line and words of each cue."""
+    """First line (with the times), last line and text of each cue."""
     found = []
     number = 0
     while number < len(lines):
