@@ -180,12 +180,12 @@ def _guess(data: bytes) -> str:
 
     matches = from_bytes(data)
     best = matches.best()
-    # A guess that makes words of no language is none.
+    # A guess that gives words of no language is rejected.
     if (best is None or not best.coherence or _DOS_OR_MAC.match(best.encoding)) and (western := _western(data)):
         return western
     if best is None:
         raise ReadError(_("The text's encoding isn't known."), _("Save the file as UTF-8."))
-    # Where it makes words as good, the commonest code page is the likelier one, if it can write the language.
+    # If its words are as good, the most common code page is more likely, provided it can encode the language.
     for match in matches if best.language not in _NOT_WESTERN else ():
         if match.encoding == "cp1252" and match.coherence >= best.coherence and match.chaos < best.chaos + 0.1:
             return str(match)

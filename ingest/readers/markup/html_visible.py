@@ -48,7 +48,7 @@ def is_left_out(node: Any) -> bool:
 
 
 def is_hidden(node: Any) -> bool:
-    """Hidden formulas are the text of the picture that shows them."""
+    """Whether it is hidden. Formulas shown by a picture are hidden, but say what it shows, so they are read."""
     hidden = (
         node.get("hidden") is not None
         or node.get("aria-hidden", "").lower() == "true"

@@ -26,7 +26,7 @@ from kb_assistant.messages import _
 _ATX_MARKS = re.compile(r"^ {0,3}#{1,6}(?:[ \t]+|$)|[ \t]+#+[ \t]*$")
 _ANCHOR = re.compile(r"\{#[^{}\s]+\}$")
 _TICKS_OR_COMMENT = re.compile(r"`+|<!--|-->")
-# HTML that goes on over blank lines up to its closer. Where there is none, all that follows would be part of it.
+# HTML that continues over blank lines up to its end mark. Without one, all that follows would be part of it.
 _UNTIL_CLOSED = tuple(
     (re.compile(rf"([\s>*+\-\d.)]{{0,40}})(?={opener})", re.IGNORECASE), re.compile(closer, re.IGNORECASE))
     for opener, closer in (
@@ -37,7 +37,7 @@ _UNTIL_CLOSED = tuple(
         (r"<!\[CDATA\[", r"\]\]>"),
     )
 )
-# Elements that are read as one piece of HTML, though blank lines part them: tables, and what a browser hides.
+# Elements read as one piece of HTML despite blank lines: tables, and elements that a browser hides.
 _WHOLE = re.compile(
     r"<(?:(table)\b|(p|div|span|section|article|details)\b[^<>]*?(?:\shidden\b|display\s*:\s*none|"
     r"visibility\s*:\s*hidden))",

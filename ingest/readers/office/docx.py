@@ -27,7 +27,7 @@ from kb_assistant.messages import _
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-# What paints the ground of a paragraph, cell or table; styles of tables paint their head.
+# Properties that fill the background of a paragraph, cell or table; table styles fill the header.
 _GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
     ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
 _WHAT = _("Word document")
@@ -43,10 +43,11 @@ _WORDS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphe
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The blocks of a document. Its title is the paragraph styled so, else the file's property, else a heading.
+    """The blocks of a document. Its title is the paragraph styled as title, else the file's property, else a
+    heading.
 
     Raises:
-        ReadError: it is locked, damaged, too large when unpacked, or not a Word document.
+        ReadError: it is encrypted, damaged, too large when unpacked, or not a Word document.
     """
     package = Package(checked(data, _WHAT))
     if "[Content_Types].xml" not in package:
@@ -69,7 +70,7 @@ def read(data: bytes, context: Context) -> Content:
         metadata = properties(package)
     except (ReadError, MemoryError):
         raise
-    except Exception as error:  # whatever a damaged part leads to
+    except Exception as error:  # any error of a damaged part
         raise damaged(_WHAT) from error
     own_title = metadata.pop("title", "")
     title = body.title or own_title or body.first_heading
@@ -130,7 +131,7 @@ class _Body:
             self.outline.add(words, lines=lines)
 
     def _chunk(self, element: Any) -> None:
-        """A document of any format that stands whole in this one (ECMA-376 Part 1, 17.17.2.1)."""
+        """An embedded document of any format (ECMA-376 Part 1, 17.17.2.1)."""
         link = self._links.get(element.get(f"{_R}id", ""))
         if link is None or link.target not in self._package or self._context.depth + 1 >= DEEPEST:
             return
@@ -174,7 +175,7 @@ class _Body:
         self._drawn(element, (first, self._number))
 
     def footnotes(self, root: Any) -> None:
-        """Foot- or endnotes, under no heading: where they are called from isn't kept."""
+        """Foot- or endnotes, without a heading: the place of their reference isn't kept."""
         for footnote in root:
             words = one_line(" ".join(map(_text, _paragraphs(footnote))))
             if words and footnote.get(f"{_W}type") is None:
@@ -182,7 +183,7 @@ class _Body:
                 self.outline.add(words)
 
     def _end_list(self, before: int = 0) -> None:
-        """Items that follow one another are one block, a line each."""
+        """Make one block of consecutive items, one line each."""
         if self._items:
             last = self._number - before
             self.outline.add("\n".join(self._items), lines=(last - len(self._items) + 1, last))
@@ -190,7 +191,7 @@ class _Body:
 
 
 def _through_wrappers(parent: Any, wanted: tuple[str, ...]) -> Iterator[Any]:
-    """Children of the wanted kinds, also inside content controls and tracked insertions."""
+    """Children of the given kinds, also inside content controls and tracked insertions."""
     waiting = list(reversed(parent))
     while waiting:
         element = waiting.pop()
@@ -201,7 +202,7 @@ def _through_wrappers(parent: Any, wanted: tuple[str, ...]) -> Iterator[Any]:
 
 
 def _text(paragraph: Any) -> str:
-    """Words of a paragraph as they stand now, without those of text boxes in it."""
+    """The current text of a paragraph, without its text boxes."""
     words = []
     waiting = list(reversed(paragraph))
     while waiting:
@@ -218,13 +219,13 @@ def _text(paragraph: Any) -> str:
 
 
 def _paragraphs(element: Any) -> Iterator[Any]:
-    """All paragraphs in an element, those of text boxes once."""
+    """All paragraphs in an element, those of text boxes only once."""
     return (inner for inner in element.iter(_P) if not in_fallback(inner))
 
 
 def _character(code: str) -> str:
     character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
-    return "" if "\ud800" <= character <= "\udfff" else character  # half of one is none
+    return "" if "\ud800" <= character <= "\udfff" else character  # half a surrogate pair is no character
 
 
 def _text_boxes(paragraph: Any) -> list[str]:
@@ -236,7 +237,7 @@ def _text_boxes(paragraph: Any) -> list[str]:
 
 
 def _grid(rows: list[Any]) -> list[list[Cell]]:
-    """The cells as they lie on the grid; one merged over columns or rows fills all its places."""
+    """The cells on the grid; a merged cell fills all its fields."""
     grid: list[list[Cell]] = []
     for row in rows:
         line: list[Cell] = []
@@ -262,7 +263,7 @@ def _is_marked_header(row: Any) -> bool:
 
 
 def _white_text(body: Any) -> Iterator[str]:
-    """Notes on words nobody sees: in white where nothing dark lies behind them, or marked as hidden."""
+    """Notes on invisible text: white without a dark background, or marked as hidden."""
     hidden: dict[str, list[str]] = {}
     grounds: dict[Any, bool] = {}
     for run in body.iter(f"{_W}r"):
@@ -279,10 +280,10 @@ def _white_text(body: Any) -> Iterator[str]:
 
 
 def _is_shaded(run: Any, properties: Any, grounds: dict[Any, bool]) -> bool:
-    """Whether something lies behind the words: their own mark, or the ground of their paragraph, cell or shape.
+    """Whether a text has a background: its own highlight, or the fill of its paragraph, cell or shape.
 
     Args:
-        grounds: Which elements above a run have one; filled here, as many runs stand in one table.
+        grounds: Cache of the enclosing elements with a background, because one table contains many runs.
     """
     if properties.find(f"{_W}shd") is not None or properties.find(f"{_W}highlight") is not None:
         return True

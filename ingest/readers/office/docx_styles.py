@@ -1,4 +1,4 @@
-"""What paragraphs of a Word document are by their styles: headings, list items, parts of a table of contents."""
+"""Classifies paragraphs of a Word document by style: headings, list items, parts of a table of contents."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _HEADING_STYLE = re.compile(r"(?:heading|标题|標題|titre|überschrift)\s*([1-9])", re.IGNORECASE)
 _TITLE_STYLE = re.compile(r"title|标题|標題", re.IGNORECASE)
 _LIST_STYLE = re.compile(r"list\b.*|列表.*|列出段落.*", re.IGNORECASE)
-# A table of contents repeats the headings and would be found in their stead.
+# A table of contents repeats the headings and would be found instead of them.
 _CONTENTS_STYLE = re.compile(r"toc ?\d|目录 ?\d", re.IGNORECASE)
 BODY_LEVEL = 9
-_MOST_STYLES = 20  # that a style may be based on, one on the other
+_MOST_STYLES = 20  # longest chain of base styles
 
 
 class Styles:
-    """What a paragraph is, by its style, the styles that one is based on, and its own properties."""
+    """The kind of a paragraph, by its style, its base styles, and its own properties."""
 
     def __init__(self, roots: list[Any]) -> None:
         self._elements = {
@@ -37,7 +37,7 @@ class Styles:
         return own if own != "" and not (kind != "" and own == "item") else kind
 
     def place(self, paragraph: Any) -> tuple[str, int]:
-        """List and depth that a paragraph counts in, by its own properties or its style's."""
+        """List and level in which a paragraph is numbered, by its own properties or its style's."""
         name = depth = ""
         properties = paragraph.find(f"{_W}pPr")
         style = None if properties is None else value(properties, "pStyle")
@@ -87,7 +87,7 @@ def _properties_kind(properties: Any) -> int | str:
 
 
 def value(element: Any, child: str) -> str | None:
-    """What an element's child of that name is set to; None where there is none."""
+    """The value of an element's child of that name; None if there is none."""
     found = element.find(f"{_W}{child}")
     said: str | None = None if found is None else found.get(f"{_W}val")
     return said

@@ -1,5 +1,5 @@
-"""What is drawn in documents, slides and sheets: paragraphs of shapes, tables, charts and diagrams (ECMA-376
-Part 1, 20 and 21)."""
+"""Drawings in documents, slides and sheets: text of shapes, tables, charts and diagrams (ECMA-376 Part 1, 20 and
+21)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
-_DEEPEST = 8  # level of a list
+_DEEPEST = 8  # deepest list level
 
 
 def in_fallback(element: Any) -> bool:
-    """Whether it is there for old programs only, and stands a second time for the new ones."""
+    """Whether it is a fallback for old programs, repeated elsewhere for new ones."""
     return next(element.iterancestors(FALLBACK), None) is not None
 
 
 def paragraphs(element: Any) -> str:
-    """Paragraphs as lines; those indented, or in a list, get a bullet."""
+    """Paragraphs as lines; indented ones and list items get a bullet."""
     lines = []
     for paragraph in element.iter(f"{A}p"):
         words = "".join(_words(paragraph)).strip()
@@ -41,7 +41,7 @@ def _words(paragraph: Any) -> Iterator[str]:
 
 
 def grid(table: Any) -> list[list[Cell]]:
-    """The cells of a table as they lie on the grid; one merged over columns or rows fills all its places."""
+    """The cells of a table on the grid; a merged cell fills all its fields."""
     rows: list[list[Cell]] = []
     for row in table.iter(f"{A}tr"):
         line: list[Cell] = []
@@ -59,10 +59,10 @@ def grid(table: Any) -> list[list[Cell]]:
 
 
 def charts_and_diagrams(element: Any, links: Mapping[str, Link], package: Package) -> Iterator[str]:
-    """The words of each chart and diagram that is drawn somewhere in an element.
+    """The text of each chart and diagram anywhere in an element.
 
     Args:
-        links: Those of the part that the element stands in.
+        links: Links of the part that contains the element.
     """
     for one in element.iter():
         for attribute in ("id", "dm"):  # a chart, the data of a diagram
@@ -75,7 +75,7 @@ def charts_and_diagrams(element: Any, links: Mapping[str, Link], package: Packag
 
 
 def chart(root: Any) -> str:
-    """Titles, and for each series its name with the values by category, as they were last shown."""
+    """Titles, and for each series its name with the values by category, as last shown."""
     lines = ["".join(text.text or "" for text in title.iter(f"{A}t")) for title in root.iter(f"{_C}title")]
     for series in root.iter(f"{_C}ser"):
         name = " ".join(value.text or "" for value in series.iterfind(f"{_C}tx//{_C}v"))
@@ -92,7 +92,7 @@ def chart(root: Any) -> str:
 
 
 def _points(series: Any, *axes: str) -> dict[str, str]:
-    """Values by their index; those of the innermost level where categories have several."""
+    """Values by index; those of the innermost level if categories have several."""
     axis = next((found for name in axes if (found := series.find(f"{_C}{name}")) is not None), None)
     if axis is None:
         return {}

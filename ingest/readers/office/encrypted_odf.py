@@ -1,8 +1,8 @@
-"""OpenDocument files under a password: each member is deflated, then encrypted (OpenDocument 1.2 part 3, 3.4 and
-4.8).
+"""Password-protected OpenDocument files: each member is deflated, then encrypted (OpenDocument 1.2 part 3, 3.4
+and 4.8).
 
-AES and, of older programs, Blowfish. The form that LibreOffice writes since 24.8 (one encrypted package, Argon2id)
-isn't opened.
+Supports AES and, from older programs, Blowfish. The format of LibreOffice since 24.8 (one encrypted package,
+Argon2id) isn't supported.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _MOST_ROUNDS = 10_000_000
 
 
 def without_password(archive: zipfile.ZipFile, context: Context) -> zipfile.ZipFile:
-    """The archive itself where nothing is locked, else one with the members that a password of the context opens.
+    """The archive itself if nothing is encrypted, else one with the members that a password of the context opens.
 
     Raises:
-        ReadError: no password was given, none fits, or what opens it isn't installed.
+        ReadError: no password was given, none fits, or the needed package isn't installed.
     """
     locks = _locks(archive)
-    if not locks or (_WANTED in archive.namelist() and _WANTED not in locks):  # there are locks for macros alone
+    if not locks or (_WANTED in archive.namelist() and _WANTED not in locks):  # only macros are encrypted
         return archive
     if not context.passwords:
         raise ReadError(
@@ -60,7 +60,7 @@ def without_password(archive: zipfile.ZipFile, context: Context) -> zipfile.ZipF
 
 
 def _unlocked(archive: zipfile.ZipFile, locks: dict[str, Any], password: str) -> io.BytesIO | None:
-    """The XML of an archive and what isn't locked in it; None where the password doesn't fit."""
+    """The XML and the unencrypted members of an archive; None if the password doesn't fit."""
     plain = io.BytesIO()
     with zipfile.ZipFile(plain, "w") as copy:
         for name in archive.namelist():
@@ -75,7 +75,7 @@ def _unlocked(archive: zipfile.ZipFile, locks: dict[str, Any], password: str) ->
 
 
 def _locks(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """What the manifest says of how members are encrypted, by their names."""
+    """The manifest's encryption data of members, by name."""
     if _MANIFEST not in archive.namelist():
         return {}
     try:
@@ -95,7 +95,7 @@ def _is_known(lock: Any) -> bool:
 
 
 def _opened(data: bytes, lock: Any, password: str) -> bytes | None:
-    """A member without its lock; None where the password doesn't fit."""
+    """A decrypted member; None if the password doesn't fit."""
     try:
         deflated = _decrypted(data, lock, password)
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)

@@ -1,4 +1,4 @@
-"""Office files under a password: opened with those the user gave, then read like any other."""
+"""Password-protected Office files: opened with the user's passwords, then read like any other."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kb_assistant.messages import _
 
 MISSING = _("Install what opens it: pip install 'kb-assistant[locked]'. Or save a copy without a password.")
 
-# What Excel and PowerPoint themselves lock files with that only mustn't be changed ([MS-OFFCRYPTO] 2.4.2.3).
+# Excel's and PowerPoint's own password of files that are only protected against changes ([MS-OFFCRYPTO] 2.4.2.3).
 _EVERYONES = ("VelvetSweatshop", "/01Hannes Ruescher/01")
 _FILEPASS = 0x2F
 _HEAD = 4096  # bytes
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The content of a document that is encrypted as a whole.
+    """The content of a completely encrypted document.
 
     Raises:
         ReadError: no password was given, none fits, or what opens it isn't installed.
@@ -60,7 +60,7 @@ def unlocked(data: bytes, context: Context, what: str) -> bytes:
             file.decrypt(opened)
         except MemoryError:
             raise
-        except Exception:  # each format and each damage has an error of its own; the next password may fit
+        except Exception:  # each format and each damage has its own error; the next password may fit
             continue
         return opened.getvalue()
     if not context.passwords:
@@ -71,12 +71,12 @@ def unlocked(data: bytes, context: Context, what: str) -> bytes:
 
 
 def is_locked_book(data: bytes) -> bool:
-    """Whether an old workbook (XLS) needs a password: one of its first records says so ([MS-XLS] 2.4.117)."""
+    """Whether an old workbook (XLS) needs a password, from one of its first records ([MS-XLS] 2.4.117)."""
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as file:
             book = next((name for name in ("Workbook", "Book") if file.exists(name)), "")
             head = file.openstream(book).read(_HEAD) if book else b""
-    except Exception:  # olefile raises whatever a damaged part leads it to
+    except Exception:  # olefile raises any error on a damaged part
         return False
     place = 0
     while place + 4 <= len(head):

@@ -1,6 +1,6 @@
-"""Documents of old programs (DOC, PPT, WPS): LibreOffice, where it is installed, makes them into new ones.
+"""Documents of old programs (DOC, PPT, WPS): LibreOffice, if installed, converts them.
 
-It runs in a scratch folder with a profile of its own, without the user's macros and settings, and dies with the
+It runs in a scratch folder with its own profile, without the user's macros and settings, and ends with the
 reader's process.
 """
 
@@ -25,7 +25,7 @@ from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
 _SECONDS = 50.0
-_RESTART = 81  # what it exits with after it made its profile
+_RESTART = 81  # its exit code after it created its profile
 _PLACES = (
     "/Applications/LibreOffice.app/Contents/MacOS/soffice",
     r"C:\Program Files\LibreOffice\program\soffice.exe",
@@ -34,10 +34,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The document's text, as LibreOffice understands it.
+    """The document's text, as converted by LibreOffice.
 
     Raises:
-        ReadError: LibreOffice is missing, needs too long or can't open it; or a password is needed.
+        ReadError: LibreOffice is missing, takes too long or can't open it; or a password is needed.
     """
     presentation = "PowerPoint Document".encode("utf-16-le") in data or context.name.lower().endswith(
         (".ppt", ".pps")
@@ -50,14 +50,14 @@ def read(data: bytes, context: Context) -> Content:
 
 
 def converted(data: bytes, old: str, new: str, context: Context) -> Content:
-    """The content of a document that LibreOffice makes into a new one.
+    """The content of a document that LibreOffice converts.
 
     Args:
-        old: The suffix that its format has.
-        new: The format that it is made into, such as "docx".
+        old: The suffix of its format.
+        new: The target format, such as "docx".
 
     Raises:
-        ReadError: LibreOffice is missing, needs too long or can't open it.
+        ReadError: LibreOffice is missing, takes too long or can't open it.
     """
     program = office()
     if program is None:
@@ -73,19 +73,20 @@ def converted(data: bytes, old: str, new: str, context: Context) -> Content:
 
 
 def _needs_password(data: bytes) -> bool:
-    """By the flag in the document's head ([MS-DOC] 2.5.2), or the stream that only locked presentations have."""
+    """Whether it needs a password: by the flag in a document's header ([MS-DOC] 2.5.2), or the stream that only
+    encrypted presentations have."""
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as file:
             if file.exists("EncryptedSummary"):
                 return True
             head = file.openstream("WordDocument").read(12) if file.exists("WordDocument") else b""
-    except Exception:  # olefile raises whatever a damaged part leads it to: LibreOffice may still open it
+    except Exception:  # olefile raises any error on a damaged part; LibreOffice may still open it
         return False
     return len(head) == 12 and bool(head[11] & 1)
 
 
 def office() -> str | None:
-    """LibreOffice, where it is installed: the program rather than its launcher, which would outlive a kill."""
+    """LibreOffice, if installed: the program itself, because its launcher would survive a kill."""
     found = (
         shutil.which("soffice")
         or shutil.which("libreoffice")
@@ -111,7 +112,7 @@ def _converted(program: str, data: bytes, suffix: str, new: str) -> bytes:
             code = _run(command, folder)
             if code != _RESTART:
                 break
-            # Its socket bears a hash of the profile's name, and the one that it left can't be taken away here.
+            # Its socket has a hash of the profile's name, and a leftover socket can't be removed here.
             shutil.copytree(profile, again, dirs_exist_ok=True)
         made = folder / "out" / f"in.{new}"
         if not made.exists():

@@ -1,5 +1,5 @@
-"""What the cells of an XLSX workbook show where the number alone says less: percents, money, numbers with zeros in
-front (ECMA-376 Part 1, 18.8.30 and 18.8.31). Dates are left to the reader, which gives them as 2024-05-31."""
+"""Number formats of XLSX cells that say more than the number: percentages, money, leading zeros (ECMA-376 Part 1,
+18.8.30 and 18.8.31). The reader formats dates as 2024-05-31."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ingest.readers.office.ooxml import Package
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LINK_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-# Formats that workbooks use without writing them down; those of money depend on the country and are left out.
+# Built-in formats, which workbooks use without defining them; currencies depend on the country and are omitted.
 _BUILT_IN = {9: "0%", 10: "0.00%"}
 _MONEY = re.compile(r"\[\$([^\]-]+)[^\]]*\]|([$€¥£₩₹元])")
 _QUOTED = re.compile(r'"([^"]*)"|\\(.)')
@@ -24,7 +24,7 @@ _UNCOMPUTED = re.compile(rb"(?:</f>|<f\b[^<>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</
 
 
 class Format(NamedTuple):
-    """How a number is written: before and behind it, its decimals, at least so many digits in front."""
+    """The format of a number: prefix and suffix, decimals, least digits before the decimal point."""
 
     before: str = ""
     behind: str = ""
@@ -45,7 +45,7 @@ CellPosition = tuple[int, int]
 
 
 class CellFormats:
-    """How the cells of a workbook look; nothing at all where the archive doesn't tell."""
+    """The cell formats of a workbook; none if the archive doesn't give them."""
 
     def __init__(self, package: Package) -> None:
         self._package = package
@@ -54,7 +54,7 @@ class CellFormats:
         self._parts = self._read_parts()
 
     def formats(self, sheet: str) -> Mapping[CellPosition, Format]:
-        """The formats of a sheet's cells, where they change what is read."""
+        """The formats of a sheet's cells that change the text read."""
         wanted = {str(index): shape for index, shape in self._styles.items() if shape}
         if not wanted or sheet not in self._parts:
             return {}
@@ -67,16 +67,16 @@ class CellFormats:
         return found
 
     def uncomputed(self, sheet: str) -> int:
-        """Formulas without a value: the program that wrote the file left them to be computed."""
+        """Formulas without a value, which the writing program didn't compute."""
         part = self._parts.get(sheet)
         return len(_UNCOMPUTED.findall(self._package.part(part))) if part else 0
 
     def part_of(self, sheet: str) -> str:
-        """Name of the sheet's part; empty where the package doesn't tell."""
+        """Name of the sheet's part; empty if the package doesn't give it."""
         return self._parts.get(sheet, "")
 
     def spans(self, sheet: str) -> tuple[int, int]:
-        """How many rows and columns a sheet reaches over, at most: a few cells far apart make it large."""
+        """Upper bound of a sheet's rows and columns: a few cells far apart make it large."""
         part = self._parts.get(sheet)
         data = self._package.part(part) if part else b""
         rows = max((int(row) for row in _ROW.findall(data[data.rfind(b"<row") :])), default=0)
@@ -99,7 +99,7 @@ class CellFormats:
                 yield parsed(codes.get(number, built_in))
 
     def _read_parts(self) -> dict[str, str]:
-        """Names of the parts by those of the sheets."""
+        """Names of the parts by sheet name."""
         if self._book not in self._package or not self._book.lower().endswith(".xml"):
             return {}
         links = self._package.links(self._book)
@@ -109,7 +109,7 @@ class CellFormats:
 
 
 def parsed(code: str) -> Format | None:
-    """The format for positive numbers, where it shows more than the number: percent, money, zeros in front."""
+    """The format for positive numbers, if it shows more than the number: percent, money, leading zeros."""
     code = code.split(";")[0]
     money = _MONEY.search(_QUOTED.sub(lambda match: match[1] or match[2] or "", code))
     bare = _MONEY.sub("", re.sub(r"\[[^\]$][^\]]*\]|[_*].", "", _QUOTED.sub("", code))).strip()
@@ -138,7 +138,7 @@ def _each(package: Package, part: str) -> Iterator[tuple[str, Any]]:
 
 
 def position_of(name: str) -> CellPosition | None:
-    """Where a cell is by its name, such as B3."""
+    """The position of a cell from its name, such as B3."""
     match = _CELL.fullmatch(name)
     return (int(match[2]) - 1, _column(match[1])) if match else None
 

@@ -1,4 +1,4 @@
-"""The numbers that Word puts before items of its lists (ECMA-376 Part 1, 17.9)."""
+"""The numbers that Word puts before list items (ECMA-376 Part 1, 17.9)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"),
           (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 _DIGITS = "零一二三四五六七八九"
-_LARGEST = 4999  # from there on in figures, as no list is so long
+_LARGEST = 4999  # larger numbers use digits, as no list is so long
 
 
 class _Level(NamedTuple):
@@ -21,11 +21,11 @@ class _Level(NamedTuple):
 
 
 class Numbering:
-    """Counts the items of all lists of a document, in their order."""
+    """Counts the items of all lists of a document, in order."""
 
     def __init__(self, roots: list[Any]) -> None:
         self._levels: dict[str, dict[int, _Level]] = {}
-        self._lists: dict[str, str] = {}  # which abstract list a list is made after
+        self._lists: dict[str, str] = {}  # the abstract list of each list
         self._restarts: dict[str, dict[int, int]] = {}
         self._counts: dict[str, dict[int, int]] = {}
         for root in roots:
@@ -42,7 +42,7 @@ class Numbering:
                 }
 
     def label(self, name: str, depth: int) -> str:
-        """What stands before the next item of a list, such as "2.1."; empty for a bullet."""
+        """The number before the next item of a list, such as "2.1."; empty for a bullet."""
         abstract = self._lists.get(name, "")
         levels = self._levels.get(abstract, {})
         if depth not in levels:

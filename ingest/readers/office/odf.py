@@ -1,5 +1,5 @@
-"""OpenDocument texts and presentations (ODT, ODP, and their flat XML): headings, lists, tables and charts in their
-order, foot- and endnotes behind their paragraph.
+"""OpenDocument texts and presentations (ODT, ODP, and their flat XML): headings, lists, tables and charts in
+order, foot- and endnotes after their paragraph.
 
 Deleted words of tracked changes are left out.
 """
@@ -31,14 +31,14 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 _CHART = "{urn:oasis:names:tc:opendocument:xmlns:chart:1.0}"
 _SVG = "{urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
-# What isn't the document's text, or is told elsewhere.
+# Elements that aren't the document's text, or are read elsewhere.
 _LEFT_OUT = frozenset(
     (f"{TEXT}tracked-changes", f"{TEXT}sequence-decls", f"{_SVG}title", f"{_SVG}desc", f"{OFFICE}forms",
      f"{OFFICE}annotation", f"{OFFICE}binary-data", f"{OFFICE}scripts", f"{OFFICE}event-listeners")
 )  # fmt: skip
 _PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
-_BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # stands in a paragraph and is told behind it
-_TOLD_BESIDE = frozenset((*_LEFT_OUT, f"{OFFICE}chart"))  # in flat XML a chart stands where it is drawn
+_BEHIND = (f"{TEXT}note", f"{DRAW}text-box")  # inside a paragraph, but read after it
+_TOLD_BESIDE = frozenset((*_LEFT_OUT, f"{OFFICE}chart"))  # in flat XML a chart is inside its drawing
 _MOST_SPACES = 100
 
 
@@ -47,10 +47,10 @@ class Opened:
     """A document's XML.
 
     Attributes:
-        root: What holds its body and styles.
-        metadata: What it says of itself: `title`, `author`, `date`, `tags`.
-        notes: On damage that was passed over.
-        archive: What it lies in with its charts; None for flat XML.
+        root: The element with its body and styles.
+        metadata: Its own metadata: `title`, `author`, `date`, `tags`.
+        notes: Notes on ignored damage.
+        archive: The archive with its charts; None for flat XML.
     """
 
     root: Any
@@ -59,7 +59,7 @@ class Opened:
     archive: zipfile.ZipFile | None = None
 
     def body(self) -> Any:
-        """Raises ReadError where there is none."""
+        """The body. Raises ReadError if there is none."""
         body = self.root.find(f"{OFFICE}body")
         if body is None:
             raise damaged(_WHAT)
@@ -81,7 +81,7 @@ class Opened:
 
 
 def opened(data: bytes, context: Context) -> Opened:
-    """A document out of its archive, or as flat XML.
+    """A document from its archive, or as flat XML.
 
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
@@ -109,7 +109,7 @@ def _root(data: bytes, notes: list[str]) -> Any:
 
 
 def _optional(archive: zipfile.ZipFile, name: str, notes: list[str]) -> Any | None:
-    """Root of a member that the document can be read without; None, and a note, where it is damaged."""
+    """Root of an optional member; None, and a note, if it is damaged."""
     try:
         return xml(member(archive, name, _WHAT), recover=True)
     except (ValueError, ReadError):
@@ -118,7 +118,7 @@ def _optional(archive: zipfile.ZipFile, name: str, notes: list[str]) -> Any | No
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The paragraphs, lists and tables; of a presentation slide by slide.
+    """The paragraphs, lists and tables; for a presentation slide by slide.
 
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
@@ -236,7 +236,7 @@ class _Document:
 
 
 def _set_in(paragraph: Any) -> Iterator[Any]:
-    """What stands in a paragraph and is told behind it: its notes, text boxes and charts."""
+    """The parts of a paragraph that are read after it: notes, text boxes and charts."""
     for inner in paragraph.iter(f"{TEXT}note-body", f"{DRAW}text-box", f"{DRAW}object"):
         if next(inner.iterancestors(*_PARAGRAPHS)) is paragraph:
             yield inner
@@ -249,7 +249,7 @@ def _table_lines(table: Any) -> list[str]:
 
 
 def _fields(row: Any) -> list[Field]:
-    """The cells of a row; places that another cell reaches into are left out, as that one tells them."""
+    """The cells of a row, without fields covered by another cell, which fills them."""
     fields: list[Field] = []
     for cell in row.iterchildren(f"{TABLE}table-cell"):
         text = one_line(text_of(cell))
@@ -262,7 +262,7 @@ def _fields(row: Any) -> list[Field]:
 
 
 def _rows(table: Any) -> list[Any]:
-    """The table's own rows, without those of tables in its cells."""
+    """The table's own rows, without rows of nested tables."""
     return [row for row in table.iter(f"{TABLE}table-row") if next(row.iterancestors(f"{TABLE}table")) is table]
 
 
@@ -271,8 +271,7 @@ def _number(said: str | None) -> int:
 
 
 def text_of(element: Any) -> str:
-    """Words of a paragraph, spaces, tabs and line breaks as they were set; none of its notes' marks and text
-    boxes."""
+    """Text of a paragraph with its spaces, tabs and line breaks, without note marks and text boxes."""
     parts: list[str] = []
     waiting: list[Any] = [element]
     while waiting:

@@ -1,6 +1,6 @@
-"""OpenDocument spreadsheets (ODS and flat FODS): the cells as they are shown, and what is drawn on a sheet.
+"""OpenDocument spreadsheets (ODS and flat FODS): the cells as shown, and the drawings on a sheet.
 
-Dates that can be misread, such as 05/04/24, are given as 2024-04-05; everything else as it stands in the sheet.
+Ambiguous dates, such as 05/04/24, are given as 2024-04-05; everything else as in the sheet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_COLUMNS = 16_384
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The rows of all sheets, those of hidden ones too.
+    """The rows of all sheets, including hidden ones.
 
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
@@ -72,7 +72,7 @@ def _sheet(table: Any, source: Opened, hidden: bool) -> Sheet:
 
 
 def _cells(row: Any) -> Iterator[tuple[int, Any, int]]:
-    """Column, cell, and in how many columns it stands; those that another cell reaches into hold their place."""
+    """Column, cell, and number of columns it fills; fields covered by another cell keep their column."""
     column = 0
     for cell in row.iterchildren(f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
         times = min(_count(cell, "number-columns-repeated"), _MOST_COLUMNS - column)
@@ -90,7 +90,7 @@ def _shown(cell: Any) -> str:
 
 
 def _drawn(table: Any, source: Opened) -> Iterator[str]:
-    """Words of text boxes and charts, which lie on the sheet."""
+    """Text of the text boxes and charts on the sheet."""
     for place in table.iter(f"{TABLE}shapes", f"{TABLE}table-cell"):
         for shape in place:
             if not isinstance(shape.tag, str) or not shape.tag.startswith(DRAW):

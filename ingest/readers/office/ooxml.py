@@ -1,6 +1,6 @@
 """Office Open XML packages (DOCX, PPTX, XLSX): their parts and the links between them (ECMA-376 Part 2).
 
-A package in the strict form is read as one in the usual form; a picture or a style that is missing doesn't matter.
+A package in the strict form is read like one in the transitional form; missing pictures or styles don't matter.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _CP = "{http://schemas.openxmlformats.org/package/2006/metadata/core-properties}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _USUAL = rb"http://schemas.openxmlformats.org/\1/2006/"
-# What a member that is missing, cut short, packed in an unknown way or no XML leads to.
+# Errors of a member that is missing, truncated, compressed in an unknown way, or not XML.
 _DAMAGE = (ValueError, LookupError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Link(NamedTuple):
-    """What a part points to: the last word of the link's type, such as `chart`, and a part of the package."""
+    """A link of a part: the last word of its type, such as `chart`, and the target part of the package."""
 
     kind: str
     target: str
 
 
 class Package:
-    """Parts by their names, which are the same in upper and lower case.
+    """Parts by name, ignoring case.
 
     Attributes:
-        notes: On parts that are damaged, and were left out or read as far as they go, a sentence each.
+        notes: Notes on damaged parts that were left out or read as far as possible, a sentence each.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -49,19 +49,19 @@ class Package:
         return _key(name) in self._members
 
     def part(self, name: str) -> bytes:
-        """A part as it is. Raises KeyError where there is none, and what zipfile raises where it is damaged."""
+        """The bytes of a part. Raises KeyError if it is missing, and zipfile's errors if it is damaged."""
         return self._archive.read(self._members[_key(name)])
 
     def stream(self, name: str) -> IO[bytes]:
-        """As part(), little by little."""
+        """Like part(), as a stream."""
         return self._archive.open(self._members[_key(name)])
 
     def root(self, name: str) -> Any:
         """Root element of a part, in the usual namespaces.
 
         Raises:
-            KeyError: there is none.
-            ValueError: there is nothing in it to read.
+            KeyError: the part is missing.
+            ValueError: it has no readable content.
         """
         data = _STRICT.sub(_USUAL, self.part(name))
         try:
@@ -74,7 +74,7 @@ class Package:
             return root
 
     def optional_part(self, name: str) -> bytes | None:
-        """A part that the document can be read without; None, and a note, where it is missing or damaged."""
+        """An optional part; None, and a note, if it is missing or damaged."""
         try:
             return self.part(name)
         except _DAMAGE:
@@ -82,8 +82,7 @@ class Package:
             return None
 
     def optional_root(self, name: str) -> Any | None:
-        """Root element of a part that the document can be read without; None, and a note, where there is nothing
-        in it to read."""
+        """Root element of an optional part; None, and a note, if it has no readable content."""
         try:
             return self.root(name)
         except _DAMAGE:
@@ -91,7 +90,7 @@ class Package:
             return None
 
     def linked_roots(self, kind: str, name: str = "") -> list[Any]:
-        """Root elements of the parts that a part has links of a kind to, those that can be read."""
+        """Root elements of the readable parts that a part links to by links of a kind."""
         roots = map(self.optional_root, self.linked(kind, name))
         return [root for root in roots if root is not None]
 
@@ -99,7 +98,7 @@ class Package:
         self.notes.append(_("A part of the file is damaged ({name}) and was left out.", name=name))
 
     def links(self, name: str = "") -> dict[str, Link]:
-        """The links of a part, or of the package itself, by their ids; none where they are damaged."""
+        """The links of a part, or of the package itself, by id; none if they are damaged."""
         if name not in self._links:
             self._links[name] = self._read_links(name)
         return self._links[name]
@@ -119,12 +118,12 @@ class Package:
         }
 
     def linked(self, kind: str, name: str = "") -> list[str]:
-        """Parts that a part has links of a kind to, those that exist."""
+        """The existing parts that a part links to by links of a kind."""
         return [link.target for link in self.links(name).values() if link.kind == kind and link.target in self]
 
 
 def properties(package: Package) -> dict[str, Any]:
-    """What the document says of itself: `title`, `author`, `date`, `tags`, where it says so and isn't damaged."""
+    """The document's own metadata: `title`, `author`, `date`, `tags`, if present and undamaged."""
     said: dict[str, str] = {}
     for root in package.linked_roots("core-properties")[:1]:
         said = {element.tag: element.text or "" for element in root if isinstance(element.tag, str)}
@@ -139,7 +138,7 @@ def properties(package: Package) -> dict[str, Any]:
 
 
 def number(said: str | None, otherwise: int = 0) -> int:
-    """A number as an attribute says it; `otherwise` where it is none, or larger than any that documents need."""
+    """The number in an attribute; `otherwise` if it isn't a number, or larger than documents need."""
     return int(said) if said and said.isascii() and said.isdigit() and len(said) < 6 else otherwise
 
 

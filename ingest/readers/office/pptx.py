@@ -1,5 +1,4 @@
-"""Presentations: the slides in their order, each under its title, with tables, charts' words and speaker's
-notes."""
+"""Presentations: the slides in order, each under its title, with tables, texts of charts and speaker's notes."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ _WHAT = _("presentation")
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _NO_TITLES = ("powerpoint presentation", "powerpoint 演示文稿")
-_REPEATED = ("dt", "ftr", "hdr", "sldNum")  # what stands on every slide
+_REPEATED = ("dt", "ftr", "hdr", "sldNum")  # placeholders repeated on every slide
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -36,7 +35,7 @@ def read(data: bytes, context: Context) -> Content:
         metadata = properties(deck.package)
     except (ReadError, MemoryError):
         raise
-    except Exception as error:  # whatever a damaged part leads to
+    except Exception as error:  # any error of a damaged part
         raise damaged(_WHAT) from error
     own = metadata.pop("title", "")[:HEADING_CHARS]
     title = deck.first_title if own.lower() in _NO_TITLES else own or deck.first_title
@@ -50,7 +49,7 @@ class _Deck:
         self.notes = package.notes
 
     def slides(self) -> list[str]:
-        """Names of the slides' parts in the order of the presentation."""
+        """Names of the slides' parts in presentation order."""
         main = next(iter(self.package.linked("officeDocument")), "ppt/presentation.xml")
         links = self.package.links(main)
         ids = [slide.get(f"{_R}id") for slide in self.package.root(main).iter(f"{_P}sldId")]

@@ -1,7 +1,6 @@
-"""RTF: paragraphs and tables. Its character sets are those of its fonts, its pictures and hidden parts are left
-out.
+"""RTF: paragraphs and tables. Fonts determine the character sets; pictures and hidden parts are left out.
 
-Follows the RTF specification 1.9.1 as far as text goes.
+Follows the RTF specification 1.9.1 for text.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _DEEPEST = 2_000
 
 @dataclass(slots=True)
 class _GroupState:
-    """What holds in a group, and is as before when it ends."""
+    """The state of a group, restored at its end."""
 
     left_out: bool = False
     hidden: bool = False
@@ -56,7 +55,7 @@ class _Text:
     rows: list[list[Cell]] = field(default_factory=list)
     header_rows: int = 0
     is_header: bool = False
-    merges: list[str] = field(default_factory=list)  # of each cell of a row: where it goes on from, or ""
+    merges: list[str] = field(default_factory=list)  # for each cell of a row: where it continues from, or ""
     merge: str = ""
     in_table: bool = False
     level: int = 0
@@ -90,7 +89,7 @@ class _Text:
         self.cells, self.is_header = [], False
 
     def _merged(self) -> list[Cell]:
-        """The cells of the row; one merged over columns or rows fills all its places."""
+        """The cells of the row; a merged cell fills all its fields."""
         row: list[Cell] = []
         for place, cell in enumerate(self.cells):
             merge = self.merges[place] if place < len(self.merges) else ""
@@ -109,7 +108,7 @@ class _Text:
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The paragraphs and tables. Its title is the one of its properties, else its first heading.
+    """The paragraphs and tables. The title is from the properties, else the first heading.
 
     Raises:
         ReadError: its groups are nested too deep, or it isn't RTF.
@@ -216,7 +215,7 @@ class _Reader:
             state.hidden = state.deleted = False
         elif name == "upr":
             state.left_out = True
-        elif name == "shptxt":  # a text box, in the middle of what draws it
+        elif name == "shptxt":  # a text box, in the middle of its drawing
             text.end_paragraph()
             state.left_out = False
         elif name == "ud":

@@ -1,8 +1,8 @@
-"""Spreadsheets (XLSX, XLSM, XLSB, XLS): a line for each row, its values under the names of their columns.
+"""Spreadsheets (XLSX, XLSM, XLSB, XLS): a line for each row, its values with the names of their columns.
 
-Formulas give the values that were last computed, percents and money as the sheet shows them (XLSX). A block is a
-run of rows without an empty one between; `lines` are rows of the sheet. Text boxes, charts and comments (XLSX)
-follow the rows of their sheet. What calamine can't open, such as workbooks from before 1997, LibreOffice tries.
+Formulas give their last computed values, percentages and money as shown in the sheet (XLSX). A block is a run of
+rows without an empty row; `lines` are rows of the sheet. Text boxes, charts and comments (XLSX) follow the rows of
+their sheet. LibreOffice tries files that calamine can't open, such as workbooks from before 1997.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from kb_assistant.messages import _
 MOST_CELLS = 4_000_000
 
 _WHAT = _("spreadsheet")
-_TITLE_ROWS = 5  # rows of one cell or two that may stand above the names of the columns
-_MOST_AREA = 20_000_000  # cells with the empty ones, which calamine keeps too: an XLS that is used to its corner
-_MOST_EXACT = 1e15  # from there on a float doesn't hold every whole number
+_TITLE_ROWS = 5  # most rows of one or two cells above the names of the columns
+_MOST_AREA = 20_000_000  # cells including empty ones, which calamine keeps too: an XLS that is used to its corner
+_MOST_EXACT = 1e15  # from here on a float doesn't represent every whole number
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
-_OLD = (b"\x09\0", b"\x09\x02", b"\x09\x04", b"\x09\x08")  # a workbook before 1997 begins so, outside of OLE
+_OLD = (b"\x09\0", b"\x09\x02", b"\x09\x04", b"\x09\x08")  # start of a workbook from before 1997, outside OLE
 
 
 class Comment(NamedTuple):
-    """What is noted on a cell. `row` and `column` are from 0."""
+    """A comment on a cell. `row` and `column` count from 0."""
 
     row: int
     column: int
@@ -49,7 +49,7 @@ class Comment(NamedTuple):
 
 @dataclass(slots=True)
 class Sheet:
-    """A sheet as it is told. `drawn`: the words of its text boxes, charts and diagrams."""
+    """The content of a sheet. `drawn`: the texts of its text boxes, charts and diagrams."""
 
     name: str
     rows: list[list[Cell]]
@@ -59,7 +59,7 @@ class Sheet:
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The rows of all sheets, those of hidden ones too.
+    """The rows of all sheets, including hidden ones.
 
     Raises:
         ReadError: it is damaged, locked or too large when unpacked.
@@ -75,7 +75,7 @@ def read(data: bytes, context: Context) -> Content:
         if not mendable or context.depth + 1 >= DEEPEST:
             raise damaged(_WHAT) from error
     content = legacy.converted(data, ".xlsx" if data.startswith(b"PK") else ".xls", "xlsx", context)
-    if not content.blocks:  # LibreOffice makes an empty workbook out of what it can't mend
+    if not content.blocks:  # LibreOffice makes an empty workbook from a file that it can't repair
         raise damaged(_WHAT)
     return content
 
@@ -118,7 +118,7 @@ def _read(data: bytes) -> Content:
 
 
 def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Sequence[str]) -> Content:
-    """The blocks of all sheets; of hidden ones a note, before the others."""
+    """The blocks of all sheets; a note on hidden ones comes first."""
     blocks: list[Block] = []
     notes: list[str] = []
     for sheet in sheets:
@@ -135,7 +135,7 @@ def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Seq
 
 @contextmanager
 def _damage_told() -> Iterator[None]:
-    """What a damaged file leads the libraries to is a ReadError, also a panic in Rust, which is no Exception."""
+    """Turn library errors on a damaged file into ReadError, also a Rust panic, which isn't an Exception."""
     try:
         yield
     except (ReadError, MemoryError):
@@ -149,7 +149,7 @@ def _damage_told() -> Iterator[None]:
 
 
 def _cell_formats(package: Package | None) -> CellFormats | None:
-    """How cells look; nothing where the file doesn't say it properly, for the rows can be read without."""
+    """The cell formats; none if they are invalid, because the rows can be read without them."""
     try:
         return CellFormats(package) if package else None
     except (ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error):
@@ -177,7 +177,7 @@ def too_large(rows: int, columns: int) -> ReadError:
 
 
 def _rows(sheet: Any, formats: Mapping[CellPosition, Format]) -> list[list[Cell]]:
-    """The cells of each row up to the last that isn't empty."""
+    """The cells of each row up to the last non-empty one."""
     if sheet.total_height * sheet.total_width > _MOST_AREA:
         raise too_large(sheet.total_height, sheet.total_width)
     rows: list[list[Cell]] = []
@@ -205,7 +205,7 @@ def _cell(value: Any, look: Format | None) -> Cell:
 
 
 def merge(rows: list[list[Cell]], top: int, left: int, bottom: int, right: int) -> None:
-    """Fill all places of a merged cell, in rows that aren't empty. `bottom` and `right` are included."""
+    """Fill all fields of a merged cell, in non-empty rows. `bottom` and `right` are included."""
     if top >= len(rows) or left >= len(rows[top]):
         return
     value = rows[top][left]
@@ -217,7 +217,7 @@ def merge(rows: list[list[Cell]], top: int, left: int, bottom: int, right: int) 
 
 
 def _add_drawn_and_said(sheet: Sheet, package: Package, part: str) -> None:
-    """Text boxes, charts, diagrams and comments; those of a conversation stand in a part of their own."""
+    """Text boxes, charts, diagrams and comments; threaded comments are in a separate part."""
     for drawing in package.linked("drawing", part):
         root, links = package.optional_root(drawing), package.links(drawing)
         if root is None:
@@ -249,8 +249,8 @@ def shown(value: Any) -> str:
 
 
 def sheet_blocks(rows: Sequence[Row], sheet: str | None) -> list[Block]:
-    """The rows as blocks: a run of rows without an empty one between is a table. One that has no names of its own,
-    or those of the table above, goes on with them."""
+    """The rows as blocks: a run of rows without an empty row is a table. A table without column names, or with
+    those of the table above, continues with them."""
     blocks: list[Block] = []
     names: list[str] = []
     columns = 0
@@ -266,7 +266,7 @@ def sheet_blocks(rows: Sequence[Row], sheet: str | None) -> list[Block]:
 
 
 def _header(rows: Sequence[Row], run: list[int]) -> list[int]:
-    """The row that names the columns, or the two where the first stands over several columns of the second."""
+    """The row of column names, or two rows if the first spans several columns of the second."""
     for index in run[:_TITLE_ROWS]:
         below = _below(rows, run, index)
         if below is not None and _spans_columns(rows[index]):
@@ -279,14 +279,14 @@ def _header(rows: Sequence[Row], run: list[int]) -> list[int]:
 
 
 def _spans_columns(row: Row) -> bool:
-    """Whether one of several cells reaches over more than a column; a single one is a title."""
+    """Whether one of several cells spans more than one column; a single cell is a title."""
     if len({cell.text for cell in row if cell.text}) < 2:
         return False
     return any(not cell.first and cell.text and cell.text == before.text for before, cell in pairwise(row))
 
 
 def _runs(rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Numbers of rows that follow each other and aren't empty."""
+    """Numbers of consecutive non-empty rows."""
     run: list[int] = []
     for index, row in enumerate(rows):
         if any(cell.text for cell in row):
@@ -309,10 +309,10 @@ def _below(rows: Sequence[Row], run: list[int], index: int) -> Row | None:
 
 
 def _filled(row: Row) -> int:
-    """Which columns are filled, as the bits of a number."""
+    """The filled columns, as a bit mask."""
     return sum(1 << place for place, cell in enumerate(row) if cell.text)
 
 
 def _letters(column: int) -> str:
-    """Name of a column by its number from 0: 27 is AB."""
+    """Name of a column from its number from 0: 27 is AB."""
     return (_letters(column // 26 - 1) if column >= 26 else "") + chr(ord("A") + column % 26)

@@ -1,7 +1,7 @@
-"""What stands on a PDF page beside its text: what was filled into form fields, comments, attached files.
+"""The content of a PDF page besides its text: filled form fields, comments, attached files.
 
-Read for the fields' values rather than their looks, so that each can be said with its name. Signatures and stamps
-have looks only: they are made part of the page, whose text then holds theirs.
+It reads the values of fields rather than their appearance, so that each is given with its name. Signatures and
+stamps have only an appearance: they are merged into the page, whose text then contains theirs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ingest.readers.blocks import Content, Context, one_line
 
 _MOST_ANNOTATIONS = 5_000  # of a page
 _MOST_FILES = 200
-_LONGEST = 200_000  # bytes of a value
+_LONGEST = 200_000  # longest value in bytes
 _UNSEEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 _COMMENTS = frozenset((
     raw.FPDF_ANNOT_TEXT, raw.FPDF_ANNOT_LINE, raw.FPDF_ANNOT_SQUARE, raw.FPDF_ANNOT_CIRCLE, raw.FPDF_ANNOT_POLYGON,
@@ -28,7 +28,7 @@ _COMMENTS = frozenset((
     raw.FPDF_ANNOT_STRIKEOUT, raw.FPDF_ANNOT_CARET, raw.FPDF_ANNOT_INK,
 ))  # fmt: skip
 _STAMPS = frozenset((raw.FPDF_ANNOT_STAMP, raw.FPDF_ANNOT_WATERMARK))
-# Names that programs number fields with.
+# Field names that programs generate.
 _NO_LABEL = re.compile(
     r"[a-z]{0,2}(?:text|field|box|fill|check|radio|button|group|combo|list|choice|undefined|untitled|[\d\W_])*",
     re.IGNORECASE,
@@ -38,14 +38,14 @@ _CHECKED = re.compile(r"on|yes|true|[\d\W_]*|[a-z]", re.IGNORECASE)
 
 
 class Beside(NamedTuple):
-    """What a field or a comment says, and the words of the comment alone; none for a field."""
+    """The text of a field or comment, and the words of the comment alone; none for a field."""
 
     line: str
     comment: str = ""
 
 
 def annotations_of(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> list[Beside]:
-    """What the page's fields and comments hold, in their order, each once."""
+    """The texts of the page's fields and comments, in order, each once."""
     found: dict[Beside, None] = {}
     for index, kind in _annotations(page):
         with _opened(page, index) as item:
@@ -65,7 +65,7 @@ def annotations_of(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> list[B
 
 
 def with_stamps(document: pdfium.PdfDocument, page: pdfium.PdfPage, number: int) -> pdfium.PdfPage:
-    """The page, with what signatures and stamps show as a part of it. Annotations are gone then."""
+    """The page with the appearance of signatures and stamps merged into it. Its annotations are then gone."""
     looks, others = 0, []
     for index, kind in _annotations(page):
         with _opened(page, index) as item:
@@ -83,7 +83,7 @@ def with_stamps(document: pdfium.PdfDocument, page: pdfium.PdfPage, number: int)
 
 
 def attachments_of(document: pdfium.PdfDocument, context: Context) -> list[Content]:
-    """The files that a PDF carries, as portfolios do, each read by its own reader."""
+    """The files embedded in a PDF, such as a portfolio, each read by its own reader."""
     found = []
     for index in range(min(document.count_attachments(), _MOST_FILES)):
         try:
@@ -125,7 +125,7 @@ def _is_signature(form: Any, item: Any) -> bool:
 
 
 def _filled(form: Any, item: Any) -> str:
-    """`label: value` of a form field; empty where nothing is filled in."""
+    """`label: value` of a form field; empty if it isn't filled in."""
     kind = raw.FPDFAnnot_GetFormFieldType(form, item) if form else -1
     if kind in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON):
         if not raw.FPDFAnnot_IsChecked(form, item):
@@ -137,7 +137,7 @@ def _filled(form: Any, item: Any) -> str:
     elif kind in (raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX, raw.FPDF_FORMFIELD_TEXTFIELD):
         value = _chosen(form, item) or _string(raw.FPDFAnnot_GetFormFieldValue, form, item).strip()
         label = _label(form, item)
-    elif kind < 0:  # of a page that was taken out of its form
+    elif kind < 0:  # from a page extracted from its form
         value = _string(raw.FPDFAnnot_GetStringValue, item, b"V").strip()
         label = one_line(_string(raw.FPDFAnnot_GetStringValue, item, b"TU")).rstrip(_MARKS) if value else ""
     else:
@@ -154,7 +154,7 @@ def _chosen(form: Any, item: Any) -> str:
 
 
 def _label(form: Any, item: Any) -> str:
-    """What the form tells its readers of a field, or its name where that is made of words."""
+    """The form's description of a field, or its name if that consists of words."""
     if told := one_line(_string(raw.FPDFAnnot_GetFormFieldAlternateName, form, item)):
         return told.rstrip(_MARKS)
     name = re.sub(r"\[\d+\]", "", _string(raw.FPDFAnnot_GetFormFieldName, form, item)).rpartition(".")[2]
@@ -162,7 +162,7 @@ def _label(form: Any, item: Any) -> str:
 
 
 def _string(call: Callable[..., int], *about: Any) -> str:
-    """What a function of pdfium that fills a buffer with UTF-16 gives."""
+    """The result of a pdfium function that fills a buffer with UTF-16."""
     size = call(*about, None, 0)
     if not 2 < size <= _LONGEST:
         return ""

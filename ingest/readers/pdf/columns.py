@@ -1,4 +1,4 @@
-"""Pages in two columns whose lines were written across both: read down the left one, then down the right.
+"""Pages in two columns whose lines were written across both: the left column is read first, then the right one.
 
 Most programs write one column after the other, and pdfium keeps that order; then nothing is done here.
 """
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
-_LEAST_LINES = 6  # that have words on both sides
+_LEAST_LINES = 6  # with words on both sides
 _LEAST_SHARE = 0.7  # of the lines between the first and the last of them
-_LEAST_WIDTH = 0.25  # of what is written on the page, for the words of each column on average
+_LEAST_WIDTH = 0.25  # of the written width of the page, for the average words of each column
 _LEAST_GAP = 8.0  # points between the columns
 _MOST_RUNS = 2_000
 _BLANKS = re.compile(r"[ \t\r]+(?=\n|\Z)")
@@ -24,7 +24,7 @@ _HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 
 class _Run(NamedTuple):
-    """A run of characters of one line, in points from the lower left; `place` is its turn in the file."""
+    """A run of characters of one line, in points from the lower left; `place` is its position in the file."""
 
     left: float
     bottom: float
@@ -38,7 +38,7 @@ Box = tuple[float, float, float, float]
 
 
 def turned(box: Box, degrees: int) -> Box:
-    """A box as it lies when the page is turned clockwise by a multiple of 90, about the origin."""
+    """A box after rotating the page clockwise about the origin by a multiple of 90 degrees."""
     left, bottom, right, top = box
     if degrees % 360 == 90:
         return bottom, -right, top, -left
@@ -48,10 +48,10 @@ def turned(box: Box, degrees: int) -> Box:
 
 
 def reordered(layer: Any, rotation: int = 0) -> str | None:
-    """The text of a page column by column; None where its order is right as it is.
+    """The text of a page column by column; None if its order is right already.
 
     Args:
-        rotation: Degrees by which the page is turned when it is shown.
+        rotation: Degrees by which the page is rotated for display.
     """
     runs = _runs(layer, rotation)
     if sum(_leaps(before, run) for before, run in pairwise(runs)) < _LEAST_LINES:
@@ -89,12 +89,12 @@ def _runs(layer: Any, rotation: int) -> list[_Run]:
 
 
 def _leaps(before: _Run, run: _Run) -> bool:
-    """Whether a run goes on at the same height, a gap further to the right."""
+    """Whether a run continues at the same height, a gap further to the right."""
     return run.left - before.right >= _LEAST_GAP and before.bottom < (run.bottom + run.top) / 2 < before.top
 
 
 def _lines(runs: Sequence[_Run]) -> list[list[_Run]]:
-    """Runs that stand at one height, from the top of the page down, each line from left to right."""
+    """Runs grouped into lines by height, from top to bottom, each line from left to right."""
     lines: list[list[_Run]] = []
     for run in sorted(runs, key=lambda run: -(run.top + run.bottom)):
         middle = (run.top + run.bottom) / 2
@@ -106,8 +106,8 @@ def _lines(runs: Sequence[_Run]) -> list[list[_Run]]:
 
 
 def _gutter(lines: Sequence[Sequence[_Run]]) -> float | None:
-    """Where the lines with one gap have it, if what stands on both sides is broad enough for prose. Lines with
-    more gaps are rows of a table."""
+    """The position of the gap in lines with one gap, if both sides are wide enough for prose. Lines with more gaps
+    are rows of a table."""
     start, end = min(line[0].left for line in lines), max(run.right for line in lines for run in line)
     gaps = [[(a, b) for a, b in pairwise(line) if b.left - a.right >= _LEAST_GAP] for line in lines]
     single = [(line[0].left, *found[0], line[-1].right) for line, found in zip(lines, gaps, strict=True)
@@ -127,7 +127,7 @@ def _is_parted(line: Sequence[_Run], gutter: float) -> bool:
 
 
 def _is_woven(lines: Sequence[Sequence[_Run]], gutter: float) -> bool:
-    """Whether the file goes from side to side with almost every line, and nothing reaches over the gutter."""
+    """Whether the file alternates between the sides in almost every line, and nothing crosses the gutter."""
     runs = sorted((run for line in lines for run in line), key=lambda run: run.place)
     if any(run.left < gutter < run.right for run in runs):
         return False

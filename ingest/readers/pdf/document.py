@@ -1,8 +1,8 @@
-"""PDF: the text layer page by page, tables with ruling lines row by row, scanned pages by OCR where it is
-installed. After it what is filled in and commented, at the end what is attached.
+"""PDF: the text layer page by page, tables with ruling lines row by row, scanned pages by OCR if it is installed.
+Then form fields and comments, at the end attachments.
 
-Bookmarks become headings. What stands at the head or foot of every page is kept where it stands first. Text in
-invisible mode is read, because that is how scanners store what they recognised.
+Bookmarks become headings. Repeated page headers and footers are kept at their first occurrence. Text in invisible
+mode is read, because scanners store recognised text that way.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from ingest.readers.pdf.tables import Table, tables_of
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _, join
 
-logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # its warnings are for programmers
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # its warnings are for developers
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\uffff]")
-# Titles that a program made up from its own name or the file's.
+# Titles that a program derived from its own name or the file's.
 _NO_TITLE = re.compile(
     r"untitled.*|无标题.*|unknown|adobe .* pdf|powerpoint presentation|(?:slide|page|document|title) ?\d*|"
     r".*\.(?:docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf|rtf|html?|wpd)",
     re.IGNORECASE,
 )
-_SCAN_CHARS = 20  # a page with fewer, and with a picture over most of it, is a scan
+_SCAN_CHARS = 20  # a page with fewer, and a picture over most of it, is a scan
 _SCAN_SHARE = 0.5
 _BLANK_SHARE = 0.02
-_SCAN_PIXELS = 2200  # longer side of a page as OCR sees it: about 190 dpi for A4
+_SCAN_PIXELS = 2200  # longer side of a page for OCR: about 190 dpi for A4
 _MOST_BOOKMARKS = 10_000
 _MOST_SCANS = 2_000
-_MOST_TOLD = 20  # pages named in a note
+_MOST_TOLD = 20  # most pages named in a note
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def read(data: bytes, context: Context) -> Content:
     """The pages of a PDF.
 
     Raises:
-        ReadError: it is locked, damaged or without any text.
+        ReadError: it is encrypted, damaged or without any text.
     """
     document = _open(data, context.passwords)
     notes: list[str] = []
@@ -129,7 +129,7 @@ def _listed(numbers: list[int]) -> str:
 def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
     error: pdfium.PdfiumError | None = None
     for password in (None, *passwords):
-        # Some failures leave PDFium's last error as it was, be it of another document: it becomes that of no PDF.
+        # Some failures don't set PDFium's last error, which may be another document's: reset it to that of no PDF.
         raw.FPDF_LoadMemDocument64(b"", 0, None)
         try:
             document = pdfium.PdfDocument(data, password=password)
@@ -137,7 +137,7 @@ def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:
         except pdfium.PdfiumError as failed:
             error = failed
             if getattr(failed, "err_code", None) != raw.FPDF_ERR_PASSWORD:
-                if b"%PDF" not in data[:1024] and b"endobj" in data:  # only its first line is lost
+                if b"%PDF" not in data[:1024] and b"endobj" in data:  # only its first line is missing
                     return _open(b"%PDF-1.7\n" + data, passwords)
                 raise _refusal(data, failed) from failed
     else:
@@ -200,8 +200,8 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
 
 
 def _is_drawn(page: pdfium.PdfPage, blank: bool) -> bool:
-    """Whether there is a picture over much of the page, or many lines, as letters made of curves are. On a page
-    without any text a small one is enough."""
+    """Whether the page has a large picture, or many lines, such as letters drawn as curves. On a page without any
+    text a small picture is enough."""
     whole = page.get_width() * page.get_height()
     drawn, curves = 0.0, 0
     for item in page.get_objects(max_depth=3):
@@ -227,7 +227,7 @@ def _picture(document: pdfium.PdfDocument, number: int) -> Any:
 
 
 def _bookmarks(document: pdfium.PdfDocument) -> dict[int, list[tuple[int, str]]]:
-    """Levels and titles of the bookmarks by the number of the page they lead to."""
+    """Levels and titles of the bookmarks by the number of their page."""
     found: dict[int, list[tuple[int, str]]] = {}
     try:
         for count, mark in enumerate(document.get_toc(max_depth=8)):
@@ -244,7 +244,7 @@ def _bookmarks(document: pdfium.PdfDocument) -> dict[int, list[tuple[int, str]]]
 
 
 def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> tuple[Block, ...]:
-    """The pages' parts, each under the bookmarks in force where it begins."""
+    """The parts of the pages, each under the bookmarks in force at its start."""
     repeated = pdf_text.Repeated([page.text for page in pages])
     blocks: list[Block] = []
     above: list[tuple[int, str]] = []
@@ -260,7 +260,7 @@ def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> 
         if page.beside:
             heading = nest(title for _, title in above)
             blocks.append(Block("\n".join(page.beside), page=page.number, heading=heading))
-        for mark in marks:  # those whose words aren't on the page hold from its end on
+        for mark in marks:  # bookmarks whose words aren't on the page apply from its end on
             if mark not in above and mark[1] not in (title for _, title in above):
                 above = [*(one for one in above if one[0] < mark[0]), mark]
     return tuple(blocks)

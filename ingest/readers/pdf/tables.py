@@ -1,7 +1,7 @@
-"""Tables with ruling lines on a PDF page: the lines make a grid, the words in its fields make rows.
+"""Tables with ruling lines on a PDF page: the lines form a grid, the words in its fields form rows.
 
-Each word goes into the field it begins in, so that none is lost or said twice. Lines that cut through many words
-are no table's; what they enclose stays running text.
+Each word belongs to the field it begins in, so that none is lost or repeated. Lines that cut through many words
+don't form a table; the text they enclose stays running text.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from ingest.readers.blocks import one_line
 from ingest.readers.pdf.columns import Box, turned
 from ingest.readers.tables import Cell, table_lines
 
-_NEAR = 3.0  # points within which lines are one
-_SHORTEST = 8.0  # points of a line that can rule a table
+_NEAR = 3.0  # lines within this many points are one
+_SHORTEST = 8.0  # length in points of a ruling line
 _THICKEST = 3.0
 _MOST_OBJECTS = 4_000
-_MOST_SEGMENTS = 2_000  # of paths that draw more than a box
+_MOST_SEGMENTS = 2_000  # for paths that draw more than a box
 _SMALLEST_GRID = 24.0
 _MOST_FIELDS = 4_000
 _WHOLE_PAGE = 0.9
-_MOST_CUT = 0.005  # share of the letters that stand in another field than their word
-_WIDE_LINE = 3  # fields that a line of text reaches
-_UNRULED_LINES = 6  # so many wide lines in one row of the grid are rows of their own, which nothing rules
+_MOST_CUT = 0.005  # largest share of letters in another field than their word
+_WIDE_LINE = 3  # number of fields that a wide line of text spans
+_UNRULED_LINES = 6  # this many wide lines in one row of the grid are separate rows without ruling lines
 _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as lines of text, and the indexes of the lines of the page's text that it is made of."""
+    """A table as lines of text, and the indexes of its lines in the page's text."""
 
     text: str
     lines: frozenset[int]
@@ -51,7 +51,7 @@ class _Rule(NamedTuple):
 
 
 def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
-    """The tables of a page with `text` as pdfium gives it, a character for each of its indexes."""
+    """The tables of a page; `text` is pdfium's, a character for each of its indexes."""
     across, down = _rules(page)
     if len(across) < 3 or len(down) < 3:
         return []
@@ -69,7 +69,7 @@ def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
 
 
 def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
-    """All straight lines across and down, the edges of rectangles among them."""
+    """All horizontal and vertical lines, including the edges of rectangles."""
     across: list[_Rule] = []
     down: list[_Rule] = []
     rotation = page.get_rotation()
@@ -116,7 +116,7 @@ def _add_box(across: list[_Rule], down: list[_Rule], left: float, bottom: float,
 
 
 def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int, rotation: int) -> None:
-    """The straight pieces of a path that draws many lines at once."""
+    """The straight segments of a path that draws many lines at once."""
     matrix = raw.FS_MATRIX()
     raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
     x, y = ctypes.c_float(), ctypes.c_float()
@@ -138,7 +138,7 @@ def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int, 
 
 
 def _joined(rules: list[_Rule]) -> list[_Rule]:
-    """Lines on one height that touch are one line."""
+    """Join touching lines at one position."""
     found: list[_Rule] = []
     level: list[_Rule] = []
     for rule in sorted(rules):
@@ -161,7 +161,7 @@ def _merged(level: list[_Rule]) -> list[_Rule]:
 
 
 def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule], list[_Rule]]]:
-    """Lines that cross each other, directly or by way of others: a grid each."""
+    """Groups of lines that cross each other, directly or through others: each is a grid."""
     group_of = list(range(len(across) + len(down)))
 
     def root(one: int) -> int:
@@ -190,7 +190,7 @@ _GridField = tuple[int, int]  # row and column in the grid
 
 
 class _Layer(NamedTuple):
-    """A page's text, and by how many degrees the page is turned when it is shown."""
+    """A page's text, and the degrees by which the page is rotated for display."""
 
     text: str
     layer: Any
@@ -209,7 +209,7 @@ class _TextLine(NamedTuple):
 
 
 def _text_lines(layer: _Layer) -> list[_TextLine | None]:
-    """Where each line of the text stands: its first character, the middle of its height, its last character."""
+    """The position of each line of the text: its first character, its middle height, its last character."""
     found: list[_TextLine | None] = []
     place = 0
     for line in layer.text.split("\n"):
@@ -228,7 +228,7 @@ def _text_lines(layer: _Layer) -> list[_TextLine | None]:
 
 
 def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]) -> Table | None:
-    levels = _levels(rule.at for rule in rows)[::-1]  # from the top down
+    levels = _levels(rule.at for rule in rows)[::-1]  # from top to bottom
     edges = _levels(rule.at for rule in columns)
     height, width = len(levels) - 1, len(edges) - 1
     if height < 2 or width < 2 or height * width > _MOST_FIELDS:
@@ -263,8 +263,8 @@ def _levels(values: Iterable[float]) -> list[float]:
 def _owners(
     levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
 ) -> dict[_GridField, _GridField]:
-    """The field that each place of the grid belongs to: where no line parts two places, they are one field, known
-    by its first place."""
+    """The field of each cell of the grid: cells without a line between them are one field, named by its first
+    cell."""
     owner: dict[_GridField, _GridField] = {}
     for row in range(len(levels) - 1):
         for column in range(len(edges) - 1):
@@ -287,8 +287,9 @@ def _words(
     edges: list[float],
     owner: dict[_GridField, _GridField],
 ) -> tuple[dict[_GridField, str], int]:
-    """The words of each field in the text's order, and how many letters stand in another field than the word they
-    belong to. Words of two fields may touch: then they are drawn one by one."""
+    """The words of each field in text order, and the number of letters in another field than their word. Words of
+    two
+    fields may touch: then they are drawn separately."""
     rising = levels[::-1]
     words: dict[_GridField, str] = {}
     last_line: dict[_GridField, int] = {}
@@ -318,7 +319,7 @@ def _words(
 
 
 def _drawn(layer: _Layer, place: int) -> int:
-    """Which object of the page draws a character."""
+    """The page object that draws a character."""
     item = raw.FPDFText_GetTextObject(layer.layer, place)
     return ctypes.addressof(item.contents) if item else 0
 

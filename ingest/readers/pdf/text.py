@@ -1,4 +1,4 @@
-"""What pdfium gives of a page made into running text: whole words, no repeated headers, tables in their places."""
+"""Turns pdfium's text of a page into running text: whole words, no repeated headers, tables in their places."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _AT_END = re.compile(
 _AT_START = re.compile(
     r"^(?:page|p\.|第|[-–—])?(\d{1,5})(?:页|頁|[-–—])?(?:(?:of|/|共)(?:\d{1,5})(?:页|頁)?)?[|·•]?"
 )
-# What fonts without a Unicode map give: controls, private characters and replacement marks.
+# The output of fonts without a Unicode map: controls, private characters and replacement marks.
 _UNREADABLE = re.compile(r"[\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\uffff]")
-_EDGE_LINES = 3  # lines at the head and foot of a page that may be repeated ones
+_EDGE_LINES = 3  # lines at the top and bottom of a page that may be repeated
 _REPEATED_PAGES = 3
 _REPEATED_SHARE = 0.5
 
@@ -42,7 +42,8 @@ class Part(NamedTuple):
 
 
 class Repeated:
-    """Which lines at the head and foot come again from page to page. Each is kept once; page numbers go."""
+    """Finds lines at the top and bottom that repeat from page to page. Each is kept once; page numbers are
+    removed."""
 
     def __init__(self, pages: Sequence[str]) -> None:
         found: dict[str, list[int | None]] = {}
@@ -51,14 +52,14 @@ class Repeated:
             for stem, counted in {_stem(line) for line in lines[:_EDGE_LINES] + lines[-_EDGE_LINES:]}:
                 found.setdefault(stem, []).append(None if counted is None else counted - number)
         filled = sum(bool(page.strip()) for page in pages)
-        # Left and right pages may have heads of their own, so half of the pages are enough.
+        # Left and right pages may have different headers, so half of the pages are enough.
         least = max(_REPEATED_PAGES, _REPEATED_SHARE * filled)
-        # A number that doesn't go up by one from page to page is part of what the page says.
+        # A number that doesn't increase by one from page to page is part of the text.
         self._stems = {stem for stem, offsets in found.items() if len(offsets) >= least and len(set(offsets)) <= 2}
         self._kept: set[str] = set()
 
     def without(self, lines: list[str]) -> list[int]:
-        """Indexes of the lines that stay. Only lines at the edges of the page are looked at."""
+        """Indexes of the lines that stay. Only lines at the edges of the page are checked."""
         filled = [index for index, line in enumerate(lines) if line.strip()]
         gone = set()
         for index in {*filled[:_EDGE_LINES], *filled[-_EDGE_LINES:]}:
@@ -67,7 +68,7 @@ class Repeated:
                 if stem in self._kept or not stem:
                     gone.add(index)
                 self._kept.add(stem)
-        if len(gone) == len(filled):  # the page says nothing else
+        if len(gone) == len(filled):  # the page has no other text
             return list(range(len(lines)))
         return [index for index in range(len(lines)) if index not in gone]
 
@@ -82,7 +83,7 @@ def _stem(line: str) -> tuple[str, int | None]:
 
 
 def parts(text: str, tables: Sequence[Table], repeated: Repeated) -> list[Part]:
-    """The page in its order, each table in the place of the lines it was made of."""
+    """The page in order, each table in the place of its lines."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     kept = repeated.without(lines)
     found: list[Part] = []
@@ -105,7 +106,7 @@ def _end(found: list[Part], run: list[str]) -> None:
 
 
 def parted(text: str, marks: Sequence[tuple[int, str]]) -> Iterator[tuple[str, tuple[int, str] | None]]:
-    """The text cut where a bookmark's title stands as a line; each part with the bookmark it begins with."""
+    """The text split at lines that are a bookmark's title; each part with the bookmark it begins with."""
     lines = text.split("\n")
     starts: list[tuple[int, tuple[int, str]]] = []
     place = 0
@@ -129,12 +130,12 @@ def parted(text: str, marks: Sequence[tuple[int, str]]) -> Iterator[tuple[str, t
 
 
 def readable(text: str) -> str:
-    """The text without what means nothing."""
+    """The text without meaningless characters."""
     return _UNREADABLE.sub("", text).strip()
 
 
 def holds(text: str, words: str) -> bool:
-    """Whether the words stand in the text, letters only, as highlighted ones do."""
+    """Whether the text contains the words, comparing letters only, as for highlighted words."""
     return _letters(words) in _letters(text)
 
 
@@ -143,7 +144,7 @@ def _letters(text: str) -> str:
 
 
 def unseen(page: Any, layer: Any, text: str) -> list[str]:
-    """Lines written in the colour of what lies behind them, told by the look of the page."""
+    """Lines in the colour of their background, detected on the rendered page."""
     white: list[tuple[int, int]] = []
     place = 0
     colours = [ctypes.c_uint() for _ in range(4)]
@@ -164,7 +165,7 @@ def unseen(page: Any, layer: Any, text: str) -> list[str]:
 
 
 def _on_white(page: Any, layer: Any, text: str, runs: list[tuple[int, int]]) -> list[str]:
-    """Those of the runs of light text whose place on the page shows one colour only."""
+    """The runs of light text whose area on the page has a single colour."""
     scale = min(1.0, 1000 / max(page.get_width(), page.get_height(), 1))
     bitmap = page.render(scale=scale, grayscale=True)
     try:

@@ -8,7 +8,7 @@ from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.encoding import decode
 from kb_assistant.messages import _
 
-# A definition that begins at the margin, in the languages people keep beside their documents.
+# A definition at the margin, in the languages that people keep beside their documents.
 _DEFINITION = re.compile(
     r"(?:@|(?:export|public|private|protected|static|abstract|final|async|pub|default|unsafe|inline|extern)\s+)*"
     r"(?:def|class|func|function|fn|interface|struct|enum|trait|impl|module|namespace|type|object|record)\s+"
