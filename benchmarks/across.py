@@ -63,11 +63,11 @@ def questions(text: str) -> Iterator[str]:
 def put(kb: KnowledgeBase, documents: str, question: str, file: str) -> Asked:
     searcher = kb.searcher()
     found = searcher.search(question, k=5)
-    talk, pool = searcher.measure(question)
-    best = fuse(talk, pool).text_ids[:TOP]
+    views, pool = searcher.measure(question)
+    best = fuse(views, pool).text_ids[:TOP]
     with kb.store.read() as snapshot:
-        foreign = foreign_texts(snapshot, talk.language, best)
-    signs = cross_lingual_features(talk, pool, foreign, kb.embedder.encode_queries) if foreign else None
+        foreign = foreign_texts(snapshot, views.language, best)
+    signs = cross_lingual_features(views, pool, foreign, kb.embedder.encode_queries) if foreign else None
     right = bool(file) and any(Path(hit.source).as_posix().endswith(f"/{file}") for hit in found.hits)
     language = language_of(question)
     return Asked(documents, language, file, right, found.evidence < REFUSE, signs)

@@ -31,8 +31,16 @@ from kb_assistant.evaluate.corpus import fill, open_corpus
 from kb_assistant.evaluate.datasets import EvalSet, Question, read_set, spread
 from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
 from kb_assistant.retrieval.fusion import MEASURES, Pool, features, fuse
-from kb_assistant.retrieval.query_views import WITH_ANSWERS, Conversation
-from kb_assistant.retrieval.relevance import EVIDENCE, GUESS, REFUSE, TOP, UNCERTAIN_RANGE, probability, signals
+from kb_assistant.retrieval.query_views import WITH_ANSWERS, QueryViews
+from kb_assistant.retrieval.relevance import (
+    EVIDENCE,
+    GUESS,
+    REFUSE,
+    TOP,
+    UNCERTAIN_RANGE,
+    probability,
+    relevance_features,
+)
 
 VIEWS = ("question", "asked", "told", "question 1", "answer 1", "question 2", "answer 2")
 HEADING = MEASURES.index("heading")
@@ -56,9 +64,9 @@ class Task:
     wanted: list[frozenset[str]] = field(default_factory=list)
 
 
-def measured(talk: Conversation, pool: Pool) -> np.ndarray:
+def measured(views: QueryViews, pool: Pool) -> np.ndarray:
     """What was measured of a pool, shape (n, views, measures); 0 for views that the conversation lacks."""
-    found = features(talk, pool)
+    found = features(views, pool)
     empty = np.zeros((len(pool.text_ids), len(MEASURES)))
     return np.stack([found.get(view, empty) for view in VIEWS], axis=1)
 
@@ -75,12 +83,12 @@ def task_of(
     task = Task(name, origin)
     searcher = kb.searcher()
     for question in questions:
-        talk, pool = searcher.measure(question.text, question.history, headed)
+        views, pool = searcher.measure(question.text, question.history, headed)
         if not pool.text_ids:
             continue
         task.headed = pool.headed
         names = documents(kb, pool)
-        task.pools.append(measured(talk, pool).astype(np.float32))
+        task.pools.append(measured(views, pool).astype(np.float32))
         task.right.append(np.array([one in question.right for one in names]))
         task.documents.append(names)
         task.wanted.append(frozenset(question.right))
@@ -176,11 +184,11 @@ def signs_of(kb: KnowledgeBase, questions: Sequence[Question]) -> list[dict[str,
     rows = []
     searcher = kb.searcher()
     for question in questions:
-        talk, pool = searcher.measure(question.text, question.history)
-        if best := fuse(talk, pool).text_ids[:TOP]:
-            if WITH_ANSWERS in talk.texts:
-                pool = pool.with_view(WITH_ANSWERS, kb.embedder.encode_queries([talk.texts[WITH_ANSWERS]])[0])
-            rows.append(signals(talk, pool, best))
+        views, pool = searcher.measure(question.text, question.history)
+        if best := fuse(views, pool).text_ids[:TOP]:
+            if WITH_ANSWERS in views.texts:
+                pool = pool.with_view(WITH_ANSWERS, kb.embedder.encode_queries([views.texts[WITH_ANSWERS]])[0])
+            rows.append(relevance_features(views, pool, best))
     return rows
 
 

@@ -34,7 +34,7 @@ from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.model_folder import Model
 from kb_assistant.models.home import ModelHome
 from kb_assistant.retrieval.bm25 import WordIndex
-from kb_assistant.retrieval.query_views import conversation
+from kb_assistant.retrieval.query_views import query_views
 from kb_assistant.retrieval.searcher import DEPTH, Searcher
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 
@@ -136,9 +136,9 @@ def keyword_rows(store: KnowledgeStore, asked: Sequence[Question]) -> Iterator[d
     with store.read() as snapshot:
         total = len(snapshot.live_ids())
         for question in asked:
-            talk = conversation(question.text, question.history)
-            for name in talk.searched:
-                tokens = talk.words[name]
+            views = query_views(question.text, question.history)
+            for name in views.searched:
+                tokens = views.words[name]
                 started = time.perf_counter()
                 pruned = [text_id for text_id, _ in WordIndex(snapshot, total).rank(tokens, DEPTH)]
                 middle = time.perf_counter()

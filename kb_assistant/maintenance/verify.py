@@ -126,7 +126,7 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         yield _("keywords: {count} texts are not in the keyword index", count=len(missing))
     if stale := indexed - live:
         yield _("keywords: {count} texts in the keyword index belong to no chunk", count=len(stale))
-    rules = json.dumps(keywords.rules())
+    rules = json.dumps(keywords.analyzer_version())
     fit = db.execute("SELECT 1 FROM meta WHERE key = 'keywords' AND value = ?", (rules,)).fetchone()
     texts = vectors = entries = 0
     rows = db.execute(

@@ -42,12 +42,12 @@ class Postings:
     """The cached postings: which texts contain which words.
 
     Attributes:
-        holders: Text ids by word, ascending, int64, of the words looked up so far.
+        text_ids: Text ids by word, ascending, int64, of the words looked up so far.
         counts: How many texts contain each word: exact up to _FEW, inferred beyond. It depends only on the state
             of the store, never on earlier searches.
     """
 
-    holders: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    text_ids: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
 
 
@@ -86,7 +86,7 @@ class WordIndex:
     ) -> None:
         self._snapshot, self._total, self.allowed = snapshot, total, allowed
         kept = postings or Postings()
-        self._holders, self._counts = kept.holders, kept.counts
+        self._postings, self._counts = kept.text_ids, kept.counts
         self._lines: dict[int, Sequence[str]] = {}
 
     def rank(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
@@ -124,16 +124,16 @@ class WordIndex:
 
         lists: list[NDArray[np.int64]] = []
         weights: list[NDArray[np.float64]] = []
-        postings = 0.0
+        read = 0.0
         for word in sorted(words, key=self._count):
-            postings += self._count(word)
-            if lists and postings > POSTINGS:
+            read += self._count(word)
+            if lists and read > POSTINGS:
                 break
-            holders = self._holders_of(word)
+            postings = self._postings_of(word)
             if self.allowed is not None:
-                holders = np.intersect1d(holders, self.allowed, assume_unique=True)
-            lists.append(holders)
-            weights.append(np.full(len(holders), self._rarity(word)))
+                postings = np.intersect1d(postings, self.allowed, assume_unique=True)
+            lists.append(postings)
+            weights.append(np.full(len(postings), self._rarity(word)))
         if not lists:
             return []
         ids, places = np.unique(np.concatenate(lists), return_inverse=True)
@@ -152,15 +152,15 @@ class WordIndex:
     def _count(self, word: str) -> float:
         """How many texts contain the word; for a common word inferred from the density of its first postings."""
         if word not in self._counts:
-            count, last = self._snapshot.count_holders(word, _FEW)
+            count, last = self._snapshot.count_postings(word, _FEW)
             spread = self._snapshot.last_text_id / last if count == _FEW else 1.0
             self._counts[word] = min(count * spread, max(self._total, count))
         return self._counts[word]
 
-    def _holders_of(self, word: str) -> NDArray[np.int64]:
-        if word not in self._holders:
-            self._holders[word] = self._snapshot.holders(word)
-        return self._holders[word]
+    def _postings_of(self, word: str) -> NDArray[np.int64]:
+        if word not in self._postings:
+            self._postings[word] = self._snapshot.postings(word)
+        return self._postings[word]
 
     def _read(self, text_ids: Iterable[int]) -> None:
         unread = [text_id for text_id in text_ids if text_id not in self._lines]

@@ -34,16 +34,16 @@ class FederatedSearcher:
             QuestionError, EmbedderMismatch: as for Searcher.
         """
         clock = Clock()
-        talk = self._searchers[0].conversation(question, history)
+        views = self._searchers[0].query_views(question, history)
         clock.lap("rewrite")
-        every = [searcher.find(talk, k, where=where) for searcher in self._searchers]
+        every = [searcher.find(views, k, where=where) for searcher in self._searchers]
         best_first = sorted(every, key=lambda found: -found.evidence)
         giving = [found for found in best_first if found.relevant] or best_first
         hits = tuple(islice(_in_turn([found.hits for found in giving]), k))
         steps = dict.fromkeys(name for found in every for name in found.seconds)
         seconds = clock.laps | {name: sum(found.seconds.get(name, 0.0) for found in every) for name in steps}
         first = every[0]
-        return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, talk.language)
+        return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, views.language)
 
 
 def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:

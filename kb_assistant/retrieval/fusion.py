@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.index.vector_index import Sample
 from kb_assistant.retrieval.bm25 import WordIndex, WordTable
-from kb_assistant.retrieval.query_views import QUESTION, REWRITTEN, Conversation
+from kb_assistant.retrieval.query_views import QUESTION, REWRITTEN, QueryViews
 from kb_assistant.store import Snapshot
 from kb_assistant.text.analyzer import analyze, analyze_query
 
@@ -110,20 +110,20 @@ class Pool:
         cls,
         snapshot: Snapshot,
         found: Sequence[int],
-        talk: Conversation,
-        views: Mapping[str, NDArray[np.float32]],
+        views: QueryViews,
+        vectors: Mapping[str, NDArray[np.float32]],
         stored: Callable[[Sequence[int]], NDArray[np.float32]],
         background: Background,
         words: WordIndex,
     ) -> Pool:
-        """Measure the texts `found` against `views`, unit vectors of shape (d,); `stored` returns the texts'
-        vectors."""
+        """Measure the texts `found` against `vectors`, the views' unit vectors of shape (d,); `stored` returns the
+        texts' vectors."""
         names = snapshot.chunk_ids(found)
         text_ids = sorted(names, key=lambda text_id: names[text_id])
-        rows = stored(text_ids).reshape(len(text_ids), -1 if text_ids else len(views[QUESTION]))
-        table = words.table((word for some in talk.words.values() for word in some), text_ids)
+        rows = stored(text_ids).reshape(len(text_ids), -1 if text_ids else len(vectors[QUESTION]))
+        table = words.table((word for some in views.words.values() for word in some), text_ids)
         pool = cls(text_ids, snapshot.headings(text_ids), rows, {}, {}, table, background)
-        for name, view in views.items():
+        for name, view in vectors.items():
             pool = pool.with_view(name, view)
         return pool
 
@@ -170,7 +170,7 @@ class Fused:
     similarities: Sequence[float]
 
 
-def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keyword")) -> Fused:
+def fuse(views: QueryViews, pool: Pool, sides: Sequence[str] = ("dense", "keyword")) -> Fused:
     """Order the texts of a pool.
 
     Args:
@@ -180,7 +180,7 @@ def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keywo
 
     if not pool.text_ids:
         return Fused((), (), ())
-    measured = features(talk, pool)
+    measured = features(views, pool)
     if len(sides) == 1:
         scores = measured[QUESTION][:, MEASURES.index("distance" if "dense" in sides else "match")]
     else:
@@ -195,7 +195,7 @@ def fuse(talk: Conversation, pool: Pool, sides: Sequence[str] = ("dense", "keywo
     )
 
 
-def features(talk: Conversation, pool: Pool) -> dict[str, NDArray[np.float64]]:
+def features(views: QueryViews, pool: Pool) -> dict[str, NDArray[np.float64]]:
     """The features of each text against each view, shape (n, len(MEASURES)).
 
     "distance" is Pool.distances, 0 for a view that isn't embedded; "share" is the BM25 of the view's words over
@@ -206,8 +206,8 @@ def features(talk: Conversation, pool: Pool) -> dict[str, NDArray[np.float64]]:
 
     headings = _Headings(pool.headings)
     measured: dict[str, NDArray[np.float64]] = {}
-    for name, text in talk.texts.items():
-        words = talk.words[name]
+    for name, text in views.texts.items():
+        words = views.words[name]
         scores, most = pool.table.scores(words), pool.table.max_score(words)
         shares = scores / most if most else scores
         named = headings.held_by(set(analyze(text)))

@@ -36,7 +36,7 @@ TOLD_CHARACTERS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class QueryViews:
     """A question with its earlier turns.
 
     Attributes:
@@ -76,9 +76,9 @@ class Conversation:
         return tuple(name for name in self.searched if name != WITH_QUESTIONS)
 
 
-def conversation(
+def query_views(
     question: str, history: Sequence[Turn], rewritten: str = "", language: Language | None = None
-) -> Conversation:
+) -> QueryViews:
     """The views and words of a question; also its language, if not known yet."""
     texts = {QUESTION: question.strip(), **_views(question.strip(), history[-TURNS:])}
     if rewritten:
@@ -87,7 +87,7 @@ def conversation(
     asked = set(words[QUESTION])
     for name in words.keys() - set(SEARCHED):
         words[name] = [word for word in words[name] if word not in asked]
-    return Conversation(texts, words, language or language_of(question))
+    return QueryViews(texts, words, language or language_of(question))
 
 
 def _views(question: str, turns: Sequence[Turn]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kb_assistant.retrieval.fusion import Pool
-from kb_assistant.retrieval.query_views import QUESTION, WITH_ANSWERS, WITH_QUESTIONS, Conversation
+from kb_assistant.retrieval.query_views import QUESTION, WITH_ANSWERS, WITH_QUESTIONS, QueryViews
 from kb_assistant.text.analyzer import is_code
 from kb_assistant.text.language import Language
 
@@ -42,8 +42,8 @@ EVIDENCE: Mapping[str, float] = {
     "told coverage": 8.98,
     "follow-up": 0.48,
 }
-"""Weights of the logistic models for the probability that the results are relevant: see signals. The first works
-without the vector of WITH_ANSWERS; the second is used if the first is in doubt."""
+"""Weights of the logistic models for the probability that the results are relevant: see relevance_features. The
+first works without the vector of WITH_ANSWERS; the second is used if the first is in doubt."""
 
 CROSS_LINGUAL: Mapping[str, float] = {
     "always": -10.99,
@@ -114,8 +114,8 @@ BACKGROUND_QUERIES: Mapping[Language, Sequence[str]] = {
 """Unspecific questions, for Chinese and for any other language."""
 
 
-def evidence(
-    talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed, foreign: Sequence[int] = ()
+def relevance(
+    views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed, foreign: Sequence[int] = ()
 ) -> float:
     """Probability, from 0 to 1, that the results are relevant to the question; 0 without results.
 
@@ -127,28 +127,28 @@ def evidence(
     """
     if not best:
         return 0.0
-    found = _within(talk, pool, best, embed)
+    found = _within(views, pool, best, embed)
     if foreign and pool.background.prior and found < CERTAIN:
-        found = max(found, probability(CROSS_LINGUAL, cross_lingual_features(talk, pool, foreign, embed)))
-    return max(found, NAMED) if _names(talk, pool, best) else found
+        found = max(found, probability(CROSS_LINGUAL, cross_lingual_features(views, pool, foreign, embed)))
+    return max(found, NAMED) if _names(views, pool, best) else found
 
 
-def _within(talk: Conversation, pool: Pool, best: Sequence[int], embed: Embed) -> float:
-    if not talk.is_first and WITH_ANSWERS not in pool.cosines:
-        guess = probability(GUESS, signals(talk, pool, best))
+def _within(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
+    if not views.is_first and WITH_ANSWERS not in pool.cosines:
+        guess = probability(GUESS, relevance_features(views, pool, best))
         if not UNCERTAIN_RANGE[0] <= guess <= UNCERTAIN_RANGE[1]:
             return guess
-        pool = pool.with_view(WITH_ANSWERS, embed([talk.texts[WITH_ANSWERS]])[0])
-    return probability(EVIDENCE, signals(talk, pool, best))
+        pool = pool.with_view(WITH_ANSWERS, embed([views.texts[WITH_ANSWERS]])[0])
+    return probability(EVIDENCE, relevance_features(views, pool, best))
 
 
-def _names(talk: Conversation, pool: Pool, best: Sequence[int]) -> bool:
+def _names(views: QueryViews, pool: Pool, best: Sequence[int]) -> bool:
     """Whether one of the best texts contains a code of the question."""
-    codes = [word for word in talk.words[QUESTION] if is_code(word)]
+    codes = [word for word in views.words[QUESTION] if is_code(word)]
     return bool(codes) and bool((pool.table.term_coverage(codes)[pool.places(best)] > 0).any())
 
 
-def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, float]:
+def relevance_features(views: QueryViews, pool: Pool, best: Sequence[int]) -> dict[str, float]:
     """The signals for the relevance of texts to the question.
 
     "distance" is the nearness of the nearest best text within this index, "lead" its lead over texts that are only
@@ -158,10 +158,10 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
     signals of the vector of WITH_ANSWERS are missing if it isn't embedded.
     """
     places = pool.places(best)
-    asked, told = _asked(talk), QUESTION if talk.is_first else WITH_ANSWERS
+    asked, told = _asked(views), QUESTION if views.is_first else WITH_ANSWERS
 
     def coverage(view: str) -> float:
-        return float(pool.table.term_coverage(talk.words[view])[places].max())
+        return float(pool.table.term_coverage(views.words[view])[places].max())
 
     found = {
         "always": 1.0,
@@ -172,7 +172,7 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
         "coverage": coverage(QUESTION),
         "asked coverage": coverage(asked),
         "told coverage": coverage(told),
-        "follow-up": float(not talk.is_first),
+        "follow-up": float(not views.is_first),
     }
     if told in pool.distances:
         found["told distance"] = float(pool.distances[told][places].max())
@@ -181,22 +181,22 @@ def signals(talk: Conversation, pool: Pool, best: Sequence[int]) -> dict[str, fl
 
 
 def cross_lingual_features(
-    talk: Conversation, pool: Pool, foreign: Sequence[int], embed: Embed
+    views: QueryViews, pool: Pool, foreign: Sequence[int], embed: Embed
 ) -> dict[str, float]:
     """The signals for texts in another language: the nearness of the nearest by the embedder's usual cosines, and
     the gap, in cosines, by which one is nearer to what was asked than to BACKGROUND_QUERIES."""
-    asked, places = _asked(talk), pool.places(foreign)
-    to_anything = pool.vectors[places] @ embed(BACKGROUND_QUERIES.get(talk.language, BACKGROUND_QUERIES["en"])).T
+    asked, places = _asked(views), pool.places(foreign)
+    to_anything = pool.vectors[places] @ embed(BACKGROUND_QUERIES.get(views.language, BACKGROUND_QUERIES["en"])).T
     return {
         "always": 1.0,
         "asked nearness": pool.nearness(asked, places),
         "asked gap": float((pool.cosines[asked][places] - to_anything.mean(axis=1)).max()),
-        "follow-up": float(not talk.is_first),
+        "follow-up": float(not views.is_first),
     }
 
 
-def _asked(talk: Conversation) -> str:
-    return QUESTION if talk.is_first else WITH_QUESTIONS
+def _asked(views: QueryViews) -> str:
+    return QUESTION if views.is_first else WITH_QUESTIONS
 
 
 def _lead(distances: NDArray[np.float32]) -> float:

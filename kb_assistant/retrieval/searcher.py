@@ -21,8 +21,8 @@ from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
-from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, Conversation, conversation
-from kb_assistant.retrieval.relevance import TOP, evidence
+from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views
+from kb_assistant.retrieval.relevance import TOP, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import KnowledgeStore, Snapshot
 from kb_assistant.store.compatibility import require_embedder
@@ -103,19 +103,19 @@ class Searcher:
             EmbedderMismatch: the index was built, or rebuilt since it was opened, with another embedder.
         """
         clock = Clock()
-        talk = self.conversation(question, history, rewrite)
+        views = self.query_views(question, history, rewrite)
         clock.lap("rewrite")
-        return self.find(talk, k, where=where, sides=sides, rerank=rerank, clock=clock)
+        return self.find(views, k, where=where, sides=sides, rerank=rerank, clock=clock)
 
-    def conversation(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> Conversation:
+    def query_views(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> QueryViews:
         """The views of the question, including the rewriter's version of a follow-up."""
         language = language_of(question)
         asks = self._rewriter if history and rewrite else None
-        return conversation(question, history, asks(question, history, language) if asks else "", language)
+        return query_views(question, history, asks(question, history, language) if asks else "", language)
 
     def find(
         self,
-        talk: Conversation,
+        views: QueryViews,
         k: int,
         *,
         where: Sequence[Condition] = (),
@@ -133,26 +133,26 @@ class Searcher:
         clock = clock or Clock()
         with self._store.read() as snapshot:
             scope = Scope.of(snapshot, where)
-            found = self._measure(scope, self._index.sample(snapshot), talk, max(DEPTH, 2 * k), sides, clock)
-            fused = fuse(found.talk, found.pool, sides)
+            found = self._measure(scope, self._index.sample(snapshot), views, max(DEPTH, 2 * k), sides, clock)
+            fused = fuse(found.views, found.pool, sides)
             best = fused.text_ids[:TOP]
-            foreign = foreign_texts(snapshot, talk.language, best)
-            sure = evidence(found.talk, found.pool, best, self._embedder.encode_queries, foreign)
+            foreign = foreign_texts(snapshot, views.language, best)
+            sure = relevance(found.views, found.pool, best, self._embedder.encode_queries, foreign)
             clock.lap("fuse")
             ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
             if self._reranker and rerank and len(sides) > 1:
-                ranked = self._reranked(snapshot, talk, ranked)
+                ranked = self._reranked(snapshot, views, ranked)
                 clock.lap("rerank")
             hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, k)
             clock.lap("passages")
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
-        queries = tuple(talk.texts[name] for name in talk.searched)
-        return Retrieval(queries, hits, sure, thresholds, clock.laps, talk.language)
+        queries = tuple(views.texts[name] for name in views.searched)
+        return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
 
     def measure(
         self, question: str, history: Sequence[Turn] = (), headed: bool | None = None
-    ) -> tuple[Conversation, Pool]:
+    ) -> tuple[QueryViews, Pool]:
         """The candidates of a search before ranking, for fitting the weights.
 
         Args:
@@ -161,15 +161,15 @@ class Searcher:
         with self._store.read() as snapshot:
             sample = self._index.sample(snapshot)
             sample = sample if headed is None else replace(sample, has_headings=headed)
-            talk = conversation(question, history)
-            found = self._measure(Scope(snapshot), sample, talk, DEPTH, SIDES, Clock())
-        return found.talk, found.pool
+            views = query_views(question, history)
+            found = self._measure(Scope(snapshot), sample, views, DEPTH, SIDES, Clock())
+        return found.views, found.pool
 
     def _measure(
         self,
         scope: Scope,
         sample: Sample,
-        talk: Conversation,
+        views: QueryViews,
         depth: int,
         sides: Sequence[Side],
         clock: Clock,
@@ -179,42 +179,42 @@ class Searcher:
 
         snapshot = scope.snapshot
         require_embedder(snapshot, self._embedder.fingerprint)
-        views = self._views(talk, sample.has_headings)
+        vectors = self._vectors(views, sample.has_headings)
         clock.lap("embed")
         if not snapshot.keywords_fit:
-            talk = replace(talk, words=dict.fromkeys(talk.words, ()))
+            views = replace(views, words=dict.fromkeys(views.words, ()))
         words = WordIndex(snapshot, self._index.load(snapshot), scope.text_ids, self._postings.at(snapshot))
         found: set[int] = set()
         if "dense" in sides:
-            near = np.stack([views[name] for name in talk.searched if name in views])
+            near = np.stack([vectors[name] for name in views.searched if name in vectors])
             lists = self._index.search(snapshot, near, depth, words.allowed)
             found = {text_id for ranked in lists for text_id, _ in ranked}
         clock.lap("dense")
         if "keyword" in sides:
-            worded = [words.rank(talk.words[name], depth) for name in talk.keyword_views]
+            worded = [words.rank(views.words[name], depth) for name in views.keyword_views]
             found |= {text_id for ranked in worded for text_id, _ in ranked}
         clock.lap("keyword")
         stored, background = partial(self._index.vectors, snapshot), Background(sample, self._usual)
-        return _Found(talk, Pool.of(snapshot, sorted(found), talk, views, stored, background, words), words)
+        return _Found(views, Pool.of(snapshot, sorted(found), views, vectors, stored, background, words), words)
 
-    def _views(self, talk: Conversation, headed: bool) -> dict[str, NDArray[np.float32]]:
+    def _vectors(self, views: QueryViews, headed: bool) -> dict[str, NDArray[np.float32]]:
         """Unit vectors of the views, by name."""
         import numpy as np
 
-        views = self._embedded(talk, talk.dense_views(headed))
-        if WITH_QUESTIONS in talk.texts:
-            asked = np.sum([share * views[name] for name, share in SUMMED.items() if name in views], axis=0)
-            views[WITH_QUESTIONS] = asked / max(float(np.linalg.norm(asked)), 1e-12)
-        return views
+        vectors = self._embedded(views, views.dense_views(headed))
+        if WITH_QUESTIONS in views.texts:
+            asked = np.sum([share * vectors[name] for name, share in SUMMED.items() if name in vectors], axis=0)
+            vectors[WITH_QUESTIONS] = asked / max(float(np.linalg.norm(asked)), 1e-12)
+        return vectors
 
-    def _embedded(self, talk: Conversation, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        vectors = self._embedder.encode_queries([talk.texts[name] for name in names])
+    def _embedded(self, views: QueryViews, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        vectors = self._embedder.encode_queries([views.texts[name] for name in names])
         return dict(zip(names, vectors, strict=True))
 
-    def _reranked(self, snapshot: Snapshot, talk: Conversation, ranked: list[Ranked]) -> list[Ranked]:
+    def _reranked(self, snapshot: Snapshot, views: QueryViews, ranked: list[Ranked]) -> list[Ranked]:
         """The texts that the reranker read, in its order, then the others in their order."""
         assert self._reranker
-        question = talk.texts.get(WITH_QUESTIONS, talk.question)
+        question = views.texts.get(WITH_QUESTIONS, views.question)
         bodies = [text.embedded for text in snapshot.texts([one.text_id for one in ranked[:RERANKED]])]
         scores = self._reranker.scores(question, bodies)
         best = [replace(one, score=score) for one, score in zip(ranked, scores, strict=False)]
@@ -234,7 +234,7 @@ def foreign_texts(snapshot: Snapshot, language: Language, text_ids: Sequence[int
 class _Found:
     """The results of the searches: the searched conversation, the texts, and the known words."""
 
-    talk: Conversation
+    views: QueryViews
     pool: Pool
     words: WordIndex
 

@@ -76,4 +76,4 @@ def _kept(snapshot: Snapshot) -> Thresholds | None:
 def _means(snapshot: Snapshot) -> dict[str, Any]:
     """Identifies everything that evidence depends on."""
     evidence = {"same language": dict(EVIDENCE), "across": dict(CROSS_LINGUAL)}
-    return {"embedder": snapshot.meta("embedder"), "keywords": keywords.rules(), "evidence": evidence}
+    return {"embedder": snapshot.meta("embedder"), "keywords": keywords.analyzer_version(), "evidence": evidence}

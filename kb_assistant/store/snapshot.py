@@ -75,7 +75,7 @@ class Snapshot:
     @property
     def keywords_fit(self) -> bool:
         """Whether the keyword index was made by the rules that now analyze questions."""
-        return bool(self.meta("keywords") == keywords.rules())
+        return bool(self.meta("keywords") == keywords.analyzer_version())
 
     def sources(
         self, contains: str = "", failed: bool | None = None, offset: int = 0, limit: int | None = None
@@ -190,7 +190,7 @@ class Snapshot:
         table = np.fromiter(pairs, dtype=[("id", np.int64), ("crc", np.int64)])
         return table["id"].copy(), table["crc"].copy()
 
-    def holders(self, token: str) -> NDArray[np.int64]:
+    def postings(self, token: str) -> NDArray[np.int64]:
         """Ids of the texts that contain the token, ascending, int64."""
         import numpy as np
 
@@ -200,7 +200,7 @@ class Snapshot:
         ids: str | None = self._db.execute(query, (_phrase(token),)).fetchone()[0]
         return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
-    def count_holders(self, token: str, limit: int) -> tuple[int, int]:
+    def count_postings(self, token: str, limit: int) -> tuple[int, int]:
         """How many texts contain the token, up to `limit`, and the id of the last one counted, 0 for none."""
         query = (
             "SELECT count(*), ifnull(max(rowid), 0) FROM"

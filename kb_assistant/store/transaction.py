@@ -46,7 +46,7 @@ class Transaction(Snapshot):
         self._db.execute("DELETE FROM keywords")
         for (text_id,) in self._db.execute("SELECT DISTINCT text_id FROM chunks").fetchall():
             self._index(text_id)
-        self.put_meta("keywords", keywords.rules())
+        self.put_meta("keywords", keywords.analyzer_version())
 
     def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
         """Replace everything stored for `source.path`.

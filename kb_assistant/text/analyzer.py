@@ -51,7 +51,7 @@ STOPWORDS = frozenset(
 
 
 @cache
-def rules() -> str:
+def analyzer_version() -> str:
     """Identifies the token rules: an index made by other rules can't be searched with these tokens."""
     from importlib.metadata import version
 

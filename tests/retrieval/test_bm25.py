@@ -164,7 +164,7 @@ def test_how_many_texts_hold_a_word_is_counted_or_inferred_well(
     with store_of(tmp_path, zipf(1, 800, 12)).read() as snapshot:
         index = WordIndex(snapshot, 800)
         for word in VOCABULARY:
-            exact = len(snapshot.holders(word))
+            exact = len(snapshot.postings(word))
             assert index._count(word) == pytest.approx(exact, rel=0.25 if exact >= 100 else 0), word
 
 

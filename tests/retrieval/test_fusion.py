@@ -12,7 +12,7 @@ from kb_assistant.index.vector_index import Sample
 from kb_assistant.retrieval import fusion
 from kb_assistant.retrieval.bm25 import WordIndex
 from kb_assistant.retrieval.fusion import MATCH, MEASURES, TYPICAL, Background, Pool, features, fuse
-from kb_assistant.retrieval.query_views import REWRITTEN, SEARCHED, Conversation, conversation
+from kb_assistant.retrieval.query_views import REWRITTEN, SEARCHED, QueryViews, query_views
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings
@@ -41,31 +41,29 @@ def store(tmp_path: Path) -> Iterator[KnowledgeStore]:
     store.close()
 
 
-def pooled(
-    store: KnowledgeStore, talk: Conversation, names: Iterable[str] | None = None
-) -> tuple[Pool, list[str]]:
+def pooled(store: KnowledgeStore, views: QueryViews, names: Iterable[str] | None = None) -> tuple[Pool, list[str]]:
     """All texts seen by all views, or by some, and their headings in the pool's order."""
     embedder = HashEmbeddings()
     with store.read() as snapshot:
         words = WordIndex(snapshot, len(TEXTS))
-        views = {name: embedder.encode_queries([talk.texts[name]])[0] for name in names or talk.texts}
+        vectors = {name: embedder.encode_queries([views.texts[name]])[0] for name in names or views.texts}
         ids = snapshot.live_ids().tolist()
         background = Background(Sample(snapshot.vectors(ids), has_headings=True))
-        pool = Pool.of(snapshot, ids, talk, views, snapshot.vectors, background, words)
+        pool = Pool.of(snapshot, ids, views, vectors, snapshot.vectors, background, words)
     return pool, list(pool.headings)
 
 
 def test_every_view_has_weights_for_every_measure() -> None:
-    talk = conversation("now?", [Turn("a?", "b."), Turn("c?", "d."), Turn("e?", "f.")])
+    views = query_views("now?", [Turn("a?", "b."), Turn("c?", "d."), Turn("e?", "f.")])
     for weights in (fusion.WITH_HEADINGS, fusion.WITHOUT_HEADINGS):
-        assert weights.keys() == talk.texts.keys()
+        assert weights.keys() == views.texts.keys()
         assert {len(row) for row in weights.values()} == {len(MEASURES)}
-    assert set(SEARCHED) == {*talk.searched, REWRITTEN}
+    assert set(SEARCHED) == {*views.searched, REWRITTEN}
 
 
 def test_measures_by_hand(store: KnowledgeStore) -> None:
-    pool, headings = pooled(store, conversation("Who may use the crane?", ()))
-    table = features(conversation("Who may use the crane?", ()), pool)["question"]
+    pool, headings = pooled(store, query_views("Who may use the crane?", ()))
+    table = features(query_views("Who may use the crane?", ()), pool)["question"]
     crane = headings.index("The crane")
     distance, share, match, heading = table[crane]
     assert distance == pytest.approx(
@@ -79,30 +77,30 @@ def test_measures_by_hand(store: KnowledgeStore) -> None:
 
 
 def test_best_first_and_cosines_to_the_question(store: KnowledgeStore) -> None:
-    talk = conversation("Who may use the crane?", ())
-    pool, headings = pooled(store, talk)
-    fused = fuse(talk, pool)
+    views = query_views("Who may use the crane?", ())
+    pool, headings = pooled(store, views)
+    fused = fuse(views, pool)
     crane = headings.index("The crane")
     assert fused.text_ids[0] == pool.text_ids[crane]
     assert fused.similarities[0] == pytest.approx(pool.cosines["question"][crane])
     assert list(fused.scores) == sorted(fused.scores, reverse=True)
-    assert fuse(talk, pool, ["keyword"]).text_ids[0] == pool.text_ids[crane]
+    assert fuse(views, pool, ["keyword"]).text_ids[0] == pool.text_ids[crane]
 
 
 def test_what_was_said_before_tells_what_is_meant(store: KnowledgeStore) -> None:
-    alone, told = conversation("Is it big?", ()), conversation("Is it big?", HISTORY)
+    alone, told = query_views("Is it big?", ()), query_views("Is it big?", HISTORY)
     pool, headings = pooled(store, told)
     assert headings[pool.text_ids.index(fuse(told, pool).text_ids[0])] == "The pump"
     assert fuse(told, pool).scores != fuse(alone, pooled(store, alone)[0]).scores
 
 
 def test_nothing_found_is_nothing_fused(store: KnowledgeStore) -> None:
-    talk = conversation("anything", ())
+    views = query_views("anything", ())
     with store.read() as snapshot:
-        views = dict(zip(["question"], HashEmbeddings().encode_queries(["anything"]), strict=True))
+        vectors = dict(zip(["question"], HashEmbeddings().encode_queries(["anything"]), strict=True))
         background = Background(Sample(snapshot.vectors([]), has_headings=False))
-        pool = Pool.of(snapshot, [], talk, views, snapshot.vectors, background, WordIndex(snapshot, 3))
-    assert fuse(talk, pool) == fusion.Fused((), (), ())
+        pool = Pool.of(snapshot, [], views, vectors, snapshot.vectors, background, WordIndex(snapshot, 3))
+    assert fuse(views, pool) == fusion.Fused((), (), ())
 
 
 def test_distances_are_in_standard_deviations() -> None:

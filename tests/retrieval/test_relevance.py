@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval import relevance as judging
 from kb_assistant.retrieval.fusion import Pool, fuse
-from kb_assistant.retrieval.query_views import WITH_ANSWERS, Conversation
+from kb_assistant.retrieval.query_views import WITH_ANSWERS, QueryViews
 from kb_assistant.retrieval.relevance import (
     BACKGROUND_QUERIES,
     CROSS_LINGUAL,
@@ -22,8 +22,8 @@ from kb_assistant.retrieval.relevance import (
     GUESS,
     RUNNER_UP,
     cross_lingual_features,
-    evidence,
     probability,
+    relevance,
 )
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
@@ -47,19 +47,19 @@ def unasked(_: Sequence[str]) -> NDArray[np.float32]:
     raise AssertionError("something is embedded without need")
 
 
-def seen(base: KnowledgeBase, question: str) -> tuple[Conversation, Pool, Sequence[int]]:
-    talk, pool = base.searcher().measure(question)
-    return talk, pool, fuse(talk, pool).text_ids
+def seen(base: KnowledgeBase, question: str) -> tuple[QueryViews, Pool, Sequence[int]]:
+    views, pool = base.searcher().measure(question)
+    return views, pool, fuse(views, pool).text_ids
 
 
 def test_nothing_found_has_no_evidence(base: KnowledgeBase) -> None:
-    talk, pool, _ = seen(base, "anything")
-    assert evidence(talk, pool, [], unasked) == 0
+    views, pool, _ = seen(base, "anything")
+    assert relevance(views, pool, [], unasked) == 0
 
 
 def test_a_question_of_other_things_has_less_evidence(base: KnowledgeBase) -> None:
-    asked = evidence(*seen(base, "Where does the pump stand?"), unasked)
-    assert asked > evidence(*seen(base, "Is there a good recipe for lentil soup?"), unasked)
+    asked = relevance(*seen(base, "Where does the pump stand?"), unasked)
+    assert asked > relevance(*seen(base, "Is there a good recipe for lentil soup?"), unasked)
 
 
 @pytest.mark.parametrize(("low", "high", "times"), [(0.0, 1.0, 1), (0.0, 0.0, 0), (1.0, 1.0, 0)])
@@ -67,20 +67,20 @@ def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
     base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, low: float, high: float, times: int
 ) -> None:
     monkeypatch.setattr(judging, "UNCERTAIN_RANGE", (low, high))
-    talk, pool = base.searcher().measure("Is it big?", HISTORY, headed=True)
+    views, pool = base.searcher().measure("Is it big?", HISTORY, headed=True)
     assert WITH_ANSWERS not in pool.cosines
-    best, asked = fuse(talk, pool).text_ids, []
+    best, asked = fuse(views, pool).text_ids, []
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         asked.extend(texts)
         return HashEmbeddings().encode_queries(texts)
 
-    found = evidence(talk, pool, best, embed)
-    assert asked == [talk.texts[WITH_ANSWERS]] * times
+    found = relevance(views, pool, best, embed)
+    assert asked == [views.texts[WITH_ANSWERS]] * times
     assert 0 <= found <= 1
     if times:
-        whole = pool.with_view(WITH_ANSWERS, HashEmbeddings().encode_queries([talk.texts[WITH_ANSWERS]])[0])
-        assert found == pytest.approx(evidence(talk, whole, best, unasked))
+        whole = pool.with_view(WITH_ANSWERS, HashEmbeddings().encode_queries([views.texts[WITH_ANSWERS]])[0])
+        assert found == pytest.approx(relevance(views, whole, best, unasked))
 
 
 @given(st.fixed_dictionaries(dict.fromkeys({**EVIDENCE, **GUESS, **CROSS_LINGUAL}, st.floats(-3000, 3000))))
@@ -91,12 +91,12 @@ def test_evidence_is_a_probability(signs: dict[str, float]) -> None:
 
 def test_texts_in_another_language_are_compared_with_questions_on_anything(base: KnowledgeBase) -> None:
     """The nearer they are to such questions, the less it says that they are near to this one."""
-    talk, pool, best = seen(base, "Where does the pump stand?")
+    views, pool, best = seen(base, "Where does the pump stand?")
     away = -pool.vectors.mean(axis=0)
     near = pool.vectors[pool.places(best[:1])[0]]
 
     def gap(anything: NDArray[np.float32]) -> float:
-        return cross_lingual_features(talk, pool, best, lambda texts: np.stack([anything] * len(texts)))[
+        return cross_lingual_features(views, pool, best, lambda texts: np.stack([anything] * len(texts)))[
             "asked gap"
         ]
 

