@@ -54,7 +54,7 @@ class StoreError(KBError):
 
 
 class CorruptStore(StoreError):
-    """The store's file is damaged; `verify` with repair mends it."""
+    """The store's file is damaged; `verify` with repair fixes it."""
 
 
 class BusyError(KBError):

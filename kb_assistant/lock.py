@@ -211,8 +211,7 @@ def _after_fork() -> None:
 
 
 def in_forked_child(renew: Callable[[], object]) -> None:
-    """Call `renew` in each child that this process forks, before the child goes on; nothing where systems don't
-    fork."""
+    """Call `renew` in each forked child before it continues; do nothing on systems without fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=renew)
 

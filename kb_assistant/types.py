@@ -202,7 +202,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """The outcome for one file. `reason` says why, where there is a reason."""
+    """The outcome for one file. `reason` says why, if there is a reason."""
 
     path: str
     status: Status

@@ -105,7 +105,7 @@ class ReaderPool:
 
     Args:
         workers: Number of processes; 0 takes one per core.
-        seconds: Longest time for one file, for each of its pages where it needs OCR; 0 sets no limit.
+        seconds: Longest time for one file, or for each page if it needs OCR; 0 sets no limit.
         read_megabytes: Most address space for a process, where the platform can limit it.
         file_megabytes: Largest file.
         text_megabytes: Longest reply for one file: its text with headings.

@@ -41,8 +41,8 @@ _START = (
 
 
 class Scratch:
-    """The folder below which each process has one to write in. It bears our process id, so that the next one can
-    tell what a killed one left."""
+    """The parent folder of the processes' scratch folders. Its name has our process id, so that a later process
+    can recognise the leftovers of a killed one."""
 
     def __init__(self) -> None:
         self._path: Path | None = None

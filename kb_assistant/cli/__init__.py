@@ -1,4 +1,4 @@
-"""`kb`: a thin skin over KnowledgeBase and ModelHome. Heavy modules load inside the commands that need them.
+"""`kb`: a thin layer over KnowledgeBase and ModelHome. Heavy modules load inside the commands that need them.
 
 Exit codes: 0 done; 1 done, but something failed (a file, a check); 2 not done, the error says why; 130 stopped.
 """

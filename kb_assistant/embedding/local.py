@@ -62,7 +62,7 @@ class LocalEmbeddings(Embeddings):
 
     Args:
         model: An embedder (see `kb_assistant.models.home.ModelHome.get`).
-        device: `auto` (CUDA where there is one), `cpu` or `cuda`.
+        device: `auto` (CUDA if available), `cpu` or `cuda`.
         threads: Threads of torch for this process; 0 leaves torch's own choice.
         batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device.
         few: Up to this many passages are embedded one by one without torch, while it isn't loaded and `device`

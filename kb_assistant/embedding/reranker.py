@@ -32,7 +32,7 @@ class Reranker:
 
     Args:
         model: A reranker (see `kb_assistant.models.home.ModelHome.get`).
-        device: `auto` (CUDA where there is one), `cpu` or `cuda`.
+        device: `auto` (CUDA if available), `cpu` or `cuda`.
         seconds: After this time no further batch starts.
     """
 

@@ -114,7 +114,7 @@ def read_set(folder: Path) -> EvalSet:
     """The set in a folder.
 
     Raises:
-        DatasetError: a file is missing, or a line has the wrong form; says which.
+        DatasetError: a file is missing, or a line has the wrong form; the message says which.
     """
     if not (folder / "corpus.jsonl").is_file():
         raise DatasetError(

@@ -15,7 +15,7 @@ from kb_assistant.types import Hit
 
 SAME = 0.85
 SAME_WORDS = 20
-"""Texts of different files with this share of common words, and at least so many words, are versions of one text.
+"""Texts of different files with this share of common words, and this many words, are versions of one text.
 Shorter ones may differ in the decisive number."""
 
 JOINED = 2
