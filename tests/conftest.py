@@ -82,7 +82,7 @@ def models_home() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "pull.lock"):  # of workers that start at once one downloads
         for name in CATALOGUE:
-            ModelHome(folder / "models").pull(name, say=print)
+            ModelHome(folder / "models").pull(name, on_message=print)
     return folder
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from kb_assistant import KnowledgeBase, Settings
+from kb_assistant.models.home import ModelHome
 from kb_assistant.retrieval.result import Thresholds
 from tests.law import small_kb
+from tests.samples import DATA
 
 
 def test_old_arguments_work_with_a_warning(tmp_path: Path) -> None:
@@ -75,3 +77,18 @@ def test_old_names_of_thresholds_work_with_a_warning(tmp_path: Path) -> None:
         found = kb.retrieve("heron")
         with pytest.warns(DeprecationWarning, match="thresholds"):
             assert found.floors == found.thresholds == Thresholds(0.2, 0.4)
+
+
+def test_old_arguments_of_models_work_with_a_warning(tmp_path: Path) -> None:
+    from kb_assistant.chatglm2 import load_model
+
+    home: Any = ModelHome(tmp_path)
+    folder, told = DATA / "chatglm2" / "tiny-chatglm2-int4", []
+    with pytest.warns(DeprecationWarning, match="on_message"):
+        home.add(folder, "m", engine="torch", say=told.append, progress=told.append)
+    assert told
+    shares: list[float] = []
+    load: Any = load_model
+    with pytest.warns(DeprecationWarning, match="on_progress"):
+        load(folder, say=shares.append)
+    assert shares[-1] == 1.0

@@ -58,7 +58,7 @@ def write_gguf(
     checkpoint: Checkpoint,
     file: Path,
     precision: Precision = "q4_0",
-    say: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Write the model to `file`. The part already written by an interrupted run is kept.
 
@@ -68,7 +68,7 @@ def write_gguf(
 
     Args:
         precision: "f16" is exact for official folders, which contain nothing finer.
-        say: Called with the share that is written, from 0 to 1.
+        on_progress: Called with the share that is written, from 0 to 1.
 
     Raises:
         ModelError: the weights are incomplete or damaged, a package is missing, or the disk is too full.
@@ -89,14 +89,14 @@ def write_gguf(
         if not size:
             out.write(head)
         for i in range(done, len(tensors)):
-            say(i / len(tensors))
+            on_progress(i / len(tensors))
             data = _data(weights, checkpoint, tensors[i])
             out.write(data)
             out.write(bytes(_padded(len(data)) - len(data)))
             out.flush()
             os.fsync(out.fileno())
     part.replace(file)
-    say(1.0)
+    on_progress(1.0)
 
 
 def require_writer() -> None:

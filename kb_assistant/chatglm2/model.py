@@ -14,6 +14,7 @@ from transformers.models.glm.modeling_glm import GlmRotaryEmbedding
 from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.int4 import Int4Linear
 from kb_assistant.chatglm2.weights import Weights, dequantised, finite, quantised
+from kb_assistant.deprecation import renamed_arguments
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 
@@ -27,12 +28,13 @@ _PACKED_ROWS = 32
 """Number of rows that bitsandbytes repacks together."""
 
 
+@renamed_arguments(say="on_progress")
 def load_model(
     folder: Path | str,
     dtype: torch.dtype = torch.float32,
     quantize: Quantize | None = None,
     device: str | torch.device = "cpu",
-    say: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> GlmForCausalLM:
     """The model of an official folder. Its weights are mapped and converted layer by layer.
 
@@ -43,7 +45,7 @@ def load_model(
             INT4, the folder's own if it has them, else quantised like the official ones. "nf4": bitsandbytes'
             4-bit normal floats, for folders in fp16.
         device: Device of the weights.
-        say: Called with the share that is loaded, from 0 to 1.
+        on_progress: Called with the share that is loaded, from 0 to 1.
 
     Raises:
         ModelError: the folder can't be used, or a package is missing.
@@ -68,12 +70,12 @@ def load_model(
 
     model.model.embed_tokens.weight = plain("transformer.embedding.word_embeddings.weight")
     for i, layer in enumerate(model.model.layers):
-        say(i / checkpoint.layers)
+        on_progress(i / checkpoint.layers)
         _fill_layer(layer, f"transformer.encoder.layers.{i}", checkpoint, plain, build)
     model.model.norm.weight = plain("transformer.encoder.final_layernorm.weight")
     model.lm_head.weight = plain("transformer.output_layer.weight")
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = _END_ID, _PAD_ID
-    say(1.0)
+    on_progress(1.0)
     loaded: GlmForCausalLM = model.eval()
     return loaded
 

@@ -29,7 +29,7 @@ def prepare(
     folder: Path,
     precision: Precision,
     digest: Callable[[Path], str],
-    progress: Callable[[float], None],
+    on_progress: Callable[[float], None],
 ) -> Model:
     """Write the model for llama.cpp into `folder`, continuing an interrupted run.
 
@@ -40,7 +40,7 @@ def prepare(
     file = folder / GGUF_NAME
     if file.exists():  # from a run interrupted later; write_gguf keeps it for the same source and precision
         file.replace(file.with_name(f"{file.name}.part"))
-    write_gguf(checkpoint, file, precision, progress)
+    write_gguf(checkpoint, file, precision, on_progress)
     return _model(checkpoint, file, digest(file))
 
 

@@ -98,8 +98,8 @@ def add(
             name,
             engine=engine,
             precision=precision,
-            say=show.note,
-            progress=progress,
+            on_message=show.note,
+            on_progress=progress,
         )
     if json:
         show.as_json(_row(model, installed=True))

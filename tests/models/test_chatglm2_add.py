@@ -29,7 +29,7 @@ def tell(share):
     print(share, flush=True)
     if share > 0.3:
         sys.stdin.read()
-ModelHome(Path(sys.argv[1])).add(Path(sys.argv[2]), "m", engine="llama", progress=tell)
+ModelHome(Path(sys.argv[1])).add(Path(sys.argv[2]), "m", engine="llama", on_progress=tell)
 """
 
 
@@ -63,7 +63,7 @@ def adding(models: ModelHome, folder: Path) -> Iterator[subprocess.Popen[str]]:
 def test_for_llama_cpp_the_folder_is_written_anew(models_dir: ModelHome, tmp_path: Path) -> None:
     said: list[str] = []
     told: list[float] = []
-    model = models_dir.add(TINY_INT4, engine="llama", say=said.append, progress=told.append)
+    model = models_dir.add(TINY_INT4, engine="llama", on_message=said.append, on_progress=told.append)
     assert said == [
         "ChatGLM2, 1 million parameters, INT4, 0.00 GB, context 8,192 tokens (at most 32,768).",
         "Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.",
@@ -87,7 +87,7 @@ def test_for_llama_cpp_the_folder_is_written_anew(models_dir: ModelHome, tmp_pat
 
 def test_for_torch_it_stays_where_it_lies(models_dir: ModelHome) -> None:
     said: list[str] = []
-    model = models_dir.add(TINY_INT4, "mine", engine="torch", say=said.append)
+    model = models_dir.add(TINY_INT4, "mine", engine="torch", on_message=said.append)
     assert said[-1] == "It will be run by torch, from where it lies."
     assert (model.name, model.path, model.template) == ("mine", TINY_INT4, "chatglm2")
     assert [file.name for file in (models_dir.folder / "mine").iterdir()] == ["model.json"]
@@ -135,7 +135,7 @@ def test_chatglm3_is_known_as_such(models_dir: ModelHome, tmp_path: Path) -> Non
     folder = copied(TINY_INT4, tmp_path / "three", _name_or_path="THUDM/chatglm3-6b")
     said: list[str] = []
     assert {
-        models_dir.add(folder, name, engine=name, say=said.append).template for name in ("torch", "llama")
+        models_dir.add(folder, name, engine=name, on_message=said.append).template for name in ("torch", "llama")
     } == {"chatglm3"}
     assert said[0].startswith("ChatGLM3, ")
 
@@ -168,7 +168,7 @@ def test_an_add_that_was_killed_goes_on(models_dir: ModelHome, tmp_path: Path) -
     assert process.returncode == -signal.SIGKILL
     assert models_dir.installed() == []
     told: list[float] = []
-    model = models_dir.add(TINY_INT4, "m", engine="llama", progress=told.append)
+    model = models_dir.add(TINY_INT4, "m", engine="llama", on_progress=told.append)
     assert 0 < told[0] < 1
     assert model.path.read_bytes() == converted(TINY_INT4, tmp_path / "m.gguf")
     assert [entry.name for entry in models_dir.folder.iterdir()] == ["m"]
@@ -182,7 +182,7 @@ def interrupted(models: ModelHome, source: Path, name: str = "m") -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        models.add(source, name, engine="llama", progress=interrupt)
+        models.add(source, name, engine="llama", on_progress=interrupt)
 
 
 def test_an_unfinished_add_can_be_removed(models_dir: ModelHome) -> None:
@@ -213,7 +213,7 @@ def test_a_written_file_of_the_same_folder_is_not_written_again(models_dir: Mode
     left = models_dir.folder / ".add-m" / "model"
     whole = converted(TINY_INT4, left / "model.gguf")
     told: list[float] = []
-    model = models_dir.add(TINY_INT4, "m", engine="llama", progress=told.append)
+    model = models_dir.add(TINY_INT4, "m", engine="llama", on_progress=told.append)
     assert all(share > 0.9 for share in told)
     assert model.path.read_bytes() == whole
 
