@@ -13,10 +13,10 @@ from ingest.plan import plan_documents
 from ingest.readers.blocks import Block, Content, one_line
 from ingest.readers.encoding import normalize_text
 from ingest.sandbox.pool import ReaderPool
-from ingest.sync import IngestRequest, PassageEmbedder, Run, recipe_of, report_of
+from ingest.sync import PassageEmbedder, Run, recipe_of, report_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore
-from kb_assistant.types import Report
+from kb_assistant.types import IngestRequest, Report
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document

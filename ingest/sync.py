@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +24,7 @@ from ingest.split import Piece, Splitter
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
-from kb_assistant.types import FileResult, Progress, Report, Status
+from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,37 +48,23 @@ class PassageEmbedder(Protocol):
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class IngestRequest:
-    """The arguments of an ingest; see KnowledgeBase.ingest for their meaning."""
-
-    paths: Sequence[Path] = ()
-    choice: Choice = field(default_factory=Choice)
-    dry_run: bool = False
-    stop: Callable[[], bool] = field(default=lambda: False)
-    progress: Callable[[Progress], None] = field(default=lambda _: None)
-
-
 def sync(
     store: KnowledgeStore | None,
     embedder: PassageEmbedder,
     settings: Settings,
     request: IngestRequest,
     pool: ReaderPool,
-    changed: Sequence[Path] | None = None,
 ) -> Report:
     """Carry out the request and report on every file. A dry run needs no store.
-
-    Args:
-        changed: Process and report only files at or under one of these; None for all.
 
     Raises:
         KBError: a path doesn't exist, or the store can't be written. Files that can't be read are rows instead.
     """
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
+    choice = Choice(tuple(request.include), tuple(request.exclude), request.prune)
     with nullcontext(None) if store is None else store.read() as snapshot:
-        plan = make_plan(snapshot, request.paths, request.choice, recipe, settings, pool, changed)
+        plan = make_plan(snapshot, request.paths, choice, recipe, settings, pool, request.changed)
     if request.dry_run or store is None:
         return report_of(_foretold(plan), plan, 0, started, stopped=False, dry_run=True)
     run = Run(store, embedder, splitter, recipe, plan, request, started)
@@ -323,7 +309,7 @@ class Run:
 
     def _tell(self, path: str = "") -> None:
         seconds = time.monotonic() - self.started
-        self.request.progress(
+        self.request.on_progress(
             Progress(
                 files=self.files,
                 all_files=self.all_files,

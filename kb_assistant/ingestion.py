@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,33 +17,13 @@ from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.store.compatibility import open_for_writing
-from kb_assistant.types import Report
+from kb_assistant.types import IngestRequest, Report
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
     from kb_assistant.embedding.local import LocalEmbeddings
-    from kb_assistant.types import Changes, Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The arguments of an ingest; see KnowledgeBase.ingest for their meaning."""
-
-    paths: Sequence[Path] = ()
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    prune: bool = False
-    dry_run: bool = False
-    passwords: Sequence[str] = ()
-    changed: Sequence[Path] | None = None
-    progress: Callable[[Progress], None] = lambda _: None
-    stop: Callable[[], bool] = lambda: False
-
-    def job(self) -> Any:
-        """These options in the form that ingest takes."""
-        choice = import_ingest("sync").Choice(tuple(self.include), tuple(self.exclude), self.prune)
-        return import_ingest("sync").IngestRequest(self.paths, choice, self.dry_run, self.stop, self.progress)
+    from kb_assistant.types import Changes
 
 
 class DocumentWriter:
@@ -70,32 +50,32 @@ class DocumentWriter:
         `open_for_writing`."""
         return open_for_writing(self._open_store(), self._settings.lock_seconds, self._embedder().fingerprint)
 
-    def ingest(self, request: Request) -> Report:
+    def ingest(self, request: IngestRequest) -> Report:
         """See KnowledgeBase.ingest."""
         with self._pool(request) as pool, self.writing() as store:
-            report = self._sync(store, request.job(), pool, request.changed)
+            report = self._sync(store, request, pool)
             self.save_index(store)
         return report
 
-    def foretell(self, store: KnowledgeStore | None, request: Request) -> Report:
+    def foretell(self, store: KnowledgeStore | None, request: IngestRequest) -> Report:
         """What an ingest would do; the store is None if there is none yet."""
         with self._pool(request) as pool:
-            return self._sync(store, request.job(), pool, request.changed)
+            return self._sync(store, request, pool)
 
-    def watch(self, request: Request, say: Callable[[str], None]) -> Iterator[Report]:
+    def watch(self, request: IngestRequest, say: Callable[[str], None]) -> Iterator[Report]:
         """See KnowledgeBase.watch."""
         watching = import_ingest("watch")
         roots = [Path(os.path.abspath(path)) for path in request.paths]  # noqa: PTH100 - links stay
-        job = replace(request, paths=roots).job()
+        whole = replace(request, paths=roots)
         watcher = watching.Watcher(roots, request.stop, say)
         written: list[KnowledgeStore] = []
         with self._pool(request) as pool:
 
             def bring_in_step(changes: Changes, first: bool) -> Report:
-                here = replace(job, paths=watcher.present) if changes.everything and not first else job
+                here = replace(whole, paths=watcher.present) if changes.everything and not first else whole
                 changed = None if changes.everything else sorted(changes.paths)
                 with self.writing() as store:
-                    report = self._sync(store, here, pool, changed)
+                    report = self._sync(store, replace(here, changed=changed), pool)
                     if first:
                         self.save_index(store)
                         self._embedder().embed_documents([""])  # loads the model before the first change
@@ -107,14 +87,12 @@ class DocumentWriter:
                 with suppress(BusyError), open_for_writing(last, 0) as store:
                     self.save_index(store)
 
-    def add(self, documents: Iterable[Document | str | tuple[str, bytes]], request: Request) -> Report:
+    def add(self, documents: Iterable[Document | str | tuple[str, bytes]], request: IngestRequest) -> Report:
         """See KnowledgeBase.add."""
         given_in = import_ingest("documents")
         given = [given_in.given(document) for document in documents]
         with self._pool(request) as pool, self.writing() as store:
-            report: Report = given_in.put_documents(
-                store, self._embedder(), self._settings, given, request.job(), pool
-            )
+            report: Report = given_in.put_documents(store, self._embedder(), self._settings, given, request, pool)
             self.save_index(store)
         return report
 
@@ -152,11 +130,11 @@ class DocumentWriter:
         with store.read() as snapshot:
             self._index.save(snapshot)
 
-    def _pool(self, request: Request) -> Any:
+    def _pool(self, request: IngestRequest) -> Any:
         return import_ingest("sync").open_pool(self._settings, request.passwords)
 
-    def _sync(self, store: KnowledgeStore | None, job: Any, pool: Any, changed: Sequence[Path] | None) -> Report:
-        report: Report = import_ingest("sync").sync(store, self._embedder(), self._settings, job, pool, changed)
+    def _sync(self, store: KnowledgeStore | None, request: IngestRequest, pool: Any) -> Report:
+        report: Report = import_ingest("sync").sync(store, self._embedder(), self._settings, request, pool)
         return report
 
 

@@ -18,7 +18,7 @@ from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.errors import BusyError, CorruptStore, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.ingestion import DocumentWriter, Request
+from kb_assistant.ingestion import DocumentWriter
 from kb_assistant.lock import survive_forks, writing
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.verify import VerifyReport, check
@@ -34,7 +34,7 @@ from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds
 from kb_assistant.settings import OLD_NAMES, Settings
 from kb_assistant.store import Chunk, KnowledgeStore, Source, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
-from kb_assistant.types import Hit, Report
+from kb_assistant.types import Hit, IngestRequest, Report
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -192,8 +192,16 @@ class KnowledgeBase:
             EmbedderMismatch: the index was built with another embedder.
             StoreError: the disk is full, or the home can't be written.
         """
-        request = Request(
-            _as_paths(paths), include, exclude, prune, dry_run, passwords, changed, progress=on_progress, stop=stop
+        request = IngestRequest(
+            _as_paths(paths),
+            include,
+            exclude,
+            prune,
+            dry_run,
+            passwords,
+            changed,
+            on_progress=on_progress,
+            stop=stop,
         )
         return self._documents.foretell(self._peek(), request) if dry_run else self._documents.ingest(request)
 
@@ -228,8 +236,8 @@ class KnowledgeBase:
         Raises:
             As ingest does.
         """
-        request = Request(
-            _as_paths(paths), include, exclude, prune, passwords=passwords, progress=on_progress, stop=stop
+        request = IngestRequest(
+            _as_paths(paths), include, exclude, prune, passwords=passwords, on_progress=on_progress, stop=stop
         )
         return self._documents.watch(request, on_message)
 
@@ -264,7 +272,9 @@ class KnowledgeBase:
             TypeError: a document is none of these.
             KBError: as for ingest.
         """
-        return self._documents.add(documents, Request(passwords=passwords, progress=on_progress, stop=stop))
+        return self._documents.add(
+            documents, IngestRequest(passwords=passwords, on_progress=on_progress, stop=stop)
+        )
 
     def search(
         self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -309,6 +309,21 @@ class Progress:
 
 MOST_PATHS = 1000
 """Most paths of one burst; with more, everything is compared, because events may have been lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRequest:
+    """What an ingest is asked to do; see KnowledgeBase.ingest for the meaning of each field."""
+
+    paths: Sequence[Path] = ()
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    prune: bool = False
+    dry_run: bool = False
+    passwords: Sequence[str] = ()
+    changed: Sequence[Path] | None = None
+    on_progress: Callable[[Progress], None] = lambda _: None
+    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True)
