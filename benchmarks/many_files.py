@@ -82,7 +82,7 @@ def ingest(docs: str, home: str) -> dict[str, float]:
 
     with KnowledgeBase(Settings(home=Path(home)), embedder=cast(LocalEmbeddings, RandomEmbeddings())) as kb:
         before, started = own_peak(), time.monotonic()
-        first = kb.ingest(docs, progress=note)
+        first = kb.ingest(docs, on_progress=note)
         seconds = time.monotonic() - started
         with_index = own_peak()
         again = kb.ingest(docs)

@@ -11,7 +11,7 @@ import streamlit as st
 from kb_assistant import Job, KBError, KnowledgeBase, Source
 from kb_assistant.messages import _
 from kb_assistant.workspace import bases, folders
-from kb_assistant.workspace.preview import Piece, pieces
+from kb_assistant.workspace.preview import PreviewChunk, pieces
 from ui.app_state import app_state, kb_name, user
 from ui.chat import open_chat, too_much
 from ui.errors import attempt, attempt_change, show_error, show_problem
@@ -272,7 +272,7 @@ def _choose_preview(path: str | None) -> None:
     st.session_state.previewed = path
 
 
-def _preview(known: Sequence[Piece], name: str) -> None:
+def _preview(known: Sequence[PreviewChunk], name: str) -> None:
     """The chunks as text."""
     with st.container(border=True, height=360, key="preview"):
         st.markdown(f"**{escaped(say('preview_of', file=name))}**")

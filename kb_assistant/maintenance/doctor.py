@@ -39,7 +39,7 @@ NATIVE_BUILD = _(
     executable=sys.executable,
 )
 
-State = Literal["ok", "missing", "broken"]
+FindingState = Literal["ok", "missing", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Finding:
     """One check. "missing" is optional or can be installed; "broken" stops the assistant from working."""
 
     subject: str
-    state: State
+    state: FindingState
     detail: str
     advice: str = ""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
-from kb_assistant.workspace.chats import ChatStore, State
+from kb_assistant.workspace.chats import ChatStore, TurnState
 
 if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
@@ -151,7 +151,7 @@ class AnswerQueue:
                 del self._running[running.chat]
 
     def _answer(self, running: PendingAnswer, ask: Callable[[], Reply | None]) -> None:
-        state: State = "done"
+        state: TurnState = "done"
         try:
             begun = ask()
             reply: dict[str, Any] = self._stream(running, begun) if begun else {}

@@ -24,7 +24,7 @@ from kb_assistant.types import Hit, Turn
 if TYPE_CHECKING:
     from kb_assistant.answering.citations import Mark
 
-State = Literal["answering", "done", "stopped", "failed", "interrupted"]
+TurnState = Literal["answering", "done", "stopped", "failed", "interrupted"]
 
 TITLE_CHARACTERS = 60
 
@@ -61,7 +61,7 @@ class SavedTurn:
     asked_at: str
     question: str
     answer: str = ""
-    state: State = "answering"
+    state: TurnState = "answering"
     reply: Mapping[str, Any] = field(default_factory=dict)
     rating: int = 0
 
@@ -199,7 +199,7 @@ class ChatStore:
             )
         return int(cursor.lastrowid or 0)
 
-    def save(self, turn: int, answer: str, state: State, reply: Mapping[str, Any]) -> None:
+    def save(self, turn: int, answer: str, state: TurnState, reply: Mapping[str, Any]) -> None:
         """Save the current state of an answer."""
         written = json.dumps(to_json(reply), ensure_ascii=False)
         with self._write() as db:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Kind = Literal["ingest", "verify", "repair", "rebuild"]
-State = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"]
+JobKind = Literal["ingest", "verify", "repair", "rebuild"]
+JobState = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"]
 
 KEPT = 20
 """Jobs kept for each knowledge base."""
@@ -50,9 +50,9 @@ class Job:
     """
 
     id: str
-    kind: Kind
+    kind: JobKind
     paths: list[str]
-    state: State = "waiting"
+    state: JobState = "waiting"
     share: float | None = None
     note: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Job:
         return self.state not in ("waiting", "running")
 
 
-_Work = Callable[[Job, threading.Event], State]
+_Work = Callable[[Job, threading.Event], JobState]
 
 
 class Jobs:
@@ -105,7 +105,7 @@ class Jobs:
             changed: As for KnowledgeBase.ingest.
         """
 
-        def work(job: Job, stop: threading.Event) -> State:
+        def work(job: Job, stop: threading.Event) -> JobState:
             def told(now: Progress) -> None:
                 job.share = now.bytes / now.all_bytes if now.all_bytes else None
                 job.note = {
@@ -127,7 +127,7 @@ class Jobs:
     def verify(self, base: KnowledgeBase, repair: bool = False) -> Job:
         """Check that everything agrees, or repair what doesn't."""
 
-        def work(job: Job, _: threading.Event) -> State:
+        def work(job: Job, _: threading.Event) -> JobState:
             job.result = base.verify(repair).to_json()
             return "done"
 
@@ -136,7 +136,7 @@ class Jobs:
     def rebuild(self, base: KnowledgeBase) -> Job:
         """Embed all texts again."""
 
-        def work(job: Job, stop: threading.Event) -> State:
+        def work(job: Job, stop: threading.Event) -> JobState:
             def told(done: int, total: int) -> None:
                 job.share = done / total if total else None
                 job.note = {"texts": done, "all_texts": total}
@@ -175,7 +175,7 @@ class Jobs:
     def _begin(
         self,
         base: KnowledgeBase,
-        kind: Kind,
+        kind: JobKind,
         paths: list[str],
         work: _Work,
         quiet: bool = False,
@@ -208,7 +208,7 @@ class Jobs:
     def _run(self, folder: Path, job: Job, work: _Work, quiet: bool) -> None:
         started = time.monotonic()
         stop = self._stops[job.id]
-        state: State = "failed"
+        state: JobState = "failed"
         try:
             job.state = "running"
             state = "stopped" if stop.is_set() else work(job, stop)

@@ -30,7 +30,7 @@ _LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PreviewChunk:
     """A chunk in a preview."""
 
     id: str
@@ -46,10 +46,12 @@ class Surroundings:
     after: str
 
 
-def pieces(base: KnowledgeBase, source: str) -> list[Piece]:
+def pieces(base: KnowledgeBase, source: str) -> list[PreviewChunk]:
     """The chunks of a source in reading order; none if it isn't known any more."""
     with base.store.read() as snapshot:
-        return [Piece(chunk.id, chunk.text.body, chunk.locator) for chunk in snapshot.chunks_of_source(source)]
+        return [
+            PreviewChunk(chunk.id, chunk.text.body, chunk.locator) for chunk in snapshot.chunks_of_source(source)
+        ]
 
 
 def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
@@ -72,7 +74,7 @@ def surroundings(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
     return Surroundings(before, after)
 
 
-def _repeated(one: Piece, other: Piece) -> str:
+def _repeated(one: PreviewChunk, other: PreviewChunk) -> str:
     return repeated(one.text, other.text) if one.locator.reaches(other.locator) else ""
 
 
