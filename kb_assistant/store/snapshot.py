@@ -70,7 +70,7 @@ class Snapshot:
     @property
     def dimension(self) -> int:
         """Length of the vectors; 1 before anything was embedded."""
-        return int((self.meta(_("embedder")) or {}).get("dimension", 1))
+        return int((self.meta("embedder") or {}).get("dimension", 1))
 
     @property
     def keywords_fit(self) -> bool:
