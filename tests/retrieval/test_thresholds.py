@@ -96,7 +96,7 @@ def test_new_documents_do_not(tmp_path: Path, docs: Path) -> None:
         assert made.verify().sound
 
 
-@pytest.mark.parametrize("changed", ["EVIDENCE", "rules"])
+@pytest.mark.parametrize("changed", ["EVIDENCE", "analyzer_version"])
 def test_another_way_of_telling_evidence_ends_them(
     tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
@@ -106,7 +106,7 @@ def test_another_way_of_telling_evidence_ends_them(
         if changed == "EVIDENCE":
             monkeypatch.setattr(choosing, "EVIDENCE", {**EVIDENCE, "lead": 9.9})
         else:
-            monkeypatch.setattr(choosing.keywords, "rules", lambda: "others")
+            monkeypatch.setattr(choosing.keywords, "analyzer_version", lambda: "others")
         assert made.thresholds == Thresholds()
 
 

@@ -91,7 +91,7 @@ def test_any_change_renews_all_of_it(old: KnowledgeBase, docs: Path, tmp_path: P
 
 def test_another_release_of_a_library_renews_it(old: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_found(old)
-    monkeypatch.setattr(keywords, "rules", lambda: "2; PyStemmer 99")
+    monkeypatch.setattr(keywords, "analyzer_version", lambda: "2; PyStemmer 99")
     assert not fits(old)
     assert is_found(old)
     assert fits(old)
