@@ -19,6 +19,7 @@ from playwright.sync_api import TimeoutError as NotSeen
 from kb_assistant.workspace.access import Access
 from tests.samples import ROOT
 from tests.ui.browser import Server, Visits, sample_copy, start_server
+from tests.waiting import until
 from ui.options import MOST_FILES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -50,7 +51,9 @@ def answered(page: Any, turns: int = 1) -> Any:
     """The last turn, once so many are finished."""
     page.locator(".turn.live").wait_for(state="detached")
     page.locator(".turn:not(.live) .actions").nth(turns - 1).wait_for()
-    return page.locator(".turn:not(.live)").nth(turns - 1)
+    turn = page.locator(".turn:not(.live)").nth(turns - 1)
+    until(lambda: bool(turn.inner_text().strip()))  # a redraw shows nothing for a moment
+    return turn
 
 
 def upload(page: Any, *files: Path) -> None:
@@ -176,7 +179,9 @@ def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) 
     page.get_by_role("link", name="Knowledge base").click()
     page.get_by_label("Search sources").fill("balloon")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Chunks").first.click()
+    chunks = page.get_by_role("button", name="Chunks")
+    until(lambda: chunks.count() == 1)  # before, the first one is another document's
+    chunks.click()
     page.get_by_text("Albatross-9 is launched").wait_for()
     assert page.evaluate("window.hacked") is None
     assert (
