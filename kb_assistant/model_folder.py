@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from kb_assistant.errors import ModelError
+from kb_assistant.errors import ModelError, StoreError
 from kb_assistant.messages import _
+from kb_assistant.small_file import write_whole
 
 ModelKind = Literal["embedder", "chat", "reranker"]
 
@@ -123,8 +122,8 @@ class DigestCache:
 
         whole = weights_digest(path, of_file)
         if fresh:
-            with suppress(OSError):
-                write_json(self._path, known | fresh)
+            with suppress(StoreError):
+                write_whole(self._path, json.dumps(known | fresh, ensure_ascii=False, indent=2))
         return whole
 
     def _load(self) -> dict[str, Any]:
@@ -133,19 +132,6 @@ class DigestCache:
         except (OSError, ValueError):
             return {}
         return known if isinstance(known, dict) else {}
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file so that a reader finds the old content or the new one, never a part."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def require_space(folder: Path, wanted: int) -> None:

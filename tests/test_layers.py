@@ -14,8 +14,9 @@ from tests.samples import ROOT
 LAYERS = (
     "messages",
     "types errors once deprecation",
-    "text model_folder lock",
-    "small_file",
+    "lock",
+    "small_file text",
+    "model_folder",
     "chatglm2 settings store embedding",
     "models index",
     "llm retrieval",

@@ -6,6 +6,7 @@ those of an added model stay where they are.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -32,11 +33,11 @@ from kb_assistant.model_folder import (
     read_description,
     require_space,
     weights_digest,
-    write_json,
 )
 from kb_assistant.models.catalogue import CATALOGUE, Offer
 from kb_assistant.models.download import fetch_hub_files, fetch_package_file, list_hub_files
 from kb_assistant.models.e5_small import write_folder
+from kb_assistant.small_file import write_whole
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.gguf_writer import Precision
@@ -322,7 +323,8 @@ class ModelHome:
     def _publish(self, model: Model, folder: Path) -> None:
         """Write the description, flush everything to disk, and give the folder its name."""
         path = model.path.relative_to(folder) if model.path.is_relative_to(folder) else model.path
-        write_json(folder / DESCRIPTION, asdict(model) | {"path": path.as_posix()})
+        description = asdict(model) | {"path": path.as_posix()}
+        write_whole(folder / DESCRIPTION, json.dumps(description, ensure_ascii=False, indent=2))
         for file in folder.rglob("*"):
             if file.is_file():
                 with file.open("rb+") as opened:
