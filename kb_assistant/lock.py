@@ -47,14 +47,22 @@ class FairLock:
                 return True
             self._waiting.append((me, handed))
             seen = self._changes
-        while not handed.wait(patience):
+        try:
+            while not handed.wait(patience):
+                with self._mutex:
+                    if handed.is_set():
+                        return True
+                    if seen == self._changes or not patience:
+                        self._waiting.remove((me, handed))
+                        return False
+                    seen = self._changes
+        except BaseException:  # Ctrl-C: a thread that no longer waits must not be handed the lock
             with self._mutex:
-                if handed.is_set():
-                    return True
-                if seen == self._changes or not patience:
+                if not handed.is_set():
                     self._waiting.remove((me, handed))
-                    return False
-                seen = self._changes
+                    raise
+            self.release()
+            raise
         return True
 
     def release(self) -> None:

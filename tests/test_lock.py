@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -59,6 +60,29 @@ def test_a_thread_that_waits_too_long_for_another_says_so_without_naming_its_own
             assert str(os.getpid()) not in caught.value.message
     with writing(tmp_path, 0):
         pass
+
+
+def test_ctrl_c_while_waiting_leaves_the_lock_to_others(tmp_path: Path) -> None:
+    held, end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with writing(tmp_path, 0):
+            held.set()
+            assert end.wait(PATIENCE)
+
+    def take() -> None:
+        with writing(tmp_path, 0):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(hold)
+        assert held.wait(PATIENCE)
+        threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt), writing(tmp_path, PATIENCE):
+            pass
+        end.set()
+        holder.result()
+        pool.submit(take).result()
 
 
 def test_the_thread_that_holds_it_may_take_it_again_by_any_path(tmp_path: Path) -> None:
