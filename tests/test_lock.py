@@ -71,18 +71,20 @@ def test_ctrl_c_while_waiting_leaves_the_lock_to_others(tmp_path: Path) -> None:
             assert end.wait(PATIENCE)
 
     def take() -> None:
-        with writing(tmp_path, 0):
+        with writing(tmp_path, 1):
             pass
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         holder = pool.submit(hold)
         assert held.wait(PATIENCE)
         threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt), writing(tmp_path, PATIENCE):
             pass
+        behind = pool.submit(take)
+        time.sleep(0.1)  # it waits now, too
         end.set()
         holder.result()
-        pool.submit(take).result()
+        behind.result()
 
 
 def test_the_thread_that_holds_it_may_take_it_again_by_any_path(tmp_path: Path) -> None:
