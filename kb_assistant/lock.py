@@ -200,7 +200,8 @@ _forkable: WeakSet[Forkable] = WeakSet()
 
 def survive_forks(one: Forkable) -> None:
     """Call the object's `before_fork` and `after_fork` as long as it exists."""
-    _forkable.add(one)
+    with no_fork:  # a fork in another thread goes through them
+        _forkable.add(one)
 
 
 def _before_fork() -> None:
