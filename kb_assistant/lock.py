@@ -26,67 +26,43 @@ class FairLock:
     """A reentrant lock that threads acquire in the order of their requests.
 
     Attributes:
-        since: Local time when the current holder acquired it; for messages.
+        depth: How many times the holding thread has acquired it.
+        since: Local time when the holding thread acquired it first; for messages.
     """
 
     def __init__(self) -> None:
-        self.since = ""
-        self._mutex = threading.Lock()
+        self.depth, self.since = 0, ""
         self._owner = 0
-        self._depth = 0
-        self._waiting: deque[tuple[int, threading.Event]] = deque()
-        self._changes = 0
+        self._waiting: deque[object] = deque()
+        self._freed = threading.Condition()
 
     def acquire(self, patience: float) -> bool:
         """Acquire the lock. Returns False if one other thread held it for `patience` seconds: the time restarts
         whenever the lock passes on, so that many short holders never exhaust it."""
-        me, handed = threading.get_ident(), threading.Event()
-        with self._mutex:
-            if self._owner in (0, me):
-                self._take(me)
+        me, place = threading.get_ident(), object()
+        with self._freed:
+            if self._owner == me:
+                self.depth += 1
                 return True
-            self._waiting.append((me, handed))
-            seen = self._changes
-        try:
-            while not handed.wait(patience):
-                with self._mutex:
-                    if handed.is_set():
-                        return True
-                    if seen == self._changes or not patience:
-                        self._waiting.remove((me, handed))
+            self._waiting.append(place)
+            try:
+                while self._owner or self._waiting[0] is not place:
+                    if not self._freed.wait(patience):
                         return False
-                    seen = self._changes
-        except BaseException:  # Ctrl-C: a thread that no longer waits must not be handed the lock
-            with self._mutex:
-                if not handed.is_set():
-                    self._waiting.remove((me, handed))
-                    raise
-            self.release()
-            raise
-        return True
+                self._owner, self.depth, self.since = me, 1, time.strftime("%H:%M:%S")
+                return True
+            finally:  # also after Ctrl-C: who leaves must not be waited for
+                self._waiting.remove(place)
+                if not self._owner:
+                    self._freed.notify_all()
 
     def release(self) -> None:
         """Undo one acquisition; after the last one the first waiting thread gets the lock."""
-        with self._mutex:
-            self._depth -= 1
-            if self._depth:
-                return
-            self._owner = 0
-            if self._waiting:
-                owner, handed = self._waiting.popleft()
-                self._take(owner)
-                handed.set()
-
-    @property
-    def depth(self) -> int:
-        """How many times the holding thread has acquired it."""
-        return self._depth
-
-    def _take(self, owner: int) -> None:
-        if not self._depth:
-            self._changes += 1
-            self.since = time.strftime("%H:%M:%S")
-        self._owner, self._depth = owner, self._depth + 1
+        with self._freed:
+            self.depth -= 1
+            if not self.depth:
+                self._owner = 0
+                self._freed.notify_all()
 
 
 _queues: WeakValueDictionary[Path, FairLock] = WeakValueDictionary()
