@@ -25,7 +25,7 @@ from kb_assistant.maintenance.verify import VerifyReport, check
 from kb_assistant.maintenance.verify import repair as repair_file
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
-from kb_assistant.once import OPENING, once
+from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
 from kb_assistant.retrieval.filters import Scope, parse_conditions
 from kb_assistant.retrieval.result import Retrieval, Thresholds
@@ -108,10 +108,8 @@ class KnowledgeBase:
         """Do nothing: store, index and models prepare themselves."""
 
     def after_fork(self) -> None:
-        """Create new locks in a forked child."""
+        """Create a new lock in a forked child."""
         self._lock = threading.RLock()
-        for name in [name for name in vars(self) if name.startswith(OPENING)]:
-            del vars(self)[name]
 
     def close(self) -> None:
         """Close the store. Models stay loaded for other knowledge bases of this process."""

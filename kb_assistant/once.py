@@ -1,15 +1,13 @@
 """Values computed once, however many threads request them at the same time: `cached_property` and `lru_cache` hold
-no lock."""
+no lock. A forked child has locks of its own: a thread that it lacks may hold its parent's."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from threading import RLock
 from typing import Any, Generic, ParamSpec, TypeVar, overload
-
-OPENING = "_opening_"
-"""Prefix of the attributes that hold the locks of an object's `once` properties."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +31,7 @@ class once(Generic[T]):  # noqa: N801 - a decorator
         if instance is None:
             return self
         kept: dict[str, Any] = instance.__dict__
-        with kept.setdefault(f"{OPENING}{self._name}", RLock()):
+        with kept.setdefault(f"_opening_{self._name}_{os.getpid()}", RLock()):
             if self._name not in kept:
                 kept[self._name] = self._compute(instance)
             found: T = kept[self._name]
@@ -42,11 +40,11 @@ class once(Generic[T]):  # noqa: N801 - a decorator
 
 def one_at_a_time(call: Callable[P, T]) -> Callable[P, T]:
     """A function that one thread calls at a time; around a cache, so that nothing is computed twice."""
-    lock = RLock()
+    locks: dict[int, Any] = {}  # by process
 
     @wraps(call)
     def alone(*given: P.args, **named: P.kwargs) -> T:
-        with lock:
+        with locks.setdefault(os.getpid(), RLock()):
             return call(*given, **named)
 
     return alone

@@ -27,7 +27,7 @@ from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, embedding_dimension
-from kb_assistant.once import OPENING, once, one_at_a_time
+from kb_assistant.once import once, one_at_a_time
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -88,8 +88,6 @@ class LocalEmbeddings(Embeddings):
         """Continue in a forked child, which has one thread: ONNX Runtime's session is reopened, torch computes
         with one thread."""
         self._lock = RLock()
-        for name in [name for name in vars(self) if name.startswith(OPENING)]:
-            del vars(self)[name]
         if "_encoder" in vars(self):
             _of_the_parent.append(vars(self).pop("_encoder"))
         if self._loaded:
