@@ -26,6 +26,8 @@ from kb_assistant.messages import _
 
 _SECONDS = 50.0
 _RESTART = 81  # its exit code after it created its profile
+_PARTS = {".doc": "Writer", ".ppt": "Impress", ".xls": "Calc", ".xlsx": "Calc"}
+"""Its programs, which many systems install one by one, by what they open."""
 _PLACES = (
     "/Applications/LibreOffice.app/Contents/MacOS/soffice",
     r"C:\Program Files\LibreOffice\program\soffice.exe",
@@ -118,7 +120,11 @@ def _converted(program: str, data: bytes, suffix: str, new: str) -> bytes:
         if not made.exists():
             raise ReadError(
                 _("LibreOffice can't open the document (exit code {code}).", code=code),
-                _("Open and save it in its program; where memory is short, raise read_megabytes."),
+                _(
+                    "Check that LibreOffice {part} is installed, or open and save the document in its own program;"
+                    " where memory is short, raise read_megabytes.",
+                    part=_PARTS[suffix],
+                ),
             )
         return made.read_bytes()
 
