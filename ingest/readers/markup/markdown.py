@@ -7,53 +7,35 @@ numbers are exact and inline markup stays. The HTML reader reads HTML blocks.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.token import Token
 
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import front_matter, title_of
+from ingest.readers.markup.markdown_html import (
+    LONGEST_LINE,
+    cut_and_closed,
+    html_regions,
+    html_rule,
+    without_comments,
+)
 from kb_assistant.messages import _
 
 _ATX_MARKS = re.compile(r"^ {0,3}#{1,6}(?:[ \t]+|$)|[ \t]+#+[ \t]*$")
 _ANCHOR = re.compile(r"\{#[^{}\s]+\}$")
-_TICKS_OR_COMMENT = re.compile(r"`+|<!--|-->")
-# HTML that continues over blank lines up to its end mark. Without one, all that follows would be part of it.
-_UNTIL_CLOSED = tuple(
-    (re.compile(rf"([\s>*+\-\d.)]{{0,40}})(?={opener})", re.IGNORECASE), re.compile(closer, re.IGNORECASE))
-    for opener, closer in (
-        (r"<(?:script|pre|style|textarea)(?:\s|>|$)", r"</(?:script|pre|style|textarea)>"),
-        (r"<!--", r"-->"),
-        (r"<\?", r"\?>"),
-        (r"<![a-z]", r">"),
-        (r"<!\[CDATA\[", r"\]\]>"),
-    )
-)
-# Elements read as one piece of HTML despite blank lines: tables, and elements that a browser hides.
-_WHOLE = re.compile(
-    r"<(?:(table)\b|(p|div|span|section|article|details)\b[^<>]*?(?:\shidden\b|display\s*:\s*none|"
-    r"visibility\s*:\s*hidden))",
-    re.IGNORECASE,
-)
-_BEGINS_MARKDOWN = re.compile(r" {0,3}(?:`{3}|~{3}|#{1,6}\s|[-*+]\s|\d{1,9}[.)]\s|\|)")
-_BEGINS_RAW = re.compile(r"<(?:pre|script|style|textarea|[!?])", re.IGNORECASE)
 _MDX = re.compile(r"\s*</?[A-Z][A-Za-z]*[a-z][\s>/]|import .{1,200} from ['\"]")
 _NEEDED = frozenset(("heading_open", "inline", "fence", "code_block", "table_open", "html_block", "hr"))
 _MARKED = re.compile(r"[\\`*_\[\]!<&~]")
 _TAGS_ALONE = re.compile(r"(?:\s|</?[A-Za-z][^<>]*>)*")
 _MOST_PARSED = 20_000
 """Most pieces of HTML and headings with markup; beyond that, which nobody writes, they stay unchanged."""
-
-_LONGEST_LINE = 10_000
-"""Characters of a line that the parser sees: the head of a line decides its block."""
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -83,30 +65,8 @@ def _parser(is_mdx: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable("inline")
     if is_mdx:
         parser.disable("code")
-    parser.block.ruler.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
+    parser.block.ruler.at("html_block", html_rule, {"alt": ["paragraph", "reference", "blockquote"]})
     return parser
-
-
-def _html_block(state: StateBlock, first: int, end: int, silent: bool) -> bool:
-    """End HTML at a line that begins Markdown. In CommonMark only a blank line ends it, which people forget
-    between `<details>` and code."""
-    at = state.bMarks[first] + state.tShift[first]
-    if not silent and state.src.startswith("<", at):
-        end = _first_markdown(state, first, end)
-    return html_block(state, first, end, silent)
-
-
-def _first_markdown(state: StateBlock, first: int, end: int) -> int:
-    """The line, up to the next blank one, that begins Markdown directly after a tag; `end` if there is none."""
-    above = ""
-    for number in range(first, end):
-        line = state.getLines(number, number + 1, state.blkIndent, False)
-        if not line.strip() or _BEGINS_RAW.search(line):
-            break
-        if above.endswith(">") and _BEGINS_MARKDOWN.match(line):
-            return number
-        above = line.rstrip()
-    return end
 
 
 class _Structure(list[Token]):
@@ -141,8 +101,8 @@ class _Document:
 
     def add(self) -> None:
         tokens = _Structure()
-        self._parser.block.parse("\n".join(_cut_and_closed(self._shown)), self._parser, self._env, tokens)
-        regions = _html_regions(tokens)
+        self._parser.block.parse("\n".join(cut_and_closed(self._shown)), self._parser, self._env, tokens)
+        regions = html_regions(tokens)
         for index, token in enumerate(tokens):
             if token.map is None or token.map[0] < self._next:
                 continue
@@ -227,11 +187,11 @@ class _Document:
         """The block without list and quote markers, but with its long lines complete."""
         first = token.map[0] if token.map else 0
         for number, line in enumerate(token.content.rstrip("\n").split("\n"), first):
-            yield line if len(self._lines[number]) <= _LONGEST_LINE else self._lines[number]
+            yield line if len(self._lines[number]) <= LONGEST_LINE else self._lines[number]
 
     def _add_html(self, first: int, end: int, text: str) -> None:
         """A comment alone doesn't split a paragraph."""
-        if not _without_comments(text)[0].strip():
+        if not without_comments(text)[0].strip():
             self._hide_comments(first, end)
             return
         if _TAGS_ALONE.fullmatch(text) and "alt=" not in text:
@@ -250,59 +210,9 @@ class _Document:
 
     def _hide_comments(self, first: int, end: int) -> None:
         """Remove comments from these lines, and report those that may be orders."""
-        text, comments = _without_comments("\n".join(self._lines[first:end]))
+        text, comments = without_comments("\n".join(self._lines[first:end]))
         self._shown[first:end] = text.split("\n")
         self.notes += [note for comment in comments for note in hidden_note(_("a comment"), comment)]
-
-
-def _cut_and_closed(lines: list[str]) -> list[str]:
-    """The parser's input, line by line: only the heads of long lines; HTML that is never closed as plain text."""
-    seen = [line[:_LONGEST_LINE] for line in lines]
-    for opener, closer in _UNTIL_CLOSED:
-        for number in range(len(seen) - 1, -1, -1):
-            if closer.search(lines[number]):
-                break
-            seen[number] = opener.sub(r"\1\\", seen[number], count=1) if "<" in seen[number] else seen[number]
-    return seen
-
-
-def _html_regions(tokens: Sequence[Token]) -> dict[int, int]:
-    """For each token that begins a piece of HTML over several blocks, the line after that piece.
-
-    An element that is never closed isn't searched again, so the time stays linear.
-    """
-    blocks = [(i, token) for i, token in enumerate(tokens) if token.type == "html_block" and token.level == 0]
-    found: dict[int, int] = {}
-    hopeless: set[str] = set()
-    place = 0
-    while place < len(blocks):
-        index, token = blocks[place]
-        place += 1
-        for name in dict.fromkeys((match[1] or match[2]).lower() for match in _WHOLE.finditer(token.content)):
-            if name not in hopeless and (depth := _depth(name, token.content)) > 0:
-                last = _closing(name, depth, blocks, place)
-                if last is None:
-                    hopeless.add(name)
-                    continue
-                found[index] = (blocks[last][1].map or [0, 0])[1]
-                place = last + 1
-                break
-    return found
-
-
-def _closing(name: str, depth: int, blocks: Sequence[tuple[int, Token]], place: int) -> int | None:
-    """Position of the block that closes the element, from `place` on."""
-    for later in range(place, len(blocks)):
-        depth += _depth(name, blocks[later][1].content)
-        if depth <= 0:
-            return later
-    return None
-
-
-def _depth(name: str, html: str) -> int:
-    """How many of these elements are left open."""
-    tags = re.findall(rf"<(/?){name}\b", html, re.IGNORECASE)
-    return len(tags) - 2 * tags.count("/")
 
 
 def _without_blank_ends(lines: Sequence[str], numbers: list[int]) -> list[int]:
@@ -323,32 +233,4 @@ def _texts(tokens: Sequence[Token]) -> Iterator[str]:
 def _notes_on_comments(text: str) -> list[str]:
     if "<!--" not in text:
         return []
-    return [note for comment in _without_comments(text)[1] for note in hidden_note(_("a comment"), comment)]
-
-
-def _without_comments(text: str) -> tuple[str, list[str]]:
-    """The text with its comments reduced to their line breaks, and the comments' texts. A comment in a code span
-    is only mentioned. The time is linear in the length: each mark is examined once."""
-    marks = list(_TICKS_OR_COMMENT.finditer(text))
-    ends: dict[str, list[int]] = defaultdict(list)
-    for place in range(len(marks) - 1, -1, -1):
-        ends[marks[place][0]].append(place)
-    kept, comments, start, place = [], [], 0, 0
-    while place < len(marks):
-        mark = marks[place][0]
-        closer = "-->" if mark == "<!--" else mark
-        waiting = ends[closer]
-        while waiting and waiting[-1] <= place:
-            waiting.pop()
-        place += 1
-        if mark == "-->" or not waiting:
-            continue
-        last = waiting[-1]
-        if mark == "<!--":
-            opening, closing = marks[place - 1], marks[last]
-            comment = text[opening.end() : closing.start()]
-            kept += [text[start : opening.start()], "\n" * comment.count("\n")]
-            comments.append(comment)
-            start = closing.end()
-        place = last + 1
-    return "".join([*kept, text[start:]]), comments
+    return [note for comment in without_comments(text)[1] for note in hidden_note(_("a comment"), comment)]
