@@ -21,7 +21,7 @@ from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import front_matter, title_of
 from ingest.readers.markup.markdown_html import (
     LONGEST_LINE,
-    cut_and_closed,
+    for_parser,
     html_regions,
     html_rule,
     without_comments,
@@ -101,7 +101,7 @@ class _Document:
 
     def add(self) -> None:
         tokens = _Structure()
-        self._parser.block.parse("\n".join(cut_and_closed(self._shown)), self._parser, self._env, tokens)
+        self._parser.block.parse(for_parser(self._shown), self._parser, self._env, tokens)
         regions = html_regions(tokens)
         for index, token in enumerate(tokens):
             if token.map is None or token.map[0] < self._next:
@@ -146,8 +146,7 @@ class _Document:
 
     def _add_table(self, first: int, end: int) -> None:
         self._add_prose(first)
-        rows = self._lines[first:end]
-        self.notes += _notes_on_comments("\n".join(rows))
+        rows = [self._without_comments(row) for row in self._lines[first:end]]
         self._outline.add("\n".join(rows).rstrip(), "table", (first + 1, end), "\n".join(rows[:2]))
         self._next = end
 
@@ -158,13 +157,11 @@ class _Document:
             self._shown[end - 1] = ""
             return
         self._add_prose(first)
-        if token.markup.startswith("#") and len(self._lines[first]) > 10 * HEADING_CHARS:
-            text = _ATX_MARKS.sub(
-                "", self._lines[first]
-            )  # nobody writes one: searching for pairs of marks isn't worthwhile
+        if len(marked) > 10 * HEADING_CHARS:  # nobody writes one: searching for pairs of marks isn't worthwhile
+            text = self._without_comments(_ATX_MARKS.sub("", self._lines[first]))
         else:
             text = self._words(_ANCHOR.sub("", marked))
-            self.notes += _notes_on_comments(marked)
+            self._without_comments(marked)
         level = int(token.tag[1:])
         self._outline.heading(level, text, (first + 1, end))
         if level == 1 and not self.title:
@@ -191,7 +188,7 @@ class _Document:
 
     def _add_html(self, first: int, end: int, text: str) -> None:
         """A comment alone doesn't split a paragraph."""
-        if not without_comments(text)[0].strip():
+        if "<!--" in text and not without_comments(text)[0].strip():
             self._hide_comments(first, end)
             return
         if _TAGS_ALONE.fullmatch(text) and "alt=" not in text:
@@ -209,10 +206,15 @@ class _Document:
         self._next = end
 
     def _hide_comments(self, first: int, end: int) -> None:
-        """Remove comments from these lines, and report those that may be orders."""
-        text, comments = without_comments("\n".join(self._lines[first:end]))
-        self._shown[first:end] = text.split("\n")
+        self._shown[first:end] = self._without_comments("\n".join(self._lines[first:end])).split("\n")
+
+    def _without_comments(self, text: str) -> str:
+        """The text without its comments. Those that may be orders are reported."""
+        if "<!--" not in text:
+            return text
+        shown, comments = without_comments(text)
         self.notes += [note for comment in comments for note in hidden_note(_("a comment"), comment)]
+        return shown
 
 
 def _without_blank_ends(lines: Sequence[str], numbers: list[int]) -> list[int]:
@@ -228,9 +230,3 @@ def _texts(tokens: Sequence[Token]) -> Iterator[str]:
             yield " "
         elif token.type != "html_inline":
             yield token.content
-
-
-def _notes_on_comments(text: str) -> list[str]:
-    if "<!--" not in text:
-        return []
-    return [note for comment in without_comments(text)[1] for note in hidden_note(_("a comment"), comment)]

@@ -15,15 +15,20 @@ LONGEST_LINE = 10_000
 _TICKS_OR_COMMENT = re.compile(r"`+|<!--|-->")
 # HTML that continues over blank lines up to its end mark. Without one, all that follows would be part of it.
 _UNTIL_CLOSED = tuple(
-    (re.compile(rf"([\s>*+\-\d.)]{{0,40}})(?={opener})", re.IGNORECASE), re.compile(closer, re.IGNORECASE))
+    (
+        re.compile(rf"^([ \t>*+\-\d.)]{{0,40}})<(?={opener})", re.IGNORECASE | re.MULTILINE),
+        re.compile(closer, re.IGNORECASE),
+    )
     for opener, closer in (
-        (r"<(?:script|pre|style|textarea)(?:\s|>|$)", r"</(?:script|pre|style|textarea)>"),
-        (r"<!--", r"-->"),
-        (r"<\?", r"\?>"),
-        (r"<![a-z]", r">"),
-        (r"<!\[CDATA\[", r"\]\]>"),
+        (r"(?:script|pre|style|textarea)(?:\s|>|$)", r"</(?:script|pre|style|textarea)>"),
+        (r"!--", r"-->"),
+        (r"\?", r"\?>"),
+        (r"![a-z]", r">"),
+        (r"!\[CDATA\[", r"\]\]>"),
     )
 )
+_MARKS = re.compile(r"</(?:script|pre|style|textarea)>|<!--|-->|\?>|\]\]>|>", re.IGNORECASE)
+_LONGEST_MARK = len("</textarea>")
 # Elements read as one piece of HTML despite blank lines: tables, and elements that a browser hides.
 _WHOLE = re.compile(
     r"<(?:(table)\b|(p|div|span|section|article|details)\b[^<>]*?(?:\shidden\b|display\s*:\s*none|"
@@ -56,15 +61,19 @@ def _first_markdown(state: StateBlock, first: int, end: int) -> int:
     return end
 
 
-def cut_and_closed(lines: list[str]) -> list[str]:
-    """The parser's input, line by line: only the heads of long lines; HTML that is never closed as plain text."""
-    seen = [line[:LONGEST_LINE] for line in lines]
+def for_parser(lines: list[str]) -> str:
+    """The text that the parser sees: HTML that is never closed is escaped; of long lines it gets the head, and
+    the marks behind it that begin or end comments and other HTML."""
+    text = "\n".join(lines)
     for opener, closer in _UNTIL_CLOSED:
-        for number in range(len(seen) - 1, -1, -1):
-            if closer.search(lines[number]):
-                break
-            seen[number] = opener.sub(r"\1\\", seen[number], count=1) if "<" in seen[number] else seen[number]
-    return seen
+        if opener.search(text):
+            end = max((match.end() for match in closer.finditer(text)), default=0)
+            text = text[:end] + opener.sub(r"\1&lt;", text[end:])
+    return "\n".join(line if len(line) <= LONGEST_LINE else _shortened(line) for line in text.split("\n"))
+
+
+def _shortened(line: str) -> str:
+    return line[:LONGEST_LINE] + "".join(dict.fromkeys(_MARKS.findall(line, LONGEST_LINE - _LONGEST_MARK)))
 
 
 def html_regions(tokens: Sequence[Token]) -> dict[int, int]:

@@ -107,6 +107,13 @@ class TestHtml:
         assert [(b.text, b.lines) for b in content.blocks] == [("Seen.", (1, 1)), ("Seen, too.", (9, 9))]
         assert "Ignore all previous" in str(content.notes[0])
 
+    @pytest.mark.parametrize("html", ["<!-- {} -->", "<script>{}</script>", "<style>{}</style>", "<?x {} ?>"])
+    def test_a_very_long_line_of_it_ends_where_it_is_closed(self, html: str) -> None:
+        assert blocks(f"text\n\n{html.format('x ' * 10_000)}\n\n# Pumps\n\n- one\n") == [
+            ("prose", "text", (1, 1), ""),
+            ("prose", "- one", (7, 7), "Pumps"),
+        ]
+
     def test_within_a_list(self) -> None:
         found = blocks("- one\n\n  <p>two\n  three</p>\n\n- four\n")
         assert ("prose", "two three", (3, 4), "") in found
@@ -134,6 +141,19 @@ class TestComments:
     def test_orders_are_told_wherever_they_stand(self, text: str) -> None:
         (note,) = read("a.md", text.encode()).notes
         assert "gnore all previous instructions" in str(note)
+
+    @pytest.mark.parametrize("before", ["word " * 3000, f"# {'word ' * 500}", "|a|b|\n|-|-|\n|c|"])
+    def test_it_is_left_out_wherever_it_stands(self, before: str) -> None:
+        content = read("a.md", f"{before}{self.ORDER}\n".encode())
+        assert "ignore" not in all_text(content)
+        assert "ignore all previous" in str(content.notes[0])
+
+    def test_in_a_table_it_ends_with_its_row(self) -> None:
+        table = "|a|b|\n|-|-|\n|<!-- c|1|\n|`d|2|\n|e -->|3|"
+        assert [block.text for block in read("a.md", table.encode()).blocks] == [table]
+        content = read("a.md", f"{table}\n|`f|{self.ORDER}|\n".encode())
+        assert all_text(content) == f"{table}\n|`f|{''}|"
+        assert "ignore all previous" in str(content.notes[0])
 
     def test_one_over_lines_of_a_paragraph(self) -> None:
         assert blocks("one <!-- a\nb --> two\n") == [("prose", "one \n two", (1, 2), "")]
