@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from ingest.readers.blocks import one_line
@@ -55,6 +56,17 @@ def is_hidden(node: Any) -> bool:
         or bool(_HIDDEN.search(node.get("style", "")))
     )
     return hidden and not _is_formula(node)
+
+
+@lru_cache(maxsize=1024)
+def tag_hides(tag: str) -> bool:
+    """Whether an element with this start tag is hidden."""
+    if "hidden" not in tag.lower() and "style" not in tag.lower():
+        return False
+    from lxml import etree
+
+    root = etree.fromstring(tag, etree.HTMLParser())
+    return root is not None and is_hidden([*root.iter()][-1])
 
 
 def _is_formula(node: Any) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.token import Token
+
+from ingest.readers.markup.html_visible import tag_hides
 
 LONGEST_LINE = 10_000
 """Characters of a line that the parser sees: the head of a line decides its block."""
@@ -29,12 +31,8 @@ _UNTIL_CLOSED = tuple(
 )
 _MARKS = re.compile(r"</(?:script|pre|style|textarea)>|<!--|-->|\?>|\]\]>|>", re.IGNORECASE)
 _LONGEST_MARK = len("</textarea>")
-# Elements read as one piece of HTML despite blank lines: tables, and elements that a browser hides.
-_WHOLE = re.compile(
-    r"<(?:(table)\b|(p|div|span|section|article|details)\b[^<>]*?(?:\shidden\b|display\s*:\s*none|"
-    r"visibility\s*:\s*hidden))",
-    re.IGNORECASE,
-)
+_START_TAG = re.compile(r"<([a-z][\w-]*+)[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-z][\w-]*)", re.IGNORECASE)
 _BEGINS_MARKDOWN = re.compile(r" {0,3}(?:`{3}|~{3}|#{1,6}\s|[-*+]\s|\d{1,9}[.)]\s|\|)")
 _BEGINS_RAW = re.compile(r"<(?:pre|script|style|textarea|[!?])", re.IGNORECASE)
 
@@ -77,42 +75,57 @@ def _shortened(line: str) -> str:
 
 
 def html_regions(tokens: Sequence[Token]) -> dict[int, int]:
-    """For each token that begins a piece of HTML over several blocks, the line after that piece.
-
-    An element that is never closed isn't searched again, so the time stays linear.
-    """
+    """Tables and hidden elements are one piece of HTML despite blank lines: for each token that begins such a
+    piece, the line after it."""
     blocks = [(i, token) for i, token in enumerate(tokens) if token.type == "html_block" and token.level == 0]
+    left_open: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
+    for place, (_, token) in enumerate(blocks):
+        for name, count in _left_open(token.content).items():
+            left_open[name].append((place, count))
     found: dict[int, int] = {}
-    hopeless: set[str] = set()
-    place = 0
-    while place < len(blocks):
-        index, token = blocks[place]
-        place += 1
-        for name in dict.fromkeys((match[1] or match[2]).lower() for match in _WHOLE.finditer(token.content)):
-            if name not in hopeless and (depth := _depth(name, token.content)) > 0:
-                last = _closing(name, depth, blocks, place)
-                if last is None:
-                    hopeless.add(name)
-                    continue
+    last = -1
+    for place, (index, token) in enumerate(blocks):
+        if place > last:
+            closings = (_closing(place, left_open[name]) for name in _whole_elements(token.content))
+            last = next(filter(None, closings), -1)
+            if last > place:
                 found[index] = (blocks[last][1].map or [0, 0])[1]
-                place = last + 1
-                break
     return found
 
 
-def _closing(name: str, depth: int, blocks: Sequence[tuple[int, Token]], place: int) -> int | None:
-    """Position of the block that closes the element, from `place` on."""
-    for later in range(place, len(blocks)):
-        depth += _depth(name, blocks[later][1].content)
+def _whole_elements(html: str) -> Iterator[str]:
+    """Names of the tables and hidden elements that begin here."""
+    for tag in _START_TAG.finditer(html):
+        if (name := tag[1].lower()) == "table" or tag_hides(tag[0]):
+            yield name
+
+
+def _left_open(html: str) -> dict[str, int]:
+    """How many elements of each name begin here, less those that end here."""
+    counts: dict[str, int] = defaultdict(int)
+    for end, name in _TAG.findall(html):
+        counts[name.lower()] += -1 if end else 1
+    return counts
+
+
+def _closing(place: int, left_open: deque[tuple[int, int]]) -> int | None:
+    """The block that closes the element that the block at `place` leaves open.
+
+    Args:
+        left_open: Blocks, and how many of these elements each leaves open. It is used up as far as it is searched,
+            so the time stays linear.
+    """
+    while left_open and left_open[0][0] < place:
+        left_open.popleft()
+    if not left_open or left_open[0][0] > place or left_open[0][1] <= 0:
+        return None
+    depth = 0
+    while left_open:
+        at, count = left_open.popleft()
+        depth += count
         if depth <= 0:
-            return later
+            return at
     return None
-
-
-def _depth(name: str, html: str) -> int:
-    """How many of these elements are left open."""
-    tags = re.findall(rf"<(/?){name}\b", html, re.IGNORECASE)
-    return len(tags) - 2 * tags.count("/")
 
 
 def without_comments(text: str) -> tuple[str, list[str]]:
