@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
-from kb_assistant.errors import BusyError, CorruptStore, ModelError, QuestionError, StoreError
+from kb_assistant.errors import BusyError, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter
-from kb_assistant.lock import survive_forks, writing
+from kb_assistant.lock import survive_forks
 from kb_assistant.maintenance.rebuild import rebuild
-from kb_assistant.maintenance.verify import VerifyReport, check
-from kb_assistant.maintenance.verify import repair as repair_file
+from kb_assistant.maintenance.verify import VerifyReport, verify
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import once
@@ -491,17 +490,7 @@ class KnowledgeBase:
                 _("There is no knowledge base at {folder}.", folder=self._path.parent),
                 _("Make it with `kb ingest FOLDER`."),
             )
-        try:
-            faults = check(self.store, self._index)
-        except CorruptStore as error:
-            faults = (error.message,)
-        if not faults or not repair:
-            return VerifyReport(faults)
-        with writing(self.settings.kb_dir, self.settings.lock_seconds):
-            self.close()
-            lost = repair_file(self._path)
-            self._index.forget()
-        return VerifyReport(faults, repaired=not check(self.store, self._index), to_reingest=lost)
+        return verify(self._path, lambda: self.store, self._index, self.settings.lock_seconds, repair)
 
     @renamed_arguments(progress="on_progress")
     def rebuild(

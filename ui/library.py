@@ -198,6 +198,8 @@ _COUNTS = ("added", "updated", "unchanged", "duplicate", "removed", "failed", "s
 def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
     if not verdict["faults"]:
         st.success(say("sound"))
+        for part in verdict["unchecked"]:
+            st.text(f"{say('unchecked')} {strip_invisible(localized(part))}")
         return
     st.error(say("faults"))
     st.text("\n".join(strip_invisible(localized(fault)) for fault in verdict["faults"]))

@@ -169,6 +169,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "rebuild": ("Rebuild", "重建"),
     "rebuild_help": ("Embed all texts anew with the embedder chosen now.", "用当前的向量模型重新计算所有文本。"),
     "sound": ("All agrees.", "全部一致。"),
+    "unchecked": ("Not checked now:", "暂未检查："),
     "faults": ("Faults found:", "发现问题："),
     "manage": ("Make, rename, delete", "新建、重命名、删除"),
     "new_kb": ("New knowledge base", "新建知识库"),

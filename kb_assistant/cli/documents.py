@@ -190,6 +190,8 @@ def verify(
     else:
         for fault in verdict.faults:
             typer.echo(show.plain(fault))
+        for part in verdict.unchecked:
+            typer.echo(f"not checked now: {show.plain(part)}")
         for path in verdict.to_reingest:
             typer.echo(f"to be read again: {show.plain(path)}")
         typer.echo("repaired" if verdict.repaired else "all agrees" if verdict.sound else "faults found")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
+import shutil
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from typing import Any
 from kb_assistant.deprecation import renamed_attribute
 from kb_assistant.errors import CorruptStore, EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.retrieval import thresholds
 from kb_assistant.store import (
     TOKENIZER,
     KnowledgeStore,
     NewChunk,
+    Snapshot,
     Source,
     Text,
     chunk_id,
@@ -34,10 +36,9 @@ from kb_assistant.store import (
     map_sqlite_errors,
     row_checksum,
 )
+from kb_assistant.store.faults import CorruptRow
 from kb_assistant.store.records import read_reason
 from kb_assistant.text import analyzer as keywords
-
-_log = logging.getLogger(__name__)
 
 _COUNTERS_MS = 3000
 """How long the check that needs a write waits for another transaction."""
@@ -51,14 +52,16 @@ class VerifyReport:
     """The result of a verification.
 
     Attributes:
-        faults: In words; empty if everything agrees.
+        faults: In words; empty if everything that was checked agrees.
         repaired: True if the faults were repaired.
         to_reingest: Sources that have to be read again after a repair.
+        unchecked: What couldn't be checked now and why, in words; usually empty.
     """
 
     faults: tuple[str, ...]
     repaired: bool = False
     to_reingest: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     lost = renamed_attribute("lost", "to_reingest")
 
@@ -67,28 +70,64 @@ class VerifyReport:
         return not self.faults or self.repaired
 
     def to_json(self) -> dict[str, Any]:
-        return {"faults": list(self.faults), "repaired": self.repaired, "lost": list(self.to_reingest)}
+        return {
+            "faults": list(self.faults),
+            "repaired": self.repaired,
+            "lost": list(self.to_reingest),
+            "unchecked": list(self.unchecked),
+        }
 
 
-def check(store: KnowledgeStore, index: VectorIndex) -> tuple[str, ...]:
-    """All disagreements, in words.
+def verify(
+    path: Path, open_store: Callable[[], KnowledgeStore], index: VectorIndex, patience: float, repair: bool
+) -> VerifyReport:
+    """See KnowledgeBase.verify.
+
+    Args:
+        path: The store's file.
+        open_store: Opens the store.
+        patience: Seconds that a repair waits for one other writer.
+    """
+    report = _check(open_store, index)
+    if not report.faults or not repair:
+        return report
+    with writing(path.parent, patience):
+        report = _check(open_store, index)  # another process may have repaired it meanwhile
+        if not report.faults:
+            return report
+        with contextlib.suppress(CorruptStore):
+            open_store().close()
+        to_reingest = _repair(path)
+        index.forget()
+        after = _check(open_store, index)
+    return VerifyReport(report.faults, not after.faults, to_reingest, after.unchecked)
+
+
+def _check(open_store: Callable[[], KnowledgeStore], index: VectorIndex) -> VerifyReport:
+    """All disagreements.
 
     Raises:
         StoreError: the file can't be read now, which says nothing about its content.
     """
     try:
-        with store.read() as snapshot, contextlib.closing(_raw(store.path)) as db:
-            db.execute("BEGIN")  # one view for all queries, whatever is written meanwhile
-            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot.dimension))
-            faults = faults or _postings_faults(db)
-            db.execute("ROLLBACK")
-            return tuple(faults or _counter_faults(store.path, db) or index.check(snapshot))
+        path = open_store().path
     except CorruptStore as error:
-        return (error.message,)
-    except (sqlite3.Error, ValueError, TypeError) as error:
-        if isinstance(error, sqlite3.Error) and not _is_damage(store.path, error):
-            raise explained(store.path, error) from error
-        return (_("the database can't be read: {reason}", reason=error),)
+        return VerifyReport((error.message,))
+    try:
+        with contextlib.closing(_raw(path)) as db:
+            db.execute("BEGIN")  # one view for all queries, whatever is written meanwhile
+            snapshot = Snapshot(path, db)
+            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot.dimension))
+            faults = faults or _postings_faults(db) or index.check(snapshot)
+            db.execute("ROLLBACK")
+            unchecked = [] if faults else _check_counters(path, db)
+    except CorruptStore as error:
+        return VerifyReport((error.message,))
+    except (sqlite3.Error, CorruptRow, ValueError, TypeError) as error:
+        if isinstance(error, sqlite3.Error) and not _is_damage(path, error):
+            raise explained(path, error) from error
+        return VerifyReport((_("the database can't be read: {reason}", reason=error),))
+    return VerifyReport(tuple(faults), unchecked=tuple(unchecked))
 
 
 def _is_damage(path: Path, error: sqlite3.Error) -> bool:
@@ -160,17 +199,22 @@ def _postings_faults(db: sqlite3.Connection) -> list[str]:
     return [] if sums[0] == sums[1] else [_("keywords: the index disagrees with its text")]
 
 
-def _counter_faults(path: Path, db: sqlite3.Connection) -> list[str]:
+def _check_counters(path: Path, db: sqlite3.Connection) -> list[str]:
     """SQLite's own check of the keyword index, for its counters. It is a write, so it can't be part of the view.
-    If nothing can be written now, they stay unchecked; words and positions were compared before."""
+    Returns what stays unchecked if nothing can be written now; words and positions were compared before.
+
+    Raises:
+        CorruptStore: the index disagrees with its text.
+    """
     try:
         db.execute(f"PRAGMA busy_timeout = {_COUNTERS_MS}")
         db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
     except sqlite3.DatabaseError as error:
-        if not _is_damage(path, error):
-            _log.warning("The counters of the keyword index weren't checked: %s", error)
-            return []
-        return [_("keywords: the index disagrees with its text: {reason}", reason=error)]
+        cause = explained(path, error)
+        if isinstance(cause, CorruptStore):
+            found = _("keywords: the index disagrees with its text: {reason}", reason=error)
+            raise CorruptStore(found, cause.hint) from error
+        return [_("keywords: the counters of the index: {reason}", reason=cause.message)]
     return []
 
 
@@ -192,7 +236,7 @@ def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
         yield _("chunks: {count} ids differ from what they stand for", count=wrong)
 
 
-def repair(path: Path) -> tuple[str, ...]:
+def _repair(path: Path) -> tuple[str, ...]:
     """Swap in a new file with everything sound. Returns the sources that are lost until they are read again.
 
     The caller holds the writer's lock. A kill at any moment leaves all of the old state or all of the new one.
@@ -219,12 +263,14 @@ def repair(path: Path) -> tuple[str, ...]:
 def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     to_reingest: list[str] = []
     with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
-        # Vectors of an unknown model are useless.
         known = _copy_meta(old, new, "embedder")
         _copy_meta(old, new, thresholds.META)
         with new.read() as snapshot:
             embedder = snapshot.meta("embedder")
-        for source_id, source in _sources(old) if known else ():
+        for source_id, source in _sources(old):
+            if not known:  # vectors of an unknown model are useless
+                to_reingest.append(source.path)
+                continue
             try:
                 chunks, vectors = _sound_parts(old, source_id, source)
             except (sqlite3.Error, ValueError, TypeError):
@@ -321,8 +367,6 @@ def _move_log_into(path: Path, keep: bool) -> None:
             raise sqlite3.OperationalError("database is locked")
         if not keep:
             db.execute("PRAGMA journal_mode = DELETE")
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _swap(path: Path, fresh: Path) -> None:
@@ -336,8 +380,10 @@ def _swap(path: Path, fresh: Path) -> None:
     kept = path.with_name(path.name + ".damaged")
     for old in _with_side_files(kept):
         old.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
+    try:
         os.link(path, kept)
+    except OSError:  # no hard links here, as on exFAT
+        shutil.copyfile(path, kept)
     for side, aside in zip(_with_side_files(path)[1:], _with_side_files(kept)[1:], strict=True):
         with contextlib.suppress(FileNotFoundError):
             side.replace(aside)

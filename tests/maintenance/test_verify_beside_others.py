@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -15,8 +17,12 @@ import pytest
 
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.lock import writing
+from kb_assistant.maintenance import verify
+from tests.fakes import HashEmbeddings
 from tests.law import small_kb
 from tests.processes import ROOT, in_a_fork
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -29,8 +35,12 @@ def kb(tmp_path: Path) -> Iterator[KnowledgeBase]:
 def test_a_long_transaction_of_another_program_is_no_fault(kb: KnowledgeBase) -> None:
     with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert kb.verify().faults == ()
+        report = kb.verify()
+        assert report.faults == ()
+        assert ["in use by another program" in part for part in report.unchecked] == [True]
+        assert report.to_json()["unchecked"] == list(report.unchecked)
         assert kb.verify(repair=True).sound
+    assert kb.verify().unchecked == ()
     assert not (kb.settings.kb_dir / "kb.sqlite.damaged").exists()
 
 
@@ -76,6 +86,59 @@ def test_a_home_that_may_not_be_written_is_no_fault(kb: KnowledgeBase, tmp_path:
     assert kb.verify().faults == ()
 
 
+def test_of_two_repairs_at_once_the_second_keeps_the_damaged_file_of_the_first(
+    kb: KnowledgeBase, tmp_path: Path
+) -> None:
+    path = kb.settings.kb_dir / "kb.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE vectors SET crc = 1")
+        db.commit()
+    with small_kb(tmp_path / "home", lock_seconds=PATIENCE) as other, ThreadPoolExecutor(2) as pool:
+        with writing(kb.settings.kb_dir, 0):
+            repairs = [pool.submit(other.verify, True) for _ in range(2)]
+            time.sleep(0.5)  # both have seen the damage, and wait to repair it
+        reports = [repair.result() for repair in repairs]
+    assert sorted(report.repaired for report in reports) == [False, True]
+    assert all(report.sound for report in reports)
+    with closing(sqlite3.connect(path.with_name("kb.sqlite.damaged"))) as db:
+        assert db.execute("SELECT count(*) FROM vectors WHERE crc = 1").fetchone() == (2,)
+
+
+def test_a_rebuild_that_ends_meanwhile_is_no_fault(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The length of the vectors was read later than the vectors."""
+    kb.search("heron")
+    with small_kb(tmp_path / "home", HashEmbeddings("b", dimension=32)) as other:
+        check = verify._meta_faults
+        monkeypatch.setattr(verify, "_meta_faults", lambda db: other.rebuild() and check(db))
+        assert kb.verify().faults == ()
+        assert other.verify().faults == ()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_without_the_name_of_the_embedder_all_sources_are_named_and_the_old_file_is_kept(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also on disks without hard links."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    names = tuple(source.path for source in kb.sources())
+    path = kb.settings.kb_dir / "kb.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE meta SET crc = 1 WHERE key = 'embedder'")
+        db.commit()
+    report = kb.verify(repair=True)
+    assert report.repaired
+    assert sorted(report.to_reingest) == sorted(names)
+    with closing(sqlite3.connect(path.with_name("kb.sqlite.damaged"))) as db:
+        assert db.execute("SELECT count(*) FROM sources").fetchone() == (2,)
+
+
 # Repairs, and ends itself at the n-th of the steps that change files.
 DYING = """
 import os, sys
@@ -91,7 +154,7 @@ def dying(call):
 for name in ("link", "replace", "unlink", "fsync"):
     setattr(os, name, dying(getattr(os, name)))
 verify._move_log_into = dying(verify._move_log_into)
-verify.repair(Path(sys.argv[1]))
+verify._repair(Path(sys.argv[1]))
 """
 
 # Adds a text and dies, so that it stands in the write-ahead log alone.
