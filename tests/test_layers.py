@@ -15,7 +15,7 @@ LAYERS = (
     "messages",
     "types errors once deprecation",
     "lock",
-    "small_file text",
+    "small_file text torch_runtime",
     "model_folder",
     "chatglm2 settings store embedding",
     "models index",

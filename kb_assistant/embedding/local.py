@@ -11,11 +11,8 @@ COSINE_TOLERANCE.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
-from importlib.util import find_spec
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +20,13 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from kb_assistant.embedding.network import load_network
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, embedding_dimension
 from kb_assistant.once import once, one_at_a_time
+from kb_assistant.torch_runtime import Device, import_torch, is_installed, no_gpu_in_a_fork, torch_device
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -85,15 +84,10 @@ class LocalEmbeddings(Embeddings):
         """Do nothing: weights are only read."""
 
     def after_fork(self) -> None:
-        """Continue in a forked child, which has one thread: ONNX Runtime's session is reopened, torch computes
-        with one thread."""
+        """Continue in a forked child, which has one thread: ONNX Runtime's session is reopened."""
         self._lock = RLock()
         if "_encoder" in vars(self):
             _of_the_parent.append(vars(self).pop("_encoder"))
-        if self._loaded:
-            import torch
-
-            torch.set_num_threads(1)
 
     @once
     def dimension(self) -> int:
@@ -153,7 +147,7 @@ class LocalEmbeddings(Embeddings):
         """
         prefix = self.model.passage_prefix
         few = len(texts) <= self._few and not self._loaded
-        if (few or not _is_installed("torch")) and self._device != "cuda" and self._encoder:
+        if (few or not is_installed("torch")) and self._device != "cuda" and self._encoder:
             for row, text in enumerate(texts):
                 yield [row], self._encode_one(text, prefix, self._encoder)[None]
             return
@@ -220,14 +214,8 @@ class LocalEmbeddings(Embeddings):
         return tokenizer
 
     @once
-    def _on(self) -> str:
-        """The device, `cpu` or `cuda`."""
-        if self._device == "cpu":
-            return "cpu"
-        torch = import_torch()
-        if self._device == "cuda" and not torch.cuda.is_available():
-            raise ModelError(_("There is no CUDA device that torch can use."), _('Set device = "cpu" or "auto".'))
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    def _on(self) -> Device:
+        return torch_device(self._device)
 
     @property
     def _loaded(self) -> bool:
@@ -235,31 +223,11 @@ class LocalEmbeddings(Embeddings):
 
     @once
     def _network(self) -> SentenceTransformer:
-        torch = import_torch()
         if self._threads:
-            torch.set_num_threads(self._threads)
-        try:
-            with quiet():
-                from sentence_transformers import SentenceTransformer
-
-                network = SentenceTransformer(
-                    str(self.model.path),
-                    device=self._on,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-                )
-        except Exception as error:  # transformers, safetensors and torch have no common error class
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(
-                _(
-                    "{name} can't be loaded from {path}: {reason}",
-                    name=self.model.name,
-                    path=self.model.path,
-                    reason=reason,
-                ),
-                _("Install it again, or choose another embedder."),
-            ) from error
+            import_torch().set_num_threads(self._threads)
+        network: SentenceTransformer = load_network(
+            "SentenceTransformer", self.model, self._on, _("Install it again, or choose another embedder.")
+        )
         return network
 
     def _encode(self, texts: list[str], prefix: str) -> Vectors:
@@ -267,13 +235,14 @@ class LocalEmbeddings(Embeddings):
         with self._lock:
             network, torch = self._network, import_torch()
             try:
-                raw = network.encode(
-                    [_clean(text) for text in texts],
-                    prompt=prefix,
-                    batch_size=len(texts),
-                    show_progress_bar=False,
-                    convert_to_tensor=True,
-                )
+                with no_gpu_in_a_fork():
+                    raw = network.encode(
+                        [_clean(text) for text in texts],
+                        prompt=prefix,
+                        batch_size=len(texts),
+                        show_progress_bar=False,
+                        convert_to_tensor=True,
+                    )
             except torch.OutOfMemoryError as error:
                 if len(texts) == 1:
                     raise ModelError(
@@ -321,53 +290,6 @@ def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
     return batches
 
 
-def import_torch() -> Any:
-    """The module torch, checked together with sentence-transformers.
-
-    Raises:
-        ModelError: one of them isn't installed, or can't be loaded.
-    """
-    try:
-        if not _is_installed("sentence_transformers"):
-            raise ModuleNotFoundError("No module named 'sentence_transformers'")
-        import torch
-    except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
-        raise ModelError(
-            _("torch, which runs this model, can't be loaded: {reason}", reason=error),
-            _("pip install torch sentence-transformers"),
-        ) from error
-    return torch
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ImportError:
-        return False
-
-
 def _clean(text: str) -> str:
     """The text without lone surrogates, as in undecodable file names and arguments; no tokenizer accepts them."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Suppress the libraries' progress bars, warnings and load reports on stderr."""
-    from transformers.utils import logging as transformers_logging
-
-    libraries: Any = transformers_logging  # its functions are not annotated
-    loud = logging.getLogger("sentence_transformers")
-    level, bars, loud_level = libraries.get_verbosity(), libraries.is_progress_bar_enabled(), loud.level
-    libraries.set_verbosity_error()
-    libraries.disable_progress_bar()
-    loud.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        libraries.set_verbosity(level)
-        loud.setLevel(loud_level)
-        if bars:
-            libraries.enable_progress_bar()

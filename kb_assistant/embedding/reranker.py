@@ -12,11 +12,13 @@ from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from kb_assistant.embedding.network import load_network
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 from kb_assistant.once import once, one_at_a_time
+from kb_assistant.torch_runtime import gpu_errors
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -38,7 +40,7 @@ class Reranker:
 
     def __init__(self, model: Model, device: str = "auto", seconds: float = 2.0) -> None:
         self.model, self.seconds = model, seconds
-        self._device = None if device == "auto" else device
+        self._device = device
         self._lock = RLock()
         survive_forks(self)
 
@@ -46,19 +48,16 @@ class Reranker:
         """Do nothing: weights are only read."""
 
     def after_fork(self) -> None:
-        """Continue in a forked child with its one thread."""
+        """Create a new lock in a forked child."""
         self._lock = RLock()
-        if "_network" in vars(self):
-            import torch
-
-            torch.set_num_threads(1)
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """How well each of the first texts answers the question, larger is better; for as many texts as its time
         allows, at least BATCH, at most RERANKED.
 
         Raises:
-            ModelError: the model can't be loaded, or doesn't give one finite number per text.
+            ModelError: the model can't be loaded, doesn't give one finite number per text, or the GPU is too small
+                or was used before a fork.
         """
         import numpy as np
 
@@ -68,7 +67,8 @@ class Reranker:
             deadline = time.monotonic() + self.seconds
             for start in range(0, min(len(texts), RERANKED), BATCH):
                 pairs = [(question, text) for text in texts[start : min(start + BATCH, RERANKED)]]
-                values = np.asarray(network.predict(pairs, show_progress_bar=False), np.float64)
+                with gpu_errors():
+                    values = np.asarray(network.predict(pairs, show_progress_bar=False), np.float64)
                 if values.shape != (len(pairs),) or not np.isfinite(values).all():
                     raise ModelError(
                         _("{name} gives no score for each passage.", name=self.model.name),
@@ -81,31 +81,9 @@ class Reranker:
 
     @once
     def _network(self) -> CrossEncoder:
-        from kb_assistant.embedding.local import import_torch, quiet
-
-        import_torch()
-        try:
-            with quiet():
-                from sentence_transformers import CrossEncoder
-
-                network: CrossEncoder = CrossEncoder(
-                    str(self.model.path),
-                    device=self._device,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                    model_kwargs={"use_safetensors": True},
-                )
-        except Exception as error:  # transformers, safetensors and torch have no common error class
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(
-                _(
-                    "{name} can't be loaded from {path}: {reason}",
-                    name=self.model.name,
-                    path=self.model.path,
-                    reason=reason,
-                ),
-                _("Install it again, or choose another reranker."),
-            ) from error
+        network: CrossEncoder = load_network(
+            "CrossEncoder", self.model, self._device, _("Install it again, or choose another reranker.")
+        )
         return network
 
 

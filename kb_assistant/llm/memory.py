@@ -10,6 +10,7 @@ from kb_assistant.llm.gguf_header import GGUFHeader, read_gguf_header
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
+from kb_assistant.torch_runtime import import_torch, torch_device
 
 # Besides weights and cache: code and buffers of the runtime and of CUDA. For a CPU the value measured by
 # benchmarks/chatglm2.py at full size, rounded up; for CUDA a guess.
@@ -42,7 +43,8 @@ def estimate(model: Model, settings: Settings) -> Memory | None:
     """The memory of a chat model with these settings; None if its files don't give it.
 
     Raises:
-        ModelError: the model's files are damaged.
+        ModelError: the model's files are damaged; or it is one for torch, and torch can't be loaded or finds no
+            such device.
     """
     context = context_of(model, settings)
     if model.path.is_dir():
@@ -52,9 +54,10 @@ def estimate(model: Model, settings: Settings) -> Memory | None:
 
 
 def _by_torch(checkpoint: Checkpoint, settings: Settings, context: int) -> Memory:
-    from kb_assistant.llm.torch_engine import best_device, best_dtype, best_quantize
+    import_torch()
+    from kb_assistant.llm.torch_engine import best_dtype, best_quantize
 
-    device, quantize = best_device(settings.device), best_quantize(checkpoint, settings.quantize)
+    device, quantize = torch_device(settings.device), best_quantize(checkpoint, settings.quantize)
     linear = sum(rows * columns for _, (rows, columns) in checkpoint.linear_shapes())
     width = best_dtype(device, quantize).itemsize
     # INT4: half a byte per weight and a scale per row; NF4: also a float per 64 weights.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from kb_assistant.llm.capabilities import context_of
 from kb_assistant.messages import _
 from kb_assistant.once import once
 from kb_assistant.settings import Settings
+from kb_assistant.torch_runtime import is_installed
 
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
@@ -116,11 +116,12 @@ def best_installed(models: ModelHome) -> Model | None:
 
     None if no installed chat model can be run by an engine here.
     """
-    llama = find_spec("xllamacpp") is not None
+    llama, torch = is_installed("xllamacpp"), is_installed("torch")
     ready = {
         model.name: (_weight_bytes(model.path), model)
         for model in models.installed()
-        if model.kind == "chat" and ((model.template and model.path.is_dir()) or (llama and model.path.is_file()))
+        if model.kind == "chat"
+        and ((torch and model.template and model.path.is_dir()) or (llama and model.path.is_file()))
     }
     return max(ready.values(), key=lambda found: found[0])[1] if ready else None
 
@@ -149,7 +150,7 @@ def _open_file(model: Model, settings: Settings) -> BaseChatModel:
         raise ModelError(
             _("{name!r} is no GGUF file, so it can't be run here.", name=model.name), _("Give a .gguf file.")
         )
-    if find_spec("xllamacpp") is None:
+    if not is_installed("xllamacpp"):
         raise ModelError(_("Package xllamacpp is missing."), _('pip install "kb-assistant[llama]"'))
     from kb_assistant.llm.llamacpp import LlamaCppChat
 

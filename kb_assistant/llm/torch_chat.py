@@ -17,6 +17,7 @@ from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
 from kb_assistant.llm.streaming import Delta
 from kb_assistant.lock import in_forked_child
+from kb_assistant.torch_runtime import import_torch, torch_device
 
 if TYPE_CHECKING:
     from kb_assistant.llm.torch_engine import TorchEngine
@@ -94,11 +95,10 @@ class TorchChat(LocalChat):
 
     def _open(self) -> TorchEngine:
         """The engine for these settings, loaded now if this process doesn't have it yet."""
-        import torch
+        torch, device = import_torch(), torch_device(self.device)
+        from kb_assistant.llm.torch_engine import TorchEngine, best_quantize
 
-        from kb_assistant.llm.torch_engine import TorchEngine, best_device, best_quantize
-
-        device, quantize = best_device(self.device), best_quantize(self._checkpoint, self.quantize)
+        quantize = best_quantize(self._checkpoint, self.quantize)
         key = (self.folder.resolve(), quantize, device, self.context_tokens)
         with _loading:
             engine = _loaded.get(key)

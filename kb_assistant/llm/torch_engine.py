@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,8 +27,8 @@ from kb_assistant.llm.base import Sampling
 from kb_assistant.llm.prefix_cache import PrefixCache
 from kb_assistant.llm.request_queue import Emit, RequestQueue
 from kb_assistant.llm.streaming import Delta, usage_of
-from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
+from kb_assistant.torch_runtime import forked_from_gpu, gpu_errors, is_installed
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.checkpoint import Checkpoint
@@ -38,11 +37,6 @@ if TYPE_CHECKING:
 _PROMPT_BATCH = {"cpu": 64, "cuda": 512}
 # Memory for prompts of conversations other than the last one; 28 KB per token.
 _PREFIX_BYTES = 256 * 2**20
-
-
-# The forking thread keeps GNU OpenMP's record of its helper threads, which don't exist in the child, and
-# would wait for them forever. With one thread it needs none.
-in_forked_child(lambda: torch.set_num_threads(1))
 
 
 class TorchEngine:
@@ -75,7 +69,7 @@ class TorchEngine:
                 the one that loaded the model onto a GPU.
         """
         if self._device.type == "cuda" and self._process != os.getpid():
-            raise _no_gpu_in_a_fork()
+            raise forked_from_gpu()
         if len(ids) >= self._context:
             raise ModelError(
                 _(
@@ -233,40 +227,6 @@ def _overlap(text: str, word: str) -> int:
     return next((n for n in range(min(len(text), len(word) - 1), 0, -1) if text.endswith(word[:n])), 0)
 
 
-@contextmanager
-def gpu_errors() -> Iterator[None]:
-    """Report a GPU that is too small or unusable as a user's error, and free its memory."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise ModelError(
-            _("The GPU's memory is too small: {reason}", reason=str(error).splitlines()[0]),
-            _(
-                "Close other programs on the GPU, lower context_tokens, set quantize to int4 or device to cpu; "
-                "`kb doctor --model NAME` estimates what a model takes."
-            ),
-        ) from error
-    except RuntimeError as error:
-        if "forked subprocess" not in str(error):  # torch's own wording
-            raise
-        raise _no_gpu_in_a_fork() from error
-
-
-def _no_gpu_in_a_fork() -> ModelError:
-    return ModelError(
-        _("The GPU can't be used in a process that was forked from one that uses it."),
-        _('Start processes with multiprocessing\'s "spawn", set device to cpu, or ask first in the child.'),
-    )
-
-
-def best_device(wanted: str) -> str:
-    """ "cpu" or "cuda" for a setting that may be "auto"."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
-
-
 def best_dtype(device: str, quantize: Quantize | None) -> torch.dtype:
     """bfloat16 where kernels exist: it doesn't overflow. Older GPUs use fp16, plain CPUs fp32."""
     if device == "cuda":
@@ -276,10 +236,8 @@ def best_dtype(device: str, quantize: Quantize | None) -> torch.dtype:
 
 def best_quantize(checkpoint: Checkpoint, wanted: str) -> Quantize | None:
     """The meaning of `quantize` = "auto" for a folder: INT4 as it is; fp16 to NF4 if bitsandbytes is installed."""
-    from importlib.util import find_spec
-
     if wanted == "none":
         return None
     if wanted == "auto":
-        return "nf4" if checkpoint.bits == 16 and find_spec("bitsandbytes") else "int4"
+        return "nf4" if checkpoint.bits == 16 and is_installed("bitsandbytes") else "int4"
     return "int4" if wanted == "int4" else "nf4"

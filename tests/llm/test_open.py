@@ -59,7 +59,7 @@ def test_auto_quotes_where_nothing_can_write(
     settings: Settings, models: ModelHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(open_chat_model(settings, ModelHome(tmp_path), None), ExtractChat)
-    monkeypatch.setattr(opening, "find_spec", lambda _: None)
+    monkeypatch.setattr(opening, "is_installed", lambda _: False)
     assert isinstance(open_chat_model(settings, models, None), ExtractChat)
     with pytest.raises(ModelError) as caught:
         open_chat_model(settings.but(model=SMOL), models, None)

@@ -111,12 +111,12 @@ def test_the_engine_is_the_one_that_is_there(
     monkeypatch: pytest.MonkeyPatch, wanted: Engine, cuda: bool, llama: bool, chosen: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr("kb_assistant.models.home.find_spec", lambda _: object() if llama else None)
+    monkeypatch.setattr("kb_assistant.models.home.is_installed", lambda _: llama)
     assert choose_engine(wanted) == chosen
 
 
 def test_a_missing_engine_says_how_to_install_it(models_dir: ModelHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb_assistant.models.home.find_spec", lambda _: None)
+    monkeypatch.setattr("kb_assistant.models.home.is_installed", lambda _: False)
     with pytest.raises(ModelError, match=r"llama\.cpp is missing") as caught:
         models_dir.add(TINY_INT4, engine="llama")
     assert caught.value.hint == 'pip install "kb-assistant[llama]"'
