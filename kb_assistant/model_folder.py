@@ -6,14 +6,12 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
-from kb_assistant.errors import ModelError, StoreError
+from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
-from kb_assistant.small_file import write_whole
 
 ModelKind = Literal["embedder", "chat", "reranker"]
 
@@ -94,44 +92,6 @@ def _deciding_files(folder: Path) -> Iterator[Path]:
         parts = file.relative_to(folder).parts
         if file.suffix in _FINGERPRINTED and parts != (DESCRIPTION,) and not any(p.startswith(".") for p in parts):
             yield file
-
-
-class DigestCache:
-    """File digests cached by path, size and modification time, so that gigabytes are read once.
-
-    Losing the cache only costs time: it is written if possible and ignored if damaged.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def weights_digest(self, path: Path) -> str:
-        """`weights_digest(path)`, reading only files changed since the last reading."""
-        known = self._load()
-        fresh: dict[str, list[Any]] = {}
-
-        def of_file(file: Path) -> str:
-            state = file.stat()
-            key = str(file.resolve())
-            match known.get(key):
-                case [state.st_size, state.st_mtime_ns, str(digest)]:
-                    return digest
-            digest = file_digest(file)
-            fresh[key] = [state.st_size, state.st_mtime_ns, digest]
-            return digest
-
-        whole = weights_digest(path, of_file)
-        if fresh:
-            with suppress(StoreError):
-                write_whole(self._path, json.dumps(known | fresh, ensure_ascii=False, indent=2))
-        return whole
-
-    def _load(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return known if isinstance(known, dict) else {}
 
 
 def require_space(folder: Path, wanted: int) -> None:
@@ -233,74 +193,6 @@ def damaged_field(path: Path, key: str, value: object, hint: str = "") -> ModelE
         _("{path} is damaged: {key} = {value}.", path=path, key=key, value=repr(value)[:_SHOWN]),
         hint or _("Download the model again."),
     )
-
-
-def read_description(path: Path, hint: str) -> Model:
-    """The model described by a `model.json`. Its `path` is relative to the file's folder.
-
-    Args:
-        path: The file.
-        hint: What to do if it is damaged.
-
-    Raises:
-        ModelError: the file is damaged; the message names the field.
-    """
-    content = read_config(path)
-    content.pop("floor", None)  # from older versions
-    if "usual_cosines" in content:  # its name in older versions
-        content["background_cosines"] = content.pop("usual_cosines")
-    values: dict[str, Any] = {}
-    for key, possible in _DESCRIBED.items():
-        values[key] = content.pop(key, _MISSING.get(key))
-        if not possible(values[key]):
-            raise damaged_field(path, key, values[key], hint)
-    for key, value in content.items():
-        raise damaged_field(path, key, value, hint)
-    values |= {"path": path.parent / values["path"], "languages": tuple(values["languages"])}
-    values["background_cosines"] = values["background_cosines"] and tuple(values["background_cosines"])
-    return Model(**values)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _are_two_numbers(value: object) -> bool:
-    return value is None or (
-        isinstance(value, list) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
-    )
-
-
-_DESCRIBED: Mapping[str, Callable[[object], bool]] = {
-    "name": _is_text,
-    "kind": lambda value: value in get_args(ModelKind),
-    "path": _is_text,
-    "sha256": _is_text,
-    "licence": _is_text,
-    "languages": _are_texts,
-    "query_prefix": _is_text,
-    "passage_prefix": _is_text,
-    "context_tokens": _is_count,
-    "background_cosines": _are_two_numbers,
-    "longest_context": _is_count,
-    "template": lambda value: value in ("", "chatglm2", "chatglm3"),
-}
-"""The fields of a `model.json`, and their types."""
-
-_MISSING: Mapping[str, Any] = {
-    **dict.fromkeys(("licence", "query_prefix", "passage_prefix", "template"), ""),
-    **dict.fromkeys(("context_tokens", "longest_context"), 0),
-    "languages": [],
-}
-"""Defaults of optional fields; the others are required."""
 
 
 def _kind_of(config: dict[str, Any], path: Path) -> ModelKind:

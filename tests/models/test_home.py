@@ -15,10 +15,11 @@ from types import SimpleNamespace
 import pytest
 
 from kb_assistant.errors import ModelError
-from kb_assistant.model_folder import DigestCache, describe, embedding_dimension, weights_digest
+from kb_assistant.model_folder import describe, embedding_dimension, weights_digest
 from kb_assistant.models import catalogue, download
 from kb_assistant.models import home as models
 from kb_assistant.models.catalogue import CATALOGUE, PackageFile
+from kb_assistant.models.digest_cache import DigestCache
 from kb_assistant.models.e5_small import write_folder
 from kb_assistant.models.home import ModelHome
 
@@ -283,6 +284,22 @@ def test_a_taken_name_is_refused(models_dir: ModelHome, tmp_path: Path) -> None:
     models_dir.add(file, "mine")
     with pytest.raises(ModelError, match="already there"):
         models_dir.add(file, "mine")
+
+
+def test_a_name_that_another_process_takes_meanwhile_is_refused(
+    models_dir: ModelHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = gguf_file(tmp_path / "first.gguf"), gguf_file(tmp_path / "second.gguf")
+
+    def slowly(path: Path) -> str:
+        ModelHome(models_dir.folder).add(first, "mine")
+        return weights_digest(path)
+
+    monkeypatch.setattr(models_dir._digests, "weights_digest", slowly)
+    with pytest.raises(ModelError, match="already there"):
+        models_dir.add(second, "mine")
+    assert [model.path for model in models_dir.installed()] == [first]
+    assert hidden_files(models_dir) == []
 
 
 @pytest.mark.parametrize("name", ["../mine", ".hidden", "a/b", "x" * 65])
