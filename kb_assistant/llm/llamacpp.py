@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +18,14 @@ from pydantic import PrivateAttr
 
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import read_tokenizer
+from kb_assistant.errors import ModelError
 from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
+from kb_assistant.llm.gguf_header import read_gguf_header
 from kb_assistant.llm.llama_server import LlamaServer, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
 
-# About 1.7 billion parameters at 4.5 bits: smaller models lose the thread and drift off.
-_LARGE_BYTES = 1_000_000_000
+# Number of weights, however many bits each has: smaller models lose the thread and drift off.
+_LARGE = 1_500_000_000
 
 
 class LlamaCppChat(LocalChat):
@@ -69,10 +72,10 @@ class LlamaCppChat(LocalChat):
         """True for large models. ChatGLM2 was measured with short answers, so it keeps giving them."""
         return self._template is None and self._is_large
 
-    @property
+    @cached_property
     def _is_large(self) -> bool:
-        with suppress(OSError):  # loading reports what is wrong with the file
-            return self.model_path.stat().st_size >= _LARGE_BYTES
+        with suppress(ModelError):  # loading reports what is wrong with the file
+            return read_gguf_header(self.model_path).parameters >= _LARGE
         return False
 
     @property

@@ -69,6 +69,7 @@ def test_it_reads_what_gguf_reads(models_home: Path) -> None:
     path = next((models_home / "models" / "smollm2-135m-instruct").glob("*.gguf"))
     header, reader = read_gguf_header(path), GGUFReader(path)
     assert header.architecture == "llama"
+    assert header.parameters == sum(int(tensor.n_elements) for tensor in reader.tensors)
     theirs = {name for name in reader.fields if not name.startswith("GGUF.")}
     assert set(header.fields) == theirs
     for name in theirs:

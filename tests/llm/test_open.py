@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGMLQuantizationType, GGUFWriter
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
@@ -174,10 +176,32 @@ def test_what_a_provider_brings_is_no_small_model(settings: Settings, models: Mo
     assert [(native_history(model), full_answers(model)) for model in (small, quotes)] == [(False, False)] * 2
 
 
-def test_a_large_file_is_no_small_model_either(tmp_path: Path) -> None:
-    file = tmp_path / "large.gguf"
-    with file.open("wb") as opened:
-        opened.truncate(2 * 10**9)  # a hole, no bytes on disk
-    large = LlamaCppChat(model_path=file)
-    assert (native_history(large), full_answers(large)) == (True, True)
+@pytest.mark.parametrize(
+    ("columns", "bits", "is_large"),
+    [(1_543_714_304, 4, True), (1_543_714_304, 16, True), (494_032_768, 16, False)],
+)
+def test_a_model_is_large_by_its_weights_however_many_bits_they_have(
+    tmp_path: Path, columns: int, bits: int, is_large: bool
+) -> None:
+    """The sizes are those of Qwen2.5-1.5B and Qwen2.5-0.5B: a file of either may take 1 GB."""
+    file = gguf_file(tmp_path / "m.gguf", columns // 32, 32, bits)
+    with file.open("r+b") as opened:
+        opened.truncate(columns * bits // 8)  # a hole, no bytes on disk
+    model = LlamaCppChat(model_path=file)
+    assert (native_history(model), full_answers(model)) == (is_large, is_large)
+
+
+def test_a_file_that_cannot_be_read_is_a_small_model_until_it_is_loaded(tmp_path: Path) -> None:
     assert not native_history(LlamaCppChat(model_path=tmp_path / "none.gguf"))
+
+
+def gguf_file(path: Path, rows: int, columns: int, bits: int) -> Path:
+    """The header of a file with one matrix."""
+    kind = {4: GGMLQuantizationType.Q4_0, 16: GGMLQuantizationType.F16}[bits]
+    writer = GGUFWriter(path, "llama")
+    writer.add_tensor_info("token_embd.weight", (rows, columns), np.dtype(np.float32), 0, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    return path
