@@ -54,6 +54,7 @@ def embedder(models_home: Path) -> LocalEmbeddings:
     return LocalEmbeddings(ModelHome(models_home / "models").get(E5, "embedder"), device="cpu", few=0)
 
 
+@pytest.mark.vectors
 @pytest.mark.parametrize("side", ["query", "passage"])
 def test_the_rebuilt_model_gives_the_vectors_of_the_original_engine(embedder: LocalEmbeddings, side: str) -> None:
     """Not 1, because the engine rounds activations to 8 bits; to its weights in fp32 the cosine is 1.000000."""
@@ -89,6 +90,7 @@ def test_a_question_finds_its_passage_in_both_languages(embedder: LocalEmbedding
     assert found[3] in (ENGLISH[3], CHINESE[3])
 
 
+@pytest.mark.vectors
 def test_vectors_have_length_1_and_stand_in_the_order_of_the_texts(embedder: LocalEmbeddings) -> None:
     small = LocalEmbeddings(embedder.model, device="cpu", batch_tokens=64, few=0)
     texts = [*CHINESE[:5], "", *ENGLISH[:5]]
@@ -126,6 +128,7 @@ def test_undecodable_and_endless_texts_are_embedded(embedder: LocalEmbeddings) -
     assert np.isfinite(vectors).all()
 
 
+@pytest.mark.vectors
 def test_threads_share_one_model(models_home: Path) -> None:
     shared = LocalEmbeddings(ModelHome(models_home / "models").get(E5, "embedder"), device="cpu")
     expected: list[Any] = [None] * 4
@@ -141,6 +144,7 @@ def test_threads_share_one_model(models_home: Path) -> None:
         assert_same_vectors(vectors, shared.encode_queries(CHINESE[i : i + 2]))
 
 
+@pytest.mark.vectors
 def test_questions_and_a_few_passages_load_no_torch_and_many_are_embedded_quietly_and_offline(
     models_home: Path,
 ) -> None:
@@ -203,6 +207,7 @@ def test_a_missing_cuda_device_is_a_model_error(
         LocalEmbeddings(embedder.model, device="cuda").embed_documents(["x"])
 
 
+@pytest.mark.vectors
 def test_a_batch_that_exceeds_the_memory_is_halved(
     embedder: LocalEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,11 +36,13 @@ def e5(models_home: Path) -> Model:
     return ModelHome(models_home / "models").get(E5, "embedder")
 
 
+@pytest.mark.vectors
 def test_the_default_model_gives_the_same_vectors(e5: Model) -> None:
     asked, expected = both(e5)
     assert_same_vectors(asked, expected)
 
 
+@pytest.mark.vectors
 @pytest.mark.parametrize(
     ("kind", "pooling"),
     [
@@ -57,6 +59,7 @@ def test_other_encoders_do_too(tmp_path: Path, e5: Model, kind: str, pooling: di
     assert_same_vectors(asked, expected)
 
 
+@pytest.mark.vectors
 @pytest.mark.parametrize(
     ("kind", "pooling", "config"),
     [
@@ -75,6 +78,7 @@ def test_what_it_cannot_run_is_left_to_torch(
     assert_same_vectors(asked, expected)
 
 
+@pytest.mark.vectors
 @pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
 def test_what_config_json_leaves_out_is_transformers_default(tmp_path: Path, e5: Model, kind: str) -> None:
     model = random_encoder(

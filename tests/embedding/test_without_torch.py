@@ -32,6 +32,7 @@ def e5(models_home: Path) -> Model:
     return ModelHome(models_home / "models").get(E5, "embedder")
 
 
+@pytest.mark.vectors
 def test_many_passages_have_the_vectors_that_torch_gives(e5: Model, models_home: Path, tmp_path: Path) -> None:
     code = f"""{HIDDEN}
 from pathlib import Path
