@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -113,7 +114,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             question,
             found.hits,
             history,
-            lambda messages: count_tokens(model, messages),
+            partial(count_tokens, model),
             prompt_tokens(model, self._settings),
             language=found.language,
             native_history=native_history(model),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,14 +71,14 @@ def fit(
     Raises:
         ModelError: not even one passage fits, or, without passages, not even the question.
     """
-
-    def made(passages: Sequence[Hit], turns: Sequence[Turn]) -> list[BaseMessage]:
-        options = {"native_history": native_history, "full_answers": full_answers}
-        return render(question, passages, turns, language=language, **options)
+    made = partial(render, question, language=language, native_history=native_history, full_answers=full_answers)
 
     def fits(passages: Sequence[Hit], turns: Sequence[Turn]) -> bool:
         return count(made(passages, turns)) <= limit
 
+    everything = made(hits, history)
+    if count(everything) <= limit:  # as a rule; counting is the work of a tokenizer
+        return Prompt(everything, tuple(hits), Dropped())
     kept: list[Hit] = []
     for hit in hits:
         if fits([*kept, hit], ()):

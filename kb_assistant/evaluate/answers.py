@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.answering.citations import CitedStream
@@ -191,7 +192,7 @@ def _alone(kb: KnowledgeBase, model: BaseChatModel, question: Question) -> Answe
         question.text,
         (),
         question.history,
-        lambda messages: count_tokens(model, messages),
+        partial(count_tokens, model),
         prompt_tokens(model, kb.settings),
         native_history=native_history(model),
         full_answers=full_answers(model),

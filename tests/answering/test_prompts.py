@@ -59,6 +59,21 @@ def test_a_prompt_never_exceeds_its_limit_and_is_as_full_as_can_be(
     assert first == 0 or not fits(kept, [shortened(history[first - 1]), *told])
 
 
+def test_what_fits_whole_is_counted_once() -> None:
+    """Counting is a tokenizer's work, in another process where llama.cpp answers."""
+    counted: list[list[BaseMessage]] = []
+
+    def count(messages: list[BaseMessage]) -> int:
+        counted.append(messages)
+        return words(messages)
+
+    hits, history = [hit("a"), hit("b")], [Turn("One?", "One."), Turn("Two?", "Two.")]
+    prompt = fit("Three?", hits, history, count, 1000)
+    assert (prompt.messages, prompt.hits) == (render("Three?", hits, history), tuple(hits))
+    assert not prompt.dropped
+    assert counted == [prompt.messages]
+
+
 @given(HISTORY, st.lists(TEXT, min_size=2, max_size=2), TEXT)
 def test_earlier_turns_are_the_same_bytes_in_the_next_prompt(
     history: list[Turn], passages: list[str], question: str
