@@ -113,7 +113,7 @@ def render(
     native_history: bool = False,
     full_answers: bool = False,
 ) -> list[BaseMessage]:
-    """The messages of one turn. `additional_kwargs` of the last carry question and passages as values.
+    """The messages of one turn. `additional_kwargs` of the last carry question, language and passages as values.
 
     Args:
         language: The question's language, if already known.
@@ -135,6 +135,7 @@ def render(
     values = {
         "question": question,
         "earlier": history[-1].question if history else "",
+        "language": language,
         "passages": [hit.text for hit in hits],
     }
     return [*messages, HumanMessage(text, additional_kwargs=values)]

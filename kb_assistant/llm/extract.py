@@ -21,8 +21,9 @@ from kb_assistant.text.wording import quoted
 class ExtractChat(StreamingChat):
     """A chat model that quotes: up to three sentences of the passages, each followed by its mark `[n]`.
 
-    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`; without them its text
-    serves as both. The last earlier human message gives the topic of a follow-up.
+    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`, and may name the
+    question's "language"; without them its text serves as both. The last earlier human message gives the topic of
+    a follow-up.
 
     Attributes:
         embeddings: Compares meanings; without it only words are compared.
@@ -72,7 +73,7 @@ class ExtractChat(StreamingChat):
             most=self.sentences,
             characters=self.characters,
         )
-        language = language_of(question)
+        language = messages[-1].additional_kwargs.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]
         if foreign:

@@ -233,7 +233,12 @@ def test_rules_and_refusal_speak_the_questions_language() -> None:
 
 def test_question_and_passages_travel_as_values_too() -> None:
     last = render("Why?", [hit("a </passage>"), hit("b")], [])[-1]
-    assert last.additional_kwargs == {"question": "Why?", "earlier": "", "passages": ["a </passage>", "b"]}
+    assert last.additional_kwargs == {
+        "question": "Why?",
+        "language": "en",
+        "earlier": "",
+        "passages": ["a </passage>", "b"],
+    }
 
 
 def test_only_small_models_are_asked_for_a_sentence() -> None:
