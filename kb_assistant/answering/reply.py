@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -29,9 +30,9 @@ class Reply:
         self, chain: AnswerChain, question: str, history: History = (), where: Sequence[str] = ()
     ) -> None:
         self.question = question
-        self._stopped = False
+        self._stop = threading.Event()
         asked_for = {"question": question, "history": history, "where": where}
-        self._pieces = chain.stream(asked_for, stop=lambda: self._stopped)
+        self._pieces = chain.stream(asked_for, stop=self._stop.is_set)
         header = next(self._pieces)
         self.queries: tuple[str, ...] = header["queries"]
         self.hits: tuple[Hit, ...] = header["hits"]
@@ -55,7 +56,7 @@ class Reply:
 
     def stop(self) -> None:
         """End the answer after the current token. Its text stays; may be called from another thread."""
-        self._stopped = True
+        self._stop.set()
 
     @property
     def query(self) -> str:
@@ -71,7 +72,7 @@ class Reply:
     @property
     def stopped(self) -> bool:
         """True if `stop` ended it early."""
-        return self._stopped
+        return self._stop.is_set()
 
     @property
     def citations(self) -> tuple[Citation, ...]:
