@@ -119,7 +119,7 @@ def from_json(value: dict[str, Any]) -> Any:
     text, template, values = value["text"], value["id"], value["values"]
     if not (isinstance(text, str) and isinstance(template, str) and template):
         return value
-    if isinstance(values, list) and all(isinstance(one, str) for one in values):
+    if isinstance(values, list) and values and all(isinstance(one, str) for one in values):
         return Message(text, template, tuple(values))
     if isinstance(values, dict) and all(isinstance(one, Value) for one in values.values()):
         return Message(text, template, values)

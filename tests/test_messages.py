@@ -190,6 +190,7 @@ def test_a_message_in_json_is_its_text_for_who_asks_no_more() -> None:
         {"text": 1, "id": "b", "values": {}},
         {"text": "a", "id": "b", "values": {"x": [1]}},
         {"text": "a", "id": "b", "values": [1]},
+        {"text": "a", "id": " ", "values": []},
         {"text": "a", "id": "b", "values": 3},
         {"text": "a", "id": "b", "values": {}, "more": 1},
     ],
