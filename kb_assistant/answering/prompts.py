@@ -23,7 +23,7 @@ from kb_assistant.messages import _
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
-from kb_assistant.text.wording import has_wording, wording
+from kb_assistant.text.wording import WORDINGS, Wording, wording
 from kb_assistant.types import Dropped, Hit, Turn
 
 if TYPE_CHECKING:
@@ -128,26 +128,26 @@ def render(
     for turn in apart:
         messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer, turn.cited))]
     language = language or language_of(question)
+    words = wording(language)
     passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
     before = [f"{turn.question} {unmarked(turn.answer, turn.cited)}" for turn in history[len(apart) :]]
-    asked = "\n".join([*_task(language, hits, full_answers), " ".join([*before, question])])
-    text = "\n\n".join([wording(language).rules, *reversed(passages), asked]) if passages else asked
+    asked = "\n".join([*_task(words, language, hits, full_answers), " ".join([*before, question])])
+    text = "\n\n".join([words.rules, *reversed(passages), asked]) if passages else asked
     values = {
         "question": question,
-        "earlier": history[-1].question if history else "",
         "language": language,
+        "earlier": history[-1].question if history else "",
         "passages": [hit.text for hit in hits],
     }
     return [*messages, HumanMessage(text, additional_kwargs=values)]
 
 
-def _task(language: Language, hits: Sequence[Hit], full_answers: bool) -> list[str]:
-    words = wording(language)
+def _task(words: Wording, language: Language, hits: Sequence[Hit], full_answers: bool) -> list[str]:
     task = (words.task, words.alone) if full_answers else (words.short_task, words.short_alone)
     said = [task[0] if hits else task[1]]
     if any(language_of(hit.text) != language for hit in hits):
         said.append(words.foreign)
-    elif not has_wording(language):
+    elif language not in WORDINGS:
         said.append(words.same_language)
     return said
 

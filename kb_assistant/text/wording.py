@@ -70,21 +70,16 @@ CHINESE = Wording(
     condense="请改写最后一个问题，使它不看对话也能看懂：把“它”“那里”等词换成具体的名称。只写出改写后的问题。",
 )
 
-
-_WORDINGS: Mapping[Language, Wording] = {"zh": CHINESE, "en": ENGLISH}
+WORDINGS: Mapping[Language, Wording] = {"zh": CHINESE, "en": ENGLISH}
+"""The sentences by language."""
 
 
 def wording(language: Language) -> Wording:
     """The sentences in a language, or in English if there are none."""
-    return _WORDINGS.get(language, ENGLISH)
+    return WORDINGS.get(language, ENGLISH)
 
 
 def quoted(language: Language, quotes: Language) -> str:
     """The line before quotes in another language than the question."""
     names: Mapping[Language, str] = {"zh": "Chinese", "ja": "Japanese", "ko": "Korean"}
     return wording(language).quoted.format(language=names.get(quotes, "another language"))
-
-
-def has_wording(language: Language) -> bool:
-    """Whether the sentences exist in this language."""
-    return language in _WORDINGS
