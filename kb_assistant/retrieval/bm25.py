@@ -30,8 +30,12 @@ K1, B = 1.0, 0.5
 the length of whole documents: the usual 0.75 is worse on passage sets."""
 
 _FEW = 10_000
-"""Most counted texts of a word. For a more common word the number is inferred from the positions of these, because
-counting all takes tens of milliseconds in a large index."""
+"""Most counted texts of a word. For a more common word the number of the others is inferred from samples,
+because counting all takes tens of milliseconds in a large index."""
+
+_SAMPLES, _SAMPLE = 10, 1_000
+"""Number of samples, evenly spread over the other texts, and most texts in each. The first texts alone wouldn't
+do: texts are stored folder by folder, so a word may be in all of the first and in none of the others."""
 
 _MOST_WORDS = 4_000
 """Most cached words: about ten MB, as most are in few texts, and common ones are never read."""
@@ -150,12 +154,21 @@ class WordIndex:
         return math.log1p((self._total - count + 0.5) / (count + 0.5))
 
     def _count(self, word: str) -> float:
-        """How many texts contain the word; for a common word inferred from the density of its first postings."""
+        """How many texts contain the word; partly inferred for a common word."""
         if word not in self._counts:
             count, last = self._snapshot.count_postings(word, _FEW)
-            spread = self._snapshot.last_text_id / last if count == _FEW else 1.0
-            self._counts[word] = min(count * spread, max(self._total, count))
+            others = self._infer_count(word, last + 1) if count == _FEW else 0.0
+            self._counts[word] = min(count + others, max(self._total, count))
         return self._counts[word]
+
+    def _infer_count(self, word: str, first: int) -> float:
+        """How many texts with ids from `first` on contain the word; exact if the samples cover them all."""
+        end = self._snapshot.last_text_id + 1
+        step = max(1, math.ceil((end - first) / _SAMPLES))
+        size = min(step, _SAMPLE)
+        starts = range(first, end, step)
+        found = sum(self._snapshot.count_postings(word, size, start, start + size - 1)[0] for start in starts)
+        return found * step / size
 
     def _postings_of(self, word: str) -> NDArray[np.int64]:
         if word not in self._postings:

@@ -26,6 +26,8 @@ _CHUNKS = (
     " c.seq, c.part FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
 
+_LARGEST_ID = 2**63 - 1
+
 _MOST_CHUNKS = 1_000_000
 """Most chunks of one source. A larger position can only be damage."""
 
@@ -200,13 +202,14 @@ class Snapshot:
         ids: str | None = self._db.execute(query, (_phrase(token),)).fetchone()[0]
         return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
-    def count_postings(self, token: str, limit: int) -> tuple[int, int]:
-        """How many texts contain the token, up to `limit`, and the id of the last one counted, 0 for none."""
+    def count_postings(self, token: str, limit: int, first: int = 0, last: int = _LARGEST_ID) -> tuple[int, int]:
+        """How many texts contain the token, up to `limit`, and the id of the last one counted, 0 for none; only
+        texts with ids from `first` to `last`."""
         query = (
-            "SELECT count(*), ifnull(max(rowid), 0) FROM"
-            " (SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid LIMIT ?)"
+            "SELECT count(*), ifnull(max(rowid), 0) FROM (SELECT rowid FROM keywords"
+            " WHERE keywords MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?)"
         )
-        count, last = self._db.execute(query, (_phrase(token), limit)).fetchone()
+        count, last = self._db.execute(query, (_phrase(token), first, last, limit)).fetchone()
         return int(count), int(last)
 
     def document_terms(self, text_ids: Sequence[int]) -> dict[int, list[str]]:

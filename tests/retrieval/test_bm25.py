@@ -136,6 +136,7 @@ def zipf(seed: int, count: int, length: int) -> list[str]:
 def scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an index a hundred times as large would be read."""
     monkeypatch.setattr(bm25, "_FEW", bm25._FEW // 100)
+    monkeypatch.setattr(bm25, "_SAMPLE", bm25._SAMPLE // 100)
     monkeypatch.setattr(bm25, "POSTINGS", bm25.POSTINGS // 100)
     monkeypatch.setattr(bm25, "CANDIDATES", 10)
 
@@ -157,15 +158,19 @@ def test_what_was_searched_before_changes_nothing(tmp_path: Path) -> None:
                 assert table.rarities.tolist() == [WordIndex(snapshot, 800)._rarity(word) for word in VOCABULARY]
 
 
+@pytest.mark.parametrize(("sample", "off"), [(1_000, 0), (20, 0.25)])
 def test_how_many_texts_hold_a_word_is_counted_or_inferred_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int, off: float
 ) -> None:
     monkeypatch.setattr(bm25, "_FEW", 100)
-    with store_of(tmp_path, zipf(1, 800, 12)).read() as snapshot:
+    monkeypatch.setattr(bm25, "_SAMPLE", sample)
+    folders = ["handbook"] * 150 + ["minutes"] * 650  # one folder is stored after the other
+    texts = [f"{folder} {text}" for folder, text in zip(folders, zipf(1, 800, 12), strict=True)]
+    with store_of(tmp_path, texts).read() as snapshot:
         index = WordIndex(snapshot, 800)
-        for word in VOCABULARY:
+        for word in (*VOCABULARY, *keywords.analyze_query("handbook minutes")):
             exact = len(snapshot.postings(word))
-            assert index._count(word) == pytest.approx(exact, rel=0.25 if exact >= 100 else 0), word
+            assert index._count(word) == pytest.approx(exact, rel=off if exact >= 100 else 0), word
 
 
 def test_a_fresh_process_finds_the_same(tmp_path: Path) -> None:
