@@ -21,10 +21,11 @@ from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import front_matter, title_of
 from ingest.readers.markup.markdown_html import (
     LONGEST_LINE,
+    MAY_HIDE,
     for_parser,
     html_regions,
     html_rule,
-    without_comments,
+    without_hidden,
 )
 from kb_assistant.messages import _
 
@@ -76,13 +77,13 @@ class _Structure(list[Token]):
     """
 
     def append(self, token: Token) -> None:
-        if self and self[-1].type == "inline" and "<!--" not in self[-1].content and not self._ends_in_heading():
+        if self and self[-1].type == "inline" and not self._is_needed(self[-1].content):
             self.pop()
         if token.type in _NEEDED:
             super().append(token)
 
-    def _ends_in_heading(self) -> bool:
-        return len(self) > 1 and self[-2].type == "heading_open"
+    def _is_needed(self, text: str) -> bool:
+        return (len(self) > 1 and self[-2].type == "heading_open") or bool(MAY_HIDE.search(text))
 
 
 class _Document:
@@ -119,8 +120,8 @@ class _Document:
                 self._add_html(first, end, "\n".join(self._html_lines(token)))
             elif token.type == "hr":
                 self._shown[first] = ""
-            elif token.type == "inline" and "<!--" in token.content:
-                self._hide_comments(first, end)
+            elif token.type == "inline":
+                self._hide(first, end)
         self._add_prose(len(self._lines))
         for definition in (*self._env.get("references", {}).values(), *self._env.get("duplicate_refs", ())):
             self.notes += hidden_note(_("a link's title"), definition["title"])
@@ -146,7 +147,7 @@ class _Document:
 
     def _add_table(self, first: int, end: int) -> None:
         self._add_prose(first)
-        rows = [self._without_comments(row) for row in self._lines[first:end]]
+        rows = [self._without_hidden(row) for row in self._lines[first:end]]
         self._outline.add("\n".join(rows).rstrip(), "table", (first + 1, end), "\n".join(rows[:2]))
         self._next = end
 
@@ -158,10 +159,9 @@ class _Document:
             return
         self._add_prose(first)
         if len(marked) > 10 * HEADING_CHARS:  # nobody writes one: searching for pairs of marks isn't worthwhile
-            text = self._without_comments(_ATX_MARKS.sub("", self._lines[first]))
+            text = self._without_hidden(_ATX_MARKS.sub("", self._lines[first]))
         else:
-            text = self._words(_ANCHOR.sub("", marked))
-            self._without_comments(marked)
+            text = self._words(_ANCHOR.sub("", self._without_hidden(marked).rstrip()))
         level = int(token.tag[1:])
         self._outline.heading(level, text, (first + 1, end))
         if level == 1 and not self.title:
@@ -188,8 +188,8 @@ class _Document:
 
     def _add_html(self, first: int, end: int, text: str) -> None:
         """A comment alone doesn't split a paragraph."""
-        if "<!--" in text and not without_comments(text)[0].strip():
-            self._hide_comments(first, end)
+        if "<!--" in text and not without_hidden(text)[0].strip():
+            self._hide(first, end)
             return
         if _TAGS_ALONE.fullmatch(text) and "alt=" not in text:
             self._add_prose(first)
@@ -205,15 +205,12 @@ class _Document:
         self.notes += notes
         self._next = end
 
-    def _hide_comments(self, first: int, end: int) -> None:
-        self._shown[first:end] = self._without_comments("\n".join(self._lines[first:end])).split("\n")
+    def _hide(self, first: int, end: int) -> None:
+        self._shown[first:end] = self._without_hidden("\n".join(self._shown[first:end])).split("\n")
 
-    def _without_comments(self, text: str) -> str:
-        """The text without its comments. Those that may be orders are reported."""
-        if "<!--" not in text:
-            return text
-        shown, comments = without_comments(text)
-        self.notes += [note for comment in comments for note in hidden_note(_("a comment"), comment)]
+    def _without_hidden(self, text: str) -> str:
+        shown, notes = without_hidden(text)
+        self.notes += notes
         return shown
 
 

@@ -1,4 +1,4 @@
-"""HTML in Markdown: where a piece of it begins and ends, and what its comments say."""
+"""HTML in Markdown: where a piece of it begins and ends, and what it hides."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.token import Token
 
+from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.html_visible import tag_hides
+from kb_assistant.messages import _
 
 LONGEST_LINE = 10_000
 """Characters of a line that the parser sees: the head of a line decides its block."""
 
-_TICKS_OR_COMMENT = re.compile(r"`+|<!--|-->")
+MAY_HIDE = re.compile(r"<!--|<[a-z][^<>]*(?:hidden|style)", re.IGNORECASE)
+_TICKS_COMMENT_OR_TAG = re.compile(r"`+|<!--|-->|<(/?)([a-z][\w-]*+)[^<>]*>", re.IGNORECASE)
 # HTML that continues over blank lines up to its end mark. Without one, all that follows would be part of it.
 _UNTIL_CLOSED = tuple(
     (
@@ -29,8 +32,8 @@ _UNTIL_CLOSED = tuple(
         (r"!\[CDATA\[", r"\]\]>"),
     )
 )
-_MARKS = re.compile(r"</(?:script|pre|style|textarea)>|<!--|-->|\?>|\]\]>|>", re.IGNORECASE)
-_LONGEST_MARK = len("</textarea>")
+_ENDS = re.compile(r"</(?:script|pre|style|textarea)>|-->|\?>|\]\]>|>", re.IGNORECASE)
+_LONGEST_END = len("</textarea>")
 _START_TAG = re.compile(r"<([a-z][\w-]*+)[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-z][\w-]*)", re.IGNORECASE)
 _BEGINS_MARKDOWN = re.compile(r" {0,3}(?:`{3}|~{3}|#{1,6}\s|[-*+]\s|\d{1,9}[.)]\s|\|)")
@@ -60,8 +63,8 @@ def _first_markdown(state: StateBlock, first: int, end: int) -> int:
 
 
 def for_parser(lines: list[str]) -> str:
-    """The text that the parser sees: HTML that is never closed is escaped; of long lines it gets the head, and
-    the marks behind it that begin or end comments and other HTML."""
+    """The text that the parser sees: HTML that is never closed is escaped; of long lines it gets the head, the
+    marks behind it that end HTML, and, if there is anything in them that may be hidden, a tag that says so."""
     text = "\n".join(lines)
     for opener, closer in _UNTIL_CLOSED:
         if opener.search(text):
@@ -71,7 +74,8 @@ def for_parser(lines: list[str]) -> str:
 
 
 def _shortened(line: str) -> str:
-    return line[:LONGEST_LINE] + "".join(dict.fromkeys(_MARKS.findall(line, LONGEST_LINE - _LONGEST_MARK)))
+    ends = dict.fromkeys(_ENDS.findall(line, LONGEST_LINE - _LONGEST_END))
+    return "".join([line[:LONGEST_LINE], *ends, "<i hidden" if MAY_HIDE.search(line) else ""])
 
 
 def html_regions(tokens: Sequence[Token]) -> dict[int, int]:
@@ -79,8 +83,8 @@ def html_regions(tokens: Sequence[Token]) -> dict[int, int]:
     piece, the line after it."""
     blocks = [(i, token) for i, token in enumerate(tokens) if token.type == "html_block" and token.level == 0]
     left_open: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
-    for place, (_, token) in enumerate(blocks):
-        for name, count in _left_open(token.content).items():
+    for place, block in enumerate(blocks):
+        for name, count in _left_open(block[1].content).items():
             left_open[name].append((place, count))
     found: dict[int, int] = {}
     last = -1
@@ -128,29 +132,38 @@ def _closing(place: int, left_open: deque[tuple[int, int]]) -> int | None:
     return None
 
 
-def without_comments(text: str) -> tuple[str, list[str]]:
-    """The text with its comments reduced to their line breaks, and the comments' texts. A comment in a code span
-    is only mentioned. The time is linear in the length: each mark is examined once."""
-    marks = list(_TICKS_OR_COMMENT.finditer(text))
-    ends: dict[str, list[int]] = defaultdict(list)
-    for place in range(len(marks) - 1, -1, -1):
-        ends[marks[place][0]].append(place)
-    kept, comments, start, place = [], [], 0, 0
+def without_hidden(text: str) -> tuple[str, list[str]]:
+    """The text with comments and hidden elements reduced to their line breaks, and notes on those that may be
+    orders. In a code span they are only mentioned. The time is linear: each mark is examined once."""
+    if not MAY_HIDE.search(text):
+        return text, []
+    marks = list(_TICKS_COMMENT_OR_TAG.finditer(text))
+    ends: dict[str, deque[int]] = defaultdict(deque)
+    left_open: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
+    for place, mark in enumerate(marks):
+        if mark[2]:
+            left_open[mark[2].lower()].append((place, -1 if mark[1] else 1))
+        else:
+            ends[mark[0]].append(place)
+    kept: list[str] = []
+    notes: list[str] = []
+    start, place = 0, 0
     while place < len(marks):
-        mark = marks[place][0]
-        closer = "-->" if mark == "<!--" else mark
-        waiting = ends[closer]
-        while waiting and waiting[-1] <= place:
-            waiting.pop()
-        place += 1
-        if mark == "-->" or not waiting:
-            continue
-        last = waiting[-1]
-        if mark == "<!--":
-            opening, closing = marks[place - 1], marks[last]
-            comment = text[opening.end() : closing.start()]
-            kept += [text[start : opening.start()], "\n" * comment.count("\n")]
-            comments.append(comment)
-            start = closing.end()
-        place = last + 1
-    return "".join([*kept, text[start:]]), comments
+        opening = marks[place]
+        if opening[2]:
+            last = _closing(place, left_open[opening[2].lower()]) if tag_hides(opening[0]) else None
+        else:
+            last = _next_end(place, ends["-->" if opening[0] == "<!--" else opening[0]])
+        if last is not None and not opening[0].startswith("`"):
+            hidden = text[opening.end() : marks[last].start()]
+            kept += [text[start : opening.start()], "\n" * hidden.count("\n")]
+            notes += hidden_note(_("not shown by a browser") if opening[2] else _("a comment"), hidden)
+            start = marks[last].end()
+        place = 1 + (place if last is None else last)
+    return "".join([*kept, text[start:]]), notes
+
+
+def _next_end(place: int, ends: deque[int]) -> int | None:
+    while ends and ends[0] <= place:
+        ends.popleft()
+    return ends[0] if ends else None
