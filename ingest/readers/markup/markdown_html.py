@@ -36,6 +36,7 @@ _ENDS = re.compile(r"</(?:script|pre|style|textarea)>|-->|\?>|\]\]>|>", re.IGNOR
 _LONGEST_END = len("</textarea>")
 _START_TAG = re.compile(r"<([a-z][\w-]*+)[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-z][\w-]*)", re.IGNORECASE)
+_END_OF = {"<!--": "-->", "-->": ""}
 _BEGINS_MARKDOWN = re.compile(r" {0,3}(?:`{3}|~{3}|#{1,6}\s|[-*+]\s|\d{1,9}[.)]\s|\|)")
 _BEGINS_RAW = re.compile(r"<(?:pre|script|style|textarea|[!?])", re.IGNORECASE)
 
@@ -153,11 +154,12 @@ def without_hidden(text: str) -> tuple[str, list[str]]:
         if opening[2]:
             last = _closing(place, left_open[opening[2].lower()]) if tag_hides(opening[0]) else None
         else:
-            last = _next_end(place, ends["-->" if opening[0] == "<!--" else opening[0]])
+            last = _next_end(place, ends[_END_OF.get(opening[0], opening[0])])
         if last is not None and not opening[0].startswith("`"):
             hidden = text[opening.end() : marks[last].start()]
-            kept += [text[start : opening.start()], "\n" * hidden.count("\n")]
             notes += hidden_note(_("not shown by a browser") if opening[2] else _("a comment"), hidden)
+            breaks = text.count("\n", opening.start(), marks[last].end())
+            kept += [text[start : opening.start()], "\n" * breaks]
             start = marks[last].end()
         place = 1 + (place if last is None else last)
     return "".join([*kept, text[start:]]), notes

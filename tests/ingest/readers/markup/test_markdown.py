@@ -119,6 +119,10 @@ class TestHtml:
         assert "previous" not in str(content.blocks)
         assert "all</i> previous" in str(content.notes[0])
 
+    def test_lines_stay_in_their_places_behind_what_it_hides(self) -> None:
+        text = "a <i\nhidden>b\nc</i> d\n\n# E\n\nf"
+        assert blocks(text) == [("prose", "a \n\n d", (1, 3), ""), ("prose", "f", (7, 7), "E")]
+
     @pytest.mark.parametrize("text", ["`<i hidden>a</i>` b", "a <i hidden> b", "a <i style='color: red'>b</i>"])
     def test_what_it_does_not_hide_stays(self, text: str) -> None:
         assert blocks(text) == [("prose", text, (1, 1), "")]
@@ -177,6 +181,9 @@ class TestComments:
 
     def test_one_over_lines_of_a_paragraph(self) -> None:
         assert blocks("one <!-- a\nb --> two\n") == [("prose", "one \n two", (1, 2), "")]
+
+    def test_arrows_before_it_stay(self) -> None:
+        assert blocks("a --> b --> c <!-- d --> e --> f") == [("prose", "a --> b --> c  e --> f", (1, 1), "")]
 
     def test_one_in_code_is_seen(self) -> None:
         text = f"`{self.ORDER}`\n\n```html\n{self.ORDER}\n```"
