@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 from ingest.readers.blocks import Content, Context
 from ingest.readers.encoding import decode
-from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
-from kb_assistant.messages import _
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*")
 _ATTRIBUTE = re.compile(r":([\w-]+):\s*(.*)")
@@ -26,9 +24,8 @@ def read(data: bytes, context: Context) -> Content:
     if "keywords" in said:
         said["tags"] = said.pop("keywords")
     title = next((match[2] for line in lines if (match := _HEADING.fullmatch(line)) and len(match[1]) == 1), "")
-    comments = (line[2:] for line in lines if line.startswith("//") and not line.startswith("///"))
-    notes = tuple(note for comment in comments for note in hidden_note(_("a comment"), comment))
-    return Content(title_of({"title": title}), outlined(_lines(lines)).finish(), metadata_of(said), notes)
+    outline, notes = outlined(_lines(lines))
+    return Content(title_of({"title": title}), outline.finish(), metadata_of(said), notes)
 
 
 def _lines(lines: list[str]) -> Iterator[Line]:
@@ -37,11 +34,13 @@ def _lines(lines: list[str]) -> Iterator[Line]:
         if fence:
             if text.strip() == fence:
                 fence = ""
-            elif not fence.startswith("////"):
-                yield Line(number, text, "table" if "===" in fence else "code")
+            else:
+                yield Line(number, text, "comment" if fence[0] == "/" else "table" if "===" in fence else "code")
         elif opening := _FENCE.fullmatch(text):
             fence = opening[1] or opening[2] or opening[3]
         elif heading := _HEADING.fullmatch(text):
             yield Line(number, heading[2], "heading", len(heading[1]))
-        elif not (text.startswith("//") or _ATTRIBUTE.fullmatch(text) or re.fullmatch(r"\[[^\]]*\]\s*", text)):
+        elif text.startswith("//"):
+            yield Line(number, text.lstrip("/"), "comment")
+        elif not (_ATTRIBUTE.fullmatch(text) or re.fullmatch(r"\[[^\]]*\]\s*", text)):
             yield Line(number, text)

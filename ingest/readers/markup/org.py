@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from ingest.readers.blocks import Content, Context
 from ingest.readers.encoding import decode
-from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
-from kb_assistant.messages import _
+from kb_assistant.types import BlockKind
 
 _HEADING = re.compile(r"(\*+)\s+(?:(?:TODO|DONE|NEXT|WAITING)\s+)?(?:\[#\w\]\s+)?(.*?)(?:\s+(:[\w@#%:]+:))?\s*")
 _KEYWORD = re.compile(r"#\+(\w+):\s*(.*)")
 _BEGIN = re.compile(r"\s*#\+begin_(\w+).*", re.IGNORECASE)
 _DRAWER = re.compile(r"\s*:(?:PROPERTIES|LOGBOOK):\s*", re.IGNORECASE)
+_KINDS: dict[str, BlockKind | Literal["comment"]] = {"src": "code", "example": "code", "comment": "comment"}
 _NAMES = {"filetags": "tags", "keywords": "tags"}
 
 
@@ -33,11 +34,8 @@ def read(data: bytes, context: Context) -> Content:
                 )
     metadata = metadata_of(said)
     first = next((match[2] for line in lines if (match := _HEADING.fullmatch(line))), "")
-    comments = (line.lstrip("# ") for line in lines if re.match(r"\s*# ", line))
-    notes = tuple(note for comment in comments for note in hidden_note(_("a comment"), comment))
-    return Content(
-        title_of(metadata) or title_of({"title": first}), outlined(_lines(lines)).finish(), metadata, notes
-    )
+    outline, notes = outlined(_lines(lines))
+    return Content(title_of(metadata) or title_of({"title": first}), outline.finish(), metadata, notes)
 
 
 def _lines(lines: list[str]) -> Iterator[Line]:
@@ -47,8 +45,8 @@ def _lines(lines: list[str]) -> Iterator[Line]:
         if block:
             if re.fullmatch(rf"\s*#\+end_{block}\s*", text, re.IGNORECASE):
                 block = ""
-            elif block != "comment":
-                yield Line(number, text, "code" if block in ("src", "example") else "prose")
+            else:
+                yield Line(number, text, _KINDS.get(block, "prose"))
         elif begin := _BEGIN.fullmatch(text):
             block = begin[1].lower()
         elif drawer or _DRAWER.fullmatch(text):
@@ -57,7 +55,7 @@ def _lines(lines: list[str]) -> Iterator[Line]:
             yield Line(number, heading[2], "heading", len(heading[1]))
         elif text.lstrip().startswith("|"):
             yield Line(number, text, "table")
-        elif not (_KEYWORD.fullmatch(text) and not text.lower().startswith("#+caption")) and not re.match(
-            r"\s*# ", text
-        ):
+        elif text.lstrip().startswith("# "):
+            yield Line(number, text.lstrip("# "), "comment")
+        elif not _KEYWORD.fullmatch(text) or text.lower().startswith("#+caption"):
             yield Line(number, text)

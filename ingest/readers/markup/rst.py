@@ -10,10 +10,8 @@ from collections.abc import Iterator
 
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, one_line
 from ingest.readers.encoding import decode
-from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.front_matter import metadata_of
 from ingest.readers.markup.line_outline import Line, outlined
-from kb_assistant.messages import _
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*")
 _CODE = re.compile(
@@ -28,12 +26,10 @@ _DOCUMENT_FIELDS = ("author", "authors", "date", "version", "status", "tags", "k
 def read(data: bytes, context: Context) -> Content:
     """The sections of a document. Its title is its first heading."""
     lines = decode(data).split("\n")
-    told: list[str] = []
-    outline = outlined(_lines(lines, told))
+    outline, notes = outlined(_lines(lines))
     head = {match[1]: match[2] for line in lines[:40] if (match := _FIELD.fullmatch(line))}
     metadata = metadata_of({key.lower(): value for key, value in head.items() if key.lower() in _DOCUMENT_FIELDS})
     title = next((text for level, text, *_ in _headings(lines).values() if level == 1), "")
-    notes = tuple(note for comment in told for note in hidden_note(_("a comment"), comment))
     return Content(one_line(title)[:HEADING_CHARS], outline.finish(), metadata, notes)
 
 
@@ -75,7 +71,7 @@ def _headings(lines: list[str]) -> dict[int, tuple[int, str, int]]:
     return found
 
 
-def _lines(lines: list[str], comments: list[str]) -> Iterator[Line]:
+def _lines(lines: list[str]) -> Iterator[Line]:
     headings = _headings(lines)
     index = 0
     while index < len(lines):
@@ -86,7 +82,8 @@ def _lines(lines: list[str], comments: list[str]) -> Iterator[Line]:
             index = last + 1
         elif _COMMENT.fullmatch(text) and text.startswith(".."):
             end = _indented(lines, index + 1, 0)
-            comments.append("\n".join([text[2:], *lines[index + 1 : end]]))
+            yield Line(index + 1, text[2:], "comment")
+            yield from (Line(number + 1, lines[number], "comment") for number in range(index + 1, end))
             index = end
         elif _CODE.fullmatch(text.strip()) and (end := _indented(lines, index + 1, _indent(text))) > index + 1:
             yield Line(index + 1, text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ingest.readers.blocks import Content, Context, Outline, one_line
 from ingest.readers.encoding import decode
+from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup import html as page
 from ingest.readers.zip_container import xml
 from kb_assistant.errors import ReadError
@@ -37,8 +38,11 @@ def read(data: bytes, context: Context) -> Content:
         return page.read(data, context)
     tree = _Tree()
     tree.walk(root)
-    notes = (_("It declares entities; they were not replaced."),) if _ENTITIES.search(data[:65536]) else ()
-    return Content(tree.title, tree.outline.finish(), {}, notes)
+    for comment in root.xpath("//comment()"):
+        tree.notes += hidden_note(_("a comment"), comment.text)
+    if _ENTITIES.search(data[:65536]):
+        tree.notes.append(_("It declares entities; they were not replaced."))
+    return Content(tree.title, tree.outline.finish(), {}, tuple(dict.fromkeys(tree.notes)))
 
 
 def _again(data: bytes, error: ValueError) -> Any:
@@ -59,6 +63,7 @@ class _Tree:
     def __init__(self) -> None:
         self.outline = Outline()
         self.title = ""
+        self.notes: list[str] = []
 
     def walk(self, root: Any) -> None:
         """Walk without recursion: files can be nested deeper than Python recurses."""
@@ -91,7 +96,9 @@ class _Tree:
         """Join a short value with those before it; make a block of one with markup or many words."""
         if _MARKUP.search(text):
             self._end(run)
-            for block in page.of_text(text).blocks:
+            content = page.of_text(text)
+            self.notes += content.notes
+            for block in content.blocks:
                 self.outline.add(block.text, block.kind)
             return []
         if words := one_line(text):
