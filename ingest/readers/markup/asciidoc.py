@@ -10,7 +10,7 @@ from ingest.readers.encoding import decode
 from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
 
-_HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*")
+_HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:(?<!\s)\s+\1\s*)?")
 _ATTRIBUTE = re.compile(r":([\w-]+):\s*(.*)")
 _FENCE = re.compile(r"(-{4,}|\.{4,}|`{3,})\s*(?:\w+)?\s*|(\|===|,===|!===)\s*|(/{4,})\s*")
 _NAMES = ("author", "date", "revdate", "keywords", "tags", "description", "version")

@@ -12,7 +12,9 @@ from ingest.readers.markup.front_matter import metadata_of, title_of
 from ingest.readers.markup.line_outline import Line, outlined
 from kb_assistant.types import BlockKind
 
-_HEADING = re.compile(r"(\*+)\s+(?:(?:TODO|DONE|NEXT|WAITING)\s+)?(?:\[#\w\]\s+)?(.*?)(?:\s+(:[\w@#%:]+:))?\s*")
+_HEADING = re.compile(
+    r"(\*+)\s+(?:(?:TODO|DONE|NEXT|WAITING)\s+)?(?:\[#\w\]\s+)?(.*?)(?:(?<!\s)\s+:[\w@#%:]+:\s*)?"
+)
 _KEYWORD = re.compile(r"#\+(\w+):\s*(.*)")
 _BEGIN = re.compile(r"\s*#\+begin_(\w+).*", re.IGNORECASE)
 _DRAWER = re.compile(r"\s*:(?:PROPERTIES|LOGBOOK):\s*", re.IGNORECASE)

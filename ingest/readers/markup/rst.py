@@ -37,7 +37,7 @@ def _headings(lines: list[str]) -> dict[int, tuple[int, str, int]]:
     """By index of the first line: level, text and index of the last line. Levels follow first appearance."""
     found: dict[int, tuple[int, str, int]] = {}
     levels: list[str] = []
-    index = 0
+    index, last = 0, -1
     while index + 1 < len(lines):
         over = _ADORNMENT.fullmatch(lines[index])
         if (
@@ -52,11 +52,7 @@ def _headings(lines: list[str]) -> dict[int, tuple[int, str, int]]:
             not over
             and lines[index].strip()
             and not lines[index].startswith((" ", "\t", ".. "))
-            and (
-                index == 0
-                or not lines[index - 1].strip()
-                or index - 1 in {end for *_, end in list(found.values())[-1:]}
-            )
+            and (index == 0 or not lines[index - 1].strip() or index - 1 == last)
             and (under := _ADORNMENT.fullmatch(lines[index + 1]))
             and len(lines[index + 1].rstrip()) >= min(len(lines[index].rstrip()), 3)
         ):

@@ -19,7 +19,7 @@ from kb_assistant.messages import _
 _ENTITIES = re.compile(rb"<!ENTITY\s", re.IGNORECASE)
 _ENTRIES = frozenset(("item", "entry"))
 _TITLES = ("title", "name", "headline")
-_MARKUP = re.compile(r"<(?:p|div|br|a|ul|h\d|img|span)\b[^>]*>", re.IGNORECASE)
+_MARKUP = re.compile(r"<(?:p|div|br|a|ul|h\d|img|span)\b[^<>]*>", re.IGNORECASE)
 
 
 def read(data: bytes, context: Context) -> Content:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from ingest.readers import read
 from tests.ingest.readers.documents import (
     all_text,
@@ -69,3 +73,25 @@ class TestMarkup:
             ("code", "code", "Pumps > Parts"),
             ("table", "|a |b", "Pumps > Parts"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.org", f"* a{' ' * 100_000}b\n"),
+        ("a.adoc", f"= a{' ' * 100_000}b\n"),
+        ("a.rst", "H\n===\n" * 25_000 + "a\n" * 50_000),
+        ("a.xml", f"<a>{'&lt;p' * 250_000}</a>"),
+    ],
+)
+def test_time_grows_with_the_length_alone(name: str, text: str) -> None:
+    started = time.process_time()
+    read(name, text.encode())
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.org", "* TODO [#A] Pumps  :a:b: \n\ntext\n"), ("a.adoc", "== Pumps  == \n\ntext\n")]
+)
+def test_a_heading_ends_before_its_marks(name: str, text: str) -> None:
+    assert [(block.text, block.heading) for block in read(name, text.encode()).blocks] == [("text", "Pumps")]
