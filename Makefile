@@ -26,6 +26,7 @@ PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 check: $(DEV)  ## linters, types, and the tests that run no model: the loop while you work
 	@$(MAKE) --no-print-directory -j 2 lint test-light
 
+# Files all of whose tests bear the mark `engine` aren't even imported (tests/conftest.py); make test runs them.
 test-light: $(DEV)
 	$(PYTEST) $(PARALLEL) -m "not engine and $(QUICK) and not browser"
 

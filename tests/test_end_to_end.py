@@ -16,6 +16,8 @@ from tests.real import RememberedEmbeddings
 from tests.samples import SAMPLE_DOCS
 from tests.shell import kb
 
+pytestmark = pytest.mark.engine
+
 FOUNDER = "Who founded the Corran Lighthouse Cooperative?"
 TOWER = "白鹭洲有观鸟塔吗？"
 

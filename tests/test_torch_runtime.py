@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.errors import ModelError
@@ -60,6 +59,7 @@ def test_without_torch_chatglm2_says_what_to_install(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.engine
 def test_without_torch_auto_takes_no_model_that_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = ModelHome(tmp_path)
     home.add(TINY_INT4, "m", engine="torch")
@@ -70,8 +70,9 @@ def test_without_torch_auto_takes_no_model_that_needs_it(tmp_path: Path, monkeyp
     assert best_installed(home) is None
 
 
+@pytest.mark.engine
 def test_a_missing_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert torch_device("auto") == "cpu"
     with pytest.raises(ModelError, match="no CUDA device"):
         TorchChat(folder=TINY_INT4, device="cuda").invoke("hi")
@@ -79,6 +80,7 @@ def test_a_missing_gpu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         estimate(CHATGLM2, Settings(home=tmp_path, device="cuda"))
 
 
+@pytest.mark.engine
 def test_the_parents_gpu_is_refused_in_a_fork_and_other_errors_pass() -> None:
     with pytest.raises(ModelError, match="forked from one that uses it") as caught, gpu_errors():
         raise RuntimeError("Cannot re-initialize CUDA in forked subprocess.")

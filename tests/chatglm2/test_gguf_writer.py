@@ -26,6 +26,8 @@ from kb_assistant.errors import ModelError
 from kb_assistant.llm.llama_server import open_server
 from tests.chatglm2_data import TINY, TINY_INT4, as_bin, copied, golden, tensors
 
+pytestmark = pytest.mark.engine
+
 LAYER = {
     "attn_norm.weight": "input_layernorm.weight",
     "attn_qkv.weight": "self_attention.query_key_value.weight",
@@ -320,7 +322,6 @@ class Engine:
         return torch.stack([self.log_probabilities(ids[:n]) for n in range(first, len(ids) + 1)])
 
 
-@pytest.mark.engine
 def test_llama_cpp_computes_what_the_original_does(tmp_path: Path) -> None:
     engine = Engine(write(TINY, tmp_path / "m.gguf", "f32"))
     prompt, answer = FP32["b_prompt_ids"][0].tolist(), FP32["b_new_tokens"][0].tolist()
@@ -329,14 +330,12 @@ def test_llama_cpp_computes_what_the_original_does(tmp_path: Path) -> None:
     assert (found - FP32["b_step_logits"][0].log_softmax(-1)).abs().max() < 1e-4
 
 
-@pytest.mark.engine
 def test_llama_cpp_divides_positions_for_the_32k_release(tmp_path: Path) -> None:
     folder = copied(TINY, tmp_path / "m", rope_ratio=4)
     found = Engine(write(folder, tmp_path / "m.gguf", "f32")).follow(FP32["a_input_ids"][0].tolist(), 31)
     assert (found - FP32["f4_logits"][0].log_softmax(-1)).abs().max() < 1e-4
 
 
-@pytest.mark.engine
 def test_llama_cpp_raises_the_base_of_the_angles_for_chatglm3(tmp_path: Path) -> None:
     folder = copied(TINY, tmp_path / "m", rope_ratio=4, _name_or_path="THUDM/chatglm3-6b-32k")
     ids = FP32["a_input_ids"]
@@ -346,7 +345,6 @@ def test_llama_cpp_raises_the_base_of_the_angles_for_chatglm3(tmp_path: Path) ->
     assert (found - expected).abs().max() < 1e-4
 
 
-@pytest.mark.engine
 def test_llama_cpp_says_with_int4_weights_nearly_what_the_original_does(finished: Path) -> None:
     """It rounds what goes into a product to 8 bits; the weights are the same."""
     found = Engine(finished).follow(FP32["a_input_ids"][0].tolist(), 25)
@@ -355,7 +353,6 @@ def test_llama_cpp_says_with_int4_weights_nearly_what_the_original_does(finished
     assert (found.argmax(-1) == expected.argmax(-1)).sum() >= 14
 
 
-@pytest.mark.engine
 def test_the_vocabulary_in_the_file_reads_texts_as_the_tokenizer_does(finished: Path) -> None:
     server, tokenizer = open_server(finished, 256, 1), build_tokenizer(TINY / "tokenizer.model")
     for text in ("你好，世界", "  hello  \n\n world", "[gMASK]sop</s><|sop|>", "🙂 é ﷽", "[Round 1]\n\n问：检索"):

@@ -12,7 +12,7 @@ from kb_assistant.chatglm2.weights import dequantised
 from kb_assistant.llm.torch_chat import TorchChat
 from tests.chatglm2_data import TINY, TINY_INT4, golden
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.engine, pytest.mark.gpu]
 
 
 @pytest.mark.parametrize("rows", [1, 7, 300])

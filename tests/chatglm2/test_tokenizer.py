@@ -10,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
 
 from kb_assistant.chatglm2 import load_tokenizer, render
 from kb_assistant.chatglm2.prompt import ChatTemplate, pairs
@@ -93,6 +92,7 @@ def test_a_prompt_is_the_originals_byte_for_byte(case: dict[str, object]) -> Non
     assert render(turns, str(case["query"])).encode().hex() == case["prompt_utf8_hex"]
 
 
+@pytest.mark.engine
 def test_the_ids_of_a_chat_are_the_originals() -> None:
     (asked, answer), *_ = CHAT["history"]
     messages = [("user", asked), ("assistant", answer), ("user", CHAT["query"])]
@@ -143,7 +143,10 @@ def test_a_conversation_ends_with_a_question(messages: list[tuple[str, str]]) ->
 # --- for transformers
 
 
+@pytest.mark.engine
 def test_a_saved_tokenizer_is_the_same_when_loaded_again(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
     text = "你好 <|user|> [gMASK] sop </s>  hello\n"
     tokenizer = load_tokenizer(TINY)
     tokenizer.save_pretrained(tmp_path / "hub")
@@ -156,6 +159,7 @@ def test_a_saved_tokenizer_is_the_same_when_loaded_again(tmp_path: Path) -> None
     assert ids_of(text, read_tokenizer(tmp_path / "tokenizer.json")) == ids_of(text)
 
 
+@pytest.mark.engine
 def test_a_batch_is_padded_on_the_left() -> None:
     short, long = SENTENCEPIECE.encode("hello"), SENTENCEPIECE.encode("今天天气很好，hello")
     batch = load_tokenizer(TINY)(["hello", "今天天气很好，hello"], padding=True)
@@ -177,6 +181,7 @@ def test_a_damaged_saved_tokenizer_is_reported(tmp_path: Path, content: str | No
 # --- the official file
 
 
+@pytest.mark.engine
 @pytest.mark.weights
 def test_the_official_tokenizer_gives_the_ids_that_were_recorded() -> None:
     folder = os.environ.get("KB_CHATGLM2")

@@ -13,6 +13,8 @@ from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 from tests.chatglm2_data import TINY_INT4, copied
 
+pytestmark = pytest.mark.engine
+
 FULL = {
     "num_layers": 28,
     "hidden_size": 4096,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DynamicCache
 
 from kb_assistant.llm.prefix_cache import PrefixCache
+
+pytestmark = pytest.mark.engine
 
 # float32 keys and values of 2 layers, 1 head of 4.
 BYTES_A_TOKEN = 2 * 2 * 4 * 4

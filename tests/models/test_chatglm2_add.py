@@ -21,6 +21,8 @@ from kb_assistant.models.home import ModelHome
 from tests.chatglm2_data import TINY, TINY_INT4, copied
 from tests.shell import kb, kb_process
 
+pytestmark = pytest.mark.engine
+
 # Adds a folder as "m", telling the share that is written; amid it, it waits for its input to end.
 WAITING = """
 import sys

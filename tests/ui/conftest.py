@@ -6,17 +6,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import streamlit
-from streamlit.testing.v1 import AppTest
 
 from tests.real import RememberedEmbeddings
 from tests.ui.browser import ARGUMENTS, Server, Visits, pictured, sample_copy, start_server
-from tests.ui.pages import APP
 from tests.waiting import PATIENCE
 from ui.options import Options, options, set_options
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +70,11 @@ def visit(visits: Visits, server: Server) -> Callable[..., Any]:
 
 @pytest.fixture
 def start(home: Path, remembering: RememberedEmbeddings) -> Iterator[Callable[..., AppTest]]:
+    import streamlit
+    from streamlit.testing.v1 import AppTest
+
+    from tests.ui.pages import APP
+
     del remembering  # it is in place from here on
     streamlit.cache_resource.clear()
     before = options()

@@ -26,6 +26,8 @@ from ui import chat
 from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 
+pytestmark = pytest.mark.engine
+
 
 def test_an_empty_one_says_how_to_begin(start: Callable[..., AppTest]) -> None:
     app = start()

@@ -22,7 +22,7 @@ from tests.ui.browser import Server, Visits, sample_copy, start_server
 from tests.waiting import until
 from ui.options import MOST_FILES
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.engine, pytest.mark.browser, pytest.mark.timeout(1800)]
 
 PICTURES = ROOT / "docs" / "pictures"
 FOUNDER = "Who founded the Aldersea Station?"

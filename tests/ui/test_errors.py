@@ -1,8 +1,7 @@
-"""What goes wrong in a callback is said on the page, whichever callback it is."""
+"""What goes wrong in a callback is said on the page."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,39 +12,11 @@ from streamlit.testing.v1 import AppTest
 from kb_assistant.errors import StoreError
 from kb_assistant.workspace import bases
 from tests.processes import another_writer
-from tests.samples import ROOT
 from tests.ui.pages import FOUNDER, answered, library, texts
 from tests.waiting import until
 from ui.app_state import app_state
 
-UI = ROOT / "ui"
-DOORS = {"attempt", "attempt_change"}
-
-
-def callbacks() -> list[tuple[str, ast.expr]]:
-    """All that is given to an element as on_click, on_change, on_open_change …"""
-    return [
-        (f"{file.name}:{keyword.value.lineno}", keyword.value)
-        for file in sorted(UI.glob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        for keyword in node.keywords
-        if (keyword.arg or "").startswith("on_")
-    ]
-
-
-def door(value: ast.expr) -> str:
-    """The function that is called first; "" for a lambda, a method and the like."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "partial":
-        value = value.args[0]
-    return value.id if isinstance(value, ast.Name) else ""
-
-
-def test_every_callback_goes_through_one_door() -> None:
-    found = callbacks()
-    assert len(found) > 30
-    others = [place for place, value in found if door(value) not in DOORS and not isinstance(value, ast.Constant)]
-    assert others == []
+pytestmark = pytest.mark.engine
 
 
 def test_a_conversation_whose_files_are_being_written_stays_and_the_page_says_why(

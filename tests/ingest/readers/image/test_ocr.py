@@ -15,8 +15,9 @@ from tests.ingest.readers.documents import (
     all_text,
 )
 
+pytestmark = pytest.mark.engine
 
-@pytest.mark.engine
+
 class TestOcr:
     """With the real models of the extra."""
 
