@@ -115,6 +115,8 @@ def changes(done: Report) -> None:
 
 def evaluation(found: Evaluation) -> None:
     """A line for each way of searching, then what was refused, then what was answered."""
+    from kb_assistant.evaluate.refusal import ALLOWED
+
     counts = ", ".join(f"{count:,} {name}" for name, count in found.counts.items())
     typer.echo(f"{found.name}: {counts}")
     for measured in found.ways:
@@ -122,8 +124,10 @@ def evaluation(found: Evaluation) -> None:
         typer.echo(f"{measured.way.name:>14}  {values}")
     if refusal := found.refusal:
         typer.echo(f"   at floor {refusal.refuse_below:.2f}: wrongly refused {refusal.wrongly_refused()}")
+        best_refused = refusal.refused_at_best()
         for name, refused in refusal.rightly_refused().items():
-            typer.echo(f"   rightly refused, {name}: {refused}")
+            typer.echo(f"   rightly refused, {name}: {refused}; "
+                       f"where {ALLOWED:.0%} are wrongly: {best_refused[name]}")  # fmt: skip
         best = refusal.recommended
         typer.echo(f"   recommended floor {best.threshold:.2f}: {best.answered_right:.1%} answered right, "
                    f"{best.refused_right:.1%} refused right")  # fmt: skip

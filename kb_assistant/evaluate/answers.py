@@ -27,6 +27,9 @@ from kb_assistant.text.marks import unmarked
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+EXTRACT = "extract"
+"""The model that quotes; it is there without any download."""
+
 OURS, LAST, ALONE = "kb", "last turn", "model alone"
 """Names of the ways of answering."""
 

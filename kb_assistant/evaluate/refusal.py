@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import DatasetError
-from kb_assistant.evaluate.metrics import Estimate, estimate
+from kb_assistant.evaluate.metrics import SAMPLES, Estimate, estimate
 from kb_assistant.messages import _
 from kb_assistant.retrieval.result import Thresholds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WRONGLY_REFUSED = 0.03
 """Largest share of answerable questions that the recommended threshold may refuse."""
 
 MARKED = 0.1
 """Largest share of them that may be refused or marked uncertain."""
+
+ALLOWED = 0.05
+"""Share of answerable questions that may be refused where the most is to be refused of the others."""
+
+NEAR_MISSES = "its own"
+"""The origin of a set's own questions without an answer: they are on its subject."""
 
 LEAST = 20
 """Fewest questions of each kind for keeping a threshold: fewer can't measure a share of 3 %."""
@@ -108,6 +118,11 @@ class Refusal:
             for name, values in self.unanswerable.items()
         }
 
+    def refused_at_best(self) -> dict[str, Estimate]:
+        """Share of the unanswerable questions refused by the highest threshold that refuses at most ALLOWED of the
+        answerable ones, by origin. Each bootstrap sample has a threshold of its own."""
+        return {name: _refused_at_best(self.answerable, values) for name, values in self.unanswerable.items()}
+
     def marked_uncertain(self) -> Estimate:
         """Share of the answerable questions that are answered, but marked uncertain."""
         return estimate([float(self.refuse_below <= value < self.uncertain_below) for value in self.answerable])
@@ -119,6 +134,9 @@ class Refusal:
             "wrongly refused": self.wrongly_refused().to_json(),
             "marked uncertain": self.marked_uncertain().to_json(),
             "rightly refused": {name: share.to_json() for name, share in self.rightly_refused().items()},
+            f"refused at {ALLOWED} wrongly": {
+                name: share.to_json() for name, share in self.refused_at_best().items()
+            },
             "recommended": {**self.recommended.to_json(), "certain": self.recommended_certain},
             "curve": [point.to_json() for point in self.curve],
         }
@@ -127,3 +145,20 @@ class Refusal:
 def _share(values: Sequence[float], threshold: float) -> float:
     """Share of the values that reach the threshold; 1 without values."""
     return sum(value >= threshold for value in values) / len(values) if values else 1.0
+
+
+def _refused_at_best(answerable: Sequence[float], others: Sequence[float]) -> Estimate:
+    import numpy as np
+
+    if not answerable or not others:
+        return Estimate(0.0, 0.0, 0.0, len(others))
+
+    def refused(answered: NDArray[np.float64], strange: NDArray[np.float64]) -> float:
+        allowed = int(ALLOWED * len(answered))
+        return float(np.mean(strange < np.partition(answered, allowed)[allowed]))
+
+    right, wrong = np.array(answerable, np.float64), np.array(others, np.float64)
+    chance = np.random.default_rng(0)
+    drawn = [refused(chance.choice(right, len(right)), chance.choice(wrong, len(wrong))) for _ in range(SAMPLES)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Estimate(refused(right, wrong), float(low), float(high), len(wrong))

@@ -8,7 +8,7 @@ from html import escape
 
 from kb_assistant.evaluate.answers import COMPARED, Answers
 from kb_assistant.evaluate.metrics import Estimate, import_measure
-from kb_assistant.evaluate.refusal import Refusal
+from kb_assistant.evaluate.refusal import ALLOWED, Refusal
 from kb_assistant.evaluate.run import Evaluation, Measured
 
 _STYLE = """
@@ -74,6 +74,10 @@ def _refusal_table(refusal: Refusal) -> str:
     rows += [["answered, but marked uncertain", str(refusal.marked_uncertain())]]
     rows += [
         [f"refused, {name}, without an answer", str(share)] for name, share in refusal.rightly_refused().items()
+    ]
+    rows += [
+        [f"refused, {name}, where {ALLOWED:.0%} of those with an answer are", str(share)]
+        for name, share in refusal.refused_at_best().items()
     ]
     best = refusal.recommended
     rows += [["floor in use", f"{refusal.refuse_below:.2f}"]]

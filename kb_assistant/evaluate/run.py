@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kb_assistant.evaluate.answers import Answers, measure_answers
+from kb_assistant.answering.reply import Reply
+from kb_assistant.evaluate.answers import EXTRACT, Answers, measure_answers, open_model
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
-from kb_assistant.evaluate.refusal import Refusal
+from kb_assistant.evaluate.refusal import NEAR_MISSES, Refusal
 from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.result import Retrieval
+from kb_assistant.types import Turn
 
 _PASSAGES = 3
 """Passages searched for each counted document: several may come from one document."""
+
+_OPENINGS = 40
+"""Most answered questions of a set that questions of other sets are asked after."""
 
 _ANSWER = 50
 """Cost of answering a question, in searches, for the progress."""
@@ -98,9 +103,12 @@ def evaluate(
     """
     asked, answered = spread(data.judged, limit), spread(data.answered, limit)
     ways = [way for way in _ways(kb) if any(way.fits(question) for question in asked)]
-    wrong = {"its own": spread(data.unanswerable, limit)} if data.unanswerable else {}
+    wrong: dict[str, Sequence[Question]] = {}
+    if data.unanswerable:
+        wrong[NEAR_MISSES] = spread(data.unanswerable, limit)
     strange = [other for other in others if other.folder != data.folder]
     wrong |= {f"of {other.name}": spread(other.judged, limit) for other in strange}
+    wrong |= _off_topic(kb, data, strange, limit)
     searches = len(asked) * (len(ways) + 1) + sum(map(len, wrong.values()))
     done = _Done(searches + len(models) * len(answered) * _ANSWER, progress)
     found = {way.name: [_search(kb, way, one, max(depths) * _PASSAGES, done) for one in asked] for way in ways}
@@ -108,6 +116,37 @@ def evaluate(
     answers = [measure_answers(answered, kb, name, lambda: done.add(_ANSWER)) for name in models]
     measured = tuple(_measure(way, asked, found[way.name], depths) for way in ways)
     return Evaluation(data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers))
+
+
+def _off_topic(
+    kb: KnowledgeBase, data: EvalSet, others: Sequence[EvalSet], limit: int | None
+) -> dict[str, Sequence[Question]]:
+    """First questions of other sets, asked as the second and as the third turn after answered ones of this set."""
+    firsts = {other.name: spread(_firsts(other), limit) for other in others}
+    openings = _openings(kb, _firsts(data)) if any(firsts.values()) else ()
+    return {
+        f"of {name}, {position} turn": [
+            replace(question, history=_before(openings, place, turns)) for place, question in enumerate(questions)
+        ]
+        for name, questions in firsts.items()
+        for turns, position in enumerate(("second", "third"), start=1)
+        if questions and len(openings) >= turns
+    }
+
+
+def _firsts(data: EvalSet) -> tuple[Question, ...]:
+    return tuple(question for question in data.judged if not question.history)
+
+
+def _openings(kb: KnowledgeBase, questions: Sequence[Question]) -> tuple[Turn, ...]:
+    """Turns that the knowledge base answers, by quotes."""
+    model = open_model(kb, EXTRACT)
+    replies = (Reply(kb.as_chain(chat_model=model), one.text) for one in spread(questions, _OPENINGS))
+    return tuple(reply.turn for reply in replies if not reply.refused)
+
+
+def _before(openings: Sequence[Turn], place: int, turns: int) -> tuple[Turn, ...]:
+    return tuple(openings[(place + back) % len(openings)] for back in range(turns))
 
 
 def _ways(kb: KnowledgeBase) -> Iterator[Way]:

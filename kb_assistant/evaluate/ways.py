@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Side
+from kb_assistant.types import Hit
 
 OURS = "kb"
 """The name of the way that `kb ask` uses."""
+
+_SMOOTHING = 60
+"""The constant of reciprocal rank fusion (Cormack et al., SIGIR 2009)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,20 @@ def _last(*sides: Side) -> Callable[[KnowledgeBase, Question, int], Retrieval]:
 def _joined(kb: KnowledgeBase, question: Question, k: int) -> Retrieval:
     told = [text for turn in question.history for text in (turn.question, turn.answer)]
     return kb.retrieve(" ".join([*told, question.text]), k)
+
+
+def _ranks_fused(kb: KnowledgeBase, question: Question, k: int) -> Retrieval:
+    """The documents of both forms of the question, each by its best passage, in the order of their fused ranks."""
+    last, joined = _last("dense", "keyword")(kb, question, k), _joined(kb, question, k)
+    scores: dict[str, float] = {}
+    best: dict[str, Hit] = {}
+    for found in (last, joined):
+        first = {hit.source: hit for hit in reversed(found.hits)}
+        for rank, source in enumerate(dict.fromkeys(hit.source for hit in found.hits), start=1):
+            scores[source] = scores.get(source, 0.0) + 1 / (_SMOOTHING + rank)
+            best.setdefault(source, first[source])
+    ordered = sorted(scores, key=lambda source: -scores[source])
+    return replace(last, hits=tuple(replace(best[source], score=scores[source]) for source in ordered[:k]))
 
 
 REWRITTEN = Way(
@@ -53,6 +71,12 @@ WAYS = (
     Way("dense", "the embedder alone, the last turn alone", _last("dense")),
     Way("last turn", "both, the last turn alone", _last("dense", "keyword")),
     Way("with history", "both, all turns as one question", _joined, lambda question: bool(question.history)),
+    Way(
+        "ranks fused",
+        "the two before, their ranks fused without weights",
+        _ranks_fused,
+        lambda question: bool(question.history),
+    ),
     Way(
         OURS,
         "as kb ask searches, without a model",

@@ -26,6 +26,16 @@ def test_shares_by_hand() -> None:
     assert refusal.recommended_certain == 0.3
 
 
+def test_the_most_that_can_be_refused_while_one_in_twenty_is_wrongly() -> None:
+    answerable = [0.1, *(0.5 + step / 100 for step in range(19))]
+    refusal = Refusal(answerable, {"near": [0.05, 0.2, 0.3, 0.49, 0.5, 0.9], "none": []}, 0.9, 0.95)
+    best = refusal.refused_at_best()
+    assert best["near"].mean == pytest.approx(4 / 6), "those below .5, where one of twenty is refused"
+    assert best["near"].low < best["near"].mean < best["near"].high
+    assert best["none"].count == 0
+    assert Refusal([], {"near": [0.1]}, 0.5, 0.6).refused_at_best()["near"].mean == 0
+
+
 def test_without_unanswerable_questions_it_still_recommends() -> None:
     assert Refusal([0.42, 0.9], {}, 0.5, 0.6).recommended.threshold == 0.21
 

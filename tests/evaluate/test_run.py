@@ -11,12 +11,14 @@ import pytest
 
 from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.corpus import documents_of, fill, open_corpus
-from kb_assistant.evaluate.datasets import EvalSet, read_set
+from kb_assistant.evaluate.datasets import EvalSet, Question, read_set
 from kb_assistant.evaluate.report import page
 from kb_assistant.evaluate.run import Evaluation, evaluate
+from kb_assistant.evaluate.ways import WAYS
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.settings import Settings
-from kb_assistant.types import Hit, Locator
+from kb_assistant.types import Hit, Locator, Turn
 from tests.evaluate.sets import CORPUS, write_set
 from tests.fakes import HashEmbeddings
 from tests.shell import kb
@@ -67,7 +69,7 @@ def small_evaluation(tmp_path: Path) -> Evaluation:
 def test_ways_are_compared_by_turn_and_label(tmp_path: Path) -> None:
     found = small_evaluation(tmp_path)
     names = [measured.way.name for measured in found.ways]
-    assert names == ["keywords", "dense", "last turn", "with history", "kb", "human rewrite"]
+    assert names == ["keywords", "dense", "last turn", "with history", "ranks fused", "kb", "human rewrite"]
     ours = found.ways[names.index("kb")]
     assert set(ours.total) == {f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "hit") for k in (1, 3)}
     assert ours.groups["turn 2"]["recall@3"].count == 1
@@ -75,6 +77,44 @@ def test_ways_are_compared_by_turn_and_label(tmp_path: Path) -> None:
     assert found.refusal is not None
     assert list(found.refusal.unanswerable) == ["its own"]
     assert json.loads(json.dumps(found.to_json()))["questions"] == 2
+
+
+def test_documents_are_ordered_by_their_ranks_in_both_forms(tmp_path: Path) -> None:
+    """The fused order is that of 1 / (60 + rank), worked out from the two orders it is made of."""
+    _, base = filled(write_set(tmp_path / "set"), tmp_path / "home")
+    built = Turn("Who built the pump?", "The pump was built by Ann Fell in 1904.")
+    follow = Question("follow", "When does it close?", (built,))
+    ways = {way.name: way for way in WAYS}
+    with base:
+        last, joined, fused = (
+            documents_of(ways[name].search(base, follow, 4).hits)
+            for name in ("last turn", "with history", "ranks fused")
+        )
+    assert last != joined
+    scores = {
+        document: sum(1 / (61 + ranks.index(document)) for ranks in (last, joined) if document in ranks)
+        for document in (*last, *joined)
+    }
+    assert fused == sorted(scores, key=lambda document: -scores[document])
+
+
+def test_other_sets_questions_come_after_answered_turns_too(tmp_path: Path) -> None:
+    data, base = filled(write_set(tmp_path / "gates"), tmp_path / "home")
+    other = write_set(tmp_path / "other")
+    searched: list[tuple[str, int]] = []
+    retrieve = base.retrieve
+
+    def watched(question: str, k: int | None = None, history: Any = (), **options: Any) -> Retrieval:
+        searched.append((question, len(history)))
+        return retrieve(question, k, history, **options)
+
+    base.retrieve = watched  # type: ignore[method-assign]
+    with base:
+        found = evaluate(data, base, depths=(1,), others=[read_set(other)])
+    assert found.refusal is not None
+    origins = {name: len(values) for name, values in found.refusal.unanswerable.items()}
+    assert origins == {"its own": 1, "of other": 2, "of other, second turn": 1}, "one first question, one opening"
+    assert ("When is the north gate open?", 1) in searched
 
 
 def test_the_page_has_all_of_it_and_nothing_that_runs_or_loads(tmp_path: Path) -> None:
