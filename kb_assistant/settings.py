@@ -20,6 +20,7 @@ from kb_assistant.errors import SettingsError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.small_file import unwritable, write_whole
+from kb_assistant.text.prompt_template import PLACEHOLDERS, REQUIRED, placeholders
 
 CHOICES = {
     "rewrite": ("off", "model"),
@@ -28,12 +29,30 @@ CHOICES = {
 }
 """Settings that take one of a few words."""
 
+LENGTHS = ("short", "medium", "long")
+"""Lengths of answers by name; the setting also takes a number of words."""
+
 OLD_NAMES = {"floor": "refuse_below", "certain": "uncertain_below"}
 """Settings by the names they had before, which still work in every place. Where a file or the environment has both
 names of one, the new one counts."""
 
 _LOCK_S = 10.0
 _KB_NAME = re.compile(r"[\w-][\w.-]{0,63}")
+_LANGUAGE = re.compile(r"([^\W\d_][\w ()-]{0,39})?")
+_LEAST_CONTEXT = 64
+_FEWEST_WORDS, _MOST_WORDS = 5, 10_000
+_TEMPLATE = _(
+    "a text with {{passages}} and {{question}}, and besides at most {{role}}, {{rules}} and {{task}};"
+    " other braces are doubled"
+)
+
+
+def _is_template(text: str) -> bool:
+    try:
+        names = placeholders(text)
+    except ValueError:
+        return False
+    return set(REQUIRED) <= set(names) <= set(PLACEHOLDERS)
 
 
 def default_home() -> Path:
@@ -54,6 +73,13 @@ class Settings:
         model: Chat model: `auto` (the best one installed), `extract` (no language model), an installed
             model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
+        answer_length: `short`, `medium` (as the question needs), `long`, or a number of words, in Chinese of
+            characters. Very small models answer `short` and `medium` in a sentence.
+        answer_language: Language of the answers, a code or a name: `en`, `zh`, `zh-Hant`, `German`; unset, the
+            question's. The quoting model doesn't translate.
+        role: A sentence at the head of each prompt, such as "You are the help desk of a tea farm."
+        prompt_template: Prompt with {passages} and {question}, and any of {role}, {rules} and {task}; unset, the
+            one that `kb ask --show-prompt` shows. Other braces are doubled. Used where there are passages.
         k: Passages given to the model.
         rewrite: `off`, or `model`: the chat model puts a follow-up as a question of its own, to be searched, too.
         rewrite_seconds: Time after which the search goes on without.
@@ -68,7 +94,8 @@ class Settings:
         overlap: Sentences of the chunk before that a chunk begins with, 0 to 3. They take at most a quarter of it.
         context_tokens: Longest prompt and answer together, in tokens of the chat model; unset, as long as it
             was trained for.
-        max_tokens: Longest answer, in tokens.
+        max_tokens: Longest answer, in tokens; unset, as `answer_length` needs, 512 for `medium` and 256 for
+            very small models, at most half the context. A longer answer is cut, which it says.
         temperature: Of sampling; 0 takes the most probable token. Unset, the model's own: 0.8 for ChatGLM2, 0
             for others.
         seed: For sampling: the same seed gives the same answer.
@@ -89,6 +116,10 @@ class Settings:
     embedder: str = "multilingual-e5-small"
     model: str = "auto"
     base_url: str = ""
+    answer_length: str = "medium"
+    answer_language: str = ""
+    role: str = ""
+    prompt_template: str = ""
     k: int = 5
     rewrite: str = "off"
     rewrite_seconds: float = 10.0
@@ -99,7 +130,7 @@ class Settings:
     chunk_tokens: int = 256
     overlap: int = 0
     context_tokens: int | None = None
-    max_tokens: int = 256
+    max_tokens: int | None = None
     temperature: float | None = None
     seed: int = 0
     threads: int = 0
@@ -121,20 +152,27 @@ class Settings:
             )
         for name in (
             "k",
-            "max_tokens",
             "read_megabytes",
             "file_megabytes",
             "archive_megabytes",
             "archive_members",
         ):
             self._require(name, getattr(self, name) >= 1, _("at least {number}", number=1))
+        self._require(
+            "max_tokens", self.max_tokens is None or self.max_tokens >= 1, _("at least {number}", number=1)
+        )
         for name in ("refuse_below", "uncertain_below"):
             self._require(
                 name, 0 <= (getattr(self, name) or 0) <= 1, _("from {lowest} to {highest}", lowest=0, highest=1)
             )
         self._require("chunk_tokens", self.chunk_tokens >= 32, _("at least {number}", number=32))
         self._require("overlap", 0 <= self.overlap <= 3, _("from {lowest} to {highest}", lowest=0, highest=3))
-        room = self.context_tokens is None or self.context_tokens > self.max_tokens
+        self._require(
+            "context_tokens",
+            (self.context_tokens or _LEAST_CONTEXT) >= _LEAST_CONTEXT,
+            _("at least {number}", number=_LEAST_CONTEXT),
+        )
+        room = self.context_tokens is None or self.context_tokens > (self.max_tokens or 0)
         self._require("context_tokens", room, _("more than max_tokens"))
         for name, words in CHOICES.items():
             self._require(
@@ -142,6 +180,7 @@ class Settings:
                 getattr(self, name) in words,
                 _("{names} or {last}", names=", ".join(words[:-1]), last=words[-1]),
             )
+        self._require_prompt()
         for name in (
             "temperature",
             "threads",
@@ -152,6 +191,25 @@ class Settings:
             "rerank_seconds",
         ):
             self._require(name, (getattr(self, name) or 0) >= 0, _("0 or more"))
+
+    def _require_prompt(self) -> None:
+        length = self.answer_length
+        words = length.isdecimal() and _FEWEST_WORDS <= int(length) <= _MOST_WORDS
+        wanted = _(
+            "{names} or a number of words from {lowest} to {highest}",
+            names=", ".join(LENGTHS),
+            lowest=_FEWEST_WORDS,
+            highest=_MOST_WORDS,
+        )
+        self._require("answer_length", length in LENGTHS or words, wanted)
+        self._require(
+            "answer_language",
+            _LANGUAGE.fullmatch(self.answer_language) is not None,
+            _("a language's code or name"),
+        )
+        self._require("role", "\n" not in self.role, _("one line"))
+        if self.prompt_template:
+            self._require("prompt_template", _is_template(self.prompt_template), _TEMPLATE)
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:

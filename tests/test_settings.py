@@ -36,11 +36,19 @@ def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path, monkeyp
 
 
 def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own: dict[str, Any] = {
+        "context_tokens": 4096,
+        "overlap": 2,
+        "quantize": "nf4",
+        "rewrite": "model",
+        "answer_length": "80",
+        "prompt_template": "{passages} {question}",
+    }
     values: dict[str, Any] = {
         field.name: {"str": "cpu", "int": 64, "float": 0.5}[str(field.type).removesuffix(" | None")]
         for field in fields(Settings)
-        if field.name not in ("home", "context_tokens", "overlap", "quantize", "rewrite")
-    } | {"context_tokens": 4096, "overlap": 2, "quantize": "nf4", "rewrite": "model"}
+        if field.name not in ("home", *own)
+    } | own
     write(tmp_path, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
     from_file = Settings.load()
     assert {name: getattr(from_file, name) for name in values} == values
@@ -86,6 +94,15 @@ def test_nothing_is_read_from_the_working_folder(tmp_path: Path, monkeypatch: py
         ("max_tokens = 5000\ncontext_tokens = 2048\n", "context_tokens = 2048", "more than max_tokens"),
         ("quantize = 'int2'\n", "quantize = 'int2'", "nf4"),
         ("device = 'tpu'\n", "device = 'tpu'", "cpu or cuda"),
+        ("answer_length = 'brief'\n", "answer_length = 'brief'", "long or a number of words from 5 to 10000"),
+        ("answer_length = 2\n", "answer_length = '2'", "from 5"),
+        ("answer_language = '{x}'\n", "answer_language", "code or name"),
+        ('role = "a\\nb"\n', "role", "one line"),
+        ("prompt_template = '{question}'\n", "prompt_template", "{passages} and {question}"),
+        ("prompt_template = '{question} {passages} {secret}'\n", "prompt_template", "at most {role}"),
+        ("prompt_template = '{question} {passages.x}'\n", "prompt_template", "at most {role}"),
+        ("prompt_template = '{question!r} {passages}'\n", "prompt_template", "at most {role}"),
+        ("prompt_template = '{question} {passages} {'\n", "prompt_template", "doubled"),
         ("temperature = -1\n", "temperature", "0 or more"),
         ("home = '/x'\n", "'home' can't be set", "KB_HOME"),
         ("kb = '../x'\n", "'../x' can't name", "letters"),

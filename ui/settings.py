@@ -22,6 +22,8 @@ _MODELS = {"embedder": ("embedder", ()), "model": ("chat", ("auto", "extract")),
 """Settings that name a model of a kind: an installed one, or one of these words. No paths: a user who may upload
 files could have them loaded."""
 
+_LONG_TEXTS = ("prompt_template",)
+
 _AFTERWARDS = {"embedder": "after_embedder", "chunk_tokens": "after_chunks", "overlap": "after_chunks"}
 
 
@@ -78,6 +80,10 @@ def _value(now: Settings, name: str, fixed: bool) -> Any:
             disabled=fixed,
             format_func=lambda one: one or "–",
         )
+    if name in _LONG_TEXTS:
+        return st.text_area(say("value"), value=value, key=key, disabled=fixed)
+    if TYPES[name] is str:
+        return st.text_input(say("value"), value=value, key=key, disabled=fixed)
     step = 1 if TYPES[name] is int else 0.1
     return st.number_input(say("value"), value=value, step=step, key=key, disabled=fixed)
 

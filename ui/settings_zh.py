@@ -7,6 +7,12 @@ MEANINGS = {
     "model": "回答所用的模型：auto（已安装中最好的）、extract（不用语言模型，只摘录原文）、已安装模型的名称、"
     ".gguf 文件，或供 LangChain 使用的 provider:model。",
     "base_url": "兼容 OpenAI 接口的服务器地址。",
+    "answer_length": "回答的长度：short（一两句）、medium（视问题而定）、long（详细），或字数（英文为词数）。"
+    "很小的模型在 short 和 medium 时只答一句。",
+    "answer_language": "回答的语言，代码或名称：en、zh、zh-Hant、法语等；留空则与问题相同。摘录原文时不翻译。",
+    "role": "放在每个提示开头的一句话，例如“你是茶园的客服。”",
+    "prompt_template": "提示的模板：须含 {passages} 和 {question}，还可含 {role}、{rules}、{task}；"
+    "其他花括号要写两个。留空则用 kb ask --show-prompt 所示的模板。只用于有段落的提问。",
     "k": "交给模型的段落数。",
     "rewrite": "off，或 model：由模型把追问改写成独立的问题，一并检索。",
     "rewrite_seconds": "改写的时间上限（秒），超时则不用改写继续检索。",
@@ -18,7 +24,8 @@ MEANINGS = {
     "chunk_tokens": "片段的最大长度（按向量模型的词元计）。",
     "overlap": "每个片段开头重复前一片段末尾的句子数（0 到 3），至多占片段长度的四分之一。",
     "context_tokens": "提示与回答合计的最大长度（按回答模型的词元计）；留空则为模型训练时的长度。",
-    "max_tokens": "回答的最大长度（词元）。",
+    "max_tokens": "回答的最大长度（词元）；留空则由 answer_length 决定：medium 为 512，很小的模型为 256，"
+    "至多为上下文的一半。更长的回答会被截断，并注明。",
     "temperature": "采样温度；0 表示总取概率最高的词元。留空则用模型自己的值：ChatGLM2 为 0.8，其他为 0。",
     "seed": "采样的种子：种子相同，回答相同。",
     "threads": "模型使用的线程数；0 表示用全部核心。",

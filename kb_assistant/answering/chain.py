@@ -20,13 +20,11 @@ from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.history import asked, turns
-from kb_assistant.answering.prompts import Prompt, fit
+from kb_assistant.answering.prompts import Prompt, fit, form_for
 from kb_assistant.errors import KBError, ModelError
 from kb_assistant.llm.capabilities import (
     count_tokens,
-    full_answers,
     languages,
-    native_history,
     prompt_tokens,
     takes_cancelled,
 )
@@ -117,8 +115,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             partial(count_tokens, model),
             prompt_tokens(model, self._settings),
             language=found.language,
-            native_history=native_history(model),
-            full_answers=full_answers(model),
+            form=form_for(model, self._settings),
         )
         yield _header(found, prompt.hits, prompt.dropped, note)
         yield from _answer(model, prompt, config, stop)

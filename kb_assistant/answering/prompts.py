@@ -3,10 +3,11 @@
 Earlier turns are always rendered the same way and without their passages, so that the model's cache of them serves
 the next turn. For small models the previous turn stands next to the question instead, because they lose the
 meaning of "it" otherwise; and they are asked for one short sentence. For them, too, the best passage comes last
-and the task follows it. The rules stand in the last message because some models, such as ChatGLM2, have no system
-role. The answer must be in the question's language, whatever the passages' language. Passages, with file names and
-headings, are fenced as data. Passages that don't fit the context are left out whole; earlier turns are first
-shortened to the first sentence of their answers, then left out whole.
+and the task follows it. Template, role, length and language are settings (`PromptForm`). The rules stand in the
+last message because some models, such as ChatGLM2, have no system role. The answer must be in the question's
+language, or in the one that is set, whatever the passages' language. Passages, with file names and headings, are
+fenced as data. Passages that don't fit the context are left out whole; earlier turns are first shortened to the
+first sentence of their answers, then left out whole.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb_assistant.errors import ModelError
+from kb_assistant.llm.capabilities import full_answers, native_history
 from kb_assistant.messages import _
+from kb_assistant.settings import LENGTHS, Settings
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.marks import unmarked
+from kb_assistant.text.prompt_template import DEFAULT, fill
 from kb_assistant.text.sentences import sentences
-from kb_assistant.text.wording import WORDINGS, Wording, wording
+from kb_assistant.text.wording import WORDINGS, Wording, language_for, language_name, wording
 from kb_assistant.types import Dropped, Hit, Turn
 
 if TYPE_CHECKING:
+    from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
 _FENCE = re.compile(r"[<＜](?=\s*[/／]?\s*passage\b)", re.IGNORECASE)
@@ -34,6 +39,43 @@ _FENCE = re.compile(r"[<＜](?=\s*[/／]?\s*passage\b)", re.IGNORECASE)
 _SHORTENED = 200
 # The beginning of a turn in ChatGLM2's prompt: a passage must not open one.
 _ROUND = re.compile(r"\[(?=\s*Round\s+\d+\s*\])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptForm:
+    """How prompts are written: for a model, and as the settings wish.
+
+    Attributes:
+        native_history: All earlier turns are separate messages; without it, the last of them stands in the
+            question's message.
+        full_answers: The model may answer at any length; without it, a sentence or two is requested unless
+            `length` asks for more.
+        template, role: See Settings (`prompt_template`, `role`).
+        length: "short", "medium", "long" or a number of words.
+        language: The answer's language, a code or a name; "" for the question's.
+    """
+
+    native_history: bool = False
+    full_answers: bool = False
+    template: str = DEFAULT
+    role: str = ""
+    length: str = "medium"
+    language: str = ""
+
+
+def form_for(model: BaseChatModel, settings: Settings) -> PromptForm:
+    """The form that the model understands and the settings ask for."""
+    return PromptForm(
+        native_history(model),
+        full_answers(model),
+        settings.prompt_template or DEFAULT,
+        settings.role,
+        settings.answer_length,
+        settings.answer_language,
+    )
+
+
+_FORM = PromptForm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +95,7 @@ def fit(
     limit: int,
     *,
     language: Language | None = None,
-    native_history: bool = False,
-    full_answers: bool = False,
+    form: PromptForm = _FORM,
 ) -> Prompt:
     """The most complete prompt of at most `limit` tokens.
 
@@ -66,12 +107,12 @@ def fit(
         hits: Passages, best first; without any the model answers by itself.
         count: Tokens of messages, by the model's own tokenizer and template.
         limit: Tokens for the whole prompt, without the answer.
-        language, native_history, full_answers: See render.
+        language, form: See render.
 
     Raises:
         ModelError: not even one passage fits, or, without passages, not even the question.
     """
-    made = partial(render, question, language=language, native_history=native_history, full_answers=full_answers)
+    made = partial(render, question, language=language, form=form)
 
     def fits(passages: Sequence[Hit], turns: Sequence[Turn]) -> bool:
         return count(made(passages, turns)) <= limit
@@ -110,42 +151,60 @@ def render(
     history: Sequence[Turn],
     *,
     language: Language | None = None,
-    native_history: bool = False,
-    full_answers: bool = False,
+    form: PromptForm = _FORM,
 ) -> list[BaseMessage]:
     """The messages of one turn. `additional_kwargs` of the last carry question, language and passages as values.
 
     Args:
         language: The question's language, if already known.
-        native_history: All earlier turns are separate messages; without it, the last of them stands in the
-            question's message.
-        full_answers: The model may answer at any length; without it, a sentence or two is requested.
+        form: How the prompt is written. Its template serves prompts with passages only.
     """
     from langchain_core.messages import AIMessage, HumanMessage
 
     messages: list[BaseMessage] = []
-    apart = history if native_history else history[:-1]
+    apart = history if form.native_history else history[:-1]
     for turn in apart:
         messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer, turn.cited))]
     language = language or language_of(question)
-    words = wording(language)
-    passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
     before = [f"{turn.question} {unmarked(turn.answer, turn.cited)}" for turn in history[len(apart) :]]
-    asked = "\n".join([*_task(words, language, hits, full_answers), " ".join([*before, question])])
-    text = "\n\n".join([words.rules, *reversed(passages), asked]) if passages else asked
+    passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
+    parts = {
+        **_instructions(language, hits, form),
+        "passages": "\n\n".join(reversed(passages)),
+        "question": " ".join([*before, question]),
+    }
     values = {
         "question": question,
         "language": language,
         "earlier": history[-1].question if history else "",
         "passages": [hit.text for hit in hits],
     }
+    text = fill(form.template if hits else DEFAULT, parts)
     return [*messages, HumanMessage(text, additional_kwargs=values)]
 
 
-def _task(words: Wording, language: Language, hits: Sequence[Hit], full_answers: bool) -> list[str]:
-    task = (words.task, words.alone) if full_answers else (words.short_task, words.short_alone)
-    said = [task[0] if hits else task[1]]
-    if any(language_of(hit.text) != language for hit in hits):
+def _instructions(language: Language, hits: Sequence[Hit], form: PromptForm) -> dict[str, str]:
+    """Role, rules and task: whatever of a prompt isn't passages, turns or the question."""
+    spoken = language_for(form.language, language)
+    words = wording(spoken)
+    return {
+        "role": form.role,
+        "rules": words.rules if hits else "",
+        "task": "\n".join(_task(words, language, hits, form)),
+    }
+
+
+def _task(words: Wording, language: Language, hits: Sequence[Hit], form: PromptForm) -> list[str]:
+    brief = not form.full_answers and form.length in ("short", "medium")
+    if brief:
+        said = [words.short_task if hits else words.short_alone]
+    else:
+        named = form.length if form.length in LENGTHS else "words"
+        length = words.lengths.get(named, "").format(count=form.length)
+        said = [one for one in (words.task if hits else "", length) if one]
+    if form.language:
+        said.append(words.in_language.format(language=language_name(form.language, language_of(words.task))))
+    elif any(language_of(hit.text) != language for hit in hits):
         said.append(words.foreign)
     elif language not in WORDINGS:
         said.append(words.same_language)

@@ -13,12 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.answering.citations import CitedStream
-from kb_assistant.answering.prompts import fit
+from kb_assistant.answering.prompts import fit, form_for
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.evaluate.metrics import Estimate, estimate, exact_match, rouge_l, token_f1, words
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.llm.capabilities import count_tokens, full_answers, native_history, prompt_tokens
+from kb_assistant.llm.capabilities import count_tokens, prompt_tokens
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.open import open_chat_model
 from kb_assistant.messages import _
@@ -197,8 +197,7 @@ def _alone(kb: KnowledgeBase, model: BaseChatModel, question: Question) -> Answe
         question.history,
         partial(count_tokens, model),
         prompt_tokens(model, kb.settings),
-        native_history=native_history(model),
-        full_answers=full_answers(model),
+        form=form_for(model, kb.settings),
     )
     return Answer(str(model.invoke(prompt.messages).text))
 

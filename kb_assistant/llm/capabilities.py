@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _NARROW_PER_TOKEN = 3
 _PER_MESSAGE = 8
+# Most tokens of answers by their wanted length; a word, or a Chinese character, takes at most two.
+_BRIEF = 256
+_LONGEST = {"short": _BRIEF, "medium": 512, "long": 1024}
+_PER_WORD = 2
 DEFAULT_CONTEXT = 4096
 """Tokens of prompt and answer for models with an unknown context length."""
 
@@ -73,8 +77,29 @@ def _estimate(text: str) -> int:
 
 def prompt_tokens(model: BaseChatModel, settings: Settings) -> int:
     """Limit of the prompt in the model's tokens: its context without the answer."""
-    context = getattr(model, "context_tokens", None) or settings.context_tokens or DEFAULT_CONTEXT
-    return int(context) - settings.max_tokens
+    return _context(model, settings) - answer_tokens(model, settings)
+
+
+def answer_tokens(model: BaseChatModel | None, settings: Settings) -> int:
+    """Limit of the answer: as set, or by the wanted length and at most half of the context.
+
+    Args:
+        model: None for a large model that isn't open yet.
+    """
+    if settings.max_tokens is not None:
+        return settings.max_tokens
+    length = settings.answer_length
+    if length.isdecimal():
+        wanted = max(_BRIEF, int(length) * _PER_WORD)
+    elif length == "medium" and model is not None and not full_answers(model):
+        wanted = _BRIEF
+    else:
+        wanted = _LONGEST[length]
+    return min(wanted, _context(model, settings) // 2)
+
+
+def _context(model: BaseChatModel | None, settings: Settings) -> int:
+    return int(getattr(model, "context_tokens", None) or settings.context_tokens or DEFAULT_CONTEXT)
 
 
 def context_of(model: Model, settings: Settings) -> int:

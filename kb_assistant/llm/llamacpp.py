@@ -24,8 +24,9 @@ from kb_assistant.llm.gguf_header import read_gguf_header
 from kb_assistant.llm.llama_server import LlamaServer, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
 
-# Number of weights, however many bits each has: smaller models lose the thread and drift off.
-_LARGE = 1_500_000_000
+# Number of weights, however many bits each has: smaller models lose the thread and drift off. Models named "1B"
+# have 0.9 to 1.5 billion.
+_LARGE = 900_000_000
 
 
 class LlamaCppChat(LocalChat):
@@ -64,13 +65,13 @@ class LlamaCppChat(LocalChat):
 
     @property
     def native_history(self) -> bool:
-        """True for ChatGLM, which was trained on rounds, and for large models."""
+        """True for ChatGLM, which was trained on rounds, and for models of a billion weights or more."""
         return self._template is not None or self._is_large
 
     @property
     def full_answers(self) -> bool:
-        """True for large models. ChatGLM2 was measured with short answers, so it keeps giving them."""
-        return self._template is None and self._is_large
+        """The same models may answer at length."""
+        return self.native_history
 
     @cached_property
     def _is_large(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.capabilities import context_of
+from kb_assistant.llm.capabilities import answer_tokens, context_of
 from kb_assistant.messages import _
 from kb_assistant.once import once
 from kb_assistant.settings import Settings
@@ -18,6 +18,7 @@ from kb_assistant.torch_runtime import is_installed
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
 
+    from kb_assistant.llm.base import LocalChat
     from kb_assistant.model_folder import Model
     from kb_assistant.models.home import ModelHome
 
@@ -136,7 +137,6 @@ def _open_file(model: Model, settings: Settings) -> BaseChatModel:
         "model_name": model.name,
         "languages": model.languages,
         "context_tokens": context_of(model, settings),
-        "max_tokens": settings.max_tokens,
         "temperature": settings.temperature,
         "seed": settings.seed,
         "threads": settings.threads,
@@ -145,7 +145,7 @@ def _open_file(model: Model, settings: Settings) -> BaseChatModel:
         from kb_assistant.llm.torch_chat import TorchChat
 
         options |= {"quantize": settings.quantize, "device": settings.device}
-        return TorchChat(folder=model.path, **options)
+        return _limited(TorchChat(folder=model.path, **options), settings)
     if model.path.suffix != ".gguf":
         raise ModelError(
             _("{name!r} is no GGUF file, so it can't be run here.", name=model.name), _("Give a .gguf file.")
@@ -157,13 +157,22 @@ def _open_file(model: Model, settings: Settings) -> BaseChatModel:
     if model.template:
         options["tokenizer_path"] = model.path.with_name("tokenizer.json")
         options["generation"] = 3 if model.template == "chatglm3" else 2
-    return LlamaCppChat(model_path=model.path, **options)
+    return _limited(LlamaCppChat(model_path=model.path, **options), settings)
+
+
+def _limited(chat: LocalChat, settings: Settings) -> LocalChat:
+    """The model with the longest answer that goes with it."""
+    chat.max_tokens = answer_tokens(chat, settings)
+    return chat
 
 
 def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatModel:
     from langchain.chat_models import init_chat_model
 
-    options: dict[str, Any] = {"temperature": settings.temperature or 0.0, "max_tokens": settings.max_tokens}
+    options: dict[str, Any] = {
+        "temperature": settings.temperature or 0.0,
+        "max_tokens": answer_tokens(None, settings),
+    }
     if settings.base_url:
         options["base_url"] = settings.base_url
         if provider == "openai":

@@ -75,6 +75,10 @@ class TorchChat(LocalChat):
         return True
 
     @property
+    def full_answers(self) -> bool:
+        return True
+
+    @property
     def _llm_type(self) -> str:
         return "torch"
 

@@ -178,12 +178,12 @@ def test_what_a_provider_brings_is_no_small_model(settings: Settings, models: Mo
 
 @pytest.mark.parametrize(
     ("columns", "bits", "is_large"),
-    [(1_543_714_304, 4, True), (1_543_714_304, 16, True), (494_032_768, 16, False)],
+    [(1_543_714_304, 4, True), (1_543_714_304, 16, True), (999_885_952, 4, True), (494_032_768, 16, False)],
 )
 def test_a_model_is_large_by_its_weights_however_many_bits_they_have(
     tmp_path: Path, columns: int, bits: int, is_large: bool
 ) -> None:
-    """The sizes are those of Qwen2.5-1.5B and Qwen2.5-0.5B: a file of either may take 1 GB."""
+    """The sizes are those of Qwen2.5-1.5B, Gemma 3 1B and Qwen2.5-0.5B: a file of any may take 1 GB."""
     file = gguf_file(tmp_path / "m.gguf", columns // 32, 32, bits)
     with file.open("r+b") as opened:
         opened.truncate(columns * bits // 8)  # a hole, no bytes on disk
