@@ -120,7 +120,7 @@ def test_a_language_model_streams_cites_and_counts(
     assert cites_the_line(reply, file, "Alasdair Munn")
     usage = reply.usage
     assert usage.prompt_tokens is not None
-    assert 100 < usage.prompt_tokens < smollm.context_tokens - settings.max_tokens
+    assert 100 < usage.prompt_tokens < smollm.context_tokens - 32
     assert usage.completion_tokens is not None
     assert 3 < usage.completion_tokens <= 32
     assert usage.tokens_per_s is not None
