@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kb_assistant.evaluate.datasets import EvalSet
     from kb_assistant.evaluate.run import Evaluation
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.types import Progress
 
 
 def evaluate(
@@ -61,6 +63,9 @@ def evaluate(
     A set is a folder with corpus.jsonl ({"id", "title", "text"}), queries.jsonl ({"id", "text"} and perhaps
     "history", "rewrite", "answers", "labels", "answerable") and qrels.tsv (question, document, score; a header
     line). Documents are embedded once and kept in the home.
+
+    Or it is a folder of yours with everyday questions (questions.tsv: question, must_hold, source) and dialogues
+    (dialogues.jsonl), asked to the files in its folder `documents`, or else to the knowledge base.
     """
     from kb_assistant.evaluate.datasets import read_set
     from kb_assistant.evaluate.run import evaluate as run
@@ -70,10 +75,10 @@ def evaluate(
     if keep_floor and not (mine and questions):
         raise typer.BadParameter("--keep-floor goes with --mine and --questions: headings tell no floor")
     depths, models, done = _depths(k), answer or (), []
-    read, strange = [read_set(folder) for folder in sets or ()], [read_set(folder) for folder in others or ()]
+    strange = [read_set(folder) for folder in others or ()]
     with open_kb(kb, home, embedder=embedder) as base:
         _check(base, models)
-        for data, filled in _own(base, questions) if mine else _embedded(base, read):
+        for data, filled in _own(base, questions) if mine else _sets(base, sets or ()):
             with show.share(data.name) as progress:
                 done.append(run(data, filled, depths=depths, limit=limit, others=strange, models=models,
                                 progress=progress))  # fmt: skip
@@ -125,16 +130,46 @@ def _own(base: KnowledgeBase, questions: Path | None) -> Iterator[tuple[EvalSet,
     yield own_set(base, questions), base
 
 
-def _embedded(base: KnowledgeBase, read: Sequence[EvalSet]) -> Iterator[tuple[EvalSet, KnowledgeBase]]:
+def _sets(base: KnowledgeBase, folders: Sequence[Path]) -> Iterator[tuple[EvalSet, KnowledgeBase]]:
     """Each set with the knowledge base of its documents."""
     from kb_assistant.evaluate.corpus import fill, open_corpus
+    from kb_assistant.evaluate.datasets import read_set
+    from kb_assistant.evaluate.mine import is_everyday
 
-    stopped = threading.Event()
-    for data in read:
+    read = [(folder, None if is_everyday(folder) else read_set(folder)) for folder in folders]
+    for folder, data in read:
+        if data is None:
+            yield from _everyday(base, folder)
+            continue
         with open_corpus(data, base.settings, base.embedder) as filled:
-            with stopping(stopped.set), show.ingest_progress() as progress:
-                fill(filled, data, progress, stopped.is_set)
+            with _filling() as (progress, stop):
+                fill(filled, data, progress, stop)
             yield data, filled
+
+
+def _everyday(base: KnowledgeBase, folder: Path) -> Iterator[tuple[EvalSet, KnowledgeBase]]:
+    from kb_assistant.evaluate.corpus import fill_from, open_corpus
+    from kb_assistant.evaluate.datasets import EvalSet
+    from kb_assistant.evaluate.mine import DOCUMENTS, everyday_set
+
+    if not (folder / DOCUMENTS).is_dir():
+        yield everyday_set(base, folder), base
+        return
+    with open_corpus(EvalSet(folder.resolve(), ()), base.settings, base.embedder) as filled:
+        with _filling() as (progress, stop):
+            report = fill_from(filled, folder / DOCUMENTS, progress, stop)
+        for row in report:
+            if row.status == "failed":
+                show.note(f"{show.plain(row.path)}: {row.reason}")
+        yield everyday_set(filled, folder), filled
+
+
+@contextmanager
+def _filling() -> Iterator[tuple[Callable[[Progress], None], Callable[[], bool]]]:
+    """The progress of embedding, and whether Ctrl-C was pressed."""
+    stopped = threading.Event()
+    with stopping(stopped.set), show.ingest_progress() as progress:
+        yield progress, stopped.is_set
 
 
 def _depths(text: str) -> tuple[int, ...]:

@@ -138,6 +138,12 @@ def evaluation(found: Evaluation) -> None:
             typer.echo(f"{row.name:>16}  {values}")
         if answers.note:
             typer.echo(f"   {answers.note}")
+    for everyday in found.everyday:
+        typer.echo(f"everyday questions and dialogues answered by {plain(everyday.model)}")
+        for name, value in everyday.shares.items():
+            typer.echo(f"{name:>24}  {value} of {value.count}")
+        for miss in everyday.misses:
+            typer.echo(plain(f"   {' / '.join(miss.turns)} → {miss.expected}: {' '.join(miss.answer.split())}"))
 
 
 @contextmanager

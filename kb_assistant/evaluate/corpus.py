@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
@@ -16,7 +17,7 @@ from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX
-from kb_assistant.types import Hit
+from kb_assistant.types import Hit, Report
 
 if TYPE_CHECKING:
     from kb_assistant.embedding.local import LocalEmbeddings
@@ -47,13 +48,33 @@ def fill(
         Document(document.text, id=document.id, metadata={"title": document.title})
         for document in data.documents()
     ]
-    if kb.add(documents, on_progress=progress, stop=stop).stopped:
-        raise DatasetError(
-            _("Stopped while embedding {name}.", name=data.name),
-            _("Run it again: what is embedded is kept, it goes on there."),
-        )
+    _require_whole(kb.add(documents, on_progress=progress, stop=stop), data.name)
     wanted = {f"{DOCUMENT_PREFIX}{document.id}" for document in documents}
     kb.forget_sources([source.path for source in kb.sources() if source.path not in wanted])
+
+
+def fill_from(
+    kb: KnowledgeBase,
+    folder: Path,
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Synchronize the knowledge base with a folder of files.
+
+    Raises:
+        DatasetError: it was stopped before everything was embedded.
+    """
+    report = kb.ingest(folder, prune=True, on_progress=progress, stop=stop)
+    _require_whole(report, folder.parent.name)
+    return report
+
+
+def _require_whole(report: Report, name: str) -> None:
+    if report.stopped:
+        raise DatasetError(
+            _("Stopped while embedding {name}.", name=name),
+            _("Run it again: what is embedded is kept, it goes on there."),
+        )
 
 
 def documents_of(hits: tuple[Hit, ...]) -> list[str]:

@@ -13,12 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args
 
 from kb_assistant.answering.history import turns
 from kb_assistant.errors import DatasetError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.types import Turn
+
+Expected = Literal["courtesy", "off-topic", "about", "document", "more", "answer", "unclear"]
+"""What the last turn of a dialogue should bring: see everyday.py."""
+
+EXPECTED: tuple[Expected, ...] = get_args(Expected)
+
+_Asked = TypeVar("_Asked")
 
 _LATER = 4
 """Turns from this one on form one group."""
@@ -69,12 +76,32 @@ class EvalDocument:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """Turns to be asked one after another; the reply to the last is judged.
+
+    Attributes:
+        holds: What the reply holds, or the document that it is about, in one of these forms.
+    """
+
+    id: str
+    turns: tuple[str, ...]
+    expect: Expected
+    holds: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class EvalSet:
-    """A set in a folder. Documents are read from disk on every request, because there may be many."""
+    """A set in a folder. Documents are read from disk on every request, because there may be many.
+
+    Attributes:
+        everyday: Whether the questions' `answers` are facts that the answer must hold, not reference answers.
+    """
 
     folder: Path
     questions: tuple[Question, ...]
+    dialogues: tuple[Dialogue, ...] = ()
+    everyday: bool = False
 
     @property
     def name(self) -> str:
@@ -137,7 +164,7 @@ def read_set(folder: Path) -> EvalSet:
     return EvalSet(folder.resolve(), tuple(questions))
 
 
-def spread(questions: Sequence[Question], limit: int | None) -> tuple[Question, ...]:
+def spread(questions: Sequence[_Asked], limit: int | None) -> tuple[_Asked, ...]:
     """At most `limit` of them, evenly spread; all without a limit."""
     count = len(questions) if limit is None else min(limit, len(questions))
     return tuple(questions[place * len(questions) // count] for place in range(count))
@@ -152,7 +179,7 @@ def _judgements(folder: Path) -> dict[str, dict[str, int]]:
             _("It has a line for each right document of a question."),
         )
     right: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for number, line in enumerate(_lines(file), start=1):
+    for number, line in enumerate(lines(file), start=1):
         cells = line.split("\t")
         try:
             question, document, score = cells[0], cells[-2], float(cells[-1])
@@ -220,7 +247,7 @@ def _text(row: Mapping[str, Any], place: str) -> str:
 
 def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Lines of JSON objects with their numbers, from 1."""
-    for number, line in enumerate(_lines(file), start=1):
+    for number, line in enumerate(lines(file), start=1):
         try:
             row = json.loads(line)
         except ValueError:
@@ -233,10 +260,11 @@ def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _lines(file: Path) -> Iterator[str]:
+def lines(file: Path) -> Iterator[str]:
+    """The lines of a text file that aren't empty, without their ends."""
     try:
-        with file.open(encoding="utf-8") as lines:
-            yield from (line.rstrip("\n") for line in lines if line.strip())
+        with file.open(encoding="utf-8") as opened:
+            yield from (line.rstrip("\n") for line in opened if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             _("{path} can't be read: {reason}.", path=file, reason=error), _("It must be a text file in UTF-8.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from kb_assistant.evaluate.answers import COMPARED, Answers
+from kb_assistant.evaluate.everyday import Everyday
 from kb_assistant.evaluate.metrics import Estimate, import_measure
 from kb_assistant.evaluate.refusal import ALLOWED, Refusal
 from kb_assistant.evaluate.run import Evaluation, Measured
@@ -47,6 +48,7 @@ def _section(evaluation: Evaluation) -> str:
     if evaluation.refusal:
         parts += [f"<h3>Refusal</h3>{_refusal_table(evaluation.refusal)}", _curve(evaluation.refusal)]
     parts += [_answers_part(answers) for answers in evaluation.answers]
+    parts += [_everyday_part(everyday) for everyday in evaluation.everyday]
     return "\n".join(parts)
 
 
@@ -103,6 +105,19 @@ def _answers_part(answers: Answers) -> str:
     )
     head = f"Answers of {answers.model} to {answers.count:,} questions"
     return f"<h3>{escape(head)}</h3><p>{escape(answers.note)}</p>{table}{groups}"
+
+
+def _everyday_part(everyday: Everyday) -> str:
+    shares = _table(
+        ["everyday", "share", "of"],
+        [[name, str(share), str(share.count)] for name, share in everyday.shares.items()],
+    )
+    misses = _table(
+        ["turns", "expected", "answer"],
+        [[" / ".join(miss.turns), miss.expected, miss.answer] for miss in everyday.misses],
+    )
+    head = f"Everyday questions and dialogues answered by {everyday.model}"
+    return f"<h3>{escape(head)}</h3>{shares}<h4>What went wrong</h4>{misses}"
 
 
 def _shown(found: Estimate | None) -> str:

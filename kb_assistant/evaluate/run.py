@@ -11,6 +11,7 @@ from kb_assistant.answering.reply import Reply
 from kb_assistant.evaluate.answers import EXTRACT, Answers, measure_answers, open_model
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
+from kb_assistant.evaluate.everyday import Everyday, measure_everyday
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
 from kb_assistant.evaluate.refusal import NEAR_MISSES, Refusal
 from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
@@ -67,6 +68,7 @@ class Evaluation:
     ways: tuple[Measured, ...]
     refusal: Refusal | None
     answers: tuple[Answers, ...] = ()
+    everyday: tuple[Everyday, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -76,6 +78,7 @@ class Evaluation:
             "retrieval": [measured.to_json() for measured in self.ways],
             "refusal": self.refusal.to_json() if self.refusal else None,
             "answers": [answers.to_json() for answers in self.answers],
+            "everyday": [everyday.to_json() for everyday in self.everyday],
         }
 
 
@@ -95,7 +98,8 @@ def evaluate(
         depths: Numbers of top documents that count.
         limit: Most questions of each kind, evenly spread.
         others: Sets whose questions these documents don't answer; the set itself is ignored among them.
-        models: Chat models that answer the questions with reference answers.
+        models: Chat models that answer the questions with reference answers; everyday questions and dialogues
+            are answered by `extract` if none is named.
         progress: Called with the share that is done.
 
     Raises:
@@ -109,13 +113,26 @@ def evaluate(
     strange = [other for other in others if other.folder != data.folder]
     wrong |= {f"of {other.name}": spread(other.judged, limit) for other in strange}
     wrong |= _off_topic(kb, data, strange, limit)
+    dialogues = spread(data.dialogues, limit)
     searches = len(asked) * (len(ways) + 1) + sum(map(len, wrong.values()))
-    done = _Done(searches + len(models) * len(answered) * _ANSWER, progress)
+    models = models or ((EXTRACT,) if data.everyday else ())
+    done = _Done(searches + len(models) * (len(answered) + len(dialogues)) * _ANSWER, progress)
+
+    def answer_done() -> None:
+        done.add(_ANSWER)
+
     found = {way.name: [_search(kb, way, one, max(depths) * _PASSAGES, done) for one in asked] for way in ways}
     refusal = _refusal(kb, asked, wrong, done) if OURS in found else None
-    answers = [measure_answers(answered, kb, name, lambda: done.add(_ANSWER)) for name in models]
+    answers, everyday = [], []
+    for name in models:
+        if data.everyday:
+            everyday.append(measure_everyday(answered, dialogues, kb, name, answer_done))
+        else:
+            answers.append(measure_answers(answered, kb, name, answer_done))
     measured = tuple(_measure(way, asked, found[way.name], depths) for way in ways)
-    return Evaluation(data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers))
+    return Evaluation(
+        data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers), tuple(everyday)
+    )
 
 
 def _off_topic(
