@@ -45,6 +45,14 @@ def evaluate(
             metavar="MODEL",
         ),
     ] = None,
+    spans: Annotated[
+        bool,
+        typer.Option(
+            "--spans",
+            help="Compare what is shown as the answer, and what answers in the right passage, "
+            "with the reference answers, as SQuAD does.",
+        ),
+    ] = False,
     keep_floor: Annotated[
         bool,
         typer.Option("--keep-floor", help="With --questions: refuse below the recommended floor from now on."),
@@ -81,7 +89,7 @@ def evaluate(
         for data, filled in _own(base, questions) if mine else _sets(base, sets or ()):
             with show.share(data.name) as progress:
                 done.append(run(data, filled, depths=depths, limit=limit, others=strange, models=models,
-                                progress=progress))  # fmt: skip
+                                spans=spans, progress=progress))  # fmt: skip
         _tell(done, report, json)
         if keep_floor:
             _keep_floor(base, done[0])

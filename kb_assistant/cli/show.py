@@ -138,6 +138,9 @@ def evaluation(found: Evaluation) -> None:
             typer.echo(f"{row.name:>16}  {values}")
         if answers.note:
             typer.echo(f"   {answers.note}")
+    for row in found.spans:
+        values = "  ".join(f"{name} {value}" for name, value in row.total.items())
+        typer.echo(f"span, {row.name}: {values}")
     for everyday in found.everyday:
         typer.echo(f"everyday questions and dialogues answered by {plain(everyday.model)}")
         for name, value in everyday.shares.items():

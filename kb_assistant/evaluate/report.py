@@ -48,6 +48,9 @@ def _section(evaluation: Evaluation) -> str:
     if evaluation.refusal:
         parts += [f"<h3>Refusal</h3>{_refusal_table(evaluation.refusal)}", _curve(evaluation.refusal)]
     parts += [_answers_part(answers) for answers in evaluation.answers]
+    if evaluation.spans:
+        rows = [[row.name, *map(str, row.total.values()), row.about] for row in evaluation.spans]
+        parts += [f"<h3>Spans</h3>{_table(['taken from', *evaluation.spans[0].total, 'what it is'], rows)}"]
     parts += [_everyday_part(everyday) for everyday in evaluation.everyday]
     return "\n".join(parts)
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kb_assistant.answering.reply import Reply
-from kb_assistant.evaluate.answers import EXTRACT, Answers, measure_answers, open_model
+from kb_assistant.evaluate.answers import EXTRACT, Answers, Row, measure_answers, open_model
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
 from kb_assistant.evaluate.everyday import Everyday, measure_everyday
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
 from kb_assistant.evaluate.refusal import NEAR_MISSES, Refusal
+from kb_assistant.evaluate.spans import measure_spans
 from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.result import Retrieval
@@ -69,6 +70,7 @@ class Evaluation:
     refusal: Refusal | None
     answers: tuple[Answers, ...] = ()
     everyday: tuple[Everyday, ...] = ()
+    spans: tuple[Row, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +81,7 @@ class Evaluation:
             "refusal": self.refusal.to_json() if self.refusal else None,
             "answers": [answers.to_json() for answers in self.answers],
             "everyday": [everyday.to_json() for everyday in self.everyday],
+            "spans": [row.to_json() for row in self.spans],
         }
 
 
@@ -90,6 +93,7 @@ def evaluate(
     limit: int | None = None,
     others: Sequence[EvalSet] = (),
     models: Sequence[str] = (),
+    spans: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Evaluation:
     """Measure retrieval, refusal and answers of a knowledge base that holds the set's documents.
@@ -100,6 +104,7 @@ def evaluate(
         others: Sets whose questions these documents don't answer; the set itself is ignored among them.
         models: Chat models that answer the questions with reference answers; everyday questions and dialogues
             are answered by `extract` if none is named.
+        spans: Whether to measure the spans that answer; the set has a corpus.jsonl then.
         progress: Called with the share that is done.
 
     Raises:
@@ -115,8 +120,10 @@ def evaluate(
     wrong |= _off_topic(kb, data, strange, limit)
     dialogues = spread(data.dialogues, limit)
     searches = len(asked) * (len(ways) + 1) + sum(map(len, wrong.values()))
+    spanned = spread(_spanned(data), limit) if spans else ()
     models = models or ((EXTRACT,) if data.everyday else ())
-    done = _Done(searches + len(models) * (len(answered) + len(dialogues)) * _ANSWER, progress)
+    answers_asked = len(models) * (len(answered) + len(dialogues)) * _ANSWER
+    done = _Done(searches + answers_asked + len(spanned) * _ANSWER, progress)
 
     def answer_done() -> None:
         done.add(_ANSWER)
@@ -129,10 +136,28 @@ def evaluate(
             everyday.append(measure_everyday(answered, dialogues, kb, name, answer_done))
         else:
             answers.append(measure_answers(answered, kb, name, answer_done))
+    found_spans = measure_spans(spanned, _texts(data, spanned), kb, done=answer_done) if spanned else ()
     measured = tuple(_measure(way, asked, found[way.name], depths) for way in ways)
     return Evaluation(
-        data.name, _counts(kb, asked), tuple(depths), measured, refusal, tuple(answers), tuple(everyday)
+        data.name,
+        _counts(kb, asked),
+        tuple(depths),
+        measured,
+        refusal,
+        tuple(answers),
+        tuple(everyday),
+        found_spans,
     )
+
+
+def _spanned(data: EvalSet) -> tuple[Question, ...]:
+    return tuple(question for question in data.answered if question.right) if data.corpus.is_file() else ()
+
+
+def _texts(data: EvalSet, questions: Sequence[Question]) -> dict[str, str]:
+    """The texts of the right documents, by id."""
+    wanted = {document for question in questions for document in question.right}
+    return {document.id: document.text for document in data.documents() if document.id in wanted}
 
 
 def _off_topic(
