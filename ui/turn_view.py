@@ -141,7 +141,7 @@ def _remarks(turn: SavedTurn, found: list[Mark]) -> list[str]:
 
 def _fact_line(turn: SavedTurn) -> str:
     seconds = turn.reply.get("seconds") or {}
-    parts = [say("passages", n=len(turn.hits))] if "hits" in turn.reply else []
+    parts = [say("passages", n=len(turn.hits))] if turn.hits else []
     if "total" in seconds:
         parts.append(say("total", n=f"{seconds['total']:.1f}"))
     return " · ".join(parts)
@@ -152,7 +152,7 @@ def _facts(turn: SavedTurn) -> list[str]:
     reply = turn.reply
     usage, seconds = reply.get("usage") or {}, reply.get("seconds") or {}
     facts = [f"{say('searched')}: {short(query, 300)}" for query in reply.get("queries", ())]
-    if "evidence" in reply:
+    if reply.get("queries") and "evidence" in reply:
         facts.append(say("evidence", n=f"{reply['evidence']:.2f}"))
     if "found" in seconds:
         facts.append(say("found_in", n=f"{seconds['found']:.1f}"))

@@ -1,8 +1,8 @@
 """One turn as a LangChain runnable: question and history → hits → prompt → model → checked citations.
 
 The chain streams dictionaries that add up: first the search results ("queries", "hits", "dropped", "note",
-"evidence", "uncertain"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is the same
-turn as an object.
+"evidence", "uncertain", "kind"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is
+the same turn as an object.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from langchain_core.runnables.utils import AddableDict
 from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.history import asked, turns
 from kb_assistant.answering.prompts import Prompt, fit, form_for
+from kb_assistant.answering.talk import ReplyKind, Talk, Told
 from kb_assistant.errors import KBError, ModelError
 from kb_assistant.llm.capabilities import (
     count_tokens,
     languages,
     prompt_tokens,
+    quotes_only,
     takes_cancelled,
 )
 from kb_assistant.llm.open import ChatModels
@@ -35,6 +37,7 @@ from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.settings import Settings
+from kb_assistant.text.conversation import weighing
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import wording
 from kb_assistant.types import Dropped, Hit, Turn, Usage
@@ -90,8 +93,14 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
         where = parse_conditions(input.get("where") or ())
-        found = self._searcher.search(question, history, self._settings.k, where=where)
-        yield from self.answer(question, history, found, config, stop)
+
+        def search(asked_for: str, before: Sequence[Turn]) -> Retrieval:
+            return self._searcher.search(asked_for, before, self._settings.k, where=where)
+
+        if told := Talk(self._searcher, search, where).answer(question, history):
+            yield from self._tell(told, question, history, config, stop)
+        else:
+            yield from self.answer(question, weighing(history), search(question, history), config, stop)
 
     def answer(
         self,
@@ -100,10 +109,11 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         found: Retrieval,
         config: RunnableConfig | None = None,
         stop: Callable[[], bool] = lambda: False,
+        kind: ReplyKind = "answer",
     ) -> Iterator[AddableDict]:
         """The turn after the search: the output of `stream` for passages already found."""
         if not found.relevant:
-            yield _header(found, found.hits, Dropped(), "")
+            yield _header(found, found.hits, Dropped(), "", kind)
             yield AddableDict(answer=wording(found.language).refusal)
             yield AddableDict(citations=(), refused=True, usage=Usage())
             return
@@ -117,8 +127,36 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             language=found.language,
             form=form_for(model, self._settings),
         )
-        yield _header(found, prompt.hits, prompt.dropped, note)
+        yield _header(found, prompt.hits, prompt.dropped, note, kind)
         yield from _answer(model, prompt, config, stop)
+
+    def _tell(
+        self,
+        told: Told,
+        question: str,
+        history: Sequence[Turn],
+        config: RunnableConfig | None,
+        stop: Callable[[], bool],
+    ) -> Iterator[AddableDict]:
+        """A turn that needs no search: as it is told, or by the chat model where that can do better."""
+        language, note = language_of(question), ""
+        if told.passages:
+            given = Retrieval((question,), told.passages, 1.0, language=language)
+            model, note = self._model_for(given)
+            if not quotes_only(model):
+                yield from self.answer(question, weighing(history), given, config, stop, told.kind)
+                return
+        found = Retrieval((), told.hits, 1.0 if told.hits else 0.0, language=language)
+        yield _header(found, told.hits, Dropped(), note, told.kind)
+        cited = CitedStream(told.hits)
+        for line in told.text.splitlines(keepends=True):
+            if stop():
+                break
+            if text := cited.feed(line):
+                yield AddableDict(answer=text)
+        if text := cited.finish():
+            yield AddableDict(answer=text)
+        yield AddableDict(citations=cited.citations, refused=False, usage=Usage())
 
     async def astream(
         self,
@@ -157,7 +195,7 @@ def _why_quoted(language: Language, asked: bool) -> Message:
     )
 
 
-def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str) -> AddableDict:
+def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str, kind: ReplyKind) -> AddableDict:
     return AddableDict(
         queries=found.queries,
         hits=tuple(hits),
@@ -165,6 +203,7 @@ def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str) 
         note=note,
         evidence=found.evidence,
         uncertain=found.uncertain,
+        kind=kind,
     )
 
 

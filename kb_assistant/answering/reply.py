@@ -10,6 +10,7 @@ from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering.chain import AnswerChain
 from kb_assistant.answering.history import History
+from kb_assistant.answering.talk import ReplyKind
 from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 
 
@@ -23,6 +24,8 @@ class Reply:
         dropped: Turns and passages that didn't fit.
         note: What the reader should know about the way of answering, or "".
         evidence: Probability, from 0 to 1, that the passages are relevant to the question.
+        kind: "answer" to a question; "courtesy", "about" (the knowledge base), "document" (what one says), "more",
+            "form" (a wish about it), or "unclear" for a question back. Only "answer" is searched for.
         uncertain: True if their relevance is uncertain: the answer needs checking.
     """
 
@@ -40,6 +43,7 @@ class Reply:
         self.note: str = header["note"]
         self.evidence: float = header["evidence"]
         self.uncertain: bool = header["uncertain"]
+        self.kind: ReplyKind = header["kind"]
         self._text = ""
         self._end: AddableDict | None = None
 
@@ -61,7 +65,7 @@ class Reply:
     @property
     def query(self) -> str:
         """The most complete searched form of the question."""
-        return self.queries[-1]
+        return self.queries[-1] if self.queries else self.question
 
     @property
     def answer(self) -> str:
@@ -99,6 +103,7 @@ class Reply:
     def to_json(self) -> dict[str, Any]:
         return {
             "answer": self.answer,
+            "kind": self.kind,
             "refused": self.refused,
             "evidence": round(self.evidence, 4),
             "uncertain": self.uncertain,

@@ -113,6 +113,8 @@ def _stream(reply: Reply) -> None:
 def _show_sources(last: Reply | None) -> None:
     if last is None:
         show.note("No answer yet.")
+    elif not last.hits:
+        show.note("Nothing was searched for the last answer.")
     else:
         show.note(f"Searched: {show.plain(last.query)}")
         show.hits(last.hits, width=1000)

@@ -46,6 +46,13 @@ def full_answers(model: BaseChatModel) -> bool:
     return bool(getattr(model, "full_answers", True))
 
 
+def quotes_only(model: BaseChatModel) -> bool:
+    """Whether a model only quotes sentences, and can neither summarise nor reword."""
+    from kb_assistant.llm.extract import ExtractChat
+
+    return isinstance(model, ExtractChat)
+
+
 def takes_cancelled(model: BaseChatModel) -> bool:
     """Whether a model's calls take `cancelled=`, which stops them while they wait or read a prompt."""
     from kb_assistant.llm.base import LocalChat

@@ -11,7 +11,8 @@ from itertools import chain, islice, zip_longest
 
 from kb_assistant.retrieval.filters import Condition
 from kb_assistant.retrieval.result import Retrieval
-from kb_assistant.retrieval.searcher import Clock, Searcher
+from kb_assistant.retrieval.searcher import Clock, Document, Searcher
+from kb_assistant.store import Source
 from kb_assistant.types import Hit, Turn
 
 
@@ -44,6 +45,14 @@ class FederatedSearcher:
         seconds = clock.laps | {name: sum(found.seconds.get(name, 0.0) for found in every) for name in steps}
         first = every[0]
         return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, views.language)
+
+    def documents(self, where: Sequence[Condition] = ()) -> list[Source]:
+        """The documents of all, as Searcher gives them."""
+        return [source for searcher in self._searchers for source in searcher.documents(where)]
+
+    def document(self, path: str) -> Document:
+        """The document in the first that knows it."""
+        return max((searcher.document(path) for searcher in self._searchers), key=lambda found: len(found.chunks))
 
 
 def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:

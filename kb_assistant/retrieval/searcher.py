@@ -24,8 +24,9 @@ from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views
 from kb_assistant.retrieval.relevance import TOP, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
-from kb_assistant.store import KnowledgeStore, Snapshot
+from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
 from kb_assistant.store.compatibility import require_embedder
+from kb_assistant.text.conversation import weighing
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Turn
 
@@ -108,7 +109,9 @@ class Searcher:
         return self.find(views, k, where=where, sides=sides, rerank=rerank, clock=clock)
 
     def query_views(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> QueryViews:
-        """The views of the question, including the rewriter's version of a follow-up."""
+        """The views of the question, including the rewriter's version of a follow-up. Earlier turns that say
+        nothing of what it is about, such as refused ones, are left out."""
+        history = weighing(history)
         language = language_of(question)
         asks = self._rewriter if history and rewrite else None
         return query_views(question, history, asks(question, history, language) if asks else "", language)
@@ -149,6 +152,18 @@ class Searcher:
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
         queries = tuple(views.texts[name] for name in views.searched)
         return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
+
+    def documents(self, where: Sequence[Condition] = ()) -> list[Source]:
+        """The documents that could be read and fulfil the conditions, in path order."""
+        with self._store.read() as snapshot:
+            sources = snapshot.sources(failed=False)
+        return [source for source in sources if source.chunks and all(one.holds(source) for one in where)]
+
+    def document(self, path: str) -> Document:
+        """A document's passages in reading order, as far as they have vectors; none if it isn't known."""
+        with self._store.read() as snapshot:
+            chunks = snapshot.chunks_of_source(path)
+            return Document(tuple(chunks), snapshot.vectors([chunk.text_id for chunk in chunks]))
 
     def measure(
         self, question: str, history: Sequence[Turn] = (), headed: bool | None = None
@@ -228,6 +243,14 @@ def foreign_texts(snapshot: Snapshot, language: Language, text_ids: Sequence[int
     """The texts in another language."""
     texts = zip(text_ids, snapshot.texts(text_ids), strict=True)
     return [text_id for text_id, text in texts if language_of(text.body) != language]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's passages in reading order, and their vectors, shape (n, d), float32."""
+
+    chunks: tuple[Chunk, ...]
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

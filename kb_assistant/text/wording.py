@@ -120,3 +120,8 @@ def quoted(language: Language, quotes: Language) -> str:
     known = quotes in ("zh", "ja", "ko")
     name = language_name(quotes, "en") if known else "another language"
     return wording(language).quoted.format(language=name)
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer is a refusal, in any language."""
+    return answer.strip() in {one.refusal for one in WORDINGS.values()}

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb_assistant.answering.documents import question_about
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.passages import repeated
-from kb_assistant.text.language import language_of
 from kb_assistant.types import Hit, Locator
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 PAGE_SECONDS = 20.0
 MOST_PAGE_BYTES = 20_000_000
 
-_LONGEST_HEADING = 60
 _LOOKED_AT = 16
 """Most sources inspected for each question; some suggest none."""
 
@@ -145,22 +144,9 @@ def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0) -> lis
         for place in chance.sample(range(number), min(number, _LOOKED_AT * count)):
             (source,) = snapshot.sources(offset=place, limit=1)
             headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(source.path)[:50]]
-            asked = [_question(heading) for heading in dict.fromkeys(headings)]
+            asked = [question_about(heading) for heading in dict.fromkeys(headings)]
             if fit := [question for question in asked if question]:
                 found[chance.choice(fit)] = None
             if len(found) == count:
                 break
     return list(found)
-
-
-def _question(heading: str) -> str:
-    """A question about a heading; "" if the heading says too little or too much."""
-    *above, last = (part.strip() for part in heading.split(" > "))
-    if not 2 <= len(last) <= _LONGEST_HEADING:
-        return ""
-    if last.endswith(("?", "？")):
-        return last
-    topic = above[0] if above and above[0] != last else ""
-    if language_of(heading) == "zh":
-        return f"《{topic}》里关于“{last}”说了什么？" if topic else f"关于“{last}”，文档里说了什么？"
-    return f"What does “{topic}” say about {last}?" if topic else f"What do the documents say about {last}?"
