@@ -32,11 +32,12 @@ from kb_assistant.llm.capabilities import (
 )
 from kb_assistant.llm.open import ChatModels
 from kb_assistant.messages import Message, _
-from kb_assistant.retrieval.federated import FederatedSearcher
+from kb_assistant.retrieval.federated import FederatedSearcher, together
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.settings import Settings
+from kb_assistant.text.completion import Completed, completed
 from kb_assistant.text.conversation import weighing
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import wording
@@ -100,7 +101,12 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         if told := Talk(self._searcher, search, where).answer(question, history):
             yield from self._tell(told, question, history, config, stop)
         else:
-            yield from self.answer(question, weighing(history), search(question, history), config, stop)
+            asked_for = completed(question, history)
+            found = search(asked_for.question, asked_for.history)
+            besides = [search(one, ()) for one in asked_for.others]
+            yield from self.answer(
+                asked_for.question, asked_for.history, together(found, besides), config, stop, about=asked_for
+            )
 
     def answer(
         self,
@@ -110,6 +116,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         config: RunnableConfig | None = None,
         stop: Callable[[], bool] = lambda: False,
         kind: ReplyKind = "answer",
+        about: Completed | None = None,
     ) -> Iterator[AddableDict]:
         """The turn after the search: the output of `stream` for passages already found."""
         if not found.relevant:
@@ -127,6 +134,12 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             language=found.language,
             form=form_for(model, self._settings),
         )
+        if about:
+            prompt.messages[-1].additional_kwargs |= {
+                "focus": about.focus,
+                "parts": about.others,
+                "headings": [hit.locator.heading or "" for hit in prompt.hits],
+            }
         yield _header(found, prompt.hits, prompt.dropped, note, kind)
         yield from _answer(model, prompt, config, stop)
 

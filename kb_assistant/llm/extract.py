@@ -7,6 +7,7 @@ than the question come last, after a line in the question's language that says s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -23,7 +24,8 @@ class ExtractChat(StreamingChat):
 
     The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`, and may name the
     question's "language"; without them its text serves as both. The last earlier human message gives the topic of
-    a follow-up.
+    a follow-up. It may also carry "focus" and "headings" (see `quote`), and "parts", the questions of a
+    comparison: each is quoted for.
 
     Attributes:
         embeddings: Compares meanings; without it only words are compared.
@@ -64,16 +66,23 @@ class ExtractChat(StreamingChat):
 
     def _quoted(self, messages: list[BaseMessage]) -> str:
         question, passages = _asked(messages[-1])
+        values = messages[-1].additional_kwargs
         before = [message for message in messages[:-1] if message.type == "human"]
-        found = quote(
-            question,
-            passages,
-            earlier=messages[-1].additional_kwargs.get("earlier") or (_asked(before[-1])[0] if before else ""),
+        quoting = partial(
+            quote,
+            passages=passages,
+            focus=values.get("focus", ""),
+            headings=values.get("headings", ()),
             embeddings=self.embeddings,
-            most=self.sentences,
             characters=self.characters,
         )
-        language = messages[-1].additional_kwargs.get("language") or language_of(question)
+        if parts := values.get("parts"):
+            every = [one for part in parts for one in quoting(part, most=1)]
+            found = sorted(dict.fromkeys(every), key=lambda one: one.passage)
+        else:
+            earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
+            found = quoting(question, earlier=earlier, most=self.sentences)
+        language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]
         if foreign:

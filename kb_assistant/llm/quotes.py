@@ -48,6 +48,7 @@ _COMPARED = 16
 _RELATIVE = 0.8
 _SAME = 0.9
 
+_GOES_ON = re.compile(r"(?:It|Its|He|His|She|Her|They|Their|This|These)\b|[它他她其该这]")
 _NUMBER = re.compile(
     r"\d|[零一二三四五六七八九十百千万亿两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b"
 )
@@ -83,6 +84,8 @@ def quote(
     passages: Sequence[str],
     *,
     earlier: str = "",
+    focus: str = "",
+    headings: Sequence[str] = (),
     embeddings: SentenceEmbeddings | None = None,
     most: int = 3,
     characters: int = 300,
@@ -93,6 +96,8 @@ def quote(
         question: The question of this turn.
         passages: The passages found for it, best first.
         earlier: The question of the previous turn; it gives the topic of a follow-up.
+        focus: What the question asks about, if known; what says nothing of it isn't quoted, unless nothing does.
+        headings: The headings of the passages.
         embeddings: Compares meanings; without it only words are compared.
         most: Most sentences.
         characters: Longest total; the best sentence is always quoted whole.
@@ -103,8 +108,9 @@ def quote(
     if not found:
         return []
     scores = _scores(question, earlier, found, embeddings)
+    places = _on(focus, found, headings) or range(len(found))
     picked: list[int] = []
-    for place in sorted(range(len(found)), key=lambda i: -scores[i]):
+    for place in sorted(places, key=lambda i: -scores[i]):
         room = characters - sum(len(found[i].text) for i in picked)
         if picked and (scores[place] < _RELATIVE * scores[picked[0]] or len(picked) == most):
             break
@@ -118,6 +124,21 @@ def _unmarked_sentences(passage: str) -> list[str]:
     """The sentences of a passage without anything that reads as a citation, such as footnotes; also in lines of
     code, which are quoted without their fence."""
     return [text for one in sentences(unmarked(passage)) if (text := unmarked(one).strip())]
+
+
+def _on(focus: str, found: list[Sentence], headings: Sequence[str]) -> list[int]:
+    """The places of the sentences that name the focus, stand under a heading that does, or go on about it with a
+    pronoun."""
+    wanted = set(analyze_query(focus))
+    if not wanted:
+        return []
+    headed = {number for number, heading in enumerate(headings, start=1) if wanted <= set(analyze(heading))}
+    kept: list[int] = []
+    for place, one in enumerate(found):
+        follows = kept[-1:] == [place - 1] and found[place - 1].passage == one.passage
+        if wanted <= one.terms or one.passage in headed or (follows and _GOES_ON.match(one.text)):
+            kept.append(place)
+    return kept
 
 
 def _telling(found: list[Sentence]) -> list[Sentence]:

@@ -7,6 +7,7 @@ base, then of the next, and so on in turn. Irrelevant ones give no passages, unl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
 from kb_assistant.retrieval.filters import Condition
@@ -53,6 +54,16 @@ class FederatedSearcher:
     def document(self, path: str) -> Document:
         """The document in the first that knows it."""
         return max((searcher.document(path) for searcher in self._searchers), key=lambda found: len(found.chunks))
+
+
+def together(found: Retrieval, besides: Sequence[Retrieval]) -> Retrieval:
+    """The result of a search with those of further questions, where relevant: their passages alternate."""
+    relevant = [one for one in (*besides, found) if one.relevant]
+    if not besides or not relevant:
+        return found
+    hits = tuple(islice(_in_turn([one.hits for one in relevant]), len(relevant[0].hits)))
+    queries = (*found.queries, *(one.query for one in besides))
+    return replace(found, queries=queries, hits=hits, evidence=max(one.evidence for one in relevant))
 
 
 def _in_turn(lists: Sequence[Sequence[Hit]]) -> Iterator[Hit]:

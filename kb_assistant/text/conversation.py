@@ -39,14 +39,18 @@ _ZH_LIGHT = re.compile(
 
 
 def weighing(history: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The earlier turns that say what the next is about: without refused questions, courtesies and questions about
-    the knowledge base. Wishes about an answer keep only what was answered."""
+    """The earlier turns that say what the next is about: those with a subject that weren't refused."""
+    return tuple(turn for turn in with_subject(history) if not is_refusal(turn.answer))
+
+
+def with_subject(history: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The earlier turns without courtesies and questions about the knowledge base. Wishes about an answer keep
+    only what was answered."""
     kept = []
     for turn in history:
         kind = dialogue_act(turn.question).kind
-        if is_refusal(turn.answer) or is_reply(turn.answer) or kind in COURTESIES or kind == "about":
-            continue
-        kept.append(replace(turn, question="") if kind in ("more", "form") else turn)
+        if not is_reply(turn.answer) and kind not in COURTESIES and kind != "about":
+            kept.append(replace(turn, question="") if kind in ("more", "form") else turn)
     return tuple(kept)
 
 

@@ -340,7 +340,7 @@ def test_the_chain_composes_and_a_whole_turn_is_the_sum_of_its_pieces(docs_home:
             ASKED
         )
         batch = (chain | _answer_of).batch([{"question": ASKED}] * 2)
-    assert set(pieces[0]) == {"queries", "hits", "dropped", "note", "evidence", "uncertain"}
+    assert set(pieces[0]) == {"queries", "hits", "dropped", "note", "evidence", "uncertain", "kind"}
     assert all(set(piece) == {"answer"} for piece in pieces[1:-1])
     assert set(pieces[-1]) == {"citations", "refused", "usage"}
     summed = pieces[0]

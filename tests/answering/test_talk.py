@@ -188,3 +188,17 @@ def test_several_documents_of_one_name_are_listed(small_home: Path) -> None:
             "- Report (report-2024.md)",
         ]
         assert base.ask("summarize the 2024 report").kind == "document"
+
+
+@pytest.mark.parametrize(
+    ("turns", "holds", "not_held"),
+    [
+        (["Who founded the Aldersea Station?", "no, I meant the Corran cooperative"], "Alasdair Munn", "Okafor"),
+        (["白鹭洲湿地观测站是谁建立的？", "不是，我问的是茶叶研究园"], "沈若兰", "高远山"),
+        (["Who runs the Aldersea Station?", "And the Corran Lighthouse Cooperative?"], "Hallam", "oceanographer"),
+    ],
+)  # fmt: skip
+def test_what_is_meant_is_answered(sample_kb: KnowledgeBase, turns: list[str], holds: str, not_held: str) -> None:
+    answer = talk(sample_kb, *turns)[-1].answer
+    assert holds in answer
+    assert not not_held or not_held not in answer
