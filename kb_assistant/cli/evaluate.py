@@ -103,8 +103,7 @@ def _tell(done: Sequence[Evaluation], report: Path | None, json: bool) -> None:
     if json:
         show.as_json([evaluation.to_json() for evaluation in done])
     else:
-        for evaluation in done:
-            show.evaluation(evaluation)
+        show.evaluations(done)
 
 
 def _keep_floor(base: KnowledgeBase, found: Evaluation) -> None:

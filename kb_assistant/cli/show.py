@@ -149,6 +149,18 @@ def evaluation(found: Evaluation) -> None:
             typer.echo(plain(f"   {' / '.join(miss.turns)} → {miss.expected}: {' '.join(miss.answer.split())}"))
 
 
+def evaluations(every: Sequence[Evaluation]) -> None:
+    """Each, and what is refused over all of them."""
+    from kb_assistant.evaluate.refusal import together
+
+    for one in every:
+        evaluation(one)
+    refusals = [one.refusal for one in every if one.refusal]
+    if len(refusals) > 1:
+        for kind, refused in together(refusals).items():
+            typer.echo(f"refused in all sets, {kind}: {refused} of {refused.count:,}")
+
+
 @contextmanager
 def ingest_progress() -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal; elsewhere a line now and then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ ALLOWED = 0.05
 
 NEAR_MISSES = "its own"
 """The origin of a set's own questions without an answer: they are on its subject."""
+
+LATER_TURNS = ("second turn", "third turn")
+"""The turns that questions of other sets are asked in besides the first; they end the origin's name."""
 
 LEAST = 20
 """Fewest questions of each kind for keeping a threshold: fewer can't measure a share of 3 %."""
@@ -140,6 +144,24 @@ class Refusal:
             "recommended": {**self.recommended.to_json(), "certain": self.recommended_certain},
             "curve": [point.to_json() for point in self.curve],
         }
+
+
+def together(refusals: Sequence[Refusal]) -> dict[str, Estimate]:
+    """Shares refused over the questions of all evaluations: those with an answer, those on the documents' subject
+    without one, and those of other sets by turn."""
+    refused: defaultdict[str, list[float]] = defaultdict(list)
+    for one in refusals:
+        refused["with an answer"] += [float(value < one.refuse_below) for value in one.answerable]
+        for origin, values in one.unanswerable.items():
+            refused[_kind(origin)] += [float(value < one.refuse_below) for value in values]
+    return {kind: estimate(values) for kind, values in refused.items()}
+
+
+def _kind(origin: str) -> str:
+    if origin == NEAR_MISSES:
+        return origin
+    later = next((turn for turn in LATER_TURNS if origin.endswith(f", {turn}")), "")
+    return f"of other sets, {later}" if later else "of other sets"
 
 
 def _share(values: Sequence[float], threshold: float) -> float:

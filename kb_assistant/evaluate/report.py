@@ -9,7 +9,7 @@ from html import escape
 from kb_assistant.evaluate.answers import COMPARED, Answers
 from kb_assistant.evaluate.everyday import Everyday
 from kb_assistant.evaluate.metrics import Estimate, import_measure
-from kb_assistant.evaluate.refusal import ALLOWED, Refusal
+from kb_assistant.evaluate.refusal import ALLOWED, Refusal, together
 from kb_assistant.evaluate.run import Evaluation, Measured
 
 _STYLE = """
@@ -30,6 +30,10 @@ def page(evaluations: Sequence[Evaluation]) -> str:
         KBError: matplotlib isn't installed.
     """
     body = "\n".join(_section(evaluation) for evaluation in evaluations)
+    refusals = [evaluation.refusal for evaluation in evaluations if evaluation.refusal]
+    if len(refusals) > 1:
+        rows = [[kind, str(share), f"{share.count:,}"] for kind, share in together(refusals).items()]
+        body += f"\n<h2>Refused in all sets</h2>{_table(['questions', 'share', 'of'], rows)}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -13,7 +13,7 @@ from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
 from kb_assistant.evaluate.everyday import Everyday, measure_everyday
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
-from kb_assistant.evaluate.refusal import NEAR_MISSES, Refusal
+from kb_assistant.evaluate.refusal import LATER_TURNS, NEAR_MISSES, Refusal
 from kb_assistant.evaluate.spans import measure_spans
 from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
 from kb_assistant.knowledge import KnowledgeBase
@@ -167,11 +167,11 @@ def _off_topic(
     firsts = {other.name: spread(_firsts(other), limit) for other in others}
     openings = _openings(kb, _firsts(data)) if any(firsts.values()) else ()
     return {
-        f"of {name}, {position} turn": [
+        f"of {name}, {later}": [
             replace(question, history=_before(openings, place, turns)) for place, question in enumerate(questions)
         ]
         for name, questions in firsts.items()
-        for turns, position in enumerate(("second", "third"), start=1)
+        for turns, later in enumerate(LATER_TURNS, start=1)
         if questions and len(openings) >= turns
     }
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.evaluate.refusal import Refusal
+from kb_assistant.evaluate.refusal import Refusal, together
 
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
@@ -34,6 +34,18 @@ def test_the_most_that_can_be_refused_while_one_in_twenty_is_wrongly() -> None:
     assert best["near"].low < best["near"].mean < best["near"].high
     assert best["none"].count == 0
     assert Refusal([], {"near": [0.1]}, 0.5, 0.6).refused_at_best()["near"].mean == 0
+
+
+def test_what_is_refused_over_all_sets() -> None:
+    one = Refusal([0.9, 0.1], {"its own": [0.2], "of b, x": [0.3, 0.8], "of b, x, second turn": [0.7]}, 0.5, 0.6)
+    other = Refusal([0.6], {"of a": [0.65], "of a, second turn": [0.1]}, 0.7, 0.8)
+    shares = {kind: (share.mean, share.count) for kind, share in together([one, other]).items()}
+    assert shares == {
+        "with an answer": (pytest.approx(2 / 3), 3),
+        "its own": (1, 1),
+        "of other sets": (pytest.approx(2 / 3), 3),
+        "of other sets, second turn": (0.5, 2),
+    }
 
 
 def test_without_unanswerable_questions_it_still_recommends() -> None:

@@ -148,8 +148,9 @@ def test_kb_eval(tmp_path: Path, home: Path) -> None:
     assert ways["kb"]["recall@1"]["mean"] == 1.0
     assert found["refusal"]["rightly refused"]["its own"]["mean"] == 1.0
     assert "gates" in report.read_text(encoding="utf-8")
-    text = kb("eval", folder, home=home).stdout
+    text = kb("eval", folder, write_set(tmp_path / "again"), home=home).stdout
     assert "human rewrite" in text
+    assert "refused in all sets, its own: 1.000" in text
     assert "recommended floor" in text
 
 
