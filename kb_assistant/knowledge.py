@@ -338,6 +338,7 @@ class KnowledgeBase:
         *,
         where: Iterable[str] = (),
         beside: Sequence[KnowledgeBase] = (),
+        answers: str = "",
     ) -> Reply:
         """An answer from the documents, with checked citations; iterate over it to stream the text.
 
@@ -345,20 +346,22 @@ class KnowledgeBase:
             history: Earlier turns, oldest first: `reply.turn` of each, or {"role", "text"} messages.
             where: Conditions on sources, as for search.
             beside: Other knowledge bases to search as well.
+            answers: Instead of the setting of this name: "documents", "documents-first" or "model".
 
         Raises:
-            QuestionError: an empty question, or a history of another form.
+            QuestionError: an empty question, a history of another form, or no such `answers`.
             ModelError: the model is missing or can't answer.
             StoreError, EmbedderMismatch: as for search.
         """
         from kb_assistant.answering.reply import Reply
 
-        return Reply(self.as_chain(beside), question, history, tuple(where))
+        return Reply(self.as_chain(beside), question, history, tuple(where), answers)
 
     def as_chain(
         self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None
     ) -> AnswerChain:
-        """The turn as a LangChain runnable: {"question", "history", "where"} in, dictionaries that add up out.
+        """The turn as a LangChain runnable: {"question", "history", "where", "answers"} in, dictionaries that add
+        up out.
 
         Args:
             beside: Other knowledge bases to search as well.

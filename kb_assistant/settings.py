@@ -23,6 +23,7 @@ from kb_assistant.small_file import unwritable, write_whole
 from kb_assistant.text.prompt_template import PLACEHOLDERS, REQUIRED, placeholders
 
 CHOICES = {
+    "answers": ("documents", "documents-first", "model"),
     "rewrite": ("off", "model"),
     "device": ("auto", "cpu", "cuda"),
     "quantize": ("auto", "none", "int4", "nf4"),
@@ -73,6 +74,8 @@ class Settings:
         model: Chat model: `auto` (the best one installed), `extract` (no language model), an installed
             model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
+        answers: `documents`: only the documents answer. `documents-first`: where they hold no answer, the chat
+            model answers by itself, which is marked. `model`: a plain chat, nothing is searched.
         answer_length: `short`, `medium` (as the question needs), `long`, or a number of words, in Chinese of
             characters. Very small models answer `short` and `medium` in a sentence.
         answer_language: Language of the answers, a code or a name: `en`, `zh`, `zh-Hant`, `German`; unset, the
@@ -116,6 +119,7 @@ class Settings:
     embedder: str = "multilingual-e5-small"
     model: str = "auto"
     base_url: str = ""
+    answers: str = "documents"
     answer_length: str = "medium"
     answer_language: str = ""
     role: str = ""

@@ -155,12 +155,14 @@ class Turn:
     Attributes:
         hits: The passages that the answer cites.
         cited: The numbers of its marks `[n]`, in the order of `hits`; None if unknown.
+        cut: Whether the answer ended early and can go on: see kb_assistant.answering.history.unfinished.
     """
 
     question: str
     answer: str
     hits: tuple[Hit, ...] = ()
     cited: tuple[int, ...] | None = field(default=None, compare=False)
+    cut: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

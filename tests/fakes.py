@@ -110,6 +110,7 @@ class ScriptedChat(BaseChatModel):
             comes.
         languages: Languages it answers in, as chat models of this project tell.
         native_history, full_answers: See kb_assistant.llm.capabilities; as of a small model.
+        finish: Why the answer ends, as the last chunk tells; "" tells nothing.
         used: Prompt and completion tokens reported with the last chunk; None reports nothing.
         prompts: The messages of each call.
         said: How many pieces were asked of it.
@@ -120,6 +121,7 @@ class ScriptedChat(BaseChatModel):
     native_history: bool = False
     full_answers: bool = False
     used: tuple[int, int] | None = None
+    finish: str = ""
     prompts: list[list[BaseMessage]] = Field(default_factory=list)
     said: int = 0
 
@@ -140,6 +142,9 @@ class ScriptedChat(BaseChatModel):
                 piece()
                 continue
             yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+        if self.finish:
+            ending = {"finish_reason": self.finish}
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=ending))
         if self.used:
             asked, answered = self.used
             usage: Any = {"input_tokens": asked, "output_tokens": answered, "total_tokens": asked + answered}

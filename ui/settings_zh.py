@@ -7,6 +7,8 @@ MEANINGS = {
     "model": "回答所用的模型：auto（已安装中最好的）、extract（不用语言模型，只摘录原文）、已安装模型的名称、"
     ".gguf 文件，或供 LangChain 使用的 provider:model。",
     "base_url": "兼容 OpenAI 接口的服务器地址。",
+    "answers": "documents：只根据文档回答；documents-first：文档中没有答案时，由模型自行回答，并注明；"
+    "model：普通对话，不检索文档。",
     "answer_length": "回答的长度：short（一两句）、medium（视问题而定）、long（详细），或字数（英文为词数）。"
     "很小的模型在 short 和 medium 时只答一句。",
     "answer_language": "回答的语言，代码或名称：en、zh、zh-Hant、法语等；留空则与问题相同。摘录原文时不翻译。",

@@ -1,37 +1,40 @@
 """One turn as a LangChain runnable: question and history → hits → prompt → model → checked citations.
 
 The chain streams dictionaries that add up: first the search results ("queries", "hits", "dropped", "note",
-"evidence", "uncertain", "kind"), then pieces of "answer", at the end "citations", "refused" and "usage". Reply is
-the same turn as an object.
+"evidence", "uncertain", "kind", "origin", "prompt"), then pieces of "answer", at the end "citations", "refused",
+"usage" and "cut". Reply is the same turn as an object.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, run_in_executor
 from langchain_core.runnables.utils import AddableDict
 
+from kb_assistant.answering import modes
 from kb_assistant.answering.citations import CitedStream
-from kb_assistant.answering.history import asked, turns
+from kb_assistant.answering.history import asked, turns, unfinished
+from kb_assistant.answering.instructions import EchoFilter
+from kb_assistant.answering.modes import Answers, Origin
 from kb_assistant.answering.prompts import Prompt, fit, form_for
 from kb_assistant.answering.talk import ReplyKind, Talk, Told
 from kb_assistant.errors import KBError, ModelError
 from kb_assistant.llm.capabilities import (
     count_tokens,
-    languages,
     prompt_tokens,
     quotes_only,
     takes_cancelled,
 )
 from kb_assistant.llm.open import ChatModels
-from kb_assistant.messages import Message, _
+from kb_assistant.messages import Message, _, join
 from kb_assistant.retrieval.federated import FederatedSearcher, together
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
@@ -40,18 +43,22 @@ from kb_assistant.settings import Settings
 from kb_assistant.text.completion import Completed, completed
 from kb_assistant.text.conversation import weighing
 from kb_assistant.text.language import Language, language_of
-from kb_assistant.text.wording import wording
+from kb_assistant.text.wording import language_for, wording
 from kb_assistant.types import Dropped, Hit, Turn, Usage
 
-_NAMES: Mapping[Language, Message] = {"zh": _("Chinese"), "ja": _("Japanese"), "ko": _("Korean")}
+_NOT_FOUND = _("The documents don't hold an answer to this: the model answers by itself.")
+_NOTHING_SEARCHED = _("The model answers by itself: no document was searched.")
 _NO_CHINESE = _(
     "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
 )
+# Providers differ in the name of the reason why an answer ended, and in its words for the limit of tokens.
+_ENDINGS = ("finish_reason", "stop_reason", "done_reason")
+_CUT = frozenset(("length", "max_tokens"))
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
-    """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions}; the last two
-    are optional.
+    """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions, "answers": see
+    the setting of this name}; only the question is required.
 
     Args:
         searcher: Finds the passages.
@@ -88,24 +95,38 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
                 turn ends with its text so far.
 
         Raises:
-            QuestionError: an empty question, or a history of another form.
+            QuestionError: an empty question, a history of another form, or no such way to answer.
             ModelError: the model is missing or can't answer.
         """
         stop: Callable[[], bool] = kwargs.get("stop", lambda: False)
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
+        answers = modes.checked(input.get("answers") or self._settings.answers)
         where = parse_conditions(input.get("where") or ())
+        begun = ""
+        if rest := unfinished(question, history):
+            question, begun, history = rest.question, rest.begun, rest.before
+        if answers == "model":
+            yield from self._by_itself(question, history, _NOTHING_SEARCHED, config, stop, begun)
+            return
 
         def search(asked_for: str, before: Sequence[Turn]) -> Retrieval:
             return self._searcher.search(asked_for, before, self._settings.k, where=where)
 
         if told := Talk(self._searcher, search, where).answer(question, history):
-            yield from self._tell(told, question, history, config, stop)
+            yield from self._tell(told, question, history, config, stop, begun)
         else:
             asked_for = completed(question, history)
             found = search(asked_for.question, asked_for.history)
             besides = [search(one, ()) for one in asked_for.others]
             yield from self.answer(
-                asked_for.question, asked_for.history, together(found, besides), config, stop, about=asked_for
+                asked_for.question,
+                asked_for.history,
+                together(found, besides),
+                config,
+                stop,
+                about=asked_for,
+                answers=answers,
+                begun=begun,
             )
 
     def answer(
@@ -117,15 +138,66 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         stop: Callable[[], bool] = lambda: False,
         kind: ReplyKind = "answer",
         about: Completed | None = None,
+        answers: Answers = "documents",
+        begun: str = "",
     ) -> Iterator[AddableDict]:
-        """The turn after the search: the output of `stream` for passages already found."""
-        if not found.relevant:
-            yield _header(found, found.hits, Dropped(), "", kind)
-            yield AddableDict(answer=wording(found.language).refusal)
-            yield AddableDict(citations=(), refused=True, usage=Usage())
+        """The turn after the search: the output of `stream` for passages already found.
+
+        Args:
+            answers: With "documents-first", the model answers by itself if they aren't relevant.
+            begun: The answer so far, if its rest is asked for.
+        """
+        if found.relevant:
+            model, note = self._model_for(found)
+            prompt = self._prompt(model, question, history, found, begun)
+            if about:
+                prompt.messages[-1].additional_kwargs |= {
+                    "focus": about.focus,
+                    "parts": about.others,
+                    "headings": [hit.locator.heading or "" for hit in prompt.hits],
+                }
+            shown = () if quotes_only(model) else prompt.messages
+            yield _header(found, prompt.hits, prompt.dropped, note, kind, prompt=shown)
+            yield from self._answer(model, prompt, found.language, config, stop)
             return
-        model, note = self._model_for(found)
-        prompt = fit(
+        mute = None if answers == "documents" else self._why_not_alone(found.language)
+        if answers == "documents" or mute:
+            yield _header(found, found.hits, Dropped(), join((mute, modes.HINT)) if mute else "", kind, "none")
+            yield AddableDict(answer=wording(self._spoken(found.language)).refusal)
+            yield AddableDict(citations=(), refused=True, usage=Usage(), cut=False)
+        else:
+            yield from self._by_itself(question, history, _NOT_FOUND, config, stop, begun, found)
+
+    def _by_itself(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        note: Message,
+        config: RunnableConfig | None,
+        stop: Callable[[], bool],
+        begun: str,
+        found: Retrieval | None = None,
+    ) -> Iterator[AddableDict]:
+        """The turn answered by the model without passages."""
+        found = replace(found, hits=()) if found else Retrieval((), (), 0.0, language=language_of(question))
+        if mute := self._why_not_alone(found.language):
+            raise ModelError(mute, modes.HINT)
+        model = self._models.answering
+        prompt = self._prompt(model, question, history, found, begun)
+        yield _header(found, (), prompt.dropped, note, origin="model", prompt=prompt.messages)
+        yield from self._answer(model, prompt, found.language, config, stop)
+
+    def _why_not_alone(self, question: Language) -> Message | None:
+        return modes.why_not_alone(self._models.answering, question, self._spoken(question))
+
+    def _spoken(self, question: Language) -> Language:
+        """The language of the answer."""
+        return language_for(self._settings.answer_language, question)
+
+    def _prompt(
+        self, model: BaseChatModel, question: str, history: Sequence[Turn], found: Retrieval, begun: str = ""
+    ) -> Prompt:
+        return fit(
             question,
             found.hits,
             history,
@@ -133,15 +205,30 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             prompt_tokens(model, self._settings),
             language=found.language,
             form=form_for(model, self._settings),
+            begun=begun,
         )
-        if about:
-            prompt.messages[-1].additional_kwargs |= {
-                "focus": about.focus,
-                "parts": about.others,
-                "headings": [hit.locator.heading or "" for hit in prompt.hits],
-            }
-        yield _header(found, prompt.hits, prompt.dropped, note, kind)
-        yield from _answer(model, prompt, config, stop)
+
+    def _answer(
+        self,
+        model: BaseChatModel,
+        prompt: Prompt,
+        language: Language,
+        config: RunnableConfig | None,
+        stop: Callable[[], bool],
+    ) -> Iterator[AddableDict]:
+        """The answer in pieces, then its end. Where the model repeats the prompt and says nothing else, the best
+        sentences are quoted."""
+        cited, echo, meter = CitedStream(prompt.hits), EchoFilter(prompt.instructions), _Meter()
+        silent = True
+        for text in _checked(_texts(model, prompt, echo, meter, config, stop), cited):
+            silent = silent and not text.strip()
+            yield AddableDict(answer=text)
+        if silent and echo.left_out:
+            cited = CitedStream(prompt.hits)
+            quotes = self._models.quoting.stream(prompt.messages) if prompt.hits else ()
+            told = [str(chunk.text) for chunk in quotes] or [wording(self._spoken(language)).unsaid]
+            yield from (AddableDict(answer=text) for text in _checked(told, cited))
+        yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage(), cut=meter.cut)
 
     def _tell(
         self,
@@ -150,6 +237,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         history: Sequence[Turn],
         config: RunnableConfig | None,
         stop: Callable[[], bool],
+        begun: str,
     ) -> Iterator[AddableDict]:
         """A turn that needs no search: as it is told, or by the chat model where that can do better."""
         language, note = language_of(question), ""
@@ -157,10 +245,10 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             given = Retrieval((question,), told.passages, 1.0, language=language)
             model, note = self._model_for(given)
             if not quotes_only(model):
-                yield from self.answer(question, weighing(history), given, config, stop, told.kind)
+                yield from self.answer(question, weighing(history), given, config, stop, told.kind, begun=begun)
                 return
         found = Retrieval((), told.hits, 1.0 if told.hits else 0.0, language=language)
-        yield _header(found, told.hits, Dropped(), note, told.kind)
+        yield _header(found, told.hits, Dropped(), note, told.kind, "documents" if told.hits else "none")
         cited = CitedStream(told.hits)
         for line in told.text.splitlines(keepends=True):
             if stop():
@@ -169,7 +257,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
                 yield AddableDict(answer=text)
         if text := cited.finish():
             yield AddableDict(answer=text)
-        yield AddableDict(citations=cited.citations, refused=False, usage=Usage())
+        yield AddableDict(citations=cited.citations, refused=False, usage=Usage(), cut=False)
 
     async def astream(
         self,
@@ -190,9 +278,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         """The chat model; or the quoting model, with a note, if the chat model can't read the question or the best
         passage. This is detected for languages with a script of their own."""
         model = self._models.answering
-        spoken = languages(model)
         for language in (found.language, language_of(found.hits[0].text)):
-            if spoken and language in _NAMES and language not in spoken:
+            if not modes.reads(model, language):
                 return self._models.quoting, _why_quoted(language, language == found.language)
         return model, ""
 
@@ -201,14 +288,24 @@ def _why_quoted(language: Language, asked: bool) -> Message:
     if language == "zh" and asked:
         return _NO_CHINESE
     if asked:
-        return _("The installed model can't read {language}: the answer is quoted.", language=_NAMES[language])
+        return _(
+            "The installed model can't read {language}: the answer is quoted.", language=modes.NAMES[language]
+        )
     return _(
         "The best passage is in {language}, which the installed model can't read: it is quoted.",
-        language=_NAMES[language],
+        language=modes.NAMES[language],
     )
 
 
-def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str, kind: ReplyKind) -> AddableDict:
+def _header(
+    found: Retrieval,
+    hits: Sequence[Hit],
+    dropped: Dropped,
+    note: str,
+    kind: ReplyKind = "answer",
+    origin: Origin = "documents",
+    prompt: Sequence[BaseMessage] = (),
+) -> AddableDict:
     return AddableDict(
         queries=found.queries,
         hits=tuple(hits),
@@ -217,24 +314,36 @@ def _header(found: Retrieval, hits: Sequence[Hit], dropped: Dropped, note: str, 
         evidence=found.evidence,
         uncertain=found.uncertain,
         kind=kind,
+        origin=origin,
+        prompt=tuple(prompt),
     )
 
 
-def _answer(
-    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
-) -> Iterator[AddableDict]:
-    cited = CitedStream(prompt.hits)
-    meter = _Meter()
+def _texts(
+    model: BaseChatModel,
+    prompt: Prompt,
+    echo: EchoFilter,
+    meter: _Meter,
+    config: RunnableConfig | None,
+    stop: Callable[[], bool],
+) -> Iterator[str]:
+    """What the model says, without sentences of the prompt."""
     with closing(_chunks(model, prompt, config, stop)) as chunks:
         for chunk in chunks:
             meter.take(chunk)
-            if text := cited.feed(chunk.text):
-                yield AddableDict(answer=text)
+            yield echo.feed(chunk.text)
             if stop():
                 break
-    if text := cited.finish():
-        yield AddableDict(answer=text)
-    yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage())
+    yield echo.finish()
+
+
+def _checked(texts: Iterable[str], cited: CitedStream) -> Iterator[str]:
+    """The texts with checked citations."""
+    for text in texts:
+        if shown := cited.feed(text):
+            yield shown
+    if shown := cited.finish():
+        yield shown
 
 
 def _chunks(
@@ -255,7 +364,11 @@ def _chunks(
 
 
 class _Meter:
-    """Counts and times one answer."""
+    """Counts and times one answer.
+
+    Attributes:
+        cut: Whether the model said that it ended at the limit of tokens.
+    """
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -264,11 +377,14 @@ class _Meter:
         self._prompt: int | None = None
         self._completion: int | None = None
         self._reused: int | None = None
+        self.cut = False
 
     def take(self, chunk: AIMessageChunk) -> None:
         self._last = time.perf_counter()
         if chunk.text and self._first is None:
             self._first = self._last
+        endings = {str(chunk.response_metadata.get(key)).lower() for key in _ENDINGS}
+        self.cut = self.cut or bool(endings & _CUT)
         if used := chunk.usage_metadata:
             self._prompt, self._completion = used["input_tokens"], used["output_tokens"]
             self._reused = used.get("input_token_details", {}).get("cache_read")

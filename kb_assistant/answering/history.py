@@ -1,8 +1,10 @@
-"""Checks a given question and its history, and converts messages to turns."""
+"""Checks a given question and its history, converts messages to turns, and finds an answer that is to go on."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from kb_assistant.errors import QuestionError
@@ -36,7 +38,8 @@ def turns(history: History) -> tuple[Turn, ...]:
 
 
 def history_from(messages: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
-    """Turns from a list of {"role": "user" | "assistant", "text": str}, oldest first.
+    """Turns from a list of {"role": "user" | "assistant", "text": str}, oldest first. An answer that ended early
+    may say so: "cut": True.
 
     Raises:
         QuestionError: they have another form; the message gives the place.
@@ -55,6 +58,50 @@ def history_from(messages: Sequence[Mapping[str, Any]]) -> tuple[Turn, ...]:
                 paired.append(Turn(question, ""))
             question = text
         else:
-            paired.append(Turn(question or "", text))
+            paired.append(Turn(question or "", text, cut=message.get("cut") is True))
             question = None
     return (*paired, Turn(question, "")) if question is not None else tuple(paired)
+
+
+_GO_ON = re.compile(
+    r"(?:please |pls |ok(?:ay)?,? |yes,? )*"
+    r"(?:continue|go on|carry on|keep going|go ahead|proceed|resume|finish (?:it|that|your answer))"
+    r"(?: (?:the|your|with the|with your) answer| (?:from )?where you (?:stopped|left off))?(?:,? please)?"
+    r"|(?:请|請|麻烦|麻煩|好的?[，, ]?)*你?"
+    r"(?:继续|繼續|接着|接著|往下)(?:说|說|写|寫|讲|講|回答|输出|輸出|下去)*(?:吧|一下)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An answer that is to go on.
+
+    Attributes:
+        question: What it answers.
+        begun: Its text so far, over several turns if it was cut again.
+        before: The turns before the question.
+    """
+
+    question: str
+    begun: str
+    before: tuple[Turn, ...]
+
+
+def asks_to_go_on(question: str) -> bool:
+    """Whether a turn says no more than "continue"."""
+    return _GO_ON.fullmatch(question.strip().rstrip(".!。！…").strip()) is not None
+
+
+def unfinished(question: str, history: Sequence[Turn]) -> Unfinished | None:
+    """The last answer, if it was cut and the question asks for its rest."""
+    if not history or not history[-1].cut or not asks_to_go_on(question):
+        return None
+    first = len(history) - 1
+    while first and history[first - 1].cut and asks_to_go_on(history[first].question):
+        first -= 1
+    begun = ""
+    for turn in history[first:]:
+        spaced = begun[-1:].isascii() and turn.answer[:1].isalnum() and turn.answer[:1].isascii()
+        begun += f" {turn.answer}" if begun and spaced else turn.answer
+    return Unfinished(history[first].question, begun, tuple(history[:first]))

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb_assistant.answering.instructions import instructions_in
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import full_answers, native_history
 from kb_assistant.messages import _
@@ -80,11 +81,18 @@ _FORM = PromptForm()
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages that fit, their passages (number n is hits[n - 1]) and what was left out."""
+    """Messages that fit.
+
+    Attributes:
+        hits: Their passages: number n is hits[n - 1].
+        dropped: What was left out.
+        instructions: The sentences that no answer should repeat: see kb_assistant.answering.instructions.
+    """
 
     messages: list[BaseMessage]
     hits: tuple[Hit, ...]
     dropped: Dropped
+    instructions: tuple[str, ...] = ()
 
 
 def fit(
@@ -96,6 +104,7 @@ def fit(
     *,
     language: Language | None = None,
     form: PromptForm = _FORM,
+    begun: str = "",
 ) -> Prompt:
     """The most complete prompt of at most `limit` tokens.
 
@@ -107,19 +116,20 @@ def fit(
         hits: Passages, best first; without any the model answers by itself.
         count: Tokens of messages, by the model's own tokenizer and template.
         limit: Tokens for the whole prompt, without the answer.
-        language, form: See render.
+        language, form, begun: See render.
 
     Raises:
         ModelError: not even one passage fits, or, without passages, not even the question.
     """
-    made = partial(render, question, language=language, form=form)
+    made = partial(render, question, language=language, form=form, begun=begun)
+    told_to = instructions(question, hits, language=language, form=form)
 
     def fits(passages: Sequence[Hit], turns: Sequence[Turn]) -> bool:
         return count(made(passages, turns)) <= limit
 
     everything = made(hits, history)
     if count(everything) <= limit:  # as a rule; counting is the work of a tokenizer
-        return Prompt(everything, tuple(hits), Dropped())
+        return Prompt(everything, tuple(hits), Dropped(), told_to)
     kept: list[Hit] = []
     for hit in hits:
         if fits([*kept, hit], ()):
@@ -136,7 +146,7 @@ def fit(
     while left and fits(kept, [shortened(left[-1]), *told]):
         told.insert(0, shortened(left.pop()))
     dropped = Dropped(turns=len(left), passages=len(hits) - len(kept), shortened=len(told) - whole)
-    return Prompt(made(kept, told), tuple(kept), dropped)
+    return Prompt(made(kept, told), tuple(kept), dropped, told_to)
 
 
 def shortened(turn: Turn) -> Turn:
@@ -152,12 +162,14 @@ def render(
     *,
     language: Language | None = None,
     form: PromptForm = _FORM,
+    begun: str = "",
 ) -> list[BaseMessage]:
     """The messages of one turn. `additional_kwargs` of the last carry question, language and passages as values.
 
     Args:
         language: The question's language, if already known.
         form: How the prompt is written. Its template serves prompts with passages only.
+        begun: The answer so far, of which the rest is asked for.
     """
     from langchain_core.messages import AIMessage, HumanMessage
 
@@ -180,7 +192,21 @@ def render(
         "passages": [hit.text for hit in hits],
     }
     text = fill(form.template if hits else DEFAULT, parts)
+    if begun:
+        messages += [HumanMessage(text), AIMessage(begun)]
+        text = wording(language_for(form.language, language)).go_on
     return [*messages, HumanMessage(text, additional_kwargs=values)]
+
+
+def instructions(
+    question: str, hits: Sequence[Hit], *, language: Language | None = None, form: PromptForm = _FORM
+) -> tuple[str, ...]:
+    """What the prompt tells the model to do, for EchoFilter."""
+    language = language or language_of(question)
+    parts = {**_instructions(language, hits, form), "passages": "", "question": ""}
+    go_on = wording(language_for(form.language, language)).go_on
+    text = fill(form.template if hits else DEFAULT, parts)
+    return instructions_in(f"{text}\n{go_on}", [question, *(hit.text for hit in hits)])
 
 
 def _instructions(language: Language, hits: Sequence[Hit], form: PromptForm) -> dict[str, str]:

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering.chain import AnswerChain
 from kb_assistant.answering.history import History
+from kb_assistant.answering.modes import Origin
 from kb_assistant.answering.talk import ReplyKind
 from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 
@@ -27,14 +29,22 @@ class Reply:
         kind: "answer" to a question; "courtesy", "about" (the knowledge base), "document" (what one says), "more",
             "form" (a wish about it), or "unclear" for a question back. Only "answer" is searched for.
         uncertain: True if their relevance is uncertain: the answer needs checking.
+        origin: Where the answer is from: "documents", "model" (by itself, no citations), or "none" for a refusal
+            and for what needs neither.
+        prompt: What the chat model is given, once the text is iterated over; empty if no chat model answers.
     """
 
     def __init__(
-        self, chain: AnswerChain, question: str, history: History = (), where: Sequence[str] = ()
+        self,
+        chain: AnswerChain,
+        question: str,
+        history: History = (),
+        where: Sequence[str] = (),
+        answers: str = "",
     ) -> None:
         self.question = question
         self._stop = threading.Event()
-        asked_for = {"question": question, "history": history, "where": where}
+        asked_for = {"question": question, "history": history, "where": where, "answers": answers}
         self._pieces = chain.stream(asked_for, stop=self._stop.is_set)
         header = next(self._pieces)
         self.queries: tuple[str, ...] = header["queries"]
@@ -44,6 +54,8 @@ class Reply:
         self.evidence: float = header["evidence"]
         self.uncertain: bool = header["uncertain"]
         self.kind: ReplyKind = header["kind"]
+        self.origin: Origin = header["origin"]
+        self.prompt: tuple[BaseMessage, ...] = header["prompt"]
         self._text = ""
         self._end: AddableDict | None = None
 
@@ -89,6 +101,11 @@ class Reply:
         return bool(self._finish()["refused"])
 
     @property
+    def cut(self) -> bool:
+        """True if the answer ended at `max_tokens`: the next turn "continue" gives the rest."""
+        return bool(self._finish()["cut"])
+
+    @property
     def usage(self) -> Usage:
         """Tokens and seconds; waits for the rest of the answer."""
         return cast(Usage, self._finish()["usage"])
@@ -98,7 +115,7 @@ class Reply:
         """Question and answer as history for the next question; waits for the rest of the answer."""
         citations = self.citations
         hits, numbers = tuple(one.hit for one in citations), tuple(one.n for one in citations)
-        return Turn(self.question, self.answer, hits, numbers)
+        return Turn(self.question, self.answer, hits, numbers, cut=self.cut or self.stopped)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -107,7 +124,9 @@ class Reply:
             "refused": self.refused,
             "evidence": round(self.evidence, 4),
             "uncertain": self.uncertain,
+            "origin": self.origin,
             "stopped": self.stopped,
+            "cut": self.cut,
             "citations": [citation.to_json() for citation in self.citations],
             "hits": [hit.to_json() for hit in self.hits],
             "query": self.query,
@@ -121,5 +140,5 @@ class Reply:
         for _ in self:
             pass
         if self._end is None:  # an exception ended the iterator
-            self._end = AddableDict(citations=(), refused=False, usage=Usage())
+            self._end = AddableDict(citations=(), refused=False, usage=Usage(), cut=False)
         return self._end

@@ -35,6 +35,14 @@ Where = Annotated[
         metavar="CONDITION",
     ),
 ]
+Answers = Annotated[
+    str | None,
+    typer.Option(
+        "--answers",
+        help="documents, documents-first or model: whether the model may answer by itself.",
+        metavar="FROM",
+    ),
+]
 K = Annotated[int | None, typer.Option("-k", help="How many passages.", min=1)]
 
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.options import Home, Json, K, Kb, Model, Where, open_kb, stopping
+from kb_assistant.cli.options import Answers, Home, Json, K, Kb, Model, Where, open_kb, stopping
 from kb_assistant.errors import KBError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
     from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
 
@@ -34,6 +36,10 @@ def ask(
         ),
     ] = None,
     where: Where = None,
+    answers: Answers = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Print what the chat model would be given; ask nothing.")
+    ] = False,
     model: Model = None,
     k: K = None,
     kb: Kb = None,
@@ -41,8 +47,12 @@ def ask(
     json: Json = False,
 ) -> None:
     """Answer one question from the documents, with citations."""
-    with open_kb(kb, home, model=model, k=k) as base:
-        reply = base.ask(question, _read_history(history) if history else (), where=where or ())
+    with open_kb(kb, home, model=model, k=k, answers=answers) as base:
+        told = _read_history(history) if history else ()
+        reply = base.ask(question, told, where=where or ())
+        if show_prompt:
+            _show_prompt(reply.prompt, json)
+            return
         if json:
             with stopping(reply.stop):
                 show.as_json(reply.to_json())
@@ -52,9 +62,16 @@ def ask(
         raise typer.Exit(130)
 
 
-def chat(where: Where = None, model: Model = None, k: K = None, kb: Kb = None, home: Home = None) -> None:
+def chat(
+    where: Where = None,
+    answers: Answers = None,
+    model: Model = None,
+    k: K = None,
+    kb: Kb = None,
+    home: Home = None,
+) -> None:
     """Talk with the documents. Follow-up questions keep the thread."""
-    with open_kb(kb, home, model=model, k=k) as base:
+    with open_kb(kb, home, model=model, k=k, answers=answers) as base:
         _ = base.store  # a missing knowledge base is said before the first question
         turns: list[Turn] = []
         last: Reply | None = None
@@ -91,6 +108,20 @@ def _turn(base: KnowledgeBase, question: str, turns: list[Turn], where: Sequence
     return reply
 
 
+def _show_prompt(messages: Sequence[BaseMessage], json: bool) -> None:
+    if not messages:
+        show.note("No chat model would be asked: nothing relevant is found, or the answer is quoted.")
+    told = [
+        {"role": "assistant" if message.type == "ai" else "user", "text": str(message.text)}
+        for message in messages
+    ]
+    if json:
+        show.as_json(told)
+        return
+    for one in told:
+        typer.echo(f"--- {one['role']}\n{show.plain(one['text'])}")
+
+
 def _stream(reply: Reply) -> None:
     if reply.note:
         show.note(reply.note)
@@ -98,6 +129,8 @@ def _stream(reply: Reply) -> None:
         for piece in reply:
             typer.echo(show.plain(piece), nl=False)
     typer.echo(" … (stopped)" if reply.stopped else "")
+    if reply.cut:
+        show.note('The answer is cut: it is as long as may be. "continue" goes on; max_tokens allows more.')
     if reply.refused:
         show.hits(reply.hits, width=120)
     else:

@@ -24,6 +24,8 @@ class Wording:
         same_language: Follows the task if the question is in another language than the prompt.
         quoted: Stands before quotes in another language, which it may name.
         refusal: The answer if nothing was found.
+        unsaid: The answer if the model gave none.
+        go_on: Asks for the rest of an answer.
         condense: Asks for a follow-up as a standalone question.
     """
 
@@ -37,6 +39,8 @@ class Wording:
     same_language: str
     quoted: str
     refusal: str
+    unsaid: str
+    go_on: str
     condense: str
 
 
@@ -58,6 +62,8 @@ ENGLISH = Wording(
     same_language="Answer in the language of the question.",
     quoted="Quoted in {language}:",
     refusal="The documents don't hold an answer to this. The nearest passages are listed as sources.",
+    unsaid="The model gave no answer.",
+    go_on="Continue your answer exactly where it ended. Do not repeat what you wrote.",
     condense=(
         "Rewrite the last question so that it can be understood without the conversation: put names in place of "
         "words like it, they or there. Write the question only."
@@ -77,6 +83,8 @@ CHINESE = Wording(
     same_language="请用中文回答。",
     quoted="引用的原文不是中文：",
     refusal="文档中没有这个问题的答案。最接近的段落列在来源中。",
+    unsaid="模型没有给出回答。",
+    go_on="请从上面回答中断的地方接着写，不要重复已经写过的内容。",
     condense="请改写最后一个问题，使它不看对话也能看懂：把“它”“那里”等词换成具体的名称。只写出改写后的问题。",
 )
 
@@ -92,9 +100,25 @@ _NAMES: Mapping[Language, Mapping[str, str]] = {
         "en": "English",
         "ja": "Japanese",
         "ko": "Korean",
+        "de": "German",
+        "fr": "French",
+        "es": "Spanish",
+        "ru": "Russian",
     },
-    "zh": {"zh": "中文", "zh-Hans": "简体中文", "zh-Hant": "繁體中文", "en": "英文", "ja": "日文", "ko": "韩文"},
+    "zh": {
+        "zh": "中文",
+        "zh-Hans": "简体中文",
+        "zh-Hant": "繁體中文",
+        "en": "英文",
+        "ja": "日文",
+        "ko": "韩文",
+        "de": "德文",
+        "fr": "法文",
+        "es": "西班牙文",
+        "ru": "俄文",
+    },
 }
+"""Languages by code, named in another. For any other code the code itself stands."""
 
 
 def language_name(code: str, language: Language) -> str:

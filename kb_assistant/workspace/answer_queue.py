@@ -94,6 +94,7 @@ class AnswerQueue:
         beside: Sequence[KnowledgeBase] = (),
         after: Callable[[], object] | None = None,
         instead_of: int | None = None,
+        answers: str = "",
     ) -> int:
         """Save a question and start its answer, or queue it behind earlier ones. Returns the turn's id.
 
@@ -102,6 +103,7 @@ class AnswerQueue:
             after: Called in a thread before the search; returns once the prerequisites of the search are met. A
                 stop doesn't wait for it.
             instead_of: The turn that is asked again; it is removed from the conversation.
+            answers: Instead of the knowledge base's setting of this name.
 
         Raises:
             StoreError: the question can't be saved.
@@ -122,7 +124,7 @@ class AnswerQueue:
             if running.stopped:
                 return None
             running.stage = "searching"
-            return base.ask(question, self._history(running), beside=beside)
+            return base.ask(question, self._history(running), beside=beside, answers=answers)
 
         def work() -> None:
             running._may_begin.wait()

@@ -25,6 +25,8 @@ def to_markdown(chat: Chat, turns: Sequence[SavedTurn]) -> str:
     parts = [f"# {_line(chat.title)}", f"{chat.kb}, {chat.created_at[:16].replace('T', ' ')} UTC"]
     for turn in turns:
         parts += [f"## {_line(turn.question)}", turn.answer or f"*{turn.state}*"]
+        if turn.reply.get("origin") == "model":
+            parts.append(f"*{turn.reply['note']}*")
         if cited := _cited(turn):
             parts.append(cited)
     return "\n\n".join(parts) + "\n"

@@ -82,7 +82,8 @@ class SavedTurn:
         """The turn as history for the next question, with the passages that the answer cites."""
         hits = self.hits
         cited = tuple(citation["n"] for citation in self.reply.get("citations", ()))
-        return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited), cited)
+        cut = self.state == "stopped" or bool(self.reply.get("cut"))
+        return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited), cited, cut)
 
     def to_json(self) -> dict[str, Any]:
         return {

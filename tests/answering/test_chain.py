@@ -340,9 +340,10 @@ def test_the_chain_composes_and_a_whole_turn_is_the_sum_of_its_pieces(docs_home:
             ASKED
         )
         batch = (chain | _answer_of).batch([{"question": ASKED}] * 2)
-    assert set(pieces[0]) == {"queries", "hits", "dropped", "note", "evidence", "uncertain", "kind"}
+    header = {"queries", "hits", "dropped", "note", "evidence", "uncertain", "kind", "origin", "prompt"}
+    assert set(pieces[0]) == header
     assert all(set(piece) == {"answer"} for piece in pieces[1:-1])
-    assert set(pieces[-1]) == {"citations", "refused", "usage"}
+    assert set(pieces[-1]) == {"citations", "refused", "usage", "cut"}
     summed = pieces[0]
     for piece in pieces[1:]:
         summed = summed + piece
