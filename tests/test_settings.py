@@ -41,6 +41,7 @@ def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pyt
         "overlap": 2,
         "quantize": "nf4",
         "rewrite": "model",
+        "answers": "documents-first",
         "answer_length": "80",
         "prompt_template": "{passages} {question}",
     }
