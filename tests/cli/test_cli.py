@@ -657,3 +657,37 @@ def test_the_remembered_vectors_are_the_models(real_embedder: RememberedEmbeddin
     assert real_embedder.fingerprint["sha256"] == real_embedder.model.sha256
     (vector,) = real_embedder.encode_queries([FOUNDER])
     assert float(vector @ vector) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.engine
+def test_show_prompt_prints_what_the_model_would_be_given(sample_home: Path) -> None:
+    asked = ("ask", FOUNDER, "--show-prompt", "-m", "smollm2-135m-instruct")
+    shown = kb(*asked, home=sample_home)
+    assert shown.code == 0
+    assert shown.stdout.startswith("--- user\n")
+    assert "<passage>" in shown.stdout
+    assert shown.stdout.rstrip().endswith(FOUNDER)
+    (message,) = kb(*asked, "--json", home=sample_home).json
+    assert (message["role"], message["text"].rstrip()) == ("user", shown.stdout[len("--- user\n") :].rstrip())
+    quoted = kb("ask", FOUNDER, "--show-prompt", "-m", "extract", home=sample_home)
+    assert (quoted.code, quoted.stdout) == (0, "")
+    assert "No chat model would be asked" in quoted.stderr
+
+
+def test_quotes_can_not_chat_without_documents(sample_home: Path) -> None:
+    asked = kb("ask", "Hello?", "--answers", "model", "-m", "extract", "--json", home=sample_home)
+    assert asked.code == 2
+    assert "No chat model is in use" in asked.json["error"]
+    assert "kb models list" in asked.json["hint"]
+    refused = kb(
+        "ask",
+        "What's the capital of France?",
+        "--answers",
+        "documents-first",
+        "-m",
+        "extract",
+        "--json",
+        home=sample_home,
+    )
+    assert (refused.json["refused"], refused.json["origin"]) == (True, "none")
+    assert "No chat model is in use" in refused.json["note"]
