@@ -217,10 +217,10 @@ def _answer(dialogue: Dialogue, replies: Sequence[Reply], sources: Sequence[Sour
 
 
 def _unclear(dialogue: Dialogue, replies: Sequence[Reply], sources: Sequence[Source]) -> bool:
-    """A question back, or a refusal."""
+    """A refusal, or a request to say what is meant: it cites nothing, and asks or is given without a search."""
     del dialogue, sources
     last = replies[-1]
-    return last.refused or (not last.citations and bool(re.search("[?？]", last.answer)))
+    return last.refused or (not last.citations and (not last.hits or bool(re.search("[?？]", last.answer))))
 
 
 _JUDGES: Mapping[Expected, Callable[[Dialogue, Sequence[Reply], Sequence[Source]], bool]] = {
