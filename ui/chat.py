@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from kb_assistant import Chat, SavedTurn
+from kb_assistant.settings import CHOICES
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.preview import example_questions
@@ -51,10 +52,21 @@ def page() -> None:
     """The whole page except the head of the sidebar."""
     chat = current()
     with st.sidebar:
+        _choose_answers()
         _list(chat)
     show_problem()
     with showing_errors():
         _body(chat)
+
+
+def _choose_answers() -> None:
+    """Where answers may come from, for this session's next questions."""
+    known = CHOICES["answers"]
+    names = {one: say(f"answers_{one}") for one in known}
+    st.selectbox(
+        say("answers"), known, index=known.index(app_state().settings.answers), key="answers",
+        format_func=names.__getitem__,
+    )  # fmt: skip
 
 
 def current() -> Chat | None:
@@ -87,6 +99,11 @@ def _body(chat: Chat | None) -> None:
     finished = [turn for turn in saved if turn.id not in coming]
     if finished and chat is not None:
         _conversation(chat, finished, not running)
+        if not running and finished[-1].turn.cut:
+            st.button(
+                say("go_on"), icon=":material/more_horiz:", on_click=attempt, args=(ask, chat, say("go_on")),
+                key="go-on",
+            )  # fmt: skip
     if running and chat is not None:
         _live(chat.id, coming)
     if not saved:
@@ -209,8 +226,9 @@ def ask(chat: Chat | None, question: str, job: str | None = None, instead_of: in
     st.session_state.chat = chat.id
     after = (lambda: here.jobs.wait(job)) if job else None
     here.answers.ask(
-        here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after, instead_of=instead_of
-    )
+        here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after, instead_of=instead_of,
+        answers=st.session_state.get("answers", ""),
+    )  # fmt: skip
 
 
 def _again(chat: Chat, turn: int, question: str | None) -> None:

@@ -57,6 +57,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "bad": ("Bad answer", "回答无用"),
     "refused": ("Your documents don't seem to hold this", "文档中似乎没有相关内容"),
     "nearest": ("The nearest passages:", "最接近的段落："),
+    "answers": ("Answers come from", "回答来自"),
+    "answers_documents": ("the documents", "文档"),
+    "answers_documents-first": ("the documents first, else the model", "先文档，没有则由模型回答"),
+    "answers_model": ("the model, nothing is searched", "模型，不检索文档"),
+    "cut": ("Cut: the answer is as long as may be.", "已截断：回答达到了最大长度。"),
+    "by_itself": ("Not from your documents.", "不是来自你的文档。"),
     "uncertain": (
         "Uncertain: the passages may not be about this. Look at them before you rely on the answer.",
         "不确定：这些段落可能与问题无关，请先核对再采用。",

@@ -130,7 +130,11 @@ def _near(n: int, hit: Hit) -> Shown:
 
 
 def _remarks(turn: SavedTurn, found: list[Mark]) -> list[str]:
-    said = [say("uncertain")] if turn.reply.get("uncertain") else []
+    said = [say("by_itself")] if turn.reply.get("origin") == "model" else []
+    if turn.reply.get("cut"):
+        said.append(say("cut"))
+    if turn.reply.get("uncertain"):
+        said.append(say("uncertain"))
     if not all(mark.supported for mark in found):
         said.append(say("some_unsupported"))
     dropped = turn.reply.get("dropped") or {}

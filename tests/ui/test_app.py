@@ -22,11 +22,13 @@ from kb_assistant.workspace import bases as workspace_bases
 from kb_assistant.workspace.access import User
 from tests.ui.pages import FOUNDER, answered, library, system, texts
 from tests.waiting import PATIENCE
-from ui import chat
+from ui import chat, components
 from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 
 pytestmark = pytest.mark.engine
+
+CUT, CUT_ZH = "Cut: the answer is as long as may be.", "已截断：回答达到了最大长度。"
 
 
 def test_an_empty_one_says_how_to_begin(start: Callable[..., AppTest]) -> None:
@@ -54,6 +56,41 @@ def test_a_question_is_answered_saved_and_found_again(filled: Callable[..., AppT
     again = filled(chat=app.session_state["chat"])
     assert again.session_state["chat"] == app.session_state["chat"]
     assert FOUNDER in texts(again)
+
+
+def test_where_answers_come_from_is_chosen_for_the_next_questions(filled: Callable[..., AppTest]) -> None:
+    app = filled()
+    app.selectbox(key="answers").select("model").run()
+    app = answered(app.chat_input[0].set_value(FOUNDER).run())
+    (turn,) = app_state().chats.turns(app.session_state["chat"])
+    assert turn.state == "failed"
+    assert "No chat model is in use" in turn.reply["error"]
+    app.selectbox(key="answers").select("documents").run()
+    app = answered(app.chat_input[0].set_value(FOUNDER).run())
+    assert app_state().chats.turns(app.session_state["chat"])[-1].reply["origin"] == "documents"
+
+
+@pytest.mark.parametrize(("lang", "go_on"), [("en", "Go on"), ("zh", "继续")])
+def test_a_cut_answer_says_so_and_a_button_goes_on(
+    filled: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, lang: str, go_on: str
+) -> None:
+    store = app_state().chats
+    chat = store.create("local", "default")
+    reply = {"cut": True, "origin": "model", "note": "By itself.", "hits": [], "citations": []}
+    store.save(store.begin(chat.id, FOUNDER), "It was founded", "done", reply)
+    drawn: list[Any] = []
+    monkeypatch.setattr(components, "conversation", lambda data, **_: drawn.append(data))
+    app = filled(chat=chat.id, lang=lang)
+    (shown,) = drawn[-1]["turns"]
+    assert shown["note"] == "By itself."
+    assert shown["remarks"] == (
+        ["Not from your documents.", CUT] if lang == "en" else ["不是来自你的文档。", CUT_ZH]
+    )
+    app = answered(app.button(key="go-on").click().run())
+    _first, second = store.turns(chat.id)
+    assert (second.question, second.state, second.reply["cut"]) == (go_on, "done", False)
+    assert "Miriam Okafor" in second.answer, "it goes on with the question before"
+    assert not [button for button in app.button if button.key == "go-on"]
 
 
 def test_a_conversation_of_somebody_else_is_not_shown(filled: Callable[..., AppTest]) -> None:
