@@ -42,6 +42,7 @@ from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.settings import Settings
 from kb_assistant.text.completion import Completed, completed
 from kb_assistant.text.conversation import weighing
+from kb_assistant.text.dialogue_acts import dialogue_act
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import language_for, wording
 from kb_assistant.types import Dropped, Hit, Turn, Usage
@@ -117,6 +118,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         else:
             asked_for = completed(question, history)
             found = search(asked_for.question, asked_for.history)
+            if dialogue_act(question).kind == "now":
+                found = replace(found, evidence=0.0)
             besides = [search(one, ()) for one in asked_for.others]
             yield from self.answer(
                 asked_for.question,

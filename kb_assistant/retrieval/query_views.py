@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kb_assistant.text.analyzer import analyze_query
+from kb_assistant.text.analyzer import analyze, analyze_query
+from kb_assistant.text.conversation import names_nothing, without_pronouns
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Turn
 
@@ -45,11 +46,13 @@ class QueryViews:
             turns by itself, counted backwards; REWRITTEN, if a model rewrote it as a standalone question.
         words: The words of each view; those of single turns without the question's.
         language: The question's language.
+        fresh: The question's words that no earlier turn has; None if it only points back, such as "and why?".
     """
 
     texts: Mapping[str, str]
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     language: Language = "en"
+    fresh: Sequence[str] | None = None
 
     @property
     def question(self) -> str:
@@ -87,7 +90,15 @@ def query_views(
     asked = set(words[QUESTION])
     for name in words.keys() - set(SEARCHED):
         words[name] = [word for word in words[name] if word not in asked]
-    return QueryViews(texts, words, language or language_of(question))
+    return QueryViews(texts, words, language or language_of(question), _fresh(question, words[QUESTION], history))
+
+
+def _fresh(question: str, words: Sequence[str], history: Sequence[Turn]) -> list[str] | None:
+    if not history or names_nothing(question):
+        return None
+    told = set(analyze(" ".join(f"{turn.question} {turn.answer}" for turn in history)))
+    said = set(analyze(without_pronouns(question)))
+    return [word for word in words if word in said - told]
 
 
 def _views(question: str, turns: Sequence[Turn]) -> dict[str, str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kb_assistant.retrieval.fusion import Pool
+from kb_assistant.retrieval.fusion import Pool, fuse
 from kb_assistant.retrieval.query_views import QUESTION, WITH_ANSWERS, WITH_QUESTIONS, QueryViews
 from kb_assistant.text.analyzer import is_code
+from kb_assistant.text.conversation import points_back
 from kb_assistant.text.language import Language
 
 if TYPE_CHECKING:
@@ -53,6 +55,24 @@ CROSS_LINGUAL: Mapping[str, float] = {
 }
 """The same for texts in another language than the question: they share no words with it, and some are near to
 everything in that language, so what counts is how much nearer they are to it than to BACKGROUND_QUERIES."""
+
+FOLLOW_UP: Mapping[str, float] = {
+    "always": -3.91,
+    "chinese": -3.25,
+    "nearness": 3.81,
+    "lacking": -3.36,
+    "alone": 0.36,
+    "points back": 1.55,
+}
+"""The same for the question of a follow-up by itself: with the turns before, whatever it asks looks relevant to
+what they were about. Its words that no earlier turn has must be found, and it must be near by itself; unrelated
+Chinese texts are nearer to one another than English ones."""
+
+ALONE = (-12.0, 6.0)
+"""Range of the logit of a follow-up as a first question."""
+
+OWN_GAP = 4.0
+"""Logit that a follow-up in another language than the texts may lack by itself."""
 
 UNCERTAIN_RANGE = (0.1, 0.9)
 """Probabilities between which an estimate is in doubt: a quarter of follow-ups."""
@@ -129,11 +149,29 @@ def relevance(
         return 0.0
     found = _within(views, pool, best, embed)
     if foreign and pool.background.prior and found < CERTAIN:
-        found = max(found, probability(CROSS_LINGUAL, cross_lingual_features(views, pool, foreign, embed)))
+        found = max(found, _across(views, pool, foreign, embed))
     return max(found, NAMED) if _names(views, pool, best) else found
 
 
 def _within(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
+    joined = _joined(views, pool, best, embed)
+    if views.fresh is None or not pool.background.prior:
+        return joined
+    return min(joined, probability(FOLLOW_UP, follow_up_features(views, pool, best, embed)))
+
+
+def _across(views: QueryViews, pool: Pool, foreign: Sequence[int], embed: Embed) -> float:
+    """The same for texts in another language."""
+    signs = cross_lingual_features(views, pool, foreign, embed)
+    joined = probability(CROSS_LINGUAL, signs)
+    if views.fresh is None:
+        return joined
+    alone = {"always": 1.0, "asked nearness": signs["nearness"], "asked gap": signs["gap"], "follow-up": 0.0}
+    return min(joined, probability({**CROSS_LINGUAL, "always": CROSS_LINGUAL["always"] + OWN_GAP}, alone))
+
+
+def _joined(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
+    """The probability by the question with the turns before."""
     if not views.is_first and WITH_ANSWERS not in pool.cosines:
         guess = probability(GUESS, relevance_features(views, pool, best))
         if not UNCERTAIN_RANGE[0] <= guess <= UNCERTAIN_RANGE[1]:
@@ -180,6 +218,25 @@ def relevance_features(views: QueryViews, pool: Pool, best: Sequence[int]) -> di
     return found
 
 
+def follow_up_features(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> dict[str, float]:
+    """The signals for the question of a follow-up by itself: see relevance_features.
+
+    "lacking" grows with the number of its fresh words that the best text lacks; Chinese words count half, because
+    they overlap. "alone" is the logit of its evidence as a first question; "points back" tells a pronoun.
+    """
+    places, fresh, chinese = pool.places(best), views.fresh or (), views.language == "zh"
+    lacking = len(fresh) * (1 - float(pool.table.term_coverage(fresh)[places].max())) if fresh else 0.0
+    first = replace(views, texts={QUESTION: views.question}, fresh=None)
+    alone = _joined(first, pool, fuse(first, pool).text_ids[:TOP], embed)
+    return {
+        **relevance_features(views, pool, best),
+        "chinese": float(chinese),
+        "points back": float(points_back(views.question)),
+        "lacking": math.log1p(lacking) * (0.5 if chinese else 1.0),
+        "alone": min(max(math.log(max(alone, 1e-9) / max(1 - alone, 1e-9)), ALONE[0]), ALONE[1]),
+    }
+
+
 def cross_lingual_features(
     views: QueryViews, pool: Pool, foreign: Sequence[int], embed: Embed
 ) -> dict[str, float]:
@@ -187,10 +244,16 @@ def cross_lingual_features(
     the gap, in cosines, by which one is nearer to what was asked than to BACKGROUND_QUERIES."""
     asked, places = _asked(views), pool.places(foreign)
     to_anything = pool.vectors[places] @ embed(BACKGROUND_QUERIES.get(views.language, BACKGROUND_QUERIES["en"])).T
+
+    def gap(view: str) -> float:
+        return float((pool.cosines[view][places] - to_anything.mean(axis=1)).max())
+
     return {
         "always": 1.0,
+        "nearness": pool.nearness(QUESTION, places),
+        "gap": gap(QUESTION),
         "asked nearness": pool.nearness(asked, places),
-        "asked gap": float((pool.cosines[asked][places] - to_anything.mean(axis=1)).max()),
+        "asked gap": gap(asked),
         "follow-up": float(not views.is_first),
     }
 

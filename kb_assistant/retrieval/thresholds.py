@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kb_assistant.retrieval.relevance import CERTAIN, CROSS_LINGUAL, EVIDENCE, REFUSE
+from kb_assistant.retrieval.relevance import CERTAIN, CROSS_LINGUAL, EVIDENCE, FOLLOW_UP, REFUSE
 from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Transaction
@@ -75,5 +75,9 @@ def _kept(snapshot: Snapshot) -> Thresholds | None:
 
 def _means(snapshot: Snapshot) -> dict[str, Any]:
     """Identifies everything that evidence depends on."""
-    evidence = {"same language": dict(EVIDENCE), "across": dict(CROSS_LINGUAL)}
+    evidence = {
+        "same language": dict(EVIDENCE),
+        "across": dict(CROSS_LINGUAL),
+        "follow-up": dict(FOLLOW_UP),
+    }
     return {"embedder": snapshot.meta("embedder"), "keywords": keywords.analyzer_version(), "evidence": evidence}

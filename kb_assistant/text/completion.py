@@ -69,6 +69,7 @@ _PREPOSITION = re.compile(
 _PRONOUN = re.compile(
     r"\b(?P<own>its|his|her|their)\b|\b(?:it|he|she|they|him|them|that one|this one)\b|[它他她]们?", re.IGNORECASE
 )
+_IT = re.compile(r"\b(?P<own>its)\b|\bit\b|它", re.IGNORECASE)
 # A name: capital letters within a sentence, or what a Chinese question says something of.
 _NAME = re.compile(r"(?<=[\w,;:] )(?:the |a |an )?[A-Z][\w'-]*(?: (?:of |the |and )?[A-Z0-9][\w'-]*)*")
 _OWNER = re.compile(
@@ -153,7 +154,7 @@ def _completed(question: str, before: tuple[Turn, ...]) -> Completed:
         _corrected(text, last, before)
         or _chosen(text, last, before)
         or _named(question, text, last, before)
-        or Completed(question, before, _subject(question, last))
+        or _resolved(question, last, before)
     )
 
 
@@ -192,9 +193,13 @@ def _is_name(text: str) -> bool:
     return any(word[0].isupper() or word[0].isdigit() for word in text.split())
 
 
-def _subject(question: str, last: Turn) -> str:
-    """What "it" stands for, if the last question names something."""
-    return _name_in(last.question) if re.search(r"\b(?:it|its)\b|它", question, re.IGNORECASE) else ""
+def _resolved(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed:
+    """The name in the last question in place of "it"."""
+    it, name = _IT.search(question), _name_in(last.question)
+    if it is None or not name or _name_in(question):
+        return Completed(question, before)
+    own = f"{name}'s" if it["own"] else name
+    return Completed(question[: it.start()] + own + question[it.end() :], before, name)
 
 
 def _about(asked: str, what: str, before: Sequence[Turn]) -> str:

@@ -34,7 +34,7 @@ _LIGHT = frozenset(
 _ZH_LIGHT = re.compile(
     r"什么时候|为什么|怎么样|多少钱|什么|怎么|多少|几点|多[久长大远高重宽深快]|[哪几][个里儿些年月天位种]|价格"
     r"|地方|名字|开门|关门|开放|开始|结束"
-    r"|有没有|是不是|能不能|可以|谁|请问|告诉我|介绍|一下|[的是了吗呢吧啊呀在有叫做要能会和与从到被把就都也还]"
+    r"|有没有|是不是|能不能|可以|谁|请问|告诉我|介绍|一下|知道|觉得|还记得|了解|听说|[哦嗯哇噢我你您]|[的是了吗呢吧啊呀在有叫做要能会和与从到被把就都也还]"
 )
 
 
@@ -68,6 +68,28 @@ def is_unclear(question: str) -> bool:
             # What stands before the pronoun may be what it means.
             return not _telling(text[: found.start()]) and len(_telling(text[found.end() :])) <= most
     return False
+
+
+def points_back(question: str) -> bool:
+    """Whether a question has a pronoun that may stand for what was said before."""
+    return any(pronoun.search(question) for pronoun, _ in _PRONOUNS)
+
+
+def names_nothing(question: str) -> bool:
+    """Whether a turn says nothing of its subject: it means what the turns before did.
+
+    >>> [names_nothing(one) for one in ("Why?", "and where is it?", "它在哪里？", "and the weather?")]
+    [True, True, True, False]
+    """
+    return not _telling(without_pronouns(question))
+
+
+def without_pronouns(question: str) -> str:
+    """The question without pronouns and, in Chinese, without what says nothing of its subject."""
+    text = fold(question)
+    for pronoun, _ in _PRONOUNS:
+        text = pronoun.sub(" ", text)
+    return _ZH_LIGHT.sub(" ", text)
 
 
 def _telling(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from kb_assistant.text.analyzer import fold
 
-Kind = Literal["question", "thanks", "greeting", "farewell", "assent", "more", "form", "about", "document"]
+Kind = Literal["question", "thanks", "greeting", "farewell", "assent", "more", "form", "now", "about", "document"]
 
 Naming = Literal["loosely", "fully", "exactly"]
 
@@ -27,8 +27,8 @@ class Act:
     """What a turn is meant to do.
 
     Attributes:
-        kind: "more" asks for more of the last answer, "form" for another form of it, "about" asks what the
-            knowledge base holds, "document" for a summary of a document.
+        kind: "more" asks for more of the last answer, "form" for another form of it, "now" asks for the weather
+            or the time of the moment, which no document knows, "about" what the knowledge base holds, "document" for a summary of a document.
         topic: For "document" the words that name it; "" for the document talked about.
         named: For "document" how well it must be named, because the same words may ask about a subject: "loosely"
             for a summary, "fully" if all words of the topic must be in its name, "exactly" if no others may be.
@@ -238,6 +238,26 @@ _SUFFIX = r"(?: please| now| right now| currently|呢|啊|呀|吗|吧|了)*"
 _ABOUT = re.compile(rf"{_PREFIX}(?:{_LIST}|{_COUNT}|{_ASKABLE}){_SUFFIX}")
 _ABOUT_NEWEST = re.compile(rf"{_PREFIX}{_NEWEST}{_SUFFIX}")
 
+_NOW = re.compile(
+    _PREFIX
+    + _any(
+        r"""
+        (?:what(?:'s| is)|how(?:'s| is))(?: the)? weather(?: like)?(?: going to be)?(?: outside)? (?:today|now|right now|tomorrow|tonight|outside)(?: like)?
+        (?:is it|will it)(?: going to)? (?:rain|raining|snow|snowing|sunny|cold|hot|warm)(?: outside)? (?:today|now|right now|tomorrow|tonight|outside)
+        what(?:'s| is) the (?:time|date|day)(?: now| right now| today)?
+        what(?:'s| is) today(?:'s date)?
+        what (?:time|day|date) is (?:it|today)(?: now| today| right now)?
+        what(?:'s| is) (?:in )?the (?:latest |today's )?news(?: today)?
+        (?:今天|现在|明天|今晚|外面|后天|这会儿)(?:的|外面)?(?:天气|气温)(?:怎么样|怎样|如何|好吗|好不好|是多少|多少度|预报)?
+        (?:今天|现在|明天|今晚|外面)(?:会不会|会|有没有)?(?:下雨|下雪|冷|热)(?:吗|不)?
+        (?:现在|这会儿)(?:是)?(?:几点|什么时间|什么时候)(?:钟)?
+        今天(?:是)?(?:几号|几月几号|几月几日|星期几|周几|礼拜几|什么日子|哪天)
+        今天(?:有)?(?:什么|哪些)新闻
+        """
+    )
+    + _SUFFIX
+)
+
 # Questions about one document.
 _SIZE = r"(?:short |brief |quick |concise )?"
 _ASKS = r"(?:(?:please|can you|could you|would you|i'd like you to|i want you to|i'd like|i need|i want|let me have) )*"
@@ -304,6 +324,8 @@ def dialogue_act(turn: str) -> Act:
         return Act("assent" if _is_emoji(turn) else "question")
     if courtesy := _courtesy(text):
         return Act(courtesy)
+    if _NOW.fullmatch(text):
+        return Act("now")
     if _ABOUT_NEWEST.fullmatch(text):
         return Act("about", newest=True)
     if _ABOUT.fullmatch(text):

@@ -27,6 +27,10 @@ TURNS = {
         "shorter please", "as a list", "in Chinese", "can you put that into a table?", "in simple words", "translate it into French",
         "简短一点", "用英文回答", "列成表格", "翻译成中文", "一句话概括", "說得通俗一些",
     ),
+    "now": (
+        "What's the weather today?", "what is the weather like outside", "what time is it?", "Is it going to rain tomorrow",
+        "今天天气怎么样？", "现在几点了", "今天星期几？", "明天會下雨嗎",
+    ),
     "about": (
         "Which documents are there?", "list all files", "How many sources do you have?", "What's in this library?",
         "what questions can I ask you?", "who are you?", "Hello, what can you do?", "what is the latest document?",
@@ -45,7 +49,7 @@ TURNS = {
         "How many documents must I hand in?", "需要哪些文件？", "which papers do I need for the visa", "最新的展览是什么",
         "What can I do on the island?", "help desk phone number", "who are the members?", "有哪些鸟",
         "what does the policy say about hotels", "What is he about to do?", "它讲了什么", "What are they about?",
-        "Right of way", "good practice", "morning opening hours", "no smoking areas",
+        "Right of way", "what was the weather like in 1953?", "How is the weather station powered?", "几点开门", "天气记录从哪年开始", "what time is lunch", "good practice", "morning opening hours", "no smoking areas",
     ),
 }  # fmt: skip
 
