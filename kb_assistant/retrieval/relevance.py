@@ -57,12 +57,12 @@ CROSS_LINGUAL: Mapping[str, float] = {
 everything in that language, so what counts is how much nearer they are to it than to BACKGROUND_QUERIES."""
 
 FOLLOW_UP: Mapping[str, float] = {
-    "always": -3.91,
-    "chinese": -3.25,
-    "nearness": 3.81,
-    "lacking": -3.36,
-    "alone": 0.36,
-    "points back": 1.55,
+    "always": -2.5,
+    "chinese": -3.82,
+    "nearness": 3.45,
+    "lacking": -4.9,
+    "alone": 0.24,
+    "points back": 4.05,
 }
 """The same for the question of a follow-up by itself: with the turns before, whatever it asks looks relevant to
 what they were about. Its words that no earlier turn has must be found, and it must be near by itself; unrelated

@@ -19,6 +19,7 @@ _PRONOUNS = (
     (re.compile(r"\b(?:it|its)\b", re.IGNORECASE), 1),
     (re.compile(r"\b(?:this|that|these|those|they|one)\b|[这那](?:个|些|里|儿|么)?", re.IGNORECASE), 0),
 )
+_CLAUSE = re.compile(r"[,;.!?，；。！？]+")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _ELLIPSIS = re.compile(
     r"(?:and|but|or|what about|how about|and what about|and how about)\b.*"
@@ -71,8 +72,16 @@ def is_unclear(question: str) -> bool:
 
 
 def points_back(question: str) -> bool:
-    """Whether a question has a pronoun that may stand for what was said before."""
-    return any(pronoun.search(question) for pronoun, _ in _PRONOUNS)
+    """Whether a question has a pronoun whose meaning isn't named before it in the same clause.
+
+    >>> points_back("When did she leave?"), points_back("Does a pump stop when it is cold?")
+    (True, False)
+    """
+    for clause in _CLAUSE.split(fold(question)):
+        for pronoun, _ in _PRONOUNS:
+            if (found := pronoun.search(clause)) and not _telling(clause[: found.start()]):
+                return True
+    return False
 
 
 def names_nothing(question: str) -> bool:

@@ -20,7 +20,7 @@ def evidence(base: KnowledgeBase, first: str, question: str) -> float:
     [
         (ENGLISH, "What's the capital of Portugal?"),
         (ENGLISH, "Who painted the Mona Lisa?"),
-        (ENGLISH, "and how do I cook rice?"),
+        (ENGLISH, "and how do I play chess?"),
         (CHINESE, "葡萄牙的首都是哪里？"),
         (CHINESE, "三国演义的作者是谁"),
         (CHINESE, "怎樣學彈吉他？"),
