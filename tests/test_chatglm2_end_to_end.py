@@ -11,6 +11,7 @@ import pytest
 from kb_assistant.chatglm2.prompt import ChatTemplate, pairs, render
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.base import LocalChat
+from kb_assistant.text.wording import CHINESE as CHINESE_WORDS
 from kb_assistant.types import Turn
 from tests.chatglm2_data import TINY_INT4
 from tests.samples import DATA
@@ -125,6 +126,21 @@ def test_rounds_that_the_model_has_read_are_not_read_again(docs_home: Path, mode
         first.reused_tokens < again.reused_tokens
     )  # an earlier question of this process may share its first words
     assert again.reused_tokens >= earlier
+
+
+@pytest.mark.parametrize("model", ["chatglm2-6b-llama", "chatglm2-6b-torch"])
+def test_a_cut_answer_goes_on_in_a_round_of_its_own(docs_home: Path, prompts: list[str], model: str) -> None:
+    settings = {"max_tokens": 8, "k": 1, "refuse_below": 0.0, "temperature": 0.0}
+    with KnowledgeBase.open(home=docs_home, model=model, **settings) as base:
+        first = base.ask("灯塔是谁建的？")
+        assert first.cut
+        rest = base.ask("继续", [first.turn])
+        assert rest.origin == "documents"
+        assert rest.answer
+    last = prompts[-1]
+    assert "[Round 2]\n\n问：" in last
+    assert "<passage>" in last[: last.index("[Round 2]")]
+    assert last.endswith(f"{CHINESE_WORDS.go_on}\n\n答：")
 
 
 @pytest.mark.parametrize("model", ["chatglm2-6b-llama", "chatglm2-6b-torch"])
