@@ -57,7 +57,7 @@ CROSS_LINGUAL: Mapping[str, float] = {
 everything in that language, so what counts is how much nearer they are to it than to BACKGROUND_QUERIES."""
 
 FOLLOW_UP: Mapping[str, float] = {
-    "always": -2.5,
+    "always": -2.1,
     "chinese": -3.82,
     "nearness": 3.45,
     "lacking": -4.9,
