@@ -21,6 +21,7 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.network import load_network
+from kb_assistant.embedding.tokenizer import load_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
@@ -174,7 +175,8 @@ class LocalEmbeddings(Embeddings):
     @once
     def _encoder(self) -> OnnxEncoder | None:
         """Embeds single texts without torch, in a third of its time; None for other kinds of models."""
-        from kb_assistant.embedding.onnx_encoder import OnnxEncoder, Shape
+        from kb_assistant.embedding.onnx_encoder import OnnxEncoder
+        from kb_assistant.embedding.onnx_graph import Shape
 
         try:
             shape = Shape.read(self.model.path)
@@ -199,19 +201,14 @@ class LocalEmbeddings(Embeddings):
 
     @once
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
         file = self.model.path / "tokenizer.json"
         try:
-            tokenizer = Tokenizer.from_file(str(file))
+            return load_tokenizer(self.model.path)
         except Exception as error:  # the library raises plain Exception
             raise ModelError(
                 _("{path} can't be read: {reason}", path=file, reason=error),
                 _("Install {name} again.", name=self.model.name),
             ) from error
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
 
     @once
     def _on(self) -> Device:

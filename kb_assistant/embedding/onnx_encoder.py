@@ -1,102 +1,23 @@
 """BERT encoders by ONNX Runtime, for single texts: less than half of torch's time, and torch isn't loaded.
 
-The graph (Devlin et al., BERT, 2019; XLM-RoBERTa differs only in its positions) is built in memory and points into
-the folder's own model.safetensors, so that the disk needs no second copy of the weights. torch embeds many
-passages in batches; both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`).
+torch embeds many passages in batches; both compute in float32 (see
+`kb_assistant.embedding.local.COSINE_TOLERANCE`).
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnx import NodeProto, TensorProto
-
-_WEIGHTS = "model.safetensors"
-_OPSET = 20
-_CONTRIBUTED = "com.microsoft"
-_DTYPES = ("F16", "F32")
-_LAYER = "encoder.layer.{}.{}"
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    kind: {
-        "hidden_act": "gelu",
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "layer_norm_eps": 1e-12,
-        "pad_token_id": pad,
-    }
-    for kind, pad in (("bert", 0), ("xlm-roberta", 1))
-}
-"""Defaults for config.json, as in transformers' BertConfig and XLMRobertaConfig."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The description of an encoder, from its folder.
-
-    Attributes:
-        first_position: The number of the first token's position.
-        mean: Whether the vector is the mean over the tokens; otherwise it is the first token's.
-        prefix: Prefix of the names of its tensors.
-        tensors: The table of the weights file: dtype, shape, and data_offsets from data_start on, by name.
-    """
-
-    layers: int
-    heads: int
-    epsilon: float
-    first_position: int
-    mean: bool
-    prefix: str
-    tensors: dict[str, dict[str, Any]]
-    data_start: int
-
-    @classmethod
-    def read(cls, folder: Path) -> Shape | None:
-        """The shape of a sentence-transformers folder; None if this module can't run it.
-
-        Raises:
-            Exception: its files are invalid, in one of many ways.
-        """
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-            kinds = [module["type"].rpartition(".")[2] for module in modules]
-            pooling = json.loads((folder / modules[1]["path"] / "config.json").read_text(encoding="utf-8"))
-            tokens = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
-            tensors, start = _header(folder / _WEIGHTS)
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
-            return None
-        config = _DEFAULTS.get(config.get("model_type"), {}) | config
-        mean = _pooled_by_mean(pooling)
-        plain = (
-            config.get("model_type") in _DEFAULTS
-            and config.get("hidden_act") == "gelu"
-            and config.get("position_embedding_type", "absolute") == "absolute"
-            and kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-            and mean is not None
-            and not tokens.get("do_lower_case")  # applied before the tokenizer
-        )
-        found = [name for name in tensors if name.endswith("embeddings.word_embeddings.weight")]
-        if not plain or len(found) != 1 or any(tensor["dtype"] not in _DTYPES for tensor in tensors.values()):
-            return None
-        return cls(
-            layers=config["num_hidden_layers"],
-            heads=config["num_attention_heads"],
-            epsilon=config["layer_norm_eps"],
-            first_position=config["pad_token_id"] + 1 if config["model_type"] == "xlm-roberta" else 0,
-            mean=bool(mean),
-            prefix=found[0].removesuffix("embeddings.word_embeddings.weight"),
-            tensors=tensors,
-            data_start=start,
-        )
+    from onnxruntime import InferenceSession
 
 
 class OnnxEncoder:
@@ -111,17 +32,8 @@ class OnnxEncoder:
     """
 
     def __init__(self, folder: Path, shape: Shape, threads: int = 0) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.force_spinning_stop", "1")  # FAISS needs the cores next
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         self._shape = shape
-        self._session = onnxruntime.InferenceSession(
-            _Graph(shape).serialized(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(EncoderGraph(shape), folder, threads)
 
     def encode(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """The pooled vector of one text, special tokens included: float32 (dimension,), not normalised."""
@@ -135,113 +47,13 @@ class OnnxEncoder:
         return pooled
 
 
-class _Graph:
-    """The ONNX graph under construction: every method adds nodes and returns the name of their result."""
+def open_session(graph: EncoderGraph, folder: Path, threads: int) -> InferenceSession:
+    """ONNX Runtime's session of a graph whose weights lie in a folder."""
+    import onnxruntime
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        self._nodes: list[NodeProto] = []
-        self._weights: dict[str, TensorProto] = {}
-
-    def serialized(self) -> bytes:
-        from onnx import TensorProto, helper
-
-        hidden = self._embedded()
-        for number in range(self._shape.layers):
-            hidden = self._layer(hidden, number)
-        self._nodes.append(helper.make_node("Identity", [hidden], ["hidden"]))
-        graph = helper.make_graph(
-            self._nodes,
-            "encoder",
-            [helper.make_tensor_value_info(name, TensorProto.INT64, [1, "n"]) for name in ("ids", "positions")],
-            [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, [1, "n", "d"])],
-            list(self._weights.values()),
-        )
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_CONTRIBUTED, 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-        return model.SerializeToString()  # type: ignore[no-any-return]
-
-    def _embedded(self) -> str:
-        looked_up = [
-            self._float(self._node("Gather", [self._weight(f"embeddings.{table}_embeddings.weight"), places]))
-            for table, places in (("word", "ids"), ("position", "positions"), ("token_type", self._zeros()))
-        ]
-        total = self._node("Add", [self._node("Add", looked_up[:2]), looked_up[2]])
-        return self._normalised(total, "embeddings.LayerNorm")
-
-    def _layer(self, hidden: str, number: int) -> str:
-        def named(part: str) -> str:
-            return _LAYER.format(number, part)
-
-        parts = [self._linear(hidden, named(f"attention.self.{part}")) for part in ("query", "key", "value")]
-        mixed = self._node("MultiHeadAttention", parts, domain=_CONTRIBUTED, num_heads=self._shape.heads)
-        attended = self._linear(mixed, named("attention.output.dense"))
-        middle = self._normalised(self._node("Add", [attended, hidden]), named("attention.output.LayerNorm"))
-        wide = self._node("Gelu", [self._linear(middle, named("intermediate.dense"))])
-        narrow = self._linear(wide, named("output.dense"))
-        return self._normalised(self._node("Add", [narrow, middle]), named("output.LayerNorm"))
-
-    def _linear(self, hidden: str, name: str) -> str:
-        weight = self._node("Transpose", [self._float(self._weight(f"{name}.weight"))], perm=[1, 0])
-        product = self._node("MatMul", [hidden, weight])
-        return self._node("Add", [product, self._float(self._weight(f"{name}.bias"))])
-
-    def _normalised(self, hidden: str, name: str) -> str:
-        inputs = [hidden, *(self._float(self._weight(f"{name}.{part}")) for part in ("weight", "bias"))]
-        return self._node("LayerNormalization", inputs, axis=-1, epsilon=self._shape.epsilon)
-
-    def _zeros(self) -> str:
-        """Token types: a single text has only the first."""
-        return self._node("Sub", ["ids", "ids"])
-
-    def _float(self, name: str) -> str:
-        from onnx import TensorProto
-
-        return self._node("Cast", [name], to=TensorProto.FLOAT)
-
-    def _weight(self, name: str) -> str:
-        """A tensor of the weights file, by its offset there."""
-        from onnx import StringStringEntryProto, TensorProto
-
-        told = self._shape.tensors[self._shape.prefix + name]
-        start, end = told["data_offsets"]
-        place = {"location": _WEIGHTS, "offset": self._shape.data_start + start, "length": end - start}
-        self._weights[name] = TensorProto(
-            name=name,
-            dims=told["shape"],
-            data_type=TensorProto.FLOAT16 if told["dtype"] == "F16" else TensorProto.FLOAT,
-            data_location=TensorProto.EXTERNAL,
-            external_data=[StringStringEntryProto(key=key, value=str(value)) for key, value in place.items()],
-        )
-        return name
-
-    def _node(self, kind: str, inputs: list[str], domain: str = "", **attributes: Any) -> str:
-        from onnx import helper
-
-        name = f"{kind} {len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, inputs, [name], domain=domain, **attributes))
-        return name
-
-
-def _header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """The table of a safetensors file, and the offset of its data (8 bytes of length, JSON, data)."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        table = json.loads(file.read(length))
-    table.pop("__metadata__", None)
-    return table, 8 + length
-
-
-def _pooled_by_mean(pooling: dict[str, Any]) -> bool | None:
-    """True for the mean over all tokens, False for the first one's vector, None for anything else."""
-    modes = {
-        name.removeprefix("pooling_mode_")
-        for name, on in pooling.items()
-        if on and name.startswith("pooling_mode_")
-    }
-    modes |= {pooling["pooling_mode"]} if isinstance(pooling.get("pooling_mode"), str) else set()
-    if not pooling.get("include_prompt", True):
-        return None
-    if modes <= {"mean_tokens", "mean"} and modes:
-        return True
-    return False if modes <= {"cls_token", "cls"} and modes else None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # FAISS needs the cores next
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return onnxruntime.InferenceSession(graph.serialized(), options, providers=["CPUExecutionProvider"])
