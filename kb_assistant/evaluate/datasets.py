@@ -42,6 +42,7 @@ class Question:
         labels: The set's labels of it, such as its type.
         right: Relevance, above 0, of the documents that answer it, by id.
         answerable: False if the set says that no document answers it.
+        context: Id of the document that it was written for, if the set tells; "" otherwise.
         conversation: Equal for all questions of one conversation.
     """
 
@@ -53,6 +54,7 @@ class Question:
     labels: Mapping[str, str] = field(default_factory=dict)
     right: Mapping[str, int] = field(default_factory=dict)
     answerable: bool = True
+    context: str = ""
     conversation: str = ""
 
     @property
@@ -222,6 +224,7 @@ def parse_question(row: Mapping[str, Any], place: str, right: Mapping[str, int])
         labels=labels,
         right=right,
         answerable=bool(row.get("answerable", True)),
+        context=str(row.get("context_id") or ""),
         conversation=opening,
     )
 
