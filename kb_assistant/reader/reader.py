@@ -1,0 +1,200 @@
+"""Reads passages with a question: how relevant each is, whether it holds the answer, and where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_assistant.embedding.onnx_encoder import open_session
+from kb_assistant.embedding.onnx_graph import Shape
+from kb_assistant.errors import ModelError
+from kb_assistant.lock import survive_forks
+from kb_assistant.messages import _
+from kb_assistant.once import once, one_at_a_time
+from kb_assistant.reader.graph import ReaderGraph
+from kb_assistant.reader.inputs import InputEncoder, ReaderInput
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+BASE = "multilingual-e5-small"
+"""The embedder that the reader was trained on."""
+
+WEIGHTS = Path(__file__).with_name("weights.safetensors")
+
+BATCH_TOKENS = 1024
+"""Most tokens of one run: between two runs the time is looked at."""
+
+LONGEST_ANSWER = 40
+"""Most tokens of an answer."""
+
+_LATER_WINDOW = 5
+"""A passage's second window is read after the first windows of so many passages behind it."""
+
+_of_the_parent: list[object] = []
+"""Sessions that a forked child inherited. Freeing one would wait for threads that don't exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader says of one passage.
+
+    Attributes:
+        relevance: Logit that the passage is on what is asked.
+        answer: Logit that it holds the answer.
+        span: Start and end of the likeliest answer, in characters of the passage.
+        span_score: Logit of the span less that of there being none.
+    """
+
+    relevance: float
+    answer: float
+    span: tuple[int, int]
+    span_score: float
+
+
+class Reader:
+    """Safe to share between threads.
+
+    Args:
+        folder: The folder of the embedder that the reader was trained on, multilingual-e5-small.
+        weights: What was learned, a safetensors file.
+        threads: Threads of one run; 0 leaves the runtime's own choice.
+    """
+
+    def __init__(self, folder: Path, weights: Path = WEIGHTS, threads: int = 0) -> None:
+        self._folder, self._weights, self._threads = folder, weights, threads
+        survive_forks(self)
+
+    def before_fork(self) -> None:
+        """Do nothing: weights are only read."""
+
+    def after_fork(self) -> None:
+        """Continue in a forked child, which has one thread: the session is reopened."""
+        if "_session" in vars(self):
+            _of_the_parent.append(vars(self).pop("_session"))
+
+    def read(
+        self,
+        question: str,
+        passages: Sequence[tuple[str, str]],
+        earlier: Sequence[str] = (),
+        seconds: float = float("inf"),
+    ) -> list[Reading | None]:
+        """A reading of each (heading, passage); None for those that the time doesn't suffice for. The first ones
+        are read first. Of a long passage the window with most of the question's words is read first.
+
+        Args:
+            earlier: The texts of the turns before, oldest first.
+            seconds: After this time no further run starts; one always runs.
+
+        Raises:
+            ModelError: the model can't be loaded.
+        """
+        deadline = time.monotonic() + seconds
+        order = _in_order(self._encoder.encode(question, earlier, passages))
+        found: list[Reading | None] = [None] * len(passages)
+        done = 0
+        while done < len(order) and (not done or time.monotonic() < deadline):
+            batch = _batch(order[done:])
+            rows = self._logits([made.ids for __, made in batch])
+            for (place, made), logits in zip(batch, rows, strict=True):
+                found[place] = _better(found[place], _reading(made, logits))
+            done += len(batch)
+        return found
+
+    @once
+    def _encoder(self) -> InputEncoder:
+        with self._load_errors():
+            return InputEncoder(self._folder)
+
+    @once
+    def _session(self) -> InferenceSession:
+        from safetensors.numpy import load_file
+
+        with self._load_errors():
+            shape = Shape.read(self._folder)
+            if shape is None:
+                raise ValueError("another kind of encoder")
+            return open_session(
+                ReaderGraph(self._folder, shape, load_file(self._weights)), self._folder, self._threads
+            )
+
+    @contextmanager
+    def _load_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # onnxruntime, safetensors and tokenizers have no common error class
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                _("The reader can't be loaded from {path}: {reason}", path=self._folder, reason=reason),
+                _("Install its files again: kb models rm {name}, then kb models pull {name}", name=BASE),
+            ) from error
+
+    def _logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """float32 (inputs, tokens, 4); see kb_assistant.reader.graph.HEADS."""
+        length = max(map(len, rows))
+        ids = np.zeros((len(rows), length), np.int64)
+        mask = np.zeros((len(rows), length), np.int64)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)], mask[place, : len(row)] = row, 1
+        positions = np.broadcast_to(np.arange(length, dtype=np.int64), ids.shape)
+        (logits,) = self._session.run(["logits"], {"ids": ids, "positions": positions, "mask": mask})
+        return np.asarray(logits, np.float32)
+
+
+def _in_order(windows: Sequence[Sequence[ReaderInput]]) -> list[tuple[int, ReaderInput]]:
+    """All windows with the places of their passages, in the order of reading."""
+    ranked = []
+    for place, of_passage in enumerate(windows):
+        by_words = sorted(of_passage, key=lambda made: -made.shared)
+        ranked += [(place + later * _LATER_WINDOW, later, place, made) for later, made in enumerate(by_words)]
+    ranked.sort(key=lambda one: one[:3])
+    return [(place, made) for __, __, place, made in ranked]
+
+
+def _batch(order: Sequence[tuple[int, ReaderInput]]) -> Sequence[tuple[int, ReaderInput]]:
+    """The first windows that fit in one run."""
+    count, longest = 0, 0
+    for __, made in order:
+        longest = max(longest, len(made.ids))
+        if count and (count + 1) * longest > BATCH_TOKENS:
+            break
+        count += 1
+    return order[:count]
+
+
+def _better(one: Reading | None, other: Reading) -> Reading:
+    """The reading of two windows: the one likelier to hold the answer."""
+    return other if one is None or other.answer > one.answer else one
+
+
+def _reading(made: ReaderInput, logits: NDArray[np.float32]) -> Reading:
+    relevance, answer, none = float(logits[0, 0]), float(logits[0, 1]), float(logits[0, 2] + logits[0, 3])
+    start, end = made.body, made.body + len(made.offsets)
+    if start == end:
+        return Reading(relevance, answer, (0, 0), -none)
+    scores = logits[start:end, 2, None] + logits[None, start:end, 3]
+    possible = np.triu(np.ones(scores.shape, bool)) & ~np.triu(np.ones(scores.shape, bool), LONGEST_ANSWER)
+    scores = np.where(possible, scores, -np.inf)
+    first, last = np.unravel_index(int(scores.argmax()), scores.shape)
+    span = (made.offsets[int(first)][0], made.offsets[int(last)][1])
+    return Reading(relevance, answer, span, float(scores[first, last]) - none)
+
+
+def open_reader(folder: Path, threads: int = 0) -> Reader:
+    """The reader on this embedder's folder, loaded once for all knowledge bases of this process."""
+    return _open(folder.resolve(), threads)
+
+
+@one_at_a_time
+@lru_cache(maxsize=2)
+def _open(folder: Path, threads: int) -> Reader:
+    return Reader(folder, threads=threads)
