@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kb_assistant.embedding.local import LocalEmbeddings
     from kb_assistant.embedding.reranker import Reranker
     from kb_assistant.llm.open import ChatModels
+    from kb_assistant.reader.reader import Reader
     from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
@@ -298,6 +299,7 @@ class KnowledgeBase:
         sides: Sequence[Side] = SIDES,
         rewrite: bool = True,
         rerank: bool = True,
+        read: bool = False,
     ) -> Retrieval:
         """Like `search`, with the queries that were searched, the evidence, and timings.
 
@@ -305,6 +307,8 @@ class KnowledgeBase:
             sides: Run only one of the searches, for comparison.
             rewrite: False skips the chat model even if the setting `rewrite` asks for it.
             rerank: False skips the reranker even if one is set.
+            read: The reader reads the best passages, as before an answer: it orders them, marks their answers and
+                judges the evidence.
         """
         return self.searcher().search(
             asked(question),
@@ -314,6 +318,7 @@ class KnowledgeBase:
             sides=sides,
             rewrite=rewrite,
             rerank=rerank,
+            read=read,
         )
 
     def searcher(self) -> Searcher:
@@ -329,6 +334,8 @@ class KnowledgeBase:
             self._postings,
             self._reranker,
             partial(rewritten, self._chat_models, self.settings) if self.settings.rewrite == "model" else None,
+            lambda: self.reader,
+            self.settings.answer_reader_seconds,
         )
 
     def ask(
@@ -585,6 +592,17 @@ class KnowledgeBase:
 
         model = self.models.get(self.settings.reranker, "reranker")
         return open_reranker(model, self.settings.device, self.settings.rerank_seconds)
+
+    @once
+    def reader(self) -> Reader | None:
+        """Reads questions and passages together; None if it is off, or its base isn't installed."""
+        if self.settings.answer_reader == "off":
+            return None
+        from kb_assistant.reader.reader import BASE, open_reader
+
+        installed = (model for model in self.models.installed() if model.kind == "embedder")
+        base = next((model for model in installed if model.name == BASE), None)
+        return open_reader(base.path, self.settings.threads) if base else None
 
     def _check_embedder(self) -> None:
         with self.store.read() as snapshot:

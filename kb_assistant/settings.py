@@ -27,6 +27,7 @@ CHOICES = {
     "rewrite": ("off", "model"),
     "device": ("auto", "cpu", "cuda"),
     "quantize": ("auto", "none", "int4", "nf4"),
+    "answer_reader": ("on", "off"),
 }
 """Settings that take one of a few words."""
 
@@ -88,6 +89,9 @@ class Settings:
         rewrite_seconds: Time after which the search goes on without.
         reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
         rerank_seconds: Time after which it reads no further passages.
+        answer_reader: `on`: before an answer the reader reads the question together with the best passages, if
+            multilingual-e5-small is installed; `off`.
+        answer_reader_seconds: Time after which no further passage is read.
         refuse_below: Evidence, from 0 to 1, below which a question is refused. Unset, the one that `kb eval
             --keep-floor` kept with the index; without it 0.5 for the embedder that comes along, 0 for those that
             were never measured. `floor` is its old name.
@@ -129,6 +133,8 @@ class Settings:
     rewrite_seconds: float = 10.0
     reranker: str = ""
     rerank_seconds: float = 2.0
+    answer_reader: str = "on"
+    answer_reader_seconds: float = 2.0
     refuse_below: float | None = None
     uncertain_below: float | None = None
     chunk_tokens: int = 256
@@ -193,6 +199,7 @@ class Settings:
             "lock_seconds",
             "rewrite_seconds",
             "rerank_seconds",
+            "answer_reader_seconds",
         ):
             self._require(name, (getattr(self, name) or 0) >= 0, _("0 or more"))
 

@@ -75,6 +75,24 @@ class Locator:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerSpan:
+    """Where a passage answers the question, by the reader.
+
+    Attributes:
+        start: First character of the answer, in the passage's text.
+        end: The character after its last one.
+        score: How sure the reader is that the passage holds the answer, from 0 to 1.
+    """
+
+    start: int
+    end: int
+    score: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"start": self.start, "end": self.end, "score": round(self.score, 4)}
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that a search found.
 
@@ -87,6 +105,7 @@ class Hit:
         similarity: Cosine of question and passage in [-1, 1]; None if only the keyword side found it.
         also_in: Other files that contain exactly the same passage.
         near_in: Files that contain nearly the same passage, such as other versions; they get no hit of their own.
+        answer: Where it answers the question; None if nothing was read, or it doesn't seem to.
     """
 
     id: str
@@ -97,6 +116,7 @@ class Hit:
     similarity: float | None = None
     also_in: tuple[str, ...] = ()
     near_in: tuple[str, ...] = ()
+    answer: AnswerSpan | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Hit:
@@ -110,6 +130,7 @@ class Hit:
             similarity=value["similarity"],
             also_in=tuple(value["also_in"]),
             near_in=tuple(value["near_in"]),
+            answer=AnswerSpan(**value["answer"]) if value.get("answer") else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -122,6 +143,7 @@ class Hit:
             "near_in": list(self.near_in),
             "locator": self.locator.to_json(),
             "text": self.text,
+            "answer": self.answer.to_json() if self.answer else None,
         }
 
 

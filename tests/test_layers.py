@@ -18,11 +18,12 @@ LAYERS = (
     "small_file text torch_runtime",
     "model_folder",
     "chatglm2 settings store embedding",
-    "models index",
+    "models index reader",
     "llm retrieval",
     "answering maintenance adapters ingestion",
     "knowledge",
     "workspace evaluate",
+    "training",
     "cli",
 )
 """Rooms of kb_assistant, the ground first. A room imports from floors below its own, not from beside it."""

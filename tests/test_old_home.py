@@ -62,11 +62,11 @@ def test_settings_are_read_and_written_beside_their_comments(home: Path) -> None
     assert Settings.load(home=home).k == 4
 
 
-def test_without_settings_the_thresholds_kept_with_the_index_hold(home: Path) -> None:
+def test_thresholds_kept_with_another_meaning_of_evidence_are_ignored(home: Path) -> None:
     (home / "kb.toml").unlink()
     with KnowledgeBase(Settings.load(home=home), embedder=HashEmbeddings()) as kb:  # type: ignore[arg-type]
         floors = kb.status()["floors"]
-    assert (floors["refuse"], floors["certain"]) == (0.25, 0.65)
+    assert floors == {"refuse": 0.0, "certain": 0.0, "from": "none"}, "0.25 and 0.65 were measured before"
 
 
 def test_folders_tokens_and_conversations_are_read(kb: KnowledgeBase, home: Path) -> None:

@@ -72,6 +72,7 @@ def _data(
         "after": around.after if around else "",
         "text": hit.text,
         "spans": utf16(hit.text, spans),
+        "answer": utf16(hit.text, [(hit.answer.start, hit.answer.end)])[0] if hit.answer else None,
         "notes": notes,
         "before_n": n > 1,
         "after_n": n < len(turn.hits),

@@ -32,6 +32,8 @@ MEANINGS = {
     "seed": "采样的种子：种子相同，回答相同。",
     "threads": "模型使用的线程数；0 表示用全部核心。",
     "device": "auto、cpu 或 cuda：torch 计算向量（以及作为回答引擎时）所用的设备。",
+    "answer_reader": "on：回答前由阅读模型对照问题阅读最佳段落（需已安装 multilingual-e5-small）；off：不阅读。",
+    "answer_reader_seconds": "超过此时间（秒）后不再阅读更多段落。",
     "quantize": "用 torch 运行 ChatGLM2 时：auto（INT4 保持原样，fp16 转 NF4）、none、int4 或 nf4。",
     "readers": "读取文件的进程数；0 表示每核一个。",
     "read_seconds": "读取单个文件的时间上限（秒）。",

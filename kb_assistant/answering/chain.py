@@ -110,17 +110,17 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             yield from self._by_itself(question, history, _NOTHING_SEARCHED, config, stop, begun)
             return
 
-        def search(asked_for: str, before: Sequence[Turn]) -> Retrieval:
-            return self._searcher.search(asked_for, before, self._settings.k, where=where)
+        def search(asked_for: str, before: Sequence[Turn], read: bool = False) -> Retrieval:
+            return self._searcher.search(asked_for, before, self._settings.k, where=where, read=read)
 
         if told := Talk(self._searcher, search, where).answer(question, history):
             yield from self._tell(told, question, history, config, stop, begun)
         else:
             asked_for = completed(question, history)
-            found = search(asked_for.question, asked_for.history)
+            found = search(asked_for.question, asked_for.history, read=True)
             if dialogue_act(question).kind == "now":
                 found = replace(found, evidence=0.0)
-            besides = [search(one, ()) for one in asked_for.others]
+            besides = [search(one, (), read=True) for one in asked_for.others]
             yield from self.answer(
                 asked_for.question,
                 asked_for.history,

@@ -190,6 +190,7 @@ def render(
         "language": language,
         "earlier": history[-1].question if history else "",
         "passages": [hit.text for hit in hits],
+        "answers": [(hit.answer.start, hit.answer.end, hit.answer.score) if hit.answer else None for hit in hits],
     }
     text = fill(form.template if hits else DEFAULT, parts)
     if begun:

@@ -116,6 +116,9 @@ def search(
     question: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
     where: Where = None,
     k: K = None,
+    read: Annotated[
+        bool, typer.Option("--read", help="Read the best passages with the question, as before an answer.")
+    ] = False,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -123,7 +126,7 @@ def search(
 ) -> None:
     """Find the passages that bear most on a question, by meaning and by word."""
     with open_kb(kb, home, embedder=embedder) as base:
-        found = base.retrieve(question, k, where=where or ())
+        found = base.retrieve(question, k, where=where or (), read=read)
     hits = found.hits
     if json:
         listed = [hit.to_json() for hit in hits]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ESCAPED = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")
 _SECONDS_BETWEEN_LINES = 10.0
+_ANSWER_WIDTH = 80
 
 
 def plain(text: str) -> str:
@@ -86,7 +87,16 @@ def hits(found: Sequence[Hit], width: int = 300) -> None:
 def citations(cited: Sequence[Citation]) -> None:
     for citation in cited:
         doubt = "" if citation.supported else "  (the passage doesn't plainly say so)"
-        typer.echo(f"  [{citation.n}] {place(citation.hit.source, citation.hit.locator)}{doubt}")
+        where = place(citation.hit.source, citation.hit.locator)
+        typer.echo(f"  [{citation.n}] {where}{_answer(citation.hit)}{doubt}")
+
+
+def _answer(hit: Hit) -> str:
+    """`: "163 steps"`, the answer that the reader marked in a passage."""
+    if not hit.answer:
+        return ""
+    text = " ".join(plain(hit.text[hit.answer.start : hit.answer.end]).split())
+    return f': "{text[:_ANSWER_WIDTH]}{"…" if len(text) > _ANSWER_WIDTH else ""}"'
 
 
 def report(done: Report) -> None:

@@ -178,7 +178,7 @@ def _answer(
 
 
 def _from_passages(kb: KnowledgeBase, model: BaseChatModel, question: Question, follow: bool) -> Answer:
-    found = kb.retrieve(question.text, history=question.history if follow else ())
+    found = kb.retrieve(question.text, history=question.history if follow else (), read=True)
     turn: dict[str, Any] = {"answer": ""}
     for piece in kb.as_chain(chat_model=model).answer(question.text, question.history, found):
         turn |= {**piece, "answer": turn["answer"] + piece.get("answer", "")}

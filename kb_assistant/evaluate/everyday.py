@@ -93,7 +93,7 @@ def measure_everyday(
     seen: defaultdict[str, list[float]] = defaultdict(list)
     misses: list[Miss] = []
     for question in questions:
-        found = kb.retrieve(question.text, FIRST).hits
+        found = kb.retrieve(question.text, FIRST, read=True).hits
         right = [_is_right(hit, question) for hit in found]
         reply = _ask(kb, model, question.text, ())
         held = not reply.refused and holds(unmarked(reply.answer), question.answers)

@@ -35,10 +35,10 @@ def measure_spans(
     Args:
         questions: Each has reference answers and a right document.
         passages: The text of each right document, by id.
-        span: Finds the span in a passage; without it the sentence that `extract` quotes is taken.
+        span: Finds the span in a passage; without it the reader, or what `extract` quotes.
         done: Called after each question.
     """
-    find, model = span or quoted_sentence(kb), open_model(kb, EXTRACT)
+    find, model = span or marked_span(kb), open_model(kb, EXTRACT)
     found: dict[str, list[str]] = {GIVEN: [], ASKED: []}
     for question in questions:
         document = max(question.right, key=lambda one: question.right[one])
@@ -51,19 +51,29 @@ def measure_spans(
     )
 
 
-def quoted_sentence(kb: KnowledgeBase) -> Span:
-    """The sentence of a passage that is quoted first."""
+def marked_span(kb: KnowledgeBase) -> Span:
+    """The reader's span; without a reader the sentence that is quoted first."""
+    reader = kb.reader
+
+    def marked(question: str, passage: str) -> str:
+        (reading,) = reader.read(question, [("", passage)]) if reader else [None]
+        return passage[slice(*reading.span)] if reading else ""
 
     def sentence(question: str, passage: str) -> str:
         quoted = quote(question, [passage], embeddings=kb.embedder, most=1)
         return quoted[0].text if quoted else ""
 
-    return sentence
+    return marked if reader else sentence
 
 
 def answer_span(reply: Reply) -> str:
-    """What a reply shows as the answer: its quotes, as no span is marked in them; "" for a refusal."""
-    return "" if reply.refused else unmarked(reply.answer)
+    """What a reply shows as the answer: the span marked in the first passage that it cites, else its text; "" for
+    a refusal."""
+    text = unmarked(reply.answer)
+    marked = [one.hit for one in reply.citations if one.hit.answer]
+    if reply.refused or not marked or not marked[0].answer:
+        return "" if reply.refused else text
+    return marked[0].text[marked[0].answer.start : marked[0].answer.end]
 
 
 def _row(name: str, about: str, questions: Sequence[Question], spans: Sequence[str]) -> Row:

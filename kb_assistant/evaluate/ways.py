@@ -54,7 +54,7 @@ def _ranks_fused(kb: KnowledgeBase, question: Question, k: int) -> Retrieval:
 REWRITTEN = Way(
     "model rewrite",
     "as kb ask searches, with the question as the chat model rewrote it besides",
-    lambda kb, question, k: kb.retrieve(question.text, k, question.history),
+    lambda kb, question, k: kb.retrieve(question.text, k, question.history, read=True),
     lambda question: bool(question.history),
 )
 """Compared if the setting `rewrite` is on."""
@@ -62,7 +62,9 @@ REWRITTEN = Way(
 UNRANKED = Way(
     "not reranked",
     "as kb ask searches, without the reranker",
-    lambda kb, question, k: kb.retrieve(question.text, k, question.history, rewrite=False, rerank=False),
+    lambda kb, question, k: kb.retrieve(
+        question.text, k, question.history, rewrite=False, rerank=False, read=True
+    ),
 )
 """Compared if the setting `reranker` names a model, which takes part in all ways that use both searches."""
 
@@ -80,7 +82,7 @@ WAYS = (
     Way(
         OURS,
         "as kb ask searches, without a model",
-        lambda kb, question, k: kb.retrieve(question.text, k, question.history, rewrite=False),
+        lambda kb, question, k: kb.retrieve(question.text, k, question.history, rewrite=False, read=True),
     ),
     Way(
         "human rewrite",

@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.quotes import Sentence, quote
+from kb_assistant.llm.quotes import Sentence, quote, quote_answers
 from kb_assistant.llm.streaming import Delta, StreamingChat
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
@@ -22,10 +22,10 @@ from kb_assistant.text.wording import quoted
 class ExtractChat(StreamingChat):
     """A chat model that quotes: up to three sentences of the passages, each followed by its mark `[n]`.
 
-    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`, and may name the
-    question's "language"; without them its text serves as both. The last earlier human message gives the topic of
-    a follow-up. It may also carry "focus" and "headings" (see `quote`), and "parts", the questions of a
-    comparison: each is quoted for.
+    The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`, and perhaps "language",
+    the question's, and "answers", (start, end, score) of the answer in each passage or None. Without them its text
+    serves as both. The last earlier human message gives the topic of a follow-up. It may also carry "focus" and
+    "headings" (see `quote`), and "parts", the questions of a comparison: each is quoted for.
 
     Attributes:
         embeddings: Compares meanings; without it only words are compared.
@@ -81,7 +81,10 @@ class ExtractChat(StreamingChat):
             found = sorted(dict.fromkeys(every), key=lambda one: one.passage)
         else:
             earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
-            found = quoting(question, earlier=earlier, most=self.sentences)
+            answers = values.get("answers") or [None] * len(passages)
+            found = quote_answers(passages, answers, most=self.sentences, characters=self.characters) or quoting(
+                question, earlier=earlier, most=self.sentences
+            )
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]

@@ -46,6 +46,9 @@ _JOINED = 0.25
 _COMPARED = 16
 # A sentence this much worse than the best isn't quoted, nor one that says nearly the same.
 _RELATIVE = 0.8
+# How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
+# further one may be; both in logits.
+_LATER, _AS_GOOD = 0.15, 0.7
 _SAME = 0.9
 
 _GOES_ON = re.compile(r"(?:It|Its|He|His|She|Her|They|Their|This|These)\b|[它他她其该这]")
@@ -118,6 +121,58 @@ def quote(
             continue
         picked.append(place)
     return [found[i] for i in sorted(picked)]
+
+
+def quote_answers(
+    passages: Sequence[str],
+    answers: Sequence[tuple[int, int, float] | None],
+    *,
+    most: int = 3,
+    characters: int = 300,
+) -> list[Sentence]:
+    """The sentences that hold the answers which the reader marked, in the order of the passages; none if it marked
+    none.
+
+    Args:
+        answers: Start, end and score, from 0 to 1, of the answer in each passage.
+        most: Most sentences.
+        characters: Longest total; the best sentence is always quoted whole.
+    """
+    marked = [
+        (_logit(answer[2]) - _LATER * number, Sentence(text, number))
+        for number, (passage, answer) in enumerate(zip(passages, answers, strict=True), start=1)
+        if answer and (text := _sentence_at(passage, answer[0], answer[1]))
+    ]
+    marked.sort(key=lambda one: -one[0])
+    picked: list[Sentence] = []
+    for score, sentence in marked[:most]:
+        room = characters - sum(len(one.text) for one in picked)
+        if picked and (score < marked[0][0] - _AS_GOOD or len(sentence.text) > room):
+            break
+        if not any(_same(sentence, one) for one in picked):
+            picked.append(sentence)
+    return sorted(picked, key=lambda one: one.passage)
+
+
+def _sentence_at(passage: str, start: int, end: int) -> str:
+    """The sentence that the span lies in, or begins in; "" if the span is no part of a sentence."""
+    wanted, place = _squeezed(unmarked(passage[start:end])), len(_squeezed(unmarked(passage[:start])))
+    seen, found = 0, []
+    for text in _unmarked_sentences(passage):
+        squeezed = _squeezed(text)
+        if wanted and (wanted in squeezed or squeezed in wanted):
+            found.append((abs(seen + max(squeezed.find(wanted), 0) - place), text))
+        seen += len(squeezed)
+    return min(found, key=lambda one: one[0])[1] if found else ""
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def _logit(probability: float) -> float:
+    inner = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(inner / (1 - inner))
 
 
 def _unmarked_sentences(passage: str) -> list[str]:

@@ -28,7 +28,13 @@ class FederatedSearcher:
         self._searchers = searchers
 
     def search(
-        self, question: str, history: Sequence[Turn] = (), k: int = 5, *, where: Sequence[Condition] = ()
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        k: int = 5,
+        *,
+        where: Sequence[Condition] = (),
+        read: bool = False,
     ) -> Retrieval:
         """The k passages most relevant to the question. Only the first searcher's rewriter is asked, once.
 
@@ -38,7 +44,7 @@ class FederatedSearcher:
         clock = Clock()
         views = self._searchers[0].query_views(question, history)
         clock.lap("rewrite")
-        every = [searcher.find(views, k, where=where) for searcher in self._searchers]
+        every = [searcher.find(views, k, where=where, read=read) for searcher in self._searchers]
         best_first = sorted(every, key=lambda found: -found.evidence)
         giving = [found for found in best_first if found.relevant] or best_first
         hits = tuple(islice(_in_turn([found.hits for found in giving]), k))

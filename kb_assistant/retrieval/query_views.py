@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.conversation import names_nothing, without_pronouns
 from kb_assistant.text.language import Language, language_of
+from kb_assistant.text.sentences import sentences
 from kb_assistant.types import Turn
 
 QUESTION = "question"
@@ -61,6 +62,13 @@ class QueryViews:
     @property
     def is_first(self) -> bool:
         return len(self.texts) == 1
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """The last turns for the reader, oldest first: each question and the first sentence of its answer."""
+        names = [f"{kind} {back}" for back in range(ALONE, 0, -1) for kind in ("question", "answer")]
+        said = [(name, self.texts[name]) for name in names if name in self.texts]
+        return tuple(next(iter(sentences(text)), "") if name.startswith("answer") else text for name, text in said)
 
     def dense_views(self, headed: bool) -> tuple[str, ...]:
         """The names of the embedded views. Answers count only by their words; so does WITH_ANSWERS in an index

@@ -32,7 +32,8 @@ class Retrieval:
         hits: Best first.
         evidence: Probability, from 0 to 1, that they are relevant to the question; 0 without hits.
         thresholds: The thresholds of the knowledge base.
-        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and possibly "rerank".
+        seconds: Wall time of "rewrite", "embed", "dense", "keyword", "fuse", "passages", and possibly "rerank" and
+            "read".
         language: The question's language.
     """
 

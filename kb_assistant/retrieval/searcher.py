@@ -7,6 +7,7 @@ optional.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views
+from kb_assistant.retrieval.reading import READ, PassageReader, read_hits
 from kb_assistant.retrieval.relevance import TOP, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
@@ -63,6 +65,8 @@ class Searcher:
         postings: The postings that earlier searchers of the same store read.
         reranker: Reranks the best texts.
         rewriter: Rewrites a follow-up in its language as a standalone question; "" if it can't.
+        reader: Opens the model that reads the best passages with the question.
+        reader_seconds: Time after which it reads no further ones.
     """
 
     def __init__(
@@ -75,10 +79,13 @@ class Searcher:
         postings: PostingsCache | None = None,
         reranker: Reranker | None = None,
         rewriter: Rewriter | None = None,
+        reader: Callable[[], PassageReader | None] = lambda: None,
+        reader_seconds: float = math.inf,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
         self._thresholds, self._usual = thresholds, background_cosines
         self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
+        self._reader, self._reader_seconds = reader, reader_seconds
 
     def search(
         self,
@@ -90,6 +97,7 @@ class Searcher:
         sides: Sequence[Side] = SIDES,
         rewrite: bool = True,
         rerank: bool = True,
+        read: bool = False,
     ) -> Retrieval:
         """The k passages most relevant to the question.
 
@@ -98,6 +106,7 @@ class Searcher:
             sides: The searches that find and rank them; a single one is for comparison.
             rewrite: Whether to use the rewriter, if there is one.
             rerank: Whether to use the reranker, if there is one.
+            read: Whether to use the reader, if there is one.
 
         Raises:
             QuestionError: k is less than 1.
@@ -106,7 +115,7 @@ class Searcher:
         clock = Clock()
         views = self.query_views(question, history, rewrite)
         clock.lap("rewrite")
-        return self.find(views, k, where=where, sides=sides, rerank=rerank, clock=clock)
+        return self.find(views, k, where=where, sides=sides, rerank=rerank, read=read, clock=clock)
 
     def query_views(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> QueryViews:
         """The views of the question, including the rewriter's version of a follow-up. Earlier turns that say
@@ -124,6 +133,7 @@ class Searcher:
         where: Sequence[Condition] = (),
         sides: Sequence[Side] = SIDES,
         rerank: bool = True,
+        read: bool = False,
         clock: Clock | None = None,
     ) -> Retrieval:
         """The same for an analyzed question. It reads one state of the store throughout.
@@ -146,10 +156,16 @@ class Searcher:
             if self._reranker and rerank and len(sides) > 1:
                 ranked = self._reranked(snapshot, views, ranked)
                 clock.lap("rerank")
-            hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, k)
+            reader = self._reader() if read and len(sides) > 1 else None
+            wanted = max(k, READ) if reader else k
+            hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted)
             clock.lap("passages")
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
+        if reader and hits:
+            ordered, sure = read_hits(reader, views, hits, sure, self._reader_seconds)
+            hits = tuple(ordered[:k])
+            clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)
         return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
 

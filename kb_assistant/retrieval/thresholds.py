@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kb_assistant.retrieval.reading import READ_EVIDENCE
 from kb_assistant.retrieval.relevance import CERTAIN, CROSS_LINGUAL, EVIDENCE, FOLLOW_UP, REFUSE
 from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings
@@ -79,5 +80,6 @@ def _means(snapshot: Snapshot) -> dict[str, Any]:
         "same language": dict(EVIDENCE),
         "across": dict(CROSS_LINGUAL),
         "follow-up": dict(FOLLOW_UP),
+        "read": READ_EVIDENCE,
     }
     return {"embedder": snapshot.meta("embedder"), "keywords": keywords.analyzer_version(), "evidence": evidence}

@@ -460,7 +460,7 @@ def test_a_model_of_a_provider_is_not_prompted_like_a_small_one(docs_home: Path)
     *earlier, last = told.messages
     assert [message.text for message in earlier] == ["What is Corran Light?", "A tower."]
     assert "in one sentence" not in last.text
-    assert last.text.endswith("\nand how high is it?")
+    assert last.text.endswith("\nand how high is Corran Light?")
 
 
 def test_a_question_is_checked_once(docs_home: Path) -> None:

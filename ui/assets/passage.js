@@ -40,12 +40,23 @@ export default function (component) {
   if (data.warning) parts.push(make("p", "warning", data.warning));
   if (data.before) parts.push(make("p", "neighbour", data.before));
   const text = make("p", "text");
+  const [first_bold, last_bold] = data.answer || [0, 0];
+  const put = (parent, start, end) => {
+    const from = Math.min(Math.max(first_bold, start), end);
+    const to = Math.max(Math.min(last_bold, end), from);
+    parent.append(document.createTextNode(data.text.slice(start, from)));
+    if (to > from) parent.append(make("strong", "", data.text.slice(from, to)));
+    parent.append(document.createTextNode(data.text.slice(to, end)));
+  };
   let at = 0;
   for (const [start, end] of data.spans) {
-    text.append(document.createTextNode(data.text.slice(at, start)), make("mark", "", data.text.slice(start, end)));
+    put(text, at, start);
+    const mark = make("mark", "", "");
+    put(mark, start, end);
+    text.append(mark);
     at = end;
   }
-  text.append(document.createTextNode(data.text.slice(at)));
+  put(text, at, data.text.length);
   parts.push(text);
   if (data.after) parts.push(make("p", "neighbour", data.after));
   for (const line of data.notes) parts.push(make("p", "place", line));

@@ -1,0 +1,58 @@
+"""Quotes of what the reader marked."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb_assistant.llm.quotes import quote_answers
+
+FAQ = "Q: How do I reset the thermostat?\nA: Hold the left button for ten seconds.\n\nQ: Who repairs it?\nA: Ann."
+PORT = "Its port is 6411. It was built in 2019."
+TEA = "茶园面积八百亩，海拔六百米。园长是李国华。"
+
+
+def marked(passage: str, answer: str, score: float = 0.9) -> tuple[int, int, float]:
+    start = passage.index(answer)
+    return start, start + len(answer), score
+
+
+@pytest.mark.parametrize(
+    ("passage", "answer", "quote"),
+    [
+        (FAQ, "the left button for ten seconds", "A: Hold the left button for ten seconds."),
+        (FAQ, "Ann", "A: Ann."),
+        (PORT, "6411", "Its port is 6411."),
+        (TEA, "李国华", "园长是李国华。"),
+        (TEA, "八百亩", "茶园面积八百亩，海拔六百米。"),
+        (
+            "It costs 5 euros. The boat costs 5 euros, too.",
+            "The boat costs 5 euros",
+            "The boat costs 5 euros, too.",
+        ),
+        ("See the list [3]. The code is 17 [4].", "17 [4]", "The code is 17."),
+    ],
+)
+def test_the_sentence_round_the_answer_is_quoted(passage: str, answer: str, quote: str) -> None:
+    (found,) = quote_answers([passage], [marked(passage, answer)])
+    assert (found.text, found.passage) == (quote, 1)
+
+
+def test_the_second_of_equal_sentences_counts_where_it_is_meant() -> None:
+    passage = "The boat leaves at 8. The train waits. The bus leaves at 8, too."
+    start = passage.rindex("at 8")
+    (found,) = quote_answers([passage], [(start, start + 4, 0.9)])
+    assert found.text == "The bus leaves at 8, too."
+
+
+def test_the_surest_is_quoted_and_others_that_are_nearly_as_sure() -> None:
+    other = "The clerk keeps the key."
+    sure, unsure = marked(PORT, "6411", 0.95), marked(other, "The clerk", 0.5)
+    assert [one.passage for one in quote_answers([other, PORT], [unsure, sure])] == [2]
+    assert [one.passage for one in quote_answers([other, PORT], [(*unsure[:2], 0.94), sure])] == [1, 2]
+    assert [one.passage for one in quote_answers([PORT, PORT], [sure, sure])] == [1]
+
+
+def test_without_a_mark_nothing_is_quoted() -> None:
+    assert quote_answers([PORT], [None]) == []
+    assert quote_answers([PORT], [(len(PORT), len(PORT), 0.9)]) == []
+    assert quote_answers([], []) == []

@@ -1,0 +1,79 @@
+"""What the reader says orders the passages, marks their answers and judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kb_assistant.reader.reader import Reading
+from kb_assistant.retrieval.query_views import query_views
+from kb_assistant.retrieval.reading import READ, read_hits
+from kb_assistant.types import AnswerSpan, Hit, Locator, Turn
+
+
+class Told:
+    """A reader that says what it is told, and remembers what it was asked."""
+
+    def __init__(self, readings: Sequence[Reading | None]) -> None:
+        self.readings = list(readings)
+        self.asked: tuple[str, tuple[str, ...], list[str]] | None = None
+
+    def read(
+        self, question: str, passages: Sequence[tuple[str, str]], earlier: Sequence[str], seconds: float
+    ) -> list[Reading | None]:
+        del seconds
+        self.asked = (question, tuple(earlier), [f"{heading}|{text}" for heading, text in passages])
+        return self.readings[: len(passages)]
+
+
+def hits(*texts: str) -> list[Hit]:
+    return [
+        Hit(id=text, text=text, source="/a.md", locator=Locator(heading="H"), score=1.0 / number)
+        for number, text in enumerate(texts, start=1)
+    ]
+
+
+def said(logit: float, span: tuple[int, int] = (0, 1), span_score: float = 1.0) -> Reading:
+    return Reading(logit, logit, span, span_score)
+
+
+VIEWS = query_views("who?", [Turn("where?", "Here. And there.")])
+
+
+def test_it_gets_question_turns_headings_and_texts() -> None:
+    reader = Told([said(0)] * 2)
+    read_hits(reader, VIEWS, hits("a", "b"), 0.5, 1.0)
+    assert reader.asked == ("who?", ("where?", "Here."), ["H|a", "H|b"])
+
+
+def test_what_answers_comes_first_and_is_marked() -> None:
+    ordered, _ = read_hits(
+        Told([said(-4, span_score=-3), said(4, (2, 5))]), VIEWS, hits("first", "second"), 0.5, 1
+    )
+    assert [(hit.text, hit.answer and hit.answer.start) for hit in ordered] == [("second", 2), ("first", None)]
+    assert ordered[0].answer == AnswerSpan(2, 5, ordered[0].answer.score if ordered[0].answer else 0)
+
+
+def test_the_search_decides_between_like_ones() -> None:
+    ordered, _ = read_hits(Told([said(1.0), said(1.2)]), VIEWS, hits("a", "b"), 0.5, 1)
+    assert [hit.text for hit in ordered] == ["a", "b"]
+
+
+def test_what_was_not_read_keeps_its_place_behind() -> None:
+    many = hits(*(f"{number:02}" for number in range(READ + 3)))
+    readings: list[Reading | None] = [said(0.0), None, said(5.0)]
+    ordered, _ = read_hits(Told(readings + [None] * READ), VIEWS, many, 0.5, 1)
+    assert [hit.text for hit in ordered] == ["02", "00", "01", *(hit.text for hit in many[3:])]
+
+
+def test_evidence_grows_with_each_sign() -> None:
+    def evidence(logit: float, before: float) -> float:
+        return read_hits(Told([said(logit)]), VIEWS, hits("a"), before, 1)[1]
+
+    assert evidence(3, 0.5) > evidence(0, 0.5) > evidence(-3, 0.5)
+    assert evidence(0, 0.9) > evidence(0, 0.1)
+    assert 0 <= evidence(-50, 0.0) < 0.01
+    assert 0.99 < evidence(50, 1.0) <= 1
+
+
+def test_without_a_reading_evidence_stays() -> None:
+    assert read_hits(Told([None]), VIEWS, hits("a"), 0.25, 0)[1] == 0.25
