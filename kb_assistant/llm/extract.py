@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.quotes import Sentence, quote, quote_answers
+from kb_assistant.llm.quotes import Sentence, quote, quote_answers, two_questions
 from kb_assistant.llm.streaming import Delta, StreamingChat
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
@@ -82,9 +82,12 @@ class ExtractChat(StreamingChat):
         else:
             earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
             answers = values.get("answers") or [None] * len(passages)
-            found = quote_answers(passages, answers, most=self.sentences, characters=self.characters) or quoting(
-                question, earlier=earlier, most=self.sentences
-            )
+            found = quote_answers(passages, answers, most=self.sentences, characters=self.characters)
+            if found:
+                also = [one for part in two_questions(question) for one in quoting(part, earlier=earlier, most=1)]
+                found = sorted(dict.fromkeys([*found, *also]), key=lambda one: one.passage)
+            else:
+                found = quoting(question, earlier=earlier, most=self.sentences)
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]

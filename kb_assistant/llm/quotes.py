@@ -52,6 +52,13 @@ _LATER, _AS_GOOD = 0.15, 0.7
 _SAME = 0.9
 
 _GOES_ON = re.compile(r"(?:It|Its|He|His|She|Her|They|Their|This|These)\b|[它他她其该这]")
+_ASKING = (
+    r"(?:\b(?:who|whom|whose|when|where|what|which|why|how)\b"
+    r"|谁|什么|哪|几[点个]|多少|多[长久大高远]|何时|怎[么样]|如何)"
+)
+_TWO_QUESTIONS = re.compile(
+    rf"(.*{_ASKING}.*?)(?:,?\s+and\s|[,;，；、]|以及|还有|并且)(.*{_ASKING}.*)", re.IGNORECASE | re.DOTALL
+)
 _NUMBER = re.compile(
     r"\d|[零一二三四五六七八九十百千万亿两]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b"
 )
@@ -152,6 +159,16 @@ def quote_answers(
         if not any(_same(sentence, one) for one in picked):
             picked.append(sentence)
     return sorted(picked, key=lambda one: one.passage)
+
+
+def two_questions(question: str) -> list[str]:
+    """The parts of a question for two things, of which the reader marks the answer to one; else nothing.
+
+    >>> two_questions("When is it launched, and how long does it fly?")
+    ['When is it launched', 'how long does it fly?']
+    """
+    found = _TWO_QUESTIONS.fullmatch(question)
+    return [part.strip() for part in found.groups()] if found else []
 
 
 def _sentence_at(passage: str, start: int, end: int) -> str:

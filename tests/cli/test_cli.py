@@ -180,7 +180,7 @@ def test_ask_json_with_history_from_a_file_and_from_stdin(sample_home: Path, tmp
     assert answer["refused"] is False
     assert answer["dropped"] == {"turns": 0, "passages": 0, "shortened": 0}
     assert FOUNDER in answer["query"]
-    assert answer["query"].endswith("and who runs it now?")
+    assert answer["query"].endswith("and who runs the Corran Lighthouse Cooperative now?")
     assert set(answer["usage"]) == USAGE
     assert answer["citations"]
     for citation in answer["citations"]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from langchain_core.messages import HumanMessage
 
-from kb_assistant.llm.quotes import quote_answers
+from kb_assistant.llm.extract import ExtractChat
+from kb_assistant.llm.quotes import quote_answers, two_questions
 
 FAQ = "Q: How do I reset the thermostat?\nA: Hold the left button for ten seconds.\n\nQ: Who repairs it?\nA: Ann."
 PORT = "Its port is 6411. It was built in 2019."
@@ -56,3 +58,30 @@ def test_without_a_mark_nothing_is_quoted() -> None:
     assert quote_answers([PORT], [None]) == []
     assert quote_answers([PORT], [(len(PORT), len(PORT), 0.9)]) == []
     assert quote_answers([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "twice"),
+    [
+        ("When is the balloon launched, and how long does it fly?", True),
+        ("园长是谁，茶园有多大？", True),
+        ("Who founded the station and where is it", True),
+        ("Who founded the station?", False),
+        ("who are Ann and Bob", False),
+        ("几点开门", False),
+    ],
+)
+def test_a_question_for_two_things_is_noticed(question: str, twice: bool) -> None:
+    assert bool(two_questions(question)) == twice
+
+
+def test_both_answers_are_quoted() -> None:
+    passage = "The balloon is launched at noon. It weighs 9 kilograms. It flies for two hours."
+    values = {
+        "question": "When is the balloon launched, and how long does it fly?",
+        "passages": [passage],
+        "answers": [marked(passage, "two hours")],
+    }
+    answer = ExtractChat().invoke([HumanMessage("", additional_kwargs=values)]).text
+    assert "launched at noon" in answer
+    assert "two hours" in answer
