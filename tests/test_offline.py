@@ -158,7 +158,7 @@ def test_ingest_search_and_answers_work_without_a_network(offline: Offline, tmp_
     ingested, quoted, answered = map(json.loads, outputs[:-1:2])
     assert (ingested["added"], ingested["failed"]) == (3, 0)
     assert "Alasdair Munn" in quoted["hits"][0]["text"], "the search works too"
-    assert "Lighthouse Cooperative" in quoted["answer"]
+    assert "founded by Alasdair Munn in 1962" in quoted["answer"]
     assert "Munn" in answered["answer"]
     assert answered["usage"]["prompt_tokens"] > 0
 

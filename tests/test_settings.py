@@ -40,6 +40,7 @@ def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pyt
         "context_tokens": 4096,
         "overlap": 2,
         "quantize": "nf4",
+        "answer_reader": "off",
         "rewrite": "model",
         "answers": "documents-first",
         "answer_length": "80",

@@ -20,6 +20,8 @@ MEANINGS = {
     "rewrite_seconds": "改写的时间上限（秒），超时则不用改写继续检索。",
     "reranker": "对最佳段落重新排序的交叉编码器：已安装的名称或文件夹；留空则不用。",
     "rerank_seconds": "重排的时间上限（秒）。",
+    "answer_reader": "on：回答前由阅读模型对照问题阅读最佳段落（需已安装 multilingual-e5-small）；off：不阅读。",
+    "answer_reader_seconds": "超过此时间（秒）后不再阅读更多段落。",
     "refuse_below": "证据强度（0 到 1）低于此值则拒绝回答；kb eval 会给出建议。"
     "留空时，自带的向量模型为 0.5，未测定的模型为 0。",
     "uncertain_below": "证据强度低于此值的回答标为“不确定”。留空时同样为 0.75 或 0。",
@@ -32,8 +34,6 @@ MEANINGS = {
     "seed": "采样的种子：种子相同，回答相同。",
     "threads": "模型使用的线程数；0 表示用全部核心。",
     "device": "auto、cpu 或 cuda：torch 计算向量（以及作为回答引擎时）所用的设备。",
-    "answer_reader": "on：回答前由阅读模型对照问题阅读最佳段落（需已安装 multilingual-e5-small）；off：不阅读。",
-    "answer_reader_seconds": "超过此时间（秒）后不再阅读更多段落。",
     "quantize": "用 torch 运行 ChatGLM2 时：auto（INT4 保持原样，fp16 转 NF4）、none、int4 或 nf4。",
     "readers": "读取文件的进程数；0 表示每核一个。",
     "read_seconds": "读取单个文件的时间上限（秒）。",
