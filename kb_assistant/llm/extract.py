@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.quotes import Sentence, quote, quote_answers, two_questions
+from kb_assistant.llm.quotes import Sentence, naming, quote, quote_answers, two_questions
 from kb_assistant.llm.streaming import Delta, StreamingChat
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
@@ -88,6 +88,7 @@ class ExtractChat(StreamingChat):
                 found = sorted(dict.fromkeys([*found, *also]), key=lambda one: one.passage)
             else:
                 found = quoting(question, earlier=earlier, most=self.sentences)
+        found = naming(question, found)
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]

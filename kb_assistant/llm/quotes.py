@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kb_assistant.text.analyzer import analyze, analyze_query
+from kb_assistant.text.analyzer import analyze, analyze_query, is_code
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 
@@ -48,7 +48,8 @@ _COMPARED = 16
 _RELATIVE = 0.8
 # How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
 # further one may be; both in logits.
-_LATER, _AS_GOOD = 0.15, 0.7
+_LATER, _AS_GOOD = 0.15, 0.3
+_QUESTION = re.compile(r"[?？][*_\"'”’」）)\s]*\Z")
 _SAME = 0.9
 
 _GOES_ON = re.compile(r"(?:It|Its|He|His|She|Her|They|Their|This|These)\b|[它他她其该这]")
@@ -127,7 +128,7 @@ def quote(
         if picked and (len(found[place].text) > room or any(_same(found[place], found[i]) for i in picked)):
             continue
         picked.append(place)
-    return [found[i] for i in sorted(picked)]
+    return list(dict.fromkeys(_with_answer(found, i) for i in sorted(picked)))
 
 
 def quote_answers(
@@ -171,16 +172,29 @@ def two_questions(question: str) -> list[str]:
     return [part.strip() for part in found.groups()] if found else []
 
 
+def naming(question: str, found: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences that contain a code of the question, such as ERR-1042; all, if it has none or none does."""
+    codes = {word for word in analyze_query(question) if is_code(word)}
+    return [one for one in found if codes & one.terms] or list(found)
+
+
 def _sentence_at(passage: str, start: int, end: int) -> str:
     """The sentence that the span lies in, or begins in; "" if the span is no part of a sentence."""
     wanted, place = _squeezed(unmarked(passage[start:end])), len(_squeezed(unmarked(passage[:start])))
-    seen, found = 0, []
-    for text in _unmarked_sentences(passage):
+    seen, found, texts = 0, [], _unmarked_sentences(passage)
+    for number, text in enumerate(texts):
         squeezed = _squeezed(text)
         if wanted and (wanted in squeezed or squeezed in wanted):
-            found.append((abs(seen + max(squeezed.find(wanted), 0) - place), text))
+            found.append((abs(seen + max(squeezed.find(wanted), 0) - place), number))
         seen += len(squeezed)
-    return min(found, key=lambda one: one[0])[1] if found else ""
+    return _answer_to(texts, min(found)[1]) if found else ""
+
+
+def _answer_to(texts: Sequence[str], place: int) -> str:
+    """The sentence at a place; for a question, as in a list of questions and answers, the sentence behind it."""
+    behind = texts[place + 1 : place + 2]
+    asks = _QUESTION.search(texts[place]) is not None
+    return behind[0] if asks and behind and not _QUESTION.search(behind[0]) else texts[place]
 
 
 def _squeezed(text: str) -> str:
@@ -190,6 +204,13 @@ def _squeezed(text: str) -> str:
 def _logit(probability: float) -> float:
     inner = min(max(probability, 1e-6), 1 - 1e-6)
     return math.log(inner / (1 - inner))
+
+
+def _with_answer(found: Sequence[Sentence], place: int) -> Sentence:
+    """The sentence at a place; for a question the one behind it in its passage."""
+    of_passage = [one for one in found if one.passage == found[place].passage]
+    text = _answer_to([one.text for one in of_passage], of_passage.index(found[place]))
+    return Sentence(text, found[place].passage)
 
 
 def _unmarked_sentences(passage: str) -> list[str]:

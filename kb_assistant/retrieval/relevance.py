@@ -150,7 +150,7 @@ def relevance(
     found = _within(views, pool, best, embed)
     if foreign and pool.background.prior and found < CERTAIN:
         found = max(found, _across(views, pool, foreign, embed))
-    return max(found, NAMED) if _names(views, pool, best) else found
+    return max(found, NAMED) if names_code(views, pool, best) else found
 
 
 def _within(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
@@ -180,7 +180,7 @@ def _joined(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) ->
     return probability(EVIDENCE, relevance_features(views, pool, best))
 
 
-def _names(views: QueryViews, pool: Pool, best: Sequence[int]) -> bool:
+def names_code(views: QueryViews, pool: Pool, best: Sequence[int]) -> bool:
     """Whether one of the best texts contains a code of the question."""
     codes = [word for word in views.words[QUESTION] if is_code(word)]
     return bool(codes) and bool((pool.table.term_coverage(codes)[pool.places(best)] > 0).any())

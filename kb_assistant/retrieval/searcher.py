@@ -24,7 +24,7 @@ from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views
 from kb_assistant.retrieval.reading import READ, PassageReader, read_hits
-from kb_assistant.retrieval.relevance import TOP, relevance
+from kb_assistant.retrieval.relevance import NAMED, TOP, names_code, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
 from kb_assistant.store.compatibility import require_embedder
@@ -164,6 +164,8 @@ class Searcher:
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
         if reader and hits:
             ordered, sure = read_hits(reader, views, hits, sure, self._reader_seconds)
+            if names_code(found.views, found.pool, best):  # whatever words are around it
+                sure = max(sure, NAMED)
             hits = tuple(ordered[:k])
             clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)

@@ -88,12 +88,19 @@ def analyze_query(text: str) -> list[str]:
     return [token for token in dict.fromkeys(analyze(text)) if token not in STOPWORDS]
 
 
-def is_code(token: str) -> bool:
-    """Whether a token is a code such as err-1042, v1.2.3 or t-35: letters and digits, but no ordinal.
+_LONG_NUMBER, _PADDED_NUMBER = 7, 3
+"""Digits from which on a number is a code: any, and one that begins with zero."""
 
-    >>> [is_code(token) for token in ("err-1042", "t-35", "1042", "pump", "19th", "1990s")]
-    [True, True, False, False, False, False]
+
+def is_code(token: str) -> bool:
+    """Whether a token is a code such as err-1042, v1.2.3, t-35 or 00000001: letters and digits, but no ordinal; or
+    a number that is none to count with, long or with zeros before it.
+
+    >>> [is_code(token) for token in ("err-1042", "t-35", "1042", "pump", "19th", "1990s", "0042", "30019928")]
+    [True, True, False, False, False, False, True, True]
     """
+    if token.isdecimal():
+        return len(token) >= _LONG_NUMBER or (token.startswith("0") and len(token) >= _PADDED_NUMBER)
     mixed = any(sign.isdigit() for sign in token) and any(sign.isalpha() for sign in token)
     return mixed and token.isascii() and not _ORDINAL.fullmatch(token)
 

@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.quotes import quote_answers, two_questions
+from kb_assistant.llm.quotes import quote, quote_answers, two_questions
 
 FAQ = "Q: How do I reset the thermostat?\nA: Hold the left button for ten seconds.\n\nQ: Who repairs it?\nA: Ann."
 PORT = "Its port is 6411. It was built in 2019."
@@ -85,3 +85,26 @@ def test_both_answers_are_quoted() -> None:
     answer = ExtractChat().invoke([HumanMessage("", additional_kwargs=values)]).text
     assert "launched at noon" in answer
     assert "two hours" in answer
+
+
+@pytest.mark.parametrize(
+    ("faq", "question", "answer"),
+    [
+        ("**Q: Can I mount it outdoors?**\n\nA: In dry rooms only.\n", "outdoors?", "A: In dry rooms only."),
+        ("问：可以带宠物入场吗？\n答：只有导盲犬可以。\n", "可以带宠物吗？", "答：只有导盲犬可以。"),
+    ],
+)  # fmt: skip
+def test_of_questions_and_answers_the_answer_is_quoted(faq: str, question: str, answer: str) -> None:
+    by_words = quote(question, [faq], most=1)
+    (by_reader,) = quote_answers([faq], [marked(faq, question[:-1] if question in faq else "带宠物入场")])
+    assert ([one.text for one in by_words], by_reader.text) == ([answer], answer)
+
+
+def test_of_several_rows_the_one_with_the_code_is_quoted() -> None:
+    rows = ["Part: BAS16J | Stock: 1200", "Part: 00000001 | Stock: 1"]
+    values = {
+        "question": "do we still have some of BAS16J?",
+        "passages": rows,
+        "answers": [marked(rows[0], "1200"), marked(rows[1], "1")],
+    }
+    assert ExtractChat().invoke([HumanMessage("", additional_kwargs=values)]).text == f"{rows[0]} [1]"

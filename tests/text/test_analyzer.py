@@ -66,9 +66,9 @@ def test_tokens(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("token", "expected"),
     [("err-1042", True), ("v1.2.3", True), ("t-35", True), ("1042", False), ("pump", False), ("19th", False),
-     ("1990s", False), ("第3", False), ("", False)],
+     ("1990s", False), ("第3", False), ("", False), ("0042", True), ("30019928", True), ("130", False)],
 )  # fmt: skip
-def test_a_code_has_letters_and_digits(token: str, expected: bool) -> None:
+def test_a_code_has_letters_and_digits_or_many_digits(token: str, expected: bool) -> None:
     assert is_code(token) is expected
 
 
