@@ -57,6 +57,7 @@ _ASKING = (
     r"(?:\b(?:who|whom|whose|when|where|what|which|why|how)\b"
     r"|谁|什么|哪|几[点个]|多少|多[长久大高远]|何时|怎[么样]|如何)"
 )
+_LONGEST_QUESTION = 400  # characters; the time of the pattern grows faster than the length
 _TWO_QUESTIONS = re.compile(
     rf"(.*{_ASKING}.*?)(?:,?\s+and\s|[,;，；、]|以及|还有|并且)(.*{_ASKING}.*)", re.IGNORECASE | re.DOTALL
 )
@@ -128,7 +129,7 @@ def quote(
         if picked and (len(found[place].text) > room or any(_same(found[place], found[i]) for i in picked)):
             continue
         picked.append(place)
-    return list(dict.fromkeys(_with_answer(found, i) for i in sorted(picked)))
+    return list(dict.fromkeys(_with_answer(found[i], passages) for i in sorted(picked)))
 
 
 def quote_answers(
@@ -168,7 +169,7 @@ def two_questions(question: str) -> list[str]:
     >>> two_questions("When is it launched, and how long does it fly?")
     ['When is it launched', 'how long does it fly?']
     """
-    found = _TWO_QUESTIONS.fullmatch(question)
+    found = _TWO_QUESTIONS.fullmatch(question) if len(question) <= _LONGEST_QUESTION else None
     return [part.strip() for part in found.groups()] if found else []
 
 
@@ -206,11 +207,10 @@ def _logit(probability: float) -> float:
     return math.log(inner / (1 - inner))
 
 
-def _with_answer(found: Sequence[Sentence], place: int) -> Sentence:
-    """The sentence at a place; for a question the one behind it in its passage."""
-    of_passage = [one for one in found if one.passage == found[place].passage]
-    text = _answer_to([one.text for one in of_passage], of_passage.index(found[place]))
-    return Sentence(text, found[place].passage)
+def _with_answer(sentence: Sentence, passages: Sequence[str]) -> Sentence:
+    """The sentence; for a question the one behind it in its passage, of all that stand there."""
+    texts = _unmarked_sentences(passages[sentence.passage - 1])
+    return Sentence(_answer_to(texts, texts.index(sentence.text)), sentence.passage)
 
 
 def _unmarked_sentences(passage: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from langchain_core.messages import HumanMessage
 
@@ -108,3 +110,14 @@ def test_of_several_rows_the_one_with_the_code_is_quoted() -> None:
         "answers": [marked(rows[0], "1200"), marked(rows[1], "1")],
     }
     assert ExtractChat().invoke([HumanMessage("", additional_kwargs=values)]).text == f"{rows[0]} [1]"
+
+
+def test_a_short_answer_is_not_passed_over_for_another_questions() -> None:
+    faq = "May I smoke in the hall?\n\nNo smoking.\n\nThe old hall has no smoking room."
+    assert [one.text for one in quote("may I smoke in the hall", [faq], most=1)] == ["No smoking."]
+
+
+def test_a_very_long_question_takes_no_time() -> None:
+    started = time.process_time()
+    assert two_questions("who and " * 20_000) == []
+    assert time.process_time() - started < 1
