@@ -419,7 +419,7 @@ class KnowledgeBase:
             open_for_writing(self.store, self.settings.lock_seconds, self.embedder.fingerprint) as store,
             store.write() as transaction,
         ):
-            keep_thresholds(transaction, thresholds)
+            keep_thresholds(transaction, thresholds, self.settings)
 
     floors = renamed_attribute("floors", "thresholds")
     keep_floors = renamed_attribute("keep_floors", "keep_thresholds")

@@ -38,10 +38,10 @@ class ChosenThresholds:
         }
 
 
-def keep_thresholds(transaction: Transaction, thresholds: Thresholds) -> None:
+def keep_thresholds(transaction: Transaction, thresholds: Thresholds, settings: Settings) -> None:
     """Keep thresholds with the index, as long as the meaning of evidence doesn't change."""
     values = {"refuse": thresholds.refuse_below, "certain": thresholds.uncertain_below}
-    transaction.put_meta(META, {**values, "measured with": _means(transaction)})
+    transaction.put_meta(META, {**values, "measured with": _means(transaction, settings)})
 
 
 def choose_thresholds(settings: Settings, snapshot: Snapshot | None, measured: bool) -> ChosenThresholds:
@@ -51,7 +51,7 @@ def choose_thresholds(settings: Settings, snapshot: Snapshot | None, measured: b
         snapshot: The index; None if there is none yet.
         measured: Whether the default thresholds were measured with the embedder.
     """
-    kept = _kept(snapshot) if snapshot else None
+    kept = _kept(snapshot, settings) if snapshot else None
     usual = Thresholds(REFUSE, CERTAIN) if measured else Thresholds()
     found = kept or usual
     refuse = found.refuse_below if settings.refuse_below is None else settings.refuse_below
@@ -67,19 +67,19 @@ def thresholds_at(settings: Settings, measured: bool, snapshot: Snapshot) -> Thr
     return choose_thresholds(settings, snapshot, measured).thresholds
 
 
-def _kept(snapshot: Snapshot) -> Thresholds | None:
+def _kept(snapshot: Snapshot, settings: Settings) -> Thresholds | None:
     kept = snapshot.meta(META)
-    if not isinstance(kept, Mapping) or kept.get("measured with") != _means(snapshot):
+    if not isinstance(kept, Mapping) or kept.get("measured with") != _means(snapshot, settings):
         return None
     return Thresholds(float(kept["refuse"]), float(kept["certain"]))
 
 
-def _means(snapshot: Snapshot) -> dict[str, Any]:
+def _means(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """Identifies everything that evidence depends on."""
     evidence = {
         "same language": dict(EVIDENCE),
         "across": dict(CROSS_LINGUAL),
         "follow-up": dict(FOLLOW_UP),
-        "read": READ_EVIDENCE,
+        "read": READ_EVIDENCE if settings.answer_reader == "on" else None,
     }
     return {"embedder": snapshot.meta("embedder"), "keywords": keywords.analyzer_version(), "evidence": evidence}

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_assistant.errors import KBError
 from kb_assistant.evaluate.datasets import EvalDocument, Question, read_set
 from kb_assistant.evaluate.metrics import exact_match, token_f1
 from kb_assistant.reader.reader import Reader, Reading
@@ -105,8 +106,11 @@ def main() -> None:
     def kept(name: str, title: str) -> bool:
         return title in options.titles if options.titles else held_out(name, title)
 
-    for folder in options.sets:
-        print(folder.name, measure(reader, folder, options.limit, kept), flush=True)
+    try:
+        for folder in options.sets:
+            print(folder.name, measure(reader, folder, options.limit, kept), flush=True)
+    except KBError as error:
+        parser.error(f"{error.message} {error.hint}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kb_assistant.errors import KBError
 from kb_assistant.reader.inputs import InputEncoder, ReaderInput
 from kb_assistant.training.examples import Group, Pair, examples
 from kb_assistant.training.network import ReaderNetwork
@@ -31,6 +32,7 @@ _RATE, _HEAD_RATE = 8e-4, 2e-3
 _WARMING, _FALLING, _FIRST = 0.03, 0.25, 0.05
 _TOKENS = 3072
 """Most tokens of a batch."""
+_STATE = "state.pt"
 _TOLD = 20
 """Number of steps between two lines of progress."""
 _SORTED = 64
@@ -185,7 +187,7 @@ def train(
         betas=(0.9, 0.98),
         weight_decay=0.01,
     )
-    state, step, seen, epoch, kept = out / "state.pt", 0, 0, 0, False
+    state, step, seen, epoch, kept = out / _STATE, 0, 0, 0, False
     if resume:
         saved = torch.load(state, weights_only=True)
         network.load_state_dict(saved["network"], strict=False)
@@ -242,6 +244,10 @@ def main() -> None:
     options = parser.parse_args()
     left = frozenset(options.leave_out)
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.resume and not (options.out / _STATE).is_file():
+        parser.error(
+            f"{options.out} holds no {_STATE} to go on from: leave --resume out"
+        )
 
     def kept(name: str, title: str) -> bool:
         return title not in left and not held_out(name, title)
@@ -252,10 +258,13 @@ def main() -> None:
     torch.manual_seed(0)
     network = ReaderNetwork(options.embedder).to(options.device)
     encoder = InputEncoder(options.embedder)
-    train(
-        network, groups, encoder, Schedule(options.minutes, options.pairs), options.out, options.device,
-        options.resume, say=lambda line: print(line, flush=True),
-    )  # fmt: skip
+    try:
+        train(
+            network, groups, encoder, Schedule(options.minutes, options.pairs), options.out, options.device,
+            options.resume, say=lambda line: print(line, flush=True),
+        )  # fmt: skip
+    except KBError as error:
+        parser.error(f"{error.message} {error.hint}")
     write(network, options.out / "weights.safetensors", {"sets": [one.name for one in options.sets]})
 
 

@@ -150,3 +150,11 @@ def test_a_floor_is_kept_for_questions_of_ones_own_only(home: Path, arguments: l
     done = kb("eval", *arguments, "--keep-floor", home=home)
     assert done.code == 2
     assert "--keep-floor" in done.stderr
+
+
+def test_thresholds_measured_with_the_reader_do_not_hold_without_it(tmp_path: Path, docs: Path) -> None:
+    with base(tmp_path) as made:
+        made.ingest(docs)
+        made.keep_thresholds(KEPT)
+        made.settings = made.settings.but(answer_reader="off")
+        assert made.thresholds == Thresholds()
