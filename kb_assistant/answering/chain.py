@@ -7,7 +7,6 @@ The chain streams dictionaries that add up: first the search results ("queries",
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -23,6 +22,7 @@ from kb_assistant.answering import modes
 from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.history import asked, turns, unfinished
 from kb_assistant.answering.instructions import EchoFilter
+from kb_assistant.answering.meter import Meter
 from kb_assistant.answering.modes import Answers, Origin
 from kb_assistant.answering.prompts import Prompt, fit, form_for
 from kb_assistant.answering.talk import ReplyKind, Talk, Told
@@ -52,9 +52,6 @@ _NOTHING_SEARCHED = _("The model answers by itself: no document was searched.")
 _NO_CHINESE = _(
     "未安装中文模型：以下回答摘自原文。(No Chinese model is installed: the answer is quoted from the passages.)"
 )
-# Providers differ in the name of the reason why an answer ended, and in its words for the limit of tokens.
-_ENDINGS = ("finish_reason", "stop_reason", "done_reason")
-_CUT = frozenset(("length", "max_tokens"))
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
@@ -221,7 +218,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
     ) -> Iterator[AddableDict]:
         """The answer in pieces, then its end. Where the model repeats the prompt and says nothing else, the best
         sentences are quoted."""
-        cited, echo, meter = CitedStream(prompt.hits), EchoFilter(prompt.instructions), _Meter()
+        cited, echo, meter = CitedStream(prompt.hits), EchoFilter(prompt.instructions), Meter()
         silent = True
         for text in _checked(_texts(model, prompt, echo, meter, config, stop), cited):
             silent = silent and not text.strip()
@@ -326,7 +323,7 @@ def _texts(
     model: BaseChatModel,
     prompt: Prompt,
     echo: EchoFilter,
-    meter: _Meter,
+    meter: Meter,
     config: RunnableConfig | None,
     stop: Callable[[], bool],
 ) -> Iterator[str]:
@@ -364,39 +361,3 @@ def _chunks(
         raise ModelError(
             _("The chat model failed: {reason}", reason=reason), _("Check its server, or choose another model.")
         ) from error
-
-
-class _Meter:
-    """Counts and times one answer.
-
-    Attributes:
-        cut: Whether the model said that it ended at the limit of tokens.
-    """
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._first: float | None = None
-        self._last = self._start
-        self._prompt: int | None = None
-        self._completion: int | None = None
-        self._reused: int | None = None
-        self.cut = False
-
-    def take(self, chunk: AIMessageChunk) -> None:
-        self._last = time.perf_counter()
-        if chunk.text and self._first is None:
-            self._first = self._last
-        endings = {str(chunk.response_metadata.get(key)).lower() for key in _ENDINGS}
-        self.cut = self.cut or bool(endings & _CUT)
-        if used := chunk.usage_metadata:
-            self._prompt, self._completion = used["input_tokens"], used["output_tokens"]
-            self._reused = used.get("input_token_details", {}).get("cache_read")
-
-    def usage(self) -> Usage:
-        first = None if self._first is None else self._first - self._start
-        speed = None
-        if self._first is not None and self._completion and self._completion > 1 and self._last > self._first:
-            speed = round((self._completion - 1) / (self._last - self._first), 2)
-        return Usage(
-            self._prompt, self._completion, None if first is None else round(first, 4), speed, self._reused
-        )

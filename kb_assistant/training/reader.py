@@ -245,9 +245,7 @@ def main() -> None:
     left = frozenset(options.leave_out)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume and not (options.out / _STATE).is_file():
-        parser.error(
-            f"{options.out} holds no {_STATE} to go on from: leave --resume out"
-        )
+        parser.error(f"{options.out} holds no {_STATE} to go on from: leave --resume out")
 
     def kept(name: str, title: str) -> bool:
         return title not in left and not held_out(name, title)
