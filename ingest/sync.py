@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READERS_VERSION = 4
+READERS_VERSION = 5
 """Incremented when a reader gives other text for the same bytes, so that files are read again."""
 
 WINDOW = 128

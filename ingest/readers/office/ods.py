@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ingest.readers.blocks import Content, Context, one_line
+from ingest.readers.office.hidden_cells import MOST_COLUMNS, Reason
 from ingest.readers.office.odf import DRAW, OFFICE, TABLE, TEXT, Opened, opened, text_of
 from ingest.readers.office.sheets import MOST_CELLS, Comment, Sheet, content_of, merge, too_large
 from ingest.readers.tables import Cell
@@ -17,7 +18,6 @@ from ingest.readers.tables import Cell
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _AMBIGUOUS = re.compile(r"\d+([./-])\d+\1\d+\b.*")
 _MOST_ROWS = 2_000_000
-_MOST_COLUMNS = 16_384
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -41,6 +41,7 @@ def read(data: bytes, context: Context) -> Content:
 
 def _sheet(table: Any, source: Opened, hidden: bool) -> Sheet:
     sheet = Sheet(table.get(f"{TABLE}name", ""), [], hidden)
+    sheet.hidden.columns |= _hidden_columns(table)
     spans: list[tuple[int, int, int, int]] = []
     blank = size = 0
     for row in table.iter(f"{TABLE}table-row"):
@@ -63,19 +64,42 @@ def _sheet(table: Any, source: Opened, hidden: bool) -> Sheet:
         if size > MOST_CELLS or number + times > _MOST_ROWS:
             raise too_large(number + times, len(line))
         sheet.rows.extend([] for _ in range(blank))
+        if (reason := _hidden(row)) is not None:
+            sheet.hidden.rows |= dict.fromkeys(range(len(sheet.rows), len(sheet.rows) + times), reason)
         sheet.rows.extend(list(line) for _ in range(times))
         blank = 0
     for top, left, bottom, right in spans:
-        merge(sheet.rows, top, left, bottom, min(right, _MOST_COLUMNS))
+        merge(sheet.rows, top, left, bottom, min(right, MOST_COLUMNS))
     sheet.drawn.extend(_drawn(table, source))
     return sheet
+
+
+def _hidden_columns(table: Any) -> dict[int, Reason]:
+    hidden: dict[int, Reason] = {}
+    column = 0
+    for element in table.iter(f"{TABLE}table-column"):
+        if next(element.iterancestors(f"{TABLE}table")) is not table:
+            continue
+        times = min(_count(element, "number-columns-repeated"), MOST_COLUMNS - column)
+        if (reason := _hidden(element)) is not None:
+            hidden |= dict.fromkeys(range(column, column + times), reason)
+        column += times
+    return hidden
+
+
+def _hidden(element: Any) -> Reason | None:
+    """Why a row or a column isn't shown; None if it is."""
+    groups = element.iterancestors(f"{TABLE}table-row-group", f"{TABLE}table-column-group")
+    if any(group.get(f"{TABLE}display") == "false" for group in groups):
+        return Reason.COLLAPSED
+    return {"collapse": Reason.HIDDEN, "filter": Reason.FILTERED}.get(element.get(f"{TABLE}visibility"))
 
 
 def _cells(row: Any) -> Iterator[tuple[int, Any, int]]:
     """Column, cell, and number of columns it fills; fields covered by another cell keep their column."""
     column = 0
     for cell in row.iterchildren(f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
-        times = min(_count(cell, "number-columns-repeated"), _MOST_COLUMNS - column)
+        times = min(_count(cell, "number-columns-repeated"), MOST_COLUMNS - column)
         if times > 0 and not cell.tag.endswith("covered-table-cell"):
             yield column, cell, times
         column += max(times, 0)

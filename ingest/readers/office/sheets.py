@@ -1,8 +1,9 @@
 """Spreadsheets (XLSX, XLSM, XLSB, XLS): a line for each row, its values with the names of their columns.
 
-Formulas give their last computed values, percentages and money as shown in the sheet (XLSX). A block is a run of
-rows without an empty row; `lines` are rows of the sheet. Text boxes, charts and comments (XLSX) follow the rows of
-their sheet. LibreOffice tries files that calamine can't open, such as workbooks from before 1997.
+Formulas give their last computed values, percentages and money as shown in the sheet (XLSX, XLS). A block is a
+run of rows without an empty row; `lines` are rows of the sheet. Text boxes and charts (XLSX) and comments (XLSX,
+XLS) follow the rows of their sheet.
+LibreOffice tries files that calamine can't open, such as workbooks from before 1997.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from ingest.readers.attachments import DEEPEST
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.office.drawingml import charts_and_diagrams, in_fallback, paragraphs
 from ingest.readers.office.encrypted_office import is_locked_book, unlocked
+from ingest.readers.office.hidden_cells import Hidden, hidden_in, hidden_notes, letters
 from ingest.readers.office.number_formats import CellFormats, CellPosition, Format, position_of
 from ingest.readers.office.ooxml import Package, properties
+from ingest.readers.office.xls_looks import Looks, looks_of
 from ingest.readers.tables import Cell, Row, column_names, is_header, labelled
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
@@ -49,13 +52,16 @@ class Comment(NamedTuple):
 
 @dataclass(slots=True)
 class Sheet:
-    """The content of a sheet. `drawn`: the texts of its text boxes, charts and diagrams."""
+    """The content of a sheet. `drawn`: the texts of its text boxes, charts and diagrams. `is_very_hidden`: only a
+    program can show it again, no menu."""
 
     name: str
     rows: list[list[Cell]]
     is_hidden: bool = False
+    hidden: Hidden = field(default_factory=Hidden)
     comments: list[Comment] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
+    is_very_hidden: bool = False
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -94,14 +100,16 @@ def _read(data: bytes) -> Content:
     except ReadError as error:
         raise _NotKnown from error
     cell_formats = _cell_formats(package)
+    looks = looks_of(data) if data.startswith(_OLE) else {}
     sheets = []
     notes: list[str] = []
     for said in workbook.sheets_metadata:
         with _damage_told():
-            sheet = _sheet(workbook, said, cell_formats)
+            sheet = _sheet(workbook, said, cell_formats, looks.get(said.name, Looks()))
             uncomputed = cell_formats.uncomputed(said.name) if cell_formats else 0
-            if package and cell_formats:
-                _add_drawn_and_said(sheet, package, cell_formats.part_of(said.name))
+            if package and cell_formats and (part := cell_formats.part_of(said.name)):
+                sheet.hidden = hidden_in(package.part(part), map(package.part, package.linked("table", part)))
+                _add_drawn_and_said(sheet, package, part)
         sheets.append(sheet)
         if uncomputed:
             notes.append(
@@ -118,17 +126,25 @@ def _read(data: bytes) -> Content:
 
 
 def content_of(sheets: Iterable[Sheet], metadata: Mapping[str, Any], others: Sequence[str]) -> Content:
-    """The blocks of all sheets; a note on hidden ones comes first."""
+    """The blocks of all sheets; notes on what is hidden come first."""
     blocks: list[Block] = []
     notes: list[str] = []
     for sheet in sheets:
         found = list(sheet_blocks(sheet.rows, sheet.name))
         found += [Block(words, sheet=sheet.name) for words in sheet.drawn]
         for row, column, text in sheet.comments:
-            said = f"Comment on {_letters(column)}{row + 1}: {text}"
+            said = f"Comment on {letters(column)}{row + 1}: {text}"
             found.append(Block(said, sheet=sheet.name, lines=(row + 1, row + 1)))
-        if found and sheet.is_hidden:
+        if found and sheet.is_very_hidden:
+            notes.append(
+                _(
+                    "Sheet “{name}” is very hidden in the file: no menu shows it; its rows are in the index.",
+                    name=sheet.name,
+                )
+            )
+        elif found and sheet.is_hidden:
             notes.append(_("Sheet “{name}” is hidden in the file; its rows are in the index.", name=sheet.name))
+        notes += hidden_notes(sheet.name, sheet.rows, sheet.hidden)
         blocks += found
     return Content("", tuple(blocks), metadata, (*notes, *others))
 
@@ -156,15 +172,17 @@ def _cell_formats(package: Package | None) -> CellFormats | None:
         return None
 
 
-def _sheet(workbook: Any, said: Any, cell_formats: CellFormats | None) -> Sheet:
+def _sheet(workbook: Any, said: Any, cell_formats: CellFormats | None, looks: Looks) -> Sheet:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
-    sheet = Sheet(said.name, [], said.visible != SheetVisibleEnum.Visible)
+    comments = [Comment(row, column, text) for (row, column), text in sorted(looks.comments.items())]
+    sheet = Sheet(said.name, [], said.visible != SheetVisibleEnum.Visible, looks.hidden, comments)
+    sheet.is_very_hidden = said.visible == SheetVisibleEnum.VeryHidden
     if said.typ == SheetTypeEnum.WorkSheet:
         rows, columns = cell_formats.spans(said.name) if cell_formats else (0, 0)
         if rows * columns > _MOST_AREA:
             raise too_large(rows, columns)
-        formats = cell_formats.formats(said.name) if cell_formats else {}
+        formats = cell_formats.formats(said.name) if cell_formats else looks.formats
         sheet.rows = _rows(workbook.get_sheet_by_name(said.name), formats)
     return sheet
 
@@ -311,8 +329,3 @@ def _below(rows: Sequence[Row], run: list[int], index: int) -> Row | None:
 def _filled(row: Row) -> int:
     """The filled columns, as a bit mask."""
     return sum(1 << place for place, cell in enumerate(row) if cell.text)
-
-
-def _letters(column: int) -> str:
-    """Name of a column from its number from 0: 27 is AB."""
-    return (_letters(column // 26 - 1) if column >= 26 else "") + chr(ord("A") + column % 26)
