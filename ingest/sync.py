@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.discover import Choice
 from ingest.plan import Plan, Task, kept_note, make_plan, seal
-from ingest.readers.blocks import Content, nest
+from ingest.readers.blocks import Content, nest, title_above
 from ingest.readers.image import ocr
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
@@ -246,7 +246,8 @@ class Run:
         chunks: list[NewChunk] = []
         title, lasting = "", error
         if content is not None:
-            chunks = [_new_chunk(piece, content.title) for piece in self.splitter.split(content)]
+            above = title_above(content.title, content.blocks)
+            chunks = [_new_chunk(piece, above) for piece in self.splitter.split(content)]
             title, metadata = content.title, {**content.metadata, **metadata}
             lasting = join(content.notes) or ("" if chunks else _("no text in it"))
         failed = content is None
@@ -324,7 +325,7 @@ class Run:
 
 
 def _new_chunk(piece: Piece, title: str) -> NewChunk:
-    """A piece under its headings; the document's title stands above them unless they contain it."""
+    """A piece under its headings; the title above the document stands above them unless they contain it."""
     first = piece.heading.partition(" > ")[0]
     says_it = first and (first in title or title in first)
     heading = piece.heading if says_it else nest((title, piece.heading))

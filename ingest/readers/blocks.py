@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,25 @@ def nest(headings: Iterable[str]) -> str:
     return " > ".join(heading for heading in headings if heading)
 
 
+def title_above(title: str, blocks: Iterable[Block]) -> str:
+    """The title, if it stands above all the headings; empty if it is one of several outermost headings, because
+    the others stand beside it. The title of a presentation stands above its slides.
+
+    >>> title_above("One", (Block("text", heading="One > Scope"), Block("text", heading="Two")))
+    ''
+    """
+    outermost = {block.heading.partition(" > ")[0] for block in blocks if block.heading and block.slide is None}
+    is_one = any(_says(heading, title) for heading in outermost)
+    return "" if is_one and len(outermost) > 1 else title
+
+
+def _says(heading: str, title: str) -> bool:
+    """Whether a heading is the title: maybe with its number, and without the name of a site."""
+    bare = _SITE.sub("", title)
+    return heading in (title, bare) or heading.endswith(f" {bare}")
+
+
+_SITE = re.compile(r"\s+[-–—|·»]\s.*", re.DOTALL)  # "Setup – Handbook of the yard", as titles of web pages
 HEADING_CHARS = 200
 _ZERO_WIDTH = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
 

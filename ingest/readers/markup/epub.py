@@ -4,11 +4,12 @@ refused."""
 from __future__ import annotations
 
 import re
+import zipfile
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, nest, one_line
+from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, nest, one_line, title_above
 from ingest.readers.markup import html as page
 from ingest.readers.zip_container import checked, damaged, inside, member, xml
 from kb_assistant.errors import ReadError
@@ -20,28 +21,28 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 
 
 def read(data: bytes, context: Context) -> Content:
-    """The chapters in spine order; a chapter without a heading gets its name from the table of contents.
+    """The chapters in spine order, under the book's title; a chapter without a heading gets its name from the
+    table of contents. Damaged chapters are left out, with a note.
 
     Raises:
-        ReadError: it is damaged, protected or too large when unpacked.
+        ReadError: all of it is damaged, or it is protected or too large when unpacked.
     """
     archive = checked(data, _WHAT)
     names = set(archive.namelist())
-    if "META-INF/encryption.xml" in names:
-        ways = re.findall(rb'Algorithm="([^"]+)"', member(archive, "META-INF/encryption.xml", _WHAT))
-        if any(way.decode("ascii", "replace") not in _FONTS for way in ways):
-            raise ReadError(_("The book is protected (DRM)."), _("It can be read in its shop's program only."))
+    _refuse_protected(archive, names)
     try:
         container = xml(member(archive, "META-INF/container.xml", _WHAT), recover=True)
         opf = str(next(element.get("full-path") for element in container.iter("{*}rootfile")))
         package = xml(member(archive, opf, _WHAT), recover=True)
     except (ValueError, StopIteration) as error:
         raise damaged(_WHAT) from error
+    metadata = _metadata(package)
+    title = metadata.pop("title", "")[:HEADING_CHARS].rstrip()
     items = {item.get("id"): item for item in package.iter("{*}item")}
     chapters = _contents(archive, opf, items, names)
     blocks: list[Block] = []
     notes: list[str] = []
-    missing = 0
+    missing = broken = 0
     for reference in package.iter("{*}itemref"):
         item = items.get(reference.get("idref"))
         name = "" if item is None else inside(opf, unquote(item.get("href", "")))
@@ -50,20 +51,35 @@ def read(data: bytes, context: Context) -> Content:
             continue
         if "nav" in (item.get("properties") or "").split():
             continue
-        content = page.read(member(archive, name, _WHAT), Context())
-        title = chapters.get(name, "")
+        try:
+            content = page.read(member(archive, name, _WHAT), Context())
+        except ReadError:
+            broken += 1
+            notes.append(_("A part of the file is damaged ({name}) and was left out.", name=name))
+            continue
+        chapter = title_above(chapters.get(name, ""), content.blocks)
         notes += content.notes
-        blocks += [_placed(block, title) for block in content.blocks]
+        blocks += [_placed(block, title, chapter) for block in content.blocks]
+    if broken and not blocks:
+        raise damaged(_WHAT)
     if missing:
         notes.append(_("{count} of its chapters are missing in the file.", count=missing))
-    metadata = _metadata(package)
-    title = metadata.pop("title", "")
-    return Content(title[:HEADING_CHARS], tuple(blocks), metadata, tuple(dict.fromkeys(notes)))
+    return Content(title, tuple(blocks), metadata, tuple(dict.fromkeys(notes)))
 
 
-def _placed(block: Block, chapter: str) -> Block:
+def _refuse_protected(archive: zipfile.ZipFile, names: set[str]) -> None:
+    if "META-INF/encryption.xml" not in names:
+        return
+    ways = re.findall(rb'Algorithm="([^"]+)"', member(archive, "META-INF/encryption.xml", _WHAT))
+    if any(way.decode("ascii", "replace") not in _FONTS for way in ways):
+        raise ReadError(_("The book is protected (DRM)."), _("It can be read in its shop's program only."))
+
+
+def _placed(block: Block, title: str, chapter: str) -> Block:
+    """The block under the book's title, even where a title page has it as a heading, and its chapter's."""
     under = block.heading if chapter and chapter in block.heading else nest((chapter, block.heading))
-    return replace(block, heading=under, lines=None)
+    outermost = under.partition(" > ")[0]
+    return replace(block, heading=under if outermost == title else nest((title, under)), lines=None)
 
 
 def _contents(archive: Any, opf: str, items: dict[Any, Any], names: set[str]) -> dict[str, str]:
@@ -76,7 +92,7 @@ def _contents(archive: Any, opf: str, items: dict[Any, Any], names: set[str]) ->
             continue
         try:
             root = xml(member(archive, member_name, _WHAT), recover=True)
-        except ValueError:
+        except (ValueError, ReadError):
             continue
         points = [(point.find("{*}content"), point) for point in root.iter("{*}navPoint")]
         links = (
