@@ -8,12 +8,12 @@ lying on its side or upside down is rotated.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ingest.readers.hyphens import mend_breaks, words_of
 from kb_assistant.messages import _
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _TALLEST = 2.0  # largest height to width of a picture read in one piece
 _TILE = 1600  # height in pixels of the pieces of taller ones
 _COLUMN_LINES = 3
 _COLUMN_FILLED = 0.5  # share of a column's width that a line of prose fills
-_HYPHEN = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ def recognize(picture: NDArray[np.uint8]) -> str:
     if height > _TALLEST * width and height > _TILE:
         return "\n".join(text for tile in _tiles(picture) if (text := recognize(tile)))
     lines = _upright(picture)
-    return _HYPHEN.sub("", "\n".join(_ordered([line for line in lines if line.score >= _WORTHLESS_SCORE])))
+    text = "\n".join(_ordered([line for line in lines if line.score >= _WORTHLESS_SCORE]))
+    return mend_breaks(text, words_of([text]))
 
 
 def _tiles(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# pdfium marks a hyphen at the end of a line with U+FFFE, formerly U+0002.
-_HYPHEN = re.compile("[\ufffe\x02\xad](?:[ \t]*\n)?")
+from ingest.readers.hyphens import NO_WORDS, Words, mend_breaks
+
 # Ligatures; radicals, which some fonts use instead of the characters that look like them.
-_COMPATIBLE = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\uffff]")
+# Forms of marks for vertical writing.
+_COMPATIBLE = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf\ufe10-\ufe19\ufe30-\ufe48]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\uffff\u2060]")
 _WIDE = r"[\u3001\u3003-\u3011\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff01-\uff60]"
 _BROKEN_LINE = re.compile(rf"(?<={_WIDE})[ \t]*\n[ \t]*(?={_WIDE})")
 _ENDS = re.compile(r"[。！？；：…]\s*$")
 _FULL = 0.75  # a line of at least this share of the page's usual width was broken because it was full
 
 
-def clean_page(text: str) -> str:
-    """Restore words: join those split by a hyphen or at the end of a Chinese line, and spell out ligatures."""
+def clean_page(text: str, words: Words = NO_WORDS) -> str:
+    """Restore words: join those split by a hyphen or at the end of a Chinese line, and spell out ligatures.
+
+    Args:
+        words: The document's other words, which tell whether a hyphen belongs to a word.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _HYPHEN.sub("", text)
     text = _COMPATIBLE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = mend_breaks(text, words)
     return _joined(_CONTROLS.sub("", text)).strip()
 
 

@@ -20,7 +20,6 @@ _LEAST_WIDTH = 0.25  # of the written width of the page, for the average words o
 _LEAST_GAP = 8.0  # points between the columns
 _MOST_RUNS = 2_000
 _BLANKS = re.compile(r"[ \t\r]+(?=\n|\Z)")
-_HYPHEN = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
 
 class _Run(NamedTuple):
@@ -73,7 +72,7 @@ def reordered(layer: Any, rotation: int = 0) -> str | None:
         (-far, -far, far, bottom),
     )
     texts = (layer.get_text_bounded(*turned(area, -rotation)).strip("\r\n") for area in areas)
-    return "\n".join(_HYPHEN.sub("", _BLANKS.sub("", text)) for text in texts if text.strip())
+    return "\n".join(_BLANKS.sub("", text) for text in texts if text.strip())
 
 
 def _runs(layer: Any, rotation: int) -> list[_Run]:

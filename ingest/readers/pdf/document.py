@@ -17,10 +17,12 @@ from pypdfium2 import raw
 
 from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, nest, one_line
 from ingest.readers.hidden_text import hidden_note
+from ingest.readers.hyphens import words_of
 from ingest.readers.image import ocr
 from ingest.readers.pdf import columns as pdf_columns
 from ingest.readers.pdf import text as pdf_text
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
+from ingest.readers.pdf.spacing import join_set_apart
 from ingest.readers.pdf.tables import Table, tables_of
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _, join
@@ -172,7 +174,7 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
         page = with_stamps(document, page, number)
         layer = page.get_textpage()
         try:
-            text = layer.get_text_range()
+            text = join_set_apart(layer, layer.get_text_range(), page.get_rotation())
             tables = tables_of(page, layer, text) if text.strip() else []
             if text.strip():
                 for words in pdf_text.unseen(page, layer, text):
@@ -246,11 +248,12 @@ def _bookmarks(document: pdfium.PdfDocument) -> dict[int, list[tuple[int, str]]]
 def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> tuple[Block, ...]:
     """The parts of the pages, each under the bookmarks in force at its start."""
     repeated = pdf_text.Repeated([page.text for page in pages])
+    words = words_of(page.text for page in pages)
     blocks: list[Block] = []
     above: list[tuple[int, str]] = []
     for page in pages:
         marks = bookmarks.get(page.number, [])
-        for part in pdf_text.parts(page.text, page.tables, repeated):
+        for part in pdf_text.parts(page.text, page.tables, repeated, words):
             for text, mark in pdf_text.parted(part.text, marks) if part.kind == "prose" else ((part.text, None),):
                 if mark:
                     above = [*(one for one in above if one[0] < mark[0]), mark]

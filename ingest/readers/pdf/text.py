@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pypdfium2 import raw
 
 from ingest.readers.blocks import one_line
-from ingest.readers.pdf.clean import (
-    clean_page,
-)
+from ingest.readers.hyphens import Words
+from ingest.readers.pdf.clean import clean_page
 from kb_assistant.types import BlockKind
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _stem(line: str) -> tuple[str, int | None]:
     return body, None
 
 
-def parts(text: str, tables: Sequence[Table], repeated: Repeated) -> list[Part]:
+def parts(text: str, tables: Sequence[Table], repeated: Repeated, words: Words) -> list[Part]:
     """The page in order, each table in the place of its lines."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     kept = repeated.without(lines)
@@ -93,14 +92,14 @@ def parts(text: str, tables: Sequence[Table], repeated: Repeated) -> list[Part]:
         if table is None:
             run.append(lines[index])
         elif index == min(table.lines):
-            _end(found, run)
+            _end(found, run, words)
             found.append(Part(table.text, "table"))
-    _end(found, run)
+    _end(found, run, words)
     return found
 
 
-def _end(found: list[Part], run: list[str]) -> None:
-    if text := clean_page("\n".join(run)):
+def _end(found: list[Part], run: list[str], words: Words) -> None:
+    if text := clean_page("\n".join(run), words):
         found.append(Part(text, "prose"))
     run.clear()
 
