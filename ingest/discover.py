@@ -15,6 +15,7 @@ from pathspec import GitIgnoreSpec
 from ingest.archives import is_archive
 from ingest.readers import SUFFIXES
 from kb_assistant.messages import _, reason_of
+from kb_assistant.small_file import decode_text
 
 IGNORE_FILES = (".gitignore", ".kbignore")
 _NEVER_WALKED = frozenset(("__pycache__", "node_modules"))
@@ -238,9 +239,13 @@ def _rules(folder: Path, name: str) -> tuple[tuple[Path, GitIgnoreSpec], ...]:
         if not path.is_file():
             return ()
         with path.open("rb") as file:
-            text = file.read(_LONGEST_IGNORE_FILE).decode("utf-8-sig", "replace")
+            data = file.read(_LONGEST_IGNORE_FILE)
     except FileNotFoundError:
         return ()
+    try:
+        text = decode_text(data)
+    except ValueError:
+        text = data.decode("gb18030", "replace")  # the patterns in ASCII hold, whatever the encoding
     return ((folder, _spec(text.splitlines())),)
 
 

@@ -19,7 +19,7 @@ from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.errors import SettingsError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
-from kb_assistant.small_file import unwritable, write_whole
+from kb_assistant.small_file import decode_text, unwritable, write_whole
 from kb_assistant.text.prompt_template import PLACEHOLDERS, REQUIRED, placeholders
 
 CHOICES = {
@@ -42,6 +42,8 @@ _LOCK_S = 10.0
 _KB_NAME = re.compile(r"[\w-][\w.-]{0,63}")
 _LANGUAGE = re.compile(r"([^\W\d_][\w ()-]{0,39})?")
 _LEAST_CONTEXT = 64
+_PLAIN = dict.fromkeys("“”„＂", '"') | dict.fromkeys("‘’＇", "'") | {"＝": "="}
+_LOOK_ALIKES = re.compile(f"[{''.join(_PLAIN)}]")
 _FEWEST_WORDS, _MOST_WORDS = 5, 10_000
 _TEMPLATE = _(
     "a text with {{passages}} and {{question}}, and besides at most {{role}}, {{rules}} and {{task}};"
@@ -328,7 +330,8 @@ def new_name(name: str) -> str:
 def _write(path: Path, name: str, value: Any) -> None:
     import tomlkit
 
-    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    text = decode_text(path.read_bytes()) if path.exists() else ""
+    document = tomlkit.parse(_with_line_feeds(text))
     for old in [old for old, new in OLD_NAMES.items() if new == name and old in document]:
         if name in document:
             document.pop(old)
@@ -340,7 +343,8 @@ def _write(path: Path, name: str, value: Any) -> None:
         document.pop(name, None)
     else:
         document[name] = value
-    write_whole(path, tomlkit.dumps(document))
+    written = tomlkit.dumps(document)
+    write_whole(path, written.replace("\n", "\r\n") if "\r\n" in text else written)
 
 
 def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
@@ -380,17 +384,42 @@ def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
 
 def _from_toml(path: Path) -> dict[str, Any]:
     try:
-        layer = _by_new_names(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = _with_line_feeds(decode_text(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            _("{path} can't be read: {reason}.", path=path, reason=error), _("Mend or delete the file.")
-        ) from error
+    except OSError as error:
+        raise _unreadable(path, error, _("Mend or delete the file.")) from error
+    except ValueError as error:
+        raise _unreadable(path, error, _("Save it as UTF-8, or delete it.")) from error
+    try:
+        layer = _by_new_names(tomllib.loads(text))
+    except ValueError as error:
+        raise _unreadable(path, error, _look_alike(text, error) or _("Mend or delete the file.")) from error
     if "home" in layer:
         raise SettingsError(_("'home' can't be set in {path}.", path=path), _("Set KB_HOME or pass --home."))
     _reject_unknown(layer, str(path))
     return layer
+
+
+def _unreadable(path: Path, error: Exception, hint: str) -> SettingsError:
+    return SettingsError(_("{path} can't be read: {reason}.", path=path, reason=error), hint)
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _look_alike(text: str, error: ValueError) -> str:
+    """Which character in the line of the error only looks like one of TOML's, as word processors and input methods
+    write it, in words; or ""."""
+    place = re.search(r"at line (\d+)", str(error))
+    number = int(place[1]) if place else 0
+    found = _LOOK_ALIKES.search(text.split("\n")[number - 1]) if number else None
+    if found is None:
+        return ""
+    return _(
+        "Line {line} has {character} in place of {plain}.", line=number, character=found[0], plain=_PLAIN[found[0]]
+    )
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""How this program writes its own small files: completely or not at all, and no change is lost."""
+"""Small text files: read as editors save them, and written completely or not at all, so that no change is lost."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import uuid
@@ -15,6 +16,32 @@ from kb_assistant.lock import writing
 from kb_assistant.messages import _
 
 _LOCK_S = 10.0
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def decode_text(data: bytes) -> str:
+    """The text of a file that a person wrote, with the line ends of its editor: UTF-8, or UTF-16 or UTF-32, by its
+    mark, which isn't part of the text, or by its zero bytes.
+
+    Raises:
+        ValueError: it has another encoding; says in which line.
+    """
+    mark, encoding = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", "utf-8"))
+    if not mark and b"\0" in data[:2]:
+        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
+    try:
+        return data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: len(mark) + error.start].count(b"\n") + 1
+        raise ValueError(
+            _("line {line} isn't UTF-8, as when an editor saves as ANSI (GBK, Big5, Windows-1252)", line=line)
+        ) from error
 
 
 def update_text(
@@ -84,7 +111,7 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
         with suppress(FileNotFoundError):
             mode = target.stat().st_mode & 0o7777
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(handle)

@@ -154,6 +154,58 @@ def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
         Settings.load()
 
 
+SAVED = "# 设置，知识库 – réglages\nk\t=\t7\n\tmodel = 'extract'\nrole = '你是茶園的服務台。'\n"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-mark", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_a_file_is_read_as_editors_save_it(tmp_path: Path, encoding: str, ends: str) -> None:
+    text = SAVED.replace("\n", ends)
+    data = ("\ufeff" + text).encode("utf-16-be") if encoding == "utf-16-be-mark" else text.encode(encoding)
+    (tmp_path / "kb.toml").write_bytes(data)
+    now = Settings.load()
+    assert (now.k, now.model, now.role) == (7, "extract", "你是茶園的服務台。")
+    write_setting(tmp_path, "k", 8)
+    kept = (tmp_path / "kb.toml").read_bytes()
+    assert kept.decode("utf-8") == SAVED.replace("7", "8").replace("\n", "\r\n" if ends == "\r\n" else "\n")
+    assert Settings.load() == now.but(k=8)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "k = 7\n# 每次给模型的段落数\n".encode("gbk"),
+        "k = 7\n# 每次給模型的段落數\n".encode("big5"),
+        "k = 7\nrole = 'réponds'\n".encode("latin-1"),
+    ],
+)
+def test_a_file_in_another_encoding_names_its_line_and_stays(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "kb.toml").write_bytes(data)
+    for read in (Settings.load, lambda: write_setting(tmp_path, "k", 5)):
+        with pytest.raises(SettingsError, match="line 2 isn't UTF-8") as caught:
+            read()
+        assert "Save it as UTF-8" in caught.value.hint
+    assert (tmp_path / "kb.toml").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("seed = 1\nmodel = “extract”\n", 'Line 2 has “ in place of ".'),
+        ("model = ‘extract’\n", "Line 1 has ‘ in place of '."),
+        ("k ＝ 7\n", "Line 1 has ＝ in place of =."),
+        ("role = '“Ask me”, it said'\nk 7\n", "Mend or delete the file."),
+    ],
+)
+def test_characters_that_look_like_those_of_toml_are_named(tmp_path: Path, text: str, hint: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(SettingsError, match="can't be read") as caught:
+        Settings.load()
+    assert caught.value.hint == hint
+
+
 def test_settings_change_only_as_copies() -> None:
     settings = Settings.load()
     assert settings.but(k=9).k == 9

@@ -16,6 +16,7 @@ from kb_assistant.cli import show
 from kb_assistant.cli.options import Answers, Home, Json, K, Kb, Model, Where, open_kb, stopping
 from kb_assistant.errors import KBError, QuestionError
 from kb_assistant.messages import _
+from kb_assistant.small_file import decode_text
 from kb_assistant.types import Turn
 
 if TYPE_CHECKING:
@@ -177,8 +178,8 @@ def _lines(base: KnowledgeBase) -> Iterator[str]:
 
 def _read_history(path: Path) -> list[dict[str, Any]]:
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        messages = json_module.loads(text)
+        text = sys.stdin.read() if str(path) == "-" else decode_text(path.read_bytes())
+        messages = json_module.loads(text.removeprefix("\ufeff"))
     except (OSError, ValueError) as error:
         raise QuestionError(
             _("The history {path} can't be read: {reason}.", path=path, reason=error),

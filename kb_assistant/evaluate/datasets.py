@@ -266,7 +266,7 @@ def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def lines(file: Path) -> Iterator[str]:
     """The lines of a text file that aren't empty, without their ends."""
     try:
-        with file.open(encoding="utf-8") as opened:
+        with file.open(encoding="utf-8-sig") as opened:
             yield from (line.rstrip("\n") for line in opened if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(

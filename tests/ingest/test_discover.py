@@ -61,6 +61,14 @@ def test_ignore_files_nest_and_negate(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk"])
+def test_an_ignore_file_is_read_as_editors_save_it(tmp_path: Path, encoding: str) -> None:
+    for name in ("草稿.md", "final.md", "old.md"):
+        (tmp_path / name).write_text("text")
+    (tmp_path / ".kbignore").write_bytes("草稿.md\r\nold.md\r\n".encode(encoding))
+    assert [name for name, row in found(tmp_path).items() if not row.ignored] == ["final.md"]
+
+
 def test_an_ignored_folder_can_not_be_taken_back_from_inside(tmp_path: Path) -> None:
     make(tmp_path, "out/a.md")
     (tmp_path / ".gitignore").write_text("out/\n")
