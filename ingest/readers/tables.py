@@ -12,6 +12,8 @@ from typing import NamedTuple
 from ingest.readers.blocks import one_line
 
 MOST_COLUMNS = 1000
+BULLET = "•"
+"""The mark before each item of a list in a cell, which is one line."""
 
 _LONGEST_NAME = 80  # characters of a column's name
 _MOST_NUMBERS = 0.5  # largest share of numbers in a row of names

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any
 
 from ingest.readers import read as read_any
@@ -18,12 +18,13 @@ from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.docx_styles import BODY_LEVEL, Styles, value
 from ingest.readers.office.drawingml import FALLBACK, charts_and_diagrams, in_fallback
-from ingest.readers.office.numbering import Numbering
+from ingest.readers.office.numbering import Numbering, labelled
 from ingest.readers.office.ooxml import Package, number, properties
-from ingest.readers.tables import MOST_COLUMNS, Cell, table_lines
+from ingest.readers.tables import BULLET, MOST_COLUMNS, Cell, table_lines
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
+from kb_assistant.text.boundaries import is_list_item
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -39,6 +40,7 @@ _WRAPPERS = frozenset(f"{_W}{tag}" for tag in ("sdt", "sdtContent", "ins", "move
 _LEFT_OUT = frozenset(f"{_W}{tag}" for tag in ("del", "moveFrom", "pPr", "rPr", "rt", "tbl", "txbxContent"))
 _MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 _EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}symEx"
+_TEXT_ALONG_PATH = "{urn:schemas-microsoft-com:vml}textpath"
 _WORDS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 
 
@@ -65,7 +67,7 @@ def read(data: bytes, context: Context) -> Content:
         notes = [*body.notes, *_white_text(element)]
         for root in package.linked_roots("comments", main):
             for comment in root.iter(_COMMENT):
-                words = "\n".join(_text(inner) for inner in comment.iter(_P))
+                words = "\n".join(map(_text, comment.iter(_P)))
                 notes += hidden_note(_("a comment"), words)
         metadata = properties(package)
     except (ReadError, MemoryError):
@@ -89,10 +91,10 @@ class _Body:
         self._package = package
         self._links = package.links(main)
         self._context = context
-        self._styles = Styles(package.linked_roots("styles", main))
         self._numbering = Numbering(package.linked_roots("numbering", main))
+        self._styles = Styles(package.linked_roots("styles", main), self._numbering.depth)
         self._number = 0
-        self._items: list[str] = []
+        self._items: list[tuple[int, str]] = []  # number of the paragraph, and its text
 
     def walk(self, body: Any) -> None:
         for element in _through_wrappers(body, (_P, _TBL, _CHUNK)):
@@ -108,22 +110,60 @@ class _Body:
         self._end_list()
 
     def _paragraph(self, element: Any) -> None:
-        text = _text(element).strip()
-        kind = self._styles.kind(element)
-        label = self._numbering.label(*self._styles.place(element))
+        text, kind, label = self._said(element)
         if kind == "item" and text:
-            self._items.append(f"{label or '-'} {one_line(text)}")
+            self._items.append((self._number, labelled(label or "-", one_line(text))))
         else:
-            self._end_list(before=1)
+            self._end_list()
             lines = (self._number, self._number)
             if isinstance(kind, int) and text:
-                self._heading(kind, text, lines)
+                self._heading(kind, text, label, lines)
             elif kind != "contents" and text:
-                self.outline.add(text, lines=lines)
+                self.outline.add(labelled(label, text), lines=lines)
         for box in _text_boxes(element):
+            self._box(box)
+        if drawn := [words for shape in element.iter(_TEXT_ALONG_PATH) if (words := shape.get("string"))]:
             self._end_list()
-            self.outline.add(box, lines=(self._number, self._number))
+            self.outline.add("\n".join(drawn), lines=(self._number, self._number))
         self._drawn(element, (self._number, self._number))
+
+    def _said(self, paragraph: Any) -> tuple[str, int | str, str]:
+        """Text of a paragraph, its kind, and its number in its list, which it counts. A paragraph that a tracked
+        change takes away has none."""
+        text = _text(paragraph).strip()
+        if not text and paragraph.find(f"{_W}pPr/{_W}rPr/{_W}del") is not None:
+            return "", "", ""
+        return text, self._styles.kind(paragraph), self._numbering.label(*self._styles.place(paragraph))
+
+    def _box(self, box: Any) -> None:
+        """A text box, behind its paragraph: its paragraphs as one block, its tables by themselves."""
+        self._end_list()
+        place = self._number, self._number
+        lines: list[str] = []
+        for element in _through_wrappers(box, (_P, _TBL)):
+            if element.tag == _P:
+                lines += self._lines(element)
+                continue
+            if lines:
+                self.outline.add("\n".join(lines), lines=place)
+            rows = [line for line in self._table_lines(element) if line.strip()]
+            if rows:
+                self.outline.add("\n".join(rows), "table", place)
+            lines = []
+        if lines:
+            self.outline.add("\n".join(lines), lines=place)
+
+    def _lines(self, element: Any, bullet: str = "-") -> list[str]:
+        """The paragraphs in an element, those of text boxes only once, list items with their numbers, which may be
+        all that there is in a cell."""
+        lines = []
+        for paragraph in element.iter(_P):
+            if in_fallback(paragraph):
+                continue
+            text, kind, label = self._said(paragraph)
+            if text or label:
+                lines.append(labelled(label or (bullet if kind == "item" else ""), text).rstrip())
+        return lines
 
     def _drawn(self, element: Any, lines: tuple[int, int]) -> None:
         for words in charts_and_diagrams(element, self._links, self._package):
@@ -155,39 +195,63 @@ class _Body:
         self.outline.heading(BODY_LEVEL, "", None)
         self.notes += content.notes
 
-    def _heading(self, level: int, text: str, lines: tuple[int, int]) -> None:
+    def _heading(self, level: int, text: str, label: str, lines: tuple[int, int]) -> None:
         if level == 0:
             self.title = self.title or one_line(text)
         elif level == 1:
             self.first_heading = self.first_heading or one_line(text)
-        self.outline.heading(level, text, lines)
+        self.outline.heading(level, labelled(label, text), lines)
 
     def _table(self, element: Any) -> None:
         first = self._number + 1
-        rows = list(_through_wrappers(element, (_TR,)))
-        marked = list(takewhile(_is_marked_header, rows))
-        lines = table_lines(_grid(rows), len(marked) or None)
-        self._number += len(rows)
+        lines = self._table_lines(element)
+        self._number += len(lines)
         filled = [index for index, line in enumerate(lines) if line.strip()]
         if filled:
             text = "\n".join(lines[filled[0] : filled[-1] + 1])
             self.outline.add(text, "table", (first + filled[0], first + filled[-1]))
         self._drawn(element, (first, self._number))
 
+    def _table_lines(self, table: Any) -> list[str]:
+        rows = list(_through_wrappers(table, (_TR,)))
+        marked = len(list(takewhile(_is_marked_header, rows)))
+        return table_lines(self._grid(rows), marked or None)
+
+    def _grid(self, rows: list[Any]) -> list[list[Cell]]:
+        """The cells on the grid; a merged cell fills all its fields."""
+        grid: list[list[Cell]] = []
+        for row in rows:
+            line: list[Cell] = []
+            for cell in _through_wrappers(row, (_TC,)):
+                properties = cell.find(f"{_W}tcPr")
+                merge = None if properties is None else properties.find(f"{_W}vMerge")
+                span = None if properties is None else value(properties, "gridSpan")
+                above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
+                if merge is not None and merge.get(f"{_W}val") != "restart":
+                    first = Cell(above.text, False)
+                else:
+                    first = Cell(one_line(" ".join(self._lines(cell, BULLET))))
+                width = min(number(span, 1), MOST_COLUMNS)
+                line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
+            grid.append(line)
+        return grid
+
     def footnotes(self, root: Any) -> None:
         """Foot- or endnotes, without a heading: the place of their reference isn't kept."""
         for footnote in root:
-            words = one_line(" ".join(map(_text, _paragraphs(footnote))))
+            words = one_line(" ".join(self._lines(footnote)))
             if words and footnote.get(f"{_W}type") is None:
                 self.outline.heading(0, "", None)
                 self.outline.add(words)
 
-    def _end_list(self, before: int = 0) -> None:
-        """Make one block of consecutive items, one line each."""
-        if self._items:
-            last = self._number - before
-            self.outline.add("\n".join(self._items), lines=(last - len(self._items) + 1, last))
-            self._items = []
+    def _end_list(self) -> None:
+        """Add the items: consecutive ones are one block, one line each; one whose number doesn't show that it is
+        an item, such as 3.2 or 第二条, is a paragraph."""
+        for listed, group in groupby(self._items, lambda item: is_list_item(item[1])):
+            items = list(group)
+            for part in [items] if listed else [[item] for item in items]:
+                self.outline.add("\n".join(text for _, text in part), lines=(part[0][0], part[-1][0]))
+        self._items = []
 
 
 def _through_wrappers(parent: Any, wanted: tuple[str, ...]) -> Iterator[Any]:
@@ -213,14 +277,22 @@ def _text(paragraph: Any) -> str:
             words.append(_WORDS[element.tag])
         elif element.tag == _EMOJI:
             words.append(_character(element.get(f"{_EMOJI.removesuffix('symEx')}char", "")))
+        elif element.tag == f"{_W}ffData":
+            words.append(_form_field(element))
         elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
             waiting.extend(reversed(element))
     return "".join(words)
 
 
-def _paragraphs(element: Any) -> Iterator[Any]:
-    """All paragraphs in an element, those of text boxes only once."""
-    return (inner for inner in element.iter(_P) if not in_fallback(inner))
+def _form_field(data: Any) -> str:
+    """What a field of a form shows that isn't text: a ticked box, the entry of a list."""
+    box, choices = data.find(f"{_W}checkBox"), data.find(f"{_W}ddList")
+    if box is not None:
+        mark = next((one for tag in ("checked", "default") if (one := box.find(f"{_W}{tag}")) is not None), None)
+        return "[x]" if mark is not None and mark.get(f"{_W}val") not in ("0", "false") else "[ ]"
+    entries = [] if choices is None else [entry.get(f"{_W}val", "") for entry in choices.iter(f"{_W}listEntry")]
+    chosen = number(value(choices, "result") or value(choices, "default")) if entries else 0
+    return entries[chosen] if chosen < len(entries) else ""
 
 
 def _character(code: str) -> str:
@@ -228,32 +300,11 @@ def _character(code: str) -> str:
     return "" if "\ud800" <= character <= "\udfff" else character  # half a surrogate pair is no character
 
 
-def _text_boxes(paragraph: Any) -> list[str]:
-    boxes = []
+def _text_boxes(paragraph: Any) -> Iterator[Any]:
+    """The outermost text boxes, without their copies for old programs."""
     for box in paragraph.iter(f"{_W}txbxContent"):
         if not in_fallback(box) and next(box.iterancestors(f"{_W}txbxContent"), None) is None:
-            boxes.append("\n".join(text for inner in _paragraphs(box) if (text := _text(inner).strip())))
-    return [box for box in boxes if box]
-
-
-def _grid(rows: list[Any]) -> list[list[Cell]]:
-    """The cells on the grid; a merged cell fills all its fields."""
-    grid: list[list[Cell]] = []
-    for row in rows:
-        line: list[Cell] = []
-        for cell in _through_wrappers(row, (_TC,)):
-            properties = cell.find(f"{_W}tcPr")
-            merge = None if properties is None else properties.find(f"{_W}vMerge")
-            span = None if properties is None else value(properties, "gridSpan")
-            above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
-            if merge is not None and merge.get(f"{_W}val") != "restart":
-                first = Cell(above.text, False)
-            else:
-                first = Cell(one_line(" ".join(map(_text, _paragraphs(cell)))))
-            width = min(number(span, 1), MOST_COLUMNS)
-            line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
-        grid.append(line)
-    return grid
+            yield box
 
 
 def _is_marked_header(row: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ingest.readers.office.ooxml import number
@@ -18,9 +19,15 @@ _MOST_STYLES = 20  # longest chain of base styles
 
 
 class Styles:
-    """The kind of a paragraph, by its style, its base styles, and its own properties."""
+    """The kind of a paragraph, by its style, its base styles, and its own properties.
 
-    def __init__(self, roots: list[Any]) -> None:
+    Args:
+        roots: Parts with styles.
+        depth_of: The level of a list, by its name, that belongs to a paragraph style; None if none does.
+    """
+
+    def __init__(self, roots: list[Any], depth_of: Callable[[str, str], int | None]) -> None:
+        self._depth_of = depth_of
         self._elements = {
             style.get(f"{_W}styleId"): style for root in roots for style in root.iterchildren(f"{_W}style")
         }
@@ -34,22 +41,29 @@ class Styles:
         style = value(properties, "pStyle")
         kind = self._style_kind(style) if style else ""
         own = _properties_kind(properties)
+        if own == "" and kind == "item" and _list_of(properties) == "0":  # taken out of its style's list
+            return ""
         return own if own != "" and not (kind != "" and own == "item") else kind
 
     def place(self, paragraph: Any) -> tuple[str, int]:
-        """List and level in which a paragraph is numbered, by its own properties or its style's."""
-        name = depth = ""
+        """List and level in which a paragraph is numbered, by its own properties or its style's. A style is
+        numbered at the level that belongs to it."""
+        name, depth = "", None
         properties = paragraph.find(f"{_W}pPr")
         style = None if properties is None else value(properties, "pStyle")
+        above = ""  # the style that the properties belong to
         for _ in range(_MOST_STYLES):
             numbering = None if properties is None else properties.find(f"{_W}numPr")
             if numbering is not None:
-                name = name or value(numbering, "numId") or ""
-                depth = depth or value(numbering, "ilvl") or ""
+                if not name and (name := value(numbering, "numId") or "") and above and depth is None:
+                    depth = self._depth_of(name, above)
+                if depth is None and (said := value(numbering, "ilvl")):
+                    depth = number(said)
             if style not in self._elements:
                 break
+            above = style or ""
             properties, style = self._elements[style].find(f"{_W}pPr"), value(self._elements[style], "basedOn")
-        return name, number(depth)
+        return name, depth or 0
 
     def _style_kind(self, style: str) -> int | str:
         if style not in self._kinds:
@@ -82,8 +96,13 @@ def _properties_kind(properties: Any) -> int | str:
     level = value(properties, "outlineLvl")
     if (outline := number(level, BODY_LEVEL)) < BODY_LEVEL:
         return outline + 1
+    return "item" if _list_of(properties) not in (None, "0") else ""
+
+
+def _list_of(properties: Any) -> str | None:
+    """The list that properties name; "0" for none at all, None if they don't say."""
     numbering = properties.find(f"{_W}numPr")
-    return "item" if numbering is not None and value(numbering, "numId") not in (None, "0") else ""
+    return None if numbering is None else value(numbering, "numId")
 
 
 def value(element: Any, child: str) -> str | None:

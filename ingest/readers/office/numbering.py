@@ -1,92 +1,150 @@
-"""The numbers that Word puts before list items (ECMA-376 Part 1, 17.9)."""
+"""The numbers that word processors compute for headings and list items, and the lists of a Word document (ECMA-376
+Part 1, 17.9)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ingest.readers.numerals import numeral
 from ingest.readers.office.ooxml import number
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"),
-          (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
-_DIGITS = "零一二三四五六七八九"
-_LARGEST = 4999  # larger numbers use digits, as no list is so long
+_NO_NUMBER = ("bullet", "none")
+_NO_BLANK_AFTER = ("、", "）", "．", "。", "：")
 
 
-class _Level(NamedTuple):
-    start: int
-    format: str
-    text: str
+class Level(NamedTuple):
+    """How the items of one level of a list are numbered.
+
+    Attributes:
+        format: Style of the number: see numerals.py; "bullet" gives no label, "none" one without its number.
+        text: The text of the number, in which %1 to %9 stand for the numbers of the levels.
+        all_decimal: All the numbers in it are decimal, whatever their own formats.
+        restart: Starts again after an item of one of so many levels from the top; None: of any level above.
+    """
+
+    start: int = 1
+    format: str = "decimal"
+    text: str = ""
+    all_decimal: bool = False
+    restart: int | None = None
+
+
+def next_label(levels: Mapping[int, Level], counts: dict[int, int], depth: int, start: int | None = None) -> str:
+    """Count an item and return the number before it, such as "2.1."; empty for a bullet.
+
+    Args:
+        counts: The last number of each level, by depth from 0. It is brought up to date.
+        start: The number of this item, if it doesn't follow on the one before.
+    """
+    if depth not in levels:
+        return ""
+    level = levels[depth]
+    counts[depth] = counts.get(depth, level.start - 1) + 1 if start is None else start
+    for deeper in [one for one in counts if one > depth]:
+        restart = levels[deeper].restart if deeper in levels else None
+        if restart is None or depth < restart:
+            del counts[deeper]
+    if level.format == "bullet":
+        return ""
+
+    def said(match: re.Match[str]) -> str:
+        place = int(match[1]) - 1
+        if place not in levels:
+            return ""
+        count = counts.setdefault(place, levels[place].start)
+        style = levels[place].format
+        if level.all_decimal and style not in (*_NO_NUMBER, "decimalZero"):
+            style = "decimal"
+        return "" if style in _NO_NUMBER else numeral(count, style)
+
+    return re.sub("%([1-9])", said, level.text).strip()
+
+
+def labelled(label: str, text: str) -> str:
+    """The text behind its number."""
+    return f"{label}{'' if label.endswith(_NO_BLANK_AFTER) or not label else ' '}{text}"
+
+
+@dataclass(slots=True)
+class _List:
+    """A list (w:num): its levels, those that start anew at its first item, and what it counts together with the
+    lists of the same definition."""
+
+    levels: Mapping[int, Level]
+    starts: dict[int, int]
+    styles: Mapping[str, int]  # the level of each paragraph style that brings its own
+    counts: dict[int, int] = field(default_factory=dict)
 
 
 class Numbering:
-    """Counts the items of all lists of a document, in order."""
+    """Counts the items of all lists of a Word document, in order."""
 
     def __init__(self, roots: list[Any]) -> None:
-        self._levels: dict[str, dict[int, _Level]] = {}
-        self._lists: dict[str, str] = {}  # the abstract list of each list
-        self._restarts: dict[str, dict[int, int]] = {}
-        self._counts: dict[str, dict[int, int]] = {}
-        for root in roots:
-            for abstract in root.iter(f"{_W}abstractNum"):
-                levels = {number(level.get(f"{_W}ilvl")): _level(level) for level in abstract.iter(f"{_W}lvl")}
-                self._levels[abstract.get(f"{_W}abstractNumId", "")] = levels
-            for made in root.iter(f"{_W}num"):
-                name = made.get(f"{_W}numId", "")
-                self._lists[name] = _value(made, "abstractNumId")
-                self._restarts[name] = {
-                    number(change.get(f"{_W}ilvl")): number(_value(change, "startOverride"))
-                    for change in made.iter(f"{_W}lvlOverride")
-                    if change.find(f"{_W}startOverride") is not None
-                }
+        self._lists: dict[str, _List] = {}
+        definitions = {
+            one.get(f"{_W}abstractNumId", ""): one for root in roots for one in root.iter(f"{_W}abstractNum")
+        }
+        by_style = {name: one for one in definitions.values() if (name := _value(one, "styleLink"))}
+        counts: dict[str, dict[int, int]] = {}
+        for made in (one for root in roots for one in root.iter(f"{_W}num")):
+            name = _value(made, "abstractNumId")
+            definition = definitions.get(name)
+            if definition is None:
+                continue
+            definition = by_style.get(_value(definition, "numStyleLink"), definition)
+            self._lists[made.get(f"{_W}numId", "")] = _list(definition, made, counts.setdefault(name, {}))
+
+    def depth(self, name: str, style: str) -> int | None:
+        """The level of a list that belongs to a paragraph style, if one does."""
+        found = self._lists.get(name)
+        return None if found is None else found.styles.get(style)
 
     def label(self, name: str, depth: int) -> str:
         """The number before the next item of a list, such as "2.1."; empty for a bullet."""
-        abstract = self._lists.get(name, "")
-        levels = self._levels.get(abstract, {})
-        if depth not in levels:
+        found = self._lists.get(name)
+        if found is None:
             return ""
-        counts = self._counts.setdefault(abstract, {})
-        if depth in self._restarts.get(name, {}):
-            counts[depth] = self._restarts[name].pop(depth) - 1
-        counts[depth] = counts.get(depth, levels[depth].start - 1) + 1
-        for deeper in [level for level in counts if level > depth]:
-            del counts[deeper]
-        if levels[depth].format in ("bullet", "none"):
-            return ""
-
-        def said(match: re.Match[str]) -> str:
-            level = int(match[1]) - 1
-            if level not in levels:
-                return ""
-            return _shown(counts.setdefault(level, levels[level].start), levels[level].format)
-
-        return re.sub(r"%([1-9])", said, levels[depth].text).strip()
+        return next_label(found.levels, found.counts, depth, found.starts.pop(depth, None))
 
 
-def _level(element: Any) -> _Level:
-    start = _value(element, "start")
-    return _Level(number(start) if start else 1, _value(element, "numFmt"), _value(element, "lvlText"))
+def _list(definition: Any, made: Any, counts: dict[int, int]) -> _List:
+    elements = {number(level.get(f"{_W}ilvl")): level for level in definition.iterchildren(f"{_W}lvl")}
+    starts = {}
+    for change in made.iterchildren(f"{_W}lvlOverride"):
+        depth = number(change.get(f"{_W}ilvl"))
+        if change.find(f"{_W}startOverride") is not None:
+            starts[depth] = number(_value(change, "startOverride"))
+        level = change.find(f"{_W}lvl")
+        if level is not None:
+            elements[depth] = level
+    levels = {depth: _level(element) for depth, element in elements.items()}
+    levels |= {depth: levels[depth]._replace(start=start) for depth, start in starts.items() if depth in levels}
+    styles = {style: depth for depth, element in elements.items() if (style := _value(element, "pStyle"))}
+    return _List(levels, starts, styles, counts)
 
 
-def _shown(count: int, style: str) -> str:
-    if not 0 < count <= _LARGEST:
-        return str(count)
-    if style in ("lowerLetter", "upperLetter"):
-        letters = chr(ord("a") + (count - 1) % 26) * ((count - 1) // 26 + 1)
-        return letters.upper() if style == "upperLetter" else letters
-    if style in ("lowerRoman", "upperRoman"):
-        roman, left = "", count
-        for value, letters in _ROMAN:
-            roman += letters * (left // value)
-            left %= value
-        return roman.upper() if style == "upperRoman" else roman
-    if style.startswith(("chineseCounting", "taiwaneseCounting", "japaneseCounting")) and count < 100:
-        tens, ones = divmod(count, 10)
-        before = "" if tens < 2 else _DIGITS[tens]
-        return f"{before}{'十' if tens else ''}{_DIGITS[ones] if ones else ''}"
-    return f"{count:02}" if style == "decimalZero" else str(count)
+def _level(element: Any) -> Level:
+    start, restart = _value(element, "start"), _value(element, "lvlRestart")
+    legal = element.find(f"{_W}isLgl")
+    return Level(
+        number(start) if start else 1,
+        _format(element),
+        _value(element, "lvlText"),
+        legal is not None and legal.get(f"{_W}val") not in ("0", "false"),
+        number(restart) if restart else None,
+    )
+
+
+def _format(element: Any) -> str:
+    """The format's name; of several, as newer programs write them for a format of one's own, the usual one."""
+    found = element.find(f"{_W}numFmt")
+    if found is None:
+        found = next((one for one in element.iter(f"{_W}numFmt") if one.get(f"{_W}val") != "custom"), None)
+    return "decimal" if found is None else str(found.get(f"{_W}val", ""))
 
 
 def _value(element: Any, child: str) -> str:

@@ -44,7 +44,7 @@ class TestDamagedParts:
         assert all_text(content) == "Care\nOil it."
         assert content.notes == tuple(
             f"A part of the file is damaged (word/{part}.xml) and was left out."
-            for part in ("styles", "numbering", "chart1")
+            for part in ("numbering", "styles", "chart1")
         )
 
     @pytest.mark.parametrize("odd", ["²", "9" * 5000])

@@ -7,10 +7,10 @@ import re
 import zipfile
 from pathlib import Path
 
-import docx
+import docx.document
 import pytest
 from docx.oxml import parse_xml
-from docx.oxml.ns import nsdecls, nsmap
+from docx.oxml.ns import nsdecls, nsmap, qn
 
 from ingest.readers import read
 from kb_assistant.errors import ReadError
@@ -51,6 +51,25 @@ def with_part(data: bytes, name: str, change: object) -> bytes:
             body = old.read(member)
             new.writestr(member, change(body) if member == name else body)  # type: ignore[operator]
     return buffer.getvalue()
+
+
+def numbered(*levels: tuple[str, str, str]) -> docx.document.Document:
+    """A document whose paragraph styles are numbered: for each level the text, the format and the style."""
+    document = docx.Document()
+    inner = "".join(
+        f'<w:lvl w:ilvl="{depth}"><w:start w:val="1"/><w:numFmt w:val="{form}"/><w:pStyle w:val="{style}"/>'
+        f'<w:lvlText w:val="{text}"/></w:lvl>'
+        for depth, (text, form, style) in enumerate(levels)
+    )
+    numbering = document.part.numbering_part.element
+    definition = f'<w:abstractNum {nsdecls("w")} w:abstractNumId="99">{inner}</w:abstractNum>'
+    numbering.insert(0, parse_xml(definition))
+    numbering.append(parse_xml(f'<w:num {nsdecls("w")} w:numId="99"><w:abstractNumId w:val="99"/></w:num>'))
+    for style in document.styles:
+        if style.style_id in {name for _, _, name in levels}:
+            place = f'<w:numPr {nsdecls("w")}><w:numId w:val="99"/></w:numPr>'
+            style.element.get_or_add_pPr().append(parse_xml(place))
+    return document
 
 
 class TestDocx:
@@ -164,8 +183,115 @@ class TestDocx:
             properties = document.add_paragraph(words)._p.get_or_add_pPr()
             place = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="{depth}"/><w:numId w:val="{number}"/></w:numPr>'
             properties.append(parse_xml(place))
-        (text,) = texts(read("a.docx", saved(document)))
-        assert text.split("\n") == ["第一条 one", "一.1 two", "(I) three", "第二条 four", "第十二条 five"]
+        found = texts(read("a.docx", saved(document)))
+        assert found == ["第一条 one", "一.1 two", "(I) three", "第二条 four", "第十二条 five"]
+
+    def test_numbers_of_headings_by_their_styles(self) -> None:
+        document = numbered(("%1", "decimal", "Heading1"), ("%1.%2", "decimal", "Heading2"))
+        document.styles.add_style("Clause", 1).base_style = document.styles["Heading 2"]
+        for style, words in (
+            ("Heading 1", "Scope"),
+            ("Heading 1", "Payment"),
+            ("Heading 2", "Invoices"),
+            ("Normal", "Quarterly."),
+            ("Clause", "Late payment"),
+            ("Normal", "Nine percent."),
+        ):
+            document.add_paragraph(words, style=style)
+        content = read("a.docx", saved(document))
+        assert content.title == "Scope"
+        assert [(block.text, block.heading) for block in content.blocks] == [
+            ("1 Scope", ""),
+            ("Quarterly.", "2 Payment > 2.1 Invoices"),
+            ("Nine percent.", "2 Payment > 2.2 Late payment"),
+        ]
+
+    def test_articles_go_on_through_the_chapters(self) -> None:
+        document = numbered(
+            ("第%1章", "chineseCountingThousand", "Heading1"), ("第%2条", "chineseCountingThousand", "Heading2")
+        )
+        inner = document.part.numbering_part.element[0].findall(qn("w:lvl"))[1]
+        inner.insert(1, parse_xml(f'<w:lvlRestart {nsdecls("w")} w:val="0"/>'))
+        for level, words in ((1, "总则"), (2, "目的"), (2, "范围"), (1, "分则"), (2, "考勤")):
+            document.add_heading(words, level)
+        document.add_paragraph("打卡。")
+        (*_, last) = read("a.docx", saved(document)).blocks
+        assert (last.heading, last.text) == ("第二章 分则 > 第三条 考勤", "打卡。")
+
+    def test_a_paragraph_taken_out_of_its_list_has_no_number(self) -> None:
+        document = docx.Document()
+        document.add_paragraph("one", style="List Number")
+        out = document.add_paragraph("apart", style="List Number")._p.get_or_add_pPr()
+        out.append(parse_xml(f'<w:numPr {nsdecls("w")}><w:numId w:val="0"/></w:numPr>'))
+        document.add_paragraph("two", style="List Number")
+        assert texts(read("a.docx", saved(document))) == ["1. one", "apart", "2. two"]
+
+    def test_a_numbered_paragraph_that_a_change_takes_away_is_not_counted(self) -> None:
+        document = docx.Document()
+        document.add_paragraph("one", style="List Number")
+        gone = document.add_paragraph("", style="List Number")
+        gone._p.append(parse_xml(f"<w:del {nsdecls('w')}><w:r><w:delText>old</w:delText></w:r></w:del>"))
+        gone._p.get_or_add_pPr().append(parse_xml(f"<w:rPr {nsdecls('w')}><w:del/></w:rPr>"))
+        document.add_paragraph("two", style="List Number")
+        assert texts(read("a.docx", saved(document))) == ["1. one", "2. two"]
+
+    def test_lists_in_cells_stay_items(self) -> None:
+        document = docx.Document()
+        table = document.add_table(2, 2)
+        for column, name in enumerate(("部门", "职责")):
+            table.cell(0, column).text = name
+        table.cell(1, 0).text = "仓库"
+        first, second = table.cell(1, 1).paragraphs[0], table.cell(1, 1).add_paragraph("盘点", "List Bullet")
+        first.text, first.style = "收货", "List Bullet"
+        assert second.text
+        (block,) = read("a.docx", saved(document)).blocks
+        assert block.text.split("\n")[1] == "仓库\t• 收货 • 盘点 (部门: 仓库 | 职责: • 收货 • 盘点)"
+
+    def test_rows_that_are_numbered_by_a_list(self) -> None:
+        document = docx.Document()
+        table = document.add_table(3, 2)
+        for row, (first, second) in enumerate((("No.", "Item"), ("", "Pump"), ("", "Valve"))):
+            table.cell(row, 0).text, table.cell(row, 1).text = first, second
+        for row in (1, 2):
+            table.cell(row, 0).paragraphs[0].style = "List Number"
+        (block,) = read("a.docx", saved(document)).blocks
+        assert [line.partition("\t")[0] for line in block.text.split("\n")] == ["No.", "1.", "2."]
+
+    def test_fields_of_forms_and_drawn_words(self) -> None:
+        document = docx.Document()
+        run = "<w:r><w:t>{}</w:t></w:r>"
+        box = '<w:ffData><w:checkBox><w:default w:val="0"/><w:checked/></w:checkBox></w:ffData>'
+        choice = (
+            '<w:ffData><w:ddList><w:result w:val="1"/><w:listEntry w:val="North"/><w:listEntry w:val="South"/>'
+            "</w:ddList></w:ffData>"
+        )
+        field = '<w:r><w:fldChar w:fldCharType="begin">{}</w:fldChar></w:r>'
+        art = (
+            '<w:r><w:pict><v:shape xmlns:v="urn:schemas-microsoft-com:vml"><v:textpath string="DRAFT"/></v:shape>'
+        )
+        for xml in (
+            f"<w:p {{}}>{field.format(box)}{run.format(' Insured')}</w:p>",
+            f"<w:p {{}}>{run.format('Region: ')}{field.format(choice)}</w:p>",
+            f'<w:p {{}}><w:fldSimple w:instr="DOCPROPERTY Client">{run.format("Corran Ltd")}</w:fldSimple></w:p>',
+            f"<w:p {{}}>{art}</w:pict></w:r></w:p>",
+        ):
+            document.element.body.insert(-1, parse_xml(xml.format(nsdecls("w"))))
+        assert texts(read("a.docx", saved(document))) == ["[x] Insured", "Region: South", "Corran Ltd", "DRAFT"]
+
+    def test_tables_and_lists_in_text_boxes(self) -> None:
+        document = docx.Document()
+        cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
+        rows = "".join(
+            f"<w:tr>{''.join(map(cell.format, row))}</w:tr>" for row in (("Item", "Price"), ("Pump", "42"))
+        )
+        item = '<w:p><w:pPr><w:pStyle w:val="ListNumber"/></w:pPr><w:r><w:t>{}</w:t></w:r></w:p>'
+        box = f"<w:txbxContent>{item.format('open')}{item.format('close')}<w:tbl>{rows}</w:tbl></w:txbxContent>"
+        xml = f"<w:p {nsdecls('w')}><w:r><w:pict>{box}</w:pict></w:r></w:p>"
+        document.element.body.insert(-1, parse_xml(xml))
+        assert [(block.kind, block.text) for block in read("a.docx", saved(document)).blocks] == [
+            ("prose", "1. open\n2. close"),
+            ("table", "Item\tPrice\nPump\t42 (Item: Pump | Price: 42)"),
+        ]
 
     def test_charts_and_documents_within(self) -> None:
         document = docx.Document()
