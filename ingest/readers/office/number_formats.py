@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from ingest.readers.office.ooxml import Package
@@ -19,6 +20,7 @@ _CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _ROW = re.compile(rb'<row\b[^<>]*?\br="(\d{1,12})"')
 _FILLED = re.compile(rb'<c\b[^<>]*?\br="([A-Z]{1,3})(\d{1,12})"[^<>]*(?<!/)>(?!</c>)')
 _MOST_COLUMNS = 16_384
+_MOST_STRONG = 200_000
 _HARMLESS_AREA = 20_000_000
 _UNCOMPUTED = re.compile(rb"(?:</f>|<f\b[^<>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
 
@@ -44,27 +46,39 @@ CellPosition = tuple[int, int]
 """Row and column, from 0."""
 
 
+class CellLooks(NamedTuple):
+    """How a sheet's cells look: formats that change the text read, and which cells are in bold."""
+
+    formats: Mapping[CellPosition, Format]
+    strong: AbstractSet[CellPosition]
+
+
 class CellFormats:
     """The cell formats of a workbook; none if the archive doesn't give them."""
 
     def __init__(self, package: Package) -> None:
         self._package = package
         self._book = next(iter(package.linked("officeDocument")), "xl/workbook.xml")
+        self._bold: set[str] = set()
         self._styles = dict(enumerate(self._read_styles()))
         self._parts = self._read_parts()
 
-    def formats(self, sheet: str) -> Mapping[CellPosition, Format]:
-        """The formats of a sheet's cells that change the text read."""
+    def looks(self, sheet: str) -> CellLooks:
+        """The formats of a sheet's cells that change the text read, and its cells in bold."""
         wanted = {str(index): shape for index, shape in self._styles.items() if shape}
-        if not wanted or sheet not in self._parts:
-            return {}
-        found: dict[CellPosition, Format] = {}
+        if sheet not in self._parts or not (wanted or self._bold):
+            return CellLooks({}, frozenset())
+        formats: dict[CellPosition, Format] = {}
+        strong: set[CellPosition] = set()
         for _, cell in _each(self._package, self._parts[sheet]):
-            shape = wanted.get(cell.get("s", ""))
-            if shape and (place := position_of(cell.get("r", ""))):
-                found[place] = shape
+            style = cell.get("s", "")
+            if (style in wanted or style in self._bold) and (place := position_of(cell.get("r", ""))):
+                if style in wanted:
+                    formats[place] = wanted[style]
+                if style in self._bold and len(strong) < _MOST_STRONG:
+                    strong.add(place)
             cell.clear()
-        return found
+        return CellLooks(formats, strong)
 
     def uncomputed(self, sheet: str) -> int:
         """Formulas without a value, which the writing program didn't compute."""
@@ -93,7 +107,11 @@ class CellFormats:
         for name in self._package.linked("styles", self._book)[:1]:
             root = self._package.root(name)
             codes = {one.get("numFmtId"): one.get("formatCode", "") for one in root.iter(f"{_MAIN}numFmt")}
-            for style in root.iterfind(f"{_MAIN}cellXfs/{_MAIN}xf"):
+            bold = [_is_on(font.find(f"{_MAIN}b")) for font in root.iterfind(f"{_MAIN}fonts/{_MAIN}font")]
+            for index, style in enumerate(root.iterfind(f"{_MAIN}cellXfs/{_MAIN}xf")):
+                font = style.get("fontId", "")
+                if font.isdecimal() and len(font) < 6 and int(font) < len(bold) and bold[int(font)]:
+                    self._bold.add(str(index))
                 number = style.get("numFmtId", "0")
                 built_in = _BUILT_IN.get(int(number), "") if number.isdecimal() else ""
                 yield parsed(codes.get(number, built_in))
@@ -135,6 +153,10 @@ def _each(package: Package, part: str) -> Iterator[tuple[str, Any]]:
         yield from etree.iterparse(
             file, tag="{*}c", resolve_entities=False, no_network=True, load_dtd=False, recover=True
         )
+
+
+def _is_on(mark: Any) -> bool:
+    return mark is not None and mark.get("val") not in ("0", "false")
 
 
 def position_of(name: str) -> CellPosition | None:

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ingest.readers.attachments import DEEPEST
@@ -24,10 +23,10 @@ from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.office.drawingml import charts_and_diagrams, in_fallback, paragraphs
 from ingest.readers.office.encrypted_office import is_locked_book, unlocked
 from ingest.readers.office.hidden_cells import Hidden, hidden_in, hidden_notes, letters
-from ingest.readers.office.number_formats import CellFormats, CellPosition, Format, position_of
+from ingest.readers.office.number_formats import CellFormats, CellLooks, Format, position_of
 from ingest.readers.office.ooxml import Package, properties
 from ingest.readers.office.xls_looks import Looks, looks_of
-from ingest.readers.tables import Cell, Row, column_names, is_header, labelled
+from ingest.readers.tables import Cell, Row, sheet_parts
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
@@ -35,7 +34,6 @@ from kb_assistant.messages import _
 MOST_CELLS = 4_000_000
 
 _WHAT = _("spreadsheet")
-_TITLE_ROWS = 5  # most rows of one or two cells above the names of the columns
 _MOST_AREA = 20_000_000  # cells including empty ones, which calamine keeps too: an XLS that is used to its corner
 _MOST_EXACT = 1e15  # from here on a float doesn't represent every whole number
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -182,8 +180,8 @@ def _sheet(workbook: Any, said: Any, cell_formats: CellFormats | None, looks: Lo
         rows, columns = cell_formats.spans(said.name) if cell_formats else (0, 0)
         if rows * columns > _MOST_AREA:
             raise too_large(rows, columns)
-        formats = cell_formats.formats(said.name) if cell_formats else looks.formats
-        sheet.rows = _rows(workbook.get_sheet_by_name(said.name), formats)
+        shown_as = cell_formats.looks(said.name) if cell_formats else CellLooks(looks.formats, looks.strong)
+        sheet.rows = _rows(workbook.get_sheet_by_name(said.name), shown_as)
     return sheet
 
 
@@ -194,7 +192,7 @@ def too_large(rows: int, columns: int) -> ReadError:
     )
 
 
-def _rows(sheet: Any, formats: Mapping[CellPosition, Format]) -> list[list[Cell]]:
+def _rows(sheet: Any, looks: CellLooks) -> list[list[Cell]]:
     """The cells of each row up to the last non-empty one."""
     if sheet.total_height * sheet.total_width > _MOST_AREA:
         raise too_large(sheet.total_height, sheet.total_width)
@@ -205,9 +203,11 @@ def _rows(sheet: Any, formats: Mapping[CellPosition, Format]) -> list[list[Cell]
         values = left_of_all + found
         widest = max(widest, len(values))
         width = next((place for place in range(len(values), 0, -1) if values[place - 1] != ""), 0)
-        rows.append(
-            [_cell(value, formats.get((len(rows), column))) for column, value in enumerate(values[:width])]
-        )
+        row = len(rows)
+        rows.append([
+            Cell(_text(value, looks.formats.get((row, column))), True, (row, column) in looks.strong)
+            for column, value in enumerate(values[:width])
+        ])  # fmt: skip
         size += width
         if size > MOST_CELLS:
             raise too_large(sheet.total_height, sheet.total_width)
@@ -216,10 +216,10 @@ def _rows(sheet: Any, formats: Mapping[CellPosition, Format]) -> list[list[Cell]
     return rows
 
 
-def _cell(value: Any, look: Format | None) -> Cell:
+def _text(value: Any, look: Format | None) -> str:
     if look and type(value) in (int, float) and math.isfinite(value) and abs(value) < _MOST_EXACT:
-        return Cell(look.shown(value))
-    return Cell(shown(value))
+        return look.shown(value)
+    return shown(value)
 
 
 def merge(rows: list[list[Cell]], top: int, left: int, bottom: int, right: int) -> None:
@@ -230,7 +230,7 @@ def merge(rows: list[list[Cell]], top: int, left: int, bottom: int, right: int) 
     for row in range(top, min(bottom + 1, len(rows))):
         if value.text and rows[row]:
             rows[row] += [Cell("")] * (right + 1 - len(rows[row]))
-            rows[row][left : right + 1] = [Cell(value.text, False)] * (right + 1 - left)
+            rows[row][left : right + 1] = [value._replace(first=False)] * (right + 1 - left)
     rows[top][left] = value
 
 
@@ -267,65 +267,8 @@ def shown(value: Any) -> str:
 
 
 def sheet_blocks(rows: Sequence[Row], sheet: str | None) -> list[Block]:
-    """The rows as blocks: a run of rows without an empty row is a table. A table without column names, or with
-    those of the table above, continues with them."""
-    blocks: list[Block] = []
-    names: list[str] = []
-    columns = 0
-    for run in _runs(rows):
-        own = _header(rows, run)
-        if names and own and own[0] != 0 and _filled(rows[own[-1]]) == columns:
-            own = []
-        if own:
-            names, columns = column_names([rows[index] for index in own]), _filled(rows[own[-1]])
-        lines = [_line(rows[index], names, index, own[-1] if own else None) for index in run]
-        blocks.append(Block("\n".join(lines), "table", lines=(run[0] + 1, run[-1] + 1), sheet=sheet))
-    return blocks
-
-
-def _header(rows: Sequence[Row], run: list[int]) -> list[int]:
-    """The row of column names, or two rows if the first spans several columns of the second."""
-    for index in run[:_TITLE_ROWS]:
-        below = _below(rows, run, index)
-        if below is not None and _spans_columns(rows[index]):
-            both = [Cell(name) for name in column_names([rows[index], below])]
-            if is_header(below, below, twice=True) and is_header(both, _below(rows, run, index + 1)):
-                return [index, index + 1]
-        if is_header(rows[index], below):
-            return [index]
-    return []
-
-
-def _spans_columns(row: Row) -> bool:
-    """Whether one of several cells spans more than one column; a single cell is a title."""
-    if len({cell.text for cell in row if cell.text}) < 2:
-        return False
-    return any(not cell.first and cell.text and cell.text == before.text for before, cell in pairwise(row))
-
-
-def _runs(rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Numbers of consecutive non-empty rows."""
-    run: list[int] = []
-    for index, row in enumerate(rows):
-        if any(cell.text for cell in row):
-            run.append(index)
-        elif run:
-            yield run
-            run = []
-    if run:
-        yield run
-
-
-def _line(row: Row, names: list[str], index: int, header: int | None) -> str:
-    if header is None or index > header:
-        return labelled(row, names)
-    return " | ".join(dict.fromkeys(cell.text for cell in row if cell.text and cell.first))
-
-
-def _below(rows: Sequence[Row], run: list[int], index: int) -> Row | None:
-    return rows[index + 1] if index < run[-1] else None
-
-
-def _filled(row: Row) -> int:
-    """The filled columns, as a bit mask."""
-    return sum(1 << place for place, cell in enumerate(row) if cell.text)
+    """The tables of a sheet as blocks."""
+    return [
+        Block("\n".join(lines), "table", lines=(numbers[0] + 1, numbers[-1] + 1), sheet=sheet)
+        for numbers, lines in sheet_parts(rows)
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,11 +24,13 @@ class Looks:
     Attributes:
         formats: Formats that change the text of a number.
         comments: Comments by the position of their cell.
+        strong: Texts in bold.
     """
 
     formats: Mapping[CellPosition, Format] = field(default_factory=dict)
     hidden: Hidden = field(default_factory=Hidden)
     comments: Mapping[CellPosition, str] = field(default_factory=dict)
+    strong: AbstractSet[CellPosition] = frozenset()
 
 
 def looks_of(data: bytes) -> dict[str, Looks]:
@@ -42,8 +45,9 @@ def looks_of(data: bytes) -> dict[str, Looks]:
             file_contents=data, formatting_info=True, on_demand=True, ragged_rows=True, logfile=io.StringIO()
         )
         shapes = [parsed(_code(book, style)) for style in book.xf_list]
+        bold = [book.font_list[style.font_index].bold for style in book.xf_list]
         for name in book.sheet_names():
-            found[name] = _looks(book.sheet_by_name(name), shapes)
+            found[name] = _looks(book.sheet_by_name(name), shapes, bold)
             book.unload_sheet(name)
     except MemoryError:
         raise
@@ -57,7 +61,7 @@ def _code(book: Any, style: Any) -> str:
     return known.format_str if known else ""
 
 
-def _looks(sheet: Any, shapes: list[Format | None]) -> Looks:
+def _looks(sheet: Any, shapes: list[Format | None], bold: list[int]) -> Looks:
     import xlrd
 
     formats = {
@@ -65,6 +69,12 @@ def _looks(sheet: Any, shapes: list[Format | None]) -> Looks:
         for row in range(sheet.nrows)
         for column, kind in enumerate(sheet.row_types(row))
         if kind == xlrd.XL_CELL_NUMBER and (shape := shapes[sheet.cell_xf_index(row, column)])
+    }
+    strong = {
+        (row, column)
+        for row in range(sheet.nrows)
+        for column, kind in enumerate(sheet.row_types(row))
+        if kind == xlrd.XL_CELL_TEXT and bold[sheet.cell_xf_index(row, column)]
     }
     hidden = Hidden(
         {row: _reason(said) for row, said in sheet.rowinfo_map.items() if said.hidden},
@@ -75,7 +85,7 @@ def _looks(sheet: Any, shapes: list[Format | None]) -> Looks:
         },
     )
     comments = {place: note.text.strip() for place, note in sheet.cell_note_map.items() if note.text.strip()}
-    return Looks(formats, hidden, comments)
+    return Looks(formats, hidden, comments, strong)
 
 
 def _reason(said: Any) -> Reason:

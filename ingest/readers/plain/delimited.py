@@ -10,13 +10,12 @@ from collections import Counter
 
 from ingest.readers.blocks import Block, Content, Context
 from ingest.readers.encoding import decode
-from ingest.readers.tables import Cell, is_header, labelled
+from ingest.readers.tables import Cell, sheet_parts
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 50
-_TITLE_ROWS = 5  # most lines above the names of the columns
 _TOLD_SEPARATOR = re.compile(r"(sep=([,;\t|]))[ \t]*(?=\n)")  # as spreadsheet programs write it
 _LONGEST_FIELD = 10_000_000
 
@@ -42,17 +41,11 @@ def read(data: bytes, context: Context) -> Content:
         raise ReadError(
             _("The table can't be read: {reason}.", reason=error), _("Check its quotation marks.")
         ) from error
-    filled = [place for place, row in enumerate(rows) if any(cell.text for cell in row)]
-    if not filled:
-        return Content("", ())
-    header = next(
-        (i for i, below in enumerate(filled[1 : _TITLE_ROWS + 1]) if is_header(rows[filled[i]], rows[below])), -1
-    )
-    names = [cell.text for cell in rows[filled[header]]] if header >= 0 else []
-    lines = [labelled(rows[place], names if i > header else ()) for i, place in enumerate(filled)]
-    return Content(
-        "", tuple(_blocks(lines, [(ends[place - 1] + 1 if place else 1, ends[place]) for place in filled]))
-    )
+    blocks: list[Block] = []
+    for numbers, lines in sheet_parts(rows):
+        places = [(ends[number - 1] + 1 if number else 1, ends[number]) for number in numbers]
+        blocks += _blocks(lines, places)
+    return Content("", tuple(blocks))
 
 
 def _blocks(lines: list[str], places: list[tuple[int, int]]) -> list[Block]:
