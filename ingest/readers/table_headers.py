@@ -226,9 +226,11 @@ def _says_card(said: Sequence[tuple[Cell, Cell]], is_wide: bool) -> bool:
     if value_of(first).kind in (Kind.NUMBER, Kind.DATE):
         is_year = _year(first.text) is not None
         return not is_year or len(kinds) > 1 or _bare(said[0][0].text) in ("year", "年份", "年度", "年")
+    if _bare(first.text) in FIELD_NAMES:
+        return False
     if len(others) >= 2 and (len(units) > 1 or _is_sentence(first.text)):
         return True
-    return len(others) >= 2 and kinds[Kind.TEXT] >= 0.5 * len(others) and kinds[Kind.TEXT] <= 0.75 * len(others)
+    return len(others) >= 3 and kinds[Kind.TEXT] >= 0.5 * len(others) and kinds[Kind.TEXT] <= 0.75 * len(others)
 
 
 def _header_rows(rows: Sequence[Row], start: int) -> int:

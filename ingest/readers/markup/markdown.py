@@ -27,6 +27,7 @@ from ingest.readers.markup.markdown_html import (
     html_rule,
     without_hidden,
 )
+from ingest.readers.table_headers import Cell, header_of
 from kb_assistant.messages import _
 
 _ATX_MARKS = re.compile(r"^ {0,3}#{1,6}(?:[ \t]+|$)|[ \t]+#+[ \t]*$")
@@ -34,6 +35,7 @@ _ANCHOR = re.compile(r"\{#[^{}\s]+\}$")
 _MDX = re.compile(r"\s*</?[A-Z][A-Za-z]*[a-z][\s>/]|import .{1,200} from ['\"]")
 _NEEDED = frozenset(("heading_open", "inline", "fence", "code_block", "table_open", "html_block", "hr"))
 _MARKED = re.compile(r"[\\`*_\[\]!<&~]")
+_BAR = re.compile(r"(?<!\\)\|")
 _TAGS_ALONE = re.compile(r"(?:\s|</?[A-Za-z][^<>]*>)*")
 _MOST_PARSED = 20_000
 """Most pieces of HTML and headings with markup; beyond that, which nobody writes, they stay unchanged."""
@@ -148,7 +150,8 @@ class _Document:
     def _add_table(self, first: int, end: int) -> None:
         self._add_prose(first)
         rows = [self._without_hidden(row) for row in self._lines[first:end]]
-        self._outline.add("\n".join(rows).rstrip(), "table", (first + 1, end), "\n".join(rows[:2]))
+        names = header_of([_cells(row) for row in (rows[0], *rows[2:])], marked=1).rows
+        self._outline.add("\n".join(rows).rstrip(), "table", (first + 1, end), "\n".join(rows[: names + 1]))
         self._next = end
 
     def _add_heading(self, token: Token, marked: str) -> None:
@@ -212,6 +215,12 @@ class _Document:
         shown, notes = without_hidden(text)
         self.notes += notes
         return shown
+
+
+def _cells(row: str) -> list[Cell]:
+    """The cells of a row between its bars."""
+    bare = row.lstrip("> \t").strip().removeprefix("|").removesuffix("|")
+    return [Cell(text.strip()) for text in _BAR.split(bare)]
 
 
 def _without_blank_ends(lines: Sequence[str], numbers: list[int]) -> list[int]:

@@ -228,11 +228,11 @@ class _Body:
                 span = None if properties is None else value(properties, "gridSpan")
                 above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
                 if merge is not None and merge.get(f"{_W}val") != "restart":
-                    first = Cell(above.text, False)
+                    first = above._replace(first=False)
                 else:
-                    first = Cell(one_line(" ".join(self._lines(cell, BULLET))))
+                    first = Cell(one_line(" ".join(self._lines(cell, BULLET))), strong=_is_bold(cell))
                 width = min(number(span, 1), MOST_COLUMNS)
-                line += [first, *(Cell(first.text, False) for _ in range(width - 1))]
+                line += [first, *(first._replace(first=False) for _ in range(width - 1))]
             grid.append(line)
         return grid
 
@@ -305,6 +305,13 @@ def _text_boxes(paragraph: Any) -> Iterator[Any]:
     for box in paragraph.iter(f"{_W}txbxContent"):
         if not in_fallback(box) and next(box.iterancestors(f"{_W}txbxContent"), None) is None:
             yield box
+
+
+def _is_bold(cell: Any) -> bool:
+    """Whether all its text is in bold. Bold by a style isn't looked up."""
+    runs = [run for run in cell.iter(f"{_W}r") if (run.findtext(f"{_W}t") or "").strip()]
+    marks = [run.find(f"{_W}rPr/{_W}b") for run in runs]
+    return bool(runs) and all(mark is not None and mark.get(f"{_W}val") not in ("0", "false") for mark in marks)
 
 
 def _is_marked_header(row: Any) -> bool:

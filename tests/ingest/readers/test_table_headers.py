@@ -48,7 +48,12 @@ ALL = pytest.mark.parametrize("lines", [as_csv, as_workbook, as_html, as_word])
 Lines = Callable[[Rows], list[str]]
 
 YEARS = [["Crop", 2022, 2023, 2024], ["Oats", 5, 6, 7], ["Rye", 1, 2, 3]]
-TWO_ROWS = [["作物", "北区", None, "南区", None], [None, 2024, 2025, 2024, 2025], ["燕麦", 5, 6, 7, 8], ["黑麦", 1, 2, 3, 4]]
+TWO_ROWS = [
+    ["作物", "北区", None, "南区", None],
+    [None, 2024, 2025, 2024, 2025],
+    ["燕麦", 5, 6, 7, 8],
+    ["黑麦", 1, 2, 3, 4],
+]
 THREE_ROWS = [
     ["Plot", "Old orchard", None, None, "New orchard", None, None],
     [None, "Apples", None, "Pears", "Apples", None, "Pears"],
@@ -80,7 +85,9 @@ class TestNames:
         assert lines(UNITS)[2] == "Pump: P1 | Weight / kg: 12 | Flow / m³/h: 40"
 
     def test_a_total_and_a_source(self, lines: Lines) -> None:
-        *_, total, source = lines([*YEARS, ["Total", 6, 8, 10], ["Source: the farm's own books", None, None, None]])
+        *_, total, source = lines(
+            [*YEARS, ["Total", 6, 8, 10], ["Source: the farm's own books", None, None, None]]
+        )
         assert total == "Crop: Total | 2022: 6 | 2023: 8 | 2024: 10"
         assert source == "Source: the farm's own books"
 
@@ -115,7 +122,10 @@ class TestNames:
         ([["Item", "Price"], ["Pump", 42], ["Valve", "on request"]], "Item: Valve | Price: on request"),
         ([["Country", "Capital"], ["France", "Paris"]], "Country: France | Capital: Paris"),
         ([["Oats", 5, 6, 7], ["Rye", 1, 2, 3]], "Rye | 1 | 2 | 3"),
-        ([["时间", "温度", "压力"], ["分钟", "℃", "bar"], [0, 20, 1]], "时间 / 分钟: 0 | 温度 / ℃: 20 | 压力 / bar: 1"),
+        (
+            [["时间", "温度", "压力"], ["分钟", "℃", "bar"], [0, 20, 1]],
+            "时间 / 分钟: 0 | 温度 / ℃: 20 | 压力 / bar: 1",
+        ),
         ([["Level", "Mark"], ["low", "n/a"], ["high", 7]], "Level: high | Mark: 7"),
         ([["Invoice no", 4711], ["Date", "2024-03-01"], ["Total", "1200 EUR"]], "Total: 1200 EUR"),
         ([["Model", "X200"], ["Weight", "5 kg"], ["Power", "2 kW"], ["Price", 99]], "Price: 99"),
@@ -140,8 +150,14 @@ class TestSeveralTables:
     def test_side_by_side(self) -> None:
         rows = [[*left, None, *right] for left, right in zip(self.PRICES, self.STAFF, strict=True)]
         left, right = read("a.xlsx", saved(workbook(S=[*rows, ["Pipe", 9]]))).blocks
-        assert (left.text.split("\n")[2:], left.lines) == (["Item: Valve | Price: 7", "Item: Pipe | Price: 9"], (1, 4))
-        assert (right.text.split("\n")[1:], right.lines) == (["Name: Bob | Age: 33", "Name: Ann | Age: 44"], (1, 3))
+        assert (left.text.split("\n")[2:], left.lines) == (
+            ["Item: Valve | Price: 7", "Item: Pipe | Price: 9"],
+            (1, 4),
+        )
+        assert (right.text.split("\n")[1:], right.lines) == (
+            ["Name: Bob | Age: 33", "Name: Ann | Age: 44"],
+            (1, 3),
+        )
 
     def test_an_empty_column_within_a_table(self) -> None:
         rows = [["Region", "Q1", None, "Total", "Share"], ["North", 1, None, 3, 0.5]]
@@ -205,6 +221,9 @@ def test_rows_of_names_in_markdown_stand_above_each_piece() -> None:
 
 
 def test_a_wide_table_takes_no_time() -> None:
-    rows = [[f"c{column}" for column in range(900)], *([row * column for column in range(900)] for row in range(200))]
+    rows = [
+        [f"c{column}" for column in range(900)],
+        *([row * column for column in range(900)] for row in range(200)),
+    ]
     stream = io.StringIO("\n".join(",".join(map(str, row)) for row in rows))
     assert all_text(read("a.csv", stream.getvalue().encode())).endswith("c899: 178901")
