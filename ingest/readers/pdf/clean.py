@@ -11,6 +11,7 @@ from ingest.readers.hyphens import NO_WORDS, Words, mend_breaks
 # Forms of marks for vertical writing.
 _COMPATIBLE = re.compile("[\ufb00-\ufb06\u2e80-\u2fdf\ufe10-\ufe19\ufe30-\ufe48]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\uffff\u2060]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WIDE = r"[\u3001\u3003-\u3011\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff01-\uff60]"
 _BROKEN_LINE = re.compile(rf"(?<={_WIDE})[ \t]*\n[ \t]*(?={_WIDE})")
 _ENDS = re.compile(r"[。！？；：…]\s*$")
@@ -24,6 +25,8 @@ def clean_page(text: str, words: Words = NO_WORDS) -> str:
         words: The document's other words, which tell whether a hyphen belongs to a word.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     text = _COMPATIBLE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = mend_breaks(text, words)
     return _joined(_CONTROLS.sub("", text)).strip()

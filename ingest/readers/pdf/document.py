@@ -20,6 +20,7 @@ from ingest.readers.hidden_text import hidden_note
 from ingest.readers.hyphens import words_of
 from ingest.readers.image import ocr
 from ingest.readers.pdf import columns as pdf_columns
+from ingest.readers.pdf import legible as pdf_legible
 from ingest.readers.pdf import text as pdf_text
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
 from ingest.readers.pdf.spacing import join_set_apart
@@ -38,6 +39,8 @@ _NO_TITLE = re.compile(
 )
 _SCAN_CHARS = 20  # a page with fewer, and a picture over most of it, is a scan
 _SCAN_SHARE = 0.5
+_GARBLED_SHARE = 0.3  # a page that loses a larger share of its characters is read by OCR
+_TOLD_SHARE = 0.05  # a smaller loss, such as single signs of formulas, isn't told
 _BLANK_SHARE = 0.02
 _SCAN_PIXELS = 2200  # longer side of a page for OCR: about 190 dpi for A4
 _MOST_BOOKMARKS = 10_000
@@ -52,6 +55,7 @@ class _Page:
     tables: list[Table] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
     is_scan: bool = False
+    lost: float = 0.0  # share of its characters that mean nothing
     problem: bool = False
 
 
@@ -83,8 +87,7 @@ def read(data: bytes, context: Context) -> Content:
         raise ReadError(_("All pages of the PDF are damaged."), _("Save it anew and try again."))
     if broken:
         notes.append(_damaged(broken))
-    if scans and not ocr.available() and any(page.text.strip() for page in pages):
-        notes.append(join((_scanned([page.number for page in scans]), ocr.HINT)))
+    notes += _unread(pages, scans)
     if len(scans) > _MOST_SCANS:
         notes.append(
             _(
@@ -96,18 +99,44 @@ def read(data: bytes, context: Context) -> Content:
     blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
     notes += [note for file in files for note in file.notes]
     if not blocks:
-        raise _no_text(bool(scans))
+        raise _no_text(scans)
     return Content(title, blocks, {}, tuple(dict.fromkeys(notes)))
 
 
-def _no_text(scanned: bool) -> ReadError:
-    if not scanned:
+def _unread(pages: list[_Page], scans: list[_Page]) -> list[str]:
+    """What isn't read of the pages, if anything is."""
+    notes = []
+    garbled = [page.number for page in scans if page.lost]
+    scanned = [page.number for page in scans if not page.lost]
+    if not ocr.available() and any(page.text.strip() for page in pages):
+        if scanned:
+            notes.append(join((_scanned(scanned), ocr.HINT)))
+        if garbled:
+            notes.append(join((_garbled(garbled), ocr.HINT)))
+    partly = [page.number for page in pages if page.lost >= _TOLD_SHARE and not page.is_scan]
+    if partly:
+        notes.append(
+            _(
+                "Part of the text of p. {numbers} means nothing and was left out: its font doesn't say which "
+                "letters it shows.",
+                numbers=_listed(partly),
+            )
+        )
+    return notes
+
+
+def _no_text(scans: list[_Page]) -> ReadError:
+    if not scans:
         return ReadError(
             _("No text was found in the PDF: its pages are empty."), _("Nothing can be searched in it.")
         )
     if ocr.available():
         return ReadError(
             _("No text was found in the PDF, not by OCR either."), _("Scan it anew, larger and straight.")
+        )
+    if all(page.lost for page in scans):
+        return ReadError(
+            _("The PDF's text means nothing: its fonts don't say which letters they show. It needs OCR."), ocr.HINT
         )
     return ReadError(_("No text was found in the PDF: it is a scan and needs OCR."), ocr.HINT)
 
@@ -122,6 +151,13 @@ def _scanned(numbers: list[int]) -> str:
     if len(numbers) == 1:
         return _("Page {number} is scanned, without text.", number=numbers[0])
     return _("Pages {numbers} are scanned, without text.", numbers=_listed(numbers))
+
+
+def _garbled(numbers: list[int]) -> str:
+    return _(
+        "The text of p. {numbers} means nothing: its fonts don't say which letters they show.",
+        numbers=_listed(numbers),
+    )
 
 
 def _listed(numbers: list[int]) -> str:
@@ -174,27 +210,29 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
         page = with_stamps(document, page, number)
         layer = page.get_textpage()
         try:
-            text = join_set_apart(layer, layer.get_text_range(), page.get_rotation())
+            raw_text = pdf_legible.characters(layer)
+            text, lost = pdf_legible.legible(layer, raw_text)
+            share = lost / max(sum(not mark.isspace() for mark in raw_text), 1)
+            text = join_set_apart(layer, text, page.get_rotation())
             tables = tables_of(page, layer, text) if text.strip() else []
             if text.strip():
                 for words in pdf_text.unseen(page, layer, text):
                     notes += hidden_note(
                         _("in the colour of its ground, p. {number}", number=number), words, always=True
                     )
-            if text.strip() and not tables:
+            if text.strip() and not tables and text == raw_text:
                 text = pdf_columns.reordered(layer, page.get_rotation()) or text
         finally:
             layer.close()
-        means = pdf_text.readable(text)
-        is_scan = len(means) < _SCAN_CHARS and (
-            len(text.strip()) >= _SCAN_CHARS or _is_drawn(page, not text.strip())
-        )
+        means = pdf_legible.readable(text)
+        is_garbled = lost >= _SCAN_CHARS and share > _GARBLED_SHARE
+        is_scan = is_garbled or (len(means) < _SCAN_CHARS and _is_drawn(page, not text.strip()))
         if is_scan:
             text, tables = means, []
         for one in beside:
             notes += hidden_note(_("a comment, p. {number}", number=number), one.comment)
         lines = [one.line for one in beside if not one.comment or not pdf_text.holds(text, one.comment)]
-        return _Page(number, text, tables, lines, is_scan)
+        return _Page(number, text, tables, lines, is_scan, share if lost >= _SCAN_CHARS else 0.0)
     except pdfium.PdfiumError:
         return _Page(number, "", problem=True)
     finally:

@@ -24,8 +24,6 @@ _AT_END = re.compile(
 _AT_START = re.compile(
     r"^(?:page|p\.|第|[-–—])?(\d{1,5})(?:页|頁|[-–—])?(?:(?:of|/|共)(?:\d{1,5})(?:页|頁)?)?[|·•]?"
 )
-# The output of fonts without a Unicode map: controls, private characters and replacement marks.
-_UNREADABLE = re.compile(r"[\x01\x03-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\uffff]")
 _EDGE_LINES = 3  # lines at the top and bottom of a page that may be repeated
 _REPEATED_PAGES = 3
 _REPEATED_SHARE = 0.5
@@ -126,11 +124,6 @@ def parted(text: str, marks: Sequence[tuple[int, str]]) -> Iterator[tuple[str, t
             yield "", mark_here
         first, mark_here = index, mark
     yield "\n".join(lines[first:]), mark_here
-
-
-def readable(text: str) -> str:
-    """The text without meaningless characters."""
-    return _UNREADABLE.sub("", text).strip()
 
 
 def holds(text: str, words: str) -> bool:
