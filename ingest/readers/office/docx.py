@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby, takewhile
+from itertools import takewhile
 from typing import Any
 
 from ingest.readers import read as read_any
@@ -18,13 +18,12 @@ from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.docx_styles import BODY_LEVEL, Styles, value
 from ingest.readers.office.drawingml import FALLBACK, charts_and_diagrams, in_fallback
-from ingest.readers.office.numbering import Numbering, labelled
+from ingest.readers.office.numbering import Numbering, blocks_of_items, labelled
 from ingest.readers.office.ooxml import Package, number, properties
 from ingest.readers.tables import BULLET, MOST_COLUMNS, Cell, table_lines
 from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
-from kb_assistant.text.boundaries import is_list_item
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -245,12 +244,12 @@ class _Body:
                 self.outline.add(words)
 
     def _end_list(self) -> None:
-        """Add the items: consecutive ones are one block, one line each; one whose number doesn't show that it is
-        an item, such as 3.2 or 第二条, is a paragraph."""
-        for listed, group in groupby(self._items, lambda item: is_list_item(item[1])):
-            items = list(group)
-            for part in [items] if listed else [[item] for item in items]:
-                self.outline.add("\n".join(text for _, text in part), lines=(part[0][0], part[-1][0]))
+        """Add the items, one line each."""
+        done = 0
+        for items in blocks_of_items([text for __, text in self._items]):
+            first, done = done, done + len(items)
+            lines = (self._items[first][0], self._items[done - 1][0])
+            self.outline.add("\n".join(items), lines=lines)
         self._items = []
 
 

@@ -4,12 +4,14 @@ Part 1, 17.9)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from ingest.readers.numerals import numeral
 from ingest.readers.office.ooxml import number
+from kb_assistant.text.boundaries import is_list_item
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _NO_NUMBER = ("bullet", "none")
@@ -67,6 +69,14 @@ def next_label(levels: Mapping[int, Level], counts: dict[int, int], depth: int, 
 def labelled(label: str, text: str) -> str:
     """The text behind its number."""
     return f"{label}{'' if label.endswith(_NO_BLANK_AFTER) or not label else ' '}{text}"
+
+
+def blocks_of_items(items: Sequence[str]) -> Iterator[list[str]]:
+    """The items of a list by blocks: consecutive ones are one block, but one whose number doesn't show that it is
+    an item, such as 3.2 or 第二条, is a paragraph by itself."""
+    for listed, group in groupby(items, is_list_item):
+        found = list(group)
+        yield from [found] if listed else ([item] for item in found)
 
 
 @dataclass(slots=True)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.encrypted_odf import without_password
-from ingest.readers.tables import MOST_COLUMNS, Field, expand_spans, table_lines
+from ingest.readers.office.numbering import blocks_of_items, labelled
+from ingest.readers.office.odf_numbering import OdfNumbering, begins_item
+from ingest.readers.tables import BULLET, MOST_COLUMNS, Field, expand_spans, table_lines
 from ingest.readers.zip_container import checked, damaged, member, xml
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
+from kb_assistant.text.boundaries import is_list_item
 
 _WHAT = _("OpenDocument file")
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -65,6 +68,14 @@ class Opened:
             raise damaged(_WHAT)
         return body
 
+    def styles(self) -> list[Any]:
+        """The parts with styles, those of the document's own last."""
+        name = "styles.xml"
+        own = None
+        if self.archive is not None and name in self.archive.namelist():
+            own = _optional(self.archive, name, self.notes)
+        return [self.root] if own is None else [own, self.root]
+
     def chart(self, place: Any) -> list[str]:
         """Lines of the chart that is embedded at a draw:object: its titles, then its values as a table."""
         name = f"{place.get(_HREF, '').removeprefix('./')}/content.xml"
@@ -76,7 +87,7 @@ class Opened:
         lines = []
         for chart in root.iter(f"{_CHART}chart"):
             lines += [words for title in chart.iter(f"{_CHART}title") if (words := one_line(text_of(title)))]
-            lines += [line for table in chart.iter(f"{TABLE}table") for line in _table_lines(table)]
+            lines += [line for table in chart.iter(f"{TABLE}table") for line in _table_lines(table, text_of)]
         return lines
 
 
@@ -157,6 +168,7 @@ def _metadata(root: Any) -> dict[str, Any]:
 class _Document:
     def __init__(self, source: Opened) -> None:
         self._source = source
+        self._numbering = OdfNumbering(source.styles())
         self.first_heading = ""
         self._outline = Outline()
         self._slide: int | None = None
@@ -204,25 +216,42 @@ class _Document:
 
     def _heading(self, element: Any) -> None:
         self._end_list()
+        label = self._numbering.label(element)
         words = one_line(text_of(element))
         if words:
-            self._outline.heading(_number(element.get(f"{TEXT}outline-level")), words, None)
+            level = _number(element.get(f"{TEXT}outline-level"))
+            self._outline.heading(level, labelled(label, words), None)
             self.first_heading = self.first_heading or words
 
     def _paragraph(self, element: Any, depth: int) -> None:
+        label = self._numbering.label(element)
         words = text_of(element).strip()
         if words and depth:
-            self._items.append(f"{'  ' * (depth - 1)}- {one_line(words)}")
+            item = labelled(label or ("-" if begins_item(element) else ""), one_line(words))
+            self._items.append(f"{'  ' * (depth - 1)}{item}" if is_list_item(item) else item)
         elif words:
             self._end_list()
-            self._outline.add(words)
+            self._outline.add(labelled(label, words))
 
     def _table(self, element: Any) -> None:
         self._end_list()
-        if lines := _table_lines(element):
+        if lines := _table_lines(element, self._in_cell):
             self._outline.add("\n".join(lines), "table")
         for inner in element.iter(f"{DRAW}object"):
             self._chart(inner)
+
+    def _in_cell(self, cell: Any) -> str:
+        """The text of a cell, list items with their marks."""
+        if next(cell.iter(f"{TEXT}list"), None) is None:
+            return text_of(cell)
+        parts = []
+        for paragraph in cell.iter(*_PARAGRAPHS):
+            if next(paragraph.iterancestors(*_PARAGRAPHS, f"{TABLE}table-cell")).tag != f"{TABLE}table-cell":
+                continue  # its words are said with those of the paragraph around it
+            label = self._numbering.label(paragraph)
+            is_item = paragraph.getparent().tag == f"{TEXT}list-item" and begins_item(paragraph)
+            parts.append(labelled(label or (BULLET if is_item else ""), text_of(paragraph).strip()))
+        return " ".join(filter(None, parts))
 
     def _chart(self, element: Any) -> None:
         if lines := self._source.chart(element):
@@ -230,9 +259,9 @@ class _Document:
             self._outline.add("\n".join(lines))
 
     def _end_list(self) -> None:
-        if self._items:
-            self._outline.add("\n".join(self._items))
-            self._items = []
+        for items in blocks_of_items(self._items):
+            self._outline.add("\n".join(items))
+        self._items = []
 
 
 def _set_in(paragraph: Any) -> Iterator[Any]:
@@ -242,17 +271,18 @@ def _set_in(paragraph: Any) -> Iterator[Any]:
             yield inner
 
 
-def _table_lines(table: Any) -> list[str]:
+def _table_lines(table: Any, text_in: Callable[[Any], str]) -> list[str]:
+    """A line for each row. `text_in` gives the text of a cell."""
     marked = len(list(table.iterfind(f"{TABLE}table-header-rows/{TABLE}table-row")))
-    lines = table_lines(expand_spans([_fields(row) for row in _rows(table)]), marked or None)
+    lines = table_lines(expand_spans([_fields(row, text_in) for row in _rows(table)]), marked or None)
     return [line for line in lines if line.strip()]
 
 
-def _fields(row: Any) -> list[Field]:
+def _fields(row: Any, text_in: Callable[[Any], str]) -> list[Field]:
     """The cells of a row, without fields covered by another cell, which fills them."""
     fields: list[Field] = []
     for cell in row.iterchildren(f"{TABLE}table-cell"):
-        text = one_line(text_of(cell))
+        text = one_line(text_in(cell))
         columns, rows = (_number(cell.get(f"{TABLE}number-{axis}-spanned")) for axis in ("columns", "rows"))
         times = _number(cell.get(f"{TABLE}number-columns-repeated"))
         fields += [Field(text, columns, rows)] * min(times, MOST_COLUMNS - len(fields))

@@ -265,3 +265,106 @@ class TestOpenDocument:
         data = zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": f"{bomb}<x>&b;</x>"})
         with pytest.raises(ReadError, match="damaged"):
             read("a.odt", data)
+
+
+def styled_text(styles: str, body: str) -> bytes:
+    """An OpenDocument text with these styles of the document, beside those of its content."""
+    return zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.text",
+            "styles.xml": f"<office:document-styles {ODF_NAMES}>{styles}</office:document-styles>",
+            "content.xml": f"<office:document-content {ODF_NAMES}><office:body><office:text>{body}</office:text>"
+            "</office:body></office:document-content>",
+        }
+    )
+
+
+def list_style(name: str, *levels: str) -> str:
+    inner = "".join(
+        f'<text:list-level-style-number text:level="{place}" {level}/>' for place, level in enumerate(levels, 1)
+    )
+    return f'<text:list-style style:name="{name}">{inner}</text:list-style>'
+
+
+def item(words: str, marks: str = "", inner: str = "") -> str:
+    return f"<text:list-item {marks}><text:p>{words}</text:p>{inner}</text:list-item>"
+
+
+class TestNumbers:
+    def test_headings_by_the_outline(self) -> None:
+        level = '<text:outline-level-style text:level="{}" style:num-format="{}" {}/>'
+        outline = "".join(
+            (
+                level.format(1, "一, 二, 三, ...", 'style:num-prefix="第" style:num-suffix="章"'),
+                level.format(2, "1", 'style:num-suffix="." text:start-value="5"'),
+                level.format(3, "a", 'text:display-levels="2"'),
+            )
+        )
+        plain = '<style:style style:name="P" style:family="paragraph" style:list-style-name=""/>'
+        styles = f"<text:outline-style>{outline}</text:outline-style>{plain}"
+        heading = '<text:h text:outline-level="{}" {}>{}</text:h>'
+        body = "".join(
+            (
+                heading.format(1, "", "总则"),
+                heading.format(1, 'text:style-name="P"', "附注"),
+                heading.format(1, 'text:is-list-header="true"', "前言"),
+                heading.format(1, "", "考勤"),
+                heading.format(2, "", "打卡"),
+                heading.format(3, "", "迟到"),
+                "<text:p>扣款。</text:p>",
+                heading.format(1, 'text:restart-numbering="true" text:start-value="9"', "其他"),
+            )
+        )
+        content = read("a.odt", styled_text(styles, body))
+        assert content.title == "总则"
+        assert [(block.text, block.heading) for block in content.blocks] == [
+            ("第一章 总则", ""),
+            ("附注", ""),
+            ("前言", ""),
+            ("扣款。", "第二章 考勤 > 5. 打卡 > 5.a 迟到"),
+            ("第九章 其他", ""),
+        ]
+
+    def test_lists_that_nest_go_on_and_begin_again(self) -> None:
+        numbers = 'style:num-format="1" style:num-suffix="."'
+        styles = list_style("L", numbers, f'{numbers} text:display-levels="2"') + list_style("M", numbers)
+        seventh = item("seven", 'text:start-value="7"')
+        nested = f"<text:list>{item('two')}{item('three')}</text:list>"
+        body = "".join(
+            (
+                f'<text:list text:style-name="L">{item("one", inner=nested)}{item("four")}</text:list>',
+                "<text:p>Between.</text:p>",
+                f'<text:list text:style-name="L" text:continue-numbering="true">{item("five")}</text:list>',
+                f'<text:list text:style-name="L">{item("six")}</text:list>',
+                f'<text:list text:style-name="M">{seventh}</text:list>',
+            )
+        )
+        content = read("a.odt", styled_text(styles, body))
+        assert [block.text for block in content.blocks] == [
+            "1. one",
+            "1.1. two",
+            "1.2. three",
+            "2. four",
+            "Between.",
+            "3. five\n1. six\n7. seven",
+        ]
+
+    def test_headings_in_lists(self) -> None:
+        styles = list_style("L", 'style:num-format="I" style:num-prefix="Part "')
+        heading = "<text:list-item><text:h text:outline-level='1'>{}</text:h></text:list-item>"
+        parts = (
+            f'<text:list text:style-name="L" text:continue-numbering="true">{heading.format(words)}</text:list>'
+            f"<text:p>text</text:p>"
+            for words in ("Scope", "Costs")
+        )
+        content = read("a.odt", styled_text(styles, "".join(parts)))
+        assert [block.heading for block in content.blocks] == ["Part I Scope", "Part II Costs"]
+
+    def test_lists_in_cells_stay_items(self) -> None:
+        bullets = f"<text:list>{item('seal')}{item('bearing')}</text:list>"
+        cells = "".join(
+            f"<table:table-cell>{inner}</table:table-cell>" for inner in ("<text:p>Pump</text:p>", bullets)
+        )
+        row = f"<table:table-row>{cells}</table:table-row>"
+        (block,) = read("a.odt", styled_text("", f"<table:table>{row}</table:table>")).blocks
+        assert block.text == "Pump\t• seal • bearing"
