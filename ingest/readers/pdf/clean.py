@@ -27,9 +27,15 @@ def clean_page(text: str, words: Words = NO_WORDS) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    text = _COMPATIBLE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = _COMPATIBLE.sub(_usual_form, text)
     text = mend_breaks(text, words)
     return _joined(_CONTROLS.sub("", text)).strip()
+
+
+def _usual_form(match: re.Match[str]) -> str:
+    usual = unicodedata.normalize("NFKC", match[0])
+    # A mark of vertical writing is a wide one.
+    return chr(ord(usual) + 0xFEE0) if "\ufe10" <= match[0] <= "\ufe48" and "!" <= usual <= "~" else usual
 
 
 def _joined(text: str) -> str:

@@ -25,6 +25,7 @@ from ingest.readers.pdf import text as pdf_text
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
 from ingest.readers.pdf.spacing import join_set_apart
 from ingest.readers.pdf.tables import Table, tables_of
+from ingest.readers.pdf.vertical import vertical_text
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _, join
 
@@ -214,13 +215,16 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
             text, lost = pdf_legible.legible(layer, raw_text)
             share = lost / max(sum(not mark.isspace() for mark in raw_text), 1)
             text = join_set_apart(layer, text, page.get_rotation())
-            tables = tables_of(page, layer, text) if text.strip() else []
+            columns = vertical_text(layer, text, page.get_rotation())
+            tables = tables_of(page, layer, text) if text.strip() and columns is None else []
             if text.strip():
                 for words in pdf_text.unseen(page, layer, text):
                     notes += hidden_note(
                         _("in the colour of its ground, p. {number}", number=number), words, always=True
                     )
-            if text.strip() and not tables and text == raw_text:
+            if columns is not None:
+                text = columns
+            elif text.strip() and not tables and text == raw_text:
                 text = pdf_columns.reordered(layer, page.get_rotation()) or text
         finally:
             layer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 
 import openpyxl
@@ -147,3 +147,14 @@ def rows(content: Content) -> list[dict[str, object]]:
         | {"heading": block.heading, "text": block.text}
         for block in content.blocks
     ]
+
+
+def pdf_of(objects: Sequence[bytes]) -> bytes:
+    """A PDF of these objects, numbered from 1; the first is its catalog."""
+    body, places = b"%PDF-1.5\n", b"0000000000 65535 f \n"
+    for number, one in enumerate(objects, 1):
+        places += b"%010d 00000 n \n" % len(body)
+        body += b"%d 0 obj%sendobj\n" % (number, one)
+    size = len(objects) + 1
+    end = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (size, len(body))
+    return body + b"xref\n0 %d\n" % size + places + end

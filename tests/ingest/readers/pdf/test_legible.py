@@ -13,7 +13,7 @@ from ingest.readers import read
 from ingest.readers.image import ocr
 from ingest.readers.pdf.legible import is_cipher
 from kb_assistant.errors import ReadError
-from tests.ingest.readers.documents import all_text
+from tests.ingest.readers.documents import all_text, pdf_of
 
 _LINES = [
     "The blasting siren sounds three times before each blast.",
@@ -54,12 +54,7 @@ def without_map(*lines: str, codes: dict[str, int]) -> bytes:
         b"/Descent -200/CapHeight 700/StemV 80/FontFile2 8 0 R>>",
         b"<</Length %d>>stream\n%s\nendstream" % (len(font), font),
     ]
-    body, places = b"%PDF-1.5\n", []
-    for number, one in enumerate(objects, 1):
-        places.append(b"%010d 00000 n \n" % len(body))
-        body += b"%d 0 obj%sendobj\n" % (number, one)
-    table = b"xref\n0 9\n0000000000 65535 f \n" + b"".join(places)
-    return body + table + b"trailer<</Size 9/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(body)
+    return pdf_of(objects)
 
 
 class TestFontsWithoutMap:
