@@ -113,6 +113,9 @@ def _groups(one: _Set, others: Sequence[_Set], nearest: Nearest, random_: random
         yield tuple(_augmented(group, random_))
         if random_.random() < 0.12:
             yield (_off_topic(group[0], random_.choice(others), random_),)
+        missed = _near_miss(group[0], random_) if random_.random() < 0.3 else None
+        if missed:
+            yield tuple(_augmented([missed], random_))
 
 
 def _wrong(
@@ -227,6 +230,25 @@ def _off_topic(pair: Pair, other: _Set, random_: random.Random) -> Pair:
     if said and random_.random() < 0.5:
         earlier = (*earlier, random_.choice(said))
     return replace(pair, question=asked, earlier=earlier, relevant=False, answered=False, span=None)
+
+
+def _near_miss(pair: Pair, random_: random.Random) -> Pair | None:
+    """The pair without its answer: the question asks for another year or number, or the passage lacks the sentence
+    that answers; None where neither can be made."""
+    if not pair.span:
+        return None
+    missed = replace(pair, answered=False, span=None)
+    number = re.search(r"\d{2,}", pair.question)
+    if number and random_.random() < 0.6:
+        other = str(int(number[0]) + random_.choice((-11, -4, -2, -1, 1, 3, 6, 20)))
+        if other not in pair.body:
+            return replace(missed, question=pair.question.replace(number[0], other))
+    answer = pair.body[slice(*pair.span)]
+    kept = [sentence for sentence in sentences(pair.body) if answer not in sentence]
+    body = ("" if is_cjk(pair.body[:1]) else " ").join(kept)
+    if len(kept) < 2 or answer in body:
+        return None
+    return replace(missed, body=body)
 
 
 _COURTESIES = (
