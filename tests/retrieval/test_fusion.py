@@ -53,17 +53,17 @@ def pooled(store: KnowledgeStore, views: QueryViews, names: Iterable[str] | None
     return pool, list(pool.headings)
 
 
-def test_every_view_has_weights_for_every_measure() -> None:
+def test_weights_are_of_views_and_measures_that_there_are() -> None:
     views = query_views("now?", [Turn("a?", "b."), Turn("c?", "d."), Turn("e?", "f.")])
     for weights in (fusion.WITH_HEADINGS, fusion.WITHOUT_HEADINGS):
-        assert weights.keys() == views.texts.keys()
+        assert {"question"} < weights.keys() < views.texts.keys()
         assert {len(row) for row in weights.values()} == {len(MEASURES)}
     assert set(SEARCHED) == {*views.searched, REWRITTEN}
 
 
 def test_measures_by_hand(store: KnowledgeStore) -> None:
     pool, headings = pooled(store, query_views("Who may use the crane?", ()))
-    table = features(query_views("Who may use the crane?", ()), pool)["question"]
+    table = features(query_views("Who may use the crane?", ()), pool, ["question"])["question"]
     crane = headings.index("The crane")
     distance, share, match, heading = table[crane]
     assert distance == pytest.approx(
