@@ -10,10 +10,11 @@ from pathlib import Path
 from kb_assistant.training.examples import Group, examples
 
 DOCUMENTS = [
-    {"id": "d1", "title": "Tides", "text": "The tide table was made by Ann Brook in 1901. It hangs in the hall. It is blue."},
+    {"id": "d1", "title": "Tides",
+     "text": "The tide table was made by Ann Brook in 1901. It hangs in the hall. It is blue."},
     {"id": "d2", "title": "Bread", "text": "Bread is baked at six. The oven came from Leeds in 1950."},
     {"id": "d3", "title": "水泵", "text": "水泵由陈明负责，功率为五千瓦，每年检修两次。"},
-]
+]  # fmt: skip
 QUESTIONS = [
     {"id": "q1", "text": "Who made the tide table?", "answers": ["Ann Brook"], "context_id": "d1"},
     {"id": "q2", "text": "When did the oven come?", "answers": ["1950"], "context_id": "d2"},
@@ -58,8 +59,9 @@ def test_each_kind_of_pair_is_there(tmp_path: Path) -> None:
 
 def test_near_misses_are_made_of_passages_that_answer(tmp_path: Path) -> None:
     pairs = [pair for seed in range(60) for group in made(tmp_path, seed) for pair in group]
-    without = [pair for pair in pairs if pair.body == "It hangs in the hall. It is blue."]  # its other sentence answered
-    assert without and all(pair.relevant and pair.answered is False and not pair.span for pair in without)
+    without = [pair for pair in pairs if pair.body == "It hangs in the hall. It is blue."]
+    assert without
+    assert all(pair.relevant and pair.answered is False and not pair.span for pair in without)
 
 
 def test_a_group_asks_one_question(tmp_path: Path) -> None:
