@@ -23,6 +23,7 @@ from kb_assistant.answering.instructions import instructions_in
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import full_answers, native_history
 from kb_assistant.messages import _
+from kb_assistant.retrieval.named import name_path
 from kb_assistant.settings import LENGTHS, Settings
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.marks import unmarked
@@ -190,6 +191,7 @@ def render(
         "language": language,
         "earlier": history[-1].question if history else "",
         "passages": [hit.text for hit in hits],
+        "names": [name_path(hit) for hit in hits],
         "answers": [(hit.answer.start, hit.answer.end, hit.answer.score) if hit.answer else None for hit in hits],
     }
     text = fill(form.template if hits else DEFAULT, parts)

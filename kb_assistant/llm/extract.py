@@ -13,7 +13,14 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.quotes import Sentence, naming, quote, quote_answers, two_questions
+from kb_assistant.llm.quotes import (
+    Sentence,
+    on_what_is_named,
+    quote,
+    quote_answers,
+    two_questions,
+    with_code,
+)
 from kb_assistant.llm.streaming import Delta, StreamingChat
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
@@ -25,7 +32,8 @@ class ExtractChat(StreamingChat):
     The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`, and perhaps "language",
     the question's, and "answers", (start, end, score) of the answer in each passage or None. Without them its text
     serves as both. The last earlier human message gives the topic of a follow-up. It may also carry "focus" and
-    "headings" (see `quote`), and "parts", the questions of a comparison: each is quoted for.
+    "headings" (see `quote`), "names" (see `on_what_is_named`), and "parts", the questions of a comparison: each is
+    quoted for.
 
     Attributes:
         embeddings: Compares meanings; without it only words are compared.
@@ -68,6 +76,8 @@ class ExtractChat(StreamingChat):
         question, passages = _asked(messages[-1])
         values = messages[-1].additional_kwargs
         before = [message for message in messages[:-1] if message.type == "human"]
+        names = values.get("names", ())
+        named = on_what_is_named(question, passages, names)
         quoting = partial(
             quote,
             passages=passages,
@@ -77,7 +87,11 @@ class ExtractChat(StreamingChat):
             characters=self.characters,
         )
         if parts := values.get("parts"):
-            every = [one for part in parts for one in quoting(part, most=1)]
+            every = [
+                one
+                for part in parts
+                for one in quoting(part, most=1, among=on_what_is_named(part, passages, names))
+            ]
             found = sorted(dict.fromkeys(every), key=lambda one: one.passage)
         else:
             earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
@@ -86,9 +100,10 @@ class ExtractChat(StreamingChat):
             if found:
                 also = [one for part in two_questions(question) for one in quoting(part, earlier=earlier, most=1)]
                 found = sorted(dict.fromkeys([*found, *also]), key=lambda one: one.passage)
-            else:
-                found = quoting(question, earlier=earlier, most=self.sentences)
-        found = naming(question, found)
+            found = [one for one in found if not named or one in named]
+            if not found:
+                found = quoting(question, earlier=earlier, most=self.sentences, among=named)
+            found = with_code(question, found)
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]

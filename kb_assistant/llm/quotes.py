@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -16,8 +16,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kb_assistant.text.analyzer import analyze, analyze_query, is_code
+from kb_assistant.text.analyzer import analyze, analyze_query, codes
 from kb_assistant.text.marks import unmarked
+from kb_assistant.text.mentions import Mentions, mentioned_above, mentions
 from kb_assistant.text.sentences import sentences
 
 Vectors = npt.NDArray[np.float32]
@@ -98,6 +99,7 @@ def quote(
     earlier: str = "",
     focus: str = "",
     headings: Sequence[str] = (),
+    among: Collection[Sentence] = (),
     embeddings: SentenceEmbeddings | None = None,
     most: int = 3,
     characters: int = 300,
@@ -110,6 +112,7 @@ def quote(
         earlier: The question of the previous turn; it gives the topic of a follow-up.
         focus: What the question asks about, if known; what says nothing of it isn't quoted, unless nothing does.
         headings: The headings of the passages.
+        among: Only these sentences are quoted; all if there are none.
         embeddings: Compares meanings; without it only words are compared.
         most: Most sentences.
         characters: Longest total; the best sentence is always quoted whole.
@@ -120,7 +123,8 @@ def quote(
     if not found:
         return []
     scores = _scores(question, earlier, found, embeddings)
-    places = _on(focus, found, headings) or range(len(found))
+    places: Sequence[int] = _on(focus, found, headings) or range(len(found))
+    places = [place for place in places if found[place] in among] or places
     picked: list[int] = []
     for place in sorted(places, key=lambda i: -scores[i]):
         room = characters - sum(len(found[i].text) for i in picked)
@@ -173,10 +177,37 @@ def two_questions(question: str) -> list[str]:
     return [part.strip() for part in found.groups()] if found else []
 
 
-def naming(question: str, found: Sequence[Sentence]) -> list[Sentence]:
-    """The sentences that contain a code of the question, such as ERR-1042; all, if it has none or none does."""
-    codes = {word for word in analyze_query(question) if is_code(word)}
-    return [one for one in found if codes & one.terms] or list(found)
+def on_what_is_named(question: str, passages: Sequence[str], names: Sequence[str] = ()) -> list[Sentence]:
+    """The sentences on the date, the name with a number, and the quantity that the question names; of these, each
+    that no sentence is on is left aside. None if it names none. A sentence is on what it names, else on what was
+    named last before it, above the passage, or, if it is the only date, anywhere in it.
+
+    Args:
+        names: What stands above each passage, outermost first and joined by " > ": its file's name, its headings.
+    """
+    asked = mentions(question)
+    if not asked:
+        return []
+    found: list[tuple[Sentence, tuple[bool, bool, bool]]] = []
+    for number, passage in enumerate(passages, start=1):
+        above = mentioned_above(names[number - 1] if names else "")
+        only = mentions(passage).dates
+        before = Mentions()
+        for text in _unmarked_sentences(passage):
+            before = mentions(text).or_else(before)
+            on = before.or_else(above).or_else(Mentions(only if len(only) == 1 else frozenset()))
+            found.append((Sentence(text, number), asked.shares(on)))
+    kept = found
+    for sort in range(3):
+        kept = [one for one in kept if one[1][sort]] or kept
+    return [sentence for sentence, _ in kept] if any(any(shared) for _, shared in kept) else []
+
+
+def with_code(question: str, found: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences that contain a code of the question, such as ERR-1042, also as a part of a longer one; all, if
+    it has none or none does."""
+    wanted = set(codes(question))
+    return [one for one in found if wanted & one.terms] or list(found)
 
 
 def _sentence_at(passage: str, start: int, end: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.retrieval.fusion import Pool, fuse
 from kb_assistant.retrieval.query_views import QUESTION, WITH_ANSWERS, WITH_QUESTIONS, QueryViews
-from kb_assistant.text.analyzer import is_code
+from kb_assistant.text.analyzer import codes
 from kb_assistant.text.conversation import points_back
 from kb_assistant.text.language import Language
 
@@ -182,8 +182,8 @@ def _joined(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) ->
 
 def names_code(views: QueryViews, pool: Pool, best: Sequence[int]) -> bool:
     """Whether one of the best texts contains a code of the question."""
-    codes = [word for word in views.words[QUESTION] if is_code(word)]
-    return bool(codes) and bool((pool.table.term_coverage(codes)[pool.places(best)] > 0).any())
+    named = [word for word in codes(views.question) if word in pool.table.columns]
+    return bool(named) and bool((pool.table.term_coverage(named)[pool.places(best)] > 0).any())
 
 
 def relevance_features(views: QueryViews, pool: Pool, best: Sequence[int]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from kb_assistant.messages import _
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
+from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views
 from kb_assistant.retrieval.reading import READ, PassageReader, read_hits
@@ -166,6 +167,7 @@ class Searcher:
             ordered, sure = read_hits(reader, views, hits, sure, self._reader_seconds)
             if names_code(found.views, found.pool, best):  # whatever words are around it
                 sure = max(sure, NAMED)
+            ordered, sure = named_first(views.question, ordered, sure)
             hits = tuple(ordered[:k])
             clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)

@@ -2,7 +2,8 @@
 
 Han text gives character bigrams (so that any two adjacent characters are found) and jieba's longer words (so that
 a rare word outranks its parts), with traditional characters folded to simplified ones. Latin text gives the stems
-of English words, and identifiers and numbers whole and in parts. Not supported: synonyms, stems of other
+of English words, and identifiers and numbers whole and in parts. Dates, numbers with units and names with numbers
+also give one form, however they are written. Not supported: synonyms, stems of other
 languages, irregular forms ("ran"), single characters within a Chinese word.
 """
 
@@ -10,10 +11,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import cache, lru_cache
 from itertools import pairwise
 
-ANALYZER_VERSION = 2
+from kb_assistant.text.dates import date_spans
+from kb_assistant.text.quantities import quantities
+
+ANALYZER_VERSION = 3
 """Incremented when the same text gives other tokens, so that stores are reindexed."""
 
 _HAN = r"\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -35,6 +40,11 @@ _VERSION = re.compile(r"v?(\d+(?:\.\d+)+)", re.IGNORECASE)
 _INITIALS = re.compile(r"[a-z](?:\.[a-z])+")
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|s)")
 _NUMBER = re.compile(r"\d+(?:[.:]\d+)*")
+_NUMBERED = re.compile(
+    r"(?<![A-Za-z0-9.,])([A-Za-z]{2,20})\s(?!(?:1\d|2[01])\d\d\b)(\d{1,5})(?![A-Za-z0-9]|[.,:/]\d|\s?%)"
+)
+_BEFORE, _BEHIND = re.compile(rf"{_LETTER}[-_.'/:@]?\Z|[A-Za-z0-9_]\Z"), re.compile(r"[-_.'/:@]?[A-Za-z0-9_]")
+_MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)")
 
 # Function words: a question of these alone has no keyword. Deliberately short: a corpus's common words are
 # recognised by their frequency.
@@ -67,13 +77,64 @@ def fold(text: str) -> str:
 
 
 def analyze(text: str) -> list[str]:
-    """Tokens of `text` in order of appearance, including repeats (BM25 counts them).
+    """Tokens of `text` in order of appearance, including repeats (BM25 counts them), then the forms of its dates,
+    quantities and names with numbers.
 
-    >>> analyze("ERR-1042：水泵")
-    ['err-1042', 'err', '1042', 'err1042', '水泵']
+    >>> analyze("ERR-1042：水泵, 4.5 kg")
+    ['err-1042', 'err', '1042', 'err1042', '水泵', '4.5', '4', '5', 'kg', '4.5kg']
     """
+    folded = fold(text)
+    found = _tokens(folded)
+    return found + _forms(folded, found) if any(map(str.isnumeric, folded)) or _MONTH.search(folded) else found
+
+
+def analyze_query(text: str) -> list[str]:
+    """Distinct content tokens of a question. Of its dates, and of quantities written as one word, only the forms
+    are asked for: `4 March 2026` and `4.5kg` are in the texts whose writers wrote them in another way.
+
+    >>> analyze_query("What weighs 4.5kg on 4 March?")
+    ['weigh', 'kg', '--03-04', '--03', '4.5kg', '4.5']
+    """
+    folded, forms = _without_dates(fold(text))
+    folded, whole = _without_quantities(folded)
+    forms += whole + [quantity.form for quantity in quantities(folded)]
+    return [token for token in dict.fromkeys([*_tokens(folded), *forms]) if token not in STOPWORDS]
+
+
+def codes(text: str) -> list[str]:
+    """The codes that a question names as one word: see is_code.
+
+    >>> codes("ERR-1042 at 8MHz after 20 years")
+    ['err-1042', 'err1042', '8mhz']
+    """
+    folded, whole = _without_quantities(_without_dates(fold(text))[0])
+    return [token for token in dict.fromkeys([*_tokens(folded), *whole]) if is_code(token)]
+
+
+def _without_dates(folded: str) -> tuple[str, list[str]]:
+    """A question without its dates, and their forms. A date within a longer word, such as a file's name, stays."""
+    forms: list[str] = []
+    for span in reversed(list(date_spans(folded))):
+        if not _BEHIND.match(folded, span.end) and not _BEFORE.search(folded[max(0, span.start - 2) : span.start]):
+            forms = [form for date in span.dates[:2] for form in date.asked] + forms
+            folded = f"{folded[: span.start]} {folded[span.end :]}"
+    return folded, forms
+
+
+def _without_quantities(folded: str) -> tuple[str, list[str]]:
+    """A question with only the units of the quantities that are one word, and these quantities' forms."""
+    forms: list[str] = []
+    for quantity in reversed(list(quantities(folded))):
+        if quantity.together:
+            forms = [quantity.form, quantity.number, *forms]
+            unit = folded[quantity.start : quantity.end].lstrip("-−0123456789.,")
+            folded = f"{folded[: quantity.start]} {unit if len(unit) > 1 else ''} {folded[quantity.end :]}"
+    return folded, forms
+
+
+def _tokens(folded: str) -> list[str]:
     found: list[str] = []
-    for match in _TOKEN.finditer(fold(text)):
+    for match in _TOKEN.finditer(folded):
         if cjk := match["cjk"]:
             found += _cjk_tokens(cjk)
         elif grouped := match["grouped"]:
@@ -83,9 +144,18 @@ def analyze(text: str) -> list[str]:
     return found
 
 
-def analyze_query(text: str) -> list[str]:
-    """Distinct content tokens of a question, in order of appearance."""
-    return [token for token in dict.fromkeys(analyze(text)) if token not in STOPWORDS]
+def _forms(folded: str, tokens: Collection[str]) -> list[str]:
+    """The forms, each once, that the tokens lack."""
+    found: dict[str, None] = {}
+    for span in date_spans(folded):
+        found.update((form, None) for date in span.dates for form in date.forms)
+    for quantity in quantities(folded):
+        found.update({quantity.form: None, quantity.number: None})
+    for match in _NUMBERED.finditer(folded):
+        if (word := match[1].casefold()) not in STOPWORDS:
+            found[word + match[2]] = None
+    held = set(tokens)
+    return [form for form in found if form not in held]
 
 
 _LONG_NUMBER, _PADDED_NUMBER = 7, 3
@@ -106,13 +176,18 @@ def is_code(token: str) -> bool:
 
 
 def numbers(text: str) -> set[str]:
-    """The numbers of `text`, whatever the digit grouping.
+    """The numbers of `text`, whatever the digit grouping; of a date those of year, month and day.
 
     >>> sorted(numbers("v1.2, 1,042 次，６:30"))
     ['1.2', '1042', '6:30']
     """
-    ungrouped = _TOKEN.sub(lambda match: match[0].replace(",", ""), fold(text))
-    return set(_NUMBER.findall(ungrouped))
+    folded, dates = fold(text), set[str]()
+    for span in reversed(list(date_spans(folded))):
+        parts = ((date.year, date.month, date.day) for date in span.dates)
+        dates.update(str(part) for date in parts for part in date if part)
+        folded = f"{folded[: span.start]} {folded[span.end :]}"
+    ungrouped = _TOKEN.sub(lambda match: match[0].replace(",", ""), folded)
+    return set(_NUMBER.findall(ungrouped)) | dates
 
 
 def is_cjk(text: str) -> bool:

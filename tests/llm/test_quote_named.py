@@ -1,0 +1,71 @@
+"""Quotes keep to the day, the name and the quantity that the question names."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.messages import HumanMessage
+
+from kb_assistant.llm.extract import ExtractChat
+
+MANUAL = (
+    "The maximum flow is 18 L/min. The weight is 4.5 kg. The Halden 40 and Halden 60 support remote control. "
+    "The Halden 20 does not support remote control. It has no display."
+)
+DIODES = "BAS16J is a fast diode for 100 V. BAS16 is a fast diode for 75 V."
+MINUTES = ["The committee chose the oak doors.", "The committee chose the blue tiles."]
+DAYS = ["minutes > Minutes > 2026-03-11", "minutes > Minutes > 2026-03-04"]
+DIARY = "On 4 March 2026 we met. We chose the blue tiles. On 11 March 2026 we met again. We chose the oak doors."
+
+
+def quoted(question: str, passages: list[str], names: list[str] | None = None, answers: object = None) -> str:
+    values = {"question": question, "passages": passages, "names": names or [""] * len(passages)}
+    return ExtractChat().invoke([HumanMessage("?", additional_kwargs=values | {"answers": answers})]).text
+
+
+@pytest.mark.parametrize("day", ["2026-03-04", "4 March 2026", "4.3.2026", "March 4th", "3月4日"])
+def test_the_day_in_the_heading_chooses(day: str) -> None:
+    marked = [(0, 34, 0.9), (0, 35, 0.9)]
+    assert quoted(f"What did the committee choose on {day}?", MINUTES, DAYS, marked) == f"{MINUTES[1]} [2]"
+
+
+def test_a_sentence_is_on_the_day_named_last_before_it() -> None:
+    marked = [(DIARY.index("the blue"), DIARY.index("tiles.") + 5, 0.9)]
+    assert quoted("What did we choose on 4 March?", [DIARY], answers=marked) == "We chose the blue tiles. [1]"
+    assert "blue tiles" not in quoted("What did we choose on 11 March 2026?", [DIARY], answers=marked)
+
+
+def test_a_day_in_the_files_name_chooses() -> None:
+    names = ["journal > journal-2026-01-06", "journal > journal-2026-01-05"]
+    answer = quoted("What did I do on January 5th, 2026?", ["Planted leeks.", "Repaired the heater."], names)
+    assert answer == "Repaired the heater. [2]"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What weighs 4.5kg?", "The weight is 4.5 kg. [1]"),
+        ("weight 4.5-kilogram", "The weight is 4.5 kg. [1]"),
+        ("Halden40 remote control", "The Halden 40 and Halden 60 support remote control. [1]"),
+        ("Halden-60 remote control", "The Halden 40 and Halden 60 support remote control. [1]"),
+    ],
+)
+def test_forms_of_a_name_or_quantity_are_one(question: str, answer: str) -> None:
+    assert quoted(question, [MANUAL]) == answer
+    assert quoted(question, [MANUAL], answers=[(4, 28, 0.9)]) == answer
+
+
+def test_what_goes_on_about_a_name_is_on_it() -> None:
+    marked = [(MANUAL.index("no display"), MANUAL.index("no display") + 10, 0.9)]
+    assert quoted("Has the Halden20 a display?", [MANUAL], answers=marked) == "It has no display. [1]"
+    assert "no display" not in quoted("Has the Halden40 a display?", [MANUAL], answers=marked)
+
+
+@pytest.mark.parametrize(("question", "volts"), [("BAS16 volts", "75 V"), ("BAS16J volts", "100 V")])
+def test_a_longer_code_is_another(question: str, volts: str) -> None:
+    answer = quoted(question, [DIODES])
+    assert volts in answer
+    assert len(answer.splitlines()) == 1
+
+
+def test_a_name_that_no_passage_has_changes_nothing() -> None:
+    assert quoted("What is the maximum flow of the Brenn 7?", [MANUAL]).startswith("The maximum flow")

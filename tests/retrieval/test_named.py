@@ -1,0 +1,56 @@
+"""Passages on what the question names come first; others make the answer uncertain."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb_assistant.retrieval.named import OTHERWISE_NAMED, named_first
+from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
+from kb_assistant.types import Hit, Locator
+
+
+def hit(text: str, source: str = "/docs/minutes.md", heading: str | None = None) -> Hit:
+    return Hit(text, text, source, Locator(heading=heading), 1.0)
+
+
+DOORS = hit("The committee chose the oak doors.", heading="Minutes > 2026-03-11")
+TILES = hit("The committee chose the blue tiles.", heading="Minutes > 2026-03-04")
+HEATER = hit("Repaired the heater.", "/docs/journal-2026-01-05.md")
+TANK = hit("Cleaned the tank.", "/docs/2025-12-30/journal.md")
+NOTES = hit("The committee meets on Mondays.", "/docs/notes.md")
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("What was chosen on 4 March 2026?", TILES),
+        ("What was chosen on March 11th?", DOORS),
+        ("2026年1月5日做了什么？", HEATER),
+        ("What did I do on 30 December 2025?", TANK),
+    ],
+)
+def test_the_day_in_heading_or_name_comes_first(question: str, first: Hit) -> None:
+    hits, evidence = named_first(question, [NOTES, DOORS, HEATER, TILES, TANK], 0.9)
+    assert hits[0] == first
+    assert len(hits) == 5
+    assert evidence == 0.9
+
+
+def test_only_other_days_make_it_uncertain() -> None:
+    hits, evidence = named_first("What was chosen on 5 March 2026?", [NOTES, DOORS, TILES], 0.99)
+    assert hits == [NOTES, DOORS, TILES]
+    assert REFUSE < evidence == OTHERWISE_NAMED < CERTAIN
+
+
+@pytest.mark.parametrize(("question", "text"), [("8MHz?", "The 16MHz crystal."), ("BAS16", "BAS16J is a diode.")])
+def test_only_other_codes_make_it_uncertain(question: str, text: str) -> None:
+    assert named_first(question, [hit(text)], 0.99)[1] == OTHERWISE_NAMED
+
+
+@pytest.mark.parametrize("question", ["What was chosen?", "What was chosen in 2026?", "Who is on the committee?"])
+def test_a_question_that_names_nothing_changes_nothing(question: str) -> None:
+    assert named_first(question, [NOTES, DOORS], 0.99) == ([NOTES, DOORS], 0.99)
+
+
+def test_passages_without_dates_are_as_sure_as_before() -> None:
+    assert named_first("What was chosen on 4 March?", [NOTES], 0.99)[1] == 0.99
