@@ -17,8 +17,9 @@ from lxml import etree
 from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outline, one_line
 from ingest.readers.encoding import decode_as
 from ingest.readers.hidden_text import hidden_note
+from ingest.readers.markup.html_lists import HtmlList
 from ingest.readers.markup.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
-from ingest.readers.tables import Field, expand_spans, table_lines
+from ingest.readers.tables import BULLET, Field, expand_spans, table_lines
 from kb_assistant.messages import _
 from kb_assistant.types import BlockKind
 
@@ -156,7 +157,7 @@ class _Page:
         self._words: list[str] = []
         self._lines: list[str] = []
         self._prefix = ""
-        self._lists: list[int] = []  # the next number of each open list, 0 for bullets
+        self._lists: list[HtmlList] = []
         self._tables: list[bool] = []  # for each open table, whether it contains data or is layout only
         self._in_cell = 0  # nested tables in a cell of a data table: their words belong to the cell
         self._cells: list[Field] | None = None
@@ -226,14 +227,19 @@ class _Page:
             self._start_in_table(node)
         elif tag == "li":
             self._end_line()
-            self._prefix = "  " * max(len(self._lists) - 1, 0) + self._bullet()
+            self._prefix = f"{'  ' * max(len(self._lists) - 1, 0)}{self._mark(node)} "
         elif tag in ("dt", "dd"):
             self._end_part()
             self._prefix = "  " if tag == "dd" and self._lists else ""
         elif tag in _LISTS:
             self._end_part()
-            self._lists.append(_number(node.get("start")) if tag == "ol" else 0)
-        elif tag in HEADINGS or tag in ("pre", "table"):
+            self._lists.append(HtmlList.of(node))
+        elif tag in HEADINGS:
+            self._end_line()
+            mark = self._prefix.strip() if self._lists else ""
+            self.end_block()
+            self._prefix = f"{mark} " if mark.strip("-") else ""  # the number of the item is the heading's
+        elif tag in ("pre", "table"):
             self.end_block()
             if tag == "table":
                 self._tables.append(_holds_data(node))
@@ -270,7 +276,11 @@ class _Page:
     def _start_in_table(self, node: Any) -> None:
         if node.tag == "table":
             self._in_cell += 1
-        if self._in_cell:
+        if node.tag in _LISTS:
+            self._lists.append(HtmlList.of(node))
+        if node.tag == "li":
+            self._words.append(f" {self._mark(node, BULLET)} ")
+        elif self._in_cell:
             self._words.append(" ")
         elif node.tag == "tr":
             self._end_row()
@@ -284,6 +294,8 @@ class _Page:
             self._words.append(" ")
 
     def _end_in_table(self, tag: str) -> None:
+        if tag in _LISTS and self._lists:
+            self._lists.pop()
         if self._in_cell:
             self._words.append(" ")
         elif tag in ("td", "th") and self._cells is not None:
@@ -328,11 +340,8 @@ class _Page:
         else:
             self.end_block()
 
-    def _bullet(self) -> str:
-        if not self._lists or not self._lists[-1]:
-            return "- "
-        self._lists[-1] += 1
-        return f"{self._lists[-1] - 1}. "
+    def _mark(self, item: Any, bullet: str = "-") -> str:
+        return self._lists[-1].mark(item, bullet) if self._lists else bullet
 
     def _end_part(self) -> None:
         """Handle the begin or end of a block element: inside a list it only ends the line."""

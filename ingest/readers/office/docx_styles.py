@@ -73,7 +73,7 @@ class Styles:
             while kind == "" and name and name not in seen and name in self._elements:
                 seen.add(name)
                 element = self._elements[name]
-                kind = _name_kind(value(element, "name") or "")
+                kind = kind_of_name(value(element, "name") or "")
                 properties = element.find(f"{_W}pPr")
                 if kind == "" and properties is not None:
                     kind = _properties_kind(properties)
@@ -82,7 +82,8 @@ class Styles:
         return self._kinds[style]
 
 
-def _name_kind(name: str) -> int | str:
+def kind_of_name(name: str) -> int | str:
+    """The kind of a paragraph by its style's name: see Styles.kind."""
     if match := _HEADING_STYLE.fullmatch(name):
         return int(match[1])
     if _TITLE_STYLE.fullmatch(name):

@@ -12,7 +12,10 @@ from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_
 from ingest.readers.code_pages import CODE_PAGES_OF_FONTS, codec_of_code_page
 from ingest.readers.encoding import normalize_text
 from ingest.readers.hidden_text import hidden_note
-from ingest.readers.tables import Cell, table_lines
+from ingest.readers.office.docx_styles import kind_of_name
+from ingest.readers.office.numbering import blocks_of_items, labelled
+from ingest.readers.office.rtf_lists import RtfLists
+from ingest.readers.tables import BULLET, Cell, table_lines
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -32,6 +35,9 @@ _MARKS = {
     "endash": "–", "emdash": "—", "emspace": " ", "enspace": " ", "page": "\n", "column": "\n", "softline": "\n",
 }  # fmt: skip
 _SYMBOLS = {b"~": "\u00a0", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
+_NUMBERS = ("listtext", "pntext")  # the number of a paragraph, as the writer computed it
+_LIST_TABLES = ("listtable", "listoverridetable")
+_PROPERTIES = ("outlinelevel", "ls", "ilvl", "s")
 _DEEPEST = 2_000
 
 
@@ -48,9 +54,22 @@ class _GroupState:
 
 
 @dataclass(slots=True)
+class _Paragraph:
+    """What is said of a paragraph, or of a style. `list` 0 takes it out of its style's; `label` is its number as
+    the file says it."""
+
+    level: int = 0
+    list: int | None = None
+    depth: int | None = None
+    style: int = 0
+    label: str = ""
+
+
+@dataclass(slots=True)
 class _Text:
     outline: Outline = field(default_factory=Outline)
     words: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # the paragraphs of a cell
     cells: list[Cell] = field(default_factory=list)
     rows: list[list[Cell]] = field(default_factory=list)
     header_rows: int = 0
@@ -58,29 +77,58 @@ class _Text:
     merges: list[str] = field(default_factory=list)  # for each cell of a row: where it continues from, or ""
     merge: str = ""
     in_table: bool = False
-    level: int = 0
-    is_list: bool = False
+    paragraph: _Paragraph = field(default_factory=_Paragraph)
+    styles: dict[int, _Paragraph] = field(default_factory=dict)
+    lists: RtfLists = field(default_factory=RtfLists)
+    items: list[str] = field(default_factory=list)
     first_heading: str = ""
 
     def end_paragraph(self) -> None:
         text = "".join(self.words).strip()
         self.words.clear()
+        label, is_item, level = self._numbered()
         if self.in_table:
-            if text:
-                self.words.append(f"{text}\n")
+            if text or label:
+                self.said.append(labelled(label or (BULLET if is_item else ""), text).rstrip())
             return
         self.end_table()
+        if self.said:  # of a cell that never ends
+            self.outline.add("\n".join(self.said))
+            self.said.clear()
         if not text:
             return
-        if self.level and len(text) <= HEADING_CHARS:
-            self.outline.heading(self.level, text, None)
+        if level and len(text) <= HEADING_CHARS:
+            self.end_list()
+            self.outline.heading(level, labelled(label, text), None)
             self.first_heading = self.first_heading or one_line(text)
+        elif is_item:
+            self.items.append(labelled(label or "-", one_line(text)))
         else:
+            self.end_list()
             self.outline.add(text)
 
+    def _numbered(self) -> tuple[str, bool, int]:
+        """The paragraph's number, whether it is an item of a list, and its level as a heading, by itself or by its
+        style."""
+        said, self.paragraph.label = self.paragraph.label, ""
+        style = self.styles.get(self.paragraph.style, _Paragraph())
+        place = style.list if self.paragraph.list is None else self.paragraph.list
+        depth = style.depth if self.paragraph.depth is None else self.paragraph.depth
+        counted = self.lists.label(place, depth or 0) if place else ""
+        label = said if any(map(str.isalnum, said)) else counted
+        return label, bool(place or said), self.paragraph.level or style.level
+
+    def end_list(self) -> None:
+        for items in blocks_of_items(self.items):
+            self.outline.add("\n".join(items))
+        self.items = []
+
     def end_cell(self) -> None:
-        self.cells.append(Cell(one_line("".join(self.words))))
-        self.words.clear()
+        in_table, self.in_table = self.in_table, True
+        self.end_paragraph()
+        self.in_table = in_table
+        self.cells.append(Cell(one_line(" ".join(self.said))))
+        self.said.clear()
 
     def end_row(self) -> None:
         if self.cells:
@@ -103,6 +151,7 @@ class _Text:
     def end_table(self) -> None:
         lines = [line for line in table_lines(self.rows, self.header_rows or None) if line.strip()]
         if lines:
+            self.end_list()
             self.outline.add("\n".join(lines), "table")
         self.rows, self.header_rows = [], 0
 
@@ -132,6 +181,9 @@ class _Reader:
         self._skip = 0
         self._high = 0
         self._title: list[str] = []
+        self._label: list[str] = []
+        self._level_text: list[str] = []
+        self._style = 0  # the one that is being defined
         self._hidden: list[str] = []
         self._comments: list[str] = []
 
@@ -171,6 +223,7 @@ class _Reader:
         self._text.end_paragraph()
         self._text.end_row()
         self._text.end_table()
+        self._text.end_list()
         title = one_line("".join(self._title))[:HEADING_CHARS] or self._text.first_heading
         notes = (*hidden_note(_("marked as hidden"), " ".join(self._hidden), always=True),
                  *hidden_note(_("a comment"), "".join(self._comments)))  # fmt: skip
@@ -185,13 +238,22 @@ class _Reader:
 
     def _close(self) -> None:
         self._skip = 0
+        part = self._state.part
         if self._stack:
             self._state = self._stack.pop()
+        if part in _NUMBERS and self._state.part not in _NUMBERS:
+            self._text.paragraph.label, self._label = one_line("".join(self._label)), []
+        elif part == "leveltext" and self._state.part != "leveltext":
+            self._text.lists.level_text("".join(self._level_text))
+            self._level_text = []
 
     def _control(self, name: str, number: int | None) -> None:
         state, text = self._state, self._text
         if name in _LEFT_OUT:
             state.left_out, state.part = True, name
+            text.lists.control(name, number)
+        elif name in _NUMBERS:
+            state.part = name
         elif name == "title" and state.part == "info":
             state.part = "title"
         elif name == "u" and number is not None:
@@ -220,13 +282,21 @@ class _Reader:
             state.left_out = False
         elif name == "ud":
             state.left_out = False
+        elif state.part == "leveltext" or name == "leveltext":
+            state.part = "leveltext"
+        elif state.part in _LIST_TABLES:
+            text.lists.control(name, number)
+        elif state.part == "stylesheet":
+            self._define_style(name, number)
+        elif state.part in _NUMBERS:
+            self._say(_MARKS.get(name, ""))
         elif state.left_out:
             return
         elif name in ("par", "sect"):
             text.end_paragraph()
         elif name == "pard":
             text.in_table = False
-            text.level = 0
+            text.paragraph = _Paragraph(label=text.paragraph.label)
         elif name == "intbl":
             text.in_table = True
         elif name in ("cell", "nestcell"):
@@ -242,10 +312,21 @@ class _Reader:
             text.merge = ""
         elif name == "trhdr":
             text.is_header = True
-        elif name == "outlinelevel" and number is not None:
-            text.level = number + 1 if 0 <= number < 9 else 0
+        elif name in _PROPERTIES:
+            _set(text.paragraph, name, number)
         elif name in _MARKS:
             self._say(_MARKS[name])
+
+    def _define_style(self, name: str, number: int | None) -> None:
+        """A control word within a style of paragraphs, or of anything else, which has no number here."""
+        styles = self._text.styles
+        if name == "s" and number is not None:
+            self._style = number
+            styles[number] = _Paragraph()
+        elif name in ("cs", "ds", "ts"):
+            self._style = 0
+        elif name in _PROPERTIES and self._style in styles:
+            _set(styles[self._style], name, number)
 
     def _unicode(self, number: int) -> None:
         code = number + 0x10000 if number < 0 else number
@@ -275,7 +356,7 @@ class _Reader:
             codec = self._fonts.get(self._state.font, self._codec)
             text = self._bytes.decode(codec, "replace")
             self._bytes.clear()
-            self._say(normalize_text(text))
+            self._say(text if self._state.part == "leveltext" else normalize_text(text))
 
     def _say(self, text: str) -> None:
         state = self._state
@@ -283,7 +364,29 @@ class _Reader:
             self._title.append(text)
         elif state.part == "annotation":
             self._comments.append(text)
+        elif state.part == "leveltext":
+            self._level_text.append(text)
+        elif state.part in _NUMBERS and not state.left_out:
+            self._label.append(text)
+            return
+        elif state.part == "stylesheet" and self._style in self._text.styles:
+            kind = kind_of_name(text.strip(" ;"))
+            style = self._text.styles[self._style]
+            style.level = style.level or (kind if isinstance(kind, int) else 0)
         elif state.hidden and not state.left_out:
             self._hidden.append(text)
         if not (state.left_out or state.deleted):
             self._text.words.append(text)
+
+
+def _set(paragraph: _Paragraph, name: str, number: int | None) -> None:
+    """What a control word says of a paragraph or a style."""
+    value = number or 0
+    if name == "outlinelevel":
+        paragraph.level = value + 1 if 0 <= value < 9 else 0
+    elif name == "ls":
+        paragraph.list = value
+    elif name == "ilvl":
+        paragraph.depth = value
+    else:
+        paragraph.style = value

@@ -132,3 +132,44 @@ class TestHtml:
         found = " ".join([*texts(content), *{block.heading for block in content.blocks}])
         assert content.blocks or "word " not in parts
         assert found.count("word") >= parts.count("word ") or "<h1>" in parts
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("html", "expected"),
+        [
+            ("<ol><li>one<li>two</ol>", "1. one\n2. two"),
+            ('<ol start="3"><li>three<li value="7">seven<li>eight</ol>', "3. three\n7. seven\n8. eight"),
+            ('<ol start="0"><li>zero<li>one</ol>', "0. zero\n1. one"),
+            ('<ol type="A" start="2"><li>two<li type="i">three</ol>', "B. two\niii. three"),
+            ('<ol type="I"><li>one<ol type="a"><li>inner</ol><li>two</ol>', "I. one\n  a. inner\nII. two"),
+            ("<ol reversed><li>three<li>two<li>one</ol>", "3. three\n2. two\n1. one"),
+            ('<ol style="list-style-type: cjk-ideographic"><li>范围<li>考勤</ol>', "一. 范围\n二. 考勤"),
+            ('<ol style="list-style:none"><li>1.1 own<li>1.2 own</ol>', "- 1.1 own\n- 1.2 own"),
+            ('<ol start="x"><li>one</ol>', "1. one"),
+        ],
+    )
+    def test_items_bear_the_numbers_that_a_browser_shows(self, html: str, expected: str) -> None:
+        assert texts(read("a.html", html.encode())) == [expected]
+
+    def test_numbers_of_titles(self) -> None:
+        html = (
+            '<ol type="I"><li><h2>Scope</h2><p>All.</p></li><li value="4"><h2>Payment</h2><p>Late.</p>'
+            "<ol><li><h3>Interest</h3><p>Nine percent.</p></ol></ol>"
+            "<ul><li><h2>Keys</h2><p>Five days.</p></ul>"
+        )
+        blocks = read("a.html", html.encode()).blocks
+        assert [(block.text, block.heading) for block in blocks] == [
+            ("All.", "I. Scope"),
+            ("Late.", "IV. Payment"),
+            ("Nine percent.", "IV. Payment > 1. Interest"),
+            ("Five days.", "Keys"),
+        ]
+
+    def test_an_empty_item_leaves_no_mark_behind(self) -> None:
+        assert texts(read("a.html", b"<ol><li></ol><p>after</p><h2>Title</h2>x")) == ["after", "x"]
+
+    def test_lists_in_cells_stay_items(self) -> None:
+        html = "<table><tr><th>Unit<th>Parts<tr><td>Pump<td><ul><li>seal<li>bearing</ul></table>"
+        (block,) = read("a.html", html.encode()).blocks
+        assert block.text.split("\n")[1] == "Pump\t• seal • bearing (Unit: Pump | Parts: • seal • bearing)"
