@@ -27,6 +27,7 @@ from kb_assistant.text.boundaries import (
     FORCED,
     PARAGRAPH,
     WORD,
+    cell_cuts,
     clause_cuts,
     cuts_of,
     ends_sentence,
@@ -35,7 +36,7 @@ from kb_assistant.text.boundaries import (
     word_cuts,
 )
 
-_VERSION = "blocks-3"
+_VERSION = "blocks-4"
 _LONGEST_TOKEN = 8  # characters; only a first guess for cutting text without any boundary
 _CONTEXT = 64  # characters on each side of a boundary that its hash sees
 _SHARE = 4  # divisor of a piece: each side of a cut has at least this part, and an overlap at most
@@ -103,6 +104,7 @@ class Splitter:
         sections = list(_sections(content.blocks))
         self._limit_all(sections)
         self._measure(sections)
+        self._refine(sections, CLAUSE, cell_cuts)
         self._refine(sections, CLAUSE, clause_cuts)
         self._refine(sections, WORD, word_cuts)
         while self._refine(sections, FORCED, self._forced_cuts):

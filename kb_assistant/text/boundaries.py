@@ -60,6 +60,11 @@ def ends_sentence(text: str) -> bool:
     return bool(_SENTENCE_END.search(text.rstrip()[-_LONGEST_END:]))
 
 
+def cell_cuts(text: str) -> list[int]:
+    """Places between the values of a row: `Item: Pump | Price: 42`."""
+    return [match.end() for match in re.finditer(r" \| ", text)]
+
+
 def clause_cuts(text: str) -> list[int]:
     return [match.end() for match in _CLAUSES.finditer(text)]
 

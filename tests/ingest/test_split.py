@@ -357,7 +357,7 @@ def test_tokens_are_counted_in_batches() -> None:
 
 
 def test_fingerprint_tells_the_size_and_the_overlap() -> None:
-    assert Splitter(count, 64).fingerprint == "blocks-3:64", "another one has all files read again"
+    assert Splitter(count, 64).fingerprint == "blocks-4:64", "another one has all files read again"
     told = {Splitter(count, size, overlap).fingerprint for size in (64, 65) for overlap in range(4)}
     assert len(told) == 8
 
