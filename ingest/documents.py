@@ -13,7 +13,7 @@ from ingest.plan import plan_documents
 from ingest.readers.blocks import Block, Content, one_line
 from ingest.readers.encoding import normalize_text
 from ingest.sandbox.pool import ReaderPool
-from ingest.sync import PassageEmbedder, Run, recipe_of, report_of
+from ingest.sync import PassageEmbedder, Run, recipe_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore
 from kb_assistant.types import IngestRequest, Report
@@ -112,4 +112,4 @@ def put_documents(
     new = [path for path in plan.tasks if path in texts]
     stopped = run.commit_all((path, texts[path].content, texts[path].metadata) for path in new)
     stopped = stopped or run.read_and_commit(pool, files)
-    return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+    return run.report(stopped)

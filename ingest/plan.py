@@ -108,6 +108,11 @@ def plan_documents(
     return planner.plan
 
 
+def cut_recipe(recipe: str, ocr_pages: int) -> str:
+    """The recipe of a source of which OCR may read so many pages and left others: another limit reads it again."""
+    return f"{recipe}; {ocr_pages} pages by OCR"
+
+
 def kept_note(known: Source | None) -> str:
     return _("its last version stays in the index") if known and known.chunks else ""
 
@@ -220,7 +225,8 @@ class _Planner:
     ) -> None:
         """Add a row if the content is known already, else add it to the sources to read."""
         known = self._known.source(path)
-        if known and known.digest == digest and known.recipe == self._recipe and not known.failed:
+        recipes = (self._recipe, cut_recipe(self._recipe, self._settings.ocr_pages))
+        if known and known.digest == digest and known.recipe in recipes and not known.failed:
             self.plan.rows[path] = FileResult(path, "unchanged", known.chunks, known.reason)
         else:
             self.plan.tasks[path] = Task("updated" if known else "added", "", digest, size, file, places)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.discover import Choice
-from ingest.plan import Plan, Task, kept_note, make_plan, seal
+from ingest.plan import Plan, Task, cut_recipe, kept_note, make_plan, seal
 from ingest.readers.blocks import Content, nest, title_above
 from ingest.readers.image import ocr
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
@@ -74,7 +74,7 @@ def sync(
         run.note_archives()
         with store.write() as transaction:
             transaction.purge_orphaned()
-    return report_of(plan.rows, plan, run.embedded, started, stopped, dry_run=False)
+    return run.report(stopped)
 
 
 def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
@@ -87,6 +87,7 @@ def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
         archive_megabytes=settings.archive_megabytes,
         archive_members=settings.archive_members,
         passwords=passwords,
+        ocr_pages=settings.ocr_pages,
     )
 
 
@@ -146,10 +147,16 @@ class Run:
         self.store, self.embedder, self.splitter = store, embedder, splitter
         self.recipe, self.plan, self.request, self.started = recipe, plan, request, started
         self.files = self.bytes = self.chunks = self.embedded = 0
+        self.ocr_pages, self.ocr_seconds = 0, 0.0
+        self.cut: set[str] = set()  # sources of which OCR left pages
         self.all_files = len(plan.tasks)
         self.all_bytes = sum(task.size for task in plan.tasks.values())
         self.waiting: list[_Ready] = []
         self.missing: dict[bytes, str] = {}
+
+    def report(self, stopped: bool) -> Report:
+        done = report_of(self.plan.rows, self.plan, self.embedded, self.started, stopped, dry_run=False)
+        return replace(done, ocr_pages=self.ocr_pages, ocr_seconds=self.ocr_seconds)
 
     def read_and_commit(self, pool: ReaderPool, data: Mapping[str, bytes] | None = None) -> bool:
         """Read and commit the planned sources. Returns True if it was stopped before the end.
@@ -199,7 +206,7 @@ class Run:
     def note_archives(self) -> None:
         """Record archives, now that all their members are committed: after an earlier stop they are listed
         again."""
-        failed = [row.path for row in self.plan.rows.values() if row.status == "failed"]
+        failed = [row.path for row in self.plan.rows.values() if row.status == "failed"] + list(self.cut)
         for path, archive in self.plan.archives.items():
             with self.store.write() as transaction:
                 facts = {
@@ -244,15 +251,20 @@ class Run:
     ) -> None:
         """Split the content and add it to the sources that wait for vectors."""
         chunks: list[NewChunk] = []
-        title, lasting = "", error
+        title, lasting, recipe = "", error, self.recipe
         if content is not None:
             above = title_above(content.title, content.blocks)
             chunks = [_new_chunk(piece, above) for piece in self.splitter.split(content)]
             title, metadata = content.title, {**content.metadata, **metadata}
             lasting = join(content.notes) or ("" if chunks else _("no text in it"))
+            self.ocr_pages += content.ocr.pages
+            self.ocr_seconds += content.ocr.seconds
+            if content.ocr.left:
+                recipe = cut_recipe(recipe, content.ocr.most)
+                self.cut.add(path)
         failed = content is None
         source = Source(
-            path, digest, self.recipe, _without_surrogates(title), lasting, failed, _now(), len(chunks), metadata
+            path, digest, recipe, _without_surrogates(title), lasting, failed, _now(), len(chunks), metadata
         )
         status: Status = "failed" if failed else task.status
         self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size))

@@ -115,6 +115,7 @@ class Settings:
         read_seconds: Longest time for reading one file, or one page of it by OCR.
         read_megabytes: Most memory for a reader process.
         file_megabytes: Largest file that is read.
+        ocr_pages: Most pages of a file that are read by OCR; the report names the others.
         archive_megabytes: Largest zip or tar archive that is read, packed and unpacked.
         archive_members: Most files in such an archive.
         lock_seconds: How long a second writer waits for the first.
@@ -152,6 +153,7 @@ class Settings:
     read_seconds: float = 60.0
     read_megabytes: int = 2048
     file_megabytes: int = 100
+    ocr_pages: int = 200
     archive_megabytes: int = 1000
     archive_members: int = 10_000
     lock_seconds: float = 10.0
@@ -166,6 +168,7 @@ class Settings:
             "k",
             "read_megabytes",
             "file_megabytes",
+            "ocr_pages",
             "archive_megabytes",
             "archive_members",
         ):

@@ -248,6 +248,8 @@ class Report:
         stopped: True if it was stopped before the end; the reported files are committed.
         dry_run: True if nothing was written and the rows say what would be done.
         skipped: Number of files of types without a reader, by suffix; they aren't documents and get no row.
+        ocr_pages: Pages read by OCR.
+        ocr_seconds: Time that OCR took, summed over all reader processes.
     """
 
     files: tuple[FileResult, ...] = field(default_factory=tuple)
@@ -256,6 +258,8 @@ class Report:
     stopped: bool = False
     dry_run: bool = False
     skipped: dict[str, int] = field(default_factory=dict)
+    ocr_pages: int = 0
+    ocr_seconds: float = 0.0
 
     def count(self, status: Status) -> int:
         return sum(row.status == status for row in self.files)
@@ -306,6 +310,8 @@ class Report:
             "stopped": self.stopped,
             "dry_run": self.dry_run,
             "skipped": self.skipped,
+            "ocr_pages": self.ocr_pages,
+            "ocr_seconds": round(self.ocr_seconds, 3),
             "files": [row.to_json() for row in self.files],
         }
 

@@ -41,7 +41,7 @@ def attached(name: str, data: bytes, context: Context, inline: bool = False) -> 
             _("The attachment “{name}” is a file of a kind that can't be read and was left out.", name=name)
         )
     try:
-        content = read(name, data, context.passwords, context.depth + 1, context.heartbeat)
+        content = read(name, data, context.passwords, context.depth + 1, context.heartbeat, context.ocr)
     except ReadError as error:
         return _only(_("The attachment “{name}” can't be read: {reason}", name=name, reason=error.full_message))
     except MemoryError:

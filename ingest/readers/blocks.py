@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingest.readers.ocr_budget import OcrBudget
 from kb_assistant.types import BlockKind
 
 
@@ -47,12 +48,14 @@ class Content:
         title: Title of the document; empty if it has none.
         metadata: The document's own metadata (`date`, `tags`, `author`, `from`, …): JSON values.
         notes: What the user should know, a sentence each: unreadable parts, text hidden from readers.
+        ocr: What OCR read of it, and what it left.
     """
 
     title: str
     blocks: tuple[Block, ...]
     metadata: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ocr: OcrBudget = field(default_factory=OcrBudget)
 
 
 def no_heartbeat() -> None:
@@ -67,6 +70,7 @@ class Context:
     passwords: tuple[str, ...] = ()
     depth: int = 0
     heartbeat: Callable[[], None] = no_heartbeat
+    ocr: OcrBudget = field(default_factory=OcrBudget)
 
 
 def nest(headings: Iterable[str]) -> str:

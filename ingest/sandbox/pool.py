@@ -112,6 +112,7 @@ class ReaderPool:
         archive_megabytes: Largest archive, packed and unpacked.
         archive_members: Most files in an archive.
         passwords: Tried on encrypted files.
+        ocr_pages: Most pages of a file that OCR reads; 0 for no limit.
     """
 
     def __init__(
@@ -124,9 +125,10 @@ class ReaderPool:
         archive_megabytes: int = 1000,
         archive_members: int = 10_000,
         passwords: Sequence[str] = (),
+        ocr_pages: int = 0,
     ) -> None:
         limits = ReaderLimits(
-            seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members
+            seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members, ocr_pages
         )
         self._scratch = Scratch()
         count = workers or os.cpu_count() or 1

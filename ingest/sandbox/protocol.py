@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from ingest import archives
 from ingest.readers.blocks import Block, Content
+from ingest.readers.ocr_budget import OcrBudget
 from ingest.sandbox.confine import MEGABYTE
 from kb_assistant.messages import _, from_json, to_json
 
@@ -32,7 +33,8 @@ LONGEST_REQUEST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ReaderLimits:
-    """Limits of a worker process. Seconds are for one file, 0 for no limit; megabytes are 10⁶ bytes."""
+    """Limits of a worker process. Seconds are for one file, 0 for no limit; megabytes are 10⁶ bytes; `ocr_pages`
+    are pages of a file, 0 for no limit."""
 
     seconds: float
     read_megabytes: int
@@ -40,6 +42,7 @@ class ReaderLimits:
     text_megabytes: int
     archive_megabytes: int
     archive_members: int
+    ocr_pages: int = 0
 
     @property
     def in_archives(self) -> archives.ArchiveLimits:
@@ -104,7 +107,11 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
         raise TypeError(reply[:100])
     if not all(isinstance(note, str) for note in notes):
         raise TypeError(reply[:100])
-    return sha256, Content(title, blocks, metadata, notes), "", False
+    most, pages, left, seconds = said.get("ocr", (0, 0, 0, 0.0))
+    if not all(isinstance(number, int) for number in (most, pages, left)):
+        raise TypeError(reply[:100])
+    budget = OcrBudget(most, pages, left, float(seconds))
+    return sha256, Content(title, blocks, metadata, notes, budget), "", False
 
 
 def decode_listing(reply: bytes) -> tuple[str, archives.Contents, str, bool]:

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from ingest import archives
 from ingest.readers import read
+from ingest.readers.ocr_budget import OcrBudget
 from ingest.sandbox.confine import MEGABYTE, confine
 from ingest.sandbox.protocol import (
     HEARTBEAT,
@@ -113,14 +114,16 @@ def _answer(
     except ReadError as error:
         return failure(error.full_message)
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
-    return _read(name, data, passwords, heartbeat)
+    return _read(name, data, passwords, heartbeat, OcrBudget(limits.ocr_pages))
 
 
-def _read(name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[[], None]) -> dict[str, Any]:
+def _read(
+    name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[[], None], budget: OcrBudget
+) -> dict[str, Any]:
     """The reader's result for these bytes."""
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        content = read(name, data, passwords, heartbeat=heartbeat)
+        content = read(name, data, passwords, heartbeat=heartbeat, budget=budget)
     except MemoryError:
         raise
     except ReadError as error:
@@ -141,6 +144,7 @@ def _read(name: str, data: bytes, passwords: Sequence[str], heartbeat: Callable[
         "blocks": blocks,
         "metadata": dict(content.metadata),
         "notes": to_json(content.notes),
+        "ocr": astuple(content.ocr),
     }
 
 

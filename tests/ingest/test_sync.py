@@ -632,3 +632,30 @@ def test_with_overlap_chunks_are_no_longer_and_are_found(
         assert shared > 10
         found = base.search("南坡的霜冻损失大吗？", 1)[0].text
         assert found.startswith("明前茶占三成。南坡有两块地受到霜冻，损失不大。"), "with the sentence before"
+
+
+@pytest.mark.engine
+def test_pages_beyond_the_limit_of_ocr_are_named_and_read_when_it_is_raised(
+    docs: Path, tmp_path: Path, embedder: HashEmbeddings
+) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    pages = [Image.new("RGB", (600, 120), "white") for _ in range(3)]
+    for number, page in enumerate(pages, 1):
+        ImageDraw.Draw(page).text(
+            (30, 30), f"Sheet {number} of the plan", "black", font=ImageFont.load_default(40)
+        )
+    pages[0].save(docs / "plan.tif", save_all=True, append_images=pages[1:])
+    with small_kb(tmp_path / "home", embedder, ocr_pages=1) as base:
+        first = base.ingest(docs)
+        assert rows(first)["plan.tif"] == "added"
+        assert "p. 2-3 weren't read. Set ocr_pages = 3" in reason(first, "plan.tif")
+        assert (first.ocr_pages, first.ocr_seconds > 0) == (1, True)
+        again = base.ingest(docs)
+        assert (rows(again)["plan.tif"], again.ocr_pages) == ("unchanged", 0)
+        assert "p. 2-3" in reason(again, "plan.tif")
+    with small_kb(tmp_path / "home", embedder, ocr_pages=3) as base:
+        raised = base.ingest(docs)
+        assert rows(raised) == {"station.md": "unchanged", "pump.txt": "unchanged", "plan.tif": "updated"}
+        assert (reason(raised, "plan.tif"), raised.ocr_pages) == ("", 3)
+        assert rows(base.ingest(docs))["plan.tif"] == "unchanged"

@@ -8,6 +8,7 @@ lying on its side or upside down is rotated.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -26,6 +27,7 @@ _GOOD_SCORE = 0.85  # mean of an upright page
 _WORTHLESS_SCORE = 0.6  # of a single line: non-text gets less
 _TALLEST = 2.0  # largest height to width of a picture read in one piece
 _TILE = 1600  # height in pixels of the pieces of taller ones
+_MOST_TOLD = 20  # ranges of pages in a note
 _COLUMN_LINES = 3
 _COLUMN_FILLED = 0.5  # share of a column's width that a line of prose fills
 
@@ -42,6 +44,29 @@ class _Line:
     @property
     def height(self) -> float:
         return self.bottom - self.top
+
+
+def left_note(pages: Sequence[int], most: int) -> str:
+    """Says which pages weren't read, because OCR may read `most` of a file, and how to go on."""
+    return _(
+        "OCR read no more than {most} pages of it; p. {pages} weren't read. "
+        "Set ocr_pages = {all} and ingest it again.",
+        most=most,
+        pages=page_ranges(pages),
+        all=most + len(pages),
+    )
+
+
+def page_ranges(pages: Sequence[int]) -> str:
+    """`1-3, 7, 9-12`, at most 20 of them."""
+    ranges: list[list[int]] = []
+    for page in pages:
+        if ranges and page == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [page]
+        else:
+            ranges.append([page])
+    shown = ", ".join("-".join(map(str, one)) for one in ranges[:_MOST_TOLD])
+    return shown + (" …" if len(ranges) > _MOST_TOLD else "")
 
 
 def available() -> bool:

@@ -12,7 +12,6 @@ from kb_assistant.errors import ReadError
 from kb_assistant.messages import _, join
 
 _MOST_PIXELS = 100_000_000
-_MOST_FRAMES = 200
 _HEIC = (b"heic", b"heix", b"hevc", b"mif1")
 _SMALLEST = 32  # pixels of the shorter side: a smaller picture is an icon
 
@@ -40,21 +39,25 @@ def read(data: bytes, context: Context) -> Content:
                 )
             frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             blocks = []
-            for frame in range(min(frames, _MOST_FRAMES)):
+            left = []
+            for frame in range(frames):
+                if not context.ocr.allows():
+                    left.append(frame + 1)
+                    continue
                 if frame:
                     image.seek(frame)
                 context.heartbeat()
-                if min(image.size) >= _SMALLEST and (text := ocr.recognize(_pixels(image))):
+                if min(image.size) < _SMALLEST:
+                    continue
+                with context.ocr.page():
+                    text = ocr.recognize(_pixels(image))
+                if text:
                     blocks.append(Block(text, page=frame + 1 if frames > 1 else None))
     except (ReadError, MemoryError):
         raise
     except Exception as error:  # Pillow raises any error on a damaged picture
         raise ReadError(_("The picture is damaged."), _("Save it anew and try again.")) from error
-    notes = (
-        (_("Only the first {first} of its {count} pages were read.", first=_MOST_FRAMES, count=frames),)
-        if frames > _MOST_FRAMES
-        else ()
-    )
+    notes = (ocr.left_note(left, context.ocr.most),) if left else ()
     return Content("", tuple(blocks), {}, notes)
 
 

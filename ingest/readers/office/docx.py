@@ -184,6 +184,7 @@ class _Body:
                 self._context.passwords,
                 self._context.depth + 1,
                 self._context.heartbeat,
+                self._context.ocr,
             )
         except ReadError as error:
             self.notes.append(_("A part of the document can't be read: {reason}", reason=error.full_message))

@@ -45,8 +45,6 @@ _TOLD_SHARE = 0.05  # a smaller loss, such as single signs of formulas, isn't to
 _BLANK_SHARE = 0.02
 _SCAN_PIXELS = 2200  # longer side of a page for OCR: about 190 dpi for A4
 _MOST_BOOKMARKS = 10_000
-_MOST_SCANS = 2_000
-_MOST_TOLD = 20  # most pages named in a note
 
 
 @dataclass(slots=True)
@@ -71,10 +69,16 @@ def read(data: bytes, context: Context) -> Content:
     try:
         pages = [_page(document, number, notes) for number in range(1, len(document) + 1)]
         scans = [page for page in pages if page.is_scan]
+        left: list[int] = []
         if ocr.available():
-            for page in scans[:_MOST_SCANS]:
+            for page in scans:
+                if not context.ocr.allows():
+                    left.append(page.number)
+                    continue
                 context.heartbeat()
-                if words := ocr.recognize(_picture(document, page.number)):
+                with context.ocr.page():
+                    words = ocr.recognize(_picture(document, page.number))
+                if words:
                     page.text, page.tables = words, []
         title, bookmarks = _title(document), _bookmarks(document)
         is_xfa = document.get_formtype() == raw.FORMTYPE_XFA_FULL
@@ -89,14 +93,8 @@ def read(data: bytes, context: Context) -> Content:
     if broken:
         notes.append(_damaged(broken))
     notes += _unread(pages, scans)
-    if len(scans) > _MOST_SCANS:
-        notes.append(
-            _(
-                "Only the first {first} of its {count} scanned pages were read.",
-                first=_MOST_SCANS,
-                count=len(scans),
-            )
-        )
+    if left:
+        notes.append(ocr.left_note(left, context.ocr.most))
     blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
     notes += [note for file in files for note in file.notes]
     if not blocks:
@@ -120,7 +118,7 @@ def _unread(pages: list[_Page], scans: list[_Page]) -> list[str]:
             _(
                 "Part of the text of p. {numbers} means nothing and was left out: its font doesn't say which "
                 "letters it shows.",
-                numbers=_listed(partly),
+                numbers=ocr.page_ranges(partly),
             )
         )
     return notes
@@ -145,24 +143,20 @@ def _no_text(scans: list[_Page]) -> ReadError:
 def _damaged(numbers: list[int]) -> str:
     if len(numbers) == 1:
         return _("Page {number} is damaged and couldn't be read.", number=numbers[0])
-    return _("Pages {numbers} are damaged and couldn't be read.", numbers=_listed(numbers))
+    return _("Pages {numbers} are damaged and couldn't be read.", numbers=ocr.page_ranges(numbers))
 
 
 def _scanned(numbers: list[int]) -> str:
     if len(numbers) == 1:
         return _("Page {number} is scanned, without text.", number=numbers[0])
-    return _("Pages {numbers} are scanned, without text.", numbers=_listed(numbers))
+    return _("Pages {numbers} are scanned, without text.", numbers=ocr.page_ranges(numbers))
 
 
 def _garbled(numbers: list[int]) -> str:
     return _(
         "The text of p. {numbers} means nothing: its fonts don't say which letters they show.",
-        numbers=_listed(numbers),
+        numbers=ocr.page_ranges(numbers),
     )
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:_MOST_TOLD])) + (" …" if len(numbers) > _MOST_TOLD else "")
 
 
 def _open(data: bytes, passwords: tuple[str, ...]) -> pdfium.PdfDocument:

@@ -257,6 +257,26 @@ class TestPdf:
         with pytest.raises(ReadError, match="needs OCR"):
             read("a.pdf", document[: document.index(b"xref")] + added + b"trailer <</Root 4 0 R>>")
 
+    def test_scans_beyond_the_limit_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from ingest.readers.image import ocr
+        from ingest.readers.ocr_budget import OcrBudget
+
+        def draw(sheet: canvas.Canvas) -> None:
+            sheet.drawString(72, 700, "A page with text of its own.")
+            for _ in range(6):
+                sheet.showPage()
+                for line in range(120):
+                    sheet.line(10 + line, 10, 10 + line, 700)
+            sheet.showPage()
+
+        monkeypatch.setattr(ocr, "available", lambda: True)
+        monkeypatch.setattr(ocr, "recognize", lambda _: "recognised")
+        budget = OcrBudget(2)
+        content = read("a.pdf", self.page(draw), budget=budget)
+        assert [block.page for block in content.blocks] == [1, 2, 3]
+        assert "no more than 2 pages of it; p. 4-7 weren't read. Set ocr_pages = 6" in content.notes[0]
+        assert (content.ocr.pages, content.ocr.left) == (2, 4)
+
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
         from ingest.readers.pdf.clean import clean_page
 
