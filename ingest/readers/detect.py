@@ -16,7 +16,7 @@ _SUFFIXES_OF = {
     "markup.asciidoc": "adoc asciidoc asc",
     "plain.code": "bash bat c cc cfg cjs clj conf cpp cs css cxx dart env erl ex exs f90 fish go gradle groovy h "
     "hh hpp hs hxx ini java jl js jsx kt kts less lua m mjs ml mm nim pas php pl pm proto ps1 py pyi r rb "
-    "rs sass scala scss sh sql svelte swift tcl tex toml ts tsx v vb vhd vue yaml yml zig zsh",
+    "rs sass scala scss sh sql svelte swift tcl tex toml ts tsx v vb vhd vue zig zsh",
     "plain.delimited": "csv tsv tab",
     "office.docx": "docx docm dotx dotm",
     "markup.epub": "epub",
@@ -40,6 +40,7 @@ _SUFFIXES_OF = {
     "office.sheets": "xlsx xlsm xlsb xltx xltm xls xlt et",
     "plain.subtitles": "srt vtt",
     "plain.text": "txt text log",
+    "plain.yaml_data": "yaml yml",
     "markup.xml": "xml rss atom opml xsd xsl xslt plist kml gpx dita",
 }
 FORMATS = {f".{suffix}": name for name, suffixes in _SUFFIXES_OF.items() for suffix in suffixes.split()}

@@ -79,6 +79,19 @@ def records_of(value: Any) -> Iterator[Record]:
     yield from _records(_Waiting(value))
 
 
+def has_records(value: Any) -> bool:
+    """Whether there is a list of at least two records in it, or records by their keys within others."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        members = _members(one)
+        if len(members) > 1 and (isinstance(one, list) or any(_members(inner) for __, inner in members)):
+            return True
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+    return False
+
+
 def add_nested(outline: Outline, root: Any) -> None:
     """Add the sections and records of a tree to an outline. For `root` see records_of().
 
@@ -187,8 +200,10 @@ def _parts(value: Any, depth: int) -> tuple[list[Pair], list[tuple[str, Any]]]:
         if one is not value and _members(one):
             groups.append((path.rpartition(".")[2], one))
         elif isinstance(one, dict):
-            inner = ((f"{path}.{key}" if path else str(key), member) for key, member in reversed(one.items()))
-            waiting += [(name, member, level + 1) for name, member in inner]
+            waiting += [
+                (f"{path}.{key}" if path and key else path or str(key), member, level + 1)
+                for key, member in reversed(one.items())
+            ]
         elif isinstance(one, list) and any(isinstance(member, dict | list) for member in one):
             waiting += [(path, member, level + 1) for member in reversed(one)]
         elif isinstance(one, list):

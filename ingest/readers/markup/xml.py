@@ -1,4 +1,5 @@
-"""XML: the text of each element with text, feeds entry by entry. Entities are not replaced.
+"""XML: the text of each element with text, feeds entry by entry, exports record by record. Entities are not
+replaced.
 
 Elements without own text give the heading path, so that a value is found with its context.
 """
@@ -12,6 +13,8 @@ from ingest.readers.blocks import Content, Context, Outline, one_line
 from ingest.readers.encoding import decode
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup import html as page
+from ingest.readers.markup.xml_records import local, records_in
+from ingest.readers.nested import add_nested
 from ingest.readers.zip_container import xml
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
@@ -34,10 +37,15 @@ def read(data: bytes, context: Context) -> Content:
         root = xml(data)
     except ValueError as error:
         root = _again(data, error)
-    if _local(root) == "html":
+    if local(root) == "html":
         return page.read(data, context)
     tree = _Tree()
-    tree.walk(root)
+    records = records_in(root)
+    if records is None:
+        tree.walk(root)
+    else:
+        add_nested(tree.outline, records)
+        tree.title = _title_of(root)
     for comment in root.xpath("//comment()"):
         tree.notes += hidden_note(_("a comment"), comment.text)
     if _ENTITIES.search(data[:65536]):
@@ -74,14 +82,14 @@ class _Tree:
             if not isinstance(element.tag, str):
                 continue
             children = [child for child in element if isinstance(child.tag, str)]
-            name = _local(element)
+            name = local(element)
             if _is_mixed(element, children):
                 run = self._say(run, name, " ".join(element.itertext()))
                 continue
             if children and (name in _ENTRIES or depth == 1):
                 self._end(run)
                 run = []
-                title = next((one_line(" ".join(c.itertext())) for c in children if _local(c) in _TITLES), "")
+                title = _title_of(element)
                 self.outline.heading(depth, title, None)
                 if depth == 1:
                     self.title = title
@@ -110,6 +118,11 @@ class _Tree:
             self.outline.add("\n".join(run), "table")
 
 
+def _title_of(element: Any) -> str:
+    titled = (child for child in element if isinstance(child.tag, str) and local(child) in _TITLES)
+    return next((one_line(" ".join(child.itertext())) for child in titled), "")
+
+
 def _attributes(element: Any, every: bool) -> list[tuple[str, str]]:
     """Attributes written by a person: with spaces or letters of other scripts. Ids and numbers beside a text mean
     nothing by themselves; for an element that consists of attributes, `every` one counts."""
@@ -120,7 +133,3 @@ def _attributes(element: Any, every: bool) -> list[tuple[str, str]]:
 def _is_mixed(element: Any, children: list[Any]) -> bool:
     """Whether text and elements alternate, as in a paragraph."""
     return bool(children) and bool((element.text or "").strip() or any((c.tail or "").strip() for c in children))
-
-
-def _local(element: Any) -> str:
-    return str(element.tag).rpartition("}")[2]

@@ -128,3 +128,31 @@ def test_one_line_for_all_that_has_no_record() -> None:
     assert all_text(read("a.json", b'[1, 2, "a"]')) == "1\n2\na"
     assert all_text(read("a.json", b"3")) == "3"
     assert read("a.json", b'{"a": {}, "b": [], "c": null}').blocks == ()
+
+
+class TestXml:
+    def test_inner_records(self) -> None:
+        data = (
+            '<plants><plant name="Gdansk"><manager>J</manager><line id="L17"><rate>351</rate></line>'
+            '<line id="L18"><rate>3</rate></line></plant>'
+            '<plant name="Ostrava"><line id="L17"><rate unit="t/h">219</rate></line></plant></plants>'
+        )
+        assert all_text(read("a.xml", data.encode())).split("\n") == [
+            "name: Gdansk | manager: J",
+            "plant: Gdansk | id: L17 | rate: 351",
+            "plant: Gdansk | id: L18 | rate: 3",
+            "name: Ostrava",
+            "plant: Ostrava | id: L17 | rate.unit: t/h | rate: 219",
+        ]
+
+    def test_names_of_elements_in_chinese_and_a_namespace(self) -> None:
+        person = "<员工><姓名>{}</姓名><电话>{}</电话></员工>"
+        people = person.format("张伟", 123) + person.format("李娜", 456)
+        data = f'<公司 xmlns="urn:x"><title>名册</title><部门 名称="研发">{people}</部门></公司>'
+        content = read("a.xml", data.encode())
+        assert content.title == "名册"
+        assert all_text(content).split("\n")[-1].endswith("研发 | 姓名: 李娜 | 电话: 456")
+
+    def test_a_text_with_markup_is_no_list_of_records(self) -> None:
+        data = '<doc><p>Some <b>bold</b> text</p><p a="1" b="2">x</p><p a="1" b="2">y</p></doc>'
+        assert all_text(read("a.xml", data.encode())) == "p: Some bold text\np: x\np: y"
