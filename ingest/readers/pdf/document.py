@@ -22,6 +22,7 @@ from ingest.readers.image import ocr
 from ingest.readers.pdf import columns as pdf_columns
 from ingest.readers.pdf import legible as pdf_legible
 from ingest.readers.pdf import text as pdf_text
+from ingest.readers.pdf.aligned import aligned_tables
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
 from ingest.readers.pdf.spacing import join_set_apart
 from ingest.readers.pdf.tables import Table, tables_of
@@ -218,8 +219,15 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
                     )
             if columns is not None:
                 text = columns
-            elif text.strip() and not tables and text == raw_text:
-                text = pdf_columns.reordered(layer, page.get_rotation()) or text
+            elif text.strip():
+                ordered = None
+                if not tables and text == raw_text:
+                    ordered = pdf_columns.reordered(layer, page.get_rotation())
+                if ordered:
+                    text = ordered
+                else:
+                    taken = frozenset(line for table in tables for line in table.lines)
+                    tables += aligned_tables(layer, text, page.get_rotation(), taken)
         finally:
             layer.close()
         means = pdf_legible.readable(text)
