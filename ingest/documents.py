@@ -77,14 +77,19 @@ def given(document: Document | str | tuple[str, bytes]) -> Given | GivenFile:
 
     match document:
         case str():
-            return Given(f"{DOCUMENT_PREFIX}{_name_of(document)}", "", document, {})
+            return Given(_source(_name_of(document)), "", document, {})
         case (str(name), bytes(data)) if name:
-            return GivenFile(f"{DOCUMENT_PREFIX}{name}", data)
+            return GivenFile(_source(name), data)
     if not isinstance(document, Langchains):
         raise TypeError("A document is handed in as LangChain's Document, as a text, or as (name, bytes).")
     name = document.id or _name_of(document.page_content)
     metadata = json.loads(json.dumps(document.metadata, default=str))
-    return Given(f"{DOCUMENT_PREFIX}{name}", str(metadata.get("title") or ""), document.page_content, metadata)
+    return Given(_source(name), str(metadata.get("title") or ""), document.page_content, metadata)
+
+
+def _source(name: str) -> str:
+    """The path of a document's source: its name as given, or as it is listed."""
+    return DOCUMENT_PREFIX + name.removeprefix(DOCUMENT_PREFIX).encode("utf-8", "replace").decode()
 
 
 def _name_of(text: str) -> str:

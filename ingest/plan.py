@@ -11,18 +11,20 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ingest.archives import Member, MemberPlace, is_archive
 from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
+from ingest.vanished import followed, gone_beside, moved_files
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
 from kb_assistant.store import Snapshot, Source
-from kb_assistant.types import FileResult, Status
+from kb_assistant.store.presence import FilePresence
+from kb_assistant.types import FileResult, MissingFiles, Status
 
 ARCHIVES_VERSION = 1
 """Incremented when an archive gives other documents for the same bytes."""
@@ -60,6 +62,7 @@ class Plan:
         forget: Sources to remove whose row reports something else.
         rows: Report rows of files that need no reading.
         skipped: Number of files without a reader, by suffix.
+        missing: Sources that stay though they have no file now.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Plan:
     forget: list[str] = field(default_factory=list)
     rows: dict[str, FileResult] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
+    missing: MissingFiles = field(default_factory=MissingFiles)
 
 
 def make_plan(
@@ -88,11 +92,13 @@ def make_plan(
     Raises:
         KBError: a path doesn't exist, or can't be encoded in UTF-8.
     """
-    planner = _Planner(_Known(snapshot), choice, recipe, settings)
+    planner = _Planner(_Known(snapshot), choice, recipe, settings, FilePresence.of(snapshot))
     for root in paths:
         planner.look_at(root, changed)
     planner.look_into_archives(pool)
     planner.plan_removals()
+    if snapshot and changed is None:
+        planner.look_beside(snapshot)
     planner.tell_changes()
     return planner.plan
 
@@ -101,7 +107,7 @@ def plan_documents(
     snapshot: Snapshot, given: Mapping[str, tuple[str, int]], recipe: str, settings: Settings
 ) -> Plan:
     """Plan what to do about given documents: digest and size by source path."""
-    planner = _Planner(_Known(snapshot), Choice(), recipe, settings)
+    planner = _Planner(_Known(snapshot), Choice(), recipe, settings, FilePresence())
     for path, (digest, size) in given.items():
         planner.look_at_content(path, digest, size, path)
     planner.tell_changes()
@@ -152,9 +158,12 @@ class _Known:
 
 
 class _Planner:
-    def __init__(self, known: _Known, choice: Choice, recipe: str, settings: Settings) -> None:
+    def __init__(
+        self, known: _Known, choice: Choice, recipe: str, settings: Settings, presence: FilePresence
+    ) -> None:
         self.plan = Plan()
         self._known, self._choice, self._recipe, self._settings = known, choice, recipe, settings
+        self._presence = presence
         self._scopes: list[str] = []
         self._closed: list[str] = []
         self._to_list: dict[str, Path] = {}
@@ -319,15 +328,34 @@ class _Planner:
             self.look_at_content(path, member.sha256, member.size, archive, member.places)
 
     def plan_removals(self) -> None:
-        """Known sources in the searched places that weren't found."""
-        plan, closed = self.plan, tuple(self._closed)
+        """Known sources in the searched places that weren't found. Those on a drive that isn't mounted now stay,
+        unless they are to be pruned."""
+        plan, closed, away = self.plan, tuple(self._closed), list[str]()
         met = (plan.rows, plan.tasks, plan.archives)
         for scope in self._scopes:
             for known in self._known.under(scope) if _is_printable(scope) else ():
                 path = known.path
-                if not any(path in there for there in met) and not path.startswith(closed or ("\0",)):
-                    there = _stands_there(Path(path))
-                    plan.remove[path] = _("left out by filters or ignore files") if there else _("no longer there")
+                if any(path in there for there in met) or path.startswith(closed or ("\0",)):
+                    continue
+                if _stands_there(Path(path)):
+                    plan.remove[path] = _("left out by filters or ignore files")
+                elif self._presence.is_unmounted(Path(path)) and not self._choice.prune:
+                    away.append(path)
+                else:
+                    plan.remove[path] = _("no longer there")
+        plan.missing = MissingFiles(unreachable=tuple(away))
+
+    def look_beside(self, snapshot: Snapshot) -> None:
+        """Known files outside of the searched places that are gone: remove those that were found elsewhere."""
+        plan, presence = self.plan, self._presence
+        new = {path: task.digest for path, task in plan.tasks.items() if task.status == "added"}
+        new |= {path: one.source.digest for path, one in plan.archives.items() if one.status == "added"}
+        plan.remove = moved_files(snapshot, presence, new.items()) | plan.remove
+        beside = gone_beside(snapshot, presence, [Path(scope) for scope in self._scopes])
+        gone = [path for path in beside if path not in plan.remove]
+        found = followed(snapshot, presence, gone, new)
+        plan.remove |= found
+        plan.missing = replace(plan.missing, gone=tuple(path for path in gone if path not in found))
 
     def tell_changes(self) -> None:
         """Set the status of each source to read, now that the other sources with its content are known."""

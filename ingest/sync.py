@@ -23,7 +23,8 @@ from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
-from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text, Transaction
+from kb_assistant.store.presence import MOUNTS, mount_points
 from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
 
 if TYPE_CHECKING:
@@ -74,7 +75,16 @@ def sync(
         run.note_archives()
         with store.write() as transaction:
             transaction.purge_orphaned()
+            _note_mounts(transaction, plan)
     return run.report(stopped)
+
+
+def _note_mounts(transaction: Transaction, plan: Plan) -> None:
+    """Record the drives that the files lie on, so that one that is away isn't taken for deleted files."""
+    known = set(transaction.meta(MOUNTS) or ())
+    folders = {Path(path).parent for path, row in plan.rows.items() if row.status != "removed"}
+    if new := set(map(str, mount_points(folders))) - known:
+        transaction.put_meta(MOUNTS, sorted(known | new))
 
 
 def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
@@ -117,6 +127,7 @@ def report_of(
         stopped=stopped,
         dry_run=dry_run,
         skipped=dict(plan.skipped.most_common()),
+        missing=plan.missing,
     )
 
 

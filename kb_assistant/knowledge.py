@@ -6,8 +6,10 @@ import logging
 import os
 import stat
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from operator import index
 from pathlib import Path
@@ -31,9 +33,10 @@ from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings
-from kb_assistant.store import Chunk, KnowledgeStore, Source, Text
+from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
-from kb_assistant.types import Hit, IngestRequest, Report
+from kb_assistant.store.presence import missing_files
+from kb_assistant.types import Hit, IngestRequest, MissingFiles, Report
 
 if TYPE_CHECKING:
     from langchain_core.documents import Document
@@ -456,8 +459,17 @@ class KnowledgeBase:
         with self.store.read() as snapshot:
             return snapshot.count_sources(contains, failed)
 
+    def missing_files(self) -> MissingFiles:
+        """The sources that have no file now. Looks for the file of each; searches find them as before, and say so
+        (`Hit.file`). `ingest` of the place where they are now follows them, `remove` forgets them."""
+        with self.store.read() as snapshot:
+            return missing_files(snapshot)
+
     def remove(self, paths: Iterable[str | Path]) -> list[str]:
-        """Remove files, and all files under folders, from the index. The files on disk stay. Returns the removed.
+        """Remove files, all files under folders, and documents by their names. The files on disk stay.
+
+        Returns:
+            The removed sources.
 
         Raises:
             BusyError: another process is writing.
@@ -500,7 +512,8 @@ class KnowledgeBase:
                 _("There is no knowledge base at {folder}.", folder=self._path.parent),
                 _("Make it with `kb ingest FOLDER`."),
             )
-        return verify(self._path, lambda: self.store, self._index, self.settings.lock_seconds, repair)
+        report = verify(self._path, lambda: self.store, self._index, self.settings.lock_seconds, repair)
+        return replace(report, missing=self.missing_files()) if report.sound else report
 
     @renamed_arguments(progress="on_progress")
     def rebuild(
@@ -638,18 +651,37 @@ def _count(k: object) -> int:
 
 def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     roots = [paths] if isinstance(paths, str | Path) else paths
-    return [Path(root).expanduser() for root in roots]
+    return [_expanded(root) for root in roots]
+
+
+def _expanded(path: str | Path) -> Path:
+    """The path with the user's home in place of ~; a name such as ~draft.md stays."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(path)
 
 
 def _under(roots: Sequence[str | Path], known: Sequence[str]) -> list[str]:
-    """The known sources that are a root or lie under one."""
-    names = {str(root) for root in roots}
-    folders = [Path(os.path.abspath(Path(root).expanduser())) for root in roots]  # noqa: PTH100 - links stay
+    """The known sources that are a root, lie under one, or are documents of its name."""
+    chosen = {path for root in roots for path in (_files_at(root, known) or _documents_named(root, known))}
+    return [path for path in known if path in chosen]
+
+
+def _files_at(root: str | Path, known: Sequence[str]) -> list[str]:
+    folder = os.path.abspath(_expanded(root))  # noqa: PTH100 - links stay
+    below = folder.rstrip(os.sep) + os.sep
+    return [path for path in known if path in (str(root), folder) or path.startswith(below)]
+
+
+def _documents_named(root: str | Path, known: Sequence[str]) -> list[str]:
+    """Documents without a file of this name, in whatever Unicode normal form it is typed."""
+    name = unicodedata.normalize("NFC", str(root))
+    names = {name, f"{DOCUMENT_PREFIX}{name}"}
     return [
-        path
-        for path in known
-        if path in names or any(path == str(folder) or Path(path).is_relative_to(folder) for folder in folders)
-    ]
+        path for path in known
+        if path.startswith(DOCUMENT_PREFIX) and unicodedata.normalize("NFC", path) in names
+    ]  # fmt: skip
 
 
 def _size(path: Path) -> int:

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 Status = Literal["added", "updated", "unchanged", "duplicate", "removed", "failed"]
 
+FileState = Literal["there", "gone", "unreachable"]
+"""Where a source's file is: `unreachable` if it may be there, such as on a drive that isn't mounted now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Locator:
@@ -106,6 +109,7 @@ class Hit:
         also_in: Other files that contain exactly the same passage.
         near_in: Files that contain nearly the same passage, such as other versions; they get no hit of their own.
         answer: Where it answers the question; None if nothing was read, or it doesn't seem to.
+        file: Whether the file was there when it was found.
     """
 
     id: str
@@ -117,6 +121,7 @@ class Hit:
     also_in: tuple[str, ...] = ()
     near_in: tuple[str, ...] = ()
     answer: AnswerSpan | None = None
+    file: FileState = "there"
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Hit:
@@ -131,6 +136,7 @@ class Hit:
             also_in=tuple(value["also_in"]),
             near_in=tuple(value["near_in"]),
             answer=AnswerSpan(**value["answer"]) if value.get("answer") else None,
+            file=value.get("file", "there"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -144,6 +150,7 @@ class Hit:
             "locator": self.locator.to_json(),
             "text": self.text,
             "answer": self.answer.to_json() if self.answer else None,
+            "file": self.file,
         }
 
 
@@ -167,6 +174,7 @@ class Citation:
             "source": self.hit.source,
             "locator": self.hit.locator.to_json(),
             "supported": self.supported,
+            "file": self.hit.file,
         }
 
 
@@ -238,6 +246,25 @@ class FileResult:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingFiles:
+    """Sources that have no file now.
+
+    Attributes:
+        gone: The file is certainly gone: deleted, renamed or moved.
+        unreachable: It may still be there: its drive isn't mounted, or can't be looked at.
+    """
+
+    gone: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.unreachable)
+
+    def to_json(self) -> dict[str, list[str]]:
+        return {"gone": list(self.gone), "unreachable": list(self.unreachable)}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of an ingest: one row for every file.
 
@@ -250,6 +277,8 @@ class Report:
         skipped: Number of files of types without a reader, by suffix; they aren't documents and get no row.
         ocr_pages: Pages read by OCR.
         ocr_seconds: Time that OCR took, summed over all reader processes.
+        missing: Sources that stay though they have no file now: at and under the paths those that are unreachable,
+            beside the paths those that are gone.
     """
 
     files: tuple[FileResult, ...] = field(default_factory=tuple)
@@ -260,6 +289,7 @@ class Report:
     skipped: dict[str, int] = field(default_factory=dict)
     ocr_pages: int = 0
     ocr_seconds: float = 0.0
+    missing: MissingFiles = field(default_factory=MissingFiles)
 
     def count(self, status: Status) -> int:
         return sum(row.status == status for row in self.files)
@@ -312,6 +342,7 @@ class Report:
             "skipped": self.skipped,
             "ocr_pages": self.ocr_pages,
             "ocr_seconds": round(self.ocr_seconds, 3),
+            "missing": self.missing.to_json(),
             "files": [row.to_json() for row in self.files],
         }
 

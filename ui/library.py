@@ -200,6 +200,7 @@ def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
         st.success(say("sound"))
         for part in verdict["unchecked"]:
             st.text(f"{say('unchecked')} {strip_invisible(localized(part))}")
+        _missing(base, verdict.get("missing") or {})
         return
     st.error(say("faults"))
     st.text("\n".join(strip_invisible(localized(fault)) for fault in verdict["faults"]))
@@ -210,6 +211,24 @@ def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
             on_click=attempt_change,
             args=(app_state().jobs.verify, base, True),
         )
+
+
+def _missing(base: KnowledgeBase, missing: dict[str, list[str]]) -> None:
+    """The sources that have no file now."""
+    for state in ("gone", "unreachable"):
+        if paths := missing.get(state):
+            st.warning(say(f"missing_{state}", n=len(paths)))
+            st.text("\n".join(strip_invisible(path) for path in paths[:PER_PAGE]))
+    if (gone := missing.get("gone")) and user().may_write:
+        st.button(
+            say("forget_gone", n=len(gone)), key="forget-gone", on_click=attempt_change, args=(_forget, base, gone)
+        )
+
+
+def _forget(base: KnowledgeBase, paths: list[str]) -> None:
+    """Forget those that are still gone."""
+    still = set(base.missing_files().gone)
+    base.forget_sources([path for path in paths if path in still])
 
 
 def _sources(base: KnowledgeBase) -> None:

@@ -100,6 +100,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "line": ("line {a}", "第 {a} 行"),
     "also_in": ("Also in: {files}", "同文见于：{files}"),
     "near_in": ("Nearly the same in: {files}", "近似内容见于：{files}"),
+    "file_gone": ("its file is gone", "其文件已不存在"),
+    "file_unreachable": ("its file can't be reached now", "其文件现在无法访问"),
     "passage_gone": (
         "The source has changed or was removed since; this is the passage as it was.",
         "来源已更改或移除；这是当时的段落。",
@@ -176,6 +178,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "rebuild_help": ("Embed all texts anew with the embedder chosen now.", "用当前的向量模型重新计算所有文本。"),
     "sound": ("All agrees.", "全部一致。"),
     "unchecked": ("Not checked now:", "暂未检查："),
+    "missing_gone": (
+        "Files that are gone: {n}. Answers from them say so. If they moved, add the new place.",
+        "已不存在的文件：{n} 个。引用它们的回答会注明。若已移动，请添加新位置。",
+    ),
+    "missing_unreachable": (
+        "Files that can't be reached now, such as on a drive that isn't mounted: {n}. They stay.",
+        "现在无法访问的文件（如未挂载的磁盘）：{n} 个，仍保留。",
+    ),
+    "forget_gone": ("Forget {n}", "移除 {n} 个"),
     "faults": ("Faults found:", "发现问题："),
     "manage": ("Make, rename, delete", "新建、重命名、删除"),
     "new_kb": ("New knowledge base", "新建知识库"),

@@ -25,8 +25,8 @@ def place(hit: Hit) -> str:
 
 
 def where(hit: Hit) -> list[str]:
-    """Page and lines in words."""
-    said = []
+    """Page and lines in words, and whether the file is missing."""
+    said = [] if hit.file == "there" else [say(f"file_{hit.file}")]
     if hit.locator.page is not None:
         said.append(say("page", n=hit.locator.page))
     if hit.locator.lines:

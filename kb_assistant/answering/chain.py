@@ -36,6 +36,7 @@ from kb_assistant.llm.capabilities import (
 from kb_assistant.llm.open import ChatModels
 from kb_assistant.messages import Message, _, join
 from kb_assistant.retrieval.federated import FederatedSearcher, together
+from kb_assistant.retrieval.file_states import missing_note
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Searcher
@@ -241,6 +242,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
     ) -> Iterator[AddableDict]:
         """A turn that needs no search: as it is told, or by the chat model where that can do better."""
         language, note = language_of(question), ""
+        shown, passages = self._searcher.with_files(told.hits), self._searcher.with_files(told.passages)
+        told = replace(told, hits=shown, passages=passages)
         if told.passages:
             given = Retrieval((question,), told.passages, 1.0, language=language)
             model, note = self._model_for(given)
@@ -310,7 +313,7 @@ def _header(
         queries=found.queries,
         hits=tuple(hits),
         dropped=dropped,
-        note=note,
+        note=note if origin == "none" else join((note, missing_note(hits))),
         evidence=found.evidence,
         uncertain=found.uncertain,
         kind=kind,

@@ -5,17 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kb_assistant.cli import show
+from kb_assistant.cli.causes import causes
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
-from kb_assistant.types import Report
+from kb_assistant.types import MissingFiles, Report
+
+if TYPE_CHECKING:
+    from kb_assistant.store import Source
 
 
 def ingest(
@@ -80,7 +84,8 @@ def ingest(
         else:
             report = base.ingest(paths, **choice, dry_run=dry_run, on_progress=progress, stop=stopped.is_set)
     if json:
-        show.as_json(report.to_json())
+        failed = causes((row.path, row.reason) for row in report if row.status == "failed")
+        show.as_json(report.to_json() | {"causes": [cause.to_json() for cause in failed]})
     else:
         show.report(report)
     raise typer.Exit(130 if report.stopped else int(report.failed > 0))
@@ -137,46 +142,79 @@ def search(
         show.note("Nothing found.")
 
 
-def sources(kb: Kb = None, home: Home = None, json: Json = False) -> None:
+def sources(
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that couldn't be read, by the cause.")
+    ] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only those that have no file now.")] = False,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
     """List the files it knows, with their chunks."""
     with open_kb(kb, home) as base:
-        known = base.sources()
+        known = base.sources(failed=True if failed else None)
+        lost = base.missing_files() if missing else MissingFiles()
+    if missing:
+        known = [source for source in known if source.path in {*lost.gone, *lost.unreachable}]
     if json:
-        show.as_json([source.to_json() for source in known])
-        return
+        states = dict.fromkeys(lost.gone, "gone") | dict.fromkeys(lost.unreachable, "unreachable")
+        show.as_json([source.to_json() | ({"file": states[source.path]} if missing else {}) for source in known])
+    elif failed:
+        show.failures(causes((source.path, source.reason) for source in known))
+    elif missing:
+        show.missing(lost)
+    else:
+        _list(known)
+
+
+def _list(known: Sequence[Source]) -> None:
     for source in known:
         mark = "failed" if source.failed else f"{source.chunks} chunks"
         typer.echo(f"{mark:>12}  {show.place(source.path, source.reason)}")
 
 
 def rm(
-    paths: Annotated[list[str], typer.Argument(help="Files, or folders with all under them.", show_default=False)],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders with all under them, or documents by their names.", show_default=False
+        ),
+    ] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Forget those whose files are certainly gone.")
+    ] = False,
     kb: Kb = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
     """Forget files. The files themselves stay; the next ingest of their folder brings them back."""
+    if not paths and not missing:
+        raise KBError(_("There is nothing to forget."), _("Name files or folders, or give --missing."))
     with open_kb(kb, home) as base:
-        gone = base.remove(paths)
+        lost = base.missing_files().gone if missing else ()
+        base.forget_sources(lost)
+        gone = [*lost, *(base.remove(paths) if paths else ())]
     if json:
         show.as_json({"removed": gone})
     else:
         typer.echo(f"{len(gone)} forgotten")
     if not gone:
-        show.note("No source lies there; `kb sources` lists them.")
-        raise typer.Exit(1)
+        show.note("No source lies there; `kb sources` lists them." if paths else "Every source has its file.")
+        raise typer.Exit(int(bool(paths)))
 
 
 def status(kb: Kb = None, home: Home = None, json: Json = False) -> None:
     """Show counts, size and models."""
     with open_kb(kb, home) as base:
-        state = base.status()
+        state, lost = base.status(), base.missing_files()
     if json:
-        show.as_json(state)
+        show.as_json(state | {"missing": lost.to_json()})
     else:
         shown = state | {"index": show.facts(state["index"]), "floors": show.floors(state["floors"])}
         for name, value in shown.items():
             typer.echo(f"{name:>10}: {value}")
+        show.missing(lost)
 
 
 def verify(
@@ -197,6 +235,7 @@ def verify(
             typer.echo(f"not checked now: {show.plain(part)}")
         for path in verdict.to_reingest:
             typer.echo(f"to be read again: {show.plain(path)}")
+        show.missing(verdict.missing)
         typer.echo("repaired" if verdict.repaired else "all agrees" if verdict.sound else "faults found")
     if verdict.repaired:
         show.note("Run `kb ingest` on your folders again: it reads what was lost, and only that.")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
-from kb_assistant.types import Citation, Hit, Report, Status
+from kb_assistant.cli.causes import MOST_FILES, Cause, causes
+from kb_assistant.types import Citation, Hit, MissingFiles, Report, Status
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.run import Evaluation
@@ -76,7 +77,7 @@ def floors(chosen: Mapping[str, Any]) -> str:
 
 def hits(found: Sequence[Hit], width: int = 300) -> None:
     for number, hit in enumerate(found, start=1):
-        typer.echo(f"{number}. {place(hit.source, hit.locator)}")
+        typer.echo(f"{number}. {place(hit.source, hit.locator)}{_missing(hit)}")
         text = " ".join(plain(hit.text).split())
         typer.echo(f"   {text[:width]}{'…' if len(text) > width else ''}")
         for name, paths in (("also in", hit.also_in), ("nearly the same in", hit.near_in)):
@@ -88,7 +89,13 @@ def citations(cited: Sequence[Citation]) -> None:
     for citation in cited:
         doubt = "" if citation.supported else "  (the passage doesn't plainly say so)"
         where = place(citation.hit.source, citation.hit.locator)
-        typer.echo(f"  [{citation.n}] {where}{_answer(citation.hit)}{doubt}")
+        typer.echo(f"  [{citation.n}] {where}{_answer(citation.hit)}{doubt}{_missing(citation.hit)}")
+
+
+def _missing(hit: Hit) -> str:
+    return {"there": "", "gone": "  (the file is gone)", "unreachable": "  (the file can't be reached now)"}[
+        hit.file
+    ]
 
 
 def _answer(hit: Hit) -> str:
@@ -100,9 +107,9 @@ def _answer(hit: Hit) -> str:
 
 
 def report(done: Report) -> None:
-    """Files that failed or want attention, then the counts."""
+    """Files that want attention, the counts, then what failed, by its cause, and what has no file."""
     for row in done:
-        if row.status != "unchanged" and (row.reason or done.dry_run):
+        if row.status not in ("unchanged", "failed") and (row.reason or done.dry_run):
             typer.echo(f"{row.status:>9}  {place(row.path, row.reason)}")
     counts = ", ".join(f"{done.count(name)} {name}" for name in get_args(Status) if done.count(name))
     typer.echo(
@@ -116,6 +123,43 @@ def report(done: Report) -> None:
     if done.skipped:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())
         typer.echo(f"not documents, left out: {kinds}")
+    failures(causes((row.path, row.reason) for row in done if row.status == "failed"))
+    missing(done.missing)
+
+
+def failures(found: Sequence[Cause]) -> None:
+    """Each cause with its files and the command that reads them."""
+    for cause in found:
+        count = len(cause.paths)
+        typer.echo(plain(f"{count} failed: {cause.reason}"))
+        _some(cause.paths)
+        typer.echo(plain(f"      {cause.command}"))
+    if found:
+        note("The next `kb ingest` of their folder reads them, too. `kb sources --failed` lists them again.")
+
+
+def missing(files: MissingFiles) -> None:
+    """Sources without a file, and what can be done."""
+    if files.gone:
+        typer.echo(f"no file any more: {_counted(files.gone)}; answers from them say so")
+        _some(files.gone)
+        note("If they moved, `kb ingest` the new place; `kb rm --missing` forgets them.")
+    if files.unreachable:
+        typer.echo(f"file not reachable now: {_counted(files.unreachable)}; they stay")
+        _some(files.unreachable)
+        note("Mount the drive, or mend the link. `kb rm PATH`, or `kb ingest --prune PATH`, forgets them.")
+
+
+def _counted(paths: Sequence[str]) -> str:
+    return "1 source" if len(paths) == 1 else f"{len(paths):,} sources"
+
+
+def _some(paths: Sequence[str]) -> None:
+    """The first of them, one a line."""
+    for path in paths[:MOST_FILES]:
+        typer.echo(f"      {place(path, '')}")
+    if len(paths) > MOST_FILES:
+        typer.echo(f"      and {len(paths) - MOST_FILES:,} more")
 
 
 def changes(done: Report) -> None:

@@ -14,7 +14,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,10 @@ from kb_assistant.store import (
     row_checksum,
 )
 from kb_assistant.store.faults import CorruptRow
+from kb_assistant.store.presence import MOUNTS
 from kb_assistant.store.records import read_reason
 from kb_assistant.text import analyzer as keywords
+from kb_assistant.types import MissingFiles
 
 _COUNTERS_MS = 3000
 """How long the check that needs a write waits for another transaction."""
@@ -56,12 +58,14 @@ class VerifyReport:
         repaired: True if the faults were repaired.
         to_reingest: Sources that have to be read again after a repair.
         unchecked: What couldn't be checked now and why, in words; usually empty.
+        missing: Sources that have no file now, which is no fault.
     """
 
     faults: tuple[str, ...]
     repaired: bool = False
     to_reingest: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    missing: MissingFiles = field(default_factory=MissingFiles)
 
     lost = renamed_attribute("lost", "to_reingest")
 
@@ -75,6 +79,7 @@ class VerifyReport:
             "repaired": self.repaired,
             "lost": list(self.to_reingest),
             "unchecked": list(self.unchecked),
+            "missing": self.missing.to_json(),
         }
 
 
@@ -265,6 +270,7 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
         known = _copy_meta(old, new, "embedder")
         _copy_meta(old, new, thresholds.META)
+        _copy_meta(old, new, MOUNTS)
         with new.read() as snapshot:
             embedder = snapshot.meta("embedder")
         for source_id, source in _sources(old):

@@ -57,6 +57,12 @@ class FederatedSearcher:
         """The documents of all, as Searcher gives them."""
         return [source for searcher in self._searchers for source in searcher.documents(where)]
 
+    def with_files(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """Passages with the states of their files, as Searcher gives them."""
+        for searcher in self._searchers:
+            hits = searcher.with_files(hits)
+        return tuple(hits)
+
     def document(self, path: str) -> Document:
         """The document in the first that knows it."""
         return max((searcher.document(path) for searcher in self._searchers), key=lambda found: len(found.chunks))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _
+from kb_assistant.retrieval.file_states import there_first
 from kb_assistant.store import Chunk, Snapshot, Source
 from kb_assistant.text.analyzer import fold
 
@@ -93,19 +94,19 @@ class Scope:
         return cls(snapshot, frozenset(fit), snapshot.text_ids_of(fit))
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
-        """The chunks of allowed sources with each of the texts, in path order; texts without such chunks are left
-        out.
+        """The chunks of allowed sources with each of the texts, in path order, first those whose file is there;
+        texts without such chunks are left out.
 
         Raises:
             StoreError: a text or a path was altered.
         """
         found = self.snapshot.chunks_of_texts(text_ids)
         if self.paths is None:
-            return found
+            return there_first(self.snapshot, found)
         inside = {
             text_id: [chunk for chunk in chunks if chunk.source in self.paths] for text_id, chunks in found.items()
         }
-        return {text_id: chunks for text_id, chunks in inside.items() if chunks}
+        return there_first(self.snapshot, {text_id: chunks for text_id, chunks in inside.items() if chunks})
 
 
 def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:

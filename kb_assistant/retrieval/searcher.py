@@ -19,6 +19,7 @@ from kb_assistant.errors import QuestionError
 from kb_assistant.index.vector_index import Sample, VectorIndex
 from kb_assistant.messages import _
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
+from kb_assistant.retrieval.file_states import with_files
 from kb_assistant.retrieval.filters import Condition, Scope
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.named import named_first
@@ -31,7 +32,7 @@ from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
 from kb_assistant.store.compatibility import require_embedder
 from kb_assistant.text.conversation import weighing
 from kb_assistant.text.language import Language, language_of
-from kb_assistant.types import Turn
+from kb_assistant.types import Hit, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,7 +160,7 @@ class Searcher:
                 clock.lap("rerank")
             reader = self._reader() if read and len(sides) > 1 else None
             wanted = max(k, READ) if reader else k
-            hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted)
+            hits = with_files(snapshot, passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted))
             clock.lap("passages")
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
@@ -178,6 +179,11 @@ class Searcher:
         with self._store.read() as snapshot:
             sources = snapshot.sources(failed=False)
         return [source for source in sources if source.chunks and all(one.holds(source) for one in where)]
+
+    def with_files(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """Passages with the states of their files."""
+        with self._store.read() as snapshot:
+            return with_files(snapshot, hits)
 
     def document(self, path: str) -> Document:
         """A document's passages in reading order, as far as they have vectors; none if it isn't known."""

@@ -26,6 +26,7 @@ _CHUNKS = (
     " c.seq, c.part FROM chunks c JOIN texts t ON t.id = c.text_id JOIN sources s ON s.id = c.source_id"
 )
 
+_UNDER = "WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path"
 _LARGEST_ID = 2**63 - 1
 
 _MOST_CHUNKS = 1_000_000
@@ -118,12 +119,14 @@ class Snapshot:
 
     def sources_under(self, path: str) -> Iterator[Source]:
         """The source at this path and those below it, in path order, one at a time."""
-        below = path if path.endswith(os.sep) else path + os.sep
-        beyond = below[:-1] + chr(ord(os.sep) + 1)
-        rows = self._db.execute(
-            f"{_SOURCES} WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path", (path, below, beyond)
-        )
-        return map(_source, rows)
+        return map(_source, self._db.execute(f"{_SOURCES} {_UNDER}", _below(path)))
+
+    def paths(self, under: str = "") -> list[str]:
+        """The paths of all sources, or of the source at a path and those below it, in order."""
+        condition, values = (_UNDER, _below(under)) if under else ("ORDER BY path", ())
+        return [
+            expect_type(str, row[0]) for row in self._db.execute(f"SELECT path FROM sources {condition}", values)
+        ]
 
     def holders_of(self, digest: str) -> list[str]:
         """Paths of the sound sources with this content, in order."""
@@ -272,6 +275,12 @@ class Snapshot:
         query = "SELECT heading, body FROM texts WHERE id = ?"
         rows = [expect_type(tuple, self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
         return [Text.stored(expect_type(str, heading), expect_type(str, body)) for heading, body in rows]
+
+
+def _below(path: str) -> tuple[str, str, str]:
+    """The values of `_UNDER` for a path."""
+    below = path if path.endswith(os.sep) else path + os.sep
+    return path, below, below[:-1] + chr(ord(os.sep) + 1)
 
 
 def _phrase(token: str) -> str:

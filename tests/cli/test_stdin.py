@@ -40,7 +40,8 @@ def test_what_cant_be_read_is_a_row_and_exit_code_1(tmp_path: Path, monkeypatch:
     piped(monkeypatch, b"%PDF-1.4 no")
     done = kb_here(monkeypatch, tmp_path, "ingest", "-", "--name", "a.pdf")
     assert done.returncode == 1
-    assert "document:a.pdf, The PDF is damaged." in done.stdout
+    assert "1 failed: The PDF is damaged." in done.stdout
+    assert "kb ingest - --name a.pdf < FILE" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,43 @@ def test_nul_characters_that_an_older_version_stored_are_no_damage(tmp_path: Pat
         assert "pump" in kb.search("pump")[0].text
 
 
+NAMES = [
+    "note.txt", "会议记录.md", "會議 記錄（一）.md", 'it\'s [1]; & "x".md', "a/b/c.md", "../up.md", "-dash.md",
+    " lead.md ", "e\u0301te\u0301.md", "x\ny.md", "*?.md", "~home.md", "C:\\x\\y.md", "/abs/path.md", "日本語.md",
+    "no suffix", ".",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_documents_without_a_file_are_listed_replaced_and_removed_by_any_name(tmp_path: Path, name: str) -> None:
+    with small_kb(tmp_path / "home") as kb:
+        for told, status in ((name, "added"), (f"document:{name}", "updated")):
+            (row,) = kb.add([Document(f"The tower, {status}.", id=told)])
+            assert (row.path, row.status) == (f"document:{name}", status)
+        kb.add([Document("Another.", id=f"not {name}")])
+        listed = [source.path for source in kb.sources(name)]
+        assert listed == sorted([f"document:{name}", f"document:not {name}"])
+        assert kb.remove([name]) == [f"document:{name}"]
+        assert kb.remove([f"document:not {name}"]) == [f"document:not {name}"]
+
+
+def test_a_name_in_another_normal_form_or_that_is_no_text_is_a_name(tmp_path: Path) -> None:
+    with small_kb(tmp_path / "home") as kb:
+        kb.add([("e\u0301.md", b"One."), ("\udcff.md", b"Two.")])
+        assert kb.remove(["\u00e9.md"]) == ["document:e\u0301.md"]
+        assert [source.path for source in kb.sources()] == ["document:?.md"]
+
+
+def test_a_file_is_removed_before_a_document_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.md").write_text("A file.")
+    monkeypatch.chdir(tmp_path)
+    with small_kb(tmp_path / "home") as kb:
+        kb.ingest("a.md")
+        kb.add([("a.md", b"A document.")])
+        assert kb.remove(["a.md"]) == [str(tmp_path / "a.md")]
+        assert kb.remove(["a.md"]) == ["document:a.md"]
+
+
 def test_documents_are_forgotten_by_their_name_and_files_by_any_spelling(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
