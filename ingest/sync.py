@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READERS_VERSION = 5
+READERS_VERSION = 6
 """Incremented when a reader gives other text for the same bytes, so that files are read again."""
 
 WINDOW = 128

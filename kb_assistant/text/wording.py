@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from kb_assistant.text.language import Language, language_of
@@ -91,6 +91,20 @@ CHINESE = Wording(
 WORDINGS: Mapping[Language, Wording] = {"zh": CHINESE, "en": ENGLISH}
 """The sentences by language."""
 
+_ANSWERED: Mapping[Language, Wording] = {
+    "ja": replace(
+        ENGLISH,
+        refusal="文書の中にこの質問への答えはありません。最も近い箇所を出典として示します。",
+        unsaid="モデルからの回答はありませんでした。",
+    ),
+    "ko": replace(
+        ENGLISH,
+        refusal="문서에는 이 질문에 대한 답이 없습니다. 가장 가까운 구절을 출처로 표시합니다.",
+        unsaid="모델이 답변하지 않았습니다.",
+    ),
+}
+"""Languages in which only what stands in place of an answer is said; their prompts are English."""
+
 
 _NAMES: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -136,7 +150,7 @@ def language_for(wanted: str, question: Language) -> Language:
 
 def wording(language: Language) -> Wording:
     """The sentences in a language, or in English if there are none."""
-    return WORDINGS.get(language, ENGLISH)
+    return WORDINGS.get(language) or _ANSWERED.get(language, ENGLISH)
 
 
 def quoted(language: Language, quotes: Language) -> str:
@@ -148,4 +162,4 @@ def quoted(language: Language, quotes: Language) -> str:
 
 def is_refusal(answer: str) -> bool:
     """Whether an answer is a refusal, in any language."""
-    return answer.strip() in {one.refusal for one in WORDINGS.values()}
+    return answer.strip() in {one.refusal for one in (*WORDINGS.values(), *_ANSWERED.values())}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kb_assistant.text.language import Language, language_of
-from kb_assistant.text.wording import CHINESE, ENGLISH, quoted, wording
+from kb_assistant.text.wording import CHINESE, ENGLISH, is_refusal, quoted, wording
 
 
 @pytest.mark.parametrize(
@@ -51,9 +53,17 @@ def test_hangul_alone_is_korean(text: str) -> None:
 
 
 def test_what_has_no_sentences_of_its_own_gets_english_ones() -> None:
-    languages: tuple[Language, ...] = ("en", "ja", "ko", "other")
+    languages: tuple[Language, ...] = ("en", "other")
     assert all(wording(language) is ENGLISH for language in languages)
     assert wording("zh") is CHINESE
+
+
+@pytest.mark.parametrize("language", ["ja", "ko"])
+def test_japanese_and_korean_are_refused_in_their_language_and_prompted_in_english(language: Language) -> None:
+    words = wording(language)
+    assert [language_of(said) for said in (words.refusal, words.unsaid)] == [language] * 2
+    assert is_refusal(words.refusal)
+    assert replace(words, refusal=ENGLISH.refusal, unsaid=ENGLISH.unsaid) == ENGLISH
 
 
 def test_quotes_are_announced_by_their_language() -> None:

@@ -41,8 +41,12 @@ def read(data: bytes, context: Context) -> Content:
     return parse_message(data).content(context)
 
 
-def parse_message(data: bytes) -> Letter:
-    """Headers, texts and attachments of a mail's bytes."""
+def parse_message(data: bytes, is_website: bool = False) -> Letter:
+    """Headers, texts and attachments of a mail's bytes.
+
+    Args:
+        is_website: Its pages were saved by a browser.
+    """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = decode(data).encode()
     data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
@@ -53,13 +57,13 @@ def parse_message(data: bytes) -> Letter:
     letter = Letter({name: header(message, name) for name in _HEADERS})
     for part in _parts(message):
         try:
-            _take(part, letter)
+            _take(part, letter, is_website)
         except ReadError as error:  # the rest of the mail can still be read
             letter.unread.append(error)
     return letter
 
 
-def _take(part: Message, letter: Letter) -> None:
+def _take(part: Message, letter: Letter, is_website: bool) -> None:
     """Add the content of one part to the letter's texts or attachments."""
     kind = part.get_content_type()
     name = _file_name(part)
@@ -76,7 +80,7 @@ def _take(part: Message, letter: Letter) -> None:
     elif kind in ("text/plain", "text/html") and not name and not disposition.startswith("attachment"):
         text = decode_as(body, _charset(part))
         if kind == "text/html":
-            letter.pages.append(page.of_text(text))
+            letter.pages.append(page.of_text(text, alone=is_website))
         else:
             letter.plain.append(text)
     elif kind == "message/rfc822":

@@ -16,7 +16,7 @@ def read(data: bytes, context: Context) -> Content:
     Raises:
         ReadError: it contains no page.
     """
-    letter = parse_message(data)
+    letter = parse_message(data, is_website=True)
     if not letter.pages and not letter.plain:
         raise ReadError(_("There is no web page in the file."), _("Save it anew in the browser."))
     texts = [Block(text.strip()) for text in letter.plain if text.strip()] if not letter.pages else []

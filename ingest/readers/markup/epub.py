@@ -52,7 +52,7 @@ def read(data: bytes, context: Context) -> Content:
         if "nav" in (item.get("properties") or "").split():
             continue
         try:
-            content = page.read(member(archive, name, _WHAT), Context())
+            content = page.read_part(member(archive, name, _WHAT))
         except ReadError:
             broken += 1
             notes.append(_("A part of the file is damaged ({name}) and was left out.", name=name))

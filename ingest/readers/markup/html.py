@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Collection, Iterable
 from html.parser import HTMLParser
 from itertools import takewhile
 from typing import Any
@@ -17,6 +18,7 @@ from lxml import etree
 from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outline, one_line
 from ingest.readers.encoding import decode_as
 from ingest.readers.hidden_text import hidden_note
+from ingest.readers.markup.html_boilerplate import boilerplate, is_menu
 from ingest.readers.markup.html_lists import HtmlList
 from ingest.readers.markup.html_visible import HEADINGS, is_hidden, is_left_out, is_title, said_by
 from ingest.readers.tables import BULLET, Field, expand_spans, table_lines
@@ -39,20 +41,30 @@ _LAST_LINE = 65535
 
 def read(data: bytes, context: Context) -> Content:
     """The blocks of a page. Its title is <title>, else the first <h1>."""
+    return of_text(_decode(data), alone=True)
+
+
+def read_part(data: bytes) -> Content:
+    """The blocks of a page that is part of something else, such as a chapter of a book."""
     return of_text(_decode(data))
 
 
-def of_text(text: str) -> Content:
-    """The blocks of a decoded page."""
+def of_text(text: str, alone: bool = False) -> Content:
+    """The blocks of a decoded page.
+
+    Args:
+        alone: It is a page of a website, whose boilerplate is left out, not a mail or a chapter.
+    """
     root, too_deep = _tree(text)
     if too_deep:
         return _without_structure(text)
     if root is None:
         return Content("", ())
-    page = _Page(Outline(), 1, text.count("\n") + 1)
+    left_out = boilerplate(root) if alone else set[Any]()
+    page = _Page(Outline(), 1, text.count("\n") + 1, left_out)
     page.walk(root)
     title = one_line(root.findtext("head/title") or "") or page.first_heading
-    blocks = (*page.outline.finish(), *_menu_titles(root))
+    blocks = (*page.outline.finish(), *_menu_titles([*root.iter("nav"), *filter(is_menu, left_out)]))
     return Content(title[:HEADING_CHARS].rstrip(), blocks, _metadata(root), tuple(dict.fromkeys(page.notes)))
 
 
@@ -94,10 +106,10 @@ def _metadata(root: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _menu_titles(root: Any) -> tuple[Block, ...]:
+def _menu_titles(menus: Iterable[Any]) -> tuple[Block, ...]:
     """Menu entries that describe their targets, such as titles of articles; single words don't."""
     titles: dict[str, None] = {}
-    for menu in root.iter("nav"):
+    for menu in menus:
         for link in menu.iter("a"):
             words = one_line(" ".join(link.itertext()))
             if is_title(words, _TITLE_WORDS):
@@ -146,8 +158,8 @@ def _decode(data: bytes) -> str:
 class _Page:
     """Collects words into lines and lines into blocks during the walk of the tree."""
 
-    def __init__(self, outline: Outline, first_line: int, last_line: int) -> None:
-        self.outline = outline
+    def __init__(self, outline: Outline, first_line: int, last_line: int, left_out: Collection[Any] = ()) -> None:
+        self.outline, self._left_out = outline, left_out
         self.first_heading = ""
         self._above = first_line - 1  # lines of the document above the HTML
         self._last_line = last_line
@@ -175,9 +187,10 @@ class _Page:
         if event != "end":
             self._line = node.sourceline or self._line
         if event == "start":
-            if self._skipping is None and (is_left_out(node) or is_hidden(node)):
+            left_out = is_left_out(node) or node in self._left_out
+            if self._skipping is None and (left_out or is_hidden(node)):
                 self._skipping = node
-                if not is_left_out(node):
+                if not left_out:
                     self.notes += hidden_note(_("not shown by a browser"), " ".join(node.itertext()))
             elif self._skipping is None:
                 self._start(node)
