@@ -18,7 +18,7 @@ from ingest.archives import Member, MemberPlace, is_archive
 from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
-from ingest.vanished import followed, gone_beside, moved_files
+from ingest.vanished import followed, gone_files, moved_files
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
@@ -351,11 +351,10 @@ class _Planner:
         new = {path: task.digest for path, task in plan.tasks.items() if task.status == "added"}
         new |= {path: one.source.digest for path, one in plan.archives.items() if one.status == "added"}
         plan.remove = moved_files(snapshot, presence, new.items()) | plan.remove
-        beside = gone_beside(snapshot, presence, [Path(scope) for scope in self._scopes])
-        gone = [path for path in beside if path not in plan.remove]
-        found = followed(snapshot, presence, gone, new)
-        plan.remove |= found
-        plan.missing = replace(plan.missing, gone=tuple(path for path in gone if path not in found))
+        beside, elsewhere = gone_files(snapshot, presence, [Path(scope) for scope in self._scopes])
+        gone = [path for path in (*beside, *elsewhere) if path not in plan.remove]
+        plan.remove |= followed(snapshot, presence, gone, new)
+        plan.missing = replace(plan.missing, gone=tuple(path for path in beside if path not in plan.remove))
 
     def tell_changes(self) -> None:
         """Set the status of each source to read, now that the other sources with its content are known."""

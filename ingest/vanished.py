@@ -7,12 +7,13 @@ new files at the same relative paths for most of the folder. Anything else stays
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kb_assistant.messages import _
-from kb_assistant.store import Snapshot
+from kb_assistant.store import DOCUMENT_PREFIX, Snapshot
 from kb_assistant.store.presence import FilePresence
 
 MOST_NAMESAKES = 50
@@ -33,19 +34,33 @@ def moved_files(snapshot: Snapshot, presence: FilePresence, new: Iterable[tuple[
     return found
 
 
-def gone_beside(snapshot: Snapshot, presence: FilePresence, roots: Sequence[Path]) -> list[str]:
-    """The known files in the folders that hold the roots, but outside of the roots, that are gone. Other drives
-    aren't looked at."""
-    found: dict[str, None] = {}
-    for folder in dict.fromkeys(root.parent for root in roots):
-        inside = [root for root in roots if root.is_relative_to(folder)]
-        drive = _Drive(folder)
-        for name in snapshot.paths(under=str(folder)):
-            path = Path(name)
-            outside = not any(path.is_relative_to(root) for root in inside)
-            if outside and drive.holds(path) and presence.state(name) == "gone":
-                found[name] = None
-    return list(found)
+def gone_files(snapshot: Snapshot, presence: FilePresence, roots: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """The known files outside of the roots that are gone: those in the folders that hold the roots, and those in
+    vanished folders elsewhere. Other drives aren't looked at: they may not answer."""
+    inside = tuple(f"{str(root).rstrip(os.sep)}{os.sep}" for root in roots)
+    around = tuple(f"{str(root.parent).rstrip(os.sep)}{os.sep}" for root in roots)
+    drives = {presence.drive_of(root) for root in roots}
+    there: dict[str, bool] = {}
+    beside, elsewhere = list[str](), list[str]()
+    for path in snapshot.paths():
+        folder = path.rpartition(os.sep)[0]
+        if f"{path}{os.sep}".startswith(inside) or not folder or path.startswith(DOCUMENT_PREFIX):
+            continue
+        if folder not in there:
+            there[folder] = presence.drive_of(Path(folder)) not in drives or _exists(Path(folder))
+        if path.startswith(around):
+            if presence.drive_of(Path(folder)) in drives and presence.state(path) == "gone":
+                beside.append(path)
+        elif not there[folder] and presence.state(path) == "gone":
+            elsewhere.append(path)
+    return beside, elsewhere
+
+
+def _exists(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except OSError:
+        return True
 
 
 def followed(
@@ -91,23 +106,3 @@ def _new_name(folder: Path, paths: Sequence[Path], names: Mapping[str, Sequence[
         if 2 * count >= len(paths) and (count > 1 or best.parent == folder.parent):
             return best
     return None
-
-
-class _Drive:
-    """Tells what lies on the same drive as a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._device = folder.stat().st_dev
-        self._known: dict[Path, bool] = {}
-
-    def holds(self, path: Path) -> bool:
-        """Whether the nearest folder above the path that exists is on the drive."""
-        above = path.parent
-        if above not in self._known:
-            try:
-                self._known[above] = above.stat().st_dev == self._device
-            except (FileNotFoundError, NotADirectoryError):
-                self._known[above] = self.holds(above)
-            except OSError:
-                self._known[above] = False
-        return self._known[above]

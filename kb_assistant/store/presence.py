@@ -62,12 +62,20 @@ class FilePresence:
             self._missing[folder] = self.missing_part(folder)
         return self._missing[folder]
 
+    def drive_of(self, path: Path) -> Path | None:
+        """The known mount point that it lies on; None for the system's own drive."""
+        return max((mount for mount in self._mounts if path.is_relative_to(mount)), default=None, key=_depth)
+
     def is_unmounted(self, path: Path) -> bool:
         """Whether it lies on a drive that was mounted when it was read and isn't now."""
         return any(path.is_relative_to(mount) and not mount.is_mount() for mount in self._mounts)
 
     def _may_come_back(self, path: Path) -> bool:
         return self.missing_part(path).is_symlink() or self.is_unmounted(path)
+
+
+def _depth(path: Path) -> int:
+    return len(path.parts)
 
 
 def missing_files(snapshot: Snapshot) -> MissingFiles:

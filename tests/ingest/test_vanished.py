@@ -92,6 +92,22 @@ def test_a_file_of_another_name_is_followed_by_its_bytes_wherever_it_is(kb: Know
     assert known(kb) == [str(tmp_path / "far" / "away" / "fees.md")]
 
 
+def test_a_folder_above_that_was_renamed_is_followed_from_within(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.ingest(make(tmp_path / "2025" / "f", fee=FEE, deep__tide=TIDE))
+    (tmp_path / "2025").rename(tmp_path / "2026")
+    make(tmp_path / "2026" / "f", fee=FEE.replace("12", "18"), deep__tide=TIDE.replace("noon", "one"))
+    report = kb.ingest(tmp_path / "2026" / "f")
+    assert known(kb) == [str(tmp_path / "2026" / "f" / name) for name in ("deep/tide.md", "fee.md")]
+    assert {row.reason for row in report if row.status == "removed"} == {f"its folder is {tmp_path / '2026'} now"}
+
+
+def test_what_vanished_elsewhere_isnt_told_by_every_ingest(kb: KnowledgeBase, tmp_path: Path) -> None:
+    kb.ingest(make(tmp_path / "a" / "f", fee=FEE))
+    shutil.rmtree(tmp_path / "a")
+    assert kb.ingest(make(tmp_path / "b" / "g", tide=TIDE)).missing == MissingFiles()
+    assert len(kb.missing_files().gone) == 1
+
+
 def test_a_folder_that_vanished_is_told_by_a_sibling_and_stays(kb: KnowledgeBase, tmp_path: Path) -> None:
     folder, other = make(tmp_path / "f", fee=FEE, tide=TIDE), make(tmp_path / "other", crane=CRANE)
     kb.ingest([folder, other])
@@ -196,6 +212,6 @@ def test_watched_changes_look_at_nothing_else(
 ) -> None:
     folder = make(tmp_path / "f", fee=FEE)
     kb.ingest(folder)
-    monkeypatch.setattr("ingest.plan.gone_beside", lambda *_: pytest.fail("all known files were looked for"))
+    monkeypatch.setattr("ingest.plan.gone_files", lambda *_: pytest.fail("all known files were looked for"))
     make(folder, tide=TIDE)
     assert kb.ingest(folder, changed=[folder / "tide.md"]).added == 1
