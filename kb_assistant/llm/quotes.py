@@ -19,6 +19,7 @@ import numpy.typing as npt
 from kb_assistant.text.analyzer import analyze, analyze_query, codes
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.mentions import Mentions, mentioned_above, mentions
+from kb_assistant.text.numbered_parts import Part, PartsAround, asked_parts, count_met
 from kb_assistant.text.sentences import sentences
 
 Vectors = npt.NDArray[np.float32]
@@ -185,6 +186,8 @@ def on_what_is_named(question: str, passages: Sequence[str], names: Sequence[str
     Args:
         names: What stands above each passage, outermost first and joined by " > ": its file's name, its headings.
     """
+    if parts := asked_parts(question):
+        return _in_parts(parts, passages, names)
     asked = mentions(question)
     if not asked:
         return []
@@ -201,6 +204,17 @@ def on_what_is_named(question: str, passages: Sequence[str], names: Sequence[str
     for sort in range(3):
         kept = [one for one in kept if one[1][sort]] or kept
     return [sentence for sentence, _ in kept] if any(any(shared) for _, shared in kept) else []
+
+
+def _in_parts(asked: Sequence[Part], passages: Sequence[str], names: Sequence[str]) -> list[Sentence]:
+    """The sentences in most of the numbered parts that are asked for; none if no sentence is in any."""
+    found: list[tuple[Sentence, int]] = []
+    for number, passage in enumerate(passages, start=1):
+        around = PartsAround(names[number - 1] if names else "")
+        for text in _unmarked_sentences(passage):
+            found.append((Sentence(text, number), count_met(asked, around.then(text))))
+    most = max((met for _, met in found), default=0)
+    return [sentence for sentence, met in found if met == most] if most else []
 
 
 def with_code(question: str, found: Sequence[Sentence]) -> list[Sentence]:

@@ -119,7 +119,7 @@ def _number(match: re.Match[str]) -> str:
     """In plain digits, without zeros at the end of a fraction; "" if it is too long to count with."""
     digits = match["number"]
     if not digits:
-        return _han_number(match["han"])
+        return han_number(match["han"])
     if len(digits) > _LONGEST:
         return ""
     value = Decimal(digits.replace(",", ""))
@@ -129,7 +129,7 @@ def _number(match: re.Match[str]) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def _han_number(written: str) -> str:
+def han_number(written: str) -> str:
     """A Chinese number in digits; "" if it is none."""
     if not set(written) & set("十百千万亿"):
         return "".join(str(_DIGITS[sign]) for sign in written).lstrip("0") or "0"

@@ -6,6 +6,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
+from kb_assistant.llm.quotes import on_what_is_named
 
 MANUAL = (
     "The maximum flow is 18 L/min. The weight is 4.5 kg. The Halden 40 and Halden 60 support remote control. "
@@ -69,3 +70,16 @@ def test_a_longer_code_is_another(question: str, volts: str) -> None:
 
 def test_a_name_that_no_passage_has_changes_nothing() -> None:
     assert quoted("What is the maximum flow of the Brenn 7?", [MANUAL]).startswith("The maximum flow")
+
+
+def test_of_numbered_parts_the_one_that_is_asked_for_is_quoted() -> None:
+    passages = ["Interest falls due.", "Secrecy lasts five years.", "第二条 八点打卡。\n\n第三条 加班须申请。"]
+    names = ["contract > 3 Pay > 3.1 Late", "contract > 3 Pay > 3.2 Secrecy", "办法"]
+
+    def told(question: str) -> list[str]:
+        return [one.text for one in on_what_is_named(question, passages, names)]
+
+    assert told("What does clause 3.2 say?") == ["Secrecy lasts five years."]
+    assert told("What does chapter 3 say?") == ["Interest falls due.", "Secrecy lasts five years."]
+    assert told("第二条说什么？") == ["第二条 八点打卡。"]
+    assert told("What does clause 8 say?") == []

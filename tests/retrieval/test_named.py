@@ -54,3 +54,21 @@ def test_a_question_that_names_nothing_changes_nothing(question: str) -> None:
 
 def test_passages_without_dates_are_as_sure_as_before() -> None:
     assert named_first("What was chosen on 4 March?", [NOTES], 0.99)[1] == 0.99
+
+
+CLAUSES = [hit("Pay late.", heading="3 Pay > 3.1 Late"), hit("Keep it.", heading="3 Pay > 3.2 Secrecy"), NOTES]
+
+
+def test_the_numbered_part_that_is_asked_for_comes_first() -> None:
+    hits, evidence = named_first("What does clause 3.2 say?", CLAUSES, 0.1)
+    assert hits[0].locator.heading == "3 Pay > 3.2 Secrecy"
+    assert evidence > REFUSE
+
+
+def test_only_other_parts_make_it_uncertain() -> None:
+    hits, evidence = named_first("What does clause 3.9 say?", CLAUSES, 0.99)
+    assert (hits, evidence) == (CLAUSES, OTHERWISE_NAMED)
+
+
+def test_a_reference_changes_nothing_where_no_part_has_a_number() -> None:
+    assert named_first("What does clause 3.9 say?", [NOTES], 0.99) == ([NOTES], 0.99)
