@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Protocol
+from importlib.util import find_spec
+from typing import IO, Protocol, cast
 
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
@@ -67,6 +70,7 @@ _MOST_TRIED = 100_000_000
 class _Zip:
     def __init__(self, file: IO[bytes], passwords: Sequence[str]) -> None:
         self.passwords = passwords
+        self._file = file
         self._zip = zipfile.ZipFile(file)
         self._infos = self._zip.infolist()
 
@@ -80,10 +84,10 @@ class _Zip:
         mode = info.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             problem = problem or _("a link or a device: not followed in archives")
-        if info.flag_bits & _ENCRYPTED and not self._password(info):
+        if info.flag_bits & _ENCRYPTED and not self._password(number):
             problem = problem or (
-                _("encrypted; unpack the archive into a folder with its password")
-                if info.compress_type == _AES
+                _("encrypted with AES; pip install 'kb-assistant[locked]' opens it with its --password")
+                if info.compress_type == _AES and find_spec("pyzipper") is None
                 else _(
                     "encrypted; give its password with --password, or unpack the archive into a folder with its "
                     "password"
@@ -92,30 +96,67 @@ class _Zip:
         return Entry(name, info.file_size, problem)
 
     def open(self, number: int) -> IO[bytes]:
+        is_locked = self._infos[number].flag_bits & _ENCRYPTED
+        return self._open(number, self._password(number) if is_locked else None)
+
+    def _open(self, number: int, key: bytes | None) -> IO[bytes]:
+        """Raises RuntimeError if the password is wrong."""
         info = self._infos[number]
-        return self._zip.open(info, pwd=self._password(info) if info.flag_bits & _ENCRYPTED else None)
+        if info.compress_type != _AES or key is None:
+            return self._zip.open(info, pwd=key)
+        return cast(IO[bytes], _AesMember(self._file, number, key))
 
-    def _password(self, info: zipfile.ZipInfo) -> bytes:
-        """The password that opens a member; empty if none does. The standard library doesn't support AES.
+    def _password(self, number: int) -> bytes:
+        """The password that opens a member; empty if none does.
 
-        One wrong password in 256 passes the format's own check: of several that pass, the one that matches the
-        checksum is right.
+        One wrong password in 256, with AES in 65,536, passes the format's own check: of several that pass, the one
+        that matches the checksum is right.
         """
+        if self._infos[number].compress_type == _AES and find_spec("pyzipper") is None:
+            return b""
         keys = []
-        for password in self.passwords if info.compress_type != _AES else ():
-            with suppress(RuntimeError), self._zip.open(info, pwd=password.encode()):
+        for password in self.passwords:
+            with suppress(RuntimeError, zipfile.BadZipFile), self._open(number, password.encode()):
                 keys.append(password.encode())
-        return next((key for key in keys if len(keys) == 1 or self._fits(info, key)), b"".join(keys[:1]))
+        return next((key for key in keys if len(keys) == 1 or self._fits(number, key)), b"".join(keys[:1]))
 
-    def _fits(self, info: zipfile.ZipInfo, key: bytes) -> bool:
+    def _fits(self, number: int, key: bytes) -> bool:
         left = _MOST_TRIED
         try:
-            with self._zip.open(info, pwd=key) as member:
+            with self._open(number, key) as member:
                 while left > 0 and (part := member.read(1 << 16)):
                     left -= len(part)
         except BROKEN:
             return False
         return True
+
+
+class _AesMember(io.RawIOBase):
+    """A member under AES (WinZip's AE-1 and AE-2), which the standard library doesn't know, by pyzipper.
+
+    Raises:
+        zipfile.BadZipFile: it is damaged; also when it is read.
+        RuntimeError: the password is wrong.
+    """
+
+    def __init__(self, file: IO[bytes], number: int, key: bytes) -> None:
+        import pyzipper
+
+        self._damage = (pyzipper.BadZipFile, struct.error, ValueError, IndexError)
+        try:
+            archive = pyzipper.AESZipFile(file)
+            self._member = archive.open(archive.infolist()[number], pwd=key)
+        except self._damage as error:
+            raise zipfile.BadZipFile(str(error)) from error
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return cast(bytes, self._member.read(size))
+        except self._damage as error:
+            raise zipfile.BadZipFile(str(error)) from error
 
 
 class _Tar:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import pyzipper
 
 from ingest import archives
 from ingest.archive_formats import open_archive
@@ -298,7 +299,7 @@ def test_a_password_opens_a_locked_archive(kb: KnowledgeBase, docs: Path) -> Non
     assert "--password" in row(before, "secret.md").reason
     report = kb.ingest(docs, passwords=["wrong", "two", "泵"])
     assert row(report, "secret.md").status == row(report, "deep.md").status == "added"
-    assert row(report, "c.md").reason == "encrypted; unpack the archive into a folder with its password"
+    assert "--password" in row(report, "c.md").reason, "damaged: it doesn't say how it is encrypted"
     assert "secret" in kb.search("What is secret?")[0].text
 
 
@@ -309,6 +310,41 @@ def test_a_wrong_password_that_passes_the_locks_check_spoils_nothing() -> None:
     archive = open_archive("a.zip", file, [*wrong, "right"])
     with archive.open(0) as member:
         assert member.read() == b"The pump is secret."
+
+
+def aes_zip(name: str, text: str, password: str) -> bytes:
+    buffer = io.BytesIO()
+    with pyzipper.AESZipFile(
+        buffer, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES
+    ) as archive:
+        archive.setpassword(password.encode())
+        archive.writestr(name, text)
+        archive.writestr("other.md", "The valve is another.")
+    return buffer.getvalue()
+
+
+def test_a_password_opens_an_archive_with_aes(kb: KnowledgeBase, docs: Path) -> None:
+    (docs / "a.zip").write_bytes(aes_zip("secret.md", "The pump is secret.", "泵"))
+    before = kb.ingest(docs)
+    assert row(before, "secret.md").status == "failed"
+    assert "--password" in row(before, "secret.md").reason
+    report = kb.ingest(docs, passwords=["wrong", "泵"])
+    assert row(report, "secret.md").status == row(report, "other.md").status == "added"
+    assert "secret" in kb.search("What is secret?")[0].text
+
+
+def test_an_archive_with_aes_and_nothing_that_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.archive_formats.find_spec", lambda _: None)
+    entry = open_archive("a.zip", io.BytesIO(aes_zip("secret.md", "x", "key")), ["key"]).entry(0)
+    assert entry is not None
+    assert "pip install 'kb-assistant[locked]'" in entry.problem
+
+
+def test_a_damaged_archive_with_aes() -> None:
+    data = bytearray(aes_zip("secret.md", "The pump is secret. " * 50, "key"))
+    data[80] ^= 0xFF
+    with pytest.raises(zipfile.BadZipFile), open_archive("a.zip", io.BytesIO(data), ["key"]).open(0) as member:
+        member.read()
 
 
 def cut(data: bytes) -> bytes:
