@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ingest.readers.blocks import one_line
 from ingest.readers.office.ooxml import Link, Package, number
 from ingest.readers.tables import MOST_COLUMNS, Cell
 
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_CX = "{http://schemas.microsoft.com/office/drawing/2014/chartex}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 
@@ -67,16 +69,20 @@ def charts_and_diagrams(element: Any, links: Mapping[str, Link], package: Packag
     for one in element.iter():
         for attribute in ("id", "dm"):  # a chart, the data of a diagram
             link = links.get(one.get(f"{_R}{attribute}") or "")
-            if link is None or link.kind not in ("chart", "diagramData") or in_fallback(one):
+            if link is None or link.kind not in _DRAWN or in_fallback(one) or link.target not in package:
                 continue
-            root = package.optional_root(link.target) if link.target in package else None
-            if root is not None and (words := chart(root) if link.kind == "chart" else _diagram(root)):
+            root = package.optional_root(link.target)
+            if root is not None and (words := _DRAWN[link.kind](root)):
                 yield words
+            for drawn in package.linked_roots("chartUserShapes", link.target):
+                if words := paragraphs(drawn):
+                    yield words
 
 
 def chart(root: Any) -> str:
-    """Titles, and for each series its name with the values by category, as last shown."""
-    lines = ["".join(text.text or "" for text in title.iter(f"{A}t")) for title in root.iter(f"{_C}title")]
+    """Its title and the names of its axes, and for each series its name with the values by category, as last
+    shown; labels that say more than a value follow."""
+    lines = [_title(title) for title in root.iter(f"{_C}title")]
     for series in root.iter(f"{_C}ser"):
         name = " ".join(value.text or "" for value in series.iterfind(f"{_C}tx//{_C}v"))
         categories, values = _points(series, "cat", "xVal"), _points(series, "val", "yVal")
@@ -88,6 +94,33 @@ def chart(root: Any) -> str:
             if index in values
         ]
         lines.append(" | ".join([name, *pairs] if name else pairs))
+    lines += [_said(label) for label in root.iterfind(f".//{_C}dLbl/{_C}tx")]
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _title(title: Any) -> str:
+    """A title as it is written, or as the cell that it is linked to was last shown."""
+    return _said(title) or " ".join(value.text or "" for value in title.iter(f"{_C}v"))
+
+
+def _said(element: Any) -> str:
+    said = " ".join("".join(_words(paragraph)) for paragraph in element.iter(f"{A}p"))
+    return one_line(said or "".join(text.text or "" for text in element.iter(f"{A}t")))
+
+
+def _new_chart(root: Any) -> str:
+    """A chart of the newer kinds (waterfall, funnel, tree map …): its titles, then the words and values of its
+    data."""
+    lines = [_said(title) or one_line(" ".join(title.itertext())) for title in root.iter(f"{_CX}title")]
+    for series in root.iter(f"{_CX}series"):
+        lines.append(one_line(series.findtext(f"{_CX}tx/{_CX}txData/{_CX}v") or ""))
+    for data in root.iter(f"{_CX}data"):
+        dimensions = [
+            {point.get("idx", ""): point.text or "" for point in level.iter(f"{_CX}pt")}
+            for level in data.iter(f"{_CX}lvl")
+        ]
+        for index in dimensions[-1] if dimensions else ():
+            lines.append(": ".join(filter(None, (one.get(index, "") for one in dimensions))))
     return "\n".join(line for line in lines if line.strip())
 
 
@@ -102,3 +135,7 @@ def _points(series: Any, *axes: str) -> dict[str, str]:
 
 def _diagram(root: Any) -> str:
     return "\n".join(words for paragraph in root.iter(f"{A}p") if (words := "".join(_words(paragraph)).strip()))
+
+
+# What is drawn elsewhere, by the kind of the link to it.
+_DRAWN = {"chart": chart, "chartEx": _new_chart, "diagramData": _diagram}

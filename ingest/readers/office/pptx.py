@@ -1,9 +1,11 @@
-"""Presentations: the slides in order, each under its title, with tables, texts of charts and speaker's notes."""
+"""Presentations: the slides in order, each under its title, with tables, texts of charts, speaker's notes and
+comments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outline, one_line
@@ -72,6 +74,8 @@ class _Deck:
         for said in self.package.linked_roots("notesSlide", name):
             if notes := _notes(said):
                 outline.add(f"Notes: {notes}")
+        for author, words in self._comments(name):
+            outline.add(f"Comment ({author}): {words}" if author else f"Comment: {words}")
         if root.get("show") in ("0", "false"):
             self.notes.append(
                 _("Slide {number} is hidden in the presentation; its text is in the index.", number=number)
@@ -80,6 +84,28 @@ class _Deck:
             if run.find(f"{A}rPr/{A}solidFill/{A}srgbClr[@val='FFFFFF']") is not None:
                 self.notes += hidden_note(_("white, slide {number}", number=number), run.findtext(f"{A}t") or "")
         yield from (replace(block, slide=number) for block in outline.finish())
+
+    def _comments(self, slide: str) -> Iterator[tuple[str, str]]:
+        """Author and words of the comments on a slide, with the answers to each: those of old programs, and those
+        of newer ones, which hold their words as paragraphs."""
+        for root in self.package.linked_roots("comments", slide):
+            for element in root.iter("{*}cm", "{*}reply"):
+                text = element.findtext(f"{_P}text")
+                body = element.find("{*}txBody")
+                words = one_line(text if text is not None else "" if body is None else paragraphs(body))
+                if words:
+                    yield self._authors.get(element.get("authorId", ""), ""), words
+
+    @cached_property
+    def _authors(self) -> dict[str, str]:
+        """Names of those who comment, by id."""
+        main = next(iter(self.package.linked("officeDocument")), "ppt/presentation.xml")
+        roots = [root for kind in ("commentAuthors", "authors") for root in self.package.linked_roots(kind, main)]
+        return {
+            one.get("id", ""): one_line(one.get("name", ""))
+            for root in roots
+            for one in root.iter("{*}cmAuthor", "{*}author")
+        }
 
     def _shape(self, outline: Outline, shape: Any, slide: str) -> None:
         if _placeholder(shape) in _REPEATED:
