@@ -77,7 +77,8 @@ class ExtractChat(StreamingChat):
         values = messages[-1].additional_kwargs
         before = [message for message in messages[:-1] if message.type == "human"]
         names = values.get("names", ())
-        named = on_what_is_named(question, passages, names)
+        answers = values.get("answers") or [None] * len(passages)
+        named = on_what_is_named(question, passages, names, [answer is not None for answer in answers])
         quoting = partial(
             quote,
             passages=passages,
@@ -95,7 +96,8 @@ class ExtractChat(StreamingChat):
             found = sorted(dict.fromkeys(every), key=lambda one: one.passage)
         else:
             earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
-            answers = values.get("answers") or [None] * len(passages)
+            on = {one.passage for one in named} or range(1, len(passages) + 1)
+            answers = [answer if number in on else None for number, answer in enumerate(answers, start=1)]
             found = quote_answers(passages, answers, most=self.sentences, characters=self.characters)
             if found:
                 also = [one for part in two_questions(question) for one in quoting(part, earlier=earlier, most=1)]

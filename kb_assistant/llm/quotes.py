@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kb_assistant.text.analyzer import analyze, analyze_query, codes
+from kb_assistant.text.file_names import on_another
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.mentions import Mentions, mentioned_above, mentions
 from kb_assistant.text.numbered_parts import Part, PartsAround, asked_parts, count_met
@@ -178,21 +179,29 @@ def two_questions(question: str) -> list[str]:
     return [part.strip() for part in found.groups()] if found else []
 
 
-def on_what_is_named(question: str, passages: Sequence[str], names: Sequence[str] = ()) -> list[Sentence]:
+def on_what_is_named(
+    question: str, passages: Sequence[str], names: Sequence[str] = (), answered: Sequence[bool] = ()
+) -> list[Sentence]:
     """The sentences on the date, the name with a number, and the quantity that the question names; of these, each
-    that no sentence is on is left aside. None if it names none. A sentence is on what it names, else on what was
+    that no sentence is on is left aside. Passages of files named like another, but for the question's words, are
+    left out. None if all are as good. A sentence is on what it names, else on what was
     named last before it, above the passage, or, if it is the only date, anywhere in it.
 
     Args:
-        names: What stands above each passage, outermost first and joined by " > ": its file's name, its headings.
+        names: What stands above each passage, outermost first and joined by " > ": its folder's
+            name, its file's, its headings.
+        answered: Whether each passage holds an answer, if known.
     """
     if parts := asked_parts(question):
         return _in_parts(parts, passages, names)
     asked = mentions(question)
-    if not asked:
+    others = _on_other_files(question, passages, names, answered) if names else set()
+    if not asked and not others:
         return []
     found: list[tuple[Sentence, tuple[bool, bool, bool]]] = []
     for number, passage in enumerate(passages, start=1):
+        if number in others:
+            continue
         above = mentioned_above(names[number - 1] if names else "")
         only = mentions(passage).dates
         before = Mentions()
@@ -203,7 +212,17 @@ def on_what_is_named(question: str, passages: Sequence[str], names: Sequence[str
     kept = found
     for sort in range(3):
         kept = [one for one in kept if one[1][sort]] or kept
-    return [sentence for sentence, _ in kept] if any(any(shared) for _, shared in kept) else []
+    return [sentence for sentence, _ in kept] if others or any(any(shared) for _, shared in kept) else []
+
+
+def _on_other_files(
+    question: str, passages: Sequence[str], names: Sequence[str], answered: Sequence[bool]
+) -> set[int]:
+    """The numbers of the passages that are on another than the question is, by the names of their files."""
+    parts = [[*name.split(" > ", 2), "", "", ""] for name in names]
+    texts = [f"{heading}\n{passage}" for (_, _, heading, *_rest), passage in zip(parts, passages, strict=True)]
+    others = on_another(question, [(folder, file) for folder, file, *_rest in parts], texts, answered)
+    return {number for number, other in enumerate(others, start=1) if other}
 
 
 def _in_parts(asked: Sequence[Part], passages: Sequence[str], names: Sequence[str]) -> list[Sentence]:

@@ -122,7 +122,7 @@ def _check(open_store: Callable[[], KnowledgeStore], index: VectorIndex) -> Veri
         with contextlib.closing(_raw(path)) as db:
             db.execute("BEGIN")  # one view for all queries, whatever is written meanwhile
             snapshot = Snapshot(path, db)
-            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot.dimension))
+            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot))
             faults = faults or _postings_faults(db) or index.check(snapshot)
             db.execute("ROLLBACK")
             unchecked = [] if faults else _check_counters(path, db)
@@ -162,7 +162,7 @@ def _is_whole(value: object, crc: object) -> bool:
     return zlib.crc32(value if isinstance(value, bytes) else str(value).encode()) == crc
 
 
-def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
+def _content_faults(db: sqlite3.Connection, snapshot: Snapshot) -> Iterator[str]:
     yield from _chunk_faults(db)
     live = {row[0] for row in db.execute("SELECT DISTINCT text_id FROM chunks")}
     indexed = {row[0] for row in db.execute("SELECT rowid FROM keywords")}
@@ -172,6 +172,7 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         yield _("keywords: {count} texts in the keyword index belong to no chunk", count=len(stale))
     rules = json.dumps(keywords.analyzer_version())
     fit = db.execute("SELECT 1 FROM meta WHERE key = 'keywords' AND value = ?", (rules,)).fetchone()
+    dimension = snapshot.dimension
     texts = vectors = entries = 0
     rows = db.execute(
         "SELECT t.id, t.hash, t.heading, t.body, v.vector, v.crc, k.tokens FROM texts t"
@@ -181,7 +182,7 @@ def _content_faults(db: sqlite3.Connection, dimension: int) -> Iterator[str]:
         text = Text.stored(heading, body)
         texts += text.hash != digest
         vectors += not (isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc))
-        entries += bool(fit and text_id in indexed and tokens != " ".join(keywords.analyze(text.embedded)))
+        entries += bool(fit and text_id in indexed and tokens != snapshot.keyword_line(text_id, text))
     if texts:
         yield _("texts: {count} differ from their hash", count=texts)
     if vectors:

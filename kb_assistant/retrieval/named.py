@@ -8,10 +8,9 @@ are none, but some on another day or code of the same kind, the answer is uncert
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from kb_assistant.retrieval.relevance import NAMED
-from kb_assistant.store import DOCUMENT_PREFIX
+from kb_assistant.text.file_names import file_names, on_another
 from kb_assistant.text.mentions import mentioned_above, mentions
 from kb_assistant.text.numbered_parts import Part, PartsAround, asked_parts, count_met
 from kb_assistant.types import Hit
@@ -21,21 +20,27 @@ OTHERWISE_NAMED = 0.6
 
 
 def named_first(question: str, hits: Sequence[Hit], evidence: float) -> tuple[list[Hit], float]:
-    """The passages, those first that are on what the question names, and the evidence."""
+    """The passages, those first that are on what the question names, and the evidence. Those in files that are
+    named alike, but for the question's words, come last."""
+    texts = [f"{hit.locator.heading or ''}\n{hit.text}" for hit in hits]
+    others = on_another(
+        question, [file_names(hit.source) for hit in hits], texts, [bool(hit.answer) for hit in hits]
+    )
+    hits = [*_where(hits, others, False), *_where(hits, others, True)]
     if parts := asked_parts(question):
         hits, evidence = _parts_first(parts, hits, evidence)
     asked = mentions(question)
     if not asked or not hits:
-        return list(hits), evidence
+        return hits, evidence
     said = [mentions(hit.text) for hit in hits]
     above = [mentioned_above(name_path(hit)) for hit in hits]
     met = [
         asked.is_met_by(one.or_else(over)) or asked.is_met_by(over) for one, over in zip(said, above, strict=True)
     ]
     if any(met):
-        return [hit for there in (True, False) for hit, ok in zip(hits, met, strict=True) if ok is there], evidence
+        return [*_where(hits, met, True), *_where(hits, met, False)], evidence
     denied = any(asked.is_denied_by(one.or_else(over)) for one, over in zip(said, above, strict=True))
-    return list(hits), min(evidence, OTHERWISE_NAMED) if denied else evidence
+    return hits, min(evidence, OTHERWISE_NAMED) if denied else evidence
 
 
 def _parts_first(asked: Sequence[Part], hits: Sequence[Hit], evidence: float) -> tuple[list[Hit], float]:
@@ -57,6 +62,8 @@ def _parts_of(hit: Hit) -> list[Part]:
 
 def name_path(hit: Hit) -> str:
     """What stands above a passage: its folder's and file's name, and its headings, joined by " > "."""
-    path = PurePath(hit.source.removeprefix(DOCUMENT_PREFIX))
-    names = (part.replace("_", " ") for part in (path.parent.name, path.stem))
-    return " > ".join([*names, *filter(None, [hit.locator.heading])])
+    return " > ".join([*file_names(hit.source), *filter(None, [hit.locator.heading])])
+
+
+def _where(hits: Sequence[Hit], marks: Sequence[bool], wanted: bool) -> list[Hit]:
+    return [hit for hit, mark in zip(hits, marks, strict=True) if mark is wanted]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from kb_assistant.retrieval.query_views import QueryViews
+from kb_assistant.text.file_names import with_file_name
 from kb_assistant.types import AnswerSpan, Hit
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def read_hits(
         seconds: After this time no further passage is read; the unread ones keep their places behind.
     """
     first = hits[:READ]
-    passages = [(hit.locator.heading or "", hit.text) for hit in first]
+    passages = [(with_file_name(hit.source, hit.locator.heading or ""), hit.text) for hit in first]
     readings = reader.read(views.question, passages, views.earlier, seconds)
     read = [
         (rank, hit, reading) for rank, (hit, reading) in enumerate(zip(first, readings, strict=True)) if reading

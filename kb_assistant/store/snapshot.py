@@ -14,6 +14,7 @@ from kb_assistant.messages import _
 from kb_assistant.store.faults import damaged, expect_type
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of, read_reason
 from kb_assistant.text import analyzer as keywords
+from kb_assistant.text.file_names import said_by_path
 from kb_assistant.types import Locator
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _CHUNKS = (
 
 _UNDER = "WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path"
 _LARGEST_ID = 2**63 - 1
+
+_NAMES = 8
+"""Most files whose names are searched with a text that they share."""
 
 _MOST_CHUNKS = 1_000_000
 """Most chunks of one source. A larger position can only be damage."""
@@ -238,11 +242,25 @@ class Snapshot:
         return {row[0]: expect_type(str, row[1]) for row in rows}
 
     def headings(self, text_ids: Sequence[int]) -> list[str]:
-        """The heading of each of these texts, in their order; "" for a missing one."""
+        """The heading of each of these texts, in their order, or else what the names of its files say; "" for a
+        missing one."""
         marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(f"SELECT id, heading FROM texts WHERE id IN ({marks})", [int(i) for i in text_ids])
         found = {row[0]: expect_type(str, row[1]) for row in rows}
-        return [found.get(text_id, "") for text_id in text_ids]
+        return [found.get(text_id) or " ".join(self._names(text_id)) for text_id in text_ids]
+
+    def keyword_line(self, text_id: int, text: Text) -> str:
+        """What the keyword index keeps of a text: its tokens, and those of the names of its files and folders."""
+        return " ".join(keywords.analyze("\n".join([text.embedded, *self._names(text_id)])))
+
+    def _names(self, text_id: int) -> list[str]:
+        """What the names of the first files with a text say, each once."""
+        rows = self._db.execute(
+            "SELECT DISTINCT s.path FROM chunks c JOIN sources s ON s.id = c.source_id WHERE c.text_id = ?"
+            " ORDER BY s.path LIMIT ?",
+            (int(text_id), _NAMES),
+        )
+        return list(filter(None, dict.fromkeys(said_by_path(expect_type(str, row[0])) for row in rows)))
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
         """Every chunk that contains one of the texts, by text id, in path order.

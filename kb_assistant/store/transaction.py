@@ -45,7 +45,7 @@ class Transaction(Snapshot):
             return
         self._db.execute("DELETE FROM keywords")
         for (text_id,) in self._db.execute("SELECT DISTINCT text_id FROM chunks").fetchall():
-            self._index(text_id)
+            self._put_line(text_id, self.keyword_line(text_id, self.texts([text_id])[0]))
         self.put_meta("keywords", keywords.analyzer_version())
 
     def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
@@ -195,15 +195,15 @@ class Transaction(Snapshot):
         self.renew_keywords()  # words of two sets of rules never mix
         for text_id in touched:
             live = self._db.execute("SELECT 1 FROM chunks WHERE text_id = ? LIMIT 1", (text_id,)).fetchone()
-            indexed = self._db.execute("SELECT 1 FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
-            if live and not indexed:
-                self._index(text_id)
-            elif indexed and not live:
+            indexed = self._db.execute("SELECT tokens FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
+            line = self.keyword_line(text_id, self.texts([text_id])[0]) if live else None
+            if indexed and indexed[0] != line:
                 self._db.execute("DELETE FROM keywords WHERE rowid = ?", (text_id,))
+            if line is not None and (not indexed or indexed[0] != line):
+                self._put_line(text_id, line)
         self._count_revision()
 
-    def _index(self, text_id: int) -> None:
-        line = " ".join(keywords.analyze(self.texts([text_id])[0].embedded))
+    def _put_line(self, text_id: int, line: str) -> None:
         self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
 
     def _count_revision(self) -> None:
