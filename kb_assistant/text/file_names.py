@@ -59,9 +59,9 @@ def file_names(path: str) -> tuple[str, str]:
 def on_another(
     question: str, names: Sequence[tuple[str, str]], texts: Sequence[str], answered: Sequence[bool] = ()
 ) -> list[bool]:
-    """Of each passage, whether it is on another than the question is: another passage's file is named alike but for
-    words of the question, which this one has nowhere; or, where both hold an answer, its name has two words of the
-    question at least.
+    """Of each passage, whether it is on another than the question is: another passage's file is named alike but
+    for words of the question, which this one has nowhere; or, where both hold an answer, its name has two words of
+    the question at least.
 
     >>> on_another("张伟的月薪", [("", "张伟合同"), ("", "李娜合同")], ["月薪一万元", "月薪九千元"])
     [False, True]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kb_assistant.retrieval.named import OTHERWISE_NAMED, named_first
 from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
 from kb_assistant.types import Hit, Locator
+from tests.fakes import HashEmbeddings
+from tests.law import small_kb
 
 
 def hit(text: str, source: str = "/docs/minutes.md", heading: str | None = None) -> Hit:
@@ -72,3 +76,45 @@ def test_only_other_parts_make_it_uncertain() -> None:
 
 def test_a_reference_changes_nothing_where_no_part_has_a_number() -> None:
     assert named_first("What does clause 3.9 say?", [NOTES], 0.99) == ([NOTES], 0.99)
+
+
+def test_names_of_files_and_folders_are_searched(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    for name, text in {
+        "Yard.md": "Mow every ten days.",
+        "张伟合同.md": "月薪一万二千元。",
+        "李娜合同.md": "月薪九千元。",
+        "Garden/index.md": "Feed in May.",
+        "Roof.md": "# Gutters\n\nCleaned in November.",
+    }.items():
+        (docs / name).parent.mkdir(parents=True, exist_ok=True)
+        (docs / name).write_text(text, encoding="utf-8")
+    with small_kb(tmp_path / "home", HashEmbeddings()) as kb:
+        kb.ingest(docs)
+
+        def first(question: str) -> str:
+            return Path(kb.retrieve(question, 1, sides=["keyword"]).hits[0].source).relative_to(docs).as_posix()
+
+        for question, name in (("yard", "Yard.md"), ("garden", "Garden/index.md"), ("roof", "Roof.md"),
+                               ("张伟的月薪", "张伟合同.md"), ("李娜的月薪", "李娜合同.md")):  # fmt: skip
+            assert first(question) == name
+        (docs / "Yard.md").rename(docs / "Lawn.md")
+        assert kb.ingest(docs).embedded == 0
+        assert first("lawn") == "Lawn.md"
+        assert not kb.retrieve("yard", 1, sides=["keyword"]).hits
+        assert kb.verify().faults == ()
+
+
+def test_a_text_in_two_files_is_kept_once_and_found_by_both_names(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in ("Yard.md", "Lawn.md"):
+        (docs / name).write_text("Mow every ten days.")
+    with small_kb(tmp_path / "home", HashEmbeddings()) as kb:
+        assert kb.ingest(docs).embedded == 1
+        for word in ("yard", "lawn"):
+            (hit,) = kb.retrieve(word, 5, sides=["keyword"]).hits
+            assert {Path(path).name for path in (hit.source, *hit.also_in)} == {"Yard.md", "Lawn.md"}
+        kb.remove([docs / "Yard.md"])
+        assert not kb.retrieve("yard", 5, sides=["keyword"]).hits
+        assert kb.verify().faults == ()
