@@ -71,8 +71,8 @@ def test_a_longer_code_is_another(question: str, volts: str) -> None:
 def test_of_two_contracts_the_named_ones_is_quoted() -> None:
     passages = ["合同期限三年，月薪一万二千元。", "合同期限一年，月薪九千元。"]
     names, marked = ["人事 > 张伟合同", "人事 > 李娜合同"], [(9, 14, 0.9), (9, 12, 0.9)]
-    assert quoted("李娜的月薪是多少？", passages, names, marked) == "合同期限一年，月薪九千元。[2]"
-    assert quoted("张伟的月薪是多少？", passages, names) == "合同期限三年，月薪一万二千元。[1]"
+    assert quoted("李娜的月薪是多少？", passages, names, marked) == "合同期限一年，月薪九千元。 [2]"
+    assert quoted("张伟的月薪是多少？", passages, names) == "合同期限三年，月薪一万二千元。 [1]"
 
 
 def test_a_name_that_no_passage_has_changes_nothing() -> None:
