@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from ingest.readers.table_words import FIELD_NAMES, UNITS
 
+MOST_HEADER_ROWS = 4
+
 _LONGEST_NAME = 80  # characters of a column's name
-_MOST_HEADER_ROWS = 4
 _TITLE_ROWS = 5  # most rows of one or two cells above the names of the columns
 _SAMPLE = 20  # rows below a name that are looked at
 _LONGEST_LABEL = 40
@@ -105,7 +106,7 @@ def header_of(rows: Sequence[Row], marked: int | None = None) -> Header:
 
 
 def _extended(rows: Sequence[Row], count: int) -> int:
-    while count < min(_MOST_HEADER_ROWS, len(rows) - 1) and _stands_over(
+    while count < min(MOST_HEADER_ROWS, len(rows) - 1) and _stands_over(
         rows[count - 1], rows[count], rows[count + 1 : count + 1 + _SAMPLE]
     ):
         count += 1
@@ -235,7 +236,7 @@ def _says_card(said: Sequence[tuple[Cell, Cell]], is_wide: bool) -> bool:
 
 def _header_rows(rows: Sequence[Row], start: int) -> int:
     """Number of rows of names from `start` on, the most that make sense."""
-    for count in range(min(_MOST_HEADER_ROWS, len(rows) - start - 1), 0, -1):
+    for count in range(min(MOST_HEADER_ROWS, len(rows) - start - 1), 0, -1):
         stack, below = rows[start : start + count], rows[start + count : start + count + _SAMPLE]
         if all(map(_stands_over, stack, _reaching(stack)[1:], [below] * count)):
             names = [Cell(name) for name in column_names(stack)] if count > 1 else stack[0]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ingest.readers.blocks import one_line
 from ingest.readers.table_headers import (
+    MOST_HEADER_ROWS,
     Cell,
     Header,
     Kind,
@@ -28,6 +29,8 @@ from ingest.readers.table_headers import (
 __all__ = ["MOST_COLUMNS", "Cell", "Field", "Row", "as_line", "expand_spans", "sheet_parts", "table_lines"]
 
 MOST_COLUMNS = 1000
+
+_SAMPLE = 20  # rows of a table that are looked at for names above it
 BULLET = "•"
 """The mark before each item of a list in a cell, which is one line."""
 
@@ -128,7 +131,12 @@ def sheet_parts(rows: Sequence[Row]) -> Iterator[Part]:
     """The tables of a sheet. An empty row, an empty column between two tables, or a title with names below it ends
     one. A table without names, or with what may be a record in their place, continues with those above."""
     above = _Names([])
-    for run in _runs(rows):
+    runs = list(_runs(rows))
+    for place, run in enumerate(runs):
+        if place + 1 < len(runs) and (apart := _names_apart(rows, run, runs[place + 1])):
+            yield Part(run, [_plain_line(rows[number]) for number in run])
+            above = apart
+            continue
         columns = _side_by_side([rows[number] for number in run])
         if not columns:
             for part in _stacked(rows, run):
@@ -140,6 +148,21 @@ def sheet_parts(rows: Sequence[Row]) -> Iterator[Part]:
             for part in _runs(beside):
                 yield Part(part, _lines([beside[number] for number in part], _Names([]))[0])
         above = _Names([])
+
+
+def _names_apart(rows: Sequence[Row], run: Sequence[int], next_run: Sequence[int]) -> _Names | None:
+    """The names in a run that holds nothing else, for a table that begins behind an empty row."""
+    if len(run) > MOST_HEADER_ROWS + 1 or next_run[0] != run[-1] + 2:
+        return None
+    head, body = [rows[number] for number in run], [rows[number] for number in next_run[:_SAMPLE]]
+    header = header_of([*head, *body])
+    own = header_of(body)
+    is_list = all(value_of(value).kind is Kind.NUMBER for row in body for _, value in pairs(row))
+    if not header.rows or header.titles + header.rows != len(head) or own.rows or (own.is_card and not is_list):
+        return None
+    return (
+        _Names(column_names(head[header.titles :]), _columns(head[-1])) if has_contrast(head[-1], body) else None
+    )
 
 
 def _lines(rows: Sequence[Row], above: _Names) -> tuple[list[str], _Names]:

@@ -174,6 +174,12 @@ class TestSeveralTables:
         lines = as_workbook([*YEARS, [], ["Total", 6, 8, 10], [], ["All in tons per hectare"]])
         assert lines[-2:] == ["Crop: Total | 2022: 6 | 2023: 8 | 2024: 10", "All in tons per hectare"]
 
+    def test_names_before_an_empty_row(self) -> None:
+        assert as_workbook([["Item", "Price"], [], ["Pump", 42], ["Valve", 7]])[-1] == "Item: Valve | Price: 7"
+        lines = as_workbook([*TWO_ROWS[:2], [], *TWO_ROWS[2:]])
+        assert lines[-1].startswith("作物: 黑麦 | 北区 / 2024: 1")
+        assert as_workbook([["Prices", "2024"], [], *self.PRICES])[-1] == "Item: Valve | Price: 7"
+
     def test_a_table_that_goes_on_with_texts(self) -> None:
         lines = as_workbook([["Team", "Task"], ["red", "paint"], [], ["blue", "weld"], ["green", "test"]])
         assert lines[2:] == ["Team: blue | Task: weld", "Team: green | Task: test"]
