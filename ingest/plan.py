@@ -175,12 +175,7 @@ class _Planner:
         if not there and changed is None:
             under = sum(1 for _ in self._known.under(str(absolute))) if _is_printable(absolute) else 0
             if not (self._choice.prune and under):
-                hint = (
-                    _("Its {count} sources stay; `kb rm {path}` or --prune removes them.", count=under, path=root)
-                    if under
-                    else ""
-                )
-                raise KBError(_("{path} doesn't exist.", path=_printable(root)), hint or _("Check the path."))
+                raise _missing_root(root, under)
         if not _is_printable(absolute):
             raise KBError(
                 _("{path} is no valid UTF-8 name.", path=_printable(root)),
@@ -387,6 +382,17 @@ class _Planner:
 
     def _fail(self, path: str, reason: str, known: Source | None) -> None:
         self.plan.rows[path] = FileResult(path, "failed", known.chunks if known else 0, reason)
+
+
+def _missing_root(root: Path, under: int) -> KBError:
+    """The error for a path that doesn't exist, with the number of known sources there."""
+    stay = _(
+        "Its {count} sources stay. If it has another name now, ingest that; `kb rm {path}` or --prune"
+        " removes them.",
+        count=under,
+        path=root,
+    )
+    return KBError(_("{path} doesn't exist.", path=_printable(root)), stay if under else _("Check the path."))
 
 
 def _relative(path: Path, root: Path) -> str:

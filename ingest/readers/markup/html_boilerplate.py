@@ -16,10 +16,10 @@ from typing import Any
 _LINKED = 0.6
 """Share of a part's characters within links from which it is taken for a list of links."""
 
-_MOST_OF_PAGE = 0.4
-"""Share of the page's text without links that no boilerplate has."""
+_MOST_OF_PAGE, _MOST_IF_BANNER = 0.4, 0.75
+"""Share of the page's text without links that no boilerplate has; of a short page a banner may be more."""
 
-_LONGEST_BANNER, _LONGEST_BOX, _LONGEST_ENTRY = 1500, 400, 40
+_LONGEST_BANNER, _SHORT_BANNER, _LONGEST_BOX, _LONGEST_ENTRY = 1500, 200, 400, 40
 """Characters, without white space."""
 
 _FEWEST_ENTRIES = 4
@@ -29,7 +29,7 @@ _COOKIES = frozenset(
     "didomi usercentrics truste quantcast".split()
 )
 _MENUS = frozenset(
-    "nav navbar navigation navi navbox menu menubar submenu topnav topbar breadcrumb breadcrumbs crumbs "
+    "nav navbar navigation navi navbox menu menubar submenu topnav topbar breadcrumb breadcrumbs crumb crumbs "
     "pagination pager sidebar footer toolbar daohang caidan complementary contentinfo search".split()
 )
 _RELATED_NAMES = frozenset(
@@ -98,7 +98,9 @@ def boilerplate(root: Any) -> set[Any]:
             continue
         size = sizes[node]
         own = size.text - size.linked
-        if size.has_h1 or own > _MOST_OF_PAGE * max(whole.text - whole.linked, 1) or size.text == whole.text:
+        is_short_banner = size.cookies and size.accepts and size.text <= _SHORT_BANNER
+        most = _MOST_IF_BANNER if is_short_banner else _MOST_OF_PAGE
+        if size.has_h1 or own > most * max(whole.text - whole.linked, 1) or size.text == whole.text:
             continue
         if (
             _is_skip_link(node, size)

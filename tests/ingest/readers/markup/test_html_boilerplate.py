@@ -64,6 +64,14 @@ def test_a_page_that_is_nothing_else_stays(page: str) -> None:
     assert told(page) == "\n".join(block.text for block in html.of_text(page).blocks) != ""
 
 
+def test_a_banner_on_a_short_page_is_left_out() -> None:
+    banner = "<div><p>本網站使用 Cookie 提升您的體驗，請參閱隱私權政策。</p><button>接受全部</button></div>"
+    assert (
+        told(f"<h1>燈塔</h1><p>燈塔建於一八七一年，花崗岩由駁船運來。</p>{banner}")
+        == "燈塔建於一八七一年，花崗岩由駁船運來。"
+    )
+
+
 def test_lines_and_headings_of_the_text_stay_as_they_are() -> None:
     around = '<div class="cookie-banner">\n<p>We use cookies.</p>\n<button>OK</button>\n</div>\n'
     page = f"{around}<h1>Tower</h1>\n{TEXT}\n<h2>Height</h2>\n<p>34 metres.</p>"
