@@ -7,9 +7,8 @@ line, and short cells. Prose in columns, lists with numbers or bullets, and sing
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import filterfalse, pairwise
 from statistics import mean, median
 from typing import Any, NamedTuple
 
@@ -24,14 +23,17 @@ _IN_LINE = 0.3  # largest distance of aligned edges, in heights
 _ALIGNED = 0.75  # share of a column's cells that are in line
 _LONGEST = 40  # characters of the average cell
 _SHORT = 20  # of one of two columns
+_FILLED = 0.6  # share of cells that aren't empty, where every row lacks some
 _FITTING = 0.8  # share of rows whose cells lie in the columns
 _WRAPPED = 0.8  # of the usual distance of rows: a closer line goes on with the cells above
 _MOST_WORDS = 6_000
+_DEEPEST = 8  # tables and prose side by side
 _PROSE = 30  # characters of the average line of prose in columns
 _FULL = 0.8  # width of its usual line, in that of its widest
 _WORD = re.compile(r"\S+")
 _NO_NAME = re.compile(r"\d|[:：]")
-_MARKER = re.compile(r"[-–+•·*▪●○◦‣]|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)\]]{1,2}|\d+(?:\.\d+)+\.?")
+_BULLET = re.compile(r"[-–+•·*▪●○◦‣]")
+_MARKER = re.compile(r"[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)\]]{1,2}|\d+(?:\.\d+)+\.?")
 
 
 class _Piece(NamedTuple):
@@ -58,12 +60,7 @@ def aligned_tables(layer: Any, text: str, rotation: int, taken: frozenset[int] =
         taken: Numbers of lines that belong to other tables.
     """
     pieces = list(_pieces(layer, text, rotation, taken))
-    found = []
-    for run in _runs(_lines(pieces)):
-        table = _table(run)
-        if table:
-            found.append(table)
-    return found
+    return [table for run in _runs(_lines(pieces)) for table in _tables(run)]
 
 
 def _pieces(layer: Any, text: str, rotation: int, taken: frozenset[int]) -> Iterator[_Piece]:
@@ -114,35 +111,46 @@ def _runs(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
         yield run
 
 
-def _table(run: list[_Line]) -> Table | None:
+def _tables(run: list[_Line], deep: int = 0) -> list[Table]:
+    """The tables of a run of lines. What stands beside columns, kept apart by pdfium, may be another table."""
     while run and len(run[-1]) == 1:
         run = run[:-1]
     columns = _columns(run)
-    if not columns:
-        return None
-    full = [line for line in run if len(line) == len(columns)]
-    if prose := [column for column in range(len(columns)) if _is_prose([line[column] for line in full])]:
-        return _table_beside(run, [columns[column] for column in prose])
+    if not columns or deep > _DEEPEST:
+        return []
+    prose = [place for place, cells in enumerate(_cells(run, columns)) if _is_prose(cells)]
+    kept = [column for place, column in enumerate(columns) if place not in prose]
+    inside, outside = _parted(run, kept) if prose else _parted(run, [(columns[0][0], columns[-1][1])])
+    if any(outside):
+        if _numbers(inside) & _numbers(outside):
+            return [] if prose else _table(run, columns)
+        beside = [] if prose else list(_runs([line for line in outside if line]))
+        runs = [[line for line in inside if line], *beside]
+        return [table for one in runs for table in _tables(one, deep + 1)]
+    return _table(run, columns)
+
+
+def _parted(run: Sequence[_Line], columns: Sequence[tuple[float, float]]) -> tuple[list[_Line], list[_Line]]:
+    """The pieces of each line that reach into these columns, and the others."""
+
+    def reaches(piece: _Piece) -> bool:
+        return any(piece.left <= right and left <= piece.right for left, right in columns)
+
+    return [list(filter(reaches, line)) for line in run], [list(filterfalse(reaches, line)) for line in run]
+
+
+def _table(run: list[_Line], columns: Sequence[tuple[float, float]]) -> list[Table]:
+    cells = _cells(run, columns)
     run = _without_titles(run, len(columns))
     placed = [_placed(line, columns) for line in run]
     rows = [(line, row) for line, row in zip(run, placed, strict=True) if row]
-    if len(rows) < _FITTING * len(run) or not (_is_aligned(full, len(columns)) and _has_short_cells(full)):
-        return None
+    if len(rows) < max(_LEAST_ROWS, _FITTING * len(run)) or not (
+        all(map(_is_aligned, cells)) and _has_short_cells(cells)
+    ):
+        return []
     grid = _grid(_unwrapped(rows), len(columns))
     made = table_lines(grid) if len(columns) > 2 or _has_names(grid) else [as_line(row) for row in grid]
-    return Table("\n".join(line for line in made if line.strip()), _numbers(line for line, _ in rows))
-
-
-def _table_beside(run: Sequence[_Line], prose: Sequence[tuple[float, float]]) -> Table | None:
-    """The table that stands beside prose, whose lines pdfium has kept apart."""
-    aside = [
-        [piece for piece in line if any(piece.left <= right and left <= piece.right for left, right in prose)]
-        for line in run
-    ]
-    rest = [[piece for piece in line if piece not in gone] for line, gone in zip(run, aside, strict=True)]
-    if _numbers(aside) & _numbers(rest):
-        return None
-    return _table([line for line in rest if line])
+    return [Table("\n".join(line for line in made if line.strip()), _numbers(line for line, _ in rows))]
 
 
 def _numbers(lines: Iterable[_Line]) -> frozenset[int]:
@@ -160,7 +168,7 @@ def _is_prose(cells: Sequence[_Piece]) -> bool:
 
 def _without_titles(run: list[_Line], width: int) -> list[_Line]:
     """The lines from the first that may be names or values on; those above may be fields of a form."""
-    first = next(index for index, line in enumerate(run) if len(line) == width)
+    first = next((index for index, line in enumerate(run) if len(line) == width), 0)
     names = first
     while names and not any(_NO_NAME.search(piece.text) for piece in run[names - 1]):
         names -= 1
@@ -177,21 +185,37 @@ def _has_names(grid: Sequence[Sequence[Cell]]) -> bool:
 
 
 def _columns(run: Sequence[_Line]) -> list[tuple[float, float]]:
-    """Left and right edges of the columns, from the lines with the most pieces that enough lines have."""
-    counts = Counter(map(len, run))
-    for count in sorted((count for count in counts if count > 1), reverse=True):
-        if counts[count] < _LEAST_ROWS:
-            continue
-        spans: list[list[float]] = []
-        for left, right in sorted(
-            (piece.left, piece.right) for line in run if len(line) == count for piece in line
-        ):
-            if spans and left <= spans[-1][1]:
-                spans[-1][1] = max(spans[-1][1], right)
-            else:
-                spans.append([left, right])
-        return [(left, right) for left, right in spans] if len(spans) == count else []
+    """Left and right edges of the columns: of the lines with the most pieces that enough lines have; else of lines
+    that each lack some."""
+    counts = sorted({len(line) for line in run if len(line) > 1}, reverse=True)
+    for count in counts:
+        lines = [line for line in run if len(line) == count]
+        if len(lines) >= _LEAST_ROWS and len(spans := _spans(lines)) == count:
+            return spans
+    for count in counts:
+        lines = [line for line in run if len(line) >= count]
+        if len(lines) >= _LEAST_ROWS and len(spans := _spans(lines)) >= counts[0]:
+            return spans if sum(map(len, run)) >= _FILLED * len(run) * len(spans) else []
     return []
+
+
+def _spans(lines: Iterable[_Line]) -> list[tuple[float, float]]:
+    """What the pieces cover of the width."""
+    spans: list[tuple[float, float]] = []
+    for left, right in sorted((piece.left, piece.right) for line in lines for piece in line):
+        if spans and left <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(spans[-1][1], right)
+        else:
+            spans.append((left, right))
+    return spans
+
+
+def _cells(run: Sequence[_Line], columns: Sequence[tuple[float, float]]) -> list[list[_Piece]]:
+    """The pieces that lie within each column."""
+    return [
+        [piece for line in run for piece in line if left <= piece.left and piece.right <= right]
+        for left, right in columns
+    ]
 
 
 def _placed(line: _Line, columns: Sequence[tuple[float, float]]) -> dict[int, tuple[int, str]] | None:
@@ -209,34 +233,37 @@ def _placed(line: _Line, columns: Sequence[tuple[float, float]]) -> dict[int, tu
     return found
 
 
-def _is_aligned(full: Sequence[_Line], width: int) -> bool:
-    """Whether in each column most left edges, right edges or middles are in line."""
-    for column in range(width):
-        cells = [line[column] for line in full]
-        near = _IN_LINE * median(cell.height for cell in cells)
-        best = 0
-        for edges in (
-            [cell.left for cell in cells],
-            [cell.right for cell in cells],
-            [(cell.left + cell.right) / 2 for cell in cells],
-        ):
-            middle = median(edges)
-            best = max(best, sum(abs(edge - middle) <= near for edge in edges))
-        if best < _ALIGNED * len(cells):
-            return False
-    return True
+def _is_aligned(cells: Sequence[_Piece]) -> bool:
+    """Whether most left edges, right edges or middles of a column are in line."""
+    near = _IN_LINE * median(cell.height for cell in cells)
+    best = 0
+    for edges in (
+        [cell.left for cell in cells],
+        [cell.right for cell in cells],
+        [(cell.left + cell.right) / 2 for cell in cells],
+    ):
+        middle = median(edges)
+        best = max(best, sum(abs(edge - middle) <= near for edge in edges))
+    return best >= _ALIGNED * len(cells)
 
 
-def _has_short_cells(full: Sequence[_Line]) -> bool:
-    """Whether the cells are those of a table: not prose in columns, and no list with its numbers or bullets."""
-    columns = list(zip(*full, strict=True))
-    lengths = [mean(len(cell.text) for cell in column) for column in columns]
-    if mean(lengths) > _LONGEST:
+def _has_short_cells(cells: Sequence[Sequence[_Piece]]) -> bool:
+    """Whether the cells are those of a table: not prose in columns, no list with its numbers or bullets, no words
+    of a figure."""
+    columns = [[cell.text for cell in column] for column in cells]
+    lengths = [mean(map(len, column)) for column in columns]
+    rows = max(map(len, columns))
+    if mean(lengths) > _LONGEST or any(_share(_BULLET, column) >= 0.5 for column in columns):
+        return False
+    if rows <= _LEAST_ROWS and not any(mark.isdigit() for column in columns for mark in "".join(column[1:])):
         return False
     if len(columns) > 2:
         return True
-    markers = sum(bool(_MARKER.fullmatch(cell.text)) for cell in columns[0])
-    return markers < 0.5 * len(columns[0]) and min(lengths) <= _SHORT and len(full) > _LEAST_ROWS
+    return _share(_MARKER, columns[0]) < 0.5 and min(lengths) <= _SHORT and rows > _LEAST_ROWS
+
+
+def _share(pattern: re.Pattern[str], cells: Sequence[str]) -> float:
+    return sum(bool(pattern.fullmatch(cell)) for cell in cells) / len(cells)
 
 
 _Row = dict[int, tuple[int, str]]

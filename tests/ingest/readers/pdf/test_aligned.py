@@ -89,6 +89,34 @@ class TestTables:
             ("table", "Species\tCount\tSeason"),
         ]
 
+    def test_every_row_lacks_a_cell(self) -> None:
+        rows = [
+            ["Room", "Monday", "Tuesday", "Friday"],
+            ["101", "chemistry", "", "biology"],
+            ["102", "", "physics", "physics"],
+            ["103", "history", "history", ""],
+            ["104", "drawing", "", "music"],
+        ]
+        (table,) = tables(page(rows, (72, 160, 260, 360), "llll"))
+        assert "Room: 104 | Monday: drawing | Friday: music" in table
+
+    def test_tables_side_by_side(self) -> None:
+        """Their rows have other heights, and each is written by itself."""
+        buffer = io.BytesIO()
+        sheet = canvas.Canvas(buffer)
+        for number, (species, count, season) in enumerate([*_BIRDS, ["Knot", "77", "spring"]]):
+            for x, cell in ((72, species), (140, count), (200, season)):
+                sheet.drawString(x, 700 - 16 * number, cell)
+        for number, (name, price) in enumerate(
+            [("Valve", "Checks"), ("north", "12"), ("south", "4"), ("west", "52")]
+        ):
+            for x, cell in ((360, name), (440, price)):
+                sheet.drawString(x, 693 - 16 * number, cell)
+        sheet.save()
+        birds, valves = tables(read("a.pdf", buffer.getvalue()))
+        assert "Species: Knot | Count: 77 | Season: spring" in birds
+        assert "Valve: south | Checks: 4" in valves
+
 
 class TestText:
     def test_columns_of_prose(self) -> None:
