@@ -28,6 +28,7 @@ from ingest.readers.markup.markdown_html import (
     without_hidden,
 )
 from ingest.readers.table_headers import Cell, header_of
+from ingest.readers.tables import BULLET
 from kb_assistant.messages import _
 
 _ATX_MARKS = re.compile(r"^ {0,3}#{1,6}(?:[ \t]+|$)|[ \t]+#+[ \t]*$")
@@ -37,6 +38,9 @@ _NEEDED = frozenset(("heading_open", "inline", "fence", "code_block", "table_ope
 _MARKED = re.compile(r"[\\`*_\[\]!<&~]")
 _BAR = re.compile(r"(?<!\\)\|")
 _TAGS_ALONE = re.compile(r"(?:\s|</?[A-Za-z][^<>]*>)*")
+_ITEM_IN_CELL = re.compile(r"<li(?:\s[^<>|]{0,200})?>", re.IGNORECASE)
+_TAGS_IN_CELL = re.compile(r"</?(?:br|p|ul|ol|li|div)(?:\s[^<>|]{0,200})?/?>", re.IGNORECASE)
+_QUOTE_MARKS = re.compile(r"^[ \t]{0,3}>[ \t>]{0,40}")
 _MOST_PARSED = 20_000
 """Most pieces of HTML and headings with markup; beyond that, which nobody writes, they stay unchanged."""
 
@@ -85,7 +89,9 @@ class _Structure(list[Token]):
             super().append(token)
 
     def _is_needed(self, text: str) -> bool:
-        return (len(self) > 1 and self[-2].type == "heading_open") or bool(MAY_HIDE.search(text))
+        return (len(self) > 1 and self[-2].type == "heading_open") or bool(
+            MAY_HIDE.search(text) or _has_table(text)
+        )
 
 
 class _Document:
@@ -111,7 +117,7 @@ class _Document:
                 continue
             first, end = token.map
             if index in regions:
-                self._add_html(first, regions[index], "\n".join(self._lines[first : regions[index]]))
+                self._add_html(first, regions[index], self._html_region(first, regions[index], token.level))
             elif token.type == "heading_open" and token.level == 0:
                 self._add_heading(token, tokens[index + 1].content)
             elif token.type in ("fence", "code_block"):
@@ -122,6 +128,8 @@ class _Document:
                 self._add_html(first, end, "\n".join(self._html_lines(token)))
             elif token.type == "hr":
                 self._shown[first] = ""
+            elif token.type == "inline" and _has_table(token.content):
+                self._add_html(first, end, token.content)
             elif token.type == "inline":
                 self._hide(first, end)
         self._add_prose(len(self._lines))
@@ -149,7 +157,7 @@ class _Document:
 
     def _add_table(self, first: int, end: int) -> None:
         self._add_prose(first)
-        rows = [self._without_hidden(row) for row in self._lines[first:end]]
+        rows = [_without_tags(self._without_hidden(row)) for row in self._lines[first:end]]
         names = header_of([_cells(row) for row in (rows[0], *rows[2:])], marked=1).rows
         self._outline.add("\n".join(rows).rstrip(), "table", (first + 1, end), "\n".join(rows[: names + 1]))
         self._next = end
@@ -182,6 +190,15 @@ class _Document:
     def _may_parse(self) -> bool:
         self._left -= 1
         return self._left >= 0
+
+    def _html_region(self, first: int, end: int, level: int) -> str:
+        """The lines of a piece of HTML; within lists and quotes without their markers."""
+        lines = self._lines[first:end]
+        if level:
+            in_quote = lines[0].lstrip().startswith(">")
+            lines = [_QUOTE_MARKS.sub("", line) if in_quote else line for line in lines]
+            lines[0] = lines[0][max(lines[0].find("<"), 0) :]
+        return "\n".join(lines)
 
     def _html_lines(self, token: Token) -> Iterator[str]:
         """The block without list and quote markers, but with its long lines complete."""
@@ -221,6 +238,19 @@ def _cells(row: str) -> list[Cell]:
     """The cells of a row between its bars."""
     bare = row.lstrip("> \t").strip().removeprefix("|").removesuffix("|")
     return [Cell(text.strip()) for text in _BAR.split(bare)]
+
+
+def _has_table(paragraph: str) -> bool:
+    """Whether a table of HTML stands within a paragraph, not in code."""
+    text = paragraph.lower()
+    start = text.find("<table")
+    return start >= 0 and "`" not in text and text.find("</table", start) > 0
+
+
+def _without_tags(row: str) -> str:
+    """A row without the HTML by which cells break their lines and list their items, because Markdown has no way
+    for that. In code it is only mentioned."""
+    return row if "`" in row else _TAGS_IN_CELL.sub(" ", _ITEM_IN_CELL.sub(f" {BULLET} ", row))
 
 
 def _without_blank_ends(lines: Sequence[str], numbers: list[int]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.token import Token
@@ -81,8 +82,17 @@ def _shortened(line: str) -> str:
 
 def html_regions(tokens: Sequence[Token]) -> dict[int, int]:
     """Tables and hidden elements are one piece of HTML despite blank lines: for each token that begins such a
-    piece, the line after it."""
-    blocks = [(i, token) for i, token in enumerate(tokens) if token.type == "html_block" and token.level == 0]
+    piece, the line after it. Those in lists and quotes go on only there."""
+    found: dict[int, int] = {}
+    runs = groupby(enumerate(tokens), lambda one: one[1].level if one[1].type == "html_block" else 0)
+    nested = [[one for one in run if one[1].type == "html_block"] for level, run in runs if level]
+    outer = [one for one in enumerate(tokens) if one[1].type == "html_block" and one[1].level == 0]
+    for blocks in (outer, *nested):
+        found |= _regions_of(blocks)
+    return found
+
+
+def _regions_of(blocks: Sequence[tuple[int, Token]]) -> dict[int, int]:
     left_open: dict[str, deque[tuple[int, int]]] = defaultdict(deque)
     for place, block in enumerate(blocks):
         for name, count in _left_open(block[1].content).items():

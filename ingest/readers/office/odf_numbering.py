@@ -82,6 +82,8 @@ class OdfNumbering:
 
     def _of_item(self, paragraph: Any, item: Any) -> str:
         lists = list(_lists_around(item))
+        if not lists:  # damaged
+            return ""
         named = (one.get(f"{_TEXT}style-name") for one in lists)
         own = next(filter(None, named), None) or self._list_style(paragraph) or ""
         levels = self._styles.get(item.get(f"{_TEXT}style-override") or own, {})

@@ -225,3 +225,33 @@ def test_deep_lists_and_quotes_are_read() -> None:
     found = all_text(read("a.md", f"{deep}\n\n{quotes}\n".encode()))
     assert "item 299" in found
     assert "quote 299" in found
+
+
+class TestTablesOfHtml:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<table><tr><th>Day</th><th>Dish</th></tr><tr><td>Mon</td><td>Soup</td></tr></table>",
+            "<table>\n<tr><th>Day<th>Dish\n\n<tr><td>Mon<td>Soup\n</table>",
+            "- item\n\n  <table>\n  <tr><th>Day</th><th>Dish</th></tr>\n\n  <tr><td>Mon<td>Soup</tr>\n  </table>",
+            "> <table>\n> <tr><th>Day</th><th>Dish</th></tr>\n>\n> <tr><td>Mon</td><td>Soup</td></tr>\n> </table>",
+            "See <table><tr><th>Day</th><th>Dish</th></tr><tr><td>Mon</td><td>Soup</td></tr></table> here.",
+            "above\n<table><tr><th>Day</th><th>Dish</th></tr><tr><td>Mon</td><td>Soup</td></tr></table>",
+            "<div>\n\n<table>\n<tr><th>Day</th><th>Dish</th></tr>\n<tr>\n<td>\n\nMon\n\n</td><td>Soup</td></tr>\n</table>",
+        ],
+    )  # fmt: skip
+    def test_rows_bear_their_names_wherever_they_stand(self, text: str) -> None:
+        (table,) = [block.text for block in read("a.md", text.encode()).blocks if block.kind == "table"]
+        assert table == "Day\tDish\nMon\tSoup (Day: Mon | Dish: Soup)"
+
+    def test_cells_of_markdown_without_the_tags_that_break_lines(self) -> None:
+        text = "| A | B |\n|---|---|\n| one<br>two | <ul><li>x</li><li>y</li></ul> |\n| `<br>` | z |"
+        (block,) = read("a.md", text.encode()).blocks
+        one, code = block.text.split("\n")[2:]
+        assert "<" not in one
+        assert one.split() == ["|", "one", "two", "|", "•", "x", "•", "y", "|"]
+        assert "`<br>`" in code
+
+    def test_a_table_that_is_only_mentioned_stays(self) -> None:
+        text = "Write `<table>` and `</table>` around it."
+        assert [block.text for block in read("a.md", text.encode()).blocks] == [text]

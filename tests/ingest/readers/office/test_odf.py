@@ -349,6 +349,9 @@ class TestNumbers:
             "3. five\n1. six\n7. seven",
         ]
 
+    def test_an_item_outside_a_list(self) -> None:
+        assert all_text(read("a.odt", styled_text("", item("one")))) == "one"
+
     def test_headings_in_lists(self) -> None:
         styles = list_style("L", 'style:num-format="I" style:num-prefix="Part "')
         heading = "<text:list-item><text:h text:outline-level='1'>{}</text:h></text:list-item>"
