@@ -80,12 +80,18 @@ def _marked(hit: Hit, reading: Reading) -> Hit:
 def _probability(readings: Sequence[Reading], evidence: float) -> float:
     if not readings:
         return evidence
-    signs = {
+    signs = read_signs(readings, evidence)
+    return _sigmoid(math.fsum(weight * signs[name] for name, weight in READ_EVIDENCE.items()))
+
+
+def read_signs(readings: Sequence[Reading], evidence: float) -> dict[str, float]:
+    """What the logistic model joins: see READ_EVIDENCE."""
+    return {
         "always": 1.0,
         "search": _logit(evidence),
         "relevance": max(reading.relevance for reading in readings),
+        "answer": max(reading.answer for reading in readings),
     }
-    return _sigmoid(math.fsum(weight * signs[name] for name, weight in READ_EVIDENCE.items()))
 
 
 def _sigmoid(logit: float) -> float:
