@@ -6,7 +6,7 @@ than the question come last, after a line in the question's language that says s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from kb_assistant.llm.quotes import (
     Sentence,
+    is_open,
     on_what_is_named,
     quote,
     quote_answers,
@@ -24,6 +25,9 @@ from kb_assistant.llm.quotes import (
 from kb_assistant.llm.streaming import Delta, StreamingChat
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
+
+Quoting = Callable[..., list[Sentence]]
+"""`quote` for the passages of a turn."""
 
 
 class ExtractChat(StreamingChat):
@@ -76,9 +80,7 @@ class ExtractChat(StreamingChat):
         question, passages = _asked(messages[-1])
         values = messages[-1].additional_kwargs
         before = [message for message in messages[:-1] if message.type == "human"]
-        names = values.get("names", ())
-        answers = values.get("answers") or [None] * len(passages)
-        named = on_what_is_named(question, passages, names, [answer is not None for answer in answers])
+        earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
         quoting = partial(
             quote,
             passages=passages,
@@ -88,30 +90,38 @@ class ExtractChat(StreamingChat):
             characters=self.characters,
         )
         if parts := values.get("parts"):
-            every = [
-                one
-                for part in parts
-                for one in quoting(part, most=1, among=on_what_is_named(part, passages, names))
-            ]
-            found = sorted(dict.fromkeys(every), key=lambda one: one.passage)
+            among = partial(on_what_is_named, passages=passages, names=values.get("names", ()))
+            found = _by_passage(one for part in parts for one in quoting(part, most=1, among=among(part)))
         else:
-            earlier = values.get("earlier") or (_asked(before[-1])[0] if before else "")
-            on = {one.passage for one in named} or range(1, len(passages) + 1)
-            answers = [answer if number in on else None for number, answer in enumerate(answers, start=1)]
-            found = quote_answers(passages, answers, most=self.sentences, characters=self.characters)
-            if found:
-                also = [one for part in two_questions(question) for one in quoting(part, earlier=earlier, most=1)]
-                found = sorted(dict.fromkeys([*found, *also]), key=lambda one: one.passage)
-            found = [one for one in found if not named or one in named]
-            if not found:
-                found = quoting(question, earlier=earlier, most=self.sentences, among=named)
-            found = with_code(question, found)
+            found = self._answering(question, passages, values, partial(quoting, earlier=earlier))
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]
         if foreign:
             lines += [quoted(language, language_of(foreign[0].text)), *map(_line, foreign)]
         return "\n".join(lines)
+
+    def _answering(
+        self, question: str, passages: Sequence[str], values: Mapping[str, Any], quoting: Quoting
+    ) -> list[Sentence]:
+        """What the reader marked, and what else is asked for; without marks, what is nearest to the question."""
+        answers = values.get("answers") or [None] * len(passages)
+        marked = [answer is not None for answer in answers]
+        named = on_what_is_named(question, passages, values.get("names", ()), marked)
+        on = {one.passage for one in named} or range(1, len(passages) + 1)
+        answers = [answer if number in on else None for number, answer in enumerate(answers, start=1)]
+        found = quote_answers(
+            passages, answers, on=is_open(question), most=self.sentences, characters=self.characters
+        )
+        if found:
+            also = (one for part in two_questions(question) for one in quoting(part, most=1))
+            found = _by_passage([*found, *also])
+        found = [one for one in found if not named or one in named]
+        return with_code(question, found or quoting(question, most=self.sentences, among=named))
+
+
+def _by_passage(found: Iterable[Sentence]) -> list[Sentence]:
+    return sorted(dict.fromkeys(found), key=lambda one: one.passage)
 
 
 def _line(sentence: Sentence) -> str:

@@ -80,6 +80,7 @@ _KINDS = (
     (re.compile(r"\bhow (?:many|much|long|old|far|high|tall|often)\b|多少|几|多[长高大远久]", re.I), _NUMBER),
     (re.compile(r"\bwhere\b|哪里|哪儿|何处|什么地方", re.I), _PLACE),
 )
+_WHICH = re.compile(r"\bwhich\b|哪", re.I)
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def quote_answers(
     passages: Sequence[str],
     answers: Sequence[tuple[int, int, float] | None],
     *,
+    on: bool = False,
     most: int = 3,
     characters: int = 300,
 ) -> list[Sentence]:
@@ -150,6 +152,7 @@ def quote_answers(
 
     Args:
         answers: Start, end and score, from 0 to 1, of the answer in each passage.
+        on: Whether the paragraphs are quoted on, as far as there is room.
         most: Most sentences.
         characters: Longest total; the best sentence is always quoted whole.
     """
@@ -166,7 +169,39 @@ def quote_answers(
             break
         if not any(_same(sentence, one) for one in picked):
             picked.append(sentence)
+    if on:
+        picked = _quoted_on(picked, passages, most, characters)
     return sorted(picked, key=lambda one: one.passage)
+
+
+def _quoted_on(picked: Sequence[Sentence], passages: Sequence[str], most: int, characters: int) -> list[Sentence]:
+    """The sentences, each with those behind it in its paragraph as far as there is room; the first ones first."""
+    found, count, room = [], len(picked), characters - sum(len(one.text) for one in picked)
+    for one in picked:
+        found.append(one)
+        for text in _behind(one, passages[one.passage - 1]):
+            following = Sentence(text, one.passage)
+            if count >= most or len(text) > room or following in picked:
+                break
+            found.append(following)
+            count, room = count + 1, room - len(text)
+    return found
+
+
+def _behind(sentence: Sentence, passage: str) -> list[str]:
+    """The sentences behind one in its line."""
+    line = next((line for line in passage.splitlines() if sentence.text in unmarked(line)), "")
+    texts = _unmarked_sentences(line)
+    return texts[texts.index(sentence.text) + 1 :] if sentence.text in texts else []
+
+
+def is_open(question: str) -> bool:
+    """Whether a question wants more than a name, a date, a number or a place.
+
+    >>> is_open("How does the pump work?"), is_open("How many pumps are there?")
+    (True, False)
+    """
+    return not any(asked.search(question) for asked, _ in _KINDS) and not _WHICH.search(question)
 
 
 def two_questions(question: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.quotes import quote, quote_answers, two_questions
+from kb_assistant.llm.quotes import is_open, quote, quote_answers, two_questions
 
 FAQ = "Q: How do I reset the thermostat?\nA: Hold the left button for ten seconds.\n\nQ: Who repairs it?\nA: Ann."
 PORT = "Its port is 6411. It was built in 2019."
@@ -54,6 +54,28 @@ def test_the_surest_is_quoted_and_others_that_are_nearly_as_sure() -> None:
     assert [one.passage for one in quote_answers([other, PORT], [unsure, sure])] == [2]
     assert [one.passage for one in quote_answers([other, PORT], [(*unsure[:2], 0.94), sure])] == [1, 2]
     assert [one.passage for one in quote_answers([PORT, PORT], [sure, sure])] == [1]
+
+
+HOW = (
+    "# Pump\n\nOpen the valve. Turn the key twice. Wait for the green light. Then close it.\n\nCall Ann for help."
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "quotes"),
+    [
+        ("How do I start the pump?", ["Open the valve.", "Turn the key twice.", "Wait for the green light."]),
+        ("Where is the valve?", ["Open the valve."]),
+        ("怎样启动水泵？", ["Open the valve.", "Turn the key twice.", "Wait for the green light."]),
+    ],
+)
+def test_an_open_question_is_quoted_on_within_the_paragraph(question: str, quotes: list[str]) -> None:
+    answers = [marked(HOW, "Open the valve")]
+    found = quote_answers([HOW], answers, on=is_open(question))
+    assert [one.text for one in found] == quotes
+    assert len(quote_answers([HOW], answers, on=True, most=4)) == 4
+    assert len(quote_answers([HOW], answers, on=True, characters=40)) == 2
+    assert len(quote_answers([HOW], [marked(HOW, "Then close it")], on=True)) == 1
 
 
 def test_without_a_mark_nothing_is_quoted() -> None:
