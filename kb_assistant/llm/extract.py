@@ -23,6 +23,7 @@ from kb_assistant.llm.quotes import (
     with_code,
 )
 from kb_assistant.llm.streaming import Delta, StreamingChat
+from kb_assistant.llm.table_rows import row_told, rows_under
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
 
@@ -94,6 +95,7 @@ class ExtractChat(StreamingChat):
             found = _by_passage(one for part in parts for one in quoting(part, most=1, among=among(part)))
         else:
             found = self._answering(question, passages, values, partial(quoting, earlier=earlier))
+        found = self._with_rows(question, found, passages)
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
         lines = [_line(sentence) for sentence in found if sentence not in foreign]
@@ -118,6 +120,17 @@ class ExtractChat(StreamingChat):
             found = _by_passage([*found, *also])
         found = [one for one in found if not named or one in named]
         return with_code(question, found or quoting(question, most=self.sentences, among=named))
+
+    def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
+        """Rows of tables are quoted with the names of their columns, and what announces a table with the row that
+        is asked for."""
+        quoted: list[Sentence] = []
+        for one in found:
+            passage = passages[one.passage - 1]
+            quoted.append(Sentence(row_told(one.text, passage), one.passage))
+            rows = rows_under(one.text, passage, question, self.characters)
+            quoted += [Sentence(row, one.passage) for row in rows]
+        return list(dict.fromkeys(quoted))
 
 
 def _by_passage(found: Iterable[Sentence]) -> list[Sentence]:

@@ -1,0 +1,97 @@
+"""Rows of a passage's Markdown tables as quotes: with the names of their columns; and which row is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kb_assistant.text.analyzer import analyze, analyze_query
+
+_RULE = re.compile(r"\s*\|?(?:\s*:?-{2,}:?\s*\|)*\s*:?-{2,}:?\s*\|?\s*")
+_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
+_ORDINALS = dict(
+    zip("first second third fourth fifth sixth seventh eighth ninth tenth".split(), range(1, 11), strict=True)
+)
+_CHINESE = re.compile(
+    r"(?:第|周|星期)([一二三四五六七八九十])|([一二三四五六七八九十])(?:季度|月|号|班|组|期|区|层|楼)"
+)
+_DIGITS = "一二三四五六七八九十"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a passage, and the lines that it takes."""
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    first: int
+    last: int
+
+    def told(self, row: Sequence[str]) -> str:
+        """
+        >>> Table(["Day", "Dish"], [["Monday", "Soup"]], 0, 2).told(["Monday", "Soup"])
+        'Day: Monday | Dish: Soup'
+        """
+        named = [f"{name}: {cell}" if name else cell for name, cell in zip(self.names, row, strict=False) if cell]
+        return " | ".join(named)
+
+
+def tables(passage: str) -> list[Table]:
+    """The tables with a row of names."""
+    lines = passage.splitlines()
+    found = []
+    for place, line in enumerate(lines):
+        if place and "|" in lines[place - 1] and "|" in line and _RULE.fullmatch(line):
+            last = place
+            while last + 1 < len(lines) and "|" in lines[last + 1]:
+                last += 1
+            rows = [_cells(one) for one in lines[place + 1 : last + 1]]
+            found.append(Table(_cells(lines[place - 1]), rows, place - 1, last))
+    return found
+
+
+def row_told(sentence: str, passage: str) -> str:
+    """A sentence that is a row of a table with the names of its columns; any other as it is."""
+    if "|" not in sentence:
+        return sentence
+    cells = _cells(sentence)
+    return next(
+        (table.told(row) for table in tables(passage) for row in table.rows if list(row) == cells), sentence
+    )
+
+
+def rows_under(sentence: str, passage: str, question: str, characters: int) -> list[str]:
+    """The row that is asked for in the table right under a sentence that announces one; if none stands out, all
+    rows if there is room for them."""
+    lines = passage.splitlines()
+    for table in tables(passage):
+        above = next((line for line in reversed(lines[: table.first]) if line.strip()), "")
+        if sentence not in above or not table.rows:
+            continue
+        scores = [_matches(row, question) for row in table.rows]
+        best = max(scores)
+        if best and scores.count(best) == 1:
+            return [table.told(table.rows[scores.index(best)])]
+        every = [table.told(row) for row in table.rows]
+        return every if sum(map(len, every)) <= characters else []
+    return []
+
+
+def _matches(row: Sequence[str], question: str) -> int:
+    """How many words and numbers of the question a row holds; its first cell counts twice."""
+    words, numbers = set(analyze_query(question)), _numbers(question)
+    held = [len(words & set(analyze(cell))) + (cell.strip(" .") in numbers) for cell in row]
+    return sum(held) + sum(held[:1])
+
+
+def _numbers(question: str) -> set[str]:
+    """The numbers of a question, also those of Q4, of "third" and of 第三."""
+    found = set(_NUMBERS.findall(question))
+    found |= {str(_ORDINALS[word]) for word in re.findall(r"[a-z]+", question.lower()) if word in _ORDINALS}
+    found |= {str(_DIGITS.index(one or other) + 1) for one, other in _CHINESE.findall(question)}
+    return found
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]

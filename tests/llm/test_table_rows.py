@@ -1,0 +1,76 @@
+"""Rows of tables as quotes."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.messages import HumanMessage
+
+from kb_assistant.llm.extract import ExtractChat
+from kb_assistant.llm.table_rows import row_told, rows_under, tables
+
+SALES = """Sales of the Larch office in thousand crowns.
+
+| Q | 2023 | 2024 |
+| --- | --- | --- |
+| 1 | 310 | 352 |
+| 3 | 305 | 340 |
+| 4 | 415 | 466 |
+
+Sales of the Birch office in thousand crowns.
+
+| Q | 2023 | 2024 |
+|:--|--:|--:|
+| 3 | 135 | 149 |
+| 4 | 215 | 206 |
+"""
+RENT = """各店租金如下，单位为元。
+
+| 店 | 面积 | 月租 |
+| --- | --- | --- |
+| 城东店 | 120 | 9000 |
+| 城西店 | 150 | 8000 |
+"""
+LARCH, BIRCH = "Sales of the Larch office in thousand crowns.", "Sales of the Birch office in thousand crowns."
+
+
+@pytest.mark.parametrize(
+    ("caption", "passage", "question", "rows"),
+    [
+        (LARCH, SALES, "What did the Larch office sell in Q4 2023?", ["Q: 4 | 2023: 415 | 2024: 466"]),
+        (BIRCH, SALES, "Birch office sales in the third quarter of 2024", ["Q: 3 | 2023: 135 | 2024: 149"]),
+        (LARCH, SALES, "落叶松办公室第三季度卖了多少？", ["Q: 3 | 2023: 305 | 2024: 340"]),
+        ("各店租金如下，单位为元。", RENT, "城西店的月租是多少？", ["店: 城西店 | 面积: 150 | 月租: 8000"]),
+        (BIRCH, SALES, "Birch sales?", ["Q: 3 | 2023: 135 | 2024: 149", "Q: 4 | 2023: 215 | 2024: 206"]),
+        ("Another sentence.", SALES, "What was sold in Q4?", []),
+    ],
+)
+def test_the_row_that_is_asked_for_follows_what_announces_the_table(
+    caption: str, passage: str, question: str, rows: list[str]
+) -> None:
+    assert rows_under(caption, passage, question, 300) == rows
+
+
+def test_a_table_without_a_row_that_stands_out_is_told_only_where_there_is_room() -> None:
+    assert rows_under(LARCH, SALES, "Larch sales?", 300)
+    assert rows_under(LARCH, SALES, "Larch sales?", 60) == []
+
+
+def test_a_row_is_told_with_the_names_of_its_columns() -> None:
+    assert row_told("| 城东店 | 120 | 9000 |", RENT) == "店: 城东店 | 面积: 120 | 月租: 9000"
+    assert row_told("| 1 | 2 |", RENT) == "| 1 | 2 |"
+    assert row_told("a | b", "no table") == "a | b"
+
+
+def test_what_is_no_table_has_no_rows() -> None:
+    assert tables("a | b\nc | d") == []
+    assert tables("| --- |\n| x |") == []
+    assert tables("") == []
+
+
+def test_the_answer_holds_caption_and_row() -> None:
+    question = "What did the Larch office sell in Q4 2023?"
+    marked = [(0, len(LARCH), 0.9)]
+    asked = HumanMessage(
+        question, additional_kwargs={"question": question, "passages": [SALES], "answers": marked}
+    )
+    assert ExtractChat().invoke([asked]).text == f"{LARCH} [1]\nQ: 4 | 2023: 415 | 2024: 466 [1]"
