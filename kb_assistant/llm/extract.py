@@ -113,7 +113,7 @@ class ExtractChat(StreamingChat):
         on = {one.passage for one in named} or range(1, len(passages) + 1)
         answers = [answer if number in on else None for number, answer in enumerate(answers, start=1)]
         found = quote_answers(
-            passages, answers, on=is_open(question), most=self.sentences, characters=self.characters
+            passages, answers, on=is_open(question) and not named, most=self.sentences, characters=self.characters
         )
         if found:
             also = (one for part in two_questions(question) for one in quoting(part, most=1))

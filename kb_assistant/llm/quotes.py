@@ -80,7 +80,16 @@ _KINDS = (
     (re.compile(r"\bhow (?:many|much|long|old|far|high|tall|often)\b|多少|几|多[长高大远久]", re.I), _NUMBER),
     (re.compile(r"\bwhere\b|哪里|哪儿|何处|什么地方", re.I), _PLACE),
 )
-_WHICH = re.compile(r"\bwhich\b|哪", re.I)
+_WHICH = re.compile(
+    r"\b(?:which|names?|numbers?|passwords?|prices?|costs?|fees?|phone|address|e-?mail)\b"
+    r"|哪|几|名[字称]|叫什么|号码|密码|价格|费用|电话|地址|邮箱",
+    re.I,
+)
+_ASKS = re.compile(
+    rf"{_ASKING}|\b(?:explain|describe|tell|compare|difference)\b|介绍|说明|说说|讲讲|解释|区别|比较"
+    r"|\A\W*(?:is|are|was|were|do|does|did|can|could|may|should|will|would|has|have|had)\b|[吗么][？?]?\s*\Z",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -196,12 +205,13 @@ def _behind(sentence: Sentence, passage: str) -> list[str]:
 
 
 def is_open(question: str) -> bool:
-    """Whether a question wants more than a name, a date, a number or a place.
+    """Whether a question wants more than a name, a date, a number or a place; bare words don't tell.
 
-    >>> is_open("How does the pump work?"), is_open("How many pumps are there?")
-    (True, False)
+    >>> is_open("How does the pump work?"), is_open("How many pumps are there?"), is_open("pump")
+    (True, False, False)
     """
-    return not any(asked.search(question) for asked, _ in _KINDS) and not _WHICH.search(question)
+    narrow = any(asked.search(question) for asked, _ in _KINDS) or _WHICH.search(question)
+    return not narrow and _ASKS.search(question) is not None
 
 
 def two_questions(question: str) -> list[str]:
@@ -284,10 +294,20 @@ def _sentence_at(passage: str, start: int, end: int) -> str:
     seen, found, texts = 0, [], _unmarked_sentences(passage)
     for number, text in enumerate(texts):
         squeezed = _squeezed(text)
-        if wanted and (wanted in squeezed or squeezed in wanted):
-            found.append((abs(seen + max(squeezed.find(wanted), 0) - place), number))
+        if wanted and (at := _begins_in(squeezed, wanted)) >= 0:
+            found.append((abs(seen + at - place), number))
         seen += len(squeezed)
     return _answer_to(texts, min(found)[1]) if found else ""
+
+
+def _begins_in(sentence: str, wanted: str) -> int:
+    """Where a span begins in a sentence that holds it, is part of it, or ends with its beginning; -1 if none."""
+    if wanted in sentence:
+        return sentence.index(wanted)
+    if sentence and sentence in wanted:
+        return 0
+    lengths = range(min(len(sentence), len(wanted)), 0, -1)
+    return next((len(sentence) - length for length in lengths if sentence.endswith(wanted[:length])), -1)
 
 
 def _answer_to(texts: Sequence[str], place: int) -> str:

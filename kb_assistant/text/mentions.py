@@ -89,7 +89,8 @@ def mentions(text: str) -> Mentions:
     rest = list(folded)
     for span in spans:
         rest[span.start : span.end] = "." * (span.end - span.start)
-    measured = list(quantities("".join(rest)))
+    # 一天多少钱 asks for a rate: its 一 names no quantity.
+    measured = [one for one in quantities("".join(rest)) if rest[one.start] != "一" or one.number != "1"]
     for one in measured:
         rest[one.start : one.end] = "." * (one.end - one.start)
     named = [(match, _squeezed(match)) for match in _NAME.finditer("".join(rest))]

@@ -25,6 +25,8 @@ def marked(passage: str, answer: str, score: float = 0.9) -> tuple[int, int, flo
     [
         (FAQ, "the left button for ten seconds", "A: Hold the left button for ten seconds."),
         (FAQ, "Ann", "A: Ann."),
+        (PORT, "6411. It was built", "Its port is 6411."),
+        (PORT, "port is 6411. It was built in 2019.", "Its port is 6411."),
         (PORT, "6411", "Its port is 6411."),
         (TEA, "李国华", "园长是李国华。"),
         (TEA, "八百亩", "茶园面积八百亩，海拔六百米。"),

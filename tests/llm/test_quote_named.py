@@ -90,3 +90,9 @@ def test_of_numbered_parts_the_one_that_is_asked_for_is_quoted() -> None:
     assert told("What does chapter 3 say?") == ["Interest falls due.", "Secrecy lasts five years."]
     assert told("第二条说什么？") == ["第二条 八点打卡。"]
     assert told("What does clause 8 say?") == []
+
+
+def test_a_rate_names_no_quantity() -> None:
+    passages = ["客人可以使用显微镜，但要提前一天登记。", "望远镜每天20元。"]
+    answers = [None, (6, 9, 0.9)]
+    assert quoted("望远镜租一天多少", passages, answers=answers) == "望远镜每天20元。 [2]"
