@@ -44,7 +44,7 @@ def told(
         ("who founded the station", STATION, "Marta Keel"),
         ("how much is a ticket?", TICKETS, "four pounds"),
         ("园长是谁", TEA, "李国华"),
-        ("茶园有多大？", TEA, "八百亩"),
+        ("茶园面积多大？", TEA, "八百亩"),
     ],
 )
 def test_the_answer_is_marked(reader: Reader, question: str, passage: tuple[str, str], answer: str) -> None:
