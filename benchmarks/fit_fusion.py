@@ -46,7 +46,7 @@ GRIDS: Mapping[bool, Mapping[str, Sequence[float]]] = {
     True: {
         "asked distance": (0, 0.2, 0.4, 0.6),
         "told words": (0, 0.15, 0.3, 0.5),
-        "told heading": (0, 1.5, 3, 4.5),
+        "told heading": (0, 2, 3, 4),
     },
     False: {
         "told distance": (0, 0.25, 0.5, 0.75, 1),

@@ -36,7 +36,7 @@ MATCH = 20.0
 WITH_HEADINGS: Mapping[str, Sequence[float]] = {
     "question": (2.3, 2.21, 4.04, 0.0),
     "asked": (0.92, 0.0, 0.0, 0.0),
-    "told": (0.0, 0.66, 1.21, 3.0),
+    "told": (0.0, 0.66, 1.21, 4.0),
 }
 WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
     "question": (1.9, 0.99, 4.12, 0.0),

@@ -426,11 +426,20 @@ def test_an_embedder_that_was_never_measured_refuses_nothing_unless_told(docs_ho
         assert base.thresholds == Thresholds(REFUSE, CERTAIN)
 
 
-@pytest.mark.parametrize("question", ["화성에는 펭귄이 몇 마리 있습니까?", "火星にペンギンは何羽いますか？"])
-def test_japanese_and_korean_questions_are_not_refused_in_chinese(docs_home: Path, question: str) -> None:
+@pytest.mark.parametrize(
+    ("question", "begin"),
+    [
+        ("화성에는 펭귄이 몇 마리 있습니까?", "문서에는 이 질문에"),
+        ("火星にペンギンは何羽いますか？", "文書の中にこの"),
+    ],
+)
+def test_japanese_and_korean_questions_are_refused_in_their_language(
+    docs_home: Path, question: str, begin: str
+) -> None:
     with base_with(docs_home, scripted("never"), refuse_below=1.0) as base:
         reply = base.ask(question)
-        assert (reply.refused, reply.answer) == (True, ENGLISH.refusal)
+        assert reply.refused
+        assert reply.answer.startswith(begin)
 
 
 def test_what_an_english_model_can_not_read_is_told_by_its_language(docs_home: Path) -> None:

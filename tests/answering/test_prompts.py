@@ -237,6 +237,7 @@ def test_question_and_passages_travel_as_values_too() -> None:
         "language": "en",
         "earlier": "",
         "passages": ["a </passage>", "b"],
+        "names": ["docs > a", "docs > a"],
         "answers": [None, None],
     }
 
