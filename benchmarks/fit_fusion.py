@@ -1,7 +1,8 @@
 """Chooses the weights of kb_assistant/retrieval/fusion.py for earlier turns, and shows what they do to other sets.
 
 For each question the pool of texts that `kb` would order is measured. The question's own weights stay; what was
-said before gets shares of them, from a grid: the shares whose recall@5, averaged over the sets, is best.
+said before gets shares of them, from a grid: the shares whose mean of recall@5 and reciprocal rank, averaged over
+the sets, is best; recall alone would put first what the last answer told.
 Conversations are added that are made from sets without any: a question after others about anything, and after
 others under the same title. They show where history misleads. Sets without titles are fitted apart, together with
 the others stripped of theirs. "held out" is chosen by all but the set it is tried on, those whose name begins
@@ -40,18 +41,21 @@ from kb_assistant.types import Hit
 if TYPE_CHECKING:
     from kb_assistant.embedding.local import LocalEmbeddings
 
-VIEWS = ("question", "asked", "told", "question 1")
+VIEWS = ("question", "asked", "told", "question 1", "answer 1")
 SIMPLE = ("last turn", "with history", "ranks fused")
 GRIDS: Mapping[bool, Mapping[str, Sequence[float]]] = {
     True: {
-        "asked distance": (0, 0.2, 0.4, 0.6),
-        "told words": (0, 0.15, 0.3, 0.5),
-        "told heading": (0, 2, 3, 4),
+        "asked distance": (0, 0.2, 0.4),
+        "told words": (0.1, 0.3),
+        "told heading": (2, 3, 4.5),
+        "question 1 words": (0, 0.1),
+        "answer 1 words": (0, -0.1, -0.2),
     },
     False: {
-        "told distance": (0, 0.25, 0.5, 0.75, 1),
-        "told words": (0, 0.1, 0.2, 0.4),
-        "question 1 words": (0, 0.1, 0.2),
+        "told distance": (0.25, 0.5, 0.75, 1),
+        "asked words": (0, 0.15, 0.3),
+        "question 1 words": (0, 0.2, 0.35),
+        "answer 1 words": (0, -0.1, -0.2),
     },
 }
 """Shares of the question's weights, and the weight of a heading, for sets with titles and without."""
@@ -158,35 +162,37 @@ def in_use(headed: bool) -> np.ndarray:
     return np.array([rows.get(view, [0.0] * len(MEASURES)) for view in VIEWS])
 
 
-def recall(task: Task, weights: np.ndarray) -> float:
-    values = []
+def ranked(task: Task, weights: np.ndarray) -> tuple[float, float]:
+    """Recall and mean reciprocal rank."""
+    recalled, reciprocal = [], []
     for pool, names, wanted in zip(task.pools, task.documents, task.wanted, strict=True):
         order = np.argsort(-(pool.reshape(len(pool), -1) @ weights.ravel()), kind="stable")
-        best = list(dict.fromkeys(names[place] for place in order))[:K]
-        values.append(len(wanted & set(best)) / len(wanted))
-    return float(np.mean(values))
+        best = list(dict.fromkeys(names[place] for place in order))
+        recalled.append(len(wanted & set(best[:K])) / len(wanted))
+        reciprocal.append(next((1 / rank for rank, name in enumerate(best, start=1) if name in wanted), 0.0))
+    return float(np.mean(recalled)), float(np.mean(reciprocal))
 
 
 @dataclass
 class Choice:
-    """The recall of each point of the grid on each task, shape (points, tasks)."""
+    """Recall and reciprocal rank of each point of the grid on each task, shape (points, tasks, 2)."""
 
     headed: bool
     tasks: Sequence[Task]
     points: list[dict[str, float]]
-    recalls: np.ndarray
+    reached: np.ndarray
 
     @classmethod
     def of(cls, headed: bool, tasks: Sequence[Task]) -> Choice:
         grid = GRIDS[headed]
         points = [dict(zip(grid, shares, strict=True)) for shares in itertools.product(*grid.values())]
-        recalls = [[recall(task, weights_of(headed, point)) for task in tasks] for point in points]
-        return cls(headed, tasks, points, np.array(recalls))
+        reached = [[ranked(task, weights_of(headed, point)) for task in tasks] for point in points]
+        return cls(headed, tasks, points, np.array(reached))
 
     def best(self, without: str | None = None) -> int | None:
         """The place of the best point, by the tasks of all families but one."""
         used = [place for place, task in enumerate(self.tasks) if task.family != without]
-        return int(np.argmax(self.recalls[:, used].mean(axis=1))) if used else None
+        return int(np.argmax(self.reached[:, used].mean(axis=(1, 2)))) if used else None
 
     def show(self, as_json: bool) -> None:
         best = self.best()
@@ -195,10 +201,16 @@ class Choice:
         table = []
         for place, task in enumerate(self.tasks):
             held = self.best(without=task.family)
-            table.append({"set": task.name, "questions": len(task.pools), "question alone": self.recalls[0, place],
-                          "in use": recall(task, in_use(self.headed)), "best": self.recalls[best, place],
-                          "held out": None if held is None else self.recalls[held, place]})  # fmt: skip
-        report(f"Recall@{K} in the pools, {'with' if self.headed else 'without'} titles", table, as_json)
+            shown = {
+                "question alone": ranked(task, weights_of(self.headed, {})),
+                "in use": ranked(task, in_use(self.headed)),
+                "best": self.reached[best, place],
+                "held out": None if held is None else self.reached[held, place],
+            }
+            cells = {name: None if one is None else f"{one[0]:.3f} {one[1]:.3f}" for name, one in shown.items()}
+            table.append({"set": task.name, "questions": len(task.pools), **cells})
+        titles = "with" if self.headed else "without"
+        report(f"Recall@{K} and reciprocal rank in the pools, {titles} titles", table, as_json)
 
 
 def leave_one_out(
@@ -243,8 +255,8 @@ def asked(kb: KnowledgeBase, question: Question) -> Sequence[Hit]:
 
 
 def recalls(questions: Sequence[Question], found: Sequence[Sequence[Hit]]) -> list[float]:
-    ranked = {one.id: documents_of(hits) for one, hits in zip(questions, found, strict=True)}
-    values = ranking({one.id: one.right for one in questions}, ranked, (K,))[f"recall@{K}"]
+    found_of = {one.id: documents_of(hits) for one, hits in zip(questions, found, strict=True)}
+    values = ranking({one.id: one.right for one in questions}, found_of, (K,))[f"recall@{K}"]
     return [values[one.id] for one in questions]
 
 
