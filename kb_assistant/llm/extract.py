@@ -16,6 +16,7 @@ from pydantic import Field
 from kb_assistant.llm.quotes import (
     Sentence,
     is_open,
+    on_focus,
     on_what_is_named,
     quote,
     quote_answers,
@@ -118,7 +119,8 @@ class ExtractChat(StreamingChat):
         if found:
             also = (one for part in two_questions(question) for one in quoting(part, most=1))
             found = _by_passage([*found, *also])
-        found = [one for one in found if not named or one in named]
+        about = on_focus(values.get("focus", ""), passages, values.get("headings", ()))
+        found = [one for one in found if (not named or one in named) and (not about or one in about)]
         return with_code(question, found or quoting(question, most=self.sentences, among=named))
 
     def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:

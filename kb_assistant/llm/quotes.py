@@ -281,6 +281,14 @@ def _in_parts(asked: Sequence[Part], passages: Sequence[str], names: Sequence[st
     return [sentence for sentence, met in found if met == most] if most else []
 
 
+def on_focus(focus: str, passages: Sequence[str], headings: Sequence[str] = ()) -> list[Sentence]:
+    """The sentences that say something of the focus, if any does: see `quote`."""
+    found = [
+        Sentence(text, number) for number, one in enumerate(passages, start=1) for text in _unmarked_sentences(one)
+    ]
+    return [found[place] for place in _on(focus, found, headings)]
+
+
 def with_code(question: str, found: Sequence[Sentence]) -> list[Sentence]:
     """The sentences that contain a code of the question, such as ERR-1042, also as a part of a longer one; all, if
     it has none or none does."""

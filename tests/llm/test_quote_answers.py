@@ -145,3 +145,17 @@ def test_a_very_long_question_takes_no_time() -> None:
     started = time.process_time()
     assert two_questions("who and " * 20_000) == []
     assert time.process_time() - started < 1
+
+
+def test_a_mark_on_another_thing_than_is_meant_is_not_quoted() -> None:
+    courses = "1. Pottery: Mondays, 95 euros.\n2. Weaving: Fridays, 140 euros."
+    asked = HumanMessage(
+        "How much is the second one?",
+        additional_kwargs={
+            "question": "How much is Weaving?",
+            "passages": [courses],
+            "focus": "Weaving",
+            "answers": [marked(courses, "95 euros")],
+        },
+    )
+    assert ExtractChat().invoke([asked]).text == "2. Weaving: Fridays, 140 euros. [1]"
