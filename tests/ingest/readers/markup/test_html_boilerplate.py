@@ -110,4 +110,5 @@ def test_large_pages_take_linear_time(part: str) -> None:
         return time.process_time() - start
 
     seconds(10)
-    assert seconds(20_000) < 12 * max(seconds(4_000), 0.02)
+    # Quadratic time would be 25 times as much; beside other load a single try may be off.
+    assert any(seconds(20_000) < 15 * max(seconds(4_000), 0.02) for _ in range(3))
