@@ -126,13 +126,13 @@ class ExtractChat(StreamingChat):
     def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
         """Rows of tables are quoted with the names of their columns, and what announces a table with the row that
         is asked for."""
-        quoted: list[Sentence] = []
+        told: list[Sentence] = []
         for one in found:
             passage = passages[one.passage - 1]
-            quoted.append(Sentence(row_told(one.text, passage), one.passage))
+            told.append(Sentence(row_told(one.text, passage), one.passage))
             rows = rows_under(one.text, passage, question, self.characters)
-            quoted += [Sentence(row, one.passage) for row in rows]
-        return list(dict.fromkeys(quoted))
+            told += [Sentence(row, one.passage) for row in rows]
+        return list(dict.fromkeys(told))
 
 
 def _by_passage(found: Iterable[Sentence]) -> list[Sentence]:

@@ -247,20 +247,29 @@ class Snapshot:
         marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(f"SELECT id, heading FROM texts WHERE id IN ({marks})", [int(i) for i in text_ids])
         found = {row[0]: expect_type(str, row[1]) for row in rows}
-        return [found.get(text_id) or " ".join(self._names(text_id)) for text_id in text_ids]
+        names = self._names([text_id for text_id in text_ids if not found.get(text_id)])
+        return [found.get(text_id) or " ".join(names.get(text_id, ())) for text_id in text_ids]
 
     def keyword_line(self, text_id: int, text: Text) -> str:
         """What the keyword index keeps of a text: its tokens, and those of the names of its files and folders."""
-        return " ".join(keywords.analyze("\n".join([text.embedded, *self._names(text_id)])))
+        return " ".join(keywords.analyze("\n".join([text.embedded, *self._names([text_id]).get(text_id, ())])))
 
-    def _names(self, text_id: int) -> list[str]:
-        """What the names of the first files with a text say, each once."""
+    def _names(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
+        """What the names of the first files with these texts say, each once, by text id."""
+        if not text_ids:
+            return {}
+        marks = ",".join("?" * len(text_ids))
         rows = self._db.execute(
-            "SELECT DISTINCT s.path FROM chunks c JOIN sources s ON s.id = c.source_id WHERE c.text_id = ?"
-            " ORDER BY s.path LIMIT ?",
-            (int(text_id), _NAMES),
+            "SELECT text_id, path FROM (SELECT *, row_number() OVER (PARTITION BY text_id ORDER BY path) AS place"
+            " FROM (SELECT DISTINCT c.text_id, s.path FROM chunks c JOIN sources s ON s.id = c.source_id"
+            f" WHERE c.text_id IN ({marks}))) WHERE place <= ? ORDER BY text_id, path",
+            [*(int(text_id) for text_id in text_ids), _NAMES],
         )
-        return list(filter(None, dict.fromkeys(said_by_path(expect_type(str, row[0])) for row in rows)))
+        found: dict[int, dict[str, None]] = {}
+        for text_id, path in rows:
+            if said := said_by_path(expect_type(str, path)):
+                found.setdefault(text_id, {})[said] = None
+        return {text_id: list(names) for text_id, names in found.items()}
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
         """Every chunk that contains one of the texts, by text id, in path order.
