@@ -52,6 +52,7 @@ def hidden_in(part: bytes, tables: Iterable[bytes] = ()) -> Hidden:
     if not _SIGNS.search(part):
         return hidden
     row, is_filtered = -1, any(b"filterColumn" in table for table in tables)
+    columns: list[tuple[int, int, Reason]] = []  # from, before, why
     for _event, element in etree.iterparse(
         io.BytesIO(part), tag=_TAGS, resolve_entities=False, no_network=True, load_dtd=False, recover=True
     ):
@@ -64,11 +65,22 @@ def hidden_in(part: bytes, tables: Iterable[bytes] = ()) -> Hidden:
         elif kind == "col" and (_is_true(element, "hidden") or _is_zero(element, "width")):
             first = number(element.get("min"), MOST_COLUMNS)
             last = min(number(element.get("max"), first), MOST_COLUMNS)
-            hidden.columns |= dict.fromkeys(range(first - 1, last), _reason(element))
+            columns.append((max(first - 1, 0), last, _reason(element)))
         is_filtered |= kind == "filterColumn"
+    hidden.columns = _each(columns)
     if is_filtered:
         filter_rows(hidden)
     return hidden
+
+
+def _each(ranges: Iterable[tuple[int, int, Reason]]) -> dict[int, Reason]:
+    """The columns of ranges; of ranges that overlap, the first one's reason. Each column is looked at once."""
+    columns: dict[int, Reason] = {}
+    done = 0
+    for first, end, reason in sorted(ranges):
+        columns |= dict.fromkeys(range(max(first, done), end), reason)
+        done = max(done, end)
+    return columns
 
 
 def filter_rows(hidden: Hidden) -> None:

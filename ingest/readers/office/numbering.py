@@ -14,6 +14,7 @@ from ingest.readers.office.ooxml import number
 from kb_assistant.text.boundaries import is_list_item
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_LEVELS = 9  # of a list: w:ilvl is 0 to 8
 _NO_NUMBER = ("bullet", "none")
 _NO_BLANK_AFTER = ("、", "）", "．", "。", "：")
 
@@ -90,6 +91,13 @@ class _List:
     counts: dict[int, int] = field(default_factory=dict)
 
 
+class _Styled(NamedTuple):
+    """A level, and the paragraph style that brings it; empty if none does."""
+
+    level: Level
+    style: str
+
+
 class Numbering:
     """Counts the items of all lists of a Word document, in order."""
 
@@ -98,15 +106,17 @@ class Numbering:
         definitions = {
             one.get(f"{_W}abstractNumId", ""): one for root in roots for one in root.iter(f"{_W}abstractNum")
         }
-        by_style = {name: one for one in definitions.values() if (name := _value(one, "styleLink"))}
+        levels = {name: _levels(one) for name, one in definitions.items()}
+        by_style = {_value(one, "styleLink"): name for name, one in definitions.items()}
+        by_style.pop("", None)
+        linked = {
+            name: levels[by_style.get(_value(one, "numStyleLink"), name)] for name, one in definitions.items()
+        }
         counts: dict[str, dict[int, int]] = {}
         for made in (one for root in roots for one in root.iter(f"{_W}num")):
             name = _value(made, "abstractNumId")
-            definition = definitions.get(name)
-            if definition is None:
-                continue
-            definition = by_style.get(_value(definition, "numStyleLink"), definition)
-            self._lists[made.get(f"{_W}numId", "")] = _list(definition, made, counts.setdefault(name, {}))
+            if name in linked:
+                self._lists[made.get(f"{_W}numId", "")] = _list(linked[name], made, counts.setdefault(name, {}))
 
     def depth(self, name: str, style: str) -> int | None:
         """The level of a list that belongs to a paragraph style, if one does."""
@@ -121,20 +131,32 @@ class Numbering:
         return next_label(found.levels, found.counts, depth, found.starts.pop(depth, None))
 
 
-def _list(definition: Any, made: Any, counts: dict[int, int]) -> _List:
-    elements = {number(level.get(f"{_W}ilvl")): level for level in definition.iterchildren(f"{_W}lvl")}
+def _list(defined: Mapping[int, _Styled], made: Any, counts: dict[int, int]) -> _List:
+    levels = dict(defined)
     starts = {}
     for change in made.iterchildren(f"{_W}lvlOverride"):
         depth = number(change.get(f"{_W}ilvl"))
+        if depth >= _LEVELS:
+            continue
         if change.find(f"{_W}startOverride") is not None:
             starts[depth] = number(_value(change, "startOverride"))
         level = change.find(f"{_W}lvl")
         if level is not None:
-            elements[depth] = level
-    levels = {depth: _level(element) for depth, element in elements.items()}
-    levels |= {depth: levels[depth]._replace(start=start) for depth, start in starts.items() if depth in levels}
-    styles = {style: depth for depth, element in elements.items() if (style := _value(element, "pStyle"))}
-    return _List(levels, starts, styles, counts)
+            levels[depth] = _styled(level)
+    for depth, start in starts.items():
+        if depth in levels:
+            levels[depth] = levels[depth]._replace(level=levels[depth].level._replace(start=start))
+    styles = {one.style: depth for depth, one in levels.items() if one.style}
+    return _List({depth: one.level for depth, one in levels.items()}, starts, styles, counts)
+
+
+def _levels(definition: Any) -> dict[int, _Styled]:
+    found = ((number(element.get(f"{_W}ilvl")), element) for element in definition.iterchildren(f"{_W}lvl"))
+    return {depth: _styled(element) for depth, element in found if depth < _LEVELS}
+
+
+def _styled(element: Any) -> _Styled:
+    return _Styled(_level(element), _value(element, "pStyle"))
 
 
 def _level(element: Any) -> Level:

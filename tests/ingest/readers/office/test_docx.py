@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -185,6 +186,46 @@ class TestDocx:
             properties.append(parse_xml(place))
         found = texts(read("a.docx", saved(document)))
         assert found == ["第一条 one", "一.1 two", "(I) three", "第二条 four", "第十二条 five"]
+
+    def test_many_lists_of_one_definition_take_linear_time(self) -> None:
+        def seconds(count: int) -> float:
+            document = docx.Document()
+            document.add_paragraph("words")
+            inner = "".join(
+                f'<w:lvl w:ilvl="{level}"><w:lvlText w:val="%1"/></w:lvl>' * (count // 10) for level in range(10)
+            )
+            numbering = document.part.numbering_part.element
+            numbering.insert(
+                0, parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="99">{inner}</w:abstractNum>')
+            )
+            for number in range(count):
+                made = f'<w:num {nsdecls("w")} w:numId="{900 + number}"><w:abstractNumId w:val="99"/></w:num>'
+                numbering.append(parse_xml(made))
+            data = saved(document)
+            start = time.process_time()
+            assert texts(read("a.docx", data)) == ["words"]
+            return time.process_time() - start
+
+        seconds(10)
+        # Quadratic time would be 25 times as much; beside other load a single try may be off.
+        assert any(seconds(500) < 15 * max(seconds(100), 0.02) for _ in range(3))
+
+    def test_a_list_has_nine_levels(self) -> None:
+        document = docx.Document()
+        level = '<w:lvl w:ilvl="{0}"><w:numFmt w:val="decimal"/><w:lvlText w:val="{0}.%1"/></w:lvl>'
+        inner = level.format(8) + level.format(9)
+        numbering = document.part.numbering_part.element
+        numbering.insert(
+            0, parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="99">{inner}</w:abstractNum>')
+        )
+        more = f'<w:lvlOverride w:ilvl="9">{level.format(9)}</w:lvlOverride>'
+        made = f'<w:num {nsdecls("w")} w:numId="99"><w:abstractNumId w:val="99"/>{more}</w:num>'
+        numbering.append(parse_xml(made))
+        for depth in (8, 9):
+            properties = document.add_paragraph("words")._p.get_or_add_pPr()
+            place = f'<w:numPr {nsdecls("w")}><w:ilvl w:val="{depth}"/><w:numId w:val="99"/></w:numPr>'
+            properties.append(parse_xml(place))
+        assert texts(read("a.docx", saved(document))) == ["8. words\n- words"]
 
     def test_numbers_of_headings_by_their_styles(self) -> None:
         document = numbered(("%1", "decimal", "Heading1"), ("%1.%2", "decimal", "Heading2"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 
 import openpyxl
@@ -85,6 +86,30 @@ class TestXlsx:
             book["S"].row_dimensions[row].hidden = True
         (note,) = notes(book)
         assert note.endswith("22, 24, …; they are in the index.")
+
+    def test_columns_named_by_several_ranges(self) -> None:
+        assert notes_with('<col min="3" max="3" hidden="1"/><col min="2" max="3" width="0"/>') == (
+            "Hidden columns of sheet “S”: B–C; they are in the index.",
+        )
+
+    def test_wide_ranges_take_no_longer_than_narrow_ones(self) -> None:
+        def seconds(last: int) -> float:
+            start = time.process_time()
+            notes_with(f'<col min="1" max="{last}" hidden="1"/>' * 10_000)
+            return time.process_time() - start
+
+        seconds(1)
+        assert any(seconds(16_384) < 15 * max(seconds(1), 0.02) for _ in range(3))
+
+
+def notes_with(columns: str) -> tuple[str, ...]:
+    """The notes on a workbook whose sheet has these `col` elements."""
+    sheet = "xl/worksheets/sheet1.xml"
+    data = saved(workbook(S=ROWS))
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        body = package.read(sheet).decode()
+    body = body.replace("<sheetData>", f"<cols>{columns}</cols><sheetData>")
+    return read("a.xlsx", with_members(data, {sheet: body.encode()})).notes
 
 
 def test_ods() -> None:
