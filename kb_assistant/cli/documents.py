@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.causes import causes
+from kb_assistant.cli.causes import Cause, causes
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
@@ -77,17 +77,17 @@ def ingest(
     with open_kb(kb, home, embedder=embedder) as base, show.ingest_progress() as progress, stopping(stop):
         if watch:
             reports = base.watch(paths, **choice, on_progress=progress, stop=stopped.is_set, on_message=show.note)
-            raise typer.Exit(_watch(reports, json))
+            raise typer.Exit(_watch(reports, json, kb, home))
         if name:
             data = sys.stdin.buffer.read(base.settings.file_megabytes * 1_000_000 + 1)
             report = base.add([(name, data)], passwords=asked, on_progress=progress, stop=stopped.is_set)
         else:
             report = base.ingest(paths, **choice, dry_run=dry_run, on_progress=progress, stop=stopped.is_set)
+    failed = _causes(report, kb, home)
     if json:
-        failed = causes((row.path, row.reason) for row in report if row.status == "failed")
         show.as_json(report.to_json() | {"causes": [cause.to_json() for cause in failed]})
     else:
-        show.report(report)
+        show.report(report, failed)
     raise typer.Exit(130 if report.stopped else int(report.failed > 0))
 
 
@@ -102,7 +102,11 @@ def _check_input(paths: list[Path], name: str | None, at_odds: bool, of_files: b
         raise KBError(_("These options don't go together."), _("See `kb ingest --help`."))
 
 
-def _watch(reports: Iterator[Report], json: bool) -> int:
+def _causes(report: Report, kb: str | None, home: Path | None) -> list[Cause]:
+    return causes(((row.path, row.reason) for row in report if row.status == "failed"), kb, home)
+
+
+def _watch(reports: Iterator[Report], json: bool, kb: str | None, home: Path | None) -> int:
     """Print each report. Returns the exit code: 130 where a stop cut an ingest short, else 0."""
     stopped = False
     for number, report in enumerate(reports):
@@ -110,7 +114,7 @@ def _watch(reports: Iterator[Report], json: bool) -> int:
         if json:
             show.as_json_line(report.to_json())
         elif number == 0:
-            show.report(report)
+            show.report(report, _causes(report, kb, home))
             show.note("Watching; Ctrl-C ends it.")
         else:
             show.changes(report)
@@ -161,7 +165,7 @@ def sources(
         states = dict.fromkeys(lost.gone, "gone") | dict.fromkeys(lost.unreachable, "unreachable")
         show.as_json([source.to_json() | ({"file": states[source.path]} if missing else {}) for source in known])
     elif failed:
-        show.failures(causes((source.path, source.reason) for source in known))
+        show.failures(causes(((source.path, source.reason) for source in known), kb, home))
     elif missing:
         show.missing(lost)
     else:

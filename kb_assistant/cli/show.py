@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
-from kb_assistant.cli.causes import MOST_FILES, Cause, causes
+from kb_assistant.cli.causes import MOST_FILES, Cause
 from kb_assistant.types import Citation, Hit, MissingFiles, Report, Status
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _answer(hit: Hit) -> str:
     return f': "{text[:_ANSWER_WIDTH]}{"…" if len(text) > _ANSWER_WIDTH else ""}"'
 
 
-def report(done: Report) -> None:
+def report(done: Report, failed: Sequence[Cause]) -> None:
     """Files that want attention, the counts, then what failed, by its cause, and what has no file."""
     for row in done:
         if row.status not in ("unchanged", "failed") and (row.reason or done.dry_run):
@@ -123,7 +123,7 @@ def report(done: Report) -> None:
     if done.skipped:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())
         typer.echo(f"not documents, left out: {kinds}")
-    failures(causes((row.path, row.reason) for row in done if row.status == "failed"))
+    failures(failed)
     missing(done.missing)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -87,3 +89,27 @@ def test_reasons_with_other_values_are_one_cause() -> None:
     assert cause.command == "kb ingest '/docs/0 x.pdf' '/docs/1 x.pdf' '/docs/2 x.pdf' --password -"
     (cause,) = causes([("document:a b.pdf", "It is damaged.")])
     assert cause.command == "kb ingest - --name 'a b.pdf' < FILE"
+
+
+def test_commands_name_the_options_and_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, archive = tmp_path / "my home", tmp_path / "old scans.zip"
+    with zipfile.ZipFile(archive, "w") as package:
+        for n in range(7):
+            package.writestr(f"in/扫描 {n}.pdf", b"%PDF-1.4 no")
+    options = ("--kb", "notes", "--home", home)
+    command = f"kb ingest {quote(str(archive))} --kb notes --home {quote(str(home))}"
+    for run in (("ingest", archive), ("sources", "--failed")):
+        assert kb_here(monkeypatch, tmp_path / "other", *run, *options).stdout.count(f"      {command}\n") == 1
+    told = json.loads(kb_here(monkeypatch, tmp_path / "other", "ingest", archive, *options, "--json").stdout)
+    assert [cause["command"] for cause in told["causes"]] == [command]
+    for reason, expected in (
+        ("It needs a password (--password).", "kb ingest /a.pdf --password - --kb notes --home h"),
+        (
+            "See file_megabytes.",
+            "kb settings file_megabytes NUMBER --home h && kb ingest /a.pdf --kb notes --home h",
+        ),
+    ):
+        (cause,) = causes([("/a.pdf", reason)], "notes", Path("h"))
+        assert cause.command == expected
+    (cause,) = causes([("document:a.pdf", "It needs a password (--password).")])
+    assert cause.command == "kb ingest - --name a.pdf --password - < FILE"
