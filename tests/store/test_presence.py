@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from kb_assistant.store import presence
-from kb_assistant.store.presence import FilePresence, file_states, mount_points
+from kb_assistant.store.presence import FilePresence, file_states, missing_files, mount_points
 from kb_assistant.types import FileState
 from tests.fakes import HashEmbeddings
 from tests.law import small_kb
@@ -74,7 +74,7 @@ def test_a_drive_that_doesnt_answer_holds_no_search_up(tmp_path: Path, monkeypat
         return "there"
 
     monkeypatch.setattr(FilePresence, "state", state)
-    monkeypatch.setattr(presence, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(presence, "PATIENCE_S", 1.0)
     with small_kb(tmp_path / "home", HashEmbeddings()) as kb:
         kb.add([("a.md", b"x")])
         with kb.store.read() as snapshot:
@@ -89,3 +89,84 @@ def test_mount_points_are_those_that_folders_lie_on(tmp_path: Path, monkeypatch:
     assert mount_points([tmp_path / "usb" / "docs", tmp_path / "missing"]) == {tmp_path / "usb"}
     look_at(monkeypatch, Path("/"))
     assert mount_points([tmp_path / "usb" / "docs"]) == set(), "the system's own drive is always there"
+
+
+def test_a_path_through_a_link_to_a_drive_that_is_away_is_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nas, docs, other = tmp_path / "nas", tmp_path / "home" / "docs", tmp_path / "other"
+    (nas / "deep").mkdir(parents=True)
+    docs.parent.mkdir()
+    other.mkdir()
+    (other / "link").symlink_to(tmp_path / "home" / ".." / "home" / "docs")
+    docs.symlink_to("../nas")
+    mounts = (nas, other, Path("/"))
+    look_at(monkeypatch, *mounts)
+    assert mount_points([docs / "deep"]) == {nas}
+    through = [docs / "a.md", docs / "deep" / "b.md", other / "link" / "c.md"]
+    assert [FilePresence([str(nas), str(other)]).state(str(path)) for path in through] == ["gone"] * 3
+    assert FilePresence([str(nas)]).drive_of(docs / "deep") == nas
+    (nas / "deep").rmdir()
+    look_at(monkeypatch, other, Path("/"))
+    looked = FilePresence([str(nas), str(other)])
+    assert [looked.state(str(path)) for path in through] == ["unreachable"] * 3
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    looked = FilePresence([str(tmp_path / "usb")])
+    assert looked.drive_of(tmp_path / "a") is None
+    assert looked.state(str(tmp_path / "a" / "x.md")) == "unreachable"
+    assert mount_points([tmp_path / "a"]) == set()
+
+
+def test_two_mount_points_of_one_drive_are_both_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    (one / "docs").mkdir(parents=True)
+    two.mkdir()
+    look_at(monkeypatch, one, two, Path("/"))
+    assert mount_points([one / "docs", one, two]) == {one, two}
+
+
+@pytest.mark.parametrize("place", ["mnt/nas", "media/usb", "media/me/usb", "run/media/me/usb"])
+def test_where_drives_are_mounted_nothing_is_gone_while_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(presence, "DRIVES_IN", (tmp_path / "mnt", tmp_path / "media"))
+    monkeypatch.setattr(presence, "DRIVES_OF_USERS_IN", (tmp_path / "media", tmp_path / "run" / "media"))
+    drive = tmp_path / place
+    file = str(drive / "docs" / "a.md")
+    drive.parent.mkdir(parents=True)
+    assert FilePresence().state(file) == "unreachable"
+    drive.mkdir()
+    assert FilePresence().state(file) == "unreachable", "its folder is there, and empty"
+    look_at(monkeypatch, drive)
+    assert FilePresence().state(file) == "gone", "mounted, and empty"
+    look_at(monkeypatch)
+    (drive / "docs").mkdir()
+    (drive / "docs" / "b.md").write_text("x")
+    assert FilePresence().state(file) == "gone", "a folder like any other"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_drive_that_hangs_says_nothing_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    nas, docs, ended = tmp_path / "nas", tmp_path / "docs", threading.Event()
+    hung = [str(nas / "a.md"), str(nas / "b.md")] if known else [str(nas / "a.md")]
+    sources = [*hung, str(docs / "gone.md"), str(docs / "gone too.md")]
+
+    def state(_presence: FilePresence, source: str) -> FileState:
+        if source in hung:
+            ended.wait()
+        return "gone"
+
+    monkeypatch.setattr(FilePresence, "state", state)
+    snapshot = Mock(**{"paths.return_value": sources, "meta.return_value": [str(nas)] if known else None})
+    found, all_missing = file_states(snapshot, sources), missing_files(snapshot)
+    ended.set()
+    rest = "gone" if known else "there"
+    assert found == {path: "unreachable" if path in hung else rest for path in sources}
+    assert all_missing.unreachable == tuple(hung)
+    assert all_missing.gone == (tuple(sources[2:]) if known else ())
