@@ -84,8 +84,8 @@ class FilePresence:
         return max((mount for mount in self._mounts if place.is_relative_to(mount)), default=None, key=_depth)
 
     def is_unmounted(self, path: Path) -> bool:
-        """Whether it lies on a drive that was mounted when it was read and isn't now, or where drives are mounted and
-        none is."""
+        """Whether it lies on a drive that was mounted when it was read and isn't now, or in a folder for drives on
+        which none is mounted."""
         places = {self._place(path.parent), Path(os.path.realpath(path.parent))}
         known = {mount for mount in self._mounts for place in places if place.is_relative_to(mount)}
         return not all(mount.is_mount() for mount in known) or any(map(_lacks_its_drive, places))
