@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from kb_assistant.text.analyzer import analyze, analyze_query
 
 _RULE = re.compile(r"\s*\|?(?:\s*:?-{2,}:?\s*\|)*\s*:?-{2,}:?\s*\|?\s*")
+_PIPE = re.compile(r"(?<!\\)\|")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINALS = dict(
     zip("first second third fourth fifth sixth seventh eighth ninth tenth".split(), range(1, 11), strict=True)
@@ -67,9 +68,10 @@ def rows_under(sentence: str, passage: str, question: str, characters: int) -> l
     lines = passage.splitlines()
     for table in tables(passage):
         above = next((line for line in reversed(lines[: table.first]) if line.strip()), "")
-        if sentence not in above or not table.rows:
+        if not above.rstrip(" *_").endswith(sentence.rstrip(" *_")) or not table.rows:
             continue
-        scores = [_matches(row, question) for row in table.rows]
+        words, numbers = set(analyze_query(question)), _numbers(question)
+        scores = [_matches(row, words, numbers) for row in table.rows]
         best = max(scores)
         if best and scores.count(best) == 1:
             return [table.told(table.rows[scores.index(best)])]
@@ -78,10 +80,9 @@ def rows_under(sentence: str, passage: str, question: str, characters: int) -> l
     return []
 
 
-def _matches(row: Sequence[str], question: str) -> int:
-    """How many words and numbers of the question a row holds; its first cell counts twice."""
-    words, numbers = set(analyze_query(question)), _numbers(question)
-    held = [len(words & set(analyze(cell))) + (cell.strip(" .") in numbers) for cell in row]
+def _matches(row: Sequence[str], words: Collection[str], numbers: Collection[str]) -> int:
+    """How many of the question's words and numbers a row holds; its first cell counts twice."""
+    held = [len(set(words) & set(analyze(cell))) + (cell.strip(" .") in numbers) for cell in row]
     return sum(held) + sum(held[:1])
 
 
@@ -94,4 +95,5 @@ def _numbers(question: str) -> set[str]:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+    cells = _PIPE.split(line.strip().removeprefix("|").removesuffix("|"))
+    return [cell.strip().replace("\\|", "|") for cell in cells]

@@ -204,7 +204,7 @@ def features(views: QueryViews, pool: Pool, names: Collection[str]) -> dict[str,
 
     headings = _Headings(pool.headings)
     measured: dict[str, NDArray[np.float64]] = {}
-    for name in views.texts.keys() & names:
+    for name in filter(names.__contains__, views.texts):
         words = views.words[name]
         scores, most = pool.table.scores(words), pool.table.max_score(words)
         shares = scores / most if most else scores

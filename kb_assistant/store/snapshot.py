@@ -254,6 +254,15 @@ class Snapshot:
         """What the keyword index keeps of a text: its tokens, and those of the names of its files and folders."""
         return " ".join(keywords.analyze("\n".join([text.embedded, *self._names([text_id]).get(text_id, ())])))
 
+    def is_named_by(self, text_id: int, path: str) -> bool:
+        """Whether the name of a file with this text is, or would be, among those in its keyword line."""
+        (before,) = self._db.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT s.path FROM chunks c JOIN sources s ON s.id = c.source_id"
+            " WHERE c.text_id = ? AND s.path < ? LIMIT ?)",
+            (text_id, path, _NAMES),
+        ).fetchone()
+        return int(before) < _NAMES
+
     def _names(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
         """What the names of the first files with these texts say, each once, by text id."""
         if not text_ids:

@@ -88,7 +88,7 @@ class Transaction(Snapshot):
                  self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last, chunk.part),
             )  # fmt: skip
         self._put_checksum(source.path)
-        self._sync_keywords(before | self._texts_of(source.path))
+        self._sync_keywords(before | self._texts_of(source.path), source.path)
 
     def _check_vectors(self, vectors: Mapping[bytes, bytes]) -> None:
         if not vectors:
@@ -118,7 +118,7 @@ class Transaction(Snapshot):
     def remove_source(self, path: str) -> None:
         before = self._texts_of(path)
         self._db.execute("DELETE FROM sources WHERE path = ?", (path,))
-        self._sync_keywords(before)
+        self._sync_keywords(before, path)
 
     def update_source(self, source: Source) -> None:
         """Record a new recipe, title and reason for a source whose chunks stay as they are."""
@@ -190,12 +190,14 @@ class Transaction(Snapshot):
         self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector)))
         return text_id
 
-    def _sync_keywords(self, touched: set[int]) -> None:
-        """Update the keyword index for the touched texts, and increment the generation."""
+    def _sync_keywords(self, touched: set[int], path: str) -> None:
+        """Update the keyword index for the texts that a source had or has, and increment the generation."""
         self.renew_keywords()  # words of two sets of rules never mix
         for text_id in touched:
             live = self._db.execute("SELECT 1 FROM chunks WHERE text_id = ? LIMIT 1", (text_id,)).fetchone()
             indexed = self._db.execute("SELECT tokens FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
+            if live and indexed and not self.is_named_by(text_id, path):
+                continue
             line = self.keyword_line(text_id, self.texts([text_id])[0]) if live else None
             if indexed and indexed[0] != line:
                 self._db.execute("DELETE FROM keywords WHERE rowid = ?", (text_id,))

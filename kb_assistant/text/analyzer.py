@@ -18,7 +18,7 @@ from itertools import pairwise
 from kb_assistant.text.dates import date_spans
 from kb_assistant.text.quantities import quantities
 
-ANALYZER_VERSION = 4
+ANALYZER_VERSION = 5
 """Incremented when the same text gives other tokens, so that stores are reindexed."""
 
 _HAN = r"\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"

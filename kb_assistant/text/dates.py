@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kb_assistant.text.quantities import quantities
+
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _NAME = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
@@ -21,6 +23,7 @@ _MONTH, _DAY = r"(?:1[0-2]|0?[1-9])", r"(?:3[01]|[12]\d|0?[1-9])"
 _TH = r"(?:st|nd|rd|th)?(?![a-z\d])"
 _TO = r"(?:\s?[-–—~]\s?|\s(?:to|until)\s)"
 _HAN = "一二三四五六七八九十"
+_HAN_DAY = r"(?:[二三]?十[一二三四五六七八九]?|[一二三四五六七八九])"
 _DIGITS = {sign: str(value) for value, sign in enumerate("〇一二三四五六七八九")} | {"零": "0", "○": "0"}
 _PATTERNS = (
     # 2026-03-04, 2026/3/4, 2026.3.4, 2026_03_04; the month alone: 2025.12
@@ -33,8 +36,8 @@ _PATTERNS = (
     rf"(?<![\d/.])(?P<m5>{_MONTH})/(?P<y5>{_YEAR})(?![\d/])",  # 12/2025
     # 2026年3月4日, 3月4日至8日, 二〇二六年三月四日, 民国115年3月4日
     rf"(?<!农历)(?<!阴历)(?<![\d{_HAN}])(?:(?:(?P<era>民国)\s?(?P<y6e>\d{{2,3}})|(?P<y6>{_YEAR}|[〇零○一二三四五六七八九]{{4}}))\s?年\s?)?"
-    rf"(?P<m6>{_MONTH}|十[一二]?|[一二三四五六七八九])\s?月(?:份|\s?(?P<d6>{_DAY}|[{_HAN}]{{1,3}})\s?"
-    rf"(?:[日号](?!线))?(?:\s?[-–—~至到]\s?(?P<e6>{_DAY}|[{_HAN}]{{1,3}})\s?[日号])?(?<=[日号]))?",
+    rf"(?P<m6>{_MONTH}|十[一二]?|[一二三四五六七八九])\s?月(?:份|\s?(?P<d6>{_DAY}|{_HAN_DAY})\s?"
+    rf"(?:[日号](?!线))?(?:\s?[-–—~至到]\s?(?P<e6>{_DAY}|{_HAN_DAY})\s?[日号])?(?<=[日号]))?",
     # 4 March 2026, the 4th of March, 4–8 March
     rf"(?<![\w.])(?P<d7>{_DAY}){_TH}(?:{_TO}(?P<e7>{_DAY}){_TH})?(?:\s?-\s?|\s+(?:of\s+)?)(?P<n7>{_NAME})"
     rf"(?:(?:,?\s+|-|\s+of\s+)(?P<y7>{_YEAR})(?!\d))?",
@@ -44,6 +47,9 @@ _PATTERNS = (
 )
 _FIRST = rf"(?=[\d〇零○{_HAN}民]|(?<![a-z\d])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))"  # saves time
 _DATE = re.compile(f"{_FIRST}(?:{'|'.join(_PATTERNS)})", re.IGNORECASE)
+_THIS_CENTURY = 70
+"""Two figures of a year below this are of the years from 2000."""
+
 _IN = re.compile(
     r"\b(?:in|of|on|by|since|until|till|from|during|before|after|early|late|last|next|this)\s+\Z", re.I
 )
@@ -123,9 +129,15 @@ def _read(match: re.Match[str], text: str) -> tuple[Date, ...]:
         year, month = int(part["y1"]), int(part["m1"])
         if part["d1"] is None and part["sep"] == "-" and month == (year + 1) % 100:
             return ()  # 2010-11 is a season
+        if part["d1"] is None and part["sep"] in "./" and not _is_month_of_year(match, text):
+            return ()
         return _days(part["y1"], month, part["d1"])
     if part["y4"]:
-        year = part["y4"] if len(part["y4"]) == 4 else f"20{part['y4']}"
+        year = (
+            part["y4"]
+            if len(part["y4"]) == 4
+            else f"{'19' if int(part['y4']) >= _THIS_CENTURY else '20'}{part['y4']}"
+        )
         one, other = int(part["a4"]), int(part["b4"])
         readings = dict.fromkeys([(one, other), (other, one)])
         return tuple(Date(int(year), month, day) for month, day in readings if _is_day(month, day))
@@ -156,6 +168,14 @@ def _is_month(match: re.Match[str], text: str) -> bool:
         return True
     full = len(name) > 3 and name.lower() != "march" and not match["n8"].endswith(".")
     return full or name in ("May", "March") or bool(_IN.search(text, max(0, match.start() - 12), match.start()))
+
+
+def _is_month_of_year(match: re.Match[str], text: str) -> bool:
+    """Whether 2025.12 is one: 1500.5 kg and 2010.10 MB aren't."""
+    if not 1900 <= int(match["y1"]) < 2100 or len(match["m1"]) < 2:
+        return False
+    measured = next(quantities(text[match.start() : match.end() + 16]), None)
+    return measured is None or measured.start > 0
 
 
 def _month(name: str) -> int:

@@ -31,7 +31,9 @@ _CHINESE = {
 }  # fmt: skip
 _HAN = r"[零〇一二两三四五六七八九十百千]{1,9}"
 _FIGURES = r"\d{1,4}(?:\.\d{1,3}){0,6}"
-_NUMBER = rf"(?:{_FIGURES}(?![\d.]*\d)|[IVXLC]{{1,7}}(?![A-Za-z\d])|[A-Z](?![A-Za-z\d]))"
+# "the step I need": a pronoun or an article, unless "Article I of the treaty" goes on like this.
+_WORD = r"(?![IA]\s+(?!(?:of|and|or|in|on|to|says?|states?|means?)\b)[a-z])"
+_NUMBER = rf"(?:{_FIGURES}(?![\d.]*\d)|{_WORD}(?:[IVXLC]{{1,7}}|[A-Z])(?![A-Za-z\d]))"
 _UNIT = rf"(?i:{'|'.join(sorted(_ENGLISH, key=len, reverse=True))})"
 _REFERENCE = re.compile(
     rf"(?<![A-Za-z])(?:(?P<unit>{_UNIT})s?(?![A-Za-z])\.?|§{{1,2}})\s{{0,3}}"
@@ -41,6 +43,7 @@ _REFERENCE = re.compile(
     rf"|(?P<name>条款|条文|章节|附件|附录|附表|步骤)\s?(?P<named>{_FIGURES}|{_HAN}|[A-Z](?![A-Za-z]))"
 )
 _ONE_NUMBER = re.compile(_NUMBER)
+_DOES = re.compile(r"\b(?:i|to|we|you|they|please|can|could|shall|should|must|may|will)\s+\Z", re.I)
 _LABEL = re.compile(
     rf"[\s#*_-]*(?:(?P<unit>{_UNIT})\s{{1,3}}(?P<number>{_NUMBER})"
     rf"|第\s?(?P<counted>{_FIGURES}|{_HAN})\s?(?P<counter>[条章节款项编篇部点步])"
@@ -73,7 +76,10 @@ def asked_parts(question: str) -> list[Part]:
     [['3.2'], ['12']]
     """
     found: list[Part] = []
-    for match in _REFERENCE.finditer(fold(question[:_LONGEST_QUESTION])):
+    asked = fold(question[:_LONGEST_QUESTION])
+    for match in _REFERENCE.finditer(asked):
+        if (match["unit"] or "").casefold() == "schedule" and _DOES.search(asked, 0, match.start()):
+            continue
         if numbers := match["numbers"]:
             kind = _ENGLISH[match["unit"].casefold()] if match["unit"] else _ANY
             found += [Part(kind, _forms(one)) for one in _ONE_NUMBER.findall(numbers)]

@@ -58,7 +58,7 @@ _HAN = "零〇一二两三四五六七八九十百千万亿"
 _QUANTITY = re.compile(
     r"(?<![A-Za-z0-9_.,第])(?P<minus>(?<!\w)[-−])?(?P<currency>[$€¥£]\s?)?"
     rf"(?:(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<myriad>[万亿])?|(?<![{_HAN}])(?P<han>[{_HAN}]{{1,12}}))"
-    rf"(?:(?P<gap>[-\s]?)(?P<latin>{_LATIN})(?![A-Za-z0-9_/²³])|\s?(?P<chinese>{_CHINESE})|(?<=[\d万亿])(?![\w.]))",
+    rf"(?:(?P<gap>[-\s]?)(?P<latin>{_LATIN})(?![A-Za-z0-9_/²³])|\s?(?P<chinese>{_CHINESE})|(?<=[\d万亿])(?!\w|\.\d|\s(?:thousand|million|billion|trillion|bn|m|k)\b))",
     re.IGNORECASE,
 )
 _DIGITS = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {"零": 0, "两": 2}

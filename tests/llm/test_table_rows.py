@@ -74,3 +74,14 @@ def test_the_answer_holds_caption_and_row() -> None:
         question, additional_kwargs={"question": question, "passages": [SALES], "answers": marked}
     )
     assert ExtractChat().invoke([asked]).text == f"{LARCH} [1]\nQ: 4 | 2023: 415 | 2024: 466 [1]"
+
+
+def test_cells_keep_their_columns() -> None:
+    assert row_told("|Sales|5|6|", "||Jan|Feb|\n|---|---|---|\n|Sales|5|6|") == "Sales | Jan: 5 | Feb: 6"
+    assert row_told("|a \\| b|x|", "|Cmd|Use|\n|---|---|\n|a \\| b|x|") == "Cmd: a | b | Use: x"
+
+
+def test_only_the_sentence_before_the_table_announces_it() -> None:
+    passage = f"The pump is blue. {SALES}"
+    assert rows_under("The pump is blue.", passage, "pump", 300) == []
+    assert rows_under(LARCH, passage, "Q4", 300) == ["Q: 4 | 2023: 415 | 2024: 466"]

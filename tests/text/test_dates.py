@@ -87,3 +87,16 @@ def test_any_text_is_read(text: str) -> None:
     for span in date_spans(text):
         assert 0 <= span.start < span.end <= len(text)
         assert all(1 <= date.month <= 12 for date in span.dates)
+
+
+@pytest.mark.parametrize("text", ["1024.5 MB", "1500.5 kg", "2010.10 MB", "1234.10", "1500/12", "2025.12元"])
+def test_decimals_are_no_months(text: str) -> None:
+    assert list(date_spans(text)) == []
+
+
+def test_a_slip_in_a_day_is_no_error() -> None:
+    assert [span.dates for span in date_spans("3月十十日")] == [(Date(None, 3),)]
+
+
+def test_two_figures_of_a_year_are_of_the_nearer_century() -> None:
+    assert {date.year for span in date_spans("3/4/98 and 3/4/26") for date in span.dates} == {1998, 2026}

@@ -87,3 +87,21 @@ def test_time_is_linear() -> None:
         asked_parts(text)
         part_at(text)
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the first step I need to take?",
+        "Which part I should replace?",
+        "the section A team wrote",
+        "Should I schedule 2 calls?",
+    ],
+)
+def test_pronouns_articles_and_verbs_are_no_parts(question: str) -> None:
+    assert asked_parts(question) == []
+
+
+def test_a_number_in_letters_goes_on_with_a_few_words() -> None:
+    assert asked_parts("What does Article I of the treaty say?") == asked_parts("Article I")
+    assert asked_parts("schedule 2 of the lease") != []

@@ -64,3 +64,16 @@ def test_any_text_is_read(text: str) -> None:
     for one in quantities(text):
         assert 0 <= one.start < one.end <= len(text)
         assert float(one.number) == float(one.number)
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        ("It costs $4.50.", ["4.5usd"]),
+        ("sold for €300.", ["300eur"]),
+        ("a $5 million gift", []),
+        ("$5.5", ["5.5usd"]),
+    ],
+)
+def test_an_amount_ends_a_sentence_and_is_not_a_part_of_a_larger_one(text: str, forms: list[str]) -> None:
+    assert [one.form for one in quantities(text)] == forms
