@@ -98,6 +98,7 @@ def _says(heading: str, title: str) -> bool:
 
 _SITE = re.compile(r"\s+[-–—|·»]\s.*", re.DOTALL)  # "Setup – Handbook of the yard", as titles of web pages
 HEADING_CHARS = 200
+_PATH_CHARS = 2_000  # more than nine headings of the longest; only nested data goes deeper
 _ZERO_WIDTH = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
 
 
@@ -146,7 +147,15 @@ class Outline:
 
     @property
     def path(self) -> str:
-        return nest(text for _, text in self._above)
+        """The innermost headings, as many as fit: each block has them, however deep it is."""
+        kept: list[str] = []
+        room = _PATH_CHARS
+        for _, text in reversed(self._above):
+            room -= len(text) + len(" > ")
+            if room < 0:
+                break
+            kept.append(text)
+        return nest(reversed(kept))
 
     def _keep_bare(self, next_level: int) -> None:
         """Keep a heading without body: a deeper heading beneath it carries its words, a sibling doesn't."""

@@ -18,7 +18,9 @@ from kb_assistant.messages import _
 _DEEPEST = 200
 _LONGEST_ROW = 400  # characters; a longer record takes several lines, each with its names
 _LONGEST_VALUE = 600  # characters; a longer text is a block of its own, under the record's names
-_LONGEST_NAME = 80
+_LONGEST_NAME = 80  # of a value that names a record
+_LONGEST_KEY = 200  # a question of a survey may be one
+_LONGEST_PATH = 2 * _LONGEST_KEY
 _MOST_PARENTS = 5
 _MOST_COMPARED = 20  # members of an object that are compared with the first
 _SMALL = 8  # values of an object that needs no section
@@ -160,7 +162,7 @@ def _records(start: _Waiting) -> Iterator[Record]:
         else:
             parents = _with_names(one.parents, [one.name] if one.name else [])
         waiting += [
-            _Waiting(member, parents, key or one.key, name and Pair(key or one.key, name), one.depth + 1)
+            _Waiting(member, parents, key or one.key, name and Pair(key or _cut(one.key), name), one.depth + 1)
             for key, group in reversed(groups)
             for name, member in reversed(_members(group) or [("", inner) for inner in group])
         ]
@@ -174,9 +176,10 @@ def _record(one: _Waiting, pairs: Sequence[Pair]) -> Record:
     names = list(map(str, (*one.parents, *own)))
     head = list(map(str, one.parents))
     lines: list[str] = []
+    longest = max(_LONGEST_ROW, 2 * sum(map(len, names)))  # names are at most half of what is repeated
     run, length = list(head), sum(map(len, head))
     for part in map(str, short):
-        if len(run) > len(head) and length + len(part) > _LONGEST_ROW:
+        if len(run) > len(head) and length + len(part) > longest:
             lines.append(" | ".join(run))
             head = names
             run, length = list(head), sum(map(len, head))
@@ -200,10 +203,7 @@ def _parts(value: Any, depth: int) -> tuple[list[Pair], list[tuple[str, Any]]]:
         if one is not value and _members(one):
             groups.append((path.rpartition(".")[2], one))
         elif isinstance(one, dict):
-            waiting += [
-                (f"{path}.{key}" if path and key else path or str(key), member, level + 1)
-                for key, member in reversed(one.items())
-            ]
+            waiting += [(_path(path, str(key)), member, level + 1) for key, member in reversed(one.items())]
         elif isinstance(one, list) and any(isinstance(member, dict | list) for member in one):
             waiting += [(path, member, level + 1) for member in reversed(one)]
         elif isinstance(one, list):
@@ -212,6 +212,20 @@ def _parts(value: Any, depth: int) -> tuple[list[Pair], list[tuple[str, Any]]]:
         elif text := said(one):
             values.setdefault(path, []).append(text)
     return [Pair(path, _joined(texts)) for path, texts in values.items()], groups
+
+
+def _path(path: str, key: str) -> str:
+    """The path of a member; of a long one its end, from a full key on where that is possible."""
+    path = f"{path}.{_cut(key)}" if path and key else path or _cut(key)
+    if len(path) <= _LONGEST_PATH:
+        return path
+    end = path[-_LONGEST_PATH:]
+    return f"….{end.partition('.')[2] or end}"
+
+
+def _cut(key: str) -> str:
+    """A key as it stands in paths and names: rows repeat it, so it is bounded."""
+    return key if len(key) <= _LONGEST_KEY else f"{key[: _LONGEST_KEY - 1].rstrip()}…"
 
 
 def _joined(texts: Sequence[str]) -> str:
@@ -229,7 +243,7 @@ def _members(value: Any) -> list[tuple[str, Any]]:
     compared = list(islice(value.values(), _MOST_COMPARED))
     are_lists = all(isinstance(member, list) and _holds_objects(member) for member in compared)
     if (are_lists and any(map(_members, compared))) or all(_are_alike(compared[0], one) for one in compared):
-        return [(str(key), member) for key, member in value.items()]
+        return [(_cut(str(key)), member) for key, member in value.items()]
     return []
 
 
@@ -276,7 +290,15 @@ def _is_section(value: Any) -> bool:
 
 
 def _with_names(parents: tuple[Pair, ...], names: Sequence[Pair]) -> tuple[Pair, ...]:
-    return (*parents, *names)[-_MOST_PARENTS:]
+    """The innermost names, at most a row's length of them; always the last one."""
+    kept: list[Pair] = []
+    room = _LONGEST_ROW
+    for pair in reversed((*parents, *names)[-_MOST_PARENTS:]):
+        room -= len(str(pair))
+        if kept and room < 0:
+            break
+        kept.append(pair)
+    return tuple(reversed(kept))
 
 
 def _names_of(pairs: Sequence[Pair], key: str, always: bool = False) -> list[Pair]:
@@ -289,7 +311,7 @@ def _names_of(pairs: Sequence[Pair], key: str, always: bool = False) -> list[Pai
     naming = {pair.name.lower(): pair for pair in reversed(own)}
     for name in _NAMING:
         if name in naming:
-            return [Pair(key or naming[name].name, naming[name].value)]
+            return [Pair(_cut(key) or naming[name].name, naming[name].value)]
     telling = [pair for pair in own if pair.name.lower() not in _SAYS_NOTHING]
     for pair in telling:
         if pair.name.lower().endswith(_NAME_ENDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,6 +29,14 @@ def blocks(value: Any, name: str = "a.json") -> tuple[Block, ...]:
 
 def lines(value: Any) -> list[str]:
     return "\n".join(block.text for block in blocks(value)).split("\n")
+
+
+def _within(depth: int, around: Callable[[int], Any], inner: Any) -> Any:
+    """Data so many levels deep: on each, what `around` gives of it, and the next one."""
+    for level in range(depth):
+        one = around(level)
+        inner = [*one, inner] if isinstance(one, list) else one | {"k" * 100: inner}
+    return inner
 
 
 class TestRecords:
@@ -96,6 +105,34 @@ class TestRecords:
             deep = [{"c": 1, "d": deep}]
         with pytest.raises(ReadError, match="too deep"):
             blocks(deep)
+
+    def test_long_names_are_cut_where_rows_repeat_them(self) -> None:
+        question = "How pleased are you " * 11
+        first, second, *_again = lines([{"a": {question: {"start": 1, question + "again": 2}}}] * 2)
+        cut = f"{question[:199].rstrip()}…"
+        assert first == f"a.{cut}.start: 1"
+        assert second == f"….{cut}: 2"
+        kept = "How pleased are you with the harbour?" * 4
+        assert lines([{kept: 5}] * 2) == [f"{kept}: 5"] * 2
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            [{"n" * 20_000: {f"k{n}": n for n in range(2000)}}] * 2,
+            _within(190, lambda depth: {"x" * 100: depth, "y" * 100: {"v": 1}}, {f"k{n}": n for n in range(2000)}),
+            {"a" * 9_000: {"b" * 9_000: {f"{n}": {"c": n} for n in range(2000)}}},
+            _within(9, lambda depth: [{"name": f"{depth}" * 70}], [{"a": n} for n in range(3000)]),
+            _within(9, lambda _: {"n" * 500: "v" * 70, "m" * 900: ""}, [{"a": n} for n in range(3000)]),
+            _within(190, lambda _: {"n": 1}, {f"s{n}": {f"{n}.{m}": m for m in range(9)} for n in range(900)}),
+            _within(
+                190, lambda depth: {f"{depth}" * 90: n for n in range(9)}, {"a": [{"b": n} for n in range(3000)]}
+            ),
+        ],
+    )
+    def test_rows_are_not_many_times_as_long_as_the_data(self, value: Any) -> None:
+        told = blocks(value)
+        size = len(json.dumps(value))
+        assert sum(len(block.text) + len(block.heading) for block in told) < 30 * size
 
 
 class TestJsonLines:
