@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from kb_assistant.errors import ModelError
 from kb_assistant.reader.reader import WEIGHTS, Reader, Reading, open_reader
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -116,7 +118,20 @@ def test_a_forked_child_reads_too(reader: Reader) -> None:
             os._exit(0 if told(reader, "who founded the station", STATION)[0].span_score > 0 else 1)
         finally:
             os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    ended = (0, 0)
+
+    def has_ended() -> bool:
+        nonlocal ended
+        ended = os.waitpid(child, os.WNOHANG)
+        return ended[0] == child
+
+    try:
+        until(has_ended, 60)
+    finally:
+        if ended[0] != child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
