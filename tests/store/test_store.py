@@ -248,3 +248,34 @@ def test_what_no_store_can_hold_is_taken_out_of_a_text_once() -> None:
     text = Text("nul \0 heading", "one\0 two\udc80")
     assert (text.heading, text.body) == ("nul  heading", "one two?")
     assert text.hash == Text("nul  heading", "one two?").hash
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_words_of_a_shared_text_are_those_of_its_first_files(store: KnowledgeStore, order: int) -> None:
+    names = (
+        "amber",
+        "birch",
+        "cedar",
+        "daisy",
+        "elder",
+        "fern",
+        "grape",
+        "hazel",
+        "ivy",
+        "juniper",
+        "kale",
+        "lime",
+    )
+
+    def require_fit() -> None:
+        with store.read() as snapshot:
+            [(text_id, tokens)] = snapshot._db.execute("SELECT rowid, tokens FROM keywords").fetchall()
+            assert tokens == snapshot.keyword_line(text_id, snapshot.texts([text_id])[0])
+
+    for name in names[::order]:
+        put(store, f"/docs/{name}.md", "The same words stand everywhere.")
+        require_fit()
+    for name in names[:9]:
+        with store.write() as transaction:
+            transaction.remove_source(f"/docs/{name}.md")
+        require_fit()
