@@ -46,8 +46,8 @@ WITHOUT_HEADINGS: Mapping[str, Sequence[float]] = {
     "question 1": (0.0, 0.2, 0.82, 0.0),
     "answer 1": (0.0, -0.1, -0.41, 0.0),
 }
-"""Weights of the measures of each view; the latter are for an index where few texts have a heading, or a file whose
-name says something. What was said before weighs by shares of the question's weights, and by one weight for
+"""Weights of the measures of each view; the latter are for an index where few texts have a heading, or a file
+whose name says something. What was said before weighs by shares of the question's weights, and by one weight for
 headings: fitted one by one, the weights were better on the sets they were fitted to, and far worse on others.
 Without headings, what the last answer said counts against a text."""
 
