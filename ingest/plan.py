@@ -9,16 +9,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.archives import Member, MemberPlace, is_archive
 from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
-from ingest.vanished import followed, gone_files, moved_files
+from ingest.vanished import drives_of, followed, gone_files, moved_files
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
@@ -59,6 +59,7 @@ class Plan:
         tasks: Sources to read, by source path.
         archives: Archives whose contents were listed again.
         remove: Sources to remove, with the reason.
+        moved: Those of them that are elsewhere now, with the source there: removed once that is committed.
         forget: Sources to remove whose row reports something else.
         rows: Report rows of files that need no reading.
         skipped: Number of files without a reader, by suffix.
@@ -68,6 +69,7 @@ class Plan:
     tasks: dict[str, Task] = field(default_factory=dict)
     archives: dict[str, Archive] = field(default_factory=dict)
     remove: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     forget: list[str] = field(default_factory=list)
     rows: dict[str, FileResult] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -151,6 +153,14 @@ class _Known:
 
     def members(self, archive: str) -> Iterator[Source]:
         return (source for source in self.under(archive) if source.path != archive)
+
+    def on_drive(self, drive: Path, presence: FilePresence) -> Iterator[str]:
+        for path in self._snapshot.paths() if self._snapshot else ():
+            if presence.drive_of(Path(path).parent) == drive:
+                yield path
+
+    def is_stored_on(self, drive: Path, presence: FilePresence) -> bool:
+        return self._snapshot is not None and presence.drive_of(self._snapshot.path.absolute().parent) == drive
 
     def holders(self, digest: str) -> list[str]:
         """Sound sources with this content, in path order."""
@@ -323,33 +333,57 @@ class _Planner:
             self.look_at_content(path, member.sha256, member.size, archive, member.places)
 
     def plan_removals(self) -> None:
-        """Known sources in the searched places that weren't found. Those on a drive that isn't mounted now stay,
-        unless they are to be pruned."""
+        """Known sources in the searched places that weren't found. Those on a drive that isn't mounted now, and
+        those that can't be looked at, stay, unless they are to be pruned."""
         plan, closed, away = self.plan, tuple(self._closed), list[str]()
+        lost: dict[Path | None, list[str]] = defaultdict(list)
         met = (plan.rows, plan.tasks, plan.archives)
         for scope in self._scopes:
             for known in self._known.under(scope) if _is_printable(scope) else ():
                 path = known.path
                 if any(path in there for there in met) or path.startswith(closed or ("\0",)):
                     continue
-                if _stands_there(Path(path)):
+                state = self._presence.state(path)
+                if state == "there" and _has_its_name(Path(path)):
                     plan.remove[path] = _("left out by filters or ignore files")
-                elif self._presence.is_unmounted(Path(path)) and not self._choice.prune:
+                elif state == "unreachable" and not self._choice.prune:
                     away.append(path)
                 else:
-                    plan.remove[path] = _("no longer there")
-        plan.missing = MissingFiles(unreachable=tuple(away))
+                    lost[self._presence.drive_of(Path(path).parent)].append(path)
+        for drive, paths in lost.items():
+            if drive and not self._choice.prune and self._is_another(drive):
+                away += paths
+            else:
+                plan.remove |= dict.fromkeys(paths, _("no longer there"))
+        plan.missing = MissingFiles(unreachable=tuple(sorted(away)))
+
+    def _is_another(self, drive: Path) -> bool:
+        """Whether another drive than the known one seems to be mounted there: no known file is on it. That of the
+        store is the same."""
+        known, presence = self._known, self._presence
+        return not known.is_stored_on(drive, presence) and not any(
+            presence.state(path) == "there" for path in known.on_drive(drive, presence)
+        )
 
     def look_beside(self, snapshot: Snapshot) -> None:
         """Known files outside of the searched places that are gone: remove those that were found elsewhere."""
-        plan, presence = self.plan, self._presence
-        new = {path: task.digest for path, task in plan.tasks.items() if task.status == "added"}
-        new |= {path: one.source.digest for path, one in plan.archives.items() if one.status == "added"}
-        plan.remove = moved_files(snapshot, presence, new.items()) | plan.remove
-        beside, elsewhere = gone_files(snapshot, presence, [Path(scope) for scope in self._scopes])
-        gone = [path for path in (*beside, *elsewhere) if path not in plan.remove]
-        plan.remove |= followed(snapshot, presence, gone, new)
-        plan.missing = replace(plan.missing, gone=tuple(path for path in beside if path not in plan.remove))
+        plan, presence, roots = self.plan, self._presence, [Path(scope) for scope in self._scopes]
+        drives = drives_of(presence, roots)
+        read = {path: (task.status, task.digest) for path, task in plan.tasks.items()}
+        read |= {path: (one.status, one.source.digest) for path, one in plan.archives.items()}
+        by_digest = {digest: path for path, (_status, digest) in reversed(read.items())}
+        moves = moved_files(snapshot, presence, drives, by_digest)
+        moves = {path: move for path, move in moves.items() if path not in plan.remove}
+        beside, elsewhere = gone_files(snapshot, presence, drives, roots)
+        gone = [path for path in (*beside, *elsewhere) if path not in plan.remove and path not in moves]
+        new = {path: digest for path, (status, digest) in read.items() if status == "added"}
+        moves |= followed(snapshot, presence, drives, gone, moves, new)
+        plan.moved = {path: move.to for path, move in moves.items()}
+        plan.remove |= {path: move.reason for path, move in moves.items()}
+        plan.missing = MissingFiles(
+            gone=tuple(path for path in beside if path not in plan.remove),
+            unreachable=tuple(path for path in plan.missing.unreachable if path not in plan.remove),
+        )
 
     def tell_changes(self) -> None:
         """Set the status of each source to read, now that the other sources with its content are known."""
@@ -364,14 +398,16 @@ class _Planner:
                 archive.reason = "; ".join(filter(None, [archive.reason, origin]))
             fresh.setdefault(archive.source.digest, archive.source.path)
 
-    def _origin(self, digest: str, fresh: Mapping[str, str]) -> tuple[Status, str]:
-        """Whether a new source is a copy of another, or a moved one."""
+    def _origin(self, digest: str, fresh: dict[str, str]) -> tuple[Status, str]:
+        """Whether a new source is a copy of another, or a moved one. `fresh` remembers one source for each
+        content, so that many copies are compared once."""
+        if digest in fresh:
+            return "duplicate", _("same content as {path}", path=fresh[digest])
         plan, holders = self.plan, self._known.holders(digest)
         for path in holders:
             if path not in plan.remove and self._digest_after(path, digest) == digest:
+                fresh[digest] = path
                 return "duplicate", _("same content as {path}", path=path)
-        if digest in fresh:
-            return "duplicate", _("same content as {path}", path=fresh[digest])
         gone = [path for path in holders if path in plan.remove]
         return "added", _("moved from {path}", path=gone[0]) if gone else ""
 
@@ -410,12 +446,12 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _stands_there(path: Path) -> bool:
-    """Whether it exists under exactly this name, even on a case-insensitive system."""
-    if not _exists(path):
-        return False
+def _has_its_name(path: Path) -> bool:
+    """Whether a file that is there has exactly this name, even on a case-insensitive system."""
     try:
         return path in path.parent.iterdir()
+    except NotADirectoryError:
+        return False  # its archive is a file without it now
     except OSError:
         return True
 

@@ -23,7 +23,7 @@ from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
-from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text, Transaction
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.store.presence import MOUNTS, mount_points
 from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
 
@@ -68,23 +68,29 @@ def sync(
         plan = make_plan(snapshot, request.paths, choice, recipe, settings, pool, request.changed)
     if request.dry_run or store is None:
         return report_of(_foretold(plan), plan, 0, started, stopped=False, dry_run=True)
+    _note_mounts(store, plan)
     run = Run(store, embedder, splitter, recipe, plan, request, started)
     stopped = run.read_and_commit(pool)
     if not stopped:
         run.remove_vanished()
         run.note_archives()
+        run.remove_moved()
         with store.write() as transaction:
             transaction.purge_orphaned()
-            _note_mounts(transaction, plan)
     return run.report(stopped)
 
 
-def _note_mounts(transaction: Transaction, plan: Plan) -> None:
-    """Record the drives that the files lie on, so that one that is away isn't taken for deleted files."""
-    known = set(transaction.meta(MOUNTS) or ())
-    folders = {Path(path).parent for path, row in plan.rows.items() if row.status != "removed"}
-    if new := set(map(str, mount_points(folders))) - known:
-        transaction.put_meta(MOUNTS, sorted(known | new))
+def _note_mounts(store: KnowledgeStore, plan: Plan) -> None:
+    """Record the drives that the files lie on, so that one that is away isn't taken for deleted files. This comes
+    before the first of them is committed: a drive can be taken out while it is read."""
+    folders = {Path(path).parent for path in (*plan.rows, *plan.archives)}
+    folders |= {Path(task.file).parent for task in plan.tasks.values()}
+    mounts = set(map(str, mount_points(folders)))
+    with store.read() as snapshot:
+        known = set(snapshot.meta(MOUNTS) or ())
+    if mounts - known:
+        with store.write() as transaction:
+            transaction.put_meta(MOUNTS, sorted(mounts.union(transaction.meta(MOUNTS) or ())))
 
 
 def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
@@ -206,10 +212,12 @@ class Run:
         return self.request.stop()
 
     def remove_vanished(self) -> None:
+        """Remove what is no longer there or left out, but for what moved."""
         for path, reason in self.plan.remove.items():
-            with self.store.write() as transaction:
-                transaction.remove_source(path)
-            self.plan.rows[path] = FileResult(path, "removed", 0, reason)
+            if path not in self.plan.moved:
+                with self.store.write() as transaction:
+                    transaction.remove_source(path)
+                self.plan.rows[path] = FileResult(path, "removed", 0, reason)
         for path in self.plan.forget:
             with self.store.write() as transaction:
                 transaction.remove_source(path)
@@ -231,6 +239,21 @@ class Run:
                 if known is None or replace(known, ingested_at=source.ingested_at) != source:
                     transaction.put_source(source, [], {})
             self.plan.rows[path] = FileResult(path, archive.status, 0, archive.reason)
+
+    def remove_moved(self) -> None:
+        """Remove sources that are elsewhere now, once they are committed there. One that couldn't be read there
+        stays: nothing else holds its text."""
+        kept = list[str]()
+        for path, target in self.plan.moved.items():
+            with self.store.write() as transaction:
+                now = transaction.source(target)
+                if now is None or now.failed:
+                    kept.append(path)
+                    continue
+                transaction.remove_source(path)
+            self.plan.rows[path] = FileResult(path, "removed", 0, self.plan.remove[path])
+        missing = self.plan.missing
+        self.plan.missing = replace(missing, gone=tuple(sorted({*missing.gone, *kept})))
 
     def _take(self, outcome: Outcome, given: bool) -> None:
         path = outcome.source

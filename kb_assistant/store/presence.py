@@ -78,7 +78,7 @@ class FilePresence:
     def drive_of(self, folder: Path) -> Path | None:
         """The known mount point that it lies on, also through links; None for the system's own drive. No drive is
         looked at."""
-        if not self._mounts:
+        if not (self._mounts and folder.is_absolute()):
             return None
         place = self._place(folder)
         return max((mount for mount in self._mounts if place.is_relative_to(mount)), default=None, key=_depth)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from kb_assistant.errors import KBError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.types import MissingFiles, Report
+from kb_assistant.store import Snapshot
+from kb_assistant.store.presence import MOUNTS, FilePresence
+from kb_assistant.types import FileState, MissingFiles, Report
 from tests.law import small_kb
 
 FEE = "The mooring fee is 12 crowns."
@@ -57,14 +61,18 @@ def test_a_renamed_folder_is_followed_and_nothing_is_embedded(
     assert not report.missing
 
 
-def test_files_edited_after_the_rename_replace_what_they_said(kb: KnowledgeBase, tmp_path: Path) -> None:
+def test_files_edited_after_the_rename_replace_what_they_said_and_others_stay(
+    kb: KnowledgeBase, tmp_path: Path
+) -> None:
     folder = make(tmp_path / "f", fee=FEE, tide=TIDE, crane=CRANE)
     kb.ingest(folder)
     now = folder.rename(tmp_path / "g")
     make(now, fee=FEE.replace("12", "18"), crane=CRANE.replace("每周", "每月"))
     (now / "tide.md").unlink()
     report = kb.ingest(now)
-    assert known(kb) == [str(now / "crane.md"), str(now / "fee.md")]
+    kept = str(folder / "tide.md")
+    assert known(kb) == [kept, str(now / "crane.md"), str(now / "fee.md")]
+    assert report.missing.gone == (kept,), "it was found nowhere"
     assert {row.reason for row in report if row.status == "removed"} == {f"its folder is {now} now"}
     assert kb.search("mooring fee crowns")[0].text == FEE.replace("12", "18")
 
@@ -215,3 +223,134 @@ def test_watched_changes_look_at_nothing_else(
     monkeypatch.setattr("ingest.plan.gone_files", lambda *_: pytest.fail("all known files were looked for"))
     make(folder, tide=TIDE)
     assert kb.ingest(folder, changed=[folder / "tide.md"]).added == 1
+
+
+@pytest.mark.parametrize("edited", ["", "<p>One more.</p>"])
+def test_what_cant_be_read_where_it_moved_to_stays_where_it_was(tmp_path: Path, edited: str) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    page = f"<p>{FEE}</p><!--{'x' * 1_500_000}-->"
+    (folder / "fee.html").write_text(page)
+    with small_kb(tmp_path / "home", file_megabytes=2) as kb:
+        kb.ingest(folder)
+    now = folder.rename(tmp_path / "g")
+    (now / "fee.html").write_text(page + edited)
+    old = str(folder / "fee.html")
+    with small_kb(tmp_path / "home", file_megabytes=1) as kb:
+        report = kb.ingest(now)
+        assert (report.failed, report.removed, report.missing.gone) == (1, 0, (old,))
+        assert kb.search("mooring fee crowns")[0].source == old
+    with small_kb(tmp_path / "home", file_megabytes=2) as kb:
+        report = kb.ingest(now)
+        assert report.failed == 0
+        assert report.removed == (not edited), "with the same bytes it is followed now"
+
+
+def test_another_project_with_files_of_the_same_names_isnt_where_it_moved_to(
+    kb: KnowledgeBase, tmp_path: Path
+) -> None:
+    old = make(tmp_path / "a" / "boats", README="Boats.", LICENSE="Take it.", fee=FEE)
+    half = make(tmp_path / "b" / "sails", README="Sails.", tide=TIDE)
+    kb.ingest([old, half])
+    shutil.rmtree(old)
+    shutil.rmtree(half)
+    report = kb.ingest(make(tmp_path / "c" / "cranes", README="Cranes.", LICENSE="Don't.", crane=CRANE))
+    assert report.removed == 0
+    assert len(known(kb)) == 8
+
+
+def test_a_folder_that_moved_far_is_followed_if_one_file_is_the_same(kb: KnowledgeBase, tmp_path: Path) -> None:
+    old = make(tmp_path / "a" / "boats", README="Boats.", fee=FEE, tide=TIDE)
+    kb.ingest(old)
+    now = make(tmp_path / "b" / "ships", README="Boats!", fee=FEE.replace("12", "18"), tide=TIDE)
+    shutil.rmtree(old)
+    kb.ingest(now)
+    assert known(kb) == [str(now / name) for name in ("README.md", "fee.md", "tide.md")]
+
+
+def test_many_copies_that_moved_are_looked_up_once(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path / "f", **{f"n{n}": FEE for n in range(12)})
+    kb.ingest(folder)
+    now = folder.rename(tmp_path / "g")
+    asked = Mock(side_effect=Snapshot.holders_of)
+    monkeypatch.setattr(Snapshot, "holders_of", lambda self, digest: asked(self, digest))
+    report = kb.ingest(now)
+    assert (report.removed, len(known(kb))) == (12, 12)
+    assert asked.call_count <= 3
+
+
+def test_mount_points_are_known_after_an_ingest_that_was_stopped(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usb = make(tmp_path / "media" / "usb", fee=FEE, deep__tide=TIDE)
+    mounted = {usb, Path("/")}
+    monkeypatch.setattr(Path, "is_mount", lambda self: self in mounted)
+    kb.ingest(usb, stop=lambda: True)
+    with kb.store.read() as snapshot:
+        assert snapshot.meta(MOUNTS) == [str(usb)]
+
+
+def test_another_drive_at_the_same_mount_point_takes_nothing_away(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usb = make(tmp_path / "media" / "usb", fee=FEE, deep__tide=TIDE)
+    mounted = {usb, Path("/")}
+    monkeypatch.setattr(Path, "is_mount", lambda self: self in mounted)
+    kb.ingest(usb)
+    sources = tuple(known(kb))
+    shutil.rmtree(usb)
+    make(usb, crane=CRANE)
+    report = kb.ingest(usb)
+    assert (report.added, report.removed, report.missing) == (1, 0, MissingFiles(unreachable=sources))
+    (usb / "crane.md").unlink()
+    assert kb.ingest(usb).removed == 0
+    assert kb.ingest(usb, prune=True).removed == 3
+
+
+def test_all_files_of_the_drive_with_the_store_can_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = {tmp_path, Path("/")}
+    monkeypatch.setattr(Path, "is_mount", lambda self: self in mounted)
+    folder = make(tmp_path / "f", fee=FEE)
+    with small_kb(tmp_path / "home") as kb:
+        kb.ingest(folder)
+        (folder / "fee.md").unlink()
+        assert kb.ingest(folder).removed == 1
+
+
+def test_a_drive_elsewhere_isnt_looked_at(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nas, docs = make(tmp_path / "nas", fee=FEE), make(tmp_path / "docs", tide=TIDE)
+    mounted = {nas, Path("/")}
+    monkeypatch.setattr(Path, "is_mount", lambda self: self in mounted)
+    kb.ingest([nas, docs])
+    state = FilePresence.state
+
+    def look(presence: FilePresence, source: str) -> FileState:
+        assert not source.startswith(str(nas)), "it may not answer"
+        return state(presence, source)
+
+    monkeypatch.setattr(FilePresence, "state", look)
+    make(docs, fee=FEE, tide=TIDE)
+    assert kb.ingest(docs).duplicate == 1
+
+
+@pytest.mark.parametrize("error", [PermissionError, TimeoutError])
+def test_a_known_file_that_cant_be_looked_at_stays(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    folder = make(tmp_path / "f", fee=FEE, tide=TIDE)
+    kb.ingest(folder)
+    (folder / "fee.md").unlink()
+    stat = Path.stat
+
+    def refused(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "fee.md":
+            raise error("not now")
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    report = kb.ingest(folder)
+    assert (report.removed, report.missing.unreachable) == (0, (str(folder / "fee.md"),))
