@@ -69,5 +69,14 @@ class QuestionError(KBError):
     """A question or a history has the wrong form."""
 
 
+class NotFoundError(KBError):
+    """There is no such knowledge base, document, passage or job, or it may not be seen: which of the two isn't
+    said."""
+
+
+class ForbiddenError(KBError):
+    """It may be seen, but this may not be done with it."""
+
+
 class DatasetError(KBError):
     """A set of questions and documents has the wrong form."""

@@ -1,32 +1,52 @@
-"""Who may use a page that is reachable by others: names with tokens, of which only hashes are stored."""
+"""Who may use a home that others can reach: users with groups, tokens, stored as hashes alone, and grants.
+
+Every change is one replacement of one small file, so that a kill leaves the old state or the new one, and every
+check reads that file: what is taken away is gone with the next request.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
-import re
 import secrets
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.errors import KBError, SettingsError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.small_file import update_json
+from kb_assistant.workspace.register import OLD_ROLES, Register, Token, now, token_digest
+from kb_assistant.workspace.rights import (
+    EVERY_BASE,
+    LOCAL,
+    Grant,
+    Principal,
+    Right,
+    audience_of,
+    checked_name,
+)
+
+__all__ = ["LOCAL", "Access", "User", "token_digest"]
 
 Role = Literal["full", "read"]
 
+PREFIX = "kb_"
+ID_CHARACTERS = 8
+USES_EVERY = timedelta(minutes=1)
+"""How precisely the last use of a token is kept."""
+
 _FILE = "access.json"
-_NAME = re.compile(r"\w[\w.@-]{0,63}")
-LOCAL = "local"
-"""The user of a page that only this machine can reach; no token is needed."""
+_USES = "token-uses.json"
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no characters that are read for another
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user with a token. The role "read" may ask questions and keep conversations, and change nothing else."""
+    """A user, with the role that earlier versions knew: "full" may change something, "read" may only ask."""
 
     name: str
     role: Role
@@ -36,14 +56,172 @@ class User:
         return self.role == "full"
 
 
-_Entry = tuple[User, str]
-
-
 class Access:
     """The users of one home."""
 
     def __init__(self, home: Path) -> None:
         self.file = home / _FILE
+        self._uses = home / _USES
+        self._seen: dict[str, datetime] = {}
+
+    def register(self) -> Register:
+        """The current state.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        try:
+            return Register.from_json(json.loads(self.file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Register()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(error) from error
+
+    def principal(self, token: str) -> Principal | None:
+        """Who uses this token; None if it is wrong or has expired. Takes the same time for every token, however
+        much of it is right.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        found = self.principal_of_digest(token_digest(token))
+        if found is not None:
+            self._used(found.token)
+        return found
+
+    def principal_of_digest(self, digest: str) -> Principal | None:
+        """Who uses the token with this digest now, in the same constant time."""
+        register, found = self.register(), None
+        for token in register.tokens:
+            if hmac.compare_digest(digest, token.sha256):
+                found = token
+        if found is None or found.is_expired(datetime.now(UTC)):
+            return None
+        return register.principal(found)
+
+    def new_token(
+        self,
+        user: str,
+        label: str = "",
+        *,
+        expires: datetime | None = None,
+        bases: Collection[str] | None = None,
+        right: Right = "manage",
+    ) -> str:
+        """Make a token for a known user; an earlier one with the same label becomes invalid. Returns the token,
+        which is stored nowhere.
+
+        Args:
+            expires: With a time zone; None for never.
+            bases: Limits it to these knowledge bases.
+            right: The widest right it carries; never wider than the user's own.
+
+        Raises:
+            SettingsError: there is no such user.
+        """
+        token = _new_token()
+        until = "" if expires is None else expires.astimezone(UTC).isoformat(timespec="seconds")
+        made = Token(
+            token[: len(PREFIX) + ID_CHARACTERS],
+            user,
+            token_digest(token),
+            label,
+            now(),
+            until,
+            None if bases is None else tuple(sorted(bases)),
+            right,
+        )
+
+        def change(register: Register) -> Register:
+            _expect_user(register, user)
+            others = [one for one in register.tokens if (one.user, one.label) != (user, label)]
+            return replace(register, tokens=(*others, made))
+
+        self._update(change)
+        return token
+
+    def revoke(self, token_id: str) -> bool:
+        """Make a token invalid. Returns whether there was one of this id."""
+        return self._drop_tokens(lambda one: one.id == token_id)
+
+    def put_user(self, name: str, groups: Iterable[str] | None = None) -> None:
+        """Create a user, or set its groups; None leaves them as they are.
+
+        Raises:
+            SettingsError: a name isn't valid.
+        """
+        checked_name(name)
+        given = None if groups is None else [checked_name(one, of_group=True) for one in dict.fromkeys(groups)]
+
+        def change(register: Register) -> Register:
+            kept = register.users.get(name, ()) if given is None else tuple(given)
+            return replace(register, users={**register.users, name: kept})
+
+        self._update(change)
+
+    def remove_user(self, name: str) -> bool:
+        """Delete a user, with its tokens and what was granted to it. Returns whether there was one."""
+        if name not in self.register().users:
+            return False
+        self._update(
+            lambda register: Register(
+                {user: groups for user, groups in register.users.items() if user != name},
+                tuple(one for one in register.tokens if one.user != name),
+                tuple(one for one in register.grants if one.to != f"user:{name}"),
+            )
+        )
+        return True
+
+    def grant(self, base: str, to: str, right: Right) -> None:
+        """Give a right, instead of the one that `to` has on this knowledge base. See `Grant`."""
+        made = Grant(base, to, right)
+
+        def change(register: Register) -> Register:
+            if to.startswith("user:"):
+                _expect_user(register, to.removeprefix("user:"))
+            others = [one for one in register.grants if (one.base, one.to) != (base, to)]
+            return replace(register, grants=(*others, made))
+
+        self._update(change)
+
+    def withdraw(self, base: str, to: str) -> bool:
+        """Take back what was granted. Returns whether there was something."""
+        found = any((one.base, one.to) == (base, to) for one in self.register().grants)
+        if found:
+            self._update(
+                lambda register: replace(
+                    register, grants=tuple(one for one in register.grants if (one.base, one.to) != (base, to))
+                )
+            )
+        return found
+
+    def base_renamed(self, old: str, new: str) -> None:
+        """Let what holds for a knowledge base hold for its new name; what held for that name before is gone."""
+
+        def change(register: Register) -> Register:
+            kept = _without_base(register, new)
+            tokens = (
+                one if one.bases is None else replace(one, bases=tuple(new if b == old else b for b in one.bases))
+                for one in kept.tokens
+            )
+            grants = (replace(one, base=new) if one.base == old else one for one in kept.grants)
+            return replace(kept, tokens=tuple(tokens), grants=tuple(grants))
+
+        self._update_if_any(change)
+
+    def base_gone(self, name: str) -> None:
+        """Forget what was granted on a knowledge base: a later one of its name begins without."""
+        self._update_if_any(lambda register: _without_base(register, name))
+
+    def last_uses(self) -> dict[str, str]:
+        """When tokens were last used, by id: ISO 8601 in UTC, to the minute."""
+        try:
+            found = json.loads(self._uses.read_text(encoding="utf-8"))
+            return {str(id_): str(when) for id_, when in found.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    # What earlier versions knew: each user has one token, and a role for all knowledge bases.
 
     def users(self) -> list[User]:
         """All users with a token, by name.
@@ -51,69 +229,66 @@ class Access:
         Raises:
             StoreError: the file is damaged.
         """
-        return sorted((user for user, _ in self._entries()), key=lambda user: user.name)
+        register = self.register()
+        return [_user(register, name) for name in sorted({token.user for token in register.tokens})]
+
+    def check(self, token: str) -> User | None:
+        """The user of a token, as `principal`; None also for one that doesn't open all knowledge bases."""
+        return _as_user(self.principal(token))
+
+    def user_of_digest(self, digest: str) -> User | None:
+        """The same for a token with this digest."""
+        return _as_user(self.principal_of_digest(digest))
 
     def add(self, name: str, role: Role = "full") -> str:
-        """Create a token for a user; an earlier one becomes invalid. Returns the token, which is stored nowhere.
+        """Create a user with one token and a right on all knowledge bases; its earlier tokens become invalid.
+        Returns the token, which is stored nowhere.
 
         Raises:
             SettingsError: the name isn't valid.
         """
-        if not _NAME.fullmatch(name) or name == LOCAL:
-            raise SettingsError(
-                _("{name!r} can't name a user.", name=name), _("Use up to 64 letters, digits, '.', '-', '@'.")
-            )
-        token = secrets.token_urlsafe(32)
-        entry = (User(name, role), token_digest(token))
-        self._update(lambda entries: [*(one for one in entries if one[0].name != name), entry])
-        return token
+        self.put_user(name)
+        self.grant(EVERY_BASE, f"user:{name}", OLD_ROLES[role])
+        self._drop_tokens(lambda one: one.user == name)
+        return self.new_token(name)
 
     def remove(self, name: str) -> bool:
-        """Revoke a user's token. Returns whether there was one."""
-        gone: list[_Entry] = []
+        """Revoke a user's tokens. Returns whether there was one."""
+        return self._drop_tokens(lambda one: one.user == name)
 
-        def without(entries: list[_Entry]) -> list[_Entry]:
-            gone.extend(one for one in entries if one[0].name == name)
-            return [one for one in entries if one[0].name != name]
-
-        if self.file.exists():
-            self._update(without)
-        return bool(gone)
-
-    def check(self, token: str) -> User | None:
-        """The user of a token. Takes the same time for every token, however much of it is right."""
-        return self.user_of_digest(token_digest(token))
-
-    def user_of_digest(self, digest: str) -> User | None:
-        """The user whose token has this digest now, in the same constant time.
-
-        Raises:
-            StoreError: the file is damaged.
-        """
-        found = None
-        for user, known in self._entries():
-            if hmac.compare_digest(digest, known):
-                found = user
+    def _drop_tokens(self, which: Callable[[Token], bool]) -> bool:
+        found = any(which(one) for one in self.register().tokens)
+        if found:
+            self._update(
+                lambda register: replace(register, tokens=tuple(one for one in register.tokens if not which(one)))
+            )
         return found
 
-    def _entries(self) -> list[_Entry]:
-        try:
-            return _entries(json.loads(self.file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._damaged(error) from error
+    def _used(self, token: str) -> None:
+        """Keep the time of use, best effort and rarely: asking must not wait for the disk."""
+        when = datetime.now(UTC)
+        if (last := self._seen.get(token)) is not None and when - last < USES_EVERY:
+            return
+        self._seen[token] = when
+        with suppress(KBError, ValueError):
+            update_json(
+                self._uses,
+                lambda before: {**(before or {}), token: when.isoformat(timespec="minutes")},
+                what=_("the list of tokens' uses"),
+                mode=0o600,
+            )
 
-    def _update(self, change: Callable[[list[_Entry]], list[_Entry]]) -> None:
+    def _update_if_any(self, change: Callable[[Register], Register]) -> None:
+        if self.file.exists():
+            self._update(change)
+
+    def _update(self, change: Callable[[Register], Register]) -> None:
         def changed(value: Any) -> Any:
-            return [
-                asdict(user) | {"sha256": digest}
-                for user, digest in change([] if value is None else _entries(value))
-            ]
+            return change(Register() if value is None else Register.from_json(value)).to_json()
 
         try:
             update_json(self.file, changed, what=_("the list of users"), mode=0o600, indent=1)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> StoreError:
@@ -123,10 +298,33 @@ class Access:
         )
 
 
-def _entries(value: Any) -> list[_Entry]:
-    return [(User(one["name"], one["role"]), str(one["sha256"])) for one in value]
+def _new_token() -> str:
+    id_ = "".join(secrets.choice(_ALPHABET) for _ in range(ID_CHARACTERS))
+    return f"{PREFIX}{id_}_{secrets.token_urlsafe(32)}"
 
 
-def token_digest(token: str) -> str:
-    """SHA-256 as hex digits. Tokens are long and random, so a slow hash would add nothing."""
-    return hashlib.sha256(token.strip().encode("utf-8", "replace")).hexdigest()
+def _expect_user(register: Register, name: str) -> None:
+    if name not in register.users:
+        raise SettingsError(_("There is no user {name!r}.", name=name), _("Add one with `kb user add NAME`."))
+
+
+def _without_base(register: Register, name: str) -> Register:
+    """The register without grants on a knowledge base, and without tokens' limits to it."""
+    tokens = (
+        one if one.bases is None else replace(one, bases=tuple(base for base in one.bases if base != name))
+        for one in register.tokens
+    )
+    grants = tuple(one for one in register.grants if one.base != name)
+    return replace(register, tokens=tuple(tokens), grants=grants)
+
+
+def _user(register: Register, name: str) -> User:
+    means = audience_of(name, register.users.get(name, ()))
+    writes = any(one.to in means and one.right != "read" for one in register.grants)
+    return User(name, "full" if writes else "read")
+
+
+def _as_user(principal: Principal | None) -> User | None:
+    if principal is None or not principal.may("read", EVERY_BASE) or principal.bases is not None:
+        return None
+    return User(principal.name, "full" if principal.is_admin else "read")

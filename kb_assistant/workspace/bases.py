@@ -52,6 +52,11 @@ def exists(settings: Settings) -> bool:
     return (settings.kb_dir / _STORE).exists()
 
 
+def is_listed(settings: Settings, name: str) -> bool:
+    """Whether `list_bases` has this name."""
+    return not name.startswith(ATTACHED) and _is_name(settings, name) and exists(settings.but(kb=name))
+
+
 def create_base(settings: Settings) -> None:
     """Create the knowledge base named by the settings, empty.
 

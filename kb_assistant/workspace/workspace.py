@@ -11,11 +11,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from kb_assistant.errors import BusyError, KBError
+from kb_assistant.errors import BusyError, KBError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
+from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
 from kb_assistant.workspace.jobs import Jobs
@@ -38,6 +39,7 @@ class Workspace:
         self.chats = ChatStore(settings.home / "chats.sqlite")
         self.answers = AnswerQueue(self.chats)
         self.jobs = Jobs()
+        self.access = Access(settings.home)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()
 
@@ -93,21 +95,41 @@ class Workspace:
         if base is not None:
             base.close()
 
+    def create_base(self, name: str) -> None:
+        """Create an empty knowledge base; what was granted on an earlier one of this name doesn't hold for it.
+
+        Raises:
+            SettingsError: the name isn't valid, or is taken.
+            StoreError: as for `bases.create_base`.
+        """
+        settings = self.named(_checked(name))
+        if not bases.exists(settings):
+            self.access.base_gone(name)
+        bases.create_base(settings)
+
     def rename_base(self, old: str, new: str) -> None:
-        """Rename a knowledge base; its conversations follow.
+        """Rename a knowledge base; its conversations follow, and what is granted on it.
 
         Raises:
             BusyError: it is being written.
             SettingsError, StoreError: as for `bases.rename_base`.
         """
+        if bases.exists(self.named(_checked(new))):
+            raise StoreError(_("There is a knowledge base {name!r} already.", name=new), _("Choose another name."))
         if self.jobs.busy(self.base(old)):
             raise BusyError(_("Work on this knowledge base goes on."), _("Wait until it is done, then try again."))
         self.close(old)
-        bases.rename_base(self.named(old), new)
+        self.access.base_renamed(old, new)  # first: after a kill nobody sees more than before
+        try:
+            bases.rename_base(self.named(old), new)
+        except KBError:
+            self.access.base_renamed(new, old)
+            raise
         try:
             self.chats.move(old, new)
         except KBError:
             bases.rename_base(self.named(new), old)
+            self.access.base_renamed(new, old)
             raise
 
     def delete_base(self, name: str) -> None:
@@ -121,6 +143,7 @@ class Workspace:
         self.jobs.end(self.base(name), settings.lock_seconds)
         self.close(name)
         bases.delete_base(settings)
+        self.access.base_gone(name)
 
     def delete_chat(self, chat: str) -> None:
         """Delete a conversation with its files; its answers and jobs are stopped first.
@@ -154,3 +177,16 @@ class Workspace:
         own = [name for name in self._open if name.startswith(bases.ATTACHED)]
         idle = [name for name in own[:-MOST_ATTACHED] if not self.jobs.busy(self._open[name])]
         return [self._open.pop(name) for name in idle]
+
+
+def _checked(name: str) -> str:
+    """A name that isn't one of a conversation's files.
+
+    Raises:
+        SettingsError: it is.
+    """
+    if name.startswith(bases.ATTACHED):
+        raise SettingsError(
+            _("Names that begin with {prefix!r} are taken.", prefix=bases.ATTACHED), _("Choose another name.")
+        )
+    return name
