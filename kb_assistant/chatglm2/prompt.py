@@ -74,6 +74,15 @@ class ChatTemplate:
             return self._roles(messages)
         return self._prefix + self.encode(render(*pairs(messages)))
 
+    def answer(self, text: str) -> list[int]:
+        """Token ids of an answer as the model is to write it after `prompt`, with the token that ends it.
+
+        An answer is encoded by itself, as in the training of both generations: joined to the prompt it would lack
+        the blank that SentencePiece puts before its first piece. ChatGLM3 ends the line of the role first.
+        """
+        head = self.encode("\n") if self._generation == 3 else []
+        return [*head, *self.encode(text), self._id(END)]
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, without any prefix; lone surrogates are read as "?"."""
         text = text.encode("utf-8", "replace").decode("utf-8")

@@ -29,7 +29,7 @@ class ReaderGraph(EncoderGraph):
 
     Args:
         folder: The embedder's folder.
-        learned: Adapters and heads, by the names that kb_assistant.training.network gives them.
+        learned: Adapters and heads, by the names that kb_assistant.training.reader.network gives them.
     """
 
     inputs = ("ids", "positions", "mask")

@@ -1,2 +1,1 @@
-"""Trains the reader: examples.py makes pairs of question and passage from sets, network.py is the network with its
-adapters and heads, reader.py trains, measures and writes the weights."""
+"""Trains what is learned here: chat models on questions and answers (`kb train`), and below reader/ the reader."""

@@ -75,8 +75,8 @@ def test_the_integer_graph_says_what_the_trained_network_says(reader: Reader, fo
     import torch
     from safetensors.torch import load_file
 
-    from kb_assistant.training.network import ReaderNetwork
-    from kb_assistant.training.reader import filled
+    from kb_assistant.training.reader.network import ReaderNetwork
+    from kb_assistant.training.reader.train import filled
 
     network = ReaderNetwork(folder).eval()
     missing, unknown = network.load_state_dict(load_file(WEIGHTS), strict=False)

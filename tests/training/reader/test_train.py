@@ -10,7 +10,7 @@ import pytest
 from kb_assistant.models.home import ModelHome
 from kb_assistant.reader.inputs import InputEncoder
 from kb_assistant.reader.reader import Reader
-from kb_assistant.training.examples import Group, Pair
+from kb_assistant.training.reader.examples import Group, Pair
 from tests.embedding.encoders import random_encoder
 
 pytestmark = pytest.mark.engine
@@ -33,8 +33,8 @@ def groups(epoch: int) -> list[Group]:
 def test_losses_fall_and_what_is_written_is_read(models_home: Path, tmp_path: Path) -> None:
     import torch
 
-    from kb_assistant.training.network import ReaderNetwork
-    from kb_assistant.training.reader import Schedule, train, write
+    from kb_assistant.training.reader.network import ReaderNetwork
+    from kb_assistant.training.reader.train import Schedule, train, write
 
     e5 = ModelHome(models_home / "models").get("multilingual-e5-small", "embedder")
     model = random_encoder(tmp_path / "tiny", e5, "bert", {"pooling_mode_mean_tokens": True})

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from kb_assistant.training.examples import Group, examples
+from kb_assistant.training.reader.examples import Group, examples
 
 DOCUMENTS = [
     {"id": "d1", "title": "Tides",

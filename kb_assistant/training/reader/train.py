@@ -25,8 +25,8 @@ from torch.nn import functional
 
 from kb_assistant.errors import KBError
 from kb_assistant.reader.inputs import InputEncoder, ReaderInput
-from kb_assistant.training.examples import Group, Pair, examples
-from kb_assistant.training.network import ReaderNetwork
+from kb_assistant.training.reader.examples import Group, Pair, examples
+from kb_assistant.training.reader.network import ReaderNetwork
 
 _RATE, _HEAD_RATE = 8e-4, 2e-3
 _WARMING, _FALLING, _FIRST = 0.03, 0.25, 0.05
@@ -264,7 +264,3 @@ def main() -> None:
     except KBError as error:
         parser.error(f"{error.message} {error.hint}")
     write(network, options.out / "weights.safetensors", {"sets": [one.name for one in options.sets]})
-
-
-if __name__ == "__main__":
-    main()

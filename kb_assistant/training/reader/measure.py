@@ -1,6 +1,6 @@
 """Measures a reader on documents that it wasn't trained on.
 
-python -m kb_assistant.training.measure SET… --embedder FOLDER --weights FILE
+python -m kb_assistant.training.reader.measure SET… --embedder FOLDER --weights FILE
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kb_assistant.errors import KBError
 from kb_assistant.evaluate.datasets import EvalDocument, Question, read_set
 from kb_assistant.evaluate.metrics import exact_match, token_f1
 from kb_assistant.reader.reader import Reader, Reading
-from kb_assistant.training.reader import held_out, tfidf_nearest
+from kb_assistant.training.reader.train import held_out, tfidf_nearest
 
 _CANDIDATES = 8
 

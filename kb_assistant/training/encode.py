@@ -1,0 +1,160 @@
+"""Conversations as token ids and labels: the prompt that the chat will use, and the answer that is learned.
+
+Only the answer and its end are learned. Nothing is cut: what is longer than the limit is left out whole. A prompt
+cut at its end lacks the words after which the answer begins, and a cut answer teaches the model to break off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from kb_assistant.answering.prompts import PromptForm, render
+from kb_assistant.llm.base import RoleText, role_texts
+from kb_assistant.settings import Settings
+from kb_assistant.text.prompt_template import DEFAULT
+from kb_assistant.training.data import Conversation, Passage
+from kb_assistant.types import Hit, Locator, Turn
+
+if TYPE_CHECKING:
+    from kb_assistant.chatglm2.checkpoint import Checkpoint
+
+IGNORED = -100
+"""The label of a token that isn't learned; torch's cross entropy leaves it out."""
+
+LARGE = PromptForm(native_history=True, full_answers=True)
+"""How ChatGLM2 is asked, with no setting changed."""
+
+
+class Template(Protocol):
+    """The form in which a model reads a conversation, as token ids."""
+
+    def prompt(self, messages: Sequence[RoleText]) -> list[int]:
+        """Ids of (role, content) messages, up to where the answer begins."""
+
+    def answer(self, text: str) -> list[int]:
+        """Ids of an answer, with the token that ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One answer to learn.
+
+    Attributes:
+        ids: Token ids of the prompt, the answer and its end.
+        prompt: How many of them are the prompt.
+        source: Where it is from, as in the conversation.
+    """
+
+    ids: tuple[int, ...]
+    prompt: int
+    source: str = ""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The ids that are learned, as long as `ids`; IGNORED over the prompt."""
+        return (IGNORED,) * self.prompt + self.ids[self.prompt :]
+
+    @property
+    def learned(self) -> int:
+        """Number of tokens that are learned."""
+        return len(self.ids) - self.prompt
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """An answer that isn't learned, because it is longer than the limit with its prompt.
+
+    Attributes:
+        tokens: Length of both.
+    """
+
+    tokens: int
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Makes examples of conversations.
+
+    Args:
+        template: The model's.
+        form: How prompts are written, as settings and model want it: `form_of`.
+        limit: Most tokens of prompt, answer and end together; 0 for any.
+    """
+
+    template: Template
+    form: PromptForm = field(default=LARGE)
+    limit: int = 0
+
+    def encode(self, conversation: Conversation) -> Iterator[Example | TooLong]:
+        """An example for each learned answer, the turns before it being its prompt.
+
+        It ends at the first that is too long: a prompt only grows, so that all that follow would be, too.
+        """
+        turns = conversation.turns
+        first = len(turns) - 1 if conversation.learned == "last" else 0
+        for place in range(first, len(turns)):
+            ids = self.template.prompt(self.messages(conversation, place))
+            whole = (*ids, *self.template.answer(turns[place][1]))
+            if self.limit and len(whole) > self.limit:
+                yield TooLong(len(whole), conversation.source)
+                return
+            yield Example(whole, len(ids), conversation.source)
+
+    def messages(self, conversation: Conversation, place: int = -1) -> list[RoleText]:
+        """The messages that the model is given for the question at that place of the conversation."""
+        turns = conversation.turns
+        place %= len(turns)
+        before, question = turns[:place], turns[place][0]
+        system: list[RoleText] = [("system", conversation.system)] if conversation.system else []
+        if conversation.style == "plain":
+            spoken = [one for asked, said in before for one in (("user", asked), ("assistant", said))]
+            return [*system, *spoken, ("user", question)]
+        hits = [_hit(n, one) for n, one in enumerate(conversation.passages)] if place == len(turns) - 1 else []
+        history = [Turn(asked, said, cited=()) for asked, said in before]
+        return [*system, *role_texts(render(question, hits, history, form=self.form))]
+
+
+def encoded(conversations: Iterable[Conversation], encoder: Encoder) -> tuple[list[Example], list[TooLong]]:
+    """All examples, in order, and what was left out."""
+    made = [one for conversation in conversations for one in encoder.encode(conversation)]
+    return [one for one in made if isinstance(one, Example)], [one for one in made if isinstance(one, TooLong)]
+
+
+def encoder_for(checkpoint: Checkpoint, settings: Settings | None = None, limit: int = 0) -> Encoder:
+    """The encoder of an official ChatGLM2 or ChatGLM3 folder.
+
+    Args:
+        settings: Those of the knowledge base that the model is to answer from; None for none changed.
+
+    Raises:
+        ModelError: its tokenizer is damaged.
+    """
+    from kb_assistant.chatglm2.checkpoint import TOKENIZER
+    from kb_assistant.chatglm2.prompt import ChatTemplate
+    from kb_assistant.chatglm2.tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer(checkpoint.folder / TOKENIZER, checkpoint.generation)
+    template = ChatTemplate(tokenizer, checkpoint.generation)
+    return Encoder(template, form_of(settings) if settings else LARGE, limit)
+
+
+def form_of(settings: Settings) -> PromptForm:
+    """How ChatGLM2 is asked with these settings."""
+    return PromptForm(
+        True,
+        True,
+        settings.prompt_template or DEFAULT,
+        settings.role,
+        settings.answer_length,
+        settings.answer_language,
+    )
+
+
+def _hit(n: int, passage: Passage) -> Hit:
+    """A passage as a prompt shows it."""
+    locator = Locator(heading=passage.heading or None)
+    return Hit(str(n), passage.text, str(Path(passage.source)) if passage.source else "", locator, 0.0)
