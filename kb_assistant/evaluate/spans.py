@@ -13,7 +13,7 @@ from kb_assistant.evaluate.answers import EXTRACT, Row, open_model
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.evaluate.metrics import exact_match, token_f1
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.llm.quotes import quote
+from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.text.marks import unmarked
 
 Span = Callable[[str, str], str]

@@ -12,7 +12,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.quotes import Vectors, quote
+from kb_assistant.llm.extract.ranked import Vectors, quote
 from kb_assistant.models.home import ModelHome
 from kb_assistant.text.sentences import sentences
 from tests.llm.conformance import Conformance

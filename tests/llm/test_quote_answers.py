@@ -8,7 +8,9 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.quotes import is_open, quote, quote_answers, two_questions
+from kb_assistant.llm.extract.marked import quote_answers
+from kb_assistant.llm.extract.question_forms import is_open, two_questions
+from kb_assistant.llm.extract.ranked import quote
 
 FAQ = "Q: How do I reset the thermostat?\nA: Hold the left button for ten seconds.\n\nQ: Who repairs it?\nA: Ann."
 PORT = "Its port is 6411. It was built in 2019."

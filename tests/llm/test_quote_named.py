@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.quotes import on_what_is_named
+from kb_assistant.llm.extract.narrowed import on_what_is_named
 
 MANUAL = (
     "The maximum flow is 18 L/min. The weight is 4.5 kg. The Halden 40 and Halden 60 support remote control. "

@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.table_rows import row_told, rows_under, tables
+from kb_assistant.llm.extract.table_rows import row_told, rows_under, tables
 
 SALES = """Sales of the Larch office in thousand crowns.
 

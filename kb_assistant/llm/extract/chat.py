@@ -13,18 +13,13 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.quotes import (
-    Sentence,
-    is_open,
-    on_focus,
-    on_what_is_named,
-    quote,
-    quote_answers,
-    two_questions,
-    with_code,
-)
+from kb_assistant.llm.extract.marked import quote_answers
+from kb_assistant.llm.extract.narrowed import on_focus, on_what_is_named, with_code
+from kb_assistant.llm.extract.question_forms import is_open, two_questions
+from kb_assistant.llm.extract.ranked import quote
+from kb_assistant.llm.extract.sentence import Sentence
+from kb_assistant.llm.extract.table_rows import row_told, rows_under
 from kb_assistant.llm.streaming import Delta, StreamingChat
-from kb_assistant.llm.table_rows import row_told, rows_under
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.wording import quoted
 

@@ -1,0 +1,100 @@
+"""Quotes the sentences that hold the answers which the reader marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
+from kb_assistant.text.marks import unmarked
+
+# How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
+# further one may be; both in logits.
+_LATER, _AS_GOOD = 0.15, 0.3
+
+
+def quote_answers(
+    passages: Sequence[str],
+    answers: Sequence[tuple[int, int, float] | None],
+    *,
+    on: bool = False,
+    most: int = 3,
+    characters: int = 300,
+) -> list[Sentence]:
+    """The sentences that hold the answers which the reader marked, in the order of the passages; none if it marked
+    none.
+
+    Args:
+        answers: Start, end and score, from 0 to 1, of the answer in each passage.
+        on: Whether the paragraphs are quoted on, as far as there is room.
+        most: Most sentences.
+        characters: Longest total; the best sentence is always quoted whole.
+    """
+    marked = [
+        (_logit(answer[2]) - _LATER * number, Sentence(text, number))
+        for number, (passage, answer) in enumerate(zip(passages, answers, strict=True), start=1)
+        if answer and (text := _sentence_at(passage, answer[0], answer[1]))
+    ]
+    marked.sort(key=lambda one: -one[0])
+    picked: list[Sentence] = []
+    for score, sentence in marked[:most]:
+        room = characters - sum(len(one.text) for one in picked)
+        if picked and (score < marked[0][0] - _AS_GOOD or len(sentence.text) > room):
+            break
+        if not any(are_same(sentence, one) for one in picked):
+            picked.append(sentence)
+    if on:
+        picked = _quoted_on(picked, passages, most, characters)
+    return sorted(picked, key=lambda one: one.passage)
+
+
+def _quoted_on(picked: Sequence[Sentence], passages: Sequence[str], most: int, characters: int) -> list[Sentence]:
+    """The sentences, each with those behind it in its paragraph as far as there is room; the first ones first."""
+    found, count, room = [], len(picked), characters - sum(len(one.text) for one in picked)
+    for one in picked:
+        found.append(one)
+        for text in _behind(one, passages[one.passage - 1]):
+            following = Sentence(text, one.passage)
+            if count >= most or len(text) > room or following in picked:
+                break
+            found.append(following)
+            count, room = count + 1, room - len(text)
+    return found
+
+
+def _behind(sentence: Sentence, passage: str) -> list[str]:
+    """The sentences behind one in its line."""
+    line = next((line for line in passage.splitlines() if sentence.text in unmarked(line)), "")
+    texts = unmarked_sentences(line)
+    return texts[texts.index(sentence.text) + 1 :] if sentence.text in texts else []
+
+
+def _sentence_at(passage: str, start: int, end: int) -> str:
+    """The sentence that the span lies in, or begins in; "" if the span is no part of a sentence."""
+    wanted, place = _squeezed(unmarked(passage[start:end])), len(_squeezed(unmarked(passage[:start])))
+    seen, found, texts = 0, [], unmarked_sentences(passage)
+    for number, text in enumerate(texts):
+        squeezed = _squeezed(text)
+        if wanted and (at := _begins_in(squeezed, wanted)) >= 0:
+            found.append((abs(seen + at - place), number))
+        seen += len(squeezed)
+    return answer_to(texts, min(found)[1]) if found else ""
+
+
+def _begins_in(sentence: str, wanted: str) -> int:
+    """Where a span begins in a sentence that holds it, is part of it, or ends with its beginning; -1 if none."""
+    if wanted in sentence:
+        return sentence.index(wanted)
+    if sentence and sentence in wanted:
+        return 0
+    lengths = range(min(len(sentence), len(wanted)), 0, -1)
+    return next((len(sentence) - length for length in lengths if sentence.endswith(wanted[:length])), -1)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+def _logit(probability: float) -> float:
+    inner = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(inner / (1 - inner))

@@ -1,0 +1,45 @@
+"""The sentences of passages, as they are quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from kb_assistant.text.analyzer import analyze
+from kb_assistant.text.marks import unmarked
+from kb_assistant.text.sentences import sentences
+
+_SAME = 0.9
+_QUESTION = re.compile(r"[?？][*_\"'”’」）)\s]*\Z")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of a passage; `passage` counts from 1."""
+
+    text: str
+    passage: int
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        return frozenset(analyze(self.text))
+
+
+def unmarked_sentences(passage: str) -> list[str]:
+    """The sentences of a passage without anything that reads as a citation, such as footnotes; also in lines of
+    code, which are quoted without their fence."""
+    return [text for one in sentences(unmarked(passage)) if (text := unmarked(one).strip())]
+
+
+def answer_to(texts: Sequence[str], place: int) -> str:
+    """The sentence at a place; for a question, as in a list of questions and answers, the sentence behind it."""
+    behind = texts[place + 1 : place + 2]
+    asks = _QUESTION.search(texts[place]) is not None
+    return behind[0] if asks and behind and not _QUESTION.search(behind[0]) else texts[place]
+
+
+def are_same(one: Sentence, other: Sentence) -> bool:
+    either = one.terms | other.terms
+    return one.text == other.text or len(one.terms & other.terms) > _SAME * len(either)
