@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from importlib import import_module
@@ -17,6 +17,7 @@ from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.store.compatibility import open_for_writing
+from kb_assistant.store.readers import set_readers
 from kb_assistant.types import IngestRequest, Report
 
 if TYPE_CHECKING:
@@ -87,14 +88,26 @@ class DocumentWriter:
                 with suppress(BusyError), open_for_writing(last, 0) as store:
                     self.save_index(store)
 
-    def add(self, documents: Iterable[Document | str | tuple[str, bytes]], request: IngestRequest) -> Report:
+    def add(
+        self,
+        documents: Iterable[Document | str | tuple[str, bytes]],
+        request: IngestRequest,
+        readers: Collection[str] | None = None,
+    ) -> Report:
         """See KnowledgeBase.add."""
         given_in = import_ingest("documents")
         given = [given_in.given(document) for document in documents]
+        if readers is not None:  # first: nothing is found by others meanwhile
+            set_readers(self._settings.kb_dir, [one.path for one in given], readers)
         with self._pool(request) as pool, self.writing() as store:
             report: Report = given_in.put_documents(store, self._embedder(), self._settings, given, request, pool)
             self.save_index(store)
         return report
+
+    def paths_of(self, documents: Iterable[Document | str | tuple[str, bytes]]) -> list[str]:
+        """See KnowledgeBase.paths_of."""
+        given_in = import_ingest("documents")
+        return [given_in.given(document).path for document in documents]
 
     def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
         """Store texts as sources of one chunk each, in one transaction."""

@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
-from kb_assistant.retrieval.filters import Scope, parse_conditions
+from kb_assistant.retrieval.filters import Scope, Sight, parse_conditions
 from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
@@ -36,6 +36,7 @@ from kb_assistant.settings import OLD_NAMES, Settings
 from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.store.presence import missing_files
+from kb_assistant.store.readers import ReaderRules, load_rules, rule_path, set_readers
 from kb_assistant.types import Hit, IngestRequest, MissingFiles, Report
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
+
+_MOST_SIGHTS = 32
+"""Most audiences for which it is remembered what they see."""
 
 MOST_PASSAGES = 1_000_000
 """Most passages of one search; a larger k gives no more."""
@@ -89,6 +93,7 @@ class KnowledgeBase:
         self._store: KnowledgeStore | None = None
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()
+        self._sights: dict[tuple[ReaderRules, frozenset[str]], Sight] = {}
         survive_forks(self)
         self._documents = DocumentWriter(self.settings, self._create, lambda: self.embedder, self._index)
 
@@ -167,6 +172,7 @@ class KnowledgeBase:
         dry_run: bool = False,
         passwords: Sequence[str] = (),
         changed: Sequence[Path] | None = None,
+        readers: Collection[str] | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
@@ -184,6 +190,8 @@ class KnowledgeBase:
             passwords: Tried in turn on encrypted files; never stored.
             changed: Absolute paths; only files at or under them are checked. The caller knows that nothing else
                 changed.
+            readers: Who may read what is at and under the paths, from now on, as for set_readers; None leaves that
+                as it is.
             on_progress: Called with the progress.
             stop: Called often; once it returns true, the ingest ends after the files in progress.
 
@@ -204,7 +212,11 @@ class KnowledgeBase:
             on_progress=on_progress,
             stop=stop,
         )
-        return self._documents.foretell(self._peek(), request) if dry_run else self._documents.ingest(request)
+        if dry_run:
+            return self._documents.foretell(self._peek(), request)
+        if readers is not None:  # first: nothing is found by others meanwhile
+            self.set_readers(request.paths, readers)
+        return self._documents.ingest(request)
 
     @renamed_arguments(progress="on_progress", say="on_message")
     def watch(
@@ -257,6 +269,7 @@ class KnowledgeBase:
         documents: Iterable[Document | str | tuple[str, bytes]],
         *,
         passwords: Sequence[str] = (),
+        readers: Collection[str] | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
@@ -268,29 +281,37 @@ class KnowledgeBase:
                 or else the text's hash. A document's metadata["title"], if any, stands above every chunk; its
                 other metadata are kept.
             passwords, on_progress, stop: As for ingest.
+            readers: Who may read them, as for set_readers; None leaves that as it is.
 
         Raises:
             TypeError: a document is none of these.
             KBError: as for ingest.
         """
-        return self._documents.add(
-            documents, IngestRequest(passwords=passwords, on_progress=on_progress, stop=stop)
-        )
+        request = IngestRequest(passwords=passwords, on_progress=on_progress, stop=stop)
+        return self._documents.add(documents, request, readers)
 
     def search(
-        self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()
+        self,
+        question: str,
+        k: int | None = None,
+        history: History = (),
+        *,
+        where: Iterable[str] = (),
+        audience: Collection[str] | None = None,
     ) -> tuple[Hit, ...]:
         """The k passages most relevant to the question, best first.
 
         Args:
             where: Conditions on sources such as "type=pdf"; see kb_assistant.retrieval.filters.
+            audience: Whom it is for, such as {"user:ann", "group:staff"}: sources that have readers are found only
+                for one of them. None finds all.
 
         Raises:
             QuestionError: an empty question, an impossible k, or a history or condition of another form.
             StoreError: there is no such knowledge base.
             EmbedderMismatch: the index was built with another embedder.
         """
-        return self.retrieve(question, k, history, where=where).hits
+        return self.retrieve(question, k, history, where=where, audience=audience).hits
 
     def retrieve(
         self,
@@ -303,6 +324,7 @@ class KnowledgeBase:
         rewrite: bool = True,
         rerank: bool = True,
         read: bool = False,
+        audience: Collection[str] | None = None,
     ) -> Retrieval:
         """Like `search`, with the queries that were searched, the evidence, and timings.
 
@@ -313,7 +335,7 @@ class KnowledgeBase:
             read: The reader reads the best passages, as before an answer: it orders them, marks their answers and
                 judges the evidence.
         """
-        return self.searcher().search(
+        return self.searcher(audience).search(
             asked(question),
             turns(history),
             _count(self.settings.k if k is None else k),
@@ -324,8 +346,8 @@ class KnowledgeBase:
             read=read,
         )
 
-    def searcher(self) -> Searcher:
-        """The searcher over the current state, for measurements."""
+    def searcher(self, audience: Collection[str] | None = None) -> Searcher:
+        """The searcher over the current state; `audience` as for search."""
         self._renew_keywords()
         cosines = self._background_cosines
         return Searcher(
@@ -339,6 +361,7 @@ class KnowledgeBase:
             partial(rewritten, self._chat_models, self.settings) if self.settings.rewrite == "model" else None,
             lambda: self.reader,
             self.settings.answer_reader_seconds,
+            self._sight(audience),
         )
 
     def ask(
@@ -349,12 +372,13 @@ class KnowledgeBase:
         where: Iterable[str] = (),
         beside: Sequence[KnowledgeBase] = (),
         answers: str = "",
+        audience: Collection[str] | None = None,
     ) -> Reply:
         """An answer from the documents, with checked citations; iterate over it to stream the text.
 
         Args:
             history: Earlier turns, oldest first: `reply.turn` of each, or {"role", "text"} messages.
-            where: Conditions on sources, as for search.
+            where, audience: As for search.
             beside: Other knowledge bases to search as well.
             answers: Instead of the setting of this name: "documents", "documents-first" or "model".
 
@@ -365,7 +389,8 @@ class KnowledgeBase:
         """
         from kb_assistant.answering.reply import Reply
 
-        return Reply(self.as_chain(beside), question, history, tuple(where), answers)
+        searchers = [one.searcher(audience) for one in (self, *beside)]
+        return Reply(self.chain_over(searchers), question, history, tuple(where), answers)
 
     def as_chain(
         self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None
@@ -377,12 +402,15 @@ class KnowledgeBase:
             beside: Other knowledge bases to search as well.
             chat_model: Answers instead of the knowledge base's own.
         """
+        return self.chain_over([one.searcher() for one in (self, *beside)], chat_model)
+
+    def chain_over(self, searchers: Sequence[Searcher], chat_model: BaseChatModel | None = None) -> AnswerChain:
+        """The same over given searchers, of this knowledge base or others; at least one."""
         from kb_assistant.answering.chain import AnswerChain
         from kb_assistant.llm.open import ChatModels
         from kb_assistant.retrieval.federated import FederatedSearcher
 
-        searcher = self.searcher()
-        both = FederatedSearcher([searcher, *(other.searcher() for other in beside)]) if beside else searcher
+        both = FederatedSearcher(searchers) if len(searchers) > 1 else searchers[0]
         models = self._chat_models
         if chat_model is not None:
             models = ChatModels(self.settings, self.models, self.embedder, chat_model)
@@ -458,6 +486,49 @@ class KnowledgeBase:
         """The number of known files; arguments as for `sources`."""
         with self.store.read() as snapshot:
             return snapshot.count_sources(contains, failed)
+
+    @property
+    def reader_rules(self) -> ReaderRules:
+        """Which sources have readers of their own; see set_readers.
+
+        Raises:
+            StoreError: they are damaged.
+        """
+        return load_rules(self.settings.kb_dir)
+
+    def set_readers(self, paths: Iterable[str | Path], readers: Collection[str] | None) -> None:
+        """Say who may read what is at and under files, folders, and documents (`document:NAME`), now and later. It
+        holds where others use the knowledge base by their tokens, and for searches with an `audience`.
+
+        Args:
+            readers: "user:NAME", "group:NAME", or "anyone"; None for whoever may read what is around them.
+
+        Raises:
+            SettingsError: a reader is neither a user nor a group, or there are none.
+            StoreError: the rules are damaged, or can't be written.
+        """
+        set_readers(self.settings.kb_dir, map(rule_path, paths), readers)
+
+    def paths_of(self, documents: Iterable[Document | str | tuple[str, bytes]]) -> list[str]:
+        """The paths of the sources that `add` makes of these documents.
+
+        Raises:
+            TypeError: as for add.
+        """
+        return self._documents.paths_of(documents)
+
+    def _sight(self, audience: Collection[str] | None) -> Sight | None:
+        """What somebody sees; None for everything."""
+        rules = ReaderRules() if audience is None else self.reader_rules
+        if audience is None or not rules:
+            return None
+        key = (rules, frozenset(audience))
+        with self._lock:
+            sight = self._sights.pop(key, None) or Sight(rules.seen_by(audience))
+            self._sights[key] = sight  # the last one: dictionaries keep their order
+            while len(self._sights) > _MOST_SIGHTS:
+                del self._sights[next(iter(self._sights))]
+        return sight
 
     def missing_files(self) -> MissingFiles:
         """The sources that have no file now. Looks for the file of each; searches find them as before, and say so

@@ -17,6 +17,7 @@ from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.file_states import there_first
 from kb_assistant.store import Chunk, Snapshot, Source
+from kb_assistant.store.readers import Sees
 from kb_assistant.text.analyzer import fold
 
 if TYPE_CHECKING:
@@ -86,11 +87,15 @@ class Scope:
     text_ids: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, snapshot: Snapshot, where: Sequence[Condition]) -> Scope:
-        """The part of a state of the store that fulfils the conditions."""
+    def of(cls, snapshot: Snapshot, where: Sequence[Condition], sight: Sight | None = None) -> Scope:
+        """The part of a state of the store that may be seen and fulfils the conditions."""
         if not where:
-            return cls(snapshot)
-        fit = [source.path for source in snapshot.sources() if all(one.holds(source) for one in where)]
+            return sight.scope(snapshot) if sight else cls(snapshot)
+        fit = [
+            source.path
+            for source in snapshot.sources()
+            if (sight is None or sight.sees(source.path)) and all(one.holds(source) for one in where)
+        ]
         return cls(snapshot, frozenset(fit), snapshot.text_ids_of(fit))
 
     def chunks_of_texts(self, text_ids: Sequence[int]) -> dict[int, list[Chunk]]:
@@ -107,6 +112,23 @@ class Scope:
             text_id: [chunk for chunk in chunks if chunk.source in self.paths] for text_id, chunks in found.items()
         }
         return there_first(self.snapshot, {text_id: chunks for text_id, chunks in inside.items() if chunks})
+
+
+class Sight:
+    """The sources that somebody may see; remembers what they are in the last state of the store. Threads may share
+    it."""
+
+    def __init__(self, sees: Sees) -> None:
+        self.sees = sees
+        self._last: tuple[str, frozenset[str], NDArray[np.int64]] | None = None
+
+    def scope(self, snapshot: Snapshot) -> Scope:
+        """All of them."""
+        state, last = snapshot.revision_id, self._last
+        if last is None or last[0] != state:
+            paths = frozenset(path for path in snapshot.paths() if self.sees(path))
+            last = self._last = (state, paths, snapshot.text_ids_of(paths))
+        return Scope(snapshot, last[1], last[2])
 
 
 def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:

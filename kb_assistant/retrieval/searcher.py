@@ -20,7 +20,7 @@ from kb_assistant.index.vector_index import Sample, VectorIndex
 from kb_assistant.messages import _
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.file_states import with_files
-from kb_assistant.retrieval.filters import Condition, Scope
+from kb_assistant.retrieval.filters import Condition, Scope, Sight
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
@@ -69,6 +69,7 @@ class Searcher:
         rewriter: Rewrites a follow-up in its language as a standalone question; "" if it can't.
         reader: Opens the model that reads the best passages with the question.
         reader_seconds: Time after which it reads no further ones.
+        sight: The sources that may be found and named; None for all.
     """
 
     def __init__(
@@ -83,11 +84,13 @@ class Searcher:
         rewriter: Rewriter | None = None,
         reader: Callable[[], PassageReader | None] = lambda: None,
         reader_seconds: float = math.inf,
+        sight: Sight | None = None,
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
         self._thresholds, self._usual = thresholds, background_cosines
         self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
         self._reader, self._reader_seconds = reader, reader_seconds
+        self._sight = sight
 
     def search(
         self,
@@ -147,7 +150,7 @@ class Searcher:
             raise QuestionError(_("k = {k} is not possible.", k=k), _("Ask for at least one passage."))
         clock = clock or Clock()
         with self._store.read() as snapshot:
-            scope = Scope.of(snapshot, where)
+            scope = Scope.of(snapshot, where, self._sight)
             found = self._measure(scope, self._index.sample(snapshot), views, max(DEPTH, 2 * k), sides, clock)
             fused = fuse(found.views, found.pool, sides)
             best = fused.text_ids[:TOP]
@@ -178,7 +181,8 @@ class Searcher:
         """The documents that could be read and fulfil the conditions, in path order."""
         with self._store.read() as snapshot:
             sources = snapshot.sources(failed=False)
-        return [source for source in sources if source.chunks and all(one.holds(source) for one in where)]
+        seen = [source for source in sources if source.chunks and self._sees(source.path)]
+        return [source for source in seen if all(one.holds(source) for one in where)]
 
     def with_files(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         """Passages with the states of their files."""
@@ -188,8 +192,11 @@ class Searcher:
     def document(self, path: str) -> Document:
         """A document's passages in reading order, as far as they have vectors; none if it isn't known."""
         with self._store.read() as snapshot:
-            chunks = snapshot.chunks_of_source(path)
+            chunks = snapshot.chunks_of_source(path) if self._sees(path) else []
             return Document(tuple(chunks), snapshot.vectors([chunk.text_id for chunk in chunks]))
+
+    def _sees(self, path: str) -> bool:
+        return self._sight is None or self._sight.sees(path)
 
     def measure(
         self, question: str, history: Sequence[Turn] = (), headed: bool | None = None

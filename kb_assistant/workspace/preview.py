@@ -15,6 +15,7 @@ from kb_assistant.answering.documents import question_about
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.passages import repeated
+from kb_assistant.store.readers import Sees
 from kb_assistant.types import Hit, Locator
 
 if TYPE_CHECKING:
@@ -131,19 +132,19 @@ def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 
     return done.stdout
 
 
-def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0) -> list[str]:
+def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0, sees: Sees | None = None) -> list[str]:
     """Questions suggested by the documents' headings, in their language. No model is asked.
 
     Args:
         seed: The same seed gives the same questions.
+        sees: Which sources may be read; None for all.
     """
     chance = random.Random(seed)
     with base.store.read() as snapshot:
-        number = snapshot.count_sources()
+        paths = [path for path in snapshot.paths() if sees is None or sees(path)]
         found: dict[str, None] = {}
-        for place in chance.sample(range(number), min(number, _LOOKED_AT * count)):
-            (source,) = snapshot.sources(offset=place, limit=1)
-            headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(source.path)[:50]]
+        for path in chance.sample(paths, min(len(paths), _LOOKED_AT * count)):
+            headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(path)[:50]]
             asked = [question_about(heading) for heading in dict.fromkeys(headings)]
             if fit := [question for question in asked if question]:
                 found[chance.choice(fit)] = None

@@ -5,13 +5,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from kb_assistant.errors import SettingsError
 from kb_assistant.messages import _
+from kb_assistant.store.readers import ANYONE, LOCAL, checked_grantee, checked_name
+
+__all__ = [
+    "ANYONE",
+    "EVERY_BASE",
+    "LOCAL",
+    "LOCAL_USER",
+    "RIGHTS",
+    "Grant",
+    "Principal",
+    "Right",
+    "audience_of",
+    "checked_grantee",
+    "checked_name",
+    "checked_right",
+]
 
 Right = Literal["read", "write", "manage"]
 """read: search, ask, see passages. write: add and remove documents, too. manage: rename, delete, rebuild, verify,
@@ -20,13 +35,6 @@ and see every document, too. Each includes those before it."""
 RIGHTS: tuple[Right, ...] = get_args(Right)
 
 EVERY_BASE = "*"
-ANYONE = "anyone"
-"""Everybody who has a valid token."""
-
-LOCAL = "local"
-"""The user of a page that only this machine can reach; no token is needed."""
-
-_NAME = re.compile(r"\w[\w.@-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +98,6 @@ def audience_of(name: str, groups: Iterable[str]) -> frozenset[str]:
 
 LOCAL_USER = Principal(LOCAL, grants=(Grant(EVERY_BASE, f"user:{LOCAL}", "manage"),))
 """Who uses the command line, and a page without tokens: whoever can read the home's files anyway."""
-
-
-def checked_name(name: str, *, of_group: bool = False) -> str:
-    """The name of a user or a group.
-
-    Raises:
-        SettingsError: it can't be one.
-    """
-    if not _NAME.fullmatch(name) or name in (LOCAL, ANYONE):
-        message = _("{name!r} can't name a group.", name=name) if of_group else (
-            _("{name!r} can't name a user.", name=name)
-        )  # fmt: skip
-        raise SettingsError(message, _("Use up to 64 letters, digits, '.', '-', '@'."))
-    return name
-
-
-def checked_grantee(to: str) -> str:
-    """ "user:NAME", "group:NAME" or ANYONE; a bare name is a user's.
-
-    Raises:
-        SettingsError: it is none of these.
-    """
-    if to == ANYONE:
-        return to
-    kind, colon, name = to.partition(":")
-    if not colon:
-        kind, name = "user", to
-    if kind not in ("user", "group"):
-        raise SettingsError(
-            _("{to!r} is neither a user nor a group.", to=to), _("Write NAME, user:NAME, group:NAME or anyone.")
-        )
-    return f"{kind}:{checked_name(name, of_group=kind == 'group')}"
 
 
 def checked_right(right: str) -> Right:

@@ -1,0 +1,51 @@
+"""What is told of sources, reports and jobs to somebody who may not read every source: no other is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from kb_assistant.store import Source
+from kb_assistant.store.readers import Sighted
+from kb_assistant.types import FileResult
+from kb_assistant.workspace.jobs import Job
+
+
+def source(found: Source, sees: Sighted) -> Source:
+    """A source that may be read; its reason may name one of which it is a copy."""
+    return found if sees.is_told(found.reason) else replace(found, reason="")
+
+
+def row(found: FileResult, sees: Sighted) -> FileResult:
+    """A row of a report; it isn't called a copy of a source that may not be read."""
+    if sees.is_told(found.reason):
+        return found
+    return replace(found, reason="", status="added" if found.status == "duplicate" else found.status)
+
+
+def job(found: Job, sees: Sighted) -> Job:
+    """A job: its paths, its progress, its report and its error."""
+    told = all(map(sees.is_told, (found.error, found.hint)))
+    return replace(
+        found,
+        paths=[path for path in found.paths if sees(path)],
+        note={name: value for name, value in found.note.items() if name != "path" or sees(str(value))},
+        result=_report(found.result, sees) if "files" in found.result else {},
+        error=found.error if told else "",
+        hint=found.hint if told else "",
+    )
+
+
+def _report(result: Mapping[str, Any], sees: Sighted) -> dict[str, Any]:
+    """A report in its JSON form, with what can be counted of the rows that may be seen."""
+    rows = [row(FileResult(**one), sees) for one in result["files"] if sees(one["path"])]
+    kept = {name: result[name] for name in ("seconds", "stopped", "dry_run") if name in result}
+    counts = {name: sum(one.status == name for one in rows) for name in _STATUSES}
+    missing = {state: [path for path in paths if sees(path)] for state, paths in result.get("missing", {}).items()}
+    chunks = sum(one.chunks for one in rows if one.status != "removed")
+    files = [one.to_json() for one in rows]
+    return counts | {"chunks": chunks, "skipped": {}, "missing": missing, "files": files} | kept
+
+
+_STATUSES = ("added", "updated", "unchanged", "duplicate", "removed", "failed")

@@ -1,0 +1,230 @@
+"""Sources with readers: what others find, see and are told doesn't tell that they exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb_assistant.errors import ForbiddenError, KBError, NotFoundError, SettingsError, StoreError
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.settings import Settings
+from kb_assistant.workspace import workspace as workspaces
+from kb_assistant.workspace.desk import Desk, View
+from kb_assistant.workspace.jobs import Job
+from kb_assistant.workspace.workspace import Workspace
+from tests.fakes import HashEmbeddings
+from tests.waiting import PATIENCE
+
+MARKER = "xylograph"
+SHARED = "The ferry to the island leaves at seven and comes back at noon."
+VERSION = (
+    "The tide gauge of the old harbour is read every morning by the keeper of the lamp who writes height and hour"
+    " into the long green book beside the door of the shed"
+)
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """Two folders; the files of `closed` have names and texts of `open`, and what nobody else may know."""
+    made = tmp_path / "docs"
+    for folder, said in (("open", "The pump is red."), ("closed", f"The pump is a {MARKER}.")):
+        (made / folder).mkdir(parents=True)
+        (made / folder / f"{folder}-pump.md").write_text(f"# Pump {folder}\n\n{said}\n")
+        (made / folder / f"{folder}-ferry.md").write_text(SHARED)
+        (made / folder / f"{folder}-gauge.md").write_text(f"{VERSION} in {folder}.")
+    (made / "closed" / f"{MARKER}.md").write_text(f"# The {MARKER}\n\nThe {MARKER} is sold in March.\n")
+    return made
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """ann reads, wes writes, bea reads and is of the board, mia manages."""
+    embedder: Any = HashEmbeddings()
+    monkeypatch.setattr(workspaces, "KnowledgeBase", lambda settings: KnowledgeBase(settings, embedder=embedder))
+    made = Workspace(Settings(home=tmp_path / "home", readers=1, lock_seconds=0.2, model="extract"))
+    made.create_base("default")
+    base = made.base("default")
+    base.set_readers([docs / "closed"], ["group:board"])
+    base.ingest(docs)
+    base.add([("report.md", b"# Report\n\nThe report of the board.")], readers=["bea", "group:board"])
+    for name, right in (("ann", "read"), ("wes", "write"), ("bea", "read"), ("mia", "manage")):
+        made.access.put_user(name, ["board"] if name == "bea" else [])
+        made.access.grant("default", f"user:{name}", right)  # type: ignore[arg-type]
+    yield made
+    made.jobs.end(base, PATIENCE)
+    made.close("default")
+
+
+@pytest.fixture
+def view(workspace: Workspace) -> Callable[[str], View]:
+    def opened(name: str) -> View:
+        principal = workspace.access.principal(workspace.access.new_token(name))
+        assert principal
+        return Desk(workspace, principal).base("default")
+
+    return opened
+
+
+def everything_said(view: View) -> str:
+    """All that a reader can be told, as one text."""
+    questions = (
+        f"What is the {MARKER}?",
+        "pump",
+        "ferry island",
+        "tide gauge harbour keeper",
+        MARKER,
+        "report board",
+    )
+    said: list[Any] = [view.status()]
+    for question in questions:
+        found = view.retrieve(question, k=50, read=True)
+        said += [found.queries, *(hit.to_json() for hit in found.hits), view.ask(question).to_json()]
+        said += [(around.before, around.after) for hit in found.hits if (around := view.surroundings(hit))]
+        said += [view.retrieve(question, where=[f"path=*{MARKER}*"]).hits]
+    for talk in ("What documents do you have?", "Which documents are newest?", f"Summarize {MARKER}.md"):
+        said.append(view.ask(talk).to_json())
+    first = view.ask("Where is the ferry?")
+    said.append(view.ask("Tell me more.", [first.turn]).to_json())
+    said += [source.to_json() for source in view.sources()] + [view.sources(MARKER), view.count_sources()]
+    said += [view.pieces(source.path) for source in view.sources()]
+    said += [view.example_questions(50, seed) for seed in range(5)]
+    said += [vars_of(job) for job in view.jobs()]
+    return json.dumps(said, default=str, ensure_ascii=False).replace(f"What is the {MARKER}?", "").lower()
+
+
+def vars_of(job: Job) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in ("paths", "note", "result", "error", "hint")}
+
+
+def test_nothing_of_them_is_told_to_others(view: Callable[[str], View]) -> None:
+    said = everything_said(view("ann")).replace(f'"{MARKER}', '"').replace(f"*{MARKER}*", "")
+    for secret in (f"a {MARKER}", f"{MARKER} is", "closed", "report.md", "sold in march"):
+        assert secret not in said
+    assert "open-ferry" in said
+    assert view("ann").status()["sources"] == 3
+
+
+@pytest.mark.parametrize("who", ["bea", "mia"])
+def test_their_readers_find_them_and_who_manages_does(view: Callable[[str], View], who: str) -> None:
+    assert view(who).search(MARKER)[0].text.startswith(f"The {MARKER}")
+    assert view(who).count_sources() == 8
+    ferry = next(hit for hit in view(who).search("ferry island") if hit.text == SHARED)
+    assert [Path(path).name for path in (ferry.source, *ferry.also_in)] == ["closed-ferry.md", "open-ferry.md"]
+
+
+def test_a_text_of_both_is_found_at_the_place_that_may_be_read(view: Callable[[str], View]) -> None:
+    found = view("ann").search("ferry island", k=20)
+    ferry = next(hit for hit in found if hit.text == SHARED)
+    assert (Path(ferry.source).name, ferry.also_in) == ("open-ferry.md", ())
+    gauge = next(hit for hit in found if hit.text.startswith("The tide"))
+    assert (Path(gauge.source).name, gauge.near_in) == ("open-gauge.md", ())
+    assert view("bea").search("tide gauge harbour keeper")[0].near_in
+
+
+def test_their_ids_and_paths_open_nothing(view: Callable[[str], View]) -> None:
+    secret, ann = view("bea").search(MARKER)[0], view("ann")
+    for open_it in (lambda: ann.chunk(secret.id), lambda: ann.source(secret.source),
+                    lambda: ann.page_image(secret.source, 1)):  # fmt: skip
+        with pytest.raises(NotFoundError) as hidden:
+            open_it()  # type: ignore[no-untyped-call]
+        assert MARKER not in hidden.value.message.replace(secret.source, "")
+    assert ann.pieces(secret.source) == []
+    assert ann.surroundings(secret) is None
+
+
+def test_who_writes_changes_nothing_that_it_may_not_read(view: Callable[[str], View], docs: Path) -> None:
+    wes = view("wes")
+    secret = str(docs / "closed" / f"{MARKER}.md")
+    assert wes.remove([secret, "document:report.md"]) == []
+    with pytest.raises(ForbiddenError):
+        wes.add([("report.md", b"Mine now.")])
+    copy = wes.add([("copy.md", (docs / "closed" / f"{MARKER}.md").read_bytes())])
+    assert [(row.status, row.reason) for row in copy.files] == [("added", "")]
+    assert "closed" not in everything_said(wes).replace(MARKER, "")
+    assert view("bea").count_sources() == 9
+
+
+def test_a_job_names_them_only_to_who_may_read_them(
+    workspace: Workspace, view: Callable[[str], View], docs: Path
+) -> None:
+    (docs / "closed" / "new.md").write_text(SHARED)
+    job = view("wes").ingest([docs])
+    workspace.jobs.wait(job.id)
+    seen = view("wes").job(job.id)
+    assert "closed" not in json.dumps(vars_of(seen), default=str)
+    assert (seen.result["added"], seen.result["unchanged"]) == (0, 3)
+    assert view("mia").job(job.id).result["duplicate"] == 1
+
+
+def test_a_rule_holds_at_once_and_for_what_comes_later(
+    workspace: Workspace, view: Callable[[str], View], docs: Path
+) -> None:
+    base, ann = workspace.base("default"), view("ann")
+    assert ann.search("pump red")
+    base.set_readers([docs / "open" / "open-pump.md"], ["group:board"])
+    assert "red" not in json.dumps([hit.text for hit in ann.search("pump red")])
+    base.set_readers([docs / "open" / "open-pump.md"], None)
+    assert ann.search("pump red")[0].text == "The pump is red."
+    (docs / "closed" / "later.md").write_text("The lamp is lit at dusk.")
+    base.ingest(docs)
+    assert "dusk" not in json.dumps([hit.text for hit in ann.search("lamp dusk")])
+    assert view("bea").search("lamp dusk")[0].text == "The lamp is lit at dusk."
+
+
+def test_the_nearest_rule_counts(workspace: Workspace, view: Callable[[str], View], docs: Path) -> None:
+    base, ann = workspace.base("default"), view("ann")
+    base.set_readers([docs], ["group:nobody"])
+    assert ann.search("pump ferry") == ()
+    assert ann.ask("What documents do you have?").answer
+    base.set_readers([docs / "open" / "open-ferry.md"], ["anyone"])
+    assert [Path(source.path).name for source in ann.sources()] == ["open-ferry.md"]
+    assert f"{docs}2/x.md" not in base.reader_rules.rules[0][0]
+    assert base.reader_rules.readers_of(f"{docs}2/x.md") == ("anyone",)
+
+
+def test_a_new_text_keeps_a_documents_readers(workspace: Workspace, view: Callable[[str], View]) -> None:
+    base = workspace.base("default")
+    base.add([("report.md", b"The report is new.")])
+    assert "report" not in json.dumps([hit.text for hit in view("ann").search("report new")])
+    base.add([("report.md", b"The report is new.")], readers=["anyone"])
+    assert view("ann").search("report new")[0].text == "The report is new."
+
+
+@pytest.mark.parametrize("readers", [[], ["team:x"], ["a b"], ["group:"], [""]])
+def test_readers_that_cannot_be(workspace: Workspace, readers: list[str]) -> None:
+    base = workspace.base("default")
+    with pytest.raises(SettingsError):
+        base.add(["A text."], readers=readers)
+    assert base.search("A text.")[0].text != "A text."
+
+
+@pytest.mark.parametrize("damage", ["", "[", "[]", '{"rules": 3}', '{"rules": {"/x": null}}'])
+def test_damaged_rules_hide_everything_from_whom_they_may_concern(
+    workspace: Workspace, view: Callable[[str], View], damage: str
+) -> None:
+    (workspace.base("default").settings.kb_dir / "readers.json").write_text(damage)
+    for ask in (lambda: view("ann").search("pump"), lambda: view("ann").sources(), lambda: view("ann").status()):
+        with pytest.raises(StoreError):
+            ask()
+    assert view("mia").search("pump")
+
+
+def test_rules_follow_a_new_name_and_end_with_the_knowledge_base(
+    workspace: Workspace, view: Callable[[str], View]
+) -> None:
+    view("mia").rename("moved")
+    principal = workspace.access.principal(workspace.access.new_token("ann"))
+    assert principal
+    assert Desk(workspace, principal).base("moved").count_sources() == 3
+    workspace.close("moved")
+
+
+def test_no_error_names_them(view: Callable[[str], View]) -> None:
+    for do in (lambda: view("ann").chunk("x"), lambda: view("ann").search("")):
+        with pytest.raises(KBError) as raised:
+            do()
+        assert "closed" not in raised.value.full_message
