@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from kb_assistant.errors import ForbiddenError, KBError, NotFoundError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from kb_assistant.types import Turn
 from kb_assistant.workspace import workspace as workspaces
 from kb_assistant.workspace.desk import Desk, View
 from kb_assistant.workspace.jobs import Job
@@ -228,3 +230,11 @@ def test_no_error_names_them(view: Callable[[str], View]) -> None:
         with pytest.raises(KBError) as raised:
             do()
         assert "closed" not in raised.value.full_message
+
+
+def test_a_turn_that_cites_them_opens_nothing(view: Callable[[str], View]) -> None:
+    secret = view("bea").search(MARKER)[0]
+    turn = Turn("What is sold?", "Something.", (replace(secret, text="Something."),), (1,))
+    for asked in ("Tell me more.", "Summarize it.", "What else does it say?"):
+        assert MARKER not in view("ann").ask(asked, [turn]).answer
+    assert MARKER in view("bea").ask("Tell me more.", [turn]).answer
