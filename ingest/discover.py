@@ -19,6 +19,10 @@ from kb_assistant.small_file import decode_text
 
 IGNORE_FILES = (".gitignore", ".kbignore")
 _NEVER_WALKED = frozenset(("__pycache__", "node_modules"))
+_HOMES_OWN = frozenset(
+    ("kbs", "models", "eval", "kb.toml", "access.json", "jobs.json", "folders.json", "writer.json", "chats.sqlite")
+)
+"""What the program keeps in its home, but for uploads, which are documents."""
 _LONGEST_IGNORE_FILE = 1_000_000
 
 
@@ -46,11 +50,13 @@ class Choice:
 
     Attributes:
         prune: Remove known files that are now excluded.
+        home: Home of knowledge bases; what the program keeps there isn't found on a walk through it.
     """
 
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     prune: bool = False
+    home: Path | None = None
 
     def leaves_out(self, relative: str, folder: bool = False) -> bool:
         """Whether a file is excluded. For a folder, such as an archive, only `exclude` counts."""
@@ -112,6 +118,7 @@ class _Walk:
         self._above = {str(folder) for path in only or () for folder in path.parents}
         self._walked: set[tuple[int, int]] = set()
         self._real: set[tuple[int, int]] | None = None
+        self._home = _identity(choice.home) if choice.home and choice.home.is_dir() else None
 
     def folders(self) -> Iterator[Found]:
         """Walk depth first with an explicit stack: folders can be nested deeper than Python recurses."""
@@ -133,6 +140,8 @@ class _Walk:
                 return
             with os.scandir(folder.path) as entries:
                 concerned = [entry for entry in entries if folder.whole or self._concerns(entry.path)]
+            if identity == self._home:
+                concerned = [entry for entry in concerned if entry.name not in _HOMES_OWN]
         except OSError as error:
             yield Found(folder.path, problem=_in_words(error, _("vanished while it was being read")))
             return
@@ -195,6 +204,11 @@ class _Walk:
 def is_hidden(name: str) -> bool:
     """Whether files and folders of this name are skipped."""
     return name.startswith(".") or name in _NEVER_WALKED
+
+
+def is_homes_own(path: Path, home: Path) -> bool:
+    """Whether the program keeps this path in its home."""
+    return path.is_relative_to(home) and not _HOMES_OWN.isdisjoint(path.relative_to(home).parts[:1])
 
 
 def _real_folders(root: Path) -> set[tuple[int, int]]:

@@ -116,9 +116,10 @@ def plan_documents(
     return planner.plan
 
 
-def cut_recipe(recipe: str, ocr_pages: int) -> str:
-    """The recipe of a source of which OCR may read so many pages and left others: another limit reads it again."""
-    return f"{recipe}; {ocr_pages} pages by OCR"
+def cut_recipe(recipe: str, pages: int, seconds: float) -> str:
+    """The recipe of a source of which OCR left pages, because it may read no more or for no longer: another limit
+    reads it again."""
+    return f"{recipe}; {pages} pages, {seconds:g} s of OCR"
 
 
 def kept_note(known: Source | None) -> str:
@@ -239,7 +240,8 @@ class _Planner:
     ) -> None:
         """Add a row if the content is known already, else add it to the sources to read."""
         known = self._known.source(path)
-        recipes = (self._recipe, cut_recipe(self._recipe, self._settings.ocr_pages))
+        limits = self._settings.ocr_pages, self._settings.ocr_seconds
+        recipes = (self._recipe, cut_recipe(self._recipe, *limits))
         if known and known.digest == digest and known.recipe in recipes and not known.failed:
             self.plan.rows[path] = FileResult(path, "unchanged", known.chunks, known.reason)
         else:

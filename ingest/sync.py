@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.discover import Choice
 from ingest.plan import Plan, Task, cut_recipe, kept_note, make_plan, seal
-from ingest.readers.blocks import Content, nest, title_above
+from ingest.readers.blocks import Content, nest, says_title, title_above
 from ingest.readers.image import ocr
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-READERS_VERSION = 6
+READERS_VERSION = 7
 """Incremented when a reader gives other text for the same bytes, so that files are read again."""
 
 WINDOW = 128
@@ -63,7 +63,7 @@ def sync(
     """
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
-    choice = Choice(tuple(request.include), tuple(request.exclude), request.prune)
+    choice = Choice(tuple(request.include), tuple(request.exclude), request.prune, settings.home)
     with nullcontext(None) if store is None else store.read() as snapshot:
         plan = make_plan(snapshot, request.paths, choice, recipe, settings, pool, request.changed)
     if request.dry_run or store is None:
@@ -104,6 +104,7 @@ def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:
         archive_members=settings.archive_members,
         passwords=passwords,
         ocr_pages=settings.ocr_pages,
+        ocr_seconds=settings.ocr_seconds,
     )
 
 
@@ -294,7 +295,7 @@ class Run:
             self.ocr_pages += content.ocr.pages
             self.ocr_seconds += content.ocr.seconds
             if content.ocr.left:
-                recipe = cut_recipe(recipe, content.ocr.most)
+                recipe = cut_recipe(recipe, content.ocr.most, content.ocr.most_seconds)
                 self.cut.add(path)
         failed = content is None
         source = Source(
@@ -373,8 +374,7 @@ class Run:
 def _new_chunk(piece: Piece, title: str) -> NewChunk:
     """A piece under its headings; the title above the document stands above them unless they contain it."""
     first = piece.heading.partition(" > ")[0]
-    says_it = first and (first in title or title in first)
-    heading = piece.heading if says_it else nest((title, piece.heading))
+    heading = piece.heading if first and says_title(first, title) else nest((title, piece.heading))
     sheet, attachment = (
         None if name is None else _without_surrogates(name) for name in (piece.sheet, piece.attachment)
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
-from ingest.discover import IGNORE_FILES, is_hidden
+from ingest.discover import IGNORE_FILES, is_hidden, is_homes_own
 from kb_assistant.errors import BusyError
 from kb_assistant.messages import _
 from kb_assistant.types import Changes, Report
@@ -42,9 +42,17 @@ class Watcher:
         roots: Absolute paths of folders and files.
         stop: Called every TICK; once it returns true, the changes end.
         on_message: Called with what the user should know.
+        home: Home of knowledge bases: what the program writes there is no change.
     """
 
-    def __init__(self, roots: Sequence[Path], stop: Callable[[], bool], on_message: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        stop: Callable[[], bool],
+        on_message: Callable[[str], None],
+        home: Path | None = None,
+    ) -> None:
+        self._homes = set() if home is None else {home.absolute(), home.resolve()}
         self._folders = [root for root in roots if not root.is_file()]
         self._files = [root for root in roots if root.is_file()]
         self._stop, self._on_message = stop, on_message
@@ -116,7 +124,8 @@ class Watcher:
             ):
                 changes = Changes()
                 for event in events:
-                    changes.add(_concern(event, folders))
+                    if not any(is_homes_own(Path(event[1]), home) for home in self._homes):
+                        changes.add(_concern(event, folders))
                 yield changes
         except FileNotFoundError:
             time.sleep(TICK)  # it disappeared at this very moment

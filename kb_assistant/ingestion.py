@@ -68,7 +68,7 @@ class DocumentWriter:
         watching = import_ingest("watch")
         roots = [Path(os.path.abspath(path)) for path in request.paths]  # noqa: PTH100 - links stay
         whole = replace(request, paths=roots)
-        watcher = watching.Watcher(roots, request.stop, say)
+        watcher = watching.Watcher(roots, request.stop, say, self._settings.home)
         written: list[KnowledgeStore] = []
         with self._pool(request) as pool:
 

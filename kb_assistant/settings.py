@@ -116,6 +116,7 @@ class Settings:
         read_megabytes: Most memory for a reader process.
         file_megabytes: Largest file that is read.
         ocr_pages: Most pages of a file that are read by OCR; the report names the others.
+        ocr_seconds: Time after which OCR begins no other page of a file; 0 for no limit.
         archive_megabytes: Largest zip or tar archive that is read, packed and unpacked.
         archive_members: Most files in such an archive.
         lock_seconds: How long a second writer waits for the first.
@@ -154,6 +155,7 @@ class Settings:
     read_megabytes: int = 2048
     file_megabytes: int = 100
     ocr_pages: int = 200
+    ocr_seconds: float = 600.0
     archive_megabytes: int = 1000
     archive_members: int = 10_000
     lock_seconds: float = 10.0
@@ -201,6 +203,7 @@ class Settings:
             "threads",
             "readers",
             "read_seconds",
+            "ocr_seconds",
             "lock_seconds",
             "rewrite_seconds",
             "rerank_seconds",

@@ -326,7 +326,13 @@ class Report:
     def __iter__(self) -> Iterator[FileResult]:
         return iter(self.files)
 
+    @property
+    def ocr_pages_per_s(self) -> float | None:
+        """Pages a second of OCR in each reader process; None where it read none."""
+        return self.ocr_pages / max(self.ocr_seconds, 0.001) if self.ocr_pages else None
+
     def to_json(self) -> dict[str, Any]:
+        rate = self.ocr_pages_per_s
         return {
             "added": self.added,
             "updated": self.updated,
@@ -342,6 +348,7 @@ class Report:
             "skipped": self.skipped,
             "ocr_pages": self.ocr_pages,
             "ocr_seconds": round(self.ocr_seconds, 3),
+            "ocr_pages_per_s": rate and round(rate, 3),
             "missing": self.missing.to_json(),
             "files": [row.to_json() for row in self.files],
         }

@@ -40,6 +40,7 @@ MEANINGS = {
     "read_megabytes": "读取进程的内存上限（MB）。",
     "file_megabytes": "可读取的最大文件（MB）。",
     "ocr_pages": "每个文件最多用 OCR 读取的页数；其余页会列在报告中。",
+    "ocr_seconds": "超过此时间（秒）后，OCR 不再开始读取该文件的下一页；0 表示不限。",
     "archive_megabytes": "可读取的最大 zip 或 tar 压缩包（MB），压缩前后都算。",
     "archive_members": "这样一个压缩包里最多的文件数。",
     "lock_seconds": "后来的写入者等待前一个的时间（秒）。",

@@ -86,17 +86,25 @@ def title_above(title: str, blocks: Iterable[Block]) -> str:
     ''
     """
     outermost = {block.heading.partition(" > ")[0] for block in blocks if block.heading and block.slide is None}
-    is_one = any(_says(heading, title) for heading in outermost)
+    is_one = any(says_title(heading, title) for heading in outermost)
     return "" if is_one and len(outermost) > 1 else title
 
 
-def _says(heading: str, title: str) -> bool:
-    """Whether a heading is the title: maybe with its number, and without the name of a site."""
+def says_title(heading: str, title: str) -> bool:
+    """Whether a heading says the title: alone, with its number before it or more words behind it, and without the
+    name of a site.
+
+    >>> says_title("3 Setup", "Setup – Handbook of the yard"), says_title("Pump", "Pumps of the yard")
+    (True, False)
+    """
+    heading, title = heading.casefold(), title.casefold()
     bare = _SITE.sub("", title)
-    return heading in (title, bare) or heading.endswith(f" {bare}")
+    begins = bare and heading.startswith(bare) and not heading[len(bare) :][:1].isalnum()
+    return heading in (title, bare) or heading.endswith(f" {bare}") or bool(begins)
 
 
-_SITE = re.compile(r"\s+[-–—|·»]\s.*", re.DOTALL)  # "Setup – Handbook of the yard", as titles of web pages
+# "Setup – Handbook of the yard", "水泵_百科", as titles of web pages
+_SITE = re.compile(r"\s+[-–—|·»]\s.*|(?<=[一-鿿）])[-–—|·_](?=[一-鿿]).*", re.DOTALL)
 HEADING_CHARS = 200
 _PATH_CHARS = 2_000  # more than nine headings of the longest; only nested data goes deeper
 _ZERO_WIDTH = dict.fromkeys((0x200B, 0x2060, 0xFEFF))

@@ -15,21 +15,28 @@ class OcrBudget:
     Attributes:
         most: Most pages that are read; 0 for no limit.
         pages: Pages that were read.
-        left: Pages that weren't, because there were more than `most`.
+        left: Pages that weren't, because `most` or `most_seconds` was reached.
         seconds: Time that reading took.
+        most_seconds: Seconds after which no other page is begun; 0 for no limit.
     """
 
     most: int = 0
     pages: int = 0
     left: int = 0
     seconds: float = 0.0
+    most_seconds: float = 0.0
 
     def allows(self) -> bool:
         """Whether another page may be read. One that may not is counted as left."""
-        if self.most and self.pages >= self.most:
+        if self.is_late or (self.most and self.pages >= self.most):
             self.left += 1
             return False
         return True
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is over."""
+        return bool(self.most_seconds) and self.seconds >= self.most_seconds
 
     @contextmanager
     def page(self) -> Iterator[None]:

@@ -113,6 +113,7 @@ class ReaderPool:
         archive_members: Most files in an archive.
         passwords: Tried on encrypted files.
         ocr_pages: Most pages of a file that OCR reads; 0 for no limit.
+        ocr_seconds: Time after which OCR begins no other page of a file; 0 for no limit.
     """
 
     def __init__(
@@ -126,9 +127,17 @@ class ReaderPool:
         archive_members: int = 10_000,
         passwords: Sequence[str] = (),
         ocr_pages: int = 0,
+        ocr_seconds: float = 0.0,
     ) -> None:
         limits = ReaderLimits(
-            seconds, read_megabytes, file_megabytes, text_megabytes, archive_megabytes, archive_members, ocr_pages
+            seconds,
+            read_megabytes,
+            file_megabytes,
+            text_megabytes,
+            archive_megabytes,
+            archive_members,
+            ocr_pages,
+            ocr_seconds,
         )
         self._scratch = Scratch()
         count = workers or os.cpu_count() or 1

@@ -34,7 +34,7 @@ LONGEST_REQUEST = 1_000_000
 @dataclass(frozen=True, slots=True)
 class ReaderLimits:
     """Limits of a worker process. Seconds are for one file, 0 for no limit; megabytes are 10⁶ bytes; `ocr_pages`
-    are pages of a file, 0 for no limit."""
+    and `ocr_seconds` are those of a file, 0 for no limit."""
 
     seconds: float
     read_megabytes: int
@@ -43,6 +43,7 @@ class ReaderLimits:
     archive_megabytes: int
     archive_members: int
     ocr_pages: int = 0
+    ocr_seconds: float = 0.0
 
     @property
     def in_archives(self) -> archives.ArchiveLimits:
@@ -107,10 +108,10 @@ def decode(reply: bytes) -> tuple[str, Content | None, str, bool]:
         raise TypeError(reply[:100])
     if not all(isinstance(note, str) for note in notes):
         raise TypeError(reply[:100])
-    most, pages, left, seconds = said.get("ocr", (0, 0, 0, 0.0))
+    most, pages, left, seconds, most_seconds = said.get("ocr", (0, 0, 0, 0.0, 0.0))
     if not all(isinstance(number, int) for number in (most, pages, left)):
         raise TypeError(reply[:100])
-    budget = OcrBudget(most, pages, left, float(seconds))
+    budget = OcrBudget(most, pages, left, float(seconds), float(most_seconds))
     return sha256, Content(title, blocks, metadata, notes, budget), "", False
 
 

@@ -114,7 +114,7 @@ def _answer(
     except ReadError as error:
         return failure(error.full_message)
     name = places[-1][1].rpartition("/")[2] if places else os.path.basename(path)  # noqa: PTH119 - no Path: any bytes
-    return _read(name, data, passwords, heartbeat, OcrBudget(limits.ocr_pages))
+    return _read(name, data, passwords, heartbeat, OcrBudget(limits.ocr_pages, most_seconds=limits.ocr_seconds))
 
 
 def _read(

@@ -117,8 +117,7 @@ def report(done: Report, failed: Sequence[Cause]) -> None:
         + (" (dry run: nothing written)" if done.dry_run else "")
         + (" (stopped; run it again to go on)" if done.stopped else "")
     )
-    if done.ocr_pages:
-        rate = done.ocr_pages / max(done.ocr_seconds, 0.001)
+    if rate := done.ocr_pages_per_s:
         typer.echo(f"OCR: {done.ocr_pages} pages, {rate:.2f} pages/s in each reader")
     if done.skipped:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())

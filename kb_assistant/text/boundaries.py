@@ -38,6 +38,9 @@ _ABBREVIATIONS = frozenset(
     "e.g i.e cf vs al dr mr mrs ms prof st fig figs eq vol pp p ed eds inc ltd co approx dept est sec ch".split()
 )
 _NUMBERED = frozenset(("no", "nos"))  # abbreviations before a number, otherwise words
+_UNITS = frozenset("ACFGHJKLMNTVW")
+_AMOUNT = re.compile(r"(?<!\d)(?!(?:1[5-9]|20)\d\d\Z)[\d.,]*\d\Z")
+"""A number before a unit. One that may be a year may also stand before an initial: `in 1923 A. Ross came`."""
 LOOK_BACK = 13
 """Number of characters before a stop that goes_on() needs."""
 _LONGEST_END = 12  # most marks and quotes considered at the end of a sentence
@@ -101,7 +104,9 @@ def goes_on(before: str, stop: str, after: str) -> bool:
         return line.strip() == word and len(line) < LOOK_BACK
     if word.lower() in _NUMBERED:
         return after[:1].isdigit()
-    return word.lower() in _ABBREVIATIONS or (len(word) == 1 and word.isupper())
+    if len(word) == 1 and word.isupper():
+        return not (word in _UNITS and words[-2:-1] and _AMOUNT.search(words[-2]))
+    return word.lower() in _ABBREVIATIONS
 
 
 def _prose_cuts(text: str) -> Iterator[tuple[int, int]]:

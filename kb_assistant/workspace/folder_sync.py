@@ -109,7 +109,8 @@ class FolderSync:
     def _follow(self, watched: _Watched, stop: Callable[[], bool]) -> None:
         self._looks = {base: _Looks(self._jobs, base, folders) for base, folders in watched.items()}
         roots = list(dict.fromkeys(folder for folders in watched.values() for folder in folders))
-        for changes, compared in self._changes(roots, stop):
+        home = next((base.settings.home for base in watched), None)
+        for changes, compared in self._changes(roots, stop, home):
             if changes.everything:
                 compared(0)
             for look in self._looks.values():
@@ -122,14 +123,15 @@ class FolderSync:
             self._watching = KBError(message)
 
     def _changes(
-        self, roots: Sequence[Path], stop: Callable[[], bool]
+        self, roots: Sequence[Path], stop: Callable[[], bool], home: Path | None
     ) -> Iterator[tuple[Changes, Callable[[float], None]]]:
         """Changes, each with the function to call after a full comparison. If the watcher fails, everything counts
         as changed from time to time, until it works again."""
         while not stop():
             try:
                 self._watching = None
-                watcher: Watcher = import_ingest("watch").Watcher(roots, stop, partial(self._note, roots))
+                note = partial(self._note, roots)
+                watcher: Watcher = import_ingest("watch").Watcher(roots, stop, note, home)
                 for changes in watcher.changes():
                     yield changes, watcher.compared
             except Exception as error:

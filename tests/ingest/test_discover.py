@@ -34,6 +34,17 @@ def good(root: Path, *args: Any) -> list[str]:
     return [name for name, row in rows.items() if row == Found(root / name)]
 
 
+def test_what_the_program_keeps_in_its_home_is_no_document(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    make(tmp_path, "a.md", "home/notes.md", "home/uploads/1/b.md", "home/kbs/default/writer.json", "models/m.md")
+    make(home, "models/e5/config.json", "access.json", "kb.toml", "eval/c.md", "docs/models/d.md")
+    for root in (tmp_path, home):
+        rows = [found.path.relative_to(tmp_path).as_posix() for found in discover(root, Choice(home=home))]
+        inside = ["home/docs/models/d.md", "home/notes.md", "home/uploads/1/b.md"]
+        assert rows == (["a.md", *inside, "models/m.md"] if root == tmp_path else inside)
+    assert len(list(discover(home / "models", Choice(home=home)))) == 1, "what is named by itself is read"
+
+
 def test_order_is_by_name_and_suffixes_are_told(tmp_path: Path) -> None:
     make(tmp_path, "b/z.md", "b/A.TXT", "a.md", "c.xyz", "b.pdf", "Makefile")
     rows = found(tmp_path)

@@ -654,6 +654,12 @@ def test_pages_beyond_the_limit_of_ocr_are_named_and_read_when_it_is_raised(
         again = base.ingest(docs)
         assert (rows(again)["plan.tif"], again.ocr_pages) == ("unchanged", 0)
         assert "p. 2-3" in reason(again, "plan.tif")
+    with small_kb(tmp_path / "home", embedder, ocr_seconds=0.001) as base:
+        late = base.ingest(docs)
+        assert (rows(late)["plan.tif"], late.ocr_pages) == ("updated", 1)
+        assert "p. 2-3 weren't read. Set ocr_seconds = " in reason(late, "plan.tif")
+        assert late.to_json()["ocr_pages_per_s"] == pytest.approx(1 / late.ocr_seconds, abs=1e-3)
+        assert rows(base.ingest(docs))["plan.tif"] == "unchanged"
     with small_kb(tmp_path / "home", embedder, ocr_pages=3) as base:
         raised = base.ingest(docs)
         assert rows(raised) == {"station.md": "unchanged", "pump.txt": "unchanged", "plan.tif": "updated"}

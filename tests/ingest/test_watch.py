@@ -148,6 +148,26 @@ def test_a_burst_of_files_is_not_lost(
     assert kb.ingest(docs).unchanged == 101
 
 
+def test_what_it_writes_in_its_own_home_is_no_change(tmp_path: Path) -> None:
+    """The home lies in the watched folder."""
+    (tmp_path / "a.md").write_text("The pump is red.")
+    with small_kb(tmp_path / "home") as base, watched(base, tmp_path) as watching:
+        assert names(base, tmp_path) == {"a.md"}
+        ingests: list[str] = []
+        sync = base._documents._sync
+
+        def counted(*args: Any) -> Report:
+            ingests.append("one")
+            return sync(*args)
+
+        base._documents._sync = counted  # type: ignore[method-assign]
+        (tmp_path / "b.md").write_text("The valve is blue.")
+        watching.until(lambda: names(base, tmp_path) == {"a.md", "b.md"})
+        time.sleep(1.5)
+        assert len(ingests) <= 2
+        assert {row.path for row in watching.news} == {str(tmp_path / "b.md")}
+
+
 def test_archives_in_a_watched_folder(kb: KnowledgeBase, docs: Path) -> None:
     with watched(kb, docs) as watcher:
         (docs / "box.zip").write_bytes(packed("box.zip", {"a.md": "In a box.", "b/c.md": "In a box, too."}))

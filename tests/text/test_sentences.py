@@ -18,6 +18,8 @@ CASES = [
     ["It is No. 5 of the pumps.", "Is it on?", "No.", "It is off."],
     ['"Why?" he asked.', "Nobody knew!", "So what?"],
     ["Il a dit que oui ! en effet.", "Насос стоит 5 руб. за штуку.", "Да."],
+    ["It takes 75 V.", "The other takes 1,200 W.", "It was 1923.", "Then A. Ross came."],
+    ["In 1923 A. Ross came, with 12 men.", "He had 20 A.", "No more."],
     ["3.5 is the version.", "The file is a.txt."],
 ]
 

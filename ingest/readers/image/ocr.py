@@ -7,6 +7,7 @@ lying on its side or upside down is rotated.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ingest.readers.hyphens import mend_breaks, words_of
+from ingest.readers.ocr_budget import OcrBudget
 from kb_assistant.messages import _
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _WORTHLESS_SCORE = 0.6  # of a single line: non-text gets less
 _TALLEST = 2.0  # largest height to width of a picture read in one piece
 _TILE = 1600  # height in pixels of the pieces of taller ones
 _MOST_TOLD = 20  # ranges of pages in a note
+_SPARE = 1.5  # times the seconds that the other pages seem to need
 _COLUMN_LINES = 3
 _COLUMN_FILLED = 0.5  # share of a column's width that a line of prose fills
 
@@ -46,14 +49,25 @@ class _Line:
         return self.bottom - self.top
 
 
-def left_note(pages: Sequence[int], most: int) -> str:
-    """Says which pages weren't read, because OCR may read `most` of a file, and how to go on."""
+def left_note(pages: Sequence[int], budget: OcrBudget) -> str:
+    """Says which pages weren't read, because OCR of a file has its bounds, and how to go on."""
+    if budget.is_late:
+        needed = budget.seconds * (budget.pages + budget.left) / max(budget.pages, 1)
+        return _(
+            "OCR had {seconds:g} s for it and read {count} of {whole} pages; p. {pages} weren't read. "
+            "Set ocr_seconds = {all} and ingest it again.",
+            seconds=budget.most_seconds,
+            count=budget.pages,
+            whole=budget.pages + budget.left,
+            pages=page_ranges(pages),
+            all=math.ceil(_SPARE * needed),
+        )
     return _(
         "OCR read no more than {most} pages of it; p. {pages} weren't read. "
         "Set ocr_pages = {all} and ingest it again.",
-        most=most,
+        most=budget.most,
         pages=page_ranges(pages),
-        all=most + len(pages),
+        all=budget.pages + budget.left,
     )
 
 

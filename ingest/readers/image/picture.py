@@ -57,7 +57,7 @@ def read(data: bytes, context: Context) -> Content:
         raise
     except Exception as error:  # Pillow raises any error on a damaged picture
         raise ReadError(_("The picture is damaged."), _("Save it anew and try again.")) from error
-    notes = (ocr.left_note(left, context.ocr.most),) if left else ()
+    notes = (ocr.left_note(left, context.ocr),) if left else ()
     return Content("", tuple(blocks), {}, notes)
 
 

@@ -95,7 +95,7 @@ def read(data: bytes, context: Context) -> Content:
         notes.append(_damaged(broken))
     notes += _unread(pages, scans)
     if left:
-        notes.append(ocr.left_note(left, context.ocr.most))
+        notes.append(ocr.left_note(left, context.ocr))
     blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
     notes += [note for file in files for note in file.notes]
     if not blocks:

@@ -276,6 +276,11 @@ class TestPdf:
         assert [block.page for block in content.blocks] == [1, 2, 3]
         assert "no more than 2 pages of it; p. 4-7 weren't read. Set ocr_pages = 6" in content.notes[0]
         assert (content.ocr.pages, content.ocr.left) == (2, 4)
+        budget = OcrBudget(most_seconds=10, seconds=9.5)
+        monkeypatch.setattr(ocr, "recognize", lambda _: setattr(budget, "seconds", 11.9) or "recognised")
+        content = read("a.pdf", self.page(draw), budget=budget)
+        assert [block.page for block in content.blocks] == [1, 2]
+        assert "had 10 s for it and read 1 of 6 pages; p. 3-7 weren't read. Set ocr_seconds = 108" in content.notes[0]
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
         from ingest.readers.pdf.clean import clean_page
