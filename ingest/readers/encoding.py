@@ -36,7 +36,8 @@ _COMMON = {
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _PAGE_BREAKS = re.compile(r"[\x0b\x0c]")
 _CHINESE = re.compile(r"[一-鿿]")
-_LAST_HANGUL_ROW, _LAST_USUAL_ROW = 0xC8, 0xD7  # of EUC-KR, of GB2312's first level
+_CHINESE_WORD = re.compile(r"[一-鿿]{2,}")
+_LAST_USUAL_ROW, _LAST_USUAL_ROW_OF_BIG5 = 0xD7, 0xC6  # first levels of GB2312 and Big5
 _SAMPLE = 65536  # a multiple of four
 _KANA = re.compile("[\u3041-\u30f6]")
 _SWITCHES = ((re.compile(rb"\x1b\$[@B]"), "iso2022_jp_2"), (re.compile(rb"\x1b\$\)C"), "iso2022_kr"))
@@ -160,19 +161,47 @@ def _chinese(data: bytes) -> str:
         share = sum(character in common for character in characters) / len(characters)
         if share > best_share:
             best, best_share = text, share
-    return best or _simplified(data)
+    return best or _usual(data)
 
 
-def _simplified(data: bytes) -> str:
-    """Text if it is GB2312 with its 3,755 usual characters, because names may lack the most common ones. Korean
-    text would stay in the first of their rows."""
+def _usual(data: bytes) -> str:
+    """Text if it is GB2312 or Big5 with their usual characters alone, 3,755 or 5,401: tables of names may lack the
+    most common ones. Korean has the same codes as GB2312; words of the dictionary tell them apart."""
+    simplified = _of_usual(data, "gb2312", _LAST_USUAL_ROW)
+    if simplified and (_are_words(simplified) or not _is_korean(data)):
+        return simplified
+    return "" if simplified else _of_usual(data, "big5", _LAST_USUAL_ROW_OF_BIG5)
+
+
+def _of_usual(data: bytes, codec: str, last_row: int) -> str:
+    """Text in this encoding, if all that isn't ASCII is Chinese, most of it in words of several characters."""
     try:
-        text = data.decode("gb2312")
+        text = data.decode(codec)
     except UnicodeDecodeError:
         return ""
-    rows = [character.encode("gb2312")[0] for character in _CHINESE.findall(text)]
-    later = sum(row > _LAST_HANGUL_ROW for row in rows)
-    return text if rows and max(rows) <= _LAST_USUAL_ROW and later > 0.2 * len(rows) else ""
+    characters = _CHINESE.findall(text)
+    others = sum(mark > "\x7f" and mark not in _ORDINARY for mark in _CHINESE.sub("", text))
+    if not characters or others or 2 * len("".join(_CHINESE_WORD.findall(text))) < len(characters):
+        return ""
+    return text if max(mark.encode(codec)[0] for mark in characters) <= last_row else ""
+
+
+def _are_words(text: str) -> bool:
+    """Whether most Chinese characters stand in words of a dictionary."""
+    import rjieba
+
+    words = [word for word in rjieba.cut(text[:_SAMPLE], False) if _CHINESE.match(word)]
+    known = sum(len(word) for word in words if len(word) > 1)
+    return 2 * known >= sum(map(len, words))
+
+
+def _is_korean(data: bytes) -> bool:
+    """Whether it can be Korean: syllables alone, but for ASCII."""
+    try:
+        text = data.decode("euc_kr")
+    except UnicodeDecodeError:
+        return False
+    return all("가" <= mark <= "힣" or mark in _ORDINARY for mark in text)
 
 
 def _guess(data: bytes) -> str:

@@ -151,18 +151,28 @@ def has_contrast(names: Row, below: Sequence[Row]) -> bool:
 
 
 def is_names(row: Row, below: Sequence[Row], may_repeat: bool = False) -> bool:
-    """Whether a row looks like column names: several short texts, all different, values only where they can be
-    names, and nearly as many as the row below has cells."""
+    """Whether a row looks like column names: several short texts, all different but over values, values only where
+    they can be names, and nearly as many as the row below has cells."""
     names = [cell.text for cell in row if cell.text and cell.first]
     if not below or len(names) < 2 or len(names) < _filled(below[0]) - 1:
         return False
-    if not may_repeat and len(set(names)) != len(names):
+    if not may_repeat and not _may_repeat(row, below):
         return False
     plain = _plain_values(row, below)
     return (
         max(map(len, names)) <= _LONGEST_NAME
         and len(plain) <= _MOST_NUMBERS * len(names)
         and not any(_column(below[:1], place)[0].kind is value_of(row[place]).kind for place in plain)
+    )
+
+
+def _may_repeat(row: Row, below: Sequence[Row]) -> bool:
+    """Whether names that stand there twice stand over values, as in `Date | Value | Value`, or there are none."""
+    counts = Counter(cell.text for cell in row if cell.text and cell.first)
+    return all(
+        _contrasts(cell, _column(below, place))
+        for place, cell in enumerate(row)
+        if cell.first and counts[cell.text] > 1
     )
 
 

@@ -66,6 +66,15 @@ UNITS = [["Pump", "Weight", "Flow"], [None, "kg", "m³/h"], ["P1", 12, 40], ["P2
 
 @ALL
 class TestNames:
+    def test_names_that_stand_there_twice_over_values(self, lines: Lines) -> None:
+        rows = [["Date", "Value", "Value"], ["2024-01-02", 3, 4], ["2024-01-09", 5, 6]]
+        assert lines(rows)[1:] == [
+            "Date: 2024-01-02 | Value: 3 | Value: 4",
+            "Date: 2024-01-09 | Value: 5 | Value: 6",
+        ]
+        plain = [["red", "small", "small"], ["blue", "big", "wide"], ["green", "big", "long"]]
+        assert not any(":" in line for line in lines(plain))
+
     def test_years(self, lines: Lines) -> None:
         assert lines(YEARS)[2] == "Crop: Rye | 2022: 1 | 2023: 2 | 2024: 3"
 

@@ -280,7 +280,8 @@ class TestPdf:
         monkeypatch.setattr(ocr, "recognize", lambda _: setattr(budget, "seconds", 11.9) or "recognised")
         content = read("a.pdf", self.page(draw), budget=budget)
         assert [block.page for block in content.blocks] == [1, 2]
-        assert "had 10 s for it and read 1 of 6 pages; p. 3-7 weren't read. Set ocr_seconds = 108" in content.notes[0]
+        expected = "had 10 s for it and read 1 of 6 pages; p. 3-7 weren't read. Set ocr_seconds = 108 "
+        assert expected in content.notes[0]
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
         from ingest.readers.pdf.clean import clean_page
