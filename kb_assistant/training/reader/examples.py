@@ -19,6 +19,7 @@ from kb_assistant.evaluate.datasets import EvalDocument, Question, read_set
 from kb_assistant.text.analyzer import STOPWORDS, is_cjk
 from kb_assistant.text.language import language_of
 from kb_assistant.text.sentences import sentences
+from kb_assistant.training.reader.written import WIDER, read_written
 
 Nearest = Callable[[Sequence[str], Sequence[str], int], list[list[int]]]
 """From questions, texts and a number to the places of the nearest texts, for each question."""
@@ -69,7 +70,7 @@ def examples(
     """The groups of all sets, set by set.
 
     Args:
-        folders: The sets.
+        folders: The sets: folders in BEIR's form, or of text files of written examples.
         nearest: The search that finds passages which are near, but wrong.
         kept: Whether a document of a set, by the set's name and the document's title or id, may be used.
     """
@@ -80,9 +81,10 @@ def examples(
 
 
 def _read(folder: Path, kept: Callable[[str, str], bool]) -> _Set:
-    read = read_set(folder)
-    documents = [one for one in read.documents() if kept(read.name, one.title or one.id)]
-    made = _Set(read.name, documents, [])
+    written = sorted(folder.glob("*.txt"))
+    read = read_written(written) if written else read_set(folder)
+    documents = [one for one in read.documents() if kept(folder.name, one.title or one.id)]
+    made = _Set(folder.name, documents, [])
     made.places = {one.id: place for place, one in enumerate(documents)}
     titles: defaultdict[str, list[int]] = defaultdict(list)
     for place, one in enumerate(documents):
@@ -155,7 +157,7 @@ def _group(
     earlier: list[str] = []
     for turn in question.history[-2:]:
         earlier += [turn.question, *sentences(turn.answer)[:1]]
-    answer = _place_of_answer(question, right.text) if question.answerable and not question.history else None
+    answer = _place_of_answer(question, right.text) if question.answerable else None
     body, span = _window(right.text, answer, question.text, random_)
     known = question.history or span or not question.answerable
     first = Pair(
@@ -163,7 +165,7 @@ def _group(
         tuple(earlier),
         right.title,
         body,
-        relevant=True,
+        relevant=question.labels != WIDER,
         answered=question.answerable if known else None,
         span=span,
     )
