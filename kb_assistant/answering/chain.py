@@ -7,31 +7,32 @@ The chain streams dictionaries that add up: first the search results ("queries",
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, run_in_executor
 from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering import modes
 from kb_assistant.answering.citations import CitedStream
+from kb_assistant.answering.digest import digested
 from kb_assistant.answering.history import asked, turns, unfinished
 from kb_assistant.answering.instructions import EchoFilter
 from kb_assistant.answering.meter import Meter
+from kb_assistant.answering.model_stream import answer_texts, checked
 from kb_assistant.answering.modes import Answers, Origin
 from kb_assistant.answering.prompts import Prompt, fit, form_for
 from kb_assistant.answering.talk import ReplyKind, Talk, Told
-from kb_assistant.errors import KBError, ModelError
+from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import (
     count_tokens,
     prompt_tokens,
     quotes_only,
-    takes_cancelled,
 )
 from kb_assistant.llm.open import ChatModels
 from kb_assistant.messages import Message, _, join
@@ -151,6 +152,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         if found.relevant:
             model, note = self._model_for(found)
             prompt = self._prompt(model, question, history, found, begun)
+            if kind == "document" and prompt.dropped.passages and not begun:
+                prompt = self._digest(model, question, found, config, stop)
             if about:
                 prompt.messages[-1].additional_kwargs |= {
                     "focus": about.focus,
@@ -209,6 +212,26 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             begun=begun,
         )
 
+    def _digest(
+        self,
+        model: BaseChatModel,
+        question: str,
+        found: Retrieval,
+        config: RunnableConfig | None,
+        stop: Callable[[], bool],
+    ) -> Prompt:
+        """The prompt with notes on a document that is longer than the context; the model makes them now."""
+        chunks = self._searcher.document(found.hits[0].source).chunks
+        order = {chunk.id: place for place, chunk in enumerate(chunks)}
+        passages = sorted(found.hits, key=lambda hit: order.get(hit.id, 0))
+
+        def ask(prompt: Prompt) -> str:
+            return "".join(answer_texts(model, prompt, EchoFilter(prompt.instructions), Meter(), config, stop))
+
+        return digested(
+            passages, lambda hits: self._prompt(model, question, (), replace(found, hits=tuple(hits))), ask
+        )
+
     def _answer(
         self,
         model: BaseChatModel,
@@ -221,14 +244,14 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         sentences are quoted."""
         cited, echo, meter = CitedStream(prompt.hits), EchoFilter(prompt.instructions), Meter()
         silent = True
-        for text in _checked(_texts(model, prompt, echo, meter, config, stop), cited):
+        for text in checked(answer_texts(model, prompt, echo, meter, config, stop), cited):
             silent = silent and not text.strip()
             yield AddableDict(answer=text)
         if silent and echo.left_out:
             cited = CitedStream(prompt.hits)
             quotes = self._models.quoting.stream(prompt.messages) if prompt.hits else ()
             told = [str(chunk.text) for chunk in quotes] or [wording(self._spoken(language)).unsaid]
-            yield from (AddableDict(answer=text) for text in _checked(told, cited))
+            yield from (AddableDict(answer=text) for text in checked(told, cited))
         yield AddableDict(citations=cited.citations, refused=False, usage=meter.usage(), cut=meter.cut)
 
     def _tell(
@@ -320,47 +343,3 @@ def _header(
         origin=origin,
         prompt=tuple(prompt),
     )
-
-
-def _texts(
-    model: BaseChatModel,
-    prompt: Prompt,
-    echo: EchoFilter,
-    meter: Meter,
-    config: RunnableConfig | None,
-    stop: Callable[[], bool],
-) -> Iterator[str]:
-    """What the model says, without sentences of the prompt."""
-    with closing(_chunks(model, prompt, config, stop)) as chunks:
-        for chunk in chunks:
-            meter.take(chunk)
-            yield echo.feed(chunk.text)
-            if stop():
-                break
-    yield echo.finish()
-
-
-def _checked(texts: Iterable[str], cited: CitedStream) -> Iterator[str]:
-    """The texts with checked citations."""
-    for text in texts:
-        if shown := cited.feed(text):
-            yield shown
-    if shown := cited.finish():
-        yield shown
-
-
-def _chunks(
-    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
-) -> Generator[AIMessageChunk]:
-    """The model's text. Errors of any library become messages for the user."""
-    extra: dict[str, Any] = {"cancelled": stop} if takes_cancelled(model) else {}
-    try:
-        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config, **extra))) as chunks:
-            yield from chunks
-    except KBError:
-        raise
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            _("The chat model failed: {reason}", reason=reason), _("Check its server, or choose another model.")
-        ) from error

@@ -1,0 +1,63 @@
+"""What a chat model says: its text without the prompt's own sentences, and with checked citations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.runnables import RunnableConfig
+
+from kb_assistant.answering.citations import CitedStream
+from kb_assistant.answering.instructions import EchoFilter
+from kb_assistant.answering.meter import Meter
+from kb_assistant.answering.prompts import Prompt
+from kb_assistant.errors import KBError, ModelError
+from kb_assistant.llm.capabilities import takes_cancelled
+from kb_assistant.messages import _
+
+
+def answer_texts(
+    model: BaseChatModel,
+    prompt: Prompt,
+    echo: EchoFilter,
+    meter: Meter,
+    config: RunnableConfig | None,
+    stop: Callable[[], bool],
+) -> Iterator[str]:
+    """What the model says, without sentences of the prompt."""
+    with closing(_chunks(model, prompt, config, stop)) as chunks:
+        for chunk in chunks:
+            meter.take(chunk)
+            yield echo.feed(chunk.text)
+            if stop():
+                break
+    yield echo.finish()
+
+
+def checked(texts: Iterable[str], cited: CitedStream) -> Iterator[str]:
+    """The texts with checked citations."""
+    for text in texts:
+        if shown := cited.feed(text):
+            yield shown
+    if shown := cited.finish():
+        yield shown
+
+
+def _chunks(
+    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
+) -> Generator[AIMessageChunk]:
+    """The model's text. Errors of any library become messages for the user."""
+    extra: dict[str, Any] = {"cancelled": stop} if takes_cancelled(model) else {}
+    try:
+        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config, **extra))) as chunks:
+            yield from chunks
+    except KBError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            _("The chat model failed: {reason}", reason=reason), _("Check its server, or choose another model.")
+        ) from error
