@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.answering import documents
+from kb_assistant.text.analyzer import analyze, analyze_query
+from kb_assistant.text.completion import asks, chosen_place
 from kb_assistant.text.conversation import is_unclear, weighing
 from kb_assistant.text.dialogue_acts import COURTESIES, Act, dialogue_act
 from kb_assistant.text.language import Language, language_of
-from kb_assistant.text.replies import Replies, replies
+from kb_assistant.text.replies import Replies, asks_which, replies
 from kb_assistant.types import Hit, Turn
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Talk:
         words = replies(_language(question, act, history))
         if act.kind in COURTESIES:
             return Told("courtesy", words.courtesy(act.kind))
+        if chosen := self._chosen(question, history):
+            return self._summary(chosen)
         if act.kind == "about":
             return Told("about", self._about(act, words))
         if act.kind == "document":
@@ -111,11 +115,27 @@ class Talk:
         sources = self._library.documents(self._where)
         found = self._meant(act, sources, before)
         if len(found) == 1:
-            document = self._library.document(found[0].path)
-            return _told("document", documents.summary(document), _passages(document))
+            return self._summary(found[0])
         if found or not act.topic:
             return Told("unclear", "\n".join([words.which, *_listed(found or sources, words)]))
         return None
+
+    def _summary(self, source: Source) -> Told:
+        document = self._library.document(source.path)
+        return _told("document", documents.summary(document), _passages(document))
+
+    def _chosen(self, question: str, history: Sequence[Turn]) -> Source | None:
+        """The document that the turn chooses where the last answer asked which one is meant."""
+        if not history or not asks_which(history[-1].answer):
+            return None
+        listed = [line.removeprefix("- ") for line in history[-1].answer.splitlines() if line.startswith("- ")]
+        place = chosen_place(question, len(listed))
+        if place is None and not asks(question):
+            place = _best_named(question, listed)
+        if place is None:
+            return None
+        sources = self._library.documents(self._where)
+        return next((one for one in sources if documents.label(one) == listed[place]), None)
 
     def _meant(self, act: Act, sources: Sequence[Source], before: Sequence[Turn]) -> list[Source]:
         if not act.topic:
@@ -158,6 +178,14 @@ class Talk:
         hits = self._search(question, before[:last]).hits
         holding = [hit for hit in hits if documents.holds_some(hit.text, before[-1].answer)]
         return tuple(holding) or hits
+
+
+def _best_named(words: str, labels: Sequence[str]) -> int | None:
+    """The place of the label that shares most of the words; None if none does, or several share as many."""
+    wanted = set(analyze_query(words))
+    shared = [len(wanted & set(analyze(label))) for label in labels]
+    most = max(shared, default=0)
+    return shared.index(most) if most and shared.count(most) == 1 else None
 
 
 def _told(kind: ReplyKind, quotes: Sequence[tuple[str, Chunk]], passages: tuple[Hit, ...]) -> Told:

@@ -227,7 +227,7 @@ def _chosen(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed | 
     """A choice from the last list that was given: the item's name stands for it."""
     choice = _CHOICE.search(question)
     items = next((items for turn in reversed(before) if len(items := _items(turn.answer)) > 1), [])
-    if choice is None or not items or (place := _place(choice)) >= len(items):
+    if choice is None or (place := chosen_place(question, len(items))) is None:
         return None
     label = items[place]
     asked = question.replace(choice[0], label)
@@ -236,8 +236,24 @@ def _chosen(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed | 
     return Completed(asked, before, label)
 
 
+def chosen_place(question: str, count: int) -> int | None:
+    """Place of the item that a question chooses from a list of `count`, from 0, or -1 for the last; None if it
+    chooses none of them.
+
+    >>> chosen_place("the second one please", 3), chosen_place("最后一个", 3), chosen_place("the fourth", 3)
+    (1, -1, None)
+    """
+    choice = _CHOICE.search(question)
+    place = _place(choice) if choice else count
+    return place if place < count else None
+
+
+def asks(text: str) -> bool:
+    """Whether a turn is worded as a question of its own."""
+    return _QUESTION.search(text) is not None
+
+
 def _place(choice: re.Match[str]) -> int:
-    """Place of the chosen item, from 0; -1 for the last."""
     if choice["last"] or choice["former"]:
         return -1 if choice["last"] else 0
     said = (choice["en"] or choice["zh"] or choice["number"]).lower()

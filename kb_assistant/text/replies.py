@@ -109,4 +109,9 @@ def replies(language: Language) -> Replies:
 
 def is_reply(answer: str) -> bool:
     """Whether an answer is one of these sentences, or asks which document is meant: it says nothing from one."""
-    return answer.strip() in _FIXED or answer.startswith(tuple(one.which for one in _REPLIES.values()))
+    return answer.strip() in _FIXED or asks_which(answer)
+
+
+def asks_which(answer: str) -> bool:
+    """Whether an answer asks which of the documents that it lists is meant."""
+    return answer.startswith(tuple(one.which for one in _REPLIES.values()))

@@ -191,6 +191,37 @@ def test_several_documents_of_one_name_are_listed(small_home: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("choice", "file"),
+    [
+        ("the second one", "report-2024.md"),
+        ("the first", "report-2023.md"),
+        ("report-2023.md", "report-2023.md"),
+        ("2024", "report-2024.md"),
+        ("the 2023 one please", "report-2023.md"),
+        ("I mean the one of 2024", "report-2024.md"),
+        ("2023年的那份", "report-2023.md"),
+        ("最后一个", "report-2024.md"),
+    ],
+)
+def test_one_of_the_listed_documents_is_chosen(small_home: Path, choice: str, file: str) -> None:
+    with small_base(small_home, ScriptedChat(pieces=["It is a report [1]."])) as base:
+        first = base.ask("summarize the report")
+        assert first.answer
+        second = base.ask(choice, [first.turn])
+        assert second.answer
+        assert (second.kind, cited(second)) == ("document", {file})
+
+
+def test_another_question_after_the_list_is_answered(small_home: Path) -> None:
+    with small_base(small_home, ScriptedChat(pieces=["34 metres [1]."])) as base:
+        first = base.ask("summarize the report")
+        assert first.answer
+        second = base.ask("how high is the tower?", [first.turn])
+        assert second.answer
+        assert second.kind == "answer"
+
+
+@pytest.mark.parametrize(
     ("turns", "holds", "not_held"),
     [
         (["Who founded the Aldersea Station?", "no, I meant the Corran cooperative"], "Alasdair Munn", "Okafor"),
