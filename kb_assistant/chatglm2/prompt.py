@@ -109,6 +109,10 @@ class ChatTemplate:
             return bytes([int(piece[3:5], 16)])
         return piece.replace("▁", " ").encode()
 
+    def control_name(self, i: int) -> str:
+        """The name of a control token, such as "</s>"; "" for others."""
+        return self._tokenizer.id_to_token(i) or "" if i in self._silent else ""
+
     @cached_property
     def _silent(self) -> frozenset[int]:
         return frozenset(range(3)) | {self._id(name) for name in control_tokens(self._generation)}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from kb_assistant.cli import show
+from kb_assistant.cli import show, train_data
 
 
 class _Train(TyperGroup):
@@ -26,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command()(train_data.data)
 
 
 @app.command()

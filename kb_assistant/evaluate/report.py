@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from kb_assistant.evaluate.answers import COMPARED, Answers
 from kb_assistant.evaluate.everyday import Everyday
-from kb_assistant.evaluate.metrics import Estimate, import_measure
+from kb_assistant.evaluate.html_page import document, figure, svg, table
+from kb_assistant.evaluate.metrics import Estimate
 from kb_assistant.evaluate.refusal import ALLOWED, Refusal, together
 from kb_assistant.evaluate.run import Evaluation, Measured
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-th, td { border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-svg { max-width: min(100%, 54rem); height: auto; background: #fff; }
-small { color: #555; }
-@media (prefers-color-scheme: dark) { body { background: #1c1c1c; color: #ddd; } small { color: #aaa; } }
-"""
 
 
 def page(evaluations: Sequence[Evaluation]) -> str:
@@ -33,14 +23,12 @@ def page(evaluations: Sequence[Evaluation]) -> str:
     refusals = [evaluation.refusal for evaluation in evaluations if evaluation.refusal]
     if len(refusals) > 1:
         rows = [[kind, str(share), f"{share.count:,}"] for kind, share in together(refusals).items()]
-        body += f"\n<h2>Refused in all sets</h2>{_table(['questions', 'share', 'of'], rows)}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body>\n<h1>Evaluation</h1>\n"
+        body += f"\n<h2>Refused in all sets</h2>{table(['questions', 'share', 'of'], rows)}"
+    note = (
         "<p><small>In brackets the bounds that 95 % of the means of bootstrap samples lie within; whole "
-        f"conversations are drawn.</small></p>\n{body}\n</body></html>\n"
+        "conversations are drawn.</small></p>"
     )
+    return document("Evaluation", f"{note}\n{body}")
 
 
 def _section(evaluation: Evaluation) -> str:
@@ -54,7 +42,7 @@ def _section(evaluation: Evaluation) -> str:
     parts += [_answers_part(answers) for answers in evaluation.answers]
     if evaluation.spans:
         rows = [[row.name, *map(str, row.total.values()), row.about] for row in evaluation.spans]
-        parts += [f"<h3>Spans</h3>{_table(['taken from', *evaluation.spans[0].total, 'what it is'], rows)}"]
+        parts += [f"<h3>Spans</h3>{table(['taken from', *evaluation.spans[0].total, 'what it is'], rows)}"]
     parts += [_everyday_part(everyday) for everyday in evaluation.everyday]
     return "\n".join(parts)
 
@@ -65,7 +53,7 @@ def _ways_table(ways: Sequence[Measured]) -> str:
         [measured.way.name, *(str(measured.total[name]) for name in names), measured.way.about]
         for measured in ways
     ]
-    return _table(["searched", *names, "what it does"], rows)
+    return table(["searched", *names, "what it does"], rows)
 
 
 def _groups_table(evaluation: Evaluation) -> str:
@@ -75,7 +63,7 @@ def _groups_table(evaluation: Evaluation) -> str:
         [name, str(groups[name][measure].count), *(str(one.groups[name][measure]) for one in evaluation.ways)]
         for name in groups
     ]
-    return _table([measure, "questions", *(one.way.name for one in evaluation.ways)], rows)
+    return table([measure, "questions", *(one.way.name for one in evaluation.ways)], rows)
 
 
 def _refusal_table(refusal: Refusal) -> str:
@@ -92,18 +80,18 @@ def _refusal_table(refusal: Refusal) -> str:
     rows += [["floor in use", f"{refusal.refuse_below:.2f}"]]
     rows += [["floor recommended", f"{best.threshold:.2f}: {best.answered_right:.1%} answered right, "
               f"{best.refused_right:.1%} refused right"]]  # fmt: skip
-    return _table(["questions", "share"], rows)
+    return table(["questions", "share"], rows)
 
 
 def _answers_part(answers: Answers) -> str:
     """Measures of each way, the differences, and the words shared with the references, by turn and label."""
     rows = (*answers.ways, *answers.differences)
     names = list(answers.ways[0].total)
-    table = _table(
+    measures = table(
         ["answered", *names, "what it does"],
         [[row.name, *(_shown(row.total.get(name)) for name in names), row.about] for row in rows],
     )
-    groups = _table(
+    groups = table(
         [COMPARED[0], "questions", *(row.name for row in rows)],
         [
             [group, str(found[COMPARED[0]].count), *(str(row.groups[group][COMPARED[0]]) for row in rows)]
@@ -111,15 +99,15 @@ def _answers_part(answers: Answers) -> str:
         ],
     )
     head = f"Answers of {answers.model} to {answers.count:,} questions"
-    return f"<h3>{escape(head)}</h3><p>{escape(answers.note)}</p>{table}{groups}"
+    return f"<h3>{escape(head)}</h3><p>{escape(answers.note)}</p>{measures}{groups}"
 
 
 def _everyday_part(everyday: Everyday) -> str:
-    shares = _table(
+    shares = table(
         ["everyday", "share", "of"],
         [[name, str(share), str(share.count)] for name, share in everyday.shares.items()],
     )
-    misses = _table(
+    misses = table(
         ["turns", "expected", "answer"],
         [[" / ".join(miss.turns), miss.expected, miss.answer] for miss in everyday.misses],
     )
@@ -131,27 +119,20 @@ def _shown(found: Estimate | None) -> str:
     return str(found) if found and found.count else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def line(tag: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    return f"<table>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
-
-
 def _bars(evaluation: Evaluation) -> str:
     measure = f"recall@{evaluation.depths[0]}"
     found: list[Estimate] = [one.total[measure] for one in evaluation.ways]
     names = [one.way.name for one in evaluation.ways]
-    figure, axes = _figure(height=0.6 + 0.4 * len(names))
+    drawn, axes = figure(height=0.6 + 0.4 * len(names))
     axes.barh(names, [one.mean for one in found], color="#4477aa",
               xerr=[[one.mean - one.low for one in found], [one.high - one.mean for one in found]])  # fmt: skip
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel=measure)
-    return _svg(figure)
+    return svg(drawn)
 
 
 def _curve(refusal: Refusal) -> str:
-    figure, axes = _figure(height=3.2)
+    drawn, axes = figure(height=3.2)
     curve = refusal.curve
     thresholds = [point.threshold for point in curve]
     axes.plot(thresholds, [point.answered_right for point in curve], color="#4477aa", label="answered right")
@@ -160,16 +141,4 @@ def _curve(refusal: Refusal) -> str:
     axes.axvline(refusal.refuse_below, color="#555555", linestyle=":", label="floor in use")
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="floor of evidence", ylabel="share")
     axes.legend()
-    return _svg(figure)
-
-
-def _figure(height: float):  # type: ignore[no-untyped-def]  # matplotlib's own types load with it
-    figure = import_measure("matplotlib.figure").Figure(figsize=(8, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _svg(figure) -> str:  # type: ignore[no-untyped-def]
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
+    return svg(drawn)

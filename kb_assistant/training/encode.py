@@ -9,33 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from kb_assistant.answering.prompts import PromptForm, render
+from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
+from kb_assistant.chatglm2.prompt import ChatTemplate
+from kb_assistant.chatglm2.tokenizer import build_tokenizer, read_tokenizer
+from kb_assistant.errors import ModelError
 from kb_assistant.llm.base import RoleText, role_texts
+from kb_assistant.messages import _
+from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 from kb_assistant.text.prompt_template import DEFAULT
 from kb_assistant.training.data import Conversation, Passage
 from kb_assistant.types import Hit, Locator, Turn
-
-if TYPE_CHECKING:
-    from kb_assistant.chatglm2.checkpoint import Checkpoint
 
 IGNORED = -100
 """The label of a token that isn't learned; torch's cross entropy leaves it out."""
 
 LARGE = PromptForm(native_history=True, full_answers=True)
 """How ChatGLM2 is asked, with no setting changed."""
-
-
-class Template(Protocol):
-    """The form in which a model reads a conversation, as token ids."""
-
-    def prompt(self, messages: Sequence[RoleText]) -> list[int]:
-        """Ids of (role, content) messages, up to where the answer begins."""
-
-    def answer(self, text: str) -> list[int]:
-        """Ids of an answer, with the token that ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,7 @@ class Encoder:
         limit: Most tokens of prompt, answer and end together; 0 for any.
     """
 
-    template: Template
+    template: ChatTemplate
     form: PromptForm = field(default=LARGE)
     limit: int = 0
 
@@ -133,13 +125,49 @@ def encoder_for(checkpoint: Checkpoint, settings: Settings | None = None, limit:
     Raises:
         ModelError: its tokenizer is damaged.
     """
-    from kb_assistant.chatglm2.checkpoint import TOKENIZER
-    from kb_assistant.chatglm2.prompt import ChatTemplate
-    from kb_assistant.chatglm2.tokenizer import build_tokenizer
-
     tokenizer = build_tokenizer(checkpoint.folder / TOKENIZER, checkpoint.generation)
     template = ChatTemplate(tokenizer, checkpoint.generation)
     return Encoder(template, form_of(settings) if settings else LARGE, limit)
+
+
+def encoder_of(model: Model, settings: Settings, limit: int = 0) -> Encoder:
+    """The encoder of an installed ChatGLM, whichever engine it is for.
+
+    Raises:
+        ModelError: it is another model, or its tokenizer is missing or damaged.
+    """
+    if not model.template:
+        raise ModelError(
+            _("{name!r} isn't a ChatGLM2, the one kind of chat model that is trained here.", name=model.name),
+            _("Name one: kb models list; or give the official folder's path."),
+        )
+    if model.path.is_dir():
+        return encoder_for(read_checkpoint(model.path), settings, limit)
+    tokenizer = read_tokenizer(model.path.with_name("tokenizer.json"))
+    return Encoder(ChatTemplate(tokenizer, 3 if model.template == "chatglm3" else 2), form_of(settings), limit)
+
+
+def marked(example: Example, template: ChatTemplate) -> str:
+    """An example as text for people: between ⟦ and ⟧ the tokens that are learned, parted by ·."""
+    prompt = "".join(_spelled(example.ids[: example.prompt], template))
+    return f"{prompt}⟦{'·'.join(_spelled(example.ids[example.prompt :], template))}⟧"
+
+
+def _spelled(ids: Sequence[int], template: ChatTemplate) -> list[str]:
+    """Tokens as texts; bytes of one character are joined, control tokens are named."""
+    spelled, held = [], b""
+    for i in ids:
+        name = template.control_name(i)
+        held += b"" if name else template.token_bytes(i)
+        try:
+            text = held.decode()
+        except UnicodeDecodeError:
+            if len(held) < 4 and not name:
+                continue
+            text = held.decode(errors="replace")
+        spelled += [one for one in (text, name) if one]
+        held = b""
+    return spelled
 
 
 def form_of(settings: Settings) -> PromptForm:

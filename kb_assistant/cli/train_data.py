@@ -1,0 +1,211 @@
+"""The command that makes training data: train data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Home, Json, Kb, Model
+from kb_assistant.messages import _, join
+
+if TYPE_CHECKING:
+    from kb_assistant.settings import Settings
+    from kb_assistant.training.encode import Encoder
+    from kb_assistant.training.formats import Read
+    from kb_assistant.training.plan import Plan
+    from kb_assistant.training.prepare import Prepared
+    from kb_assistant.training.recipe import Recipe
+
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", help="Choices of the training, as kb train init writes.", metavar="FILE")
+]
+_SHOWN = 5
+_HONEST = _(
+    "Training teaches form, terms and tone; facts belong into the index, where they can be cited and changed."
+)
+
+
+def data(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="JSON, JSON Lines, CSV or TSV.", show_default=False, metavar="[FILE...]"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write [FILE-data].", metavar="DIR")
+    ] = None,
+    style: Annotated[
+        Literal["chat", "plain"],
+        typer.Option(help="How questions are asked: as kb chat does without passages, or as they stand."),
+    ] = "chat",
+    question: Annotated[str, typer.Option(help="The column of questions, if it has an unusual name.")] = "",
+    answer: Annotated[str, typer.Option(help="The column of answers.")] = "",
+    history: Annotated[str, typer.Option(help="The column of turns before.")] = "",
+    system: Annotated[str, typer.Option(help="The column of system messages.")] = "",
+    messages: Annotated[str, typer.Option(help="The column of whole conversations.")] = "",
+    encoding: Annotated[str, typer.Option(help="Of the files, if they aren't Unicode, such as gb18030.")] = "",
+    test_file: Annotated[
+        Path | None, typer.Option(help="Test with these questions instead of a drawn share.", metavar="FILE")
+    ] = None,
+    validation: Annotated[float, typer.Option(help="Share kept back to stop in time.", min=0, max=0.5)] = 0.1,
+    test: Annotated[float, typer.Option(help="Share kept back to measure at the end.", min=0, max=0.5)] = 0.1,
+    mix: Annotated[
+        Path | None, typer.Option(help="General dialogue to mix in, against forgetting.", metavar="FILE")
+    ] = None,
+    ratio: Annotated[float, typer.Option(help="Share of it in what is learned.", min=0.01, max=0.9)] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of drawing: the same seed draws the same.", min=0)] = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest prompt and answer together; longer rows are left out.", min=16)
+    ] = None,
+    recipe: RecipeFile = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots here.", metavar="FILE")] = None,
+    model: Model = None,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Check questions and answers, say what is wrong with which line, part them, and write them to train with.
+
+    Rows with content/summary, prompt/response, instruction/input/output, messages or conversations are recognised.
+    Nothing is cut: what is too long is left out. The exit code is 1 if a row can't be used.
+    """
+    from kb_assistant.settings import Settings
+    from kb_assistant.training.formats import Fields, read_file
+    from kb_assistant.training.prepare import prepare, write_folder
+    from kb_assistant.training.recipe import Recipe
+
+    if not files:
+        raise typer.BadParameter("give a file with questions and answers")
+    chosen = (Recipe.read(recipe) if recipe else Recipe()).with_values({"max_tokens": max_tokens, "seed": seed})
+    settings = Settings.load(home=home, kb=kb, model=model)
+    encoder = _encoder(settings, chosen.max_tokens)
+    named = Fields(question, answer, history, system, messages)
+    prepared = prepare(
+        _together([read_file(file, named, style, encoding) for file in files]),
+        encoder,
+        test_set=read_file(test_file, named, style, encoding) if test_file else None,
+        validation=validation,
+        test=test,
+        mix=read_file(mix, named, "plain", encoding) if mix else None,
+        ratio=ratio,
+        seed=seed,
+    )
+    target = out or files[0].with_name(f"{files[0].stem}-data")
+    write_folder(target, prepared)
+    if report:
+        from kb_assistant.training.data_page import data_page
+
+        report.write_text(data_page(prepared), encoding="utf-8")
+    _tell(prepared, target, _planned(settings, chosen, prepared), chosen, json)
+    raise typer.Exit(int(any(one.kind == "broken" for one in prepared.left_out)))
+
+
+def _encoder(settings: Settings, limit: int) -> Encoder | None:
+    """The encoder of the model that is to be trained; of any ChatGLM that is installed; or none, which is told."""
+    from kb_assistant.models.home import ModelHome
+    from kb_assistant.training.encode import encoder_of
+
+    models = ModelHome(settings.models_dir)
+    if settings.model not in ("auto", "extract"):
+        return encoder_of(models.get(settings.model, "chat"), settings, limit)
+    known = [one for one in models.installed() if one.template and one.path.exists()]
+    if known:
+        return encoder_of(known[0], settings, limit)
+    show.note("Tokens aren't counted: name the model that is to be trained with --model.")
+    return None
+
+
+def _together(read: Sequence[Read]) -> Read:
+    from collections import Counter
+
+    from kb_assistant.training.formats import Read
+
+    forms: Counter[str] = Counter()
+    for one in read:
+        forms.update(one.forms)
+    rows = [row for one in read for row in one.conversations]
+    return Read(rows, [fault for one in read for fault in one.faults], dict(forms))
+
+
+def _planned(settings: Settings, recipe: Recipe, prepared: Prepared) -> Plan | None:
+    """What the training will take, where the model that is to be trained is known."""
+    from kb_assistant.chatglm2.checkpoint import read_checkpoint
+    from kb_assistant.models.home import ModelHome
+    from kb_assistant.torch_runtime import is_installed, torch_device
+    from kb_assistant.training.plan import plan
+
+    if settings.model in ("auto", "extract") or not prepared.lengths:
+        return None
+    folder = ModelHome(settings.models_dir).get(settings.model, "chat").path
+    if not folder.is_dir():
+        return None
+    device = torch_device(settings.device) if is_installed("torch") else "cpu"
+    return plan(read_checkpoint(folder), recipe, prepared.lengths, device)
+
+
+def _tell(prepared: Prepared, folder: Path, planned: Plan | None, recipe: Recipe, json: bool) -> None:
+    if json:
+        show.as_json({"folder": str(folder), **prepared.to_json(), "plan": planned.to_json() if planned else None})
+        return
+    for line in _lines(prepared.to_json()):
+        typer.echo(show.plain(line))
+    if planned:
+        for line in plan_lines(planned, recipe):
+            typer.echo(line)
+    typer.echo(f"written: {folder}")
+    show.note(_HONEST)
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """The report for a terminal."""
+    from kb_assistant.training.checks import KINDS, PRIVATE
+
+    forms = ", ".join(f"{count:,} {name}" for name, count in report["forms"].items())
+    yield f"{report['rows']:,} rows ({forms}), {report['used']:,} used"
+    for kind, rows in report["left_out"].items():
+        yield f"left out, {kind}: {len(rows):,}"
+        yield from (f"      {one['source']}: {one['reason']}" for one in rows[:_SHOWN])
+        if len(rows) > _SHOWN:
+            yield f"      and {len(rows) - _SHOWN:,} more, all in left_out.jsonl"
+    for kind, places in report["findings"].items():
+        shown = [" = ".join(one) for one in places[:_SHOWN]] + (["…"] if len(places) > _SHOWN else [])
+        hint = " (an adapter repeats them to whoever asks)" if kind in PRIVATE else ""
+        yield f"to look at, {KINDS[kind]}{hint}: {len(places):,}: {', '.join(shown)}"
+    if report["near"]:
+        apart = "though some are in other parts" if report["near_parted"] else "kept in one part"
+        yield f"{report['near']:,} questions are nearly the same as another, {apart}"
+    for name, key in (("prompt and answer", "tokens"), ("answer", "answer_tokens")):
+        if found := report[key]:
+            values = ", ".join(f"{at}{'' if at == 'max' else ' %'} {value:,}" for at, value in found.items())
+            yield (
+                f"tokens of {name}: {values} (limit {report['limit']:,})"
+                if key == "tokens"
+                else f"tokens of {name}: {values}"
+            )
+    parts = ", ".join(f"{name} {count:,}" for name, count in report["parts"].items())
+    yield f"{parts}; {report['mixed']:,} of train are general dialogue" if report["mixed"] else parts
+
+
+def plan_lines(planned: Plan, recipe: Recipe) -> Iterator[str]:
+    """What a training takes, for a terminal: bytes by part, steps, time, and what to do where it doesn't fit."""
+    parts = ", ".join(f"{name} {_size(count)}" for name, count in planned.parts.items() if count)
+    yield f"memory: {_size(planned.total)} of {_size(planned.free)} free ({planned.precision}, {planned.device})"
+    yield f"      {parts}"
+    least, most = map(_duration, planned.seconds)
+    yield f"{planned.steps:,} steps, {planned.tokens:,} tokens, about {least} to {most} (a rough estimate)"
+    if said := join(planned.advice(recipe)):
+        yield said
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"
