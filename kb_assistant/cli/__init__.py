@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from kb_assistant.cli import documents, evaluate, models, settings, show, talk, train
+from kb_assistant.cli import documents, evaluate, grants, models, settings, show, talk, train, users
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -39,6 +39,10 @@ for command in (
     app.command()(command)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(users.tokens, name="token")
+app.add_typer(users.users, name="user")
+app.add_typer(grants.grants, name="grant")
+app.add_typer(grants.readers, name="readers")
 app.add_typer(train.app, name="train")
 for entry in entry_points(group="kb_assistant.commands"):  # those of the page, which stands on the public API
     entry.load()(app)

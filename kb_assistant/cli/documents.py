@@ -49,6 +49,14 @@ def ingest(
         str | None,
         typer.Option(help="Name of the document from standard input; its suffix says how it is read."),
     ] = None,
+    readers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where others use it by tokens: who may read what is there, now and later; NAME or group:NAME,"
+            " repeatable.",
+            metavar="WHO",
+        ),
+    ] = None,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -59,7 +67,8 @@ def ingest(
     New and changed files are read, unchanged ones skipped, vanished ones removed. Ctrl-C stops after the files in
     work; what is committed stays, and the next run goes on from there. Zip and tar archives are read as folders.
     """
-    _check_input(paths, name, watch and dry_run, watch or dry_run or prune or bool(include or exclude))
+    at_odds = dry_run and bool(watch or readers)
+    _check_input(paths, name, at_odds, watch or dry_run or prune or bool(include or exclude))
     asked = [typer.prompt("Password", hide_input=True, err=True) if one == "-" else one for one in password or ()]
     choice: dict[str, Any] = {
         "include": include or (),
@@ -76,13 +85,19 @@ def ingest(
 
     with open_kb(kb, home, embedder=embedder) as base, show.ingest_progress() as progress, stopping(stop):
         if watch:
+            if readers:
+                base.set_readers(paths, readers)
             reports = base.watch(paths, **choice, on_progress=progress, stop=stopped.is_set, on_message=show.note)
             raise typer.Exit(_watch(reports, json, kb, home))
         if name:
             data = sys.stdin.buffer.read(base.settings.file_megabytes * 1_000_000 + 1)
-            report = base.add([(name, data)], passwords=asked, on_progress=progress, stop=stopped.is_set)
+            report = base.add(
+                [(name, data)], passwords=asked, readers=readers, on_progress=progress, stop=stopped.is_set
+            )
         else:
-            report = base.ingest(paths, **choice, dry_run=dry_run, on_progress=progress, stop=stopped.is_set)
+            report = base.ingest(
+                paths, **choice, dry_run=dry_run, readers=readers, on_progress=progress, stop=stopped.is_set
+            )
     failed = _causes(report, kb, home)
     if json:
         show.as_json(report.to_json() | {"causes": [cause.to_json() for cause in failed]})

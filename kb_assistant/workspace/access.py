@@ -26,7 +26,6 @@ from kb_assistant.workspace.rights import (
     Grant,
     Principal,
     Right,
-    audience_of,
     checked_name,
 )
 
@@ -319,8 +318,7 @@ def _without_base(register: Register, name: str) -> Register:
 
 
 def _user(register: Register, name: str) -> User:
-    means = audience_of(name, register.users.get(name, ()))
-    writes = any(one.to in means and one.right != "read" for one in register.grants)
+    writes = any(right != "read" for right in register.rights_of(name).values())
     return User(name, "full" if writes else "read")
 
 

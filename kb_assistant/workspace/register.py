@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,11 +64,21 @@ class Register:
         """Who uses this token; None if its user is gone."""
         if token.user not in self.users:
             return None
-        groups = frozenset(self.users[token.user])
-        means = audience_of(token.user, groups)
-        grants = tuple(one for one in self.grants if one.to in means)
         bases = None if token.bases is None else frozenset(token.bases)
-        return Principal(token.user, groups, grants, token.id, bases, token.right)
+        return replace(self.user(token.user), token=token.id, bases=bases, most=token.right)
+
+    def user(self, name: str) -> Principal:
+        """A user, with all its rights."""
+        groups = frozenset(self.users.get(name, ()))
+        means = audience_of(name, groups)
+        return Principal(name, groups, tuple(one for one in self.grants if one.to in means))
+
+    def rights_of(self, name: str) -> dict[str, Right]:
+        """The widest right of a user on each knowledge base on which something is granted to it; maybe also on
+        EVERY_BASE."""
+        user = self.user(name)
+        bases = sorted({one.base for one in user.grants})
+        return {base: right for base in bases if (right := user.right_on(base))}
 
     def to_json(self) -> dict[str, Any]:
         return {

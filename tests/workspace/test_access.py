@@ -13,7 +13,6 @@ import pytest
 
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.workspace.access import Access, User, token_digest
-from tests.shell import kb
 
 
 def test_a_token_opens_for_its_user_alone(tmp_path: Path) -> None:
@@ -136,15 +135,3 @@ def test_the_old_door_is_closed_to_tokens_for_some_knowledge_bases(tmp_path: Pat
     access.put_user("bob")
     access.grant("x", "user:bob", "manage")
     assert access.check(access.new_token("bob")) is None
-
-
-def test_the_commands(tmp_path: Path) -> None:
-    done = kb("token", "add", "ann", home=tmp_path)
-    assert Access(tmp_path).check(done.stdout.strip()) == User("ann", "full")
-    kb("token", "add", "bob", "--read-only", home=tmp_path)
-    assert kb("token", "list", "--json", home=tmp_path).json == [
-        {"name": "ann", "role": "full"},
-        {"name": "bob", "role": "read"},
-    ]
-    assert kb("token", "rm", "ann", home=tmp_path).code == 0
-    assert kb("token", "rm", "ann", home=tmp_path).code == 2
