@@ -28,7 +28,7 @@ from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
-from kb_assistant.retrieval.filters import Scope, Sight, parse_conditions
+from kb_assistant.retrieval.filters import Filter, Scope, Sight, parse_conditions
 from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
@@ -296,13 +296,13 @@ class KnowledgeBase:
         k: int | None = None,
         history: History = (),
         *,
-        where: Iterable[str] = (),
+        where: Iterable[str | Filter] = (),
         audience: Collection[str] | None = None,
     ) -> tuple[Hit, ...]:
         """The k passages most relevant to the question, best first.
 
         Args:
-            where: Conditions on sources such as "type=pdf"; see kb_assistant.retrieval.filters.
+            where: Conditions on sources such as "type=pdf", or filters; see kb_assistant.retrieval.filters.
             audience: Whom it is for, such as {"user:ann", "group:staff"}: sources that have readers are found only
                 for one of them. None finds all.
 
@@ -319,7 +319,7 @@ class KnowledgeBase:
         k: int | None = None,
         history: History = (),
         *,
-        where: Iterable[str] = (),
+        where: Iterable[str | Filter] = (),
         sides: Sequence[Side] = SIDES,
         rewrite: bool = True,
         rerank: bool = True,
@@ -369,10 +369,12 @@ class KnowledgeBase:
         question: str,
         history: History = (),
         *,
-        where: Iterable[str] = (),
+        where: Iterable[str | Filter] = (),
         beside: Sequence[KnowledgeBase] = (),
         answers: str = "",
+        k: int | None = None,
         audience: Collection[str] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
         """An answer from the documents, with checked citations; iterate over it to stream the text.
 
@@ -381,22 +383,24 @@ class KnowledgeBase:
             where, audience: As for search.
             beside: Other knowledge bases to search as well.
             answers: Instead of the setting of this name: "documents", "documents-first" or "model".
+            k: Instead of the setting of this name: how many passages.
+            stop: Called often, also before the first word; once it returns true, the answer ends.
 
         Raises:
-            QuestionError: an empty question, a history of another form, or no such `answers`.
+            QuestionError: an empty question, an impossible k, a history of another form, or no such `answers`.
             ModelError: the model is missing or can't answer.
             StoreError, EmbedderMismatch: as for search.
         """
         from kb_assistant.answering.reply import Reply
 
-        searchers = [one.searcher(audience) for one in (self, *beside)]
-        return Reply(self.chain_over(searchers), question, history, tuple(where), answers)
+        searchers, count = [one.searcher(audience) for one in (self, *beside)], None if k is None else _count(k)
+        return Reply(self.chain_over(searchers), question, history, tuple(where), answers, count, stop)
 
     def as_chain(
         self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None
     ) -> AnswerChain:
-        """The turn as a LangChain runnable: {"question", "history", "where", "answers"} in, dictionaries that add
-        up out.
+        """The turn as a LangChain runnable: {"question", "history", "where", "answers", "k"} in, dictionaries
+        that add up out.
 
         Args:
             beside: Other knowledge bases to search as well.
@@ -627,7 +631,7 @@ class KnowledgeBase:
             wanted = set(paths)
             self._documents.remove(self.store, lambda known: [path for path in known if path in wanted])
 
-    def nearest(self, question: str, k: int, where: Iterable[str] = ()) -> list[tuple[Chunk, float]]:
+    def nearest(self, question: str, k: int, where: Iterable[str | Filter] = ()) -> list[tuple[Chunk, float]]:
         """The chunks of the k texts nearest in meaning with their cosines: dense search alone.
 
         Args:

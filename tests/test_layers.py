@@ -23,7 +23,7 @@ LAYERS = (
     "answering maintenance adapters ingestion",
     "knowledge",
     "workspace evaluate",
-    "training",
+    "training serve",
     "cli",
 )
 """Rooms of kb_assistant, the ground first. A room imports from floors below its own, not from beside it."""

@@ -45,8 +45,9 @@ def ui(
     if find_spec("streamlit") is None:
         raise KBError(_("The page needs Streamlit."), _('Install it: pip install "kb-assistant[ui]"'))
     from kb_assistant.settings import Settings
+    from kb_assistant.workspace.listening import LOOPBACK
     from ui.options import Options
-    from ui.server import LOOPBACK, serve
+    from ui.server import serve
 
     flags = {"model": model, "k": k, "kb": kb, "home": home}
     login = login or host not in LOOPBACK

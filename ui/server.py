@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import webbrowser
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from kb_assistant import Access, KBError
-from kb_assistant.messages import _
+from kb_assistant import Access
+from kb_assistant.workspace.listening import LOOPBACK, address_text, check_address, check_rules
 from ui.options import MOST_MEGABYTES, Options, set_options
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SCRIPT = Path(__file__).with_name("app.py")
 PAGES = ("/", "/chat", "/library", "/system")
 
 _log = logging.getLogger(__name__)
+
+
+class Beside(Protocol):
+    """An application that answers some paths of the page's address, such as an API."""
+
+    def over(self, page: Any) -> Any:
+        """The ASGI application that answers its own paths and leaves the others to the page."""
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """It is open within this."""
 
 
 def serve(
@@ -32,6 +40,7 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     browser: bool = True,
+    beside: Beside | None = None,
 ) -> None:
     """Serve the page until Ctrl-C.
 
@@ -40,35 +49,13 @@ def serve(
             server can't listen on the address.
     """
     access = Access(home)
-    if options.login and not access.users():
-        raise KBError(
-            _("Others could reach the page, and nobody has a token."),
-            _("Make one with `kb token add NAME` first."),
-        )
-    if (certificate is None) != (key is None):
-        raise KBError(_("A certificate needs its key, and a key its certificate."), _("Give --cert and --key."))
-    _check_address(host, port)
+    check_rules(access, options.login, certificate, key)
+    check_address(host, port)
     set_options(options)
     settings = config(host, port)
     if certificate and key:
         settings |= {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)}
-    app(options, access, host, certificate is not None, port, browser).run(config=settings)
-
-
-def _check_address(host: str, port: int) -> None:
-    """Report the reason where Streamlit would only say "not available"."""
-    try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        raise KBError(
-            _(
-                "Nothing can listen on {host}, port {port}: {reason}.",
-                host=host,
-                port=port,
-                reason=error,
-            ),
-            _("Another `kb ui` may be running there: end it, or choose another with --port."),
-        ) from error
+    app(options, access, host, certificate is not None, port, browser, beside).run(config=settings)
 
 
 def config(host: str, port: int) -> dict[str, Any]:
@@ -101,7 +88,15 @@ def config(host: str, port: int) -> dict[str, Any]:
     }
 
 
-def app(options: Options, access: Access, host: str, secure: bool, port: int, browser: bool) -> Any:
+def app(
+    options: Options,
+    access: Access,
+    host: str,
+    secure: bool,
+    port: int,
+    browser: bool,
+    beside: Beside | None = None,
+) -> Any:
     """The ASGI application."""
     import streamlit as st
     from starlette.middleware import Middleware
@@ -111,13 +106,15 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
 
     @asynccontextmanager
     async def told(_: Any) -> AsyncGenerator[None]:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"{'https' if secure else 'http'}://{shown}:{port}"
+        address = address_text(host, port, secure)
         print(f"The page is at {address} (Ctrl-C ends it).", flush=True)
         if browser and host in LOOPBACK:
             webbrowser.open(address)
         threading.Thread(target=_warm, name="warm", daemon=True).start()
-        yield
+        async with AsyncExitStack() as stack:
+            if beside:
+                await stack.enter_async_context(beside.lifespan())
+            yield
 
     auth = Middleware(
         AuthMiddleware,
@@ -126,7 +123,8 @@ def app(options: Options, access: Access, host: str, secure: bool, port: int, br
         any_host=host not in LOOPBACK,
         held=_held,
     )
-    return st.App(str(SCRIPT), routes=splash.routes(PAGES), middleware=[auth], lifespan=told)
+    front = [Middleware(beside.over)] if beside else []
+    return st.App(str(SCRIPT), routes=splash.routes(PAGES), middleware=[*front, auth], lifespan=told)
 
 
 def _held() -> int:

@@ -57,8 +57,8 @@ _NO_CHINESE = _(
 
 
 class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
-    """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions, "answers": see
-    the setting of this name}; only the question is required.
+    """Answers {"question": str, "history": turns or {"role", "text"} messages, "where": conditions, "answers"
+    and "k": see the settings of these names}; only the question is required.
 
     Args:
         searcher: Finds the passages.
@@ -102,6 +102,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         question, history = asked(str(input["question"])), turns(input.get("history") or ())
         answers = modes.checked(input.get("answers") or self._settings.answers)
         where = parse_conditions(input.get("where") or ())
+        count: int = input.get("k") or self._settings.k
         begun = ""
         if rest := unfinished(question, history):
             question, begun, history = rest.question, rest.begun, rest.before
@@ -110,7 +111,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
             return
 
         def search(asked_for: str, before: Sequence[Turn], read: bool = False) -> Retrieval:
-            return self._searcher.search(asked_for, before, self._settings.k, where=where, read=read)
+            return self._searcher.search(asked_for, before, count, where=where, read=read)
 
         if told := Talk(self._searcher, search, where).answer(question, history):
             yield from self._tell(told, question, history, config, stop, begun)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from kb_assistant.answering.citations import CitedStream
@@ -28,7 +28,7 @@ def answer_texts(
     stop: Callable[[], bool],
 ) -> Iterator[str]:
     """What the model says, without sentences of the prompt."""
-    with closing(_chunks(model, prompt, config, stop)) as chunks:
+    with closing(model_chunks(model, prompt.messages, config, stop)) as chunks:
         for chunk in chunks:
             meter.take(chunk)
             yield echo.feed(chunk.text)
@@ -46,13 +46,26 @@ def checked(texts: Iterable[str], cited: CitedStream) -> Iterator[str]:
         yield shown
 
 
-def _chunks(
-    model: BaseChatModel, prompt: Prompt, config: RunnableConfig | None, stop: Callable[[], bool]
+def model_chunks(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    config: RunnableConfig | None,
+    stop: Callable[[], bool],
+    **options: Any,
 ) -> Generator[AIMessageChunk]:
-    """The model's text. Errors of any library become messages for the user."""
+    """A model's text. Errors of any library become messages for the user.
+
+    Args:
+        stop: Once it returns True, models of this project end, also while they wait or read the prompt.
+        options: For the model, such as `temperature`.
+
+    Raises:
+        ModelError: the model can't answer.
+    """
     extra: dict[str, Any] = {"cancelled": stop} if takes_cancelled(model) else {}
     try:
-        with closing(cast("Generator[AIMessageChunk]", model.stream(prompt.messages, config, **extra))) as chunks:
+        stream = model.stream(list(messages), config, **options, **extra)
+        with closing(cast("Generator[AIMessageChunk]", stream)) as chunks:
             yield from chunks
     except KBError:
         raise

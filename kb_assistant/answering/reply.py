@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
@@ -13,6 +13,7 @@ from kb_assistant.answering.chain import AnswerChain
 from kb_assistant.answering.history import History
 from kb_assistant.answering.modes import Origin
 from kb_assistant.answering.talk import ReplyKind
+from kb_assistant.retrieval.filters import Filter
 from kb_assistant.types import Citation, Dropped, Hit, Turn, Usage
 
 
@@ -39,13 +40,16 @@ class Reply:
         chain: AnswerChain,
         question: str,
         history: History = (),
-        where: Sequence[str] = (),
+        where: Sequence[str | Filter] = (),
         answers: str = "",
+        k: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.question = question
         self._stop = threading.Event()
-        asked_for = {"question": question, "history": history, "where": where, "answers": answers}
-        self._pieces = chain.stream(asked_for, stop=self._stop.is_set)
+        asked_for = {"question": question, "history": history, "where": where, "answers": answers, "k": k}
+        self._told_to_stop = stop
+        self._pieces = chain.stream(asked_for, stop=lambda: self.stopped)
         header = next(self._pieces)
         self.queries: tuple[str, ...] = header["queries"]
         self.hits: tuple[Hit, ...] = header["hits"]
@@ -87,8 +91,8 @@ class Reply:
 
     @property
     def stopped(self) -> bool:
-        """True if `stop` ended it early."""
-        return self._stop.is_set()
+        """True if it was ended early."""
+        return self._stop.is_set() or self._told_to_stop()
 
     @property
     def citations(self) -> tuple[Citation, ...]:

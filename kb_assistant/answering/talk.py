@@ -17,7 +17,7 @@ from kb_assistant.types import Hit, Turn
 
 if TYPE_CHECKING:
     from kb_assistant.retrieval.federated import FederatedSearcher
-    from kb_assistant.retrieval.filters import Condition
+    from kb_assistant.retrieval.filters import Filter
     from kb_assistant.retrieval.result import Retrieval
     from kb_assistant.retrieval.searcher import Document, Searcher
     from kb_assistant.store import Chunk, Source
@@ -60,7 +60,7 @@ class Talk:
         self,
         library: Searcher | FederatedSearcher,
         search: Callable[[str, Sequence[Turn]], Retrieval],
-        where: Sequence[Condition] = (),
+        where: Sequence[Filter] = (),
     ) -> None:
         self._library, self._search, self._where = library, search, where
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
-from kb_assistant.retrieval.filters import Condition
+from kb_assistant.retrieval.filters import Filter
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Clock, Document, Searcher
 from kb_assistant.store import Source
@@ -33,7 +33,7 @@ class FederatedSearcher:
         history: Sequence[Turn] = (),
         k: int = 5,
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Filter] = (),
         read: bool = False,
     ) -> Retrieval:
         """The k passages most relevant to the question. Only the first searcher's rewriter is asked, once.
@@ -53,7 +53,7 @@ class FederatedSearcher:
         first = every[0]
         return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, views.language)
 
-    def documents(self, where: Sequence[Condition] = ()) -> list[Source]:
+    def documents(self, where: Sequence[Filter] = ()) -> list[Source]:
         """The documents of all, as Searcher gives them."""
         return [source for searcher in self._searchers for source in searcher.documents(where)]
 

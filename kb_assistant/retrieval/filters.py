@@ -1,7 +1,8 @@
 """Conditions on sources: `--where type=pdf`, `--where "path=handbook/*.md"`, `--where "date>=2024-05"`.
 
 A condition has a field, a comparison and a value. Every source has `path` and `type`; other fields are looked up
-in its metadata (`title`, `tags`, `date`, …). Several conditions must all hold.
+in its metadata (`title`, `tags`, `date`, …). Several conditions must all hold. In code, `AnyOf`, `AllOf` and `Not`
+join them in other ways.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _
@@ -28,9 +29,46 @@ _CONDITION = re.compile(r"\s*([\w.-]+)\s*(!=|>=|<=|=|>|<|~)\s*(.*?)\s*", re.DOTA
 _HINT = _('Write FIELD=VALUE (or != >= <= > <, ~ for "holds"), such as type=pdf or "path=handbook/*.md".')
 
 
+class Filter(Protocol):
+    """Chooses sources."""
+
+    def holds(self, source: Source) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Chooses what all of the filters choose."""
+
+    filters: tuple[Filter, ...]
+
+    def holds(self, source: Source) -> bool:
+        return all(one.holds(source) for one in self.filters)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Chooses what any of the filters chooses."""
+
+    filters: tuple[Filter, ...]
+
+    def holds(self, source: Source) -> bool:
+        return any(one.holds(source) for one in self.filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Chooses what the filter doesn't."""
+
+    filter: Filter
+
+    def holds(self, source: Source) -> bool:
+        return not self.filter.holds(source)
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison. `=` accepts * and ? for a path, and matches any member of a list."""
+    """One comparison. `=` accepts * and ? for a path, and matches any member of a list. Users write those of
+    `_CONDITION`; `^=` (begins with) and `$=` (ends with) exist in code alone."""
 
     field: str
     operator: str
@@ -64,6 +102,8 @@ class Condition:
             return found == wanted
         if self.operator == "~":
             return wanted in found
+        if self.operator in ("^=", "$="):
+            return found.startswith(wanted) if self.operator == "^=" else found.endswith(wanted)
         order = _order(found, wanted)
         return order >= 0 if self.operator == ">=" else order <= 0 if self.operator == "<=" else (
             order > 0 if self.operator == ">" else order < 0
@@ -87,7 +127,7 @@ class Scope:
     text_ids: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, snapshot: Snapshot, where: Sequence[Condition], sight: Sight | None = None) -> Scope:
+    def of(cls, snapshot: Snapshot, where: Sequence[Filter], sight: Sight | None = None) -> Scope:
         """The part of a state of the store that may be seen and fulfils the conditions."""
         if not where:
             return sight.scope(snapshot) if sight else cls(snapshot)
@@ -131,19 +171,20 @@ class Sight:
         return Scope(snapshot, last[1], last[2])
 
 
-def parse_conditions(texts: Iterable[str]) -> tuple[Condition, ...]:
-    """Parse conditions written by a user.
+def parse_conditions(where: Iterable[str | Filter]) -> tuple[Filter, ...]:
+    """Parse conditions written by a user; filters stay as they are.
 
     Raises:
         QuestionError: one has the wrong form.
     """
-    conditions = []
-    for text in texts:
-        match = _CONDITION.fullmatch(text)
-        if match is None:
-            raise QuestionError(_("{text!r} is no condition.", text=text), _HINT)
-        conditions.append(Condition(*match.groups()))
-    return tuple(conditions)
+    return tuple(_parsed(one) if isinstance(one, str) else one for one in where)
+
+
+def _parsed(text: str) -> Condition:
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise QuestionError(_("{text!r} is no condition.", text=text), _HINT)
+    return Condition(*match.groups())
 
 
 def _folded(text: str) -> str:

@@ -20,7 +20,7 @@ from kb_assistant.index.vector_index import Sample, VectorIndex
 from kb_assistant.messages import _
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.file_states import with_files
-from kb_assistant.retrieval.filters import Condition, Scope, Sight
+from kb_assistant.retrieval.filters import Filter, Scope, Sight
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
@@ -98,7 +98,7 @@ class Searcher:
         history: Sequence[Turn] = (),
         k: int = 5,
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Filter] = (),
         sides: Sequence[Side] = SIDES,
         rewrite: bool = True,
         rerank: bool = True,
@@ -135,7 +135,7 @@ class Searcher:
         views: QueryViews,
         k: int,
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Filter] = (),
         sides: Sequence[Side] = SIDES,
         rerank: bool = True,
         read: bool = False,
@@ -177,7 +177,7 @@ class Searcher:
         queries = tuple(views.texts[name] for name in views.searched)
         return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
 
-    def documents(self, where: Sequence[Condition] = ()) -> list[Source]:
+    def documents(self, where: Sequence[Filter] = ()) -> list[Source]:
         """The documents that could be read and fulfil the conditions, in path order."""
         with self._store.read() as snapshot:
             sources = snapshot.sources(failed=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kb_assistant.answering.history import History
     from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.retrieval.filters import Filter
     from kb_assistant.retrieval.result import Retrieval
     from kb_assistant.workspace.jobs import Job
 
@@ -98,7 +99,7 @@ class View:
         }
 
     def search(
-        self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str] = ()
+        self, question: str, k: int | None = None, history: History = (), *, where: Iterable[str | Filter] = ()
     ) -> tuple[Hit, ...]:
         """See KnowledgeBase.search."""
         return self.retrieve(question, k, history, where=where).hits
@@ -109,7 +110,7 @@ class View:
         k: int | None = None,
         history: History = (),
         *,
-        where: Iterable[str] = (),
+        where: Iterable[str | Filter] = (),
         read: bool = False,
         beside: Sequence[View] = (),
     ) -> Retrieval:
@@ -129,15 +130,17 @@ class View:
         question: str,
         history: History = (),
         *,
-        where: Iterable[str] = (),
+        where: Iterable[str | Filter] = (),
         beside: Sequence[View] = (),
         answers: str = "",
+        k: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
         """See KnowledgeBase.ask."""
         from kb_assistant.answering.reply import Reply
 
         searchers = [view._base.searcher(view._audience) for view in (self, *beside)]
-        return Reply(self._base.chain_over(searchers), question, history, tuple(where), answers)
+        return Reply(self._base.chain_over(searchers), question, history, tuple(where), answers, k, stop)
 
     def sources(
         self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
@@ -206,6 +209,7 @@ class View:
         documents: Iterable[Document | str | tuple[str, bytes]],
         *,
         readers: Collection[str] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Report:
         """See KnowledgeBase.add.
 
@@ -216,13 +220,13 @@ class View:
         self.expect("write")
         sees, given = self._sees, list(documents)
         if sees is None:
-            return self._base.add(given, readers=readers)
+            return self._base.add(given, readers=readers, stop=stop)
         for path in self._base.paths_of(given):
             if not sees(path):
                 raise ForbiddenError(
                     _("The name of {path!r} is taken.", path=path), _("Give the document another name.")
                 )
-        report = self._base.add(given, readers=readers)
+        report = self._base.add(given, readers=readers, stop=stop)
         return replace(report, files=tuple(discreet.row(row, sees) for row in report.files))
 
     def remove(self, paths: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kb_assistant.errors import QuestionError
-from kb_assistant.retrieval.filters import parse_conditions
+from kb_assistant.retrieval.filters import AllOf, AnyOf, Condition, Filter, Not, parse_conditions
 from kb_assistant.store import Source
 
 METADATA: dict[str, Any] = {"tags": ["Pump", "水泵"], "date": "2024-05-17", "pages": 12, "title": "The Pump"}
@@ -65,3 +65,19 @@ def test_what_is_no_condition_is_said(text: str) -> None:
     with pytest.raises(QuestionError) as caught:
         parse_conditions([text])
     assert "type=pdf" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("chosen", "holds"),
+    [
+        (Not(Condition("type", "=", "md")), False),
+        (AnyOf((Condition("type", "=", "pdf"), Condition("tags", "=", "pump"))), True),
+        (AllOf((Condition("type", "=", "md"), Condition("tags", "=", "fan"))), False),
+        (Condition("title", "^=", "THE"), True),
+        (Condition("path", "$=", "/pump.md"), True),
+        (Condition("path", "$=", "/fan.md"), False),
+    ],
+)
+def test_filters_join_conditions(chosen: Filter, holds: bool) -> None:
+    (kept,) = parse_conditions([chosen])
+    assert kept.holds(source()) is holds

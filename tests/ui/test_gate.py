@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kb_assistant.errors import KBError
 from kb_assistant.workspace.access import Access, User
 from ui import gate as gates
-from ui.gate import COOKIE, Attempts, AuthMiddleware, Sessions, address_of
+from ui.gate import COOKIE, AuthMiddleware, Sessions
 from ui.options import MEGABYTE, Options
 from ui.server import serve
 
@@ -140,22 +140,6 @@ def test_wrong_tokens_from_one_address_lock_out_nobody_else(access: Access) -> N
         assert _client(app, address).post("/login", data={"token": token}).status_code == 303
 
 
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8::1:2:3:4", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("unknown", ""),
-        ("x" * 60_000, ""),
-    ],
-)
-def test_addresses_are_counted_as_senders_have_them(host: str, address: str) -> None:
-    assert address_of({"client": (host, 1)}) == address
-    assert address_of({"client": None}) == address_of({}) == ""
-
-
 def test_behind_a_proxy_each_sender_counts_alone(access: Access) -> None:
     """As the server runs it: uvicorn puts the proxy's word in place of the proxy's address."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -171,21 +155,6 @@ def test_behind_a_proxy_each_sender_counts_alone(access: Access) -> None:
     assert [sign(behind, "x", "192.0.2.1") for _ in range(11)] == [401] * 10 + [429]
     assert sign(behind, token, "192.0.2.2") == 303
     assert [sign(far, "x", f"198.51.100.{n}") for n in range(11)] == [401] * 10 + [429], "nobody else is believed"
-
-
-def test_the_limit_passes_and_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    attempts = Attempts(lambda: now[0])
-    for _ in range(10):
-        attempts.wrong("a")
-    assert attempts.exhausted("a")
-    assert not attempts.exhausted("b")
-    now[0] = 61.0
-    assert not attempts.exhausted("a")
-    monkeypatch.setattr(gates, "MOST_ADDRESSES", 3)
-    for name in "bcdefg":
-        attempts.wrong(name)
-    assert len(attempts._wrong) == 3
 
 
 def test_sessions_end() -> None:

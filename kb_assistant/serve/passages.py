@@ -1,0 +1,103 @@
+"""A passage by its knowledge base and id: what citations point to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from kb_assistant.errors import NotFoundError
+from kb_assistant.messages import _
+from kb_assistant.store import DOCUMENT_PREFIX, Source
+from kb_assistant.types import Hit
+from kb_assistant.workspace.preview import Surroundings
+from kb_assistant.workspace.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage with the name of its knowledge base."""
+
+    kb: str
+    hit: Hit
+
+    @property
+    def id(self) -> str:
+        """Names it among all knowledge bases."""
+        return f"{self.kb}:{self.hit.id}"
+
+    @property
+    def title(self) -> str:
+        """Its file and place: "history.md, lines 5–7"."""
+        place = str(self.hit.locator)
+        return f"{file_name(self.hit.source)}, {place}" if place else file_name(self.hit.source)
+
+    def url(self, address: str) -> str:
+        return f"{address}/kb/{quote(self.kb)}/passages/{quote(self.hit.id)}"
+
+    def to_json(self, address: str) -> dict[str, Any]:
+        return {"kb": self.kb, "url": self.url(address), "title": self.title, **self.hit.to_json()}
+
+
+def located(hits: Sequence[Hit], views: Sequence[View]) -> list[Passage]:
+    """The passages of a search over several knowledge bases, each with the first that holds it."""
+    return [Passage(_holder(hit, views), hit) for hit in hits]
+
+
+def _holder(hit: Hit, views: Sequence[View]) -> str:
+    for view in views[:-1]:
+        with suppress(NotFoundError):
+            view.chunk(hit.id)
+            return view.name
+    return views[-1].name
+
+
+def passage(view: View, chunk_id: str) -> Passage:
+    """
+    Raises:
+        NotFoundError: the knowledge base holds no such passage.
+    """
+    chunk = view.chunk(chunk_id)
+    return Passage(view.name, Hit(chunk.id, chunk.text.body, chunk.source, chunk.locator, 0.0))
+
+
+def around(view: View, found: Passage) -> Surroundings:
+    """What stands before and after it."""
+    return view.surroundings(found.hit) or Surroundings("", "")
+
+
+def source_id(path: str) -> str:
+    """A short name of a source, for addresses."""
+    return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def source_of(view: View, wanted: str) -> Source:
+    """
+    Raises:
+        NotFoundError: the knowledge base has no source with this short name.
+    """
+    found = next((source for source in view.sources() if source_id(source.path) == wanted), None)
+    if found is None:
+        raise NotFoundError(_("There is no source {id!r}.", id=wanted), _("List the sources again."))
+    return found
+
+
+def file_name(source: str) -> str:
+    """The last part of a path, or the name of a document."""
+    return source.removeprefix(DOCUMENT_PREFIX) if source.startswith(DOCUMENT_PREFIX) else PurePath(source).name
+
+
+def scores(hits: Sequence[Hit], evidence: float) -> list[float]:
+    """Scores from 0 to 1, falling: the first passage's is the probability that the passages are relevant, the
+    others' less by their share of its score."""
+    best = hits[0].score if hits else 0.0
+    shares = [hit.score / best if best > 0 else 1 / rank for rank, hit in enumerate(hits, start=1)]
+    found, last = [], evidence
+    for share in shares:
+        last = max(0.0, min(last, evidence * share))
+        found.append(round(last, 4))
+    return found

@@ -1,0 +1,201 @@
+"""Starts the server, by itself or on the page's own process and address."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kb_assistant.errors import KBError
+from kb_assistant.settings import Settings
+from kb_assistant.workspace import bases
+from kb_assistant.workspace.access import Access
+from kb_assistant.workspace.folder_sync import follow_folders
+from kb_assistant.workspace.listening import LOOPBACK, address_text, check_address, check_rules
+from kb_assistant.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from kb_assistant.serve.service import Service
+
+_log = logging.getLogger(__name__)
+
+_LEAVING_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The options of `kb serve`.
+
+    Attributes:
+        flags: Settings given as flags.
+        login: Whether a token is asked for on this machine, too.
+        folders: Folders below which others may name one to be read.
+        public_url: Where clients reach the server, if a proxy stands before it.
+        waiting: How many requests of a kind may wait.
+        page: Whether the page is served, too.
+    """
+
+    flags: dict[str, Any] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = 8502
+    login: bool = False
+    folders: tuple[Path, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = None
+    public_url: str = ""
+    waiting: int = 32
+    page: bool = False
+
+    @property
+    def needs_token(self) -> bool:
+        return self.login or self.host not in LOOPBACK
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until Ctrl-C.
+
+    Raises:
+        KBError: others could reach it without a token, a package is missing, or it can't listen on the address.
+    """
+    settings = Settings.load(**options.flags)
+    access = Access(settings.home)
+    check_rules(access, options.needs_token, options.certificate, options.key)
+    check_address(options.host, options.port)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("kb_assistant.audit").setLevel(logging.INFO)
+    if options.page:
+        _with_page(options, settings)
+    else:
+        _alone(options, settings)
+
+
+def _alone(options: ServeOptions, settings: Settings) -> None:
+    import uvicorn
+
+    workspace = Workspace(settings)
+    service = _service(options, lambda: workspace)
+    api = Api(service, options, warm=lambda: _warm(workspace))
+    address = address_text(options.host, options.port, options.certificate is not None)
+    print(f"The API is at {address} (Ctrl-C ends it).", flush=True)
+    uvicorn.run(
+        api,
+        host=options.host,
+        port=options.port,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.key,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=_LEAVING_S,
+    )
+
+
+def _with_page(options: ServeOptions, settings: Settings) -> None:
+    page = import_module("ui.server")
+    shared: Callable[[], Workspace] = import_module("ui.app_state").app_state
+    service = _service(options, shared)
+    api = Api(service, options, warm=lambda: _until_warm(shared()))
+    chosen = import_module("ui.options").Options(options.flags, options.needs_token, service.folders)
+    page.serve(
+        chosen,
+        settings.home,
+        options.host,
+        options.port,
+        certificate=options.certificate,
+        key=options.key,
+        browser=False,
+        beside=api,
+    )
+
+
+def _service(options: ServeOptions, workspace: Callable[[], Workspace]) -> Service:
+    from kb_assistant.serve.service import Service
+
+    folders = options.folders if options.needs_token or options.folders else None
+    return Service(workspace, options.needs_token, folders, options.public_url, options.waiting)
+
+
+class Api:
+    """The API as an ASGI application with its lifespan.
+
+    Args:
+        warm: Loads what the first question needs; called in a thread.
+        signed_in: The caller of a browser's session, by its cookies.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        options: ServeOptions,
+        *,
+        warm: Callable[[], None] = lambda: None,
+        signed_in: Callable[[dict[str, str]], Any] = lambda _: None,
+    ) -> None:
+        from kb_assistant.serve.app import gated
+
+        self._service, self._warm = service, warm
+        self._app = gated(service, any_host=options.host not in LOOPBACK, signed_in=signed_in)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def over(self, page: ASGIApp) -> ASGIApp:
+        """The API on its own paths, the page on all others."""
+        from kb_assistant.serve.app import PREFIXES
+
+        async def both(scope: Scope, receive: Receive, send: Send) -> None:
+            ours = scope["type"] == "http" and scope["path"].startswith(PREFIXES)
+            await (self._app if ours else page)(scope, receive, send)
+
+        return both
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        return self._lifespan()
+
+    @asynccontextmanager
+    async def _lifespan(self) -> AsyncGenerator[None]:
+        threading.Thread(target=self._get_ready, name="serve-warm", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._service.close()
+
+    def _get_ready(self) -> None:
+        try:
+            self._warm()
+        except Exception:
+            _log.exception("What the first question needs couldn't be loaded.")  # it is said then, too
+        self._service.ready = True
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        finally:
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+def _warm(workspace: Workspace) -> None:
+    """Follow the folders of the knowledge bases, and load what the first question needs."""
+    with suppress(KBError):
+        workspace.sweep()
+    follow_folders(workspace.jobs, lambda: [workspace.base(name) for name in bases.list_bases(workspace.settings)])
+    _until_warm(workspace)
+
+
+def _until_warm(workspace: Workspace) -> None:
+    with suppress(KBError):
+        workspace.base(workspace.settings.kb).search("?", 1)
