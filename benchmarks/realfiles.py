@@ -88,7 +88,7 @@ def judge(row: dict[str, str], text: str, error: str, notes: str) -> Result:
     return Result(row["file"], row["format"], row["expect"], text, error, notes, missing, wrong)
 
 
-def ingested(rows: list[dict[str, str]], files: Path, scratch: Path) -> list[Result]:
+def ingested(rows: list[dict[str, str]], files: Path, scratch: Path, read_seconds: float = 60) -> list[Result]:
     """What becomes of the files when all are ingested together, by what the report and the store say of each.
 
     Raises:
@@ -102,7 +102,8 @@ def ingested(rows: list[dict[str, str]], files: Path, scratch: Path) -> list[Res
     before = tempfile.gettempdir()
     tempfile.tempdir = str(temporary)
     try:
-        with KnowledgeBase(Settings(home=home), embedder=cast(LocalEmbeddings, RandomEmbeddings())) as base:
+        settings = Settings(home=home, read_seconds=read_seconds)
+        with KnowledgeBase(settings, embedder=cast(LocalEmbeddings, RandomEmbeddings())) as base:
             report = base.ingest(documents)
             results = [found(base, report, row, documents / row["file"]) for row in rows]
     finally:
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument(
         "--show", action="store_true", help="print errors, notes and what is missing of every file"
     )
+    parser.add_argument("--read-seconds", type=float, default=60, help="for a file; more beside other load")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with (options.folder / "manifest.tsv").open(encoding="utf-8", newline="") as file:
@@ -153,7 +155,7 @@ def main() -> None:
         ]  # fmt: skip
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kb-realfiles-") as scratch:
-        results = ingested(rows, options.folder / "files", Path(scratch))
+        results = ingested(rows, options.folder / "files", Path(scratch), options.read_seconds)
     print(f"{len(results)} files, {time.monotonic() - started:.0f} s", file=sys.stderr)
     for result in results:
         if options.show or not result.good:

@@ -106,8 +106,26 @@ def says_title(heading: str, title: str) -> bool:
 # "Setup – Handbook of the yard", "水泵_百科", as titles of web pages
 _SITE = re.compile(r"\s+[-–—|·»]\s.*|(?<=[一-鿿）])[-–—|·_](?=[一-鿿]).*", re.DOTALL)
 HEADING_CHARS = 200
+STRUCK = "\0"
+"""Stands before and behind words that are struck through: no text of XML or HTML holds it."""
+_BETWEEN = re.compile(f"{STRUCK}([^{STRUCK}]*){STRUCK}")
 _PATH_CHARS = 2_000  # more than nine headings of the longest; only nested data goes deeper
 _ZERO_WIDTH = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
+
+
+def join_struck(words: Iterable[str]) -> str:
+    """The words as one text; those between two STRUCK marks, which are struck through, as Markdown writes them.
+
+    >>> join_struck(["Price:", STRUCK, " 12", STRUCK, STRUCK, " EUR", STRUCK, " 9"])
+    'Price: ~~12 EUR~~ 9'
+    """
+    text = "".join(words).replace(2 * STRUCK, "")
+    return _BETWEEN.sub(_struck, text).replace(STRUCK, "")
+
+
+def _struck(between: re.Match[str]) -> str:
+    inner = between[1].strip()
+    return between[1].replace(inner, f"~~{inner}~~", 1) if inner else between[1]
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ingest.readers.blocks import HEADING_CHARS, Outline
+from ingest.readers.table_headers import Cell, has_contrast, header_of, names_fields
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -152,6 +153,9 @@ def _records(start: _Waiting) -> Iterator[Record]:
         one = waiting.pop()
         if one.depth > _DEEPEST:
             raise too_deep()
+        if one.depth and isinstance(one.value, list) and (row := _row(one.value)):
+            yield _record(one, [Pair("", row)])
+            continue
         groups = [("", one.value)]
         if not (isinstance(one.value, list) or _members(one.value)):
             pairs, groups = _parts(one.value, one.depth)
@@ -236,6 +240,8 @@ def _members(value: Any) -> list[tuple[str, Any]]:
     """The members of a group of records, with their keys; none if it isn't one: a list of objects, or an object
     whose members are alike, so that its keys are names."""
     if isinstance(value, list):
+        if names := _column_names(value):
+            return [("", dict(zip(names, row, strict=False))) for row in value[1:]]
         objects = [member for member in value if isinstance(member, dict | list) and member]
         return [("", member) for member in value] if objects and not _is_plain(objects) else []
     if not isinstance(value, dict) or len(value) < 2:
@@ -245,6 +251,27 @@ def _members(value: Any) -> list[tuple[str, Any]]:
     if (are_lists and any(map(_members, compared))) or all(_are_alike(compared[0], one) for one in compared):
         return [(_cut(str(key)), member) for key, member in value.items()]
     return []
+
+
+def _row(values: list[Any]) -> str:
+    """Values that stand side by side in a list within a list; empty if there are others."""
+    is_plain = len(values) > 1 and not any(isinstance(one, dict | list) for one in values)
+    return ", ".join(word for one in values if (word := said(one))) if is_plain else ""
+
+
+def _column_names(rows: list[Any]) -> list[str]:
+    """The first of several rows, if it names the columns of the others: `[["item", "price"], ["pump", 12]]`."""
+    first, *others = rows[: _MOST_COMPARED + 1] or [None]
+    if not (isinstance(first, list) and others and len(first) > 1 and all(isinstance(one, str) for one in first)):
+        return []
+    if not all(isinstance(row, list) and len(row) <= len(first) for row in rows[1:]):
+        return []
+    grid = [[Cell(said(one)) for one in row if not isinstance(one, dict | list)] for row in (first, *others)]
+    if any(len(cells) < len(row) for cells, row in zip(grid, (first, *others), strict=True)):
+        return []
+    is_told = has_contrast(grid[0], grid[1:]) or names_fields(grid[0])
+    is_header = is_told and len(set(first)) == len(first) and header_of(grid) == (0, 1, False)
+    return [_cut(name) for name in first] if is_header else []
 
 
 def _is_plain(objects: Sequence[Any]) -> bool:
@@ -286,7 +313,7 @@ def _is_section(value: Any) -> bool:
     """Whether it gets a section: records, or an object with objects in it or many values."""
     if isinstance(value, dict):
         return len(value) > _SMALL or any(isinstance(one, dict | list) for one in value.values())
-    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    return isinstance(value, list) and bool(any(isinstance(one, dict) for one in value) or _column_names(value))
 
 
 def _with_names(parents: tuple[Pair, ...], names: Sequence[Pair]) -> tuple[Pair, ...]:

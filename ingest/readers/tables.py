@@ -113,6 +113,26 @@ def table_lines(rows: Sequence[Row], header_rows: int | None = None) -> list[str
     return lines
 
 
+def names_of(rows: Sequence[Row]) -> list[str]:
+    """The names of a table's columns; none without a header."""
+    table = [row for row in rows if any(cell.text for cell in row)]
+    header = header_of(table)
+    return column_names(table[header.titles : header.titles + header.rows])
+
+
+def continued_lines(rows: Sequence[Row], names: Sequence[str]) -> list[str] | None:
+    """A line for each row of a table that goes on from another one, with the names of its columns; None if it has
+    names of its own."""
+    table = [row for row in rows if any(cell.text for cell in row)]
+    header = header_of(table)
+    own, below = table[header.titles : header.titles + header.rows], table[header.titles + header.rows :]
+    is_told = own and (header.titles or len(own) > 1 or has_contrast(own[0], below) or names_fields(own[0]))
+    if is_told or (own and column_names(own) == list(names)):
+        return None
+    lines = [(as_line(row), row) for row in table]
+    return [line if _says_one_thing(row, names) else f"{line} ({labelled(row, names)})" for line, row in lines]
+
+
 class Part(NamedTuple):
     """A table on a sheet, or a part of one: the numbers of its rows, and a line for each."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from lxml import etree
 
-from ingest.readers.blocks import HEADING_CHARS, Block, Content, Context, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, STRUCK, Block, Content, Context, Outline, join_struck, one_line
 from ingest.readers.encoding import decode_as
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.markup.html_boilerplate import boilerplate, is_menu
@@ -31,6 +31,7 @@ _BLOCKS = frozenset(
     "textarea tfoot th thead tr ul".split()
 )
 _LISTS = frozenset(("ul", "ol", "menu", "dl"))
+_STRUCK = frozenset(("s", "del", "strike"))
 # The parser stops at the end of a page, although browsers continue after it.
 _PAGE_ENDS = re.compile(r"</(?:body|html)[ \t]*>", re.IGNORECASE)
 _TITLE_WORDS = 5
@@ -199,12 +200,16 @@ class _Page:
                     self._first, self._last = self._first or self._line, self._line
                 if node.tag == "math":
                     self._skipping = node
+                elif node.tag in _STRUCK and self._is_struck(node):
+                    self._words.append(STRUCK)
             self._text(node.text)
             return
         if event == "comment":
             self.notes += hidden_note(_("a comment"), node.text or "")
         if event == "end" and self._skipping is None:
             self._end(node.tag)
+            if node.tag in _STRUCK and self._is_struck(node):
+                self._words.append(STRUCK)
         elif self._skipping is node:
             self._skipping = None
         self._text(node.tail)
@@ -282,6 +287,10 @@ class _Page:
             if tag in _LISTS and self._lists:
                 self._lists.pop()
                 self._end_part()
+
+    def _is_struck(self, node: Any) -> bool:
+        """Whether the words in it are part of a line of prose, where they can be marked."""
+        return self._kind != "code" and next(node.iter(*_BLOCKS, "br"), None) is None
 
     def _in_data(self) -> bool:
         return bool(self._tables) and self._tables[-1]
@@ -364,7 +373,7 @@ class _Page:
             self.end_block()
 
     def _take_words(self) -> str:
-        words = "".join(self._words)
+        words = join_struck(self._words)
         self._words.clear()
         return words if self._kind == "code" else one_line(words)
 

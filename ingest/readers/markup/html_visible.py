@@ -10,7 +10,7 @@ from ingest.readers.blocks import one_line
 
 # Navigation repeats on every page and says little, so it is left out like non-text.
 _SKIPPED = frozenset(
-    "audio button canvas head iframe input nav noscript object rp script select style svg template video".split()
+    "audio button canvas head iframe nav noscript object rp script select style svg template video".split()
 )
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = re.compile(
@@ -23,13 +23,17 @@ _CHINESE = re.compile("[一-鿿]")
 
 
 def said_by(node: Any) -> str:
-    """Words of an element other than its text: a picture's description, and a formula's source."""
+    """What an element says beside its text: a picture's description, a formula's source, a box that is ticked."""
     if node.tag == "img":
         said = one_line(node.get("alt") or "")
         return "" if _PICTURE_NAME.fullmatch(said) or not is_title(said, 2) else said
     if node.tag == "math":
         written = node.findtext(".//annotation[@encoding='application/x-tex']") or node.get("alttext")
         return one_line(written or " ".join(node.itertext()))
+    if node.tag == "input" and node.get("type", "").lower() in ("checkbox", "radio"):
+        parent = node.getparent()  # elsewhere they open menus
+        if parent is not None and parent.tag in ("li", "label", "td", "p", "form", "fieldset"):
+            return "[ ]" if node.get("checked") is None else "[x]"
     return ""
 
 

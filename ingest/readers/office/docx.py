@@ -1,8 +1,8 @@
-"""Word documents: paragraphs and tables in the order of the body, then foot- and endnotes. Headers and footers are
-not read; comments only for orders that hide in them.
+"""Word documents: paragraphs and tables in the order of the body, each with its comments, then foot- and endnotes.
+Headers and footers are not read.
 
 `lines` count paragraphs and table rows of the body from 1. Deleted words of tracked changes are left out,
-inserted ones are in.
+inserted ones are in; words that are struck through stand between ~~ and ~~, as in Markdown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ingest.readers import read as read_any
 from ingest.readers.attachments import DEEPEST
-from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, STRUCK, Content, Context, Outline, join_struck, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.docx_styles import BODY_LEVEL, Styles, value
 from ingest.readers.office.drawingml import FALLBACK, charts_and_diagrams, in_fallback
@@ -64,10 +64,8 @@ def read(data: bytes, context: Context) -> Content:
             for root in package.linked_roots(kind, main):
                 body.footnotes(root)
         notes = [*body.notes, *_white_text(element)]
-        for root in package.linked_roots("comments", main):
-            for comment in root.iter(_COMMENT):
-                words = "\n".join(map(_text, comment.iter(_P)))
-                notes += hidden_note(_("a comment"), words)
+        for words in body.comments.values():
+            notes += hidden_note(_("a comment"), words)
         metadata = properties(package)
     except (ReadError, MemoryError):
         raise
@@ -90,6 +88,11 @@ class _Body:
         self._package = package
         self._links = package.links(main)
         self._context = context
+        self.comments = {
+            comment.get(f"{_W}id", ""): _comment(comment)
+            for root in package.linked_roots("comments", main)
+            for comment in root.iter(_COMMENT)
+        }
         self._numbering = Numbering(package.linked_roots("numbering", main))
         self._styles = Styles(package.linked_roots("styles", main), self._numbering.depth)
         self._number = 0
@@ -124,7 +127,7 @@ class _Body:
         if drawn := [words for shape in element.iter(_TEXT_ALONG_PATH) if (words := shape.get("string"))]:
             self._end_list()
             self.outline.add("\n".join(drawn), lines=(self._number, self._number))
-        self._drawn(element, (self._number, self._number))
+        self._beside(element, (self._number, self._number))
 
     def _said(self, paragraph: Any) -> tuple[str, int | str, str]:
         """Text of a paragraph, its kind, and its number in its list, which it counts. A paragraph that a tracked
@@ -164,10 +167,15 @@ class _Body:
                 lines.append(labelled(label or (bullet if kind == "item" else ""), text).rstrip())
         return lines
 
-    def _drawn(self, element: Any, lines: tuple[int, int]) -> None:
+    def _beside(self, element: Any, lines: tuple[int, int]) -> None:
+        """Charts and diagrams in a paragraph or table, and comments on it."""
         for words in charts_and_diagrams(element, self._links, self._package):
             self._end_list()
             self.outline.add(words, lines=lines)
+        for mark in element.iter(f"{_W}commentReference"):
+            if words := self.comments.get(mark.get(f"{_W}id", ""), ""):
+                self._end_list()
+                self.outline.add(words, lines=lines)
 
     def _chunk(self, element: Any) -> None:
         """An embedded document of any format (ECMA-376 Part 1, 17.17.2.1)."""
@@ -210,7 +218,7 @@ class _Body:
         if filled:
             text = "\n".join(lines[filled[0] : filled[-1] + 1])
             self.outline.add(text, "table", (first + filled[0], first + filled[-1]))
-        self._drawn(element, (first, self._number))
+        self._beside(element, (first, self._number))
 
     def _table_lines(self, table: Any) -> list[str]:
         rows = list(_through_wrappers(table, (_TR,)))
@@ -271,7 +279,9 @@ def _text(paragraph: Any) -> str:
     waiting = list(reversed(paragraph))
     while waiting:
         element = waiting.pop()
-        if element.tag in (f"{_W}t", _MATH_TEXT):
+        if element is None:  # a run that is struck through ends
+            words.append(STRUCK)
+        elif element.tag in (f"{_W}t", _MATH_TEXT):
             words.append(element.text or "")
         elif element.tag in _WORDS:
             words.append(_WORDS[element.tag])
@@ -280,8 +290,23 @@ def _text(paragraph: Any) -> str:
         elif element.tag == f"{_W}ffData":
             words.append(_form_field(element))
         elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
+            if element.tag == f"{_W}r" and _is_struck(element):
+                words.append(STRUCK)
+                waiting.append(None)
             waiting.extend(reversed(element))
-    return "".join(words)
+    return join_struck(words)
+
+
+def _comment(element: Any) -> str:
+    words = one_line(" ".join(map(_text, element.iter(_P))))
+    author = one_line(element.get(f"{_W}author", ""))
+    return words and (f"Comment ({author}): {words}" if author else f"Comment: {words}")
+
+
+def _is_struck(run: Any) -> bool:
+    properties = run.find(f"{_W}rPr")
+    marks = [] if properties is None else [properties.find(f"{_W}{name}") for name in ("strike", "dstrike")]
+    return any(mark is not None and mark.get(f"{_W}val") not in ("0", "false") for mark in marks)
 
 
 def _form_field(data: Any) -> str:

@@ -25,7 +25,7 @@ from ingest.readers.pdf import text as pdf_text
 from ingest.readers.pdf.aligned import aligned_tables
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
 from ingest.readers.pdf.spacing import join_set_apart
-from ingest.readers.pdf.tables import Table, tables_of
+from ingest.readers.pdf.tables import Table, carry_names, tables_of
 from ingest.readers.pdf.vertical import vertical_text
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _, join
@@ -96,6 +96,7 @@ def read(data: bytes, context: Context) -> Content:
     notes += _unread(pages, scans)
     if left:
         notes.append(ocr.left_note(left, context.ocr))
+    carry_names((page.text, page.tables) for page in pages)
     blocks = (*_blocks(pages, bookmarks), *(block for file in files for block in file.blocks))
     notes += [note for file in files for note in file.notes]
     if not blocks:

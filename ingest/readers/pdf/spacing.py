@@ -19,6 +19,10 @@ JOINER = "\u2060"
 
 _HAN = r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _SPACES = re.compile(rf"(?<={_HAN})[ \t\u3000]+(?={_HAN})")
+_DATE = re.compile(
+    r"(?<![\d ])\d(?: \d){3} ?年(?: ?\d(?: ?\d)? ?月(?: ?\d(?: ?\d)? ?[日号])?)?"
+    r"|(?<![\d ])\d \d ?月 ?\d(?: ?\d)? ?[日号]"
+)
 _IS_HAN = re.compile(_HAN)
 _WIDEST = 2.2  # gap between characters set apart, in their own size
 _EVEN = 0.25  # largest difference between the gaps of characters set apart, in the same unit
@@ -43,6 +47,7 @@ def join_set_apart(layer: Any, text: str, rotation: int = 0) -> str:
         text: pdfium's text, a character for each of its indexes.
         rotation: Degrees by which the page is rotated for display.
     """
+    text = _DATE.sub(lambda date: date[0].replace(" ", JOINER), text)
     matches = [match.span() for match in _SPACES.finditer(text)]
     if not matches or len(matches) > _MOST:
         return text

@@ -10,15 +10,15 @@ import ctypes
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from pypdfium2 import raw
 
 from ingest.readers.blocks import one_line
 from ingest.readers.pdf.columns import Box, turned
-from ingest.readers.tables import Cell, table_lines
+from ingest.readers.tables import Cell, Row, continued_lines, names_of, table_lines
 
 _NEAR = 3.0  # lines within this many points are one
 _SHORTEST = 8.0  # length in points of a ruling line
@@ -31,15 +31,19 @@ _WHOLE_PAGE = 0.9
 _MOST_CUT = 0.005  # largest share of letters in another field than their word
 _WIDE_LINE = 3  # number of fields that a wide line of text spans
 _UNRULED_LINES = 6  # this many wide lines in one row of the grid are separate rows without ruling lines
+_BESIDE = 3  # lines of a page's header or footer beside a table that goes on
 _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as lines of text, and the indexes of its lines in the page's text."""
+    """A table as lines of text, and the indexes of its lines in the page's text; if it is ruled, its cells and the
+    places of its vertical lines."""
 
     text: str
     lines: frozenset[int]
+    rows: Sequence[Row] = ()
+    edges: tuple[float, ...] = ()
 
 
 class _Rule(NamedTuple):
@@ -249,7 +253,48 @@ def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], colu
         return None
     grid = _grid(owner, words)
     made = [line for line in table_lines(grid) if line.strip()]
-    return Table("\n".join(made), frozenset(inside))
+    return Table("\n".join(made), frozenset(inside), grid, tuple(edges))
+
+
+def carry_names(pages: Iterable[tuple[str, list[Table]]]) -> None:
+    """Say the rows of ruled tables that go on at the head of a page with the names from the page before.
+
+    Args:
+        pages: The text of each page, and its tables, which are replaced.
+    """
+    names: list[str] = []
+    edges: tuple[float, ...] = ()
+    for text, tables in pages:
+        lines = text.split("\n")
+        if not tables or not any(table.edges for table in tables):
+            names, edges = [], ()
+            continue
+        place = min(range(len(tables)), key=lambda one: min(tables[one].lines))
+        first = tables[place]
+        at_head = _filled(lines[: min(first.lines)]) <= _BESIDE
+        if at_head and names and _are_near(first.edges, edges):
+            if (more := continued_lines(first.rows, names)) is not None:
+                tables[place] = replace(first, text="\n".join(line for line in more if line.strip()))
+            else:
+                names = []
+        else:
+            names = []
+        last = max(tables, key=lambda one: max(one.lines))
+        if last.lines != first.lines or not names:
+            names = names_of(last.rows)
+        edges = last.edges
+        if _filled(lines[max(last.lines) + 1 :]) > _BESIDE:
+            names = []
+
+
+def _filled(lines: Sequence[str]) -> int:
+    return sum(bool(line.strip()) for line in lines)
+
+
+def _are_near(edges: Sequence[float], others: Sequence[float]) -> bool:
+    return len(edges) == len(others) and all(
+        abs(one - other) <= _NEAR for one, other in zip(edges, others, strict=True)
+    )
 
 
 def _levels(values: Iterable[float]) -> list[float]:

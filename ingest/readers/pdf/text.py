@@ -80,9 +80,10 @@ def _stem(line: str) -> tuple[str, int | None]:
 
 
 def parts(text: str, tables: Sequence[Table], repeated: Repeated, words: Words) -> list[Part]:
-    """The page in order, each table in the place of its lines."""
+    """The page in order, each table in the place of its lines. Lines of a table stay: its names may be repeated on
+    each page."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = repeated.without(lines)
+    kept = sorted({*repeated.without(lines), *(index for table in tables for index in table.lines)})
     found: list[Part] = []
     run: list[str] = []
     for index in kept:

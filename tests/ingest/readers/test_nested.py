@@ -167,6 +167,22 @@ def test_one_line_for_all_that_has_no_record() -> None:
     assert read("a.json", b'{"a": {}, "b": [], "c": null}').blocks == ()
 
 
+def test_lists_of_rows_with_their_names() -> None:
+    def lines(value: object) -> list[str]:
+        return all_text(read("a.json", json.dumps(value).encode())).split("\n")
+
+    assert lines([["item", "price"], ["pump", 12], ["阀门", 7]]) == [
+        "item: pump | price: 12",
+        "item: 阀门 | price: 7",
+    ]
+    sheet = {"range": "A1:B3", "values": [["姓名", "电话"], ["张伟", "1"]]}
+    assert lines(sheet) == ["range: A1:B3", "range: A1:B3 | 姓名: 张伟 | 电话: 1"]
+    plants = [{"name": "A", "log": [["day", "t"], ["Mon", 3]]}, {"name": "B", "log": [["day", "t"], ["Mon", 7]]}]
+    assert lines({"plants": plants})[1::2] == ["plants: A | day: Mon | t: 3", "plants: B | day: Mon | t: 7"]
+    assert lines([[1, 2], [3, 4]]) == ["1, 2", "3, 4"]
+    assert lines({"points": [[1, 2], [3, 4]]}) == ["points: 1, 2; 3, 4"]
+
+
 class TestXml:
     def test_inner_records(self) -> None:
         data = (

