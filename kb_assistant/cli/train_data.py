@@ -11,6 +11,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Kb, Model
 from kb_assistant.messages import _, join
+from kb_assistant.workspace.access import LOCAL
 
 if TYPE_CHECKING:
     from kb_assistant.settings import Settings
@@ -34,8 +35,21 @@ def data(
         list[Path] | None,
         typer.Argument(help="JSON, JSON Lines, CSV or TSV.", show_default=False, metavar="[FILE...]"),
     ] = None,
+    from_kb: Annotated[
+        bool, typer.Option("--from-kb", help="From documents: headings that ask, Q: and A:, tables of questions.")
+    ] = False,
+    write_questions: Annotated[
+        int, typer.Option(help="Of so many passages the chat model writes a question, and answers it.", min=0)
+    ] = 0,
+    from_chats: Annotated[
+        bool, typer.Option("--from-chats", help="From answers with a thumb up, as they were asked.")
+    ] = False,
+    owner: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose chats [one's own]; ask them first. Repeatable.", metavar="NAME"),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write [FILE-data].", metavar="DIR")
+        Path | None, typer.Option("--out", "-o", help="Folder to write [FILE-data, or kb-data].", metavar="DIR")
     ] = None,
     style: Annotated[
         Literal["chat", "plain"],
@@ -77,14 +91,19 @@ def data(
     from kb_assistant.training.prepare import prepare, write_folder
     from kb_assistant.training.recipe import Recipe
 
-    if not files:
-        raise typer.BadParameter("give a file with questions and answers")
+    if not (files or from_kb or write_questions or from_chats):
+        raise typer.BadParameter("give a file with questions and answers, or --from-kb, or --from-chats")
     chosen = (Recipe.read(recipe) if recipe else Recipe()).with_values({"max_tokens": max_tokens, "seed": seed})
     settings = Settings.load(home=home, kb=kb, model=model)
     encoder = _encoder(settings, chosen.max_tokens)
     named = Fields(question, answer, history, system, messages)
+    read = [read_file(file, named, style, encoding) for file in files or ()]
+    wrong: list[dict[str, Any]] = []
+    if from_kb or write_questions or from_chats:
+        made, wrong = _mined(settings, from_kb, write_questions, owner or [LOCAL] if from_chats else [], seed)
+        read += made
     prepared = prepare(
-        _together([read_file(file, named, style, encoding) for file in files]),
+        _together(read),
         encoder,
         test_set=read_file(test_file, named, style, encoding) if test_file else None,
         validation=validation,
@@ -93,14 +112,43 @@ def data(
         ratio=ratio,
         seed=seed,
     )
-    target = out or files[0].with_name(f"{files[0].stem}-data")
-    write_folder(target, prepared)
+    target = out or (files[0].with_name(f"{files[0].stem}-data") if files else Path("kb-data"))
+    write_folder(target, prepared, wrong)
     if report:
         from kb_assistant.training.data_page import data_page
 
         report.write_text(data_page(prepared), encoding="utf-8")
     _tell(prepared, target, _planned(settings, chosen, prepared), chosen, json)
     raise typer.Exit(int(any(one.kind == "broken" for one in prepared.left_out)))
+
+
+def _mined(
+    settings: Settings, documents: bool, questions: int, owners: Sequence[str], seed: int
+) -> tuple[list[Read], list[dict[str, Any]]]:
+    """What the knowledge base and the saved chats give, and what was wrong in these."""
+    from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.training.formats import Read
+    from kb_assistant.training.mine import from_documents, from_model
+    from kb_assistant.training.mine_chats import from_chats
+    from kb_assistant.workspace.chats import ChatStore
+
+    made: list[Read] = []
+    wrong: list[dict[str, Any]] = []
+    with KnowledgeBase(settings) as base:
+        if documents:
+            rows = from_documents(base, seed)
+            made.append(Read(rows, [], {"documents": len(rows)}))
+        if questions:
+            with show.share("writing questions") as progress:
+                rows = from_model(base, questions, seed, progress)
+            made.append(Read(rows, [], {"the model's questions": len(rows)}))
+        if owners:
+            found = from_chats(base, ChatStore(settings.home / "chats.sqlite"), owners)
+            made.append(Read(found.good, [], {"chats": len(found.good)}))
+            wrong = found.wrong
+            for reason, count in found.left_out.items():
+                show.note(f"answers with a thumb up that can't be learned: {count}: {reason}")
+    return made, wrong
 
 
 def _encoder(settings: Settings, limit: int) -> Encoder | None:

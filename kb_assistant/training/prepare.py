@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from kb_assistant.training.encode import Encoder, Example, TooLong
 from kb_assistant.training.formats import Read, read_file
 from kb_assistant.training.split import PARTS, Split, near_questions, refuse_overlap, split
 
-REPORT, LEFT_OUT, NEUTRAL = "report.json", "left_out.jsonl", "neutral"
+REPORT, LEFT_OUT, WRONG, NEUTRAL = "report.json", "left_out.jsonl", "wrong.jsonl", "neutral"
 _SHOWN = 3
 _NEUTRAL_SHARE, _MOST_NEUTRAL = 0.1, 50
 
@@ -200,8 +200,11 @@ def percentiles(values: Sequence[int]) -> dict[str, int] | None:
     return dict(zip(("50", "90", "99", "max"), map(int, found), strict=True))
 
 
-def write_folder(folder: Path, prepared: Prepared) -> None:
+def write_folder(folder: Path, prepared: Prepared, wrong: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write a folder. The report comes last: a folder that was cut off is told by the digests in it.
+
+    Args:
+        wrong: Answers that people marked as wrong.
 
     Raises:
         DatasetError: there is a folder that holds something else.
@@ -214,17 +217,23 @@ def write_folder(folder: Path, prepared: Prepared) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REPORT).unlink(missing_ok=True)
-        if NEUTRAL not in prepared.parts:
-            (folder / f"{NEUTRAL}.jsonl").unlink(missing_ok=True)
+        for older in (folder / f"{NEUTRAL}.jsonl", folder / WRONG):
+            older.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
     for name, rows in prepared.parts.items():
         write_data(folder / f"{name}.jsonl", rows)
-    lines = (json.dumps({"source": one.source, "reason": one.reason, "row": one.row}, ensure_ascii=False)
-             for one in prepared.left_out)  # fmt: skip
-    write_whole(folder / LEFT_OUT, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace").decode())
+    left = [{"source": one.source, "reason": one.reason, "row": one.row} for one in prepared.left_out]
+    _write_lines(folder / LEFT_OUT, left)
+    if wrong:
+        _write_lines(folder / WRONG, wrong)
     report = prepared.to_json() | {"files": {name: _digest(folder / f"{name}.jsonl") for name in prepared.parts}}
     write_whole(folder / REPORT, json.dumps(to_json(report), ensure_ascii=False, indent=2))
+
+
+def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_whole(file, text.encode("utf-8", "replace").decode())
 
 
 def open_data(path: Path) -> DataSet:

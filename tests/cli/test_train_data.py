@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.chatglm2_data import TINY
-from tests.shell import kb
+from tests.shell import kb, kb_here
 
 ROWS = "question,answer\n" + "".join(f"{one} opens when?,at {n} o'clock\n" for n, one in enumerate(
     "harbour ferry library museum garden bakery chapel station bridge tower".split()
@@ -83,3 +84,22 @@ def test_a_recipe_is_written_once(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == "rank = 4\n"
     assert kb("train", "init", file, "--force", home=tmp_path).code == 0
     assert "rank = 8" in file.read_text(encoding="utf-8")
+
+
+def test_documents_and_rated_answers_become_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = partial(kb_here, monkeypatch, tmp_path / "home")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for one in "harbour ferry library museum garden bakery".split():
+        (docs / f"{one}.md").write_text(f"# {one}\n\n## When opens the {one}?\n\nThe {one} opens at nine.\n")
+    run("ingest", docs)
+    done = run("train", "data", "--from-kb", "--out", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    assert "7 rows (7 documents), 7 used" in done.stdout  # six, and one that can't be answered
+    written = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text("utf-8").splitlines()]
+    assert {one["style"] for one in written} == {"grounded"}
+    assert all(one["passages"] for one in written)
+    done = run("train", "data", "--from-chats", "--json")
+    assert done.returncode == 2
+    assert "thumb" in json.loads(done.stdout)["error"]
+    assert run("train", "data").returncode == 2

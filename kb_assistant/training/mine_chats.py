@@ -1,0 +1,112 @@
+"""Conversations to learn from saved chats: turns with a thumb up, in exactly the prompt they were answered with.
+
+Turns with a thumb down are never learned; they go to a list of what was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kb_assistant.errors import DatasetError
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.messages import _
+from kb_assistant.store.readers import ANYONE
+from kb_assistant.text.completion import Completed, completed
+from kb_assistant.text.marks import unmarked
+from kb_assistant.training.data import Conversation, Role
+from kb_assistant.training.mine import passage_of
+from kb_assistant.workspace.chats import Chat, ChatStore, SavedTurn
+
+
+@dataclass(slots=True)
+class FromChats:
+    """What saved chats give.
+
+    Attributes:
+        good: Turns to learn.
+        wrong: Turns with a thumb down: question, answer, sources of the passages, and when.
+        left_out: Number of turns with a thumb up that can't be learned, by the reason.
+    """
+
+    good: list[Conversation] = field(default_factory=list)
+    wrong: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def from_chats(kb: KnowledgeBase, chats: ChatStore, owners: Iterable[str]) -> FromChats:
+    """The rated turns on a knowledge base.
+
+    Args:
+        owners: Whose chats; others agreed to nothing.
+
+    Raises:
+        DatasetError: no turn has a thumb.
+        StoreError: the chats or the knowledge base can't be read.
+    """
+    found = FromChats()
+    for owner in owners:
+        for chat in chats.of(owner):
+            if chat.kb == kb.settings.kb:
+                _take(found, kb, chat, chats.turns(chat.id))
+    if not (found.good or found.wrong or found.left_out):
+        raise DatasetError(
+            _("No answer of {name!r} has a thumb up or down.", name=kb.settings.kb),
+            _("Give some on the page: kb ui"),
+        )
+    return found
+
+
+def _take(found: FromChats, kb: KnowledgeBase, chat: Chat, turns: Sequence[SavedTurn]) -> None:
+    for place, turn in enumerate(turns):
+        if turn.rating < 0:
+            sources = [hit.source for hit in turn.hits]
+            told = {
+                "question": turn.question,
+                "answer": turn.answer,
+                "sources": sources,
+                "asked_at": turn.asked_at,
+            }
+            found.wrong.append(told)
+        elif turn.rating > 0:
+            before = [one.turn for one in turns[:place] if one.state in ("done", "stopped")]
+            asked = completed(turn.question, before)
+            reason = _unfit(kb, turn)
+            if not reason and not all(one.question and one.answer for one in asked.history):
+                reason = _("a turn before it is no question with an answer")
+            if reason:
+                found.left_out[reason] = found.left_out.get(reason, 0) + 1
+            else:
+                found.good.append(_conversation(chat, turn, asked))
+
+
+def _unfit(kb: KnowledgeBase, turn: SavedTurn) -> str:
+    """Why a turn with a thumb up can't be learned; "" if it can."""
+    reply = turn.reply
+    if turn.state != "done" or reply.get("cut"):
+        return _("the answer isn't whole")
+    if reply.get("refused") or reply.get("kind", "answer") != "answer" or not turn.hits:
+        return _("it isn't an answer from documents")
+    cited = reply.get("citations", ())
+    if not cited or not all(one.get("supported") for one in cited):
+        return _("a citation is missing or isn't supported")
+    rules = kb.reader_rules
+    if not all(ANYONE in rules.readers_of(hit.source) for hit in turn.hits):
+        return _("a passage has readers of its own, and others may use what is learned")
+    with kb.store.read() as snapshot:
+        known = {chunk.id: chunk.text.body for chunk in snapshot.chunks([hit.id for hit in turn.hits])}
+    if any(known.get(hit.id) != hit.text for hit in turn.hits):
+        return _("a passage isn't in the index any more")
+    return ""
+
+
+def _conversation(chat: Chat, turn: SavedTurn, asked: Completed) -> Conversation:
+    """The turn as it was asked, completed, after the turns that still weigh, which have lost their marks."""
+    messages: list[tuple[Role, str]] = []
+    for one in asked.history:
+        messages += [("user", one.question), ("assistant", unmarked(one.answer, one.cited))]
+    messages += [("user", asked.question), ("assistant", turn.answer)]
+    passages = tuple(passage_of(hit) for hit in turn.hits)
+    source = f"chat {turn.asked_at}"
+    return Conversation(tuple(messages), "grounded", source, passages, "last", f"chat {chat.id}")
