@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
-from kb_assistant.workspace.chats import ChatStore, TurnState
+from kb_assistant.workspace.chats import ChatStore, SavedTurn, TurnState
 
 if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
-    from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.types import Turn
 
 _log = logging.getLogger(__name__)
@@ -27,6 +26,12 @@ _log = logging.getLogger(__name__)
 SAVED_EVERY_S = 0.5
 
 Stage = Literal["queued", "waiting", "searching", "answering"]
+
+
+class Answering(Protocol):
+    """A knowledge base, or what somebody may see of one."""
+
+    def ask(self, question: str, history: Sequence[Turn], *, beside: Sequence[Any], answers: str) -> Reply: ...
 
 
 @dataclass(slots=True)
@@ -87,23 +92,25 @@ class AnswerQueue:
 
     def ask(
         self,
-        base: KnowledgeBase,
+        base: Answering,
         chat: str,
         question: str,
         *,
-        beside: Sequence[KnowledgeBase] = (),
+        beside: Sequence[Any] = (),
         after: Callable[[], object] | None = None,
         instead_of: int | None = None,
         answers: str = "",
+        turns: Callable[[], Sequence[SavedTurn]] | None = None,
     ) -> int:
         """Save a question and start its answer, or queue it behind earlier ones. Returns the turn's id.
 
         Args:
-            beside: Other knowledge bases to search as well.
+            beside: Other knowledge bases, or views, as `base` is, to search as well.
             after: Called in a thread before the search; returns once the prerequisites of the search are met. A
                 stop doesn't wait for it.
             instead_of: The turn that is asked again; it is removed from the conversation.
             answers: Instead of the knowledge base's setting of this name.
+            turns: Returns the conversation's turns as far as they may be known; None for all as they are saved.
 
         Raises:
             StoreError: the question can't be saved.
@@ -124,7 +131,7 @@ class AnswerQueue:
             if running.stopped:
                 return None
             running.stage = "searching"
-            return base.ask(question, self._history(running), beside=beside, answers=answers)
+            return base.ask(question, self._history(running, turns), beside=beside, answers=answers)
 
         def work() -> None:
             running._may_begin.wait()
@@ -137,9 +144,10 @@ class AnswerQueue:
         threading.Thread(target=work, name=f"answer-{turn}", daemon=True).start()
         return turn
 
-    def _history(self, running: PendingAnswer) -> list[Turn]:
+    def _history(self, running: PendingAnswer, turns: Callable[[], Sequence[SavedTurn]] | None) -> list[Turn]:
         """The turns before it."""
-        before = (turn for turn in self.chats.turns(running.chat) if turn.id < running.turn)
+        saved = turns() if turns else self.chats.turns(running.chat)
+        before = (turn for turn in saved if turn.id < running.turn)
         return [turn.turn for turn in before if turn.state in ("done", "stopped")]
 
     def _done(self, running: PendingAnswer) -> None:

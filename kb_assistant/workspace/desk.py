@@ -9,6 +9,7 @@ from __future__ import annotations
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
 from kb_assistant.workspace import bases
+from kb_assistant.workspace.conversations import Conversations
 from kb_assistant.workspace.rights import Principal, Right
 from kb_assistant.workspace.view import View
 from kb_assistant.workspace.workspace import Workspace
@@ -40,6 +41,10 @@ class Desk:
         view = View(self._workspace, name, self.principal, held)
         view.expect(right)
         return view
+
+    @property
+    def conversations(self) -> Conversations:
+        return Conversations(self._workspace, self.principal, self.base)
 
     def create_base(self, name: str) -> View:
         """Create an empty knowledge base.

@@ -14,7 +14,7 @@ from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.store import Chunk, Source
 from kb_assistant.store.readers import Sighted
 from kb_assistant.types import Hit, Report
-from kb_assistant.workspace import discreet, preview
+from kb_assistant.workspace import bases, discreet, preview
 from kb_assistant.workspace.rights import RIGHTS, Principal, Right
 from kb_assistant.workspace.workspace import Workspace
 
@@ -49,15 +49,15 @@ class View:
         return None if self.may("manage") else self.principal.audience
 
     @property
-    def _sees(self) -> Sighted | None:
-        """Which sources it may read; None for all."""
+    def sight(self) -> Sighted | None:
+        """Which sources it may read, which needn't exist; None for all."""
         audience = self._audience
         rules = self._base.reader_rules if audience is not None else None
         return rules.seen_by(audience) if rules and audience is not None else None
 
     def sees(self, path: str) -> bool:
         """Whether it may read the source with this path, which needn't exist."""
-        sees = self._sees
+        sees = self.sight
         return sees is None or sees(path)
 
     def may(self, right: Right) -> bool:
@@ -74,6 +74,13 @@ class View:
                 _("It takes the right to {right} it.", right=right),
             )
 
+    def hidden_paths(self, sees: Sighted) -> list[str]:
+        """The sources that may not be read; for checks, never to be told."""
+        if not bases.exists(self._workspace.named(self.name)):
+            return []
+        with self._base.store.read() as snapshot:
+            return [path for path in snapshot.paths() if not sees(path)]
+
     # read
 
     def status(self) -> dict[str, Any]:
@@ -82,7 +89,7 @@ class View:
         known = self._base.status()
         if not self.may("manage"):
             del known["folder"]
-        if (sees := self._sees) is not None:
+        if (sees := self.sight) is not None:
             known |= self._counts(sees)
             known["megabytes"] = known["index"] = None
         return known
@@ -146,14 +153,14 @@ class View:
         self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
     ) -> list[Source]:
         """See KnowledgeBase.sources."""
-        if (sees := self._sees) is None:
+        if (sees := self.sight) is None:
             return self._base.sources(contains, failed, offset=offset, limit=limit)
         seen = [source for source in self._base.sources(contains, failed) if sees(source.path)]
         return [discreet.source(source, sees) for source in seen[offset:][:limit]]
 
     def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
         """See KnowledgeBase.count_sources."""
-        if self._sees is None:
+        if self.sight is None:
             return self._base.count_sources(contains, failed)
         return len(self.sources(contains, failed))
 
@@ -162,7 +169,7 @@ class View:
         Raises:
             NotFoundError: there is none of this path that may be read.
         """
-        sees = self._sees
+        sees = self.sight
         with self._base.store.read() as snapshot:
             found = snapshot.source(path)
         if found is None or (sees is not None and not sees(path)):
@@ -200,7 +207,7 @@ class View:
 
     def example_questions(self, count: int = 4, seed: int = 0) -> list[str]:
         """See preview.example_questions."""
-        return preview.example_questions(self._base, count, seed, self._sees)
+        return preview.example_questions(self._base, count, seed, self.sight)
 
     # write
 
@@ -218,7 +225,7 @@ class View:
                 read.
         """
         self.expect("write")
-        sees, given = self._sees, list(documents)
+        sees, given = self.sight, list(documents)
         if sees is None:
             return self._base.add(given, readers=readers, stop=stop)
         for path in self._base.paths_of(given):
@@ -253,7 +260,7 @@ class View:
 
     def jobs(self) -> list[Job]:
         """Work on this knowledge base, latest first; sources that may not be read aren't named."""
-        sees, found = self._sees, self._workspace.jobs.of(self._base)
+        sees, found = self.sight, self._workspace.jobs.of(self._base)
         return found if sees is None else [discreet.job(job, sees) for job in found]
 
     def job(self, id_: str) -> Job:

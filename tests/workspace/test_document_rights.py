@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.types import Turn
 from kb_assistant.workspace import workspace as workspaces
+from kb_assistant.workspace.chat_export import to_markdown
+from kb_assistant.workspace.chats import SavedTurn
 from kb_assistant.workspace.desk import Desk, View
 from kb_assistant.workspace.jobs import Job
+from kb_assistant.workspace.rights import LOCAL_USER
 from kb_assistant.workspace.workspace import Workspace
 from tests.fakes import HashEmbeddings
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 MARKER = "xylograph"
 SHARED = "The ferry to the island leaves at seven and comes back at noon."
@@ -238,3 +242,91 @@ def test_a_turn_that_cites_them_opens_nothing(view: Callable[[str], View]) -> No
     for asked in ("Tell me more.", "Summarize it.", "What else does it say?"):
         assert MARKER not in view("ann").ask(asked, [turn]).answer
     assert MARKER in view("bea").ask("Tell me more.", [turn]).answer
+
+
+def talked(workspace: Workspace, desk: Desk, *questions: str) -> str:
+    """A conversation in which these were asked and answered."""
+    chat = desk.conversations.create("default").id
+    for question in questions:
+        desk.conversations.ask(chat, question)
+        until(lambda: not workspace.answers.running(chat))
+    return chat
+
+
+def of_turns(turns: list[SavedTurn]) -> str:
+    return json.dumps([turn.to_json() | {"question": ""} for turn in turns], default=str).lower()
+
+
+def test_a_stored_answer_is_withheld_once_what_it_rests_on_may_not_be_read(
+    workspace: Workspace, docs: Path
+) -> None:
+    base = workspace.base("default")
+    bea = desk_of(workspace, "bea")
+    chat = talked(
+        workspace, bea, "What is sold in March?", "What documents do you have?", "Where is the pump?", "Thanks!"
+    )
+    before = bea.conversations.turns(chat)
+    assert [turn.state for turn in before] == ["done"] * 4
+    assert MARKER in of_turns(before[:1])
+    assert f"{MARKER}.md" in of_turns(before[1:2])
+
+    workspace.access.put_user("bea", [])
+    for desk in (desk_of(workspace, "bea"), desk_of(workspace, "bea", bases=["default"])):
+        after = desk.conversations.turns(chat)
+        assert [turn.question for turn in after] == [turn.question for turn in before]
+        assert "closed" not in of_turns(after)
+        assert MARKER not in of_turns(after)
+        assert [turn.state for turn in after] == ["failed", "failed", "failed", "done"]
+        assert after[0].reply["error"]
+        assert MARKER not in to_markdown(desk.conversations.get(chat), after)
+
+    talked_on = desk_of(workspace, "bea")
+    talked_on.conversations.ask(chat, "Tell me more.")
+    until(lambda: not workspace.answers.running(chat))
+    assert MARKER not in of_turns(talked_on.conversations.turns(chat)[4:])
+
+    workspace.access.put_user("bea", ["board"])
+    assert of_turns(desk_of(workspace, "bea").conversations.turns(chat)[:4]) == of_turns(before)
+    base.set_readers([docs / "open"], ["group:others"])
+    assert "open-" not in of_turns(desk_of(workspace, "bea").conversations.turns(chat))
+
+
+def test_a_conversation_about_what_may_not_be_read_any_more(workspace: Workspace) -> None:
+    ann = desk_of(workspace, "ann")
+    chat = talked(workspace, ann, "What is red?", "What documents do you have?")
+    assert "pump" in of_turns(ann.conversations.turns(chat))
+    workspace.access.withdraw("default", "user:ann")
+    after = desk_of(workspace, "ann").conversations
+    assert "pump" not in of_turns(after.turns(chat))
+    for do in (lambda: after.ask(chat, "And now?"), lambda: after.create("default")):
+        with pytest.raises(NotFoundError):
+            do()
+    assert len(after.turns(chat)) == 2, "nothing was asked"
+
+
+def test_a_conversation_is_its_owners_alone(workspace: Workspace) -> None:
+    chat = talked(workspace, desk_of(workspace, "bea"), "What is sold in March?")
+    for other in (desk_of(workspace, "mia"), Desk(workspace, LOCAL_USER)):
+        theirs = other.conversations
+        assert theirs.all() == []
+        for do in (theirs.get, theirs.turns, theirs.attached, theirs.beside, partial(theirs.ask, question="?")):
+            with pytest.raises(NotFoundError):
+                do(chat)
+
+
+def test_a_conversations_own_files_are_searched_too(workspace: Workspace) -> None:
+    ann = desk_of(workspace, "ann")
+    chat = ann.conversations.create("default").id
+    assert ann.conversations.beside(chat) == []
+    ann.conversations.attached(chat).add([("own.md", b"The gauge of the shed is green.")])
+    ann.conversations.ask(chat, "Which gauge is green?")
+    until(lambda: not workspace.answers.running(chat))
+    (turn,) = ann.conversations.turns(chat)
+    assert "green" in turn.answer
+    workspace.delete_chat(chat)
+
+
+def desk_of(workspace: Workspace, name: str, **limits: Any) -> Desk:
+    principal = workspace.access.principal(workspace.access.new_token(name, **limits))
+    assert principal
+    return Desk(workspace, principal)
