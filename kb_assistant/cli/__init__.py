@@ -36,6 +36,7 @@ for command in (
     settings.settings,
     models.doctor,
     serve.serve,
+    serve.mcp,
 ):
     app.command()(command)
 app.command("eval")(evaluate.evaluate)

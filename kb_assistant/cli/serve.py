@@ -35,6 +35,9 @@ def serve(
     queue: Annotated[
         int, typer.Option(help="How many questions may wait; more are told to come back.", min=0)
     ] = 32,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Give MCP clients whose token may write tools that do.")
+    ] = False,
     model: Model = None,
     k: K = None,
     kb: Kb = None,
@@ -59,8 +62,32 @@ def serve(
             public_url=public_url,
             waiting=queue,
             page=page,
+            allow_write=allow_write,
         )
     )
+
+
+def mcp(
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--kb", help="Only this knowledge base; repeatable.", metavar="NAME"),
+    ] = None,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Also give tools that add and remove documents.")
+    ] = False,
+    public_url: Annotated[
+        str, typer.Option(help="Where a `kb serve` shows passages, for links.", metavar="URL")
+    ] = "",
+    model: Model = None,
+    k: K = None,
+    home: Home = None,
+) -> None:
+    """Serve knowledge bases to an MCP client (an editor, an agent) on standard input and output."""
+    _require("mcp")
+    from kb_assistant.serve.server import serve_stdio
+
+    flags = {"model": model, "k": k, "home": home}
+    serve_stdio(flags, names or (), allow_write=allow_write, public_url=public_url)
 
 
 def _require(package: str, extra: str = "serve") -> None:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kb_assistant.errors import ForbiddenError, KBError, NotFoundError, QuestionError
 from kb_assistant.messages import _
@@ -81,14 +81,20 @@ def api(service: Service) -> FastAPI:
 
 def gated(
     service: Service,
+    mcp: ASGIApp,
     *,
     any_host: bool = False,
     signed_in: Callable[[dict[str, str]], Principal | None] = lambda _: None,
 ) -> ASGIApp:
-    """The routes behind the gate; see Gate for the arguments."""
+    """The routes, with MCP beside them, behind the gate; see Gate for the other arguments."""
+    routes = api(service)
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        await (mcp if scope["path"] == "/mcp" else routes)(scope, receive, send)
+
     most = service.settings.file_megabytes * 1_000_000
     return Gate(
-        api(service),
+        both,
         service.principal,
         service.metrics,
         any_host=any_host,

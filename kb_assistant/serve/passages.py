@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from kb_assistant.errors import NotFoundError
 from kb_assistant.messages import _
+from kb_assistant.retrieval.passages import repeated
 from kb_assistant.store import DOCUMENT_PREFIX, Source
 from kb_assistant.types import Hit
 from kb_assistant.workspace.preview import Surroundings
@@ -101,3 +102,20 @@ def scores(hits: Sequence[Hit], evidence: float) -> list[float]:
         last = max(0.0, min(last, evidence * share))
         found.append(round(last, 4))
     return found
+
+
+PAGE_CHUNKS = 20
+"""Chunks of a source that are given at once."""
+
+
+def source_text(view: View, path: str, first: int) -> tuple[str, int]:
+    """A page of a source's text from a chunk on, and the first chunk of the next page, 0 at the end."""
+    pieces = view.pieces(path)
+    page = pieces[first : first + PAGE_CHUNKS]
+    text = ""
+    for before, piece in zip([None, *page], page, strict=False):
+        joined = before is not None and before.locator.reaches(piece.locator)
+        both = repeated(before.text, piece.text) if before is not None and joined else ""
+        text += ("\n\n" if text and not both else "") + piece.text.removeprefix(both)
+    following = first + len(page)
+    return text, following if page and following < len(pieces) else 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.folder_sync import follow_folders
 from kb_assistant.workspace.listening import LOOPBACK, address_text, check_address, check_rules
+from kb_assistant.workspace.rights import LOCAL_USER
 from kb_assistant.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class ServeOptions:
         public_url: Where clients reach the server, if a proxy stands before it.
         waiting: How many requests of a kind may wait.
         page: Whether the page is served, too.
+        allow_write: Whether MCP clients whose token may write get tools that do.
     """
 
     flags: dict[str, Any] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class ServeOptions:
     public_url: str = ""
     waiting: int = 32
     page: bool = False
+    allow_write: bool = False
 
     @property
     def needs_token(self) -> bool:
@@ -140,9 +144,11 @@ class Api:
         signed_in: Callable[[dict[str, str]], Any] = lambda _: None,
     ) -> None:
         from kb_assistant.serve.app import gated
+        from kb_assistant.serve.mcp_server import McpOverHttp
 
         self._service, self._warm = service, warm
-        self._app = gated(service, any_host=options.host not in LOOPBACK, signed_in=signed_in)
+        self._mcp = McpOverHttp(service, allow_write=options.allow_write)
+        self._app = gated(service, self._mcp, any_host=options.host not in LOOPBACK, signed_in=signed_in)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -167,7 +173,8 @@ class Api:
     async def _lifespan(self) -> AsyncGenerator[None]:
         threading.Thread(target=self._get_ready, name="serve-warm", daemon=True).start()
         try:
-            yield
+            async with self._mcp.lifespan():
+                yield
         finally:
             self._service.close()
 
@@ -199,3 +206,22 @@ def _warm(workspace: Workspace) -> None:
 def _until_warm(workspace: Workspace) -> None:
     with suppress(KBError):
         workspace.base(workspace.settings.kb).search("?", 1)
+
+
+def serve_stdio(flags: dict[str, Any], names: Sequence[str], *, allow_write: bool, public_url: str = "") -> None:
+    """Serve one MCP client on standard input and output, with the rights of this machine's user.
+
+    Args:
+        flags: Settings given as flags.
+        names: The knowledge bases it may use; all without any.
+    """
+    from kb_assistant.serve.mcp_server import run_stdio
+    from kb_assistant.serve.service import Service
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    workspace = Workspace(Settings.load(**flags))
+    service = Service(lambda: workspace, public_url=public_url)
+    limited = frozenset(names) if names else None
+    principal = replace(LOCAL_USER, bases=limited, most="write" if allow_write else "read")
+    threading.Thread(target=_until_warm, args=(workspace,), name="serve-warm", daemon=True).start()
+    run_stdio(service, principal, writing=allow_write)

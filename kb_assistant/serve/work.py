@@ -57,11 +57,9 @@ class WorkPool:
             FullError: too many wait.
             ClientDisconnect: the client has left.
         """
-        stop = Stop()
-        future = self._submit(lambda: work(stop))
         left = asyncio.ensure_future(_left(request))
+        result = asyncio.ensure_future(self.call(work))
         try:
-            result = asyncio.wrap_future(future)
             both: set[asyncio.Future[Any]] = {result, left}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not result.done():
@@ -69,6 +67,19 @@ class WorkPool:
             return result.result()
         finally:
             left.cancel()
+            result.cancel()
+
+    async def call(self, work: Callable[[Stop], T]) -> T:
+        """The result of some work, which is told to stop once nobody awaits it.
+
+        Raises:
+            FullError: too many wait.
+        """
+        stop = Stop()
+        future = self._submit(lambda: work(stop))
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
             stop.set()
             future.cancel()
 
