@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from ingest.archives import is_archive
 from ingest.readers.detect import FORMATS
 from ingest.sandbox.pool import Item, ReaderPool
 
@@ -67,7 +68,7 @@ def _inside(data: bytes, chance: random.Random) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as old:
             members = [(name, old.read(name)) for name in old.namelist()]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError):
+    except Exception:  # damaged already: zipfile raises errors of many kinds
         return None
     if not members or sum(len(body) for _, body in members) > 20_000_000:
         return None
@@ -83,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="real documents")
     parser.add_argument("--seconds", type=float, default=600, help="for each reader")
-    parser.add_argument("--reader", default="", help="only this one, such as pdf.document")
+    parser.add_argument("--reader", default="", help="only this one, such as pdf.document, or archive")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=20, help="seconds that one file may take")
     parser.add_argument("--keep", type=Path, help="folder for files that showed a bug")
@@ -91,7 +92,7 @@ def main() -> None:
     options = parser.parse_args()
     sources: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(options.folder.iterdir()):
-        reader = FORMATS.get(path.suffix.lower())
+        reader = "archive" if is_archive(path.name) else FORMATS.get(path.suffix.lower())
         if (
             reader
             and (not options.reader or reader == options.reader)
@@ -123,17 +124,37 @@ def fuzz(pool: ReaderPool, paths: list[Path], scratch: Path, options: argparse.N
         path = chance.choice(paths)
         file = scratch / f"fuzz{path.suffix}"
         file.write_bytes(mutated(path.read_bytes(), chance))
-        (outcome,) = pool.read([Item(str(file), str(file))])
-        kind = judged(outcome.error)
+        error = (
+            archive_error(pool, file) if is_archive(file.name) else read_error(pool, Item(str(file), str(file)))
+        )
+        kind = judged(error)
         counts[kind] += 1
         if kind not in ("read", "error"):
-            print(f"  {kind}: seed {seed} of {path.name}: {outcome.error}", file=sys.stderr, flush=True)
+            print(f"  {kind}: seed {seed} of {path.name}: {error}", file=sys.stderr, flush=True)
             if options.keep:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 (options.keep / f"{seed.replace(':', '-')}-{path.name}").write_bytes(file.read_bytes())
         file.unlink()
         number += 1
     return counts
+
+
+def read_error(pool: ReaderPool, file: Path) -> str:
+    (outcome,) = pool.read([Item(str(file), str(file))])
+    return outcome.error
+
+
+def archive_error(pool: ReaderPool, file: Path) -> str:
+    """The worst error of an archive and of all its members."""
+    (listing,) = pool.list_archives([str(file)])
+    members = [
+        Item(f"{file}/{number}", str(file), member.places)
+        for number, member in enumerate(listing.contents.members)
+        if not member.problem
+    ]
+    errors = [listing.error, *(outcome.error for outcome in pool.read(members))]
+    order = ("read", "error", "slow", "crash", "bug")
+    return max(errors, key=lambda error: order.index(judged(error)))
 
 
 def judged(error: str) -> str:
