@@ -124,9 +124,7 @@ def fuzz(pool: ReaderPool, paths: list[Path], scratch: Path, options: argparse.N
         path = chance.choice(paths)
         file = scratch / f"fuzz{path.suffix}"
         file.write_bytes(mutated(path.read_bytes(), chance))
-        error = (
-            archive_error(pool, file) if is_archive(file.name) else read_error(pool, Item(str(file), str(file)))
-        )
+        error = archive_error(pool, file) if is_archive(file.name) else read_error(pool, file)
         kind = judged(error)
         counts[kind] += 1
         if kind not in ("read", "error"):

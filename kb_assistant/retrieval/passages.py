@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from kb_assistant.store import Chunk
-from kb_assistant.text.boundaries import cuts_of
+from kb_assistant.text.boundaries import cuts_of, ends_sentence
 from kb_assistant.types import Hit
 
 SAME = 0.85
@@ -144,7 +144,8 @@ def repeated(one: str, other: str) -> str:
     starts = {len(one) - offset for offset, _ in cuts_of(one, "prose")}
     for offset, _ in reversed(cuts_of(other, "prose")):
         both = other[:offset].rstrip()
-        if len(both) in starts and one.endswith(both):
+        # A piece that a long sentence was cut for may begin with what looks like the number of an item.
+        if one.endswith(both) and (len(both) in starts or ends_sentence(one[: len(one) - len(both)])):
             return both
     return ""
 
