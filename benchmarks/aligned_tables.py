@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -159,7 +161,9 @@ def same(cells: Iterable[str]) -> tuple[str, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="real documents")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    folder: Path = options.folder
     pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
     tools: dict[str, Tool] = {"ours": ours}
     if find_spec("pdfplumber"):
@@ -174,15 +178,29 @@ def main() -> None:
             wanted.append((f"own: {kind}", path, 1, page[0] if kind in OWN else []))
         wanted += [(f"{name}, p. {page}", folder / name, page, rows) for (name, page), rows in REAL.items()]
         wanted += [(f"{name}, p. {page}", folder / name, page, []) for name, page in PROSE]
-        compare(tools, wanted)
+        total = compare(tools, wanted, sys.stderr if options.json else sys.stdout)
+    groups = {
+        "rows, own documents": (total["own rows"], {tool: total[f"own {tool}"] for tool in tools}),
+        "rows, real documents": (total["real rows"], {tool: total[f"real {tool}"] for tool in tools}),
+        "tables on pages without any": (total["pages"], {tool: total[f"none {tool}"] for tool in tools}),
+    }
+    if options.json:
+        print(json.dumps({name: {"of": of, **by_tool} for name, (of, by_tool) in groups.items()}, indent=2))
+        return
+    for name, (of, by_tool) in groups.items():
+        print(f"{name}, of {of}:", by_tool)
 
 
-def compare(tools: dict[str, Tool], wanted: Sequence[tuple[str, Path, int, Sequence[str]]]) -> None:
+def compare(
+    tools: dict[str, Tool], wanted: Sequence[tuple[str, Path, int, Sequence[str]]], out: TextIO
+) -> Counter[str]:
+    """Count the right rows of each tool, and tables where there are none, and print them page by page."""
     total: Counter[str] = Counter()
-    print(f"{'':58}" + "".join(f"{tool:>19}" for tool in tools))
+    print(f"{'':58}" + "".join(f"{tool:>19}" for tool in tools), file=out)
     for name, path, page, rows in wanted:
         group = "own" if name.startswith("own") else "real"
         total[f"{group} rows"] += len(rows)
+        total["pages"] += not rows
         shown = []
         for tool, tables in tools.items():
             found = [table for table in tables(path, page) if table]
@@ -194,10 +212,8 @@ def compare(tools: dict[str, Tool], wanted: Sequence[tuple[str, Path, int, Seque
             else:
                 total[f"none {tool}"] += len(found)
                 shown.append(f"{len(found)} tables")
-        print(f"{name[:57]:58}" + "".join(f"{text:>19}" for text in shown), flush=True)
-    for group in ("own", "real"):
-        print(f"rows, {group} documents, of {total[f'{group} rows']}:", {t: total[f"{group} {t}"] for t in tools})
-    print("tables on pages without any:", {tool: total[f"none {tool}"] for tool in tools})
+        print(f"{name[:57]:58}" + "".join(f"{text:>19}" for text in shown), file=out, flush=True)
+    return total
 
 
 if __name__ == "__main__":

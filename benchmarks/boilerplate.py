@@ -1,17 +1,19 @@
 """How much of a web page's text is kept, and how much of what stands around it is left out.
 
-    python benchmarks/boilerplate.py [PAGE.html …]
-
-Without pages: pages made here, whose text and boilerplate are known. With pages: against trafilatura's choice,
-which is no truth but a second opinion (`pip install trafilatura lxml_html_clean`). Without it only our own figures
-are printed.
+Without pages: pages made here, whose text and boilerplate are known. With pages: beside trafilatura's choice,
+which is no truth but a second opinion (pip install trafilatura).
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from ingest.readers.blocks import Context
 from ingest.readers.markup import html
@@ -28,8 +30,10 @@ MAIN_ZH = [
     "守塔人的房子每周六上午十点至下午四点对外开放，需提前预约。",
     "旧机房里出售茶水和曲奇饼，菜单随季节更换。",
 ]
-TABLE = "<table><tr><th>Year</th><th>Keeper</th></tr><tr><td>1871</td><td>Ann Rowe</td></tr>"
-"<tr><td>1902</td><td>Tom Bell</td></tr></table>"
+TABLE = (
+    "<table><tr><th>Year</th><th>Keeper</th></tr><tr><td>1871</td><td>Ann Rowe</td></tr>"
+    "<tr><td>1902</td><td>Tom Bell</td></tr></table>"
+)
 
 
 def links(*words: str, tag: str = "ul") -> str:
@@ -111,26 +115,27 @@ def trafilaturas(page: str) -> str:
 
 def readers() -> dict[str, Callable[[str], str]]:
     found = {"before": everything, "ours": ours}
-    try:
-        trafilaturas("<p>text</p>")
-    except ImportError:
-        return found
-    return found | {"trafilatura": trafilaturas}
+    return found | {"trafilatura": trafilaturas} if find_spec("trafilatura") else found
 
 
-def measure_made() -> None:
+def measure_made() -> dict[str, dict[str, float]]:
+    """Shares of the pieces of text that are kept, and of the boilerplate that is left out, by reader."""
+    found = {}
     for name, read in readers().items():
         kept = all_kept = left = all_left = 0
         for _what, page, main, dropped in pages():
             told = read(page)
             kept, all_kept = kept + sum(text in told for text in main), all_kept + len(main)
             left, all_left = left + sum(text not in told for text in dropped), all_left + len(dropped)
-        print(f"{name:>12}: {kept / all_kept:6.1%} of {all_kept} pieces of text kept, "
-              f"{left / all_left:6.1%} of {all_left} pieces of boilerplate left out")  # fmt: skip
+        found[name] = {"text": all_kept, "kept": kept / all_kept, "around": all_left, "left_out": left / all_left}
+    return found
 
 
-def measure_real(files: list[Path]) -> None:
+def measure_real(files: list[Path]) -> dict[str, dict[str, float]]:
+    """Characters of each page and what is kept of them; in all the shares of trafilatura's words that are kept,
+    and of ours that it leaves out."""
     shared = theirs_alone = ours_alone = 0
+    found: dict[str, dict[str, float]] = {}
     for file in files:
         page = file.read_bytes().decode("utf-8", "replace")
         own, whole, other = ours(page), everything(page), trafilaturas(page)
@@ -139,10 +144,12 @@ def measure_real(files: list[Path]) -> None:
         theirs_alone += sum(len(one) for one in their - mine)
         ours_alone += sum(len(one) for one in mine - their)
         lost = sum(len(one) for one in their & pieces(whole) - mine)
-        print(f"{file.name}: {len(own):,} of {len(whole):,} characters kept; trafilatura keeps {len(other):,}, "
-              f"of which we leave out {lost:,}")  # fmt: skip
-    print(f"of trafilatura's words we keep {shared / max(shared + theirs_alone, 1):.1%}; "
-          f"{ours_alone / max(shared + ours_alone, 1):.1%} of our words it leaves out")  # fmt: skip
+        found[str(file)] = {"whole": len(whole), "ours": len(own), "trafilatura": len(other), "lost": lost}
+    found["all"] = {
+        "kept of trafilatura's": shared / max(shared + theirs_alone, 1),
+        "left out by trafilatura": ours_alone / max(shared + ours_alone, 1),
+    }
+    return found
 
 
 def pieces(text: str) -> set[str]:
@@ -151,5 +158,27 @@ def pieces(text: str) -> set[str]:
     return {" ".join(words[i : i + 4]) for i in range(max(len(words) - 3, 1))}
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", type=Path, nargs="*", help="saved web pages")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if not find_spec("trafilatura"):
+        said = "trafilatura isn't installed (pip install trafilatura)"
+        if options.pages:
+            sys.exit(f"{said}: pages can only be measured beside it.")
+        print(f"{said}: only our own figures are shown.", file=sys.stderr)
+    found = measure_real(options.pages) if options.pages else measure_made()
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, figures in found.items():
+        shown = ", ".join(
+            f"{what} {value:.1%}" if isinstance(value, float) else f"{what} {value:,}"
+            for what, value in figures.items()
+        )
+        print(f"{name}: {shown}")
+
+
 if __name__ == "__main__":
-    measure_real([Path(name) for name in sys.argv[1:]]) if sys.argv[1:] else measure_made()
+    main()

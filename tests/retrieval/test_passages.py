@@ -60,6 +60,7 @@ def test_neighbours_of_one_section_are_one_passage() -> None:
         ("It ran. Then it stopped.", "it stopped. It rusts.", ""),
         ("It ran. It stopped.", "It stopped. it rusts.", ""),
         ("It stopped.", "It stopped.", ""),
+        ("5. It stopped.", "It stopped. It rusts.", "It stopped."),
         ("", "It stopped. It rusts.", ""),
     ],
 )
