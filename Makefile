@@ -65,11 +65,11 @@ messages: $(DEV)  ## bring the catalogues in step with the source, and compile t
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e ".[cpu,llama]"
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,torch]"
 	@touch $@
 
 $(DEV): $(READY)
-	$(PIP) install -c constraints.txt -e ".[cpu,llama,nf4,openai,eval,ui,serve,ocr,locked,dev]"
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,torch,nf4,openai,eval,ui,serve,ocr,locked,dev]"
 	@touch $@
 
 # The system's browser: installed where that can be done, else named.

@@ -36,7 +36,7 @@ def import_torch() -> Any:
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
         raise ModelError(
             _("torch, which runs this model, can't be loaded: {reason}", reason=error),
-            _("pip install torch sentence-transformers"),
+            _('pip install "kb-assistant[torch]"'),
         ) from error
     _make_fork_safe(torch)
     return torch

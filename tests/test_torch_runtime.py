@@ -55,7 +55,7 @@ def test_without_torch_chatglm2_says_what_to_install(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == 5 * "pip install torch sentence-transformers\n"
+    assert done.stdout == 5 * 'pip install "kb-assistant[torch]"\n'
     assert not (tmp_path / "models").exists()
 
 

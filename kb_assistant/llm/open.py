@@ -167,8 +167,6 @@ def _limited(chat: LocalChat, settings: Settings) -> LocalChat:
 
 
 def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatModel:
-    from langchain.chat_models import init_chat_model
-
     options: dict[str, Any] = {
         "temperature": settings.temperature or 0.0,
         "max_tokens": answer_tokens(None, settings),
@@ -178,6 +176,8 @@ def _open_provider(provider: str, name: str, settings: Settings) -> BaseChatMode
         if provider == "openai":
             options["stream_usage"] = True  # off by default for other addresses, but these servers count too
     try:
+        from langchain.chat_models import init_chat_model
+
         if provider == "openai" and urlsplit(settings.base_url).hostname in _LOOPBACK:
             options |= _on_this_machine()
         model: BaseChatModel = init_chat_model(name, model_provider=provider, **options)

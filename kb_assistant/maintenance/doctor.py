@@ -145,6 +145,13 @@ def _faiss() -> Finding:
 def _torch() -> Finding:
     try:
         import torch
+    except ModuleNotFoundError:
+        return Finding(
+            _("torch"),
+            "missing",
+            _("not installed: ChatGLM2 by torch, rerankers and other embedders than the built-in one need it"),
+            _('pip install "kb-assistant[torch]"'),
+        )
     except Exception as error:
         return Finding(_("torch"), "broken", _("can't be loaded: {reason}", reason=error), _("pip install torch"))
     if torch.cuda.is_available():

@@ -71,7 +71,7 @@ def test_a_model_that_needs_it_says_what_to_install(
     for device in ("auto", "cpu"):
         with pytest.raises(ModelError, match="torch") as caught:
             LocalEmbeddings(model, device).encode_passages(["x"])
-        assert caught.value.hint == "pip install torch sentence-transformers"
+        assert caught.value.hint == 'pip install "kb-assistant[torch]"'
         with pytest.raises(ModelError, match="torch"):
             LocalEmbeddings(model, device).encode_queries(["x"])
     with pytest.raises(ModelError, match="torch"):
