@@ -25,6 +25,7 @@ from kb_assistant.lock import survive_forks
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.verify import VerifyReport, verify
 from kb_assistant.messages import _
+from kb_assistant.models.adapters import AdapterHome
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
@@ -88,6 +89,7 @@ class KnowledgeBase:
     ) -> None:
         self.settings = settings or Settings.load()
         self.models = ModelHome(self.settings.models_dir)
+        self.adapters = AdapterHome(self.settings.home)
         self._given_embedder, self._given_model = embedder, chat_model
         self._lock = threading.RLock()
         self._store: KnowledgeStore | None = None

@@ -47,6 +47,8 @@ class Model:
         longest_context: Longest input that can be set; 0 if that is context_tokens.
         template: "chatglm2" or "chatglm3" for that model's prompt format; "" if the file contains its own chat
             template.
+        source: Path of the folder that its file was converted from; "" if it wasn't.
+        source_sha256: Fingerprint of that folder.
         background_cosines: Mean and standard deviation of cosines between unrelated questions and passages;
             None if not measured.
     """
@@ -63,6 +65,13 @@ class Model:
     background_cosines: tuple[float, float] | None = None
     longest_context: int = 0
     template: Literal["", "chatglm2", "chatglm3"] = ""
+    source: str = ""
+    source_sha256: str = ""
+
+    @property
+    def base_sha256(self) -> str:
+        """The fingerprint by which an adapter knows it: one for a folder and for what was converted from it."""
+        return self.source_sha256 or self.sha256
 
 
 def file_digest(path: Path) -> str:

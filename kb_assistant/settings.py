@@ -76,6 +76,8 @@ class Settings:
         embedder: Installed model's name or folder (see `kb models list`).
         model: Chat model: `auto` (the best one installed), `extract` (no language model), an installed
             model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
+        adapter: What was trained on the model: a name of `kb train list`, or a folder; unset, none. With it,
+            `model = "auto"` is the model that it was trained on.
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
         answers: `documents`: only the documents answer. `documents-first`: where they hold no answer, the chat
             model answers by itself, which is marked. `model`: a plain chat, nothing is searched.
@@ -126,6 +128,7 @@ class Settings:
     kb: str = "default"
     embedder: str = "multilingual-e5-small"
     model: str = "auto"
+    adapter: str = ""
     base_url: str = ""
     answers: str = "documents"
     answer_length: str = "medium"

@@ -89,6 +89,8 @@ def _value(now: Settings, name: str, fixed: bool) -> Any:
 
 
 def _words(name: str) -> tuple[str, ...]:
+    if name == "adapter":
+        return "", *(adapter.name for adapter in app_state().base(kb_name()).adapters.trained())
     if name not in _MODELS:
         return CHOICES.get(name, ())
     kind, others = _MODELS[name]

@@ -6,6 +6,8 @@ MEANINGS = {
     "embedder": "已安装的向量模型名称或文件夹（见 kb models list）。",
     "model": "回答所用的模型：auto（已安装中最好的）、extract（不用语言模型，只摘录原文）、已安装模型的名称、"
     ".gguf 文件，或供 LangChain 使用的 provider:model。",
+    "adapter": "在模型上训练得到的适配器：kb train list 中的名称，或文件夹；留空则不用。"
+    "设置后，model = auto 即训练它所用的模型。",
     "base_url": "兼容 OpenAI 接口的服务器地址。",
     "answers": "documents：只根据文档回答；documents-first：文档中没有答案时，由模型自行回答，并注明；"
     "model：普通对话，不检索文档。",

@@ -61,7 +61,7 @@ def _models(settings: Settings) -> None:
     except KBError as error:  # shown here, because another model can be chosen below
         show_error(error)
         answers, engine = settings.model, "–"
-    in_use = {settings.embedder, answers, settings.reranker}
+    in_use = {settings.embedder, answers.partition("+")[0], settings.reranker}
     lines = []
     for model in home.installed():
         mark = f" · **{say('in_use')}**" if model.name in in_use else ""

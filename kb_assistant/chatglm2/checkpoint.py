@@ -44,6 +44,7 @@ class Checkpoint:
         context: Context length of the chat training, in tokens.
         longest: Largest context that its configuration allows, in tokens.
         shards: Files of weights, in order; all of one kind, safetensors or PyTorch.
+        prefix_tokens: Length of the prefix of P-Tuning v2 that goes before every prompt; 0 for none.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Checkpoint:
     context: int
     longest: int
     shards: tuple[Path, ...]
+    prefix_tokens: int = 0
 
     @property
     def qkv_rows(self) -> tuple[int, int, int]:
@@ -147,9 +149,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     generation = _generation(folder, config)
     rope = _rope(folder, config, generation)
     longest = _positive(folder, config, "seq_length") if config.get("seq_length") else _CHAT_TRAINED
-    shards = _shards(folder)
-    for file in (folder / TOKENIZER, *shards):
-        _refuse_pointer(file)
+    shards = weight_files(folder)
+    _refuse_pointer(folder / TOKENIZER)
     return Checkpoint(
         folder=folder,
         generation=generation or 2,
@@ -166,6 +167,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         context=longest if rope != Rope() else min(longest, _CHAT_TRAINED),
         longest=longest,
         shards=shards,
+        prefix_tokens=_positive(folder, config, "pre_seq_len") if config.get("pre_seq_len") else 0,
     )
 
 
@@ -193,7 +195,6 @@ def _refuse_variants(folder: Path, config: Mapping[str, Any]) -> None:
         "add_qkv_bias": True,
         "multi_query_attention": True,
         "original_rope": True,
-        "pre_seq_len": None,
     }
     for key, value in expected.items():
         if config.get(key, value) != value:
@@ -204,7 +205,7 @@ def _refuse_variants(folder: Path, config: Mapping[str, Any]) -> None:
                     key=key,
                     value=repr(config[key]),
                 ),
-                _("Use the official folder, or merge its adapter into the weights."),
+                _("Use the official folder."),
             )
     if config.get("quantization_bit", 0) not in (0, 4):
         raise ModelError(
@@ -275,11 +276,21 @@ def _refuse_pointer(file: Path) -> None:
         )
 
 
-def _shards(folder: Path) -> tuple[Path, ...]:
+def weight_files(folder: Path) -> tuple[Path, ...]:
     """The weight files, safetensors preferred to PyTorch; named by the index if there is one.
 
     An index may name only files of its own folder.
+
+    Raises:
+        ModelError: there are none, some are missing, or are only pointers to files.
     """
+    files = _shards(folder)
+    for file in files:
+        _refuse_pointer(file)
+    return files
+
+
+def _shards(folder: Path) -> tuple[Path, ...]:
     for pattern, index in (
         ("*.safetensors", "model.safetensors.index.json"),
         ("pytorch_model*.bin", "pytorch_model.bin.index.json"),

@@ -35,6 +35,8 @@ def load_model(
     quantize: Quantize | None = None,
     device: str | torch.device = "cpu",
     on_progress: Callable[[float], None] = lambda _: None,
+    *,
+    trainable: bool = False,
 ) -> GlmForCausalLM:
     """The model of an official folder. Its weights are mapped and converted layer by layer.
 
@@ -46,6 +48,8 @@ def load_model(
             4-bit normal floats, for folders in fp16.
         device: Device of the weights.
         on_progress: Called with the share that is loaded, from 0 to 1.
+        trainable: Gradients are to pass through the layers, so that an adapter can be trained; INT4 then does
+            without kernels. The weights themselves are never trained.
 
     Raises:
         ModelError: the folder can't be used, or a package is missing.
@@ -61,7 +65,7 @@ def load_model(
     with torch.device("meta"):
         model: Any = GlmForCausalLM(config)
     model.model.rotary_emb = GlmRotaryEmbedding(config).to(device)
-    build = _builder(checkpoint, weights, dtype, quantize, torch.device(device))
+    build = _builder(checkpoint, weights, dtype, quantize, torch.device(device), trainable)
 
     def plain(name: str) -> nn.Parameter:
         # Copy even if type and device stay: a mapped tensor would keep the file open, and its pages twice.
@@ -129,6 +133,7 @@ def _builder(
     dtype: torch.dtype,
     quantize: Quantize | None,
     device: torch.device,
+    trainable: bool,
 ) -> Build:
     """The function that makes linear layers from the folder's weights."""
 
@@ -153,7 +158,7 @@ def _builder(
         return _linear(full(name, first, last).to(device), bias(name, first, last))
 
     def int4_linear(name: str, first: int, last: int) -> nn.Module:
-        return Int4Linear(*packed(name, first, last), bias(name, first, last), dtype, device)
+        return Int4Linear(*packed(name, first, last), bias(name, first, last), dtype, device, kernel=not trainable)
 
     def nf4(name: str, first: int, last: int) -> nn.Module:
         return nf4_linear(full(name, first, last), bias(name, first, last), device)

@@ -26,10 +26,18 @@ class Weights:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._files: dict[str, Any] = {}
         for shard in checkpoint.shards:
-            opened = _open(shard)
+            opened = open_weights(shard)
             self._files |= dict.fromkeys(opened.keys(), opened)
         shapes = checkpoint.tensor_shapes()
         for name, shape in shapes.items():
+            if name not in self._files and all("prefix_encoder." in held for held in self._files):
+                raise ModelError(
+                    _("{folder} holds a prefix of P-Tuning v2 alone, no model.", folder=checkpoint.folder),
+                    _(
+                        "Add the model that it was trained on, and ask with: --adapter {folder}",
+                        folder=checkpoint.folder,
+                    ),
+                )
             if name not in self._files:
                 raise ModelError(
                     _("{folder} is incomplete: {name} is missing.", folder=checkpoint.folder, name=name), _AGAIN
@@ -122,7 +130,12 @@ def finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def _open(shard: Path) -> Any:
+def open_weights(shard: Path) -> Any:
+    """An open safetensors file, or the tensors of a PyTorch file by name.
+
+    Raises:
+        ModelError: it is damaged, or would run code.
+    """
     return _open_safetensors(shard) if shard.suffix == ".safetensors" else _open_pytorch(shard)
 
 

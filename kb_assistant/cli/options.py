@@ -27,6 +27,12 @@ Model = Annotated[
         "--model", "-m", help="auto, extract, an installed name, a .gguf file or provider:model.", metavar="MODEL"
     ),
 ]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter", help="What was trained on the model: a name of `kb train list`, or a folder.", metavar="NAME"
+    ),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

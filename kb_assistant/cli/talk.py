@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb_assistant.cli import show
-from kb_assistant.cli.options import Answers, Home, Json, K, Kb, Model, Where, open_kb, stopping
+from kb_assistant.cli.options import Adapter, Answers, Home, Json, K, Kb, Model, Where, open_kb, stopping
 from kb_assistant.errors import KBError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.small_file import decode_text
@@ -42,13 +42,14 @@ def ask(
         bool, typer.Option("--show-prompt", help="Print what the chat model would be given; ask nothing.")
     ] = False,
     model: Model = None,
+    adapter: Adapter = None,
     k: K = None,
     kb: Kb = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
     """Answer one question from the documents, with citations."""
-    with open_kb(kb, home, model=model, k=k, answers=answers) as base:
+    with open_kb(kb, home, model=model, adapter=adapter, k=k, answers=answers) as base:
         told = _read_history(history) if history else ()
         reply = base.ask(question, told, where=where or ())
         if show_prompt:
@@ -67,12 +68,13 @@ def chat(
     where: Where = None,
     answers: Answers = None,
     model: Model = None,
+    adapter: Adapter = None,
     k: K = None,
     kb: Kb = None,
     home: Home = None,
 ) -> None:
     """Talk with the documents. Follow-up questions keep the thread."""
-    with open_kb(kb, home, model=model, k=k, answers=answers) as base:
+    with open_kb(kb, home, model=model, adapter=adapter, k=k, answers=answers) as base:
         _ = base.store  # a missing knowledge base is said before the first question
         turns: list[Turn] = []
         last: Reply | None = None

@@ -19,7 +19,7 @@ RoleText = tuple[str, str]
 """Role ("system", "user" or "assistant") and text of a message."""
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
-_SAMPLING = ("temperature", "top_p", "top_k", "repeat_penalty", "seed", "max_tokens")
+_SAMPLING = ("temperature", "top_p", "top_k", "repeat_penalty", "seed", "max_tokens", "adapter_scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Sampling:
         seed: The same seed gives the same answer.
         max_tokens: Longest answer; None lets the context decide.
         stop: Texts that end an answer and aren't part of it.
+        adapter_scale: Strength of the model's adapter, if it has one: 1 as it was trained, 0 the base alone.
     """
 
     temperature: float = 0.8
@@ -43,6 +44,7 @@ class Sampling:
     seed: int = 0
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    adapter_scale: float = 1.0
 
 
 CHATGLM2 = Sampling()
@@ -58,7 +60,7 @@ class LocalChat(StreamingChat):
     Attributes:
         context_tokens: Longest prompt and answer together.
         max_tokens: Longest answer.
-        temperature, top_p, top_k, repeat_penalty, seed: See Sampling.
+        temperature, top_p, top_k, repeat_penalty, seed, adapter_scale: See Sampling.
         threads: Threads of the engine; 0 takes all cores.
     """
 
@@ -69,6 +71,7 @@ class LocalChat(StreamingChat):
     top_k: int = Field(default=CHATGLM2.top_k, ge=1)
     repeat_penalty: float = Field(default=CHATGLM2.repeat_penalty, gt=0)
     seed: int = CHATGLM2.seed
+    adapter_scale: float = Field(default=CHATGLM2.adapter_scale, ge=0, le=1)
     threads: int = Field(default=0, ge=0)
 
     @abstractmethod

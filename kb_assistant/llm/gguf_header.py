@@ -49,13 +49,18 @@ class GGUFHeader:
         path: The file.
         architecture: The kind of network, such as "llama". The fields that describe it have this prefix.
         fields: Numbers, texts, and arrays of numbers as tuples; other arrays are None.
-        parameters: Number of weights in all tensors.
+        shapes: The sizes of each tensor by its name, the one that changes fastest first: (in, out) of a matrix.
     """
 
     path: Path
     architecture: str
     fields: dict[str, Any]
-    parameters: int
+    shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights in all tensors."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
     def count(self, key: str, default: int = 0) -> int:
         """A whole number of the architecture; the largest of an array, which has one for each layer.
@@ -100,7 +105,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
                     _("{path} is no GGUF file.", path=path), _("Give a chat model in llama.cpp's format, *.gguf.")
                 )
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                fields, parameters = _Reader(path, data).header()
+                fields, shapes = _Reader(path, data).header()
     except OSError as error:
         raise ModelError(
             _("{path} can't be read: {reason}.", path=path, reason=error), _("Check the path.")
@@ -108,7 +113,7 @@ def read_gguf_header(path: Path) -> GGUFHeader:
     architecture = fields.get(_ARCHITECTURE)
     if not isinstance(architecture, str) or not 0 < len(architecture) <= _SHOWN:
         raise _odd(path, _ARCHITECTURE, fields)
-    return GGUFHeader(path, architecture, fields, parameters)
+    return GGUFHeader(path, architecture, fields, shapes)
 
 
 class _Reader:
@@ -119,8 +124,8 @@ class _Reader:
         self._position = len(_MAGIC)
         self._at: str = _("its first numbers")
 
-    def header(self) -> tuple[dict[str, Any], int]:
-        """All fields, and the number of weights, after checking that the tensors lie within the file."""
+    def header(self) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+        """All fields, and the tensors' shapes, after checking that the tensors lie within the file."""
         version = self._number(_U32)
         if version not in (2, 3):
             raise _unusable(self._path, _("it is of GGUF version {version}; 2 and 3 are known", version=version))
@@ -132,10 +137,10 @@ class _Reader:
             if name in fields:
                 raise _unusable(self._path, _("{name} is there twice", name=self._at))
             fields[name] = self._value(self._number(_U32))
-        return fields, self._weights(tensors, fields.get(_ALIGNMENT, _ALIGNED))
+        return fields, self._shapes(tensors, fields.get(_ALIGNMENT, _ALIGNED))
 
-    def _weights(self, count: int, alignment: Any) -> int:
-        """The number of weights in the tensors.
+    def _shapes(self, count: int, alignment: Any) -> dict[str, tuple[int, ...]]:
+        """The shapes of the tensors.
 
         Raises:
             ModelError: a tensor begins beyond the file's end, as in an incomplete download.
@@ -144,20 +149,21 @@ class _Reader:
             raise _unusable(
                 self._path, _("{name} is {value}", name="general.alignment", value=repr(alignment)[:_SHOWN])
             )
-        starts, weights = {}, 0
+        starts: dict[str, int] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for __ in range(count):
             name = self._at = self._text()[:_SHOWN]
             dimensions = self._number(_U32)
             if dimensions > _DIMENSIONS:
                 raise _unusable(self._path, _("{name} has {count} dimensions", name=name, count=dimensions))
-            weights += math.prod(self._number(_U64) for __ in range(dimensions))
+            shapes[name] = tuple(self._number(_U64) for __ in range(dimensions))
             self._skip(_U32.size)
             starts[name] = self._number(_U64)
         data = -(-self._position // alignment) * alignment
         for name, start in starts.items():
             if data + start >= len(self._data):
                 raise _unusable(self._path, _("it ends before the tensor {name}", name=name))
-        return weights
+        return shapes
 
     def _value(self, kind: int) -> Any:
         if kind in _NUMBERS:

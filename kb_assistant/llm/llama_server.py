@@ -1,8 +1,8 @@
 """One loaded GGUF file: llama.cpp's server inside this process, and requests to it.
 
-Each file is loaded once per process, however many chat models use it. Requests for text are direct calls to the
-engine, each in its own thread; only tokenizer and chat template use its loopback port, which requires a random
-key. Not done here: messages, sampling, LangChain.
+Each file is loaded once per process for each adapter, however many chat models use it. Requests for text are
+direct calls to the engine, each in its own thread; only tokenizer and chat template use its loopback port, which
+requires a random key. Not done here: messages, sampling, LangChain.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from typing import Any
 
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.gguf_header import read_gguf_header
+from kb_assistant.llm.gguf_lora import check_gguf_lora
 from kb_assistant.llm.request_queue import Emit, RequestQueue, never
 from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
+from kb_assistant.models.adapters import GGUF, Adapter
 
 # Prompt tokens processed between two checks whether the reader has gone away.
 _PROMPT_BATCH = 128
@@ -37,20 +39,29 @@ _REMEMBERED = 4096
 # The possible form of a control token; the tokenizer decides which matches are control tokens.
 _MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
 
-_loaded: weakref.WeakValueDictionary[tuple[Path, int, int], LlamaServer] = weakref.WeakValueDictionary()
+_loaded: weakref.WeakValueDictionary[tuple[object, ...], LlamaServer] = weakref.WeakValueDictionary()
 _loading = threading.Lock()
 _forked = False
 """Whether a parent of this process had loaded llama.cpp before the fork."""
 _loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def open_server(path: Path, context_tokens: int, threads: int) -> LlamaServer:
-    """The server for a file, loaded now if this process doesn't have it yet. Freed with its last user."""
-    key = (path.resolve(), context_tokens, threads)
+def open_server(
+    path: Path, context_tokens: int, threads: int, adapter: Adapter | None = None, switching: bool = False
+) -> LlamaServer:
+    """The server for a file, loaded now if this process doesn't have it yet. Freed with its last user.
+
+    Args:
+        adapter: What was trained on the model.
+        switching: Requests may set its strength. Only the last conversation is kept in memory then: llama.cpp
+            would give keys and values of one strength to a request of another.
+    """
+    key = (path.resolve(), context_tokens, threads, adapter.sha256 if adapter else "", switching)
     with _loading:
         server = _loaded.get(key)
         if server is None:
-            server = _loaded[key] = LlamaServer(*key)
+            lora = None if adapter is None else _gguf_of(adapter)
+            server = _loaded[key] = LlamaServer(path.resolve(), context_tokens, threads, lora, switching)
             if _forked:
                 _never_free(server)
         return server
@@ -89,10 +100,13 @@ class LlamaServer:
         key: The bearer token of that port.
     """
 
-    def __init__(self, path: Path, context_tokens: int, threads: int) -> None:
+    def __init__(
+        self, path: Path, context_tokens: int, threads: int, lora: Path | None = None, switching: bool = False
+    ) -> None:
         self.process = os.getpid()
         self.key = secrets.token_urlsafe(32)
-        self._server = _load(path, context_tokens, threads, self.key)
+        self._adapted = lora is not None
+        self._server = _load(path, context_tokens, threads, self.key, lora, 0 if switching else _PROMPT_CACHE_MIB)
         self.address: str = self._server.listening_address
         self._queue: RequestQueue[dict[str, Any]] = RequestQueue("llama-answer")
         self._control: dict[str, bool] = {}
@@ -110,6 +124,9 @@ class LlamaServer:
             ModelError: the prompt doesn't fit, or the engine refuses the request.
         """
         # Without progress chunks the model couldn't be stopped while it reads a long prompt.
+        if self._adapted:
+            # A request that names no strength would go on with keys and values of another's strength.
+            body = {"lora": lora_at(1.0)} | body
         request = body | {"stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
         answer = self._server.handle_completions if "prompt" in body else self._server.handle_chat_completions
 
@@ -174,10 +191,32 @@ class LlamaServer:
             ) from error
 
 
-def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
+def _gguf_of(adapter: Adapter) -> Path:
+    """The file of an adapter that llama.cpp reads.
+
+    Raises:
+        ModelError: it has none, or it is damaged.
+    """
+    if adapter.method == "prefix":
+        raise ModelError(
+            _("The adapter {name!r} is a prefix of P-Tuning v2, which llama.cpp can't run.", name=adapter.name),
+            _("Add the model for torch: kb models add FOLDER --engine torch"),
+        )
+    if GGUF not in adapter.files:
+        raise ModelError(
+            _("The adapter {name!r} has no file for llama.cpp.", name=adapter.name),
+            _('pip install "kb-assistant[llama]"; then: kb train export {name} --gguf', name=adapter.name),
+        )
+    return adapter.path(GGUF)
+
+
+def _load(path: Path, context_tokens: int, threads: int, key: str, lora: Path | None, cache_mib: int) -> Any:
     xllamacpp = _engine()
-    read_gguf_header(path)  # llama.cpp gives no reason for refusing a file
+    header = read_gguf_header(path)  # llama.cpp gives no reason for refusing a file
     params = xllamacpp.CommonParams()
+    if lora is not None:
+        check_gguf_lora(lora, header)
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
     params.model.path = str(path)
     params.model_alias = {path.stem}
     params.n_ctx = context_tokens
@@ -186,7 +225,7 @@ def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     # Mapping the file would keep a second copy: the weights are repacked for the CPU on loading.
     params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
-    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    params.cache_ram_mib = cache_mib
     params.enable_reasoning = 0
     params.warmup = False
     params.verbosity = 0
@@ -202,6 +241,11 @@ def _load(path: Path, context_tokens: int, threads: int, key: str) -> Any:
             _("{path} can't be loaded.", path=path),
             _("The file is damaged, of a kind this llama.cpp doesn't know, or larger than the free memory."),
         ) from error
+
+
+def lora_at(strength: float) -> list[dict[str, Any]]:
+    """The field "lora" of a request: the strength of the adapter, 0 for the base alone."""
+    return [{"id": 0, "scale": strength}]
 
 
 def _engine() -> Any:

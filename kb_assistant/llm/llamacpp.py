@@ -21,8 +21,9 @@ from kb_assistant.chatglm2.tokenizer import read_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
 from kb_assistant.llm.gguf_header import read_gguf_header
-from kb_assistant.llm.llama_server import LlamaServer, open_server
+from kb_assistant.llm.llama_server import LlamaServer, lora_at, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
+from kb_assistant.models.adapters import Adapter
 
 # Number of weights, however many bits each has: smaller models lose the thread and drift off. Models named "1B"
 # have 0.9 to 1.5 billion.
@@ -39,14 +40,17 @@ class LlamaCppChat(LocalChat):
         tokenizer_path: tokenizer.json of a ChatGLM, which gets its prompt as token ids; None for models whose
             file contains tokenizer and chat template.
         generation: The generation of ChatGLM.
+        adapter: What was trained on the model; None for nothing.
     """
 
     model_path: Path
     tokenizer_path: Path | None = None
     generation: Literal[2, 3] = 2
+    adapter: Adapter | None = None
 
     _server: LlamaServer | None = PrivateAttr(default=None)
     _template: ChatTemplate | None = PrivateAttr(default=None)
+    _switching: bool = PrivateAttr(default=False)
 
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
@@ -60,7 +64,10 @@ class LlamaCppChat(LocalChat):
     def server(self) -> LlamaServer:
         """The loaded model, with address and key of its OpenAI-compatible port. A forked process loads its own."""
         if self._server is None or self._server.process != os.getpid():
-            self._server = open_server(self.model_path, self.context_tokens, self.threads or os.cpu_count() or 1)
+            threads = self.threads or os.cpu_count() or 1
+            self._server = open_server(
+                self.model_path, self.context_tokens, threads, self.adapter, self._switching
+            )
         return self._server
 
     @property
@@ -104,9 +111,17 @@ class LlamaCppChat(LocalChat):
             asked: dict[str, Any] = {"prompt": self._template.prompt(messages)}
         else:
             asked = {"messages": _wire(messages, self.server.escape_control)}
+        if self.adapter:
+            asked["lora"] = lora_at(self._strength(sampling))
         events = self.server.stream(asked | _body(sampling, self.context_tokens), cancelled)
         pieces = map(_delta, events)
         return _without_blank(pieces) if self._template else pieces
+
+    def _strength(self, sampling: Sampling) -> float:
+        """The strength of the adapter. The first that isn't 1 loads the server anew, ready for any."""
+        if sampling.adapter_scale != 1 and not self._switching:
+            self._switching, self._server = True, None
+        return sampling.adapter_scale
 
 
 def _wire(messages: Sequence[RoleText], escape: Callable[[str], str]) -> list[dict[str, str]]:

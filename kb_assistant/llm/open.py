@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import answer_tokens, context_of
 from kb_assistant.messages import _
+from kb_assistant.models.adapters import Adapter, AdapterHome
 from kb_assistant.once import once
 from kb_assistant.settings import Settings
 from kb_assistant.torch_runtime import is_installed
@@ -61,30 +62,64 @@ class ChatModels:
     @once
     def quoting(self) -> BaseChatModel:
         """The quoting model, for languages that the answering model can't read."""
-        return open_chat_model(self._settings.but(model="extract"), self._models, self._embeddings)
+        return open_chat_model(self._settings.but(model="extract", adapter=""), self._models, self._embeddings)
 
 
 def open_chat_model(settings: Settings, models: ModelHome, embeddings: object | None) -> BaseChatModel:
     """The chat model named by `settings.model`. A file is loaded at the first question, not here.
 
     Args:
-        settings: `model` and what goes with it.
+        settings: `model`, `adapter` and what goes with them.
         models: Where installed models are looked up.
         embeddings: Helps the quoting model compare meanings.
 
     Raises:
-        ModelError: there is no such model, or a package or an API key is missing.
+        ModelError: there is no such model or adapter, they don't go together, or a package or an API key is
+            missing.
     """
     from kb_assistant.llm.extract import ExtractChat
 
-    if settings.model == "extract":
-        return ExtractChat(embeddings=embeddings)
-    if settings.model == "auto":
-        best = best_installed(models)
-        return _open_file(best, settings) if best else ExtractChat(embeddings=embeddings)
+    model, adapter = chosen(settings, models)
+    if model:
+        return _open_file(model, settings, adapter)
     if match := _PROVIDER.fullmatch(settings.model):
         return _open_provider(match["provider"], match["name"], settings)
-    return _open_file(models.get(settings.model, "chat"), settings)
+    return ExtractChat(embeddings=embeddings)
+
+
+def chosen(settings: Settings, models: ModelHome) -> tuple[Model | None, Adapter | None]:
+    """The model on this machine that the settings choose, and its adapter; None for others, and for quotes.
+
+    With an adapter, `model = "auto"` means the model that it was trained on.
+
+    Raises:
+        ModelError: there is no such model or adapter, or they don't go together.
+    """
+    adapter = AdapterHome(settings.home).get(settings.adapter) if settings.adapter else None
+    elsewhere = settings.model == "extract" or is_provider(settings.model)
+    if adapter and elsewhere:
+        raise ModelError(
+            _("The model {model!r} takes no adapter.", model=settings.model),
+            _('Choose the model that it was trained on, or model = "auto"; or set adapter = "".'),
+        )
+    if elsewhere:
+        return None, None
+    if settings.model != "auto":
+        model = models.get(settings.model, "chat")
+        if adapter:
+            adapter.require_base(model)
+        return model, adapter
+    best = best_installed(models, adapter.base_sha256 if adapter else "")
+    if adapter and best is None:
+        raise ModelError(
+            _(
+                "The adapter {name!r} was trained on {base!r}, which isn't installed.",
+                name=adapter.name,
+                base=adapter.base,
+            ),
+            _("Add that model: kb models add FOLDER; kb models list shows what is installed."),
+        )
+    return best, adapter
 
 
 def who_answers(settings: Settings, models: ModelHome) -> tuple[str, str]:
@@ -97,14 +132,10 @@ def who_answers(settings: Settings, models: ModelHome) -> tuple[str, str]:
     """
     if match := _PROVIDER.fullmatch(settings.model):
         return match["name"], match["provider"]
-    model = None
-    if settings.model == "auto":
-        model = best_installed(models)
-    elif settings.model != "extract":
-        model = models.get(settings.model, "chat")
+    model, adapter = chosen(settings, models)
     if model is None:
         return "extract", "quotes"
-    return model.name, "torch" if model.path.is_dir() else "llama.cpp"
+    return _named(model, adapter), "torch" if model.path.is_dir() else "llama.cpp"
 
 
 def is_provider(name: str) -> bool:
@@ -112,16 +143,20 @@ def is_provider(name: str) -> bool:
     return _PROVIDER.fullmatch(name) is not None
 
 
-def best_installed(models: ModelHome) -> Model | None:
+def best_installed(models: ModelHome, base_sha256: str = "") -> Model | None:
     """The installed chat model with the largest weights, because more parameters answer better.
 
     None if no installed chat model can be run by an engine here.
+
+    Args:
+        base_sha256: Only of models with this `base_sha256`; "" for any.
     """
     llama, torch = is_installed("xllamacpp"), is_installed("torch")
     ready = {
         model.name: (_weight_bytes(model.path), model)
         for model in models.installed()
         if model.kind == "chat"
+        and base_sha256 in ("", model.base_sha256)
         and ((torch and model.template and model.path.is_dir()) or (llama and model.path.is_file()))
     }
     return max(ready.values(), key=lambda found: found[0])[1] if ready else None
@@ -132,9 +167,14 @@ def _weight_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _open_file(model: Model, settings: Settings) -> BaseChatModel:
+def _named(model: Model, adapter: Adapter | None) -> str:
+    return f"{model.name}+{adapter.name}" if adapter else model.name
+
+
+def _open_file(model: Model, settings: Settings, adapter: Adapter | None) -> BaseChatModel:
     options: dict[str, Any] = {
-        "model_name": model.name,
+        "model_name": _named(model, adapter),
+        "adapter": adapter,
         "languages": model.languages,
         "context_tokens": context_of(model, settings),
         "temperature": settings.temperature,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,15 @@ class PrefixCache:
 
     Args:
         limit_bytes: Most memory for all of them; the oldest are dropped first.
+        start: Makes the cache of no tokens: an empty one, or one that begins with the keys and values of a trained
+            prefix, which are no tokens of any prompt.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
+    def __init__(self, limit_bytes: int, start: Callable[[], DynamicCache] = DynamicCache) -> None:
+        self._limit, self._start = limit_bytes, start
         self._kept: list[_Kept] = []
+        self.ahead = start().get_seq_length()
+        """Entries of each cache before those of the first token."""
 
     def take(self, ids: Sequence[int]) -> tuple[DynamicCache, int]:
         """A cache of the start of a prompt, and its number of tokens.
@@ -36,13 +40,13 @@ class PrefixCache:
         best = max(self._kept, key=lambda kept: _common(kept.ids, ids), default=None)
         common = 0 if best is None else min(_common(best.ids, ids), len(ids) - 1)
         if best is None or common == 0:
-            return DynamicCache(), 0
+            return self._start(), 0
         if common >= len(best.ids) - 1:
             self._kept.remove(best)
             if len(best.ids) > common:
                 best.cache.crop(common - len(best.ids))
             return best.cache, common
-        return _copy(best.cache, common), common
+        return _copy(best.cache, self.ahead + common), common
 
     def give(self, ids: Sequence[int], cache: DynamicCache) -> None:
         """Keep the cache of these tokens. Caches that it continues are dropped, and the oldest to make room."""

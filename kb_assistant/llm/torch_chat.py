@@ -17,6 +17,7 @@ from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
 from kb_assistant.llm.streaming import Delta
 from kb_assistant.lock import in_forked_child
+from kb_assistant.models.adapters import Adapter
 from kb_assistant.torch_runtime import import_torch, torch_device
 
 if TYPE_CHECKING:
@@ -43,11 +44,13 @@ class TorchChat(LocalChat):
         quantize: "int4", "nf4" (see `load_model`), "none", or "auto": INT4 folders as they are, fp16 folders as
             NF4 if bitsandbytes is installed, else as INT4.
         device: "cpu", "cuda", or "auto".
+        adapter: What was trained on the model; None for nothing.
     """
 
     folder: Path
     quantize: Literal["auto", "none", "int4", "nf4"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    adapter: Adapter | None = None
 
     _checkpoint: Checkpoint = PrivateAttr()
     _template: ChatTemplate = PrivateAttr()
@@ -103,13 +106,14 @@ class TorchChat(LocalChat):
         from kb_assistant.llm.torch_engine import TorchEngine, best_quantize
 
         quantize = best_quantize(self._checkpoint, self.quantize)
-        key = (self.folder.resolve(), quantize, device, self.context_tokens)
+        adapter = self.adapter.sha256 if self.adapter else ""
+        key = (self.folder.resolve(), quantize, device, self.context_tokens, adapter)
         with _loading:
             engine = _loaded.get(key)
             if engine is None:
                 if self.threads:
                     torch.set_num_threads(self.threads)
                 engine = _loaded[key] = TorchEngine(
-                    self.folder, self._template, quantize, device, self.context_tokens
+                    self._checkpoint, self._template, quantize, device, self.context_tokens, self.adapter
                 )
             return engine

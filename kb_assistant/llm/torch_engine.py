@@ -7,8 +7,8 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import cast
 
 import torch
 from transformers import DynamicCache, GlmForCausalLM
@@ -20,6 +20,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from kb_assistant.chatglm2.checkpoint import Checkpoint
 from kb_assistant.chatglm2.model import Quantize, load_model
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.errors import ModelError
@@ -27,37 +28,48 @@ from kb_assistant.llm.base import Sampling
 from kb_assistant.llm.prefix_cache import PrefixCache
 from kb_assistant.llm.request_queue import Emit, RequestQueue
 from kb_assistant.llm.streaming import Delta, usage_of
+from kb_assistant.llm.torch_adapter import attach_adapter
 from kb_assistant.messages import _
+from kb_assistant.models.adapters import Adapter
 from kb_assistant.torch_runtime import forked_from_gpu, gpu_errors, is_installed
-
-if TYPE_CHECKING:
-    from kb_assistant.chatglm2.checkpoint import Checkpoint
 
 # Prompt tokens processed between two checks whether the reader has gone away: more where it is fast.
 _PROMPT_BATCH = {"cpu": 64, "cuda": 512}
 # Memory for prompts of conversations other than the last one; 28 KB per token.
 _PREFIX_BYTES = 256 * 2**20
+# Strengths of an adapter whose conversations are kept: with it, and the base alone.
+_STRENGTHS = 2
 
 
 class TorchEngine:
-    """A loaded model and its cached conversations.
+    """A loaded model and its cached conversations, perhaps with an adapter.
 
     Args:
-        folder: An official folder.
+        checkpoint: An official folder.
         quantize: As `load_model` takes it.
         device: "cpu" or "cuda".
         context_tokens: Longest prompt and answer together.
+        adapter: What was trained on the model.
     """
 
     def __init__(
-        self, folder: Path, template: ChatTemplate, quantize: Quantize | None, device: str, context_tokens: int
+        self,
+        checkpoint: Checkpoint,
+        template: ChatTemplate,
+        quantize: Quantize | None,
+        device: str,
+        context_tokens: int,
+        adapter: Adapter | None = None,
     ) -> None:
         self._process = os.getpid()
-        with gpu_errors():
-            self._model: GlmForCausalLM = load_model(folder, best_dtype(device, quantize), quantize, device)
         self._template, self._context = template, context_tokens
-        self._prefixes = PrefixCache(_PREFIX_BYTES)
         self._device = torch.device(device)
+        dtype = best_dtype(device, quantize)
+        with gpu_errors():
+            self._model: GlmForCausalLM = load_model(checkpoint.folder, dtype, quantize, device)
+            self._attached = attach_adapter(self._model, checkpoint, adapter, dtype, self._device)
+        self._kept: dict[float, PrefixCache] = {}
+        self._set_strength(1.0)
         self.queue: RequestQueue[Delta] = RequestQueue("glm-answer")
 
     @torch.inference_mode()
@@ -79,14 +91,23 @@ class TorchEngine:
                 ),
                 _("Raise context_tokens, or ask with fewer passages (k)."),
             )
+        self._set_strength(sampling.adapter_scale)
         cache, reused = self._prefixes.take(ids)
         run = _Run(list(ids), cache, reused)
         with gpu_errors():
             if self._read(run, emit):
                 self._write(run, sampling, emit)
         # Not after an error, which may leave the layers with different lengths.
-        self._prefixes.give(run.ids[: cache.get_seq_length()], cache)
+        self._prefixes.give(run.ids[: cache.get_seq_length() - self._prefixes.ahead], cache)
         emit(run.end())
+
+    def _set_strength(self, strength: float) -> None:
+        """Weigh the adapter. Keys and values that were computed at another strength are kept apart."""
+        self._attached.weigh(strength)
+        if strength not in self._kept:
+            self._kept = dict(list(self._kept.items())[1 - _STRENGTHS :])
+            self._kept[strength] = PrefixCache(_PREFIX_BYTES, partial(self._attached.start, strength))
+        self._prefixes = self._kept[strength]
 
     def _read(self, run: _Run, emit: Emit[Delta]) -> bool:
         """Process the new tokens of the prompt; False if nobody waits for the answer any more."""
@@ -123,7 +144,11 @@ class TorchEngine:
     def _forward(self, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
         """Logits [vocabulary] after the last of these tokens."""
         tokens = torch.tensor([ids], device=self._device)
-        output = self._model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        first = cache.get_seq_length() - self._prefixes.ahead  # a prefix takes no positions
+        positions = torch.arange(first, first + len(ids), device=self._device)[None]
+        output = self._model(
+            tokens, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
         logits: torch.Tensor = output.logits[0, -1].float()
         return logits
 

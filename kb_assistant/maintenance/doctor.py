@@ -15,7 +15,7 @@ from typing import Literal
 
 from kb_assistant.errors import KBError
 from kb_assistant.llm.capabilities import context_of
-from kb_assistant.llm.open import best_installed, is_provider
+from kb_assistant.llm.open import best_installed, chosen, is_provider
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
@@ -206,6 +206,23 @@ def _cpu_flags() -> set[str]:
 
 def _models(settings: Settings) -> list[Finding]:
     home = ModelHome(settings.models_dir)
+    return [*_embedder_and_chat(home, settings), *_adapter(home, settings)]
+
+
+def _adapter(home: ModelHome, settings: Settings) -> list[Finding]:
+    """Whether the adapter goes with the model, if there is one."""
+    if not settings.adapter:
+        return []
+    try:
+        model, adapter = chosen(settings, home)
+    except KBError as error:
+        return [Finding(_("adapter"), "broken", error.message, error.hint)]
+    if model is None or adapter is None:
+        return []
+    return [Finding(_("adapter"), "ok", _("{name} on {model}", name=adapter.name, model=model.name))]
+
+
+def _embedder_and_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     chat = settings.model
     if chat == "auto":
         return [_installed(home, "embedder", settings.embedder), *_best_chat(home, settings)]

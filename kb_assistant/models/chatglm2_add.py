@@ -77,9 +77,14 @@ def add_chatglm2(
     on_message(
         "Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder."
     )
-    if choose_engine(engine) == "torch":
+    if checkpoint.prefix_tokens and engine == "llama":
+        raise ModelError(
+            _("{folder} has a prefix of P-Tuning v2, which llama.cpp can't run.", folder=folder),
+            _("Add it with: --engine torch"),
+        )
+    if checkpoint.prefix_tokens or choose_engine(engine) == "torch":
         return _add_in_place(home, checkpoint, name, digests, on_message)
-    return _add_converted(home, checkpoint, name, precision, on_message, on_progress)
+    return _add_converted(home, checkpoint, name, digests, precision, on_message, on_progress)
 
 
 def _add_in_place(
@@ -102,6 +107,7 @@ def _add_converted(
     home: Path,
     checkpoint: Checkpoint,
     name: str,
+    digests: DigestCache,
     precision: Precision,
     on_message: Callable[[str], None],
     on_progress: Callable[[float], None],
@@ -114,7 +120,9 @@ def _add_converted(
         with writing(work, patience=0, what=_("the model {name!r}", name=name)):
             on_message(f"Writing it for llama.cpp into {home / name}. Broken off, the same command goes on.")
             model = prepare(checkpoint, work / "model", precision, weights_digest, on_progress)
-            published = publish(replace(model, name=name), work / "model", home)
+            source = digests.weights_digest(checkpoint.folder)
+            model = replace(model, name=name, source=str(checkpoint.folder), source_sha256=source)
+            published = publish(model, work / "model", home)
     except OSError as error:
         raise ModelError(
             _("{name} can't be written: {reason}.", name=name, reason=error),

@@ -80,11 +80,13 @@ _DESCRIBED: Mapping[str, Callable[[object], bool]] = {
     "background_cosines": _are_two_numbers,
     "longest_context": _is_count,
     "template": lambda value: value in ("", "chatglm2", "chatglm3"),
+    "source": _is_text,
+    "source_sha256": _is_text,
 }
 """The fields of a `model.json`, and their types."""
 
 _MISSING: Mapping[str, Any] = {
-    **dict.fromkeys(("licence", "query_prefix", "passage_prefix", "template"), ""),
+    **dict.fromkeys(("licence", "query_prefix", "passage_prefix", "template", "source", "source_sha256"), ""),
     **dict.fromkeys(("context_tokens", "longest_context"), 0),
     "languages": [],
 }

@@ -19,7 +19,7 @@ from tests.chatglm2_data import TINY_INT4, copied
         ({"padded_vocab_size": None}, "holds ChatGLM-6B, the first generation", "Use chatglm2-6b"),
         ({"padded_vocab_size": 151552}, "holds GLM-4", ".gguf"),
         ({"model_type": "llama"}, "isn't a ChatGLM2 folder", "Download the folder again"),
-        ({"pre_seq_len": 128}, "pre_seq_len = 128", "merge its adapter"),
+        ({"pre_seq_len": "128"}, "config.json is damaged: pre_seq_len = '128'", "Download"),
         ({"rmsnorm": False}, "rmsnorm = False", "official folder"),
         ({"add_bias_linear": True}, "add_bias_linear = True", "official folder"),
         ({"quantization_bit": 8}, "is quantised to 8 bits", "Use chatglm2-6b-int4"),
