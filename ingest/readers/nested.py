@@ -12,7 +12,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ingest.readers.blocks import HEADING_CHARS, Outline
-from ingest.readers.table_headers import Cell, has_contrast, header_of, names_fields
+from ingest.readers.table_cells import Cell
+from ingest.readers.table_headers import has_contrast, header_of, names_fields
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 

@@ -6,66 +6,33 @@ Where nothing differs, the first row of several short texts counts as names, as 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from enum import Enum
 from itertools import islice, pairwise
 from typing import NamedTuple
 
-from ingest.readers.table_words import FIELD_NAMES, UNITS
+from ingest.readers.table_cards import is_card
+from ingest.readers.table_cells import (
+    YEARS,
+    Cell,
+    Kind,
+    Row,
+    Value,
+    bare_label,
+    filled,
+    is_strong,
+    is_unit,
+    value_of,
+    year_of,
+)
+from ingest.readers.table_words import FIELD_NAMES
 
 MOST_HEADER_ROWS = 4
 
 _LONGEST_NAME = 80  # characters of a column's name
 _TITLE_ROWS = 5  # most rows of one or two cells above the names of the columns
 _SAMPLE = 20  # rows below a name that are looked at
-_LONGEST_LABEL = 40
-_MOST_CARD_ROWS = 100
 _MOST_NUMBERS = 0.25  # largest share of values in a row of names
-_YEARS = range(1800, 2201)
-
-_NOTHING = frozenset("- – — / … n/a na nil none null . 无 暂无 空".split())
-_DATE_OR_TIME = re.compile(
-    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[ T]\d{1,2}(?::\d{2}){1,2})?|\d{1,3}(?::\d{2}){1,2}"
-    r"|\d{4}年\d{1,2}月\d{1,2}[日号]"
-)
-_NUMBER = re.compile(r"([-+−±~≈<>≤≥$€¥£₩￥(]*)\s*(\d[\d,.' ]*)\s*([^\d\s][^\d]{0,7})?")
-_BRACKETED = re.compile(r"[(（\[［][^()（）\[\]［］]{1,15}[)）\]］]")
-_YEAR = re.compile(r"(?:FY\s?)?(\d{4})\s?(?:年度?|E|A|F)?")
-
-
-class Cell(NamedTuple):
-    """A field of the grid.
-
-    Attributes:
-        first: False if a merged cell continues from the left or from above.
-        strong: Whether it looks or is marked like a name: bold, or a header cell.
-    """
-
-    text: str
-    first: bool = True
-    strong: bool = False
-
-
-Row = Sequence[Cell]
-
-
-class Kind(Enum):
-    """What a cell holds."""
-
-    EMPTY = 0  # nothing, or a mark for it
-    TEXT = 1
-    NUMBER = 2
-    DATE = 3
-
-
-class Value(NamedTuple):
-    """A cell's kind, and of a number its size and unit."""
-
-    kind: Kind
-    number: float = 0.0
-    unit: str = ""
 
 
 class Header(NamedTuple):
@@ -95,12 +62,12 @@ def header_of(rows: Sequence[Row], marked: int | None = None) -> Header:
         return Header(is_card=True)
     found = Header()
     for index in range(min(_TITLE_ROWS + 1, len(rows))):
-        if index and _filled(rows[index - 1]) > 2 and not _is_title(rows[index - 1], rows[index]):
+        if index and filled(rows[index - 1]) > 2 and not _is_title(rows[index - 1], rows[index]):
             break
         count = _header_rows(rows, index)
-        if count and (not found.rows or _filled(rows[index]) > 2):
+        if count and (not found.rows or filled(rows[index]) > 2):
             found = Header(index, count)
-        if found.rows and (_filled(rows[index]) != 2 or not rows[index][0].text):
+        if found.rows and (filled(rows[index]) != 2 or not rows[index][0].text):
             break  # two cells may still be a name and a value above a wider table
     return found
 
@@ -113,40 +80,10 @@ def _extended(rows: Sequence[Row], count: int) -> int:
     return count
 
 
-def value_of(cell: Cell) -> Value:
-    """What the text of a cell says."""
-    text = cell.text
-    if not text or text.lower() in _NOTHING:
-        return Value(Kind.EMPTY)
-    if not any(letter.isdigit() for letter in text[:_LONGEST_LABEL]):
-        return Value(Kind.TEXT)
-    if _DATE_OR_TIME.fullmatch(text):
-        return Value(Kind.DATE)
-    match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_LABEL else None
-    if match is None:
-        return Value(Kind.TEXT)
-    sign, digits, unit = match[1].strip("()"), match[2], (match[3] or "").strip(" )")
-    if unit and not is_unit(unit):
-        return Value(Kind.TEXT)
-    bare = digits.rstrip(" .,'").replace(",", "").replace("'", "").replace(" ", "")
-    if bare.count(".") > 1:
-        return Value(Kind.TEXT)
-    return Value(Kind.NUMBER, float(bare), f"{sign.strip('+-−')}{unit.lower()}")
-
-
-def is_unit(text: str) -> bool:
-    """Whether it is a unit, also of several: kg, (mm), t/ha, 万元."""
-    bare = text.strip("()（）[]［］ ").lower()
-    if _BRACKETED.fullmatch(text.strip()):
-        return True
-    parts = re.split(r"[/·*×]|\bper\b", bare)
-    return bool(bare) and all(part.strip() in UNITS for part in parts)
-
-
 def has_contrast(names: Row, below: Sequence[Row]) -> bool:
     """Whether a name stands over values of another kind, or is the only one in bold."""
     return any(_contrasts(cell, _column(below, place)) for place, cell in enumerate(names)) or (
-        _is_strong(names) and bool(below) and not _is_strong(below[0])
+        is_strong(names) and bool(below) and not is_strong(below[0])
     )
 
 
@@ -154,7 +91,7 @@ def is_names(row: Row, below: Sequence[Row], may_repeat: bool = False) -> bool:
     """Whether a row looks like column names: several short texts, all different but over values, values only where
     they can be names, and nearly as many as the row below has cells."""
     names = [cell.text for cell in row if cell.text and cell.first]
-    if not below or len(names) < 2 or len(names) < _filled(below[0]) - 1:
+    if not below or len(names) < 2 or len(names) < filled(below[0]) - 1:
         return False
     if not may_repeat and not _may_repeat(row, below):
         return False
@@ -190,58 +127,7 @@ def column_names(rows: Sequence[Row]) -> list[str]:
 def names_fields(row: Row) -> bool:
     """Whether half of its cells are words that name fields everywhere, such as Name and Price."""
     texts = [cell.text for cell in row if cell.text and cell.first]
-    return 2 * sum(_bare(text) in FIELD_NAMES for text in texts) >= len(texts) > 1
-
-
-def pairs(row: Row) -> list[tuple[Cell, Cell]]:
-    """The names and values of a card's row."""
-    cells = [cell for cell in row if cell.text and cell.first]
-    return list(zip(cells[::2], cells[1::2], strict=False))
-
-
-def is_card(rows: Sequence[Row]) -> bool:
-    """Whether each row is a name and its value, rather than a record below names of columns. Told by colons, by
-    names in bold, by values of many kinds, and by words that name fields everywhere."""
-    if not 2 <= len(rows) <= _MOST_CARD_ROWS or (_is_strong(rows[0]) and not _is_strong(rows[1])):
-        return False
-    counts = [sum(bool(cell.text and cell.first) for cell in row) for row in rows]
-    even = [pairs(row) for row, count in zip(rows, counts, strict=True) if count and count % 2 == 0]
-    if len(even) < 2 or len(even) < 0.75 * sum(count > 1 for count in counts):
-        return False
-    said = [pair for row in even for pair in row]
-    labels = [label.text for label, _ in said]
-    if (
-        max(map(len, labels)) > _LONGEST_LABEL
-        or len(set(labels)) < len(labels)
-        or any(value_of(label).kind is not Kind.TEXT for label, _ in said)
-    ):
-        return False
-    return _says_card(said, is_wide=max(map(len, even)) > 1)
-
-
-def _says_card(said: Sequence[tuple[Cell, Cell]], is_wide: bool) -> bool:
-    """Whether labels and values of two columns, or of pairs of columns side by side, belong together by rows."""
-    count = len(said)
-    if sum(label.text.endswith((":", "：")) for label, _ in said) > count / 2:
-        return True
-    if sum(label.strong and not value.strong for label, value in said) >= 0.8 * count:
-        return True
-    known = sum(_bare(label.text) in FIELD_NAMES for label, _ in said)
-    if known >= max(2, 0.4 * count) and (not is_wide or not any(_bare(v.text) in FIELD_NAMES for _, v in said)):
-        return True
-    if is_wide:
-        return False
-    (_, first), *others = said
-    kinds = Counter(value_of(value).kind for _, value in others if value.text)
-    units = {value_of(value).unit for _, value in others if value_of(value).kind is Kind.NUMBER}
-    if value_of(first).kind in (Kind.NUMBER, Kind.DATE):
-        is_year = _year(first.text) is not None
-        return not is_year or len(kinds) > 1 or _bare(said[0][0].text) in ("year", "年份", "年度", "年")
-    if _bare(first.text) in FIELD_NAMES:
-        return False
-    if len(others) >= 2 and (len(units) > 1 or _is_sentence(first.text)):
-        return True
-    return len(others) >= 3 and kinds[Kind.TEXT] >= 0.5 * len(others) and kinds[Kind.TEXT] <= 0.75 * len(others)
+    return 2 * sum(bare_label(text) in FIELD_NAMES for text in texts) >= len(texts) > 1
 
 
 def _header_rows(rows: Sequence[Row], start: int) -> int:
@@ -258,7 +144,7 @@ def _header_rows(rows: Sequence[Row], start: int) -> int:
 def _stands_over(row: Row, lower: Row, below: Sequence[Row]) -> bool:
     """Whether a row of names stands over another one: it spans or leaves out columns that the lower one names, or
     the lower one holds units."""
-    if _plain_values(lower, below) or _filled(row) == 0:
+    if _plain_values(lower, below) or filled(row) == 0:
         return False
     names = {place: cell for place, cell in enumerate(lower) if cell.text and not _goes_on(row, lower, place)}
     if not names or _is_title(row, lower):
@@ -277,7 +163,7 @@ def _stands_over(row: Row, lower: Row, below: Sequence[Row]) -> bool:
 def _is_title(row: Row, lower: Row) -> bool:
     """Whether it says one thing, in the first column or over all of them."""
     said = [place for place, cell in enumerate(row) if cell.text and cell.first]
-    return len(said) == 1 and (said[0] == 0 or _filled(row) >= _filled(lower))
+    return len(said) == 1 and (said[0] == 0 or filled(row) >= filled(lower))
 
 
 def _groups(row: Row, lower: Row) -> set[int]:
@@ -339,10 +225,10 @@ def _are_names(row: Row, places: Sequence[int], below: Sequence[Row]) -> bool:
             value.kind is Kind.DATE for value in columns
         )
     rows = [[row[place] if place < len(row) else Cell("") for place in places] for row in (row, *below[:5])]
-    if all(_year(cell.text) is not None for cell in rows[0]):
+    if all(year_of(cell.text) is not None for cell in rows[0]):
         is_even = len(places) > 2 and _has_equal_steps(rows[0])
         return _has_order(rows[0]) and not all(
-            all(_year(cell.text) is not None for cell in one)
+            all(year_of(cell.text) is not None for cell in one)
             and (_has_equal_steps if is_even else _has_order)(one)
             for one in rows[1:]
         )
@@ -353,7 +239,7 @@ def _are_names(row: Row, places: Sequence[int], below: Sequence[Row]) -> bool:
 
 def _has_order(cells: Sequence[Cell]) -> bool:
     """Whether numbers rise or fall throughout, or do so again from a name on: 2023, 2024, 2023, 2024."""
-    numbers = [_year(cell.text) or value_of(cell).number for cell in cells]
+    numbers = [year_of(cell.text) or value_of(cell).number for cell in cells]
     period = next((place for place, one in enumerate(numbers) if place and one == numbers[0]), len(numbers))
     once = numbers[:period]
     repeats = len(numbers) % period == 0 and once * (len(numbers) // period) == numbers
@@ -373,13 +259,8 @@ def _is_scale(cells: Sequence[Cell]) -> bool:
 
 
 def _has_equal_steps(cells: Sequence[Cell]) -> bool:
-    numbers = [_year(cell.text) or value_of(cell).number for cell in cells]
+    numbers = [year_of(cell.text) or value_of(cell).number for cell in cells]
     return len({round(later - earlier, 9) for earlier, later in pairwise(numbers)}) == 1
-
-
-def _year(text: str) -> int | None:
-    match = _YEAR.fullmatch(text)
-    return int(match[1]) if match and int(match[1]) in _YEARS else None
 
 
 def _contrasts(name: Cell, column: Sequence[Value]) -> bool:
@@ -392,25 +273,8 @@ def _contrasts(name: Cell, column: Sequence[Value]) -> bool:
         return False
     if value_of(name).kind is Kind.TEXT:
         return True
-    return _year(name.text) is not None and not all(value.number in _YEARS for value in of_values)
+    return year_of(name.text) is not None and not all(value.number in YEARS for value in of_values)
 
 
 def _column(rows: Sequence[Row], place: int) -> list[Value]:
     return [value_of(row[place]) if place < len(row) else Value(Kind.EMPTY) for row in islice(rows, _SAMPLE)]
-
-
-def _filled(row: Row) -> int:
-    return sum(bool(cell.text) for cell in row)
-
-
-def _is_strong(row: Row) -> bool:
-    cells = [cell for cell in row if cell.text]
-    return bool(cells) and all(cell.strong for cell in cells)
-
-
-def _bare(text: str) -> str:
-    return text.strip(" :：*").lower()
-
-
-def _is_sentence(text: str) -> bool:
-    return len(text) > _LONGEST_LABEL or "@" in text or "://" in text

@@ -11,19 +11,16 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ingest.readers.blocks import one_line
+from ingest.readers.table_cards import pairs
+from ingest.readers.table_cells import Cell, Kind, Row, value_of
 from ingest.readers.table_headers import (
     MOST_HEADER_ROWS,
-    Cell,
     Header,
-    Kind,
-    Row,
     column_names,
     has_contrast,
     header_of,
     is_names,
     names_fields,
-    pairs,
-    value_of,
 )
 
 __all__ = ["MOST_COLUMNS", "Cell", "Field", "Row", "as_line", "expand_spans", "sheet_parts", "table_lines"]

@@ -27,7 +27,8 @@ from ingest.readers.markup.markdown_html import (
     html_rule,
     without_hidden,
 )
-from ingest.readers.table_headers import Cell, header_of
+from ingest.readers.table_cells import Cell
+from ingest.readers.table_headers import header_of
 from ingest.readers.tables import BULLET
 from kb_assistant.messages import _
 
