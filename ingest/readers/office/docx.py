@@ -7,17 +7,17 @@ inserted ones are in; words that are struck through stand between ~~ and ~~, as 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
 from ingest.readers import read as read_any
 from ingest.readers.attachments import DEEPEST
-from ingest.readers.blocks import HEADING_CHARS, STRUCK, Content, Context, Outline, join_struck, one_line
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.docx_styles import BODY_LEVEL, Styles, value
-from ingest.readers.office.drawingml import FALLBACK, charts_and_diagrams, in_fallback
+from ingest.readers.office.docx_text import TBL, TC, TR, P, W, comment_of, text_of, white_text
+from ingest.readers.office.drawingml import charts_and_diagrams, in_fallback
 from ingest.readers.office.numbering import Numbering, blocks_of_items, labelled
 from ingest.readers.office.ooxml import Package, number, properties
 from ingest.readers.tables import BULLET, MOST_COLUMNS, Cell, table_lines
@@ -25,22 +25,13 @@ from ingest.readers.zip_container import checked, damaged
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-# Properties that fill the background of a paragraph, cell or table; table styles fill the header.
-_GROUNDS = tuple(f"{_W}{where}/{_W}{what}" for where, what in (
-    ("pPr", "shd"), ("tcPr", "shd"), ("tblPr", "shd"), ("tblPr", "tblStyle")))  # fmt: skip
 _WHAT = _("Word document")
-_COMMENT = f"{_W}comment"
-_CHUNK = f"{_W}altChunk"
+_COMMENT = f"{W}comment"
+_CHUNK = f"{W}altChunk"
 
-_P, _TBL, _TR, _TC = f"{_W}p", f"{_W}tbl", f"{_W}tr", f"{_W}tc"
-_WRAPPERS = frozenset(f"{_W}{tag}" for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
-_LEFT_OUT = frozenset(f"{_W}{tag}" for tag in ("del", "moveFrom", "pPr", "rPr", "rt", "tbl", "txbxContent"))
-_MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
-_EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}symEx"
+_WRAPPERS = frozenset(f"{W}{tag}" for tag in ("sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"))
 _TEXT_ALONG_PATH = "{urn:schemas-microsoft-com:vml}textpath"
-_WORDS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -55,7 +46,7 @@ def read(data: bytes, context: Context) -> Content:
         raise ReadError(_("This is a zip archive, not a Word document."), _("Unpack it."))
     try:
         main = next(iter(package.linked("officeDocument")), "")
-        element = package.root(main).find(f"{_W}body")
+        element = package.root(main).find(f"{W}body")
         if element is None:
             raise damaged(_WHAT)
         body = _Body(package, main, context)
@@ -63,7 +54,7 @@ def read(data: bytes, context: Context) -> Content:
         for kind in ("footnotes", "endnotes"):
             for root in package.linked_roots(kind, main):
                 body.footnotes(root)
-        notes = [*body.notes, *_white_text(element)]
+        notes = [*body.notes, *white_text(element)]
         for words in body.comments.values():
             notes += hidden_note(_("a comment"), words)
         metadata = properties(package)
@@ -89,7 +80,7 @@ class _Body:
         self._links = package.links(main)
         self._context = context
         self.comments = {
-            comment.get(f"{_W}id", ""): _comment(comment)
+            comment.get(f"{W}id", ""): comment_of(comment)
             for root in package.linked_roots("comments", main)
             for comment in root.iter(_COMMENT)
         }
@@ -99,8 +90,8 @@ class _Body:
         self._items: list[tuple[int, str]] = []  # number of the paragraph, and its text
 
     def walk(self, body: Any) -> None:
-        for element in _through_wrappers(body, (_P, _TBL, _CHUNK)):
-            if element.tag == _TBL:
+        for element in _through_wrappers(body, (P, TBL, _CHUNK)):
+            if element.tag == TBL:
                 self._end_list()
                 self._table(element)
             elif element.tag == _CHUNK:
@@ -132,8 +123,8 @@ class _Body:
     def _said(self, paragraph: Any) -> tuple[str, int | str, str]:
         """Text of a paragraph, its kind, and its number in its list, which it counts. A paragraph that a tracked
         change takes away has none."""
-        text = _text(paragraph).strip()
-        if not text and paragraph.find(f"{_W}pPr/{_W}rPr/{_W}del") is not None:
+        text = text_of(paragraph).strip()
+        if not text and paragraph.find(f"{W}pPr/{W}rPr/{W}del") is not None:
             return "", "", ""
         return text, self._styles.kind(paragraph), self._numbering.label(*self._styles.place(paragraph))
 
@@ -142,8 +133,8 @@ class _Body:
         self._end_list()
         place = self._number, self._number
         lines: list[str] = []
-        for element in _through_wrappers(box, (_P, _TBL)):
-            if element.tag == _P:
+        for element in _through_wrappers(box, (P, TBL)):
+            if element.tag == P:
                 lines += self._lines(element)
                 continue
             if lines:
@@ -159,7 +150,7 @@ class _Body:
         """The paragraphs in an element, those of text boxes only once, list items with their numbers, which may be
         all that there is in a cell."""
         lines = []
-        for paragraph in element.iter(_P):
+        for paragraph in element.iter(P):
             if in_fallback(paragraph):
                 continue
             text, kind, label = self._said(paragraph)
@@ -172,8 +163,8 @@ class _Body:
         for words in charts_and_diagrams(element, self._links, self._package):
             self._end_list()
             self.outline.add(words, lines=lines)
-        for mark in element.iter(f"{_W}commentReference"):
-            if words := self.comments.get(mark.get(f"{_W}id", ""), ""):
+        for mark in element.iter(f"{W}commentReference"):
+            if words := self.comments.get(mark.get(f"{W}id", ""), ""):
                 self._end_list()
                 self.outline.add(words, lines=lines)
 
@@ -221,7 +212,7 @@ class _Body:
         self._beside(element, (first, self._number))
 
     def _table_lines(self, table: Any) -> list[str]:
-        rows = list(_through_wrappers(table, (_TR,)))
+        rows = list(_through_wrappers(table, (TR,)))
         marked = len(list(takewhile(_is_marked_header, rows)))
         return table_lines(self._grid(rows), marked or None)
 
@@ -230,12 +221,12 @@ class _Body:
         grid: list[list[Cell]] = []
         for row in rows:
             line: list[Cell] = []
-            for cell in _through_wrappers(row, (_TC,)):
-                properties = cell.find(f"{_W}tcPr")
-                merge = None if properties is None else properties.find(f"{_W}vMerge")
+            for cell in _through_wrappers(row, (TC,)):
+                properties = cell.find(f"{W}tcPr")
+                merge = None if properties is None else properties.find(f"{W}vMerge")
                 span = None if properties is None else value(properties, "gridSpan")
                 above = grid[-1][len(line)] if grid and len(line) < len(grid[-1]) else Cell("")
-                if merge is not None and merge.get(f"{_W}val") != "restart":
+                if merge is not None and merge.get(f"{W}val") != "restart":
                     first = above._replace(first=False)
                 else:
                     first = Cell(one_line(" ".join(self._lines(cell, BULLET))), strong=_is_bold(cell))
@@ -248,7 +239,7 @@ class _Body:
         """Foot- or endnotes, without a heading: the place of their reference isn't kept."""
         for footnote in root:
             words = one_line(" ".join(self._lines(footnote)))
-            if words and footnote.get(f"{_W}type") is None:
+            if words and footnote.get(f"{W}type") is None:
                 self.outline.heading(0, "", None)
                 self.outline.add(words)
 
@@ -273,108 +264,21 @@ def _through_wrappers(parent: Any, wanted: tuple[str, ...]) -> Iterator[Any]:
             waiting.extend(reversed(element))
 
 
-def _text(paragraph: Any) -> str:
-    """The current text of a paragraph, without its text boxes."""
-    words = []
-    waiting = list(reversed(paragraph))
-    while waiting:
-        element = waiting.pop()
-        if element is None:  # a run that is struck through ends
-            words.append(STRUCK)
-        elif element.tag in (f"{_W}t", _MATH_TEXT):
-            words.append(element.text or "")
-        elif element.tag in _WORDS:
-            words.append(_WORDS[element.tag])
-        elif element.tag == _EMOJI:
-            words.append(_character(element.get(f"{_EMOJI.removesuffix('symEx')}char", "")))
-        elif element.tag == f"{_W}ffData":
-            words.append(_form_field(element))
-        elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
-            if element.tag == f"{_W}r" and _is_struck(element):
-                words.append(STRUCK)
-                waiting.append(None)
-            waiting.extend(reversed(element))
-    return join_struck(words)
-
-
-def _comment(element: Any) -> str:
-    words = one_line(" ".join(map(_text, element.iter(_P))))
-    author = one_line(element.get(f"{_W}author", ""))
-    return words and (f"Comment ({author}): {words}" if author else f"Comment: {words}")
-
-
-def _is_struck(run: Any) -> bool:
-    properties = run.find(f"{_W}rPr")
-    marks = [] if properties is None else [properties.find(f"{_W}{name}") for name in ("strike", "dstrike")]
-    return any(mark is not None and mark.get(f"{_W}val") not in ("0", "false") for mark in marks)
-
-
-def _form_field(data: Any) -> str:
-    """What a field of a form shows that isn't text: a ticked box, the entry of a list."""
-    box, choices = data.find(f"{_W}checkBox"), data.find(f"{_W}ddList")
-    if box is not None:
-        mark = next((one for tag in ("checked", "default") if (one := box.find(f"{_W}{tag}")) is not None), None)
-        return "[x]" if mark is not None and mark.get(f"{_W}val") not in ("0", "false") else "[ ]"
-    entries = [] if choices is None else [entry.get(f"{_W}val", "") for entry in choices.iter(f"{_W}listEntry")]
-    chosen = number(value(choices, "result") or value(choices, "default")) if entries else 0
-    return entries[chosen] if chosen < len(entries) else ""
-
-
-def _character(code: str) -> str:
-    character = chr(int(code, 16)) if re.fullmatch("[0-9A-Fa-f]{2,5}", code) else ""
-    return "" if "\ud800" <= character <= "\udfff" else character  # half a surrogate pair is no character
-
-
 def _text_boxes(paragraph: Any) -> Iterator[Any]:
     """The outermost text boxes, without their copies for old programs."""
-    for box in paragraph.iter(f"{_W}txbxContent"):
-        if not in_fallback(box) and next(box.iterancestors(f"{_W}txbxContent"), None) is None:
+    for box in paragraph.iter(f"{W}txbxContent"):
+        if not in_fallback(box) and next(box.iterancestors(f"{W}txbxContent"), None) is None:
             yield box
 
 
 def _is_bold(cell: Any) -> bool:
     """Whether all its text is in bold. Bold by a style isn't looked up."""
-    runs = [run for run in cell.iter(f"{_W}r") if (run.findtext(f"{_W}t") or "").strip()]
-    marks = [run.find(f"{_W}rPr/{_W}b") for run in runs]
-    return bool(runs) and all(mark is not None and mark.get(f"{_W}val") not in ("0", "false") for mark in marks)
+    runs = [run for run in cell.iter(f"{W}r") if (run.findtext(f"{W}t") or "").strip()]
+    marks = [run.find(f"{W}rPr/{W}b") for run in runs]
+    return bool(runs) and all(mark is not None and mark.get(f"{W}val") not in ("0", "false") for mark in marks)
 
 
 def _is_marked_header(row: Any) -> bool:
-    properties = row.find(f"{_W}trPr")
-    mark = None if properties is None else properties.find(f"{_W}tblHeader")
-    return mark is not None and mark.get(f"{_W}val") not in ("0", "false")
-
-
-def _white_text(body: Any) -> Iterator[str]:
-    """Notes on invisible text: white without a dark background, or marked as hidden."""
-    hidden: dict[str, list[str]] = {}
-    grounds: dict[Any, bool] = {}
-    for run in body.iter(f"{_W}r"):
-        properties = run.find(f"{_W}rPr")
-        if properties is None:
-            continue
-        vanish = properties.find(f"{_W}vanish")
-        if vanish is not None and vanish.get(f"{_W}val") not in ("0", "false"):
-            hidden.setdefault(_("marked as hidden"), []).append(_text(run))
-        elif (value(properties, "color") or "").lower() == "ffffff" and not _is_shaded(run, properties, grounds):
-            hidden.setdefault(_("white on white"), []).append(_text(run))
-    for where, words in hidden.items():
-        yield from hidden_note(where, " ".join(words), always=True)
-
-
-def _is_shaded(run: Any, properties: Any, grounds: dict[Any, bool]) -> bool:
-    """Whether a text has a background: its own highlight, or the fill of its paragraph, cell or shape.
-
-    Args:
-        grounds: Cache of the enclosing elements with a background, because one table contains many runs.
-    """
-    if properties.find(f"{_W}shd") is not None or properties.find(f"{_W}highlight") is not None:
-        return True
-    for above in run.iterancestors(_P, _TC, f"{_W}txbxContent", _TBL):
-        if above not in grounds:
-            grounds[above] = above.tag == f"{_W}txbxContent" or any(
-                above.find(ground) is not None for ground in _GROUNDS
-            )
-        if grounds[above]:
-            return True
-    return False
+    properties = row.find(f"{W}trPr")
+    mark = None if properties is None else properties.find(f"{W}tblHeader")
+    return mark is not None and mark.get(f"{W}val") not in ("0", "false")
