@@ -6,16 +6,14 @@ Follows the RTF specification 1.9.1 for text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ingest.readers.blocks import HEADING_CHARS, Content, Context, Outline, one_line
+from ingest.readers.blocks import HEADING_CHARS, Content, Context, one_line
 from ingest.readers.code_pages import CODE_PAGES_OF_FONTS, codec_of_code_page
 from ingest.readers.encoding import normalize_text
 from ingest.readers.hidden_text import hidden_note
 from ingest.readers.office.docx_styles import kind_of_name
-from ingest.readers.office.numbering import blocks_of_items, labelled
-from ingest.readers.office.rtf_lists import RtfLists
-from ingest.readers.tables import BULLET, Cell, table_lines
+from ingest.readers.office.rtf_text import PROPERTIES, Paragraph, Text, set_property
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 
@@ -37,7 +35,6 @@ _MARKS = {
 _SYMBOLS = {b"~": "\u00a0", b"_": "-", b"\\": "\\", b"{": "{", b"}": "}", b"\n": "\n", b"\r": "\n"}
 _NUMBERS = ("listtext", "pntext")  # the number of a paragraph, as the writer computed it
 _LIST_TABLES = ("listtable", "listoverridetable")
-_PROPERTIES = ("outlinelevel", "ls", "ilvl", "s")
 _DEEPEST = 2_000
 
 
@@ -51,109 +48,6 @@ class _GroupState:
     font: int = -1
     after_unicode: int = 1
     part: str = ""
-
-
-@dataclass(slots=True)
-class _Paragraph:
-    """What is said of a paragraph, or of a style. `list` 0 takes it out of its style's; `label` is its number as
-    the file says it."""
-
-    level: int = 0
-    list: int | None = None
-    depth: int | None = None
-    style: int = 0
-    label: str = ""
-
-
-@dataclass(slots=True)
-class _Text:
-    outline: Outline = field(default_factory=Outline)
-    words: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)  # the paragraphs of a cell
-    cells: list[Cell] = field(default_factory=list)
-    rows: list[list[Cell]] = field(default_factory=list)
-    header_rows: int = 0
-    is_header: bool = False
-    merges: list[str] = field(default_factory=list)  # for each cell of a row: where it continues from, or ""
-    merge: str = ""
-    in_table: bool = False
-    paragraph: _Paragraph = field(default_factory=_Paragraph)
-    styles: dict[int, _Paragraph] = field(default_factory=dict)
-    lists: RtfLists = field(default_factory=RtfLists)
-    items: list[str] = field(default_factory=list)
-    first_heading: str = ""
-
-    def end_paragraph(self) -> None:
-        text = "".join(self.words).strip()
-        self.words.clear()
-        label, is_item, level = self._numbered()
-        if self.in_table:
-            if text or label:
-                self.said.append(labelled(label or (BULLET if is_item else ""), text).rstrip())
-            return
-        self.end_table()
-        if self.said:  # of a cell that never ends
-            self.outline.add("\n".join(self.said))
-            self.said.clear()
-        if not text:
-            return
-        if level and len(text) <= HEADING_CHARS:
-            self.end_list()
-            self.outline.heading(level, labelled(label, text), None)
-            self.first_heading = self.first_heading or one_line(text)
-        elif is_item:
-            self.items.append(labelled(label or "-", one_line(text)))
-        else:
-            self.end_list()
-            self.outline.add(text)
-
-    def _numbered(self) -> tuple[str, bool, int]:
-        """The paragraph's number, whether it is an item of a list, and its level as a heading, by itself or by its
-        style."""
-        said, self.paragraph.label = self.paragraph.label, ""
-        style = self.styles.get(self.paragraph.style, _Paragraph())
-        place = style.list if self.paragraph.list is None else self.paragraph.list
-        depth = style.depth if self.paragraph.depth is None else self.paragraph.depth
-        counted = self.lists.label(place, depth or 0) if place else ""
-        label = said if any(map(str.isalnum, said)) else counted
-        return label, bool(place or said), self.paragraph.level or style.level
-
-    def end_list(self) -> None:
-        for items in blocks_of_items(self.items):
-            self.outline.add("\n".join(items))
-        self.items = []
-
-    def end_cell(self) -> None:
-        in_table, self.in_table = self.in_table, True
-        self.end_paragraph()
-        self.in_table = in_table
-        self.cells.append(Cell(one_line(" ".join(self.said))))
-        self.said.clear()
-
-    def end_row(self) -> None:
-        if self.cells:
-            self.header_rows += self.is_header and self.header_rows == len(self.rows)
-            self.rows.append(self._merged())
-        self.cells, self.is_header = [], False
-
-    def _merged(self) -> list[Cell]:
-        """The cells of the row; a merged cell fills all its fields."""
-        row: list[Cell] = []
-        for place, cell in enumerate(self.cells):
-            merge = self.merges[place] if place < len(self.merges) else ""
-            if merge == "clmrg" and row:
-                cell = Cell(row[-1].text, False)
-            elif merge == "clvmrg" and self.rows and place < len(self.rows[-1]):
-                cell = Cell(self.rows[-1][place].text, False)
-            row.append(cell)
-        return row
-
-    def end_table(self) -> None:
-        lines = [line for line in table_lines(self.rows, self.header_rows or None) if line.strip()]
-        if lines:
-            self.end_list()
-            self.outline.add("\n".join(lines), "table")
-        self.rows, self.header_rows = [], 0
 
 
 def read(data: bytes, context: Context) -> Content:
@@ -171,7 +65,7 @@ def read(data: bytes, context: Context) -> Content:
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._text = _Text()
+        self._text = Text()
         self._state = _GroupState()
         self._stack: list[_GroupState] = []
         self._codec = "cp1252"
@@ -248,15 +142,45 @@ class _Reader:
             self._level_text = []
 
     def _control(self, name: str, number: int | None) -> None:
-        state, text = self._state, self._text
+        if self._begins_part(name, number) or self._sets_characters(name, number):
+            return
+        state = self._state
+        if state.part == "leveltext" or name == "leveltext":
+            state.part = "leveltext"
+        elif state.part in _LIST_TABLES:
+            self._text.lists.control(name, number)
+        elif state.part == "stylesheet":
+            self._define_style(name, number)
+        elif state.part in _NUMBERS:
+            self._say(_MARKS.get(name, ""))
+        elif not state.left_out:
+            self._lay_out(name, number)
+
+    def _begins_part(self, name: str, number: int | None) -> bool:
+        """Whether it begins a part of the file, or says whether a part belongs to the text."""
+        state = self._state
         if name in _LEFT_OUT:
             state.left_out, state.part = True, name
-            text.lists.control(name, number)
+            self._text.lists.control(name, number)
         elif name in _NUMBERS:
             state.part = name
         elif name == "title" and state.part == "info":
             state.part = "title"
-        elif name == "u" and number is not None:
+        elif name == "upr":
+            state.left_out = True
+        elif name == "shptxt":  # a text box, in the middle of its drawing
+            self._text.end_paragraph()
+            state.left_out = False
+        elif name == "ud":
+            state.left_out = False
+        else:
+            return False
+        return True
+
+    def _sets_characters(self, name: str, number: int | None) -> bool:
+        """Whether it is a character, or sets how characters are encoded or shown."""
+        state = self._state
+        if name == "u" and number is not None:
             self._unicode(number)
         elif name == "uc":
             state.after_unicode = max(number or 0, 0)
@@ -275,28 +199,18 @@ class _Reader:
             state.deleted = number != 0
         elif name == "plain":
             state.hidden = state.deleted = False
-        elif name == "upr":
-            state.left_out = True
-        elif name == "shptxt":  # a text box, in the middle of its drawing
-            text.end_paragraph()
-            state.left_out = False
-        elif name == "ud":
-            state.left_out = False
-        elif state.part == "leveltext" or name == "leveltext":
-            state.part = "leveltext"
-        elif state.part in _LIST_TABLES:
-            text.lists.control(name, number)
-        elif state.part == "stylesheet":
-            self._define_style(name, number)
-        elif state.part in _NUMBERS:
-            self._say(_MARKS.get(name, ""))
-        elif state.left_out:
-            return
-        elif name in ("par", "sect"):
+        else:
+            return False
+        return True
+
+    def _lay_out(self, name: str, number: int | None) -> None:
+        """A control word of paragraphs and tables, or a mark."""
+        text = self._text
+        if name in ("par", "sect"):
             text.end_paragraph()
         elif name == "pard":
             text.in_table = False
-            text.paragraph = _Paragraph(label=text.paragraph.label)
+            text.paragraph = Paragraph(label=text.paragraph.label)
         elif name == "intbl":
             text.in_table = True
         elif name in ("cell", "nestcell"):
@@ -312,8 +226,8 @@ class _Reader:
             text.merge = ""
         elif name == "trhdr":
             text.is_header = True
-        elif name in _PROPERTIES:
-            _set(text.paragraph, name, number)
+        elif name in PROPERTIES:
+            set_property(text.paragraph, name, number)
         elif name in _MARKS:
             self._say(_MARKS[name])
 
@@ -322,11 +236,11 @@ class _Reader:
         styles = self._text.styles
         if name == "s" and number is not None:
             self._style = number
-            styles[number] = _Paragraph()
+            styles[number] = Paragraph()
         elif name in ("cs", "ds", "ts"):
             self._style = 0
-        elif name in _PROPERTIES and self._style in styles:
-            _set(styles[self._style], name, number)
+        elif name in PROPERTIES and self._style in styles:
+            set_property(styles[self._style], name, number)
 
     def _unicode(self, number: int) -> None:
         code = number + 0x10000 if number < 0 else number
@@ -377,16 +291,3 @@ class _Reader:
             self._hidden.append(text)
         if not (state.left_out or state.deleted):
             self._text.words.append(text)
-
-
-def _set(paragraph: _Paragraph, name: str, number: int | None) -> None:
-    """What a control word says of a paragraph or a style."""
-    value = number or 0
-    if name == "outlinelevel":
-        paragraph.level = value + 1 if 0 <= value < 9 else 0
-    elif name == "ls":
-        paragraph.list = value
-    elif name == "ilvl":
-        paragraph.depth = value
-    else:
-        paragraph.style = value
