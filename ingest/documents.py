@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ingest.plan import plan_documents
 from ingest.readers.blocks import Block, Content, one_line
 from ingest.readers.encoding import normalize_text
+from ingest.run import PassageEmbedder, Run
 from ingest.sandbox.pool import ReaderPool
-from ingest.sync import PassageEmbedder, Run, recipe_of
+from ingest.sync import recipe_of
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX, KnowledgeStore
 from kb_assistant.types import IngestRequest, Report
