@@ -45,6 +45,9 @@ def evaluate(
             metavar="MODEL",
         ),
     ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Answer with this adapter of kb train list.", metavar="NAME")
+    ] = None,
     spans: Annotated[
         bool,
         typer.Option(
@@ -84,7 +87,7 @@ def evaluate(
         raise typer.BadParameter("--keep-floor goes with --mine and --questions: headings tell no floor")
     depths, models, done = _depths(k), answer or (), []
     strange = [read_set(folder) for folder in others or ()]
-    with open_kb(kb, home, embedder=embedder) as base:
+    with open_kb(kb, home, embedder=embedder, adapter=adapter) as base:
         _check(base, models)
         for data, filled in _own(base, questions) if mine else _sets(base, sets or ()):
             with show.share(data.name) as progress:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from kb_assistant.cli import show, train_data
+from kb_assistant.cli import show, train_data, train_eval
 
 
 class _Train(TyperGroup):
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(train_data.data)
+app.command("eval")(train_eval.evaluate)
 
 
 @app.command()

@@ -69,6 +69,10 @@ def data(
     mix: Annotated[
         Path | None, typer.Option(help="General dialogue to mix in, against forgetting.", metavar="FILE")
     ] = None,
+    replay: Annotated[
+        int,
+        typer.Option(help="Or the model's own answers to so many neutral prompts.", min=0, max=240),
+    ] = 0,
     ratio: Annotated[float, typer.Option(help="Share of it in what is learned.", min=0.01, max=0.9)] = 0.2,
     seed: Annotated[int, typer.Option(help="Of drawing: the same seed draws the same.", min=0)] = 0,
     max_tokens: Annotated[
@@ -108,7 +112,7 @@ def data(
         test_set=read_file(test_file, named, style, encoding) if test_file else None,
         validation=validation,
         test=test,
-        mix=read_file(mix, named, "plain", encoding) if mix else None,
+        mix=_general(settings, encoder, read_file(mix, named, "plain", encoding) if mix else None, replay),
         ratio=ratio,
         seed=seed,
     )
@@ -149,6 +153,25 @@ def _mined(
             for reason, count in found.left_out.items():
                 show.note(f"answers with a thumb up that can't be learned: {count}: {reason}")
     return made, wrong
+
+
+def _general(settings: Settings, encoder: Encoder | None, mixed: Read | None, replay: int) -> Read | None:
+    """General dialogue against forgetting: of a file, and the base model's own answers."""
+    from kb_assistant.llm.base import LocalChat
+    from kb_assistant.llm.open import open_chat_model
+    from kb_assistant.models.home import ModelHome
+    from kb_assistant.training.formats import Read
+    from kb_assistant.training.neutral import neutral_prompts, replayed
+
+    if not replay:
+        return mixed
+    chat = open_chat_model(settings.but(adapter=""), ModelHome(settings.models_dir), None) if encoder else None
+    if encoder is None or not isinstance(chat, LocalChat):
+        raise typer.BadParameter("--replay asks the model that is to be trained: name it with --model")
+    with show.share("replaying") as progress:
+        own = replayed(chat, neutral_prompts(replay), encoder, progress)
+    show.note(f"{len(own)} of {replay} neutral prompts were answered to the end.")
+    return Read([*(mixed.conversations if mixed else []), *own])
 
 
 def _encoder(settings: Settings, limit: int) -> Encoder | None:

@@ -139,18 +139,23 @@ def open_model(kb: KnowledgeBase, name: str) -> BaseChatModel:
 
 
 def measure_answers(
-    questions: Sequence[Question], kb: KnowledgeBase, name: str, done: Callable[[], None] = lambda: None
+    questions: Sequence[Question],
+    kb: KnowledgeBase,
+    name: str,
+    done: Callable[[], None] = lambda: None,
+    model: BaseChatModel | None = None,
 ) -> Answers:
     """Ask questions that have reference answers, and measure the answers.
 
     Args:
         name: The chat model.
         done: Called after each question.
+        model: That model, if it is open already; it should decode greedily.
 
     Raises:
         ModelError: the model is missing or can't answer.
     """
-    model = open_model(kb, name)
+    model = model or open_model(kb, name)
     quotes = isinstance(model, ExtractChat)
     asked: dict[str, list[Answer]] = {way: [] for way in ABOUT if not (quotes and way == ALONE)}
     for question in questions:

@@ -80,6 +80,35 @@ class TorchEngine:
             ModelError: the prompt doesn't fit the context, memory is too small, or this process was forked from
                 the one that loaded the model onto a GPU.
         """
+        self._require(ids)
+        self._set_strength(sampling.adapter_scale)
+        cache, reused = self._prefixes.take(ids)
+        run = _Run(list(ids), cache, reused)
+        with gpu_errors():
+            if self._read(run, emit):
+                self._write(run, sampling, emit)
+        # Not after an error, which may leave the layers with different lengths.
+        self._prefixes.give(run.ids[: cache.get_seq_length() - self._prefixes.ahead], cache)
+        emit(run.end())
+
+    @torch.inference_mode()
+    def log_probabilities(self, ids: Sequence[int], first: int, adapter_scale: float = 1.0) -> torch.Tensor:
+        """What the model expects at each token from place `first` on, given those before it.
+
+        Returns:
+            Log-probabilities [len(ids) - first, vocabulary], float32.
+
+        Raises:
+            ModelError: as for answer.
+        """
+        self._require(ids)
+        self._set_strength(adapter_scale)
+        with gpu_errors():
+            logits = self._forward(ids[:-1], self._attached.start(adapter_scale), len(ids) - first)
+        return torch.log_softmax(logits, dim=-1)
+
+    def _require(self, ids: Sequence[int]) -> None:
+        """Refuse what can't be computed: in a fork of the process that has the GPU, or beyond the context."""
         if self._device.type == "cuda" and self._process != os.getpid():
             raise forked_from_gpu()
         if len(ids) >= self._context:
@@ -91,15 +120,6 @@ class TorchEngine:
                 ),
                 _("Raise context_tokens, or ask with fewer passages (k)."),
             )
-        self._set_strength(sampling.adapter_scale)
-        cache, reused = self._prefixes.take(ids)
-        run = _Run(list(ids), cache, reused)
-        with gpu_errors():
-            if self._read(run, emit):
-                self._write(run, sampling, emit)
-        # Not after an error, which may leave the layers with different lengths.
-        self._prefixes.give(run.ids[: cache.get_seq_length() - self._prefixes.ahead], cache)
-        emit(run.end())
 
     def _set_strength(self, strength: float) -> None:
         """Weigh the adapter. Keys and values that were computed at another strength are kept apart."""
@@ -115,7 +135,7 @@ class TorchEngine:
             if emit(Delta()):
                 run.finish = "cancelled"
                 return False
-            run.logits = self._forward(run.ids[first : first + _PROMPT_BATCH[self._device.type]], run.cache)
+            run.logits = self._forward(run.ids[first : first + _PROMPT_BATCH[self._device.type]], run.cache)[-1]
         run.read_at = time.perf_counter()
         return True
 
@@ -137,19 +157,19 @@ class TorchEngine:
                 run.finish = "cancelled"
             if run.finish:
                 break
-            run.logits = self._forward([token], run.cache)
+            run.logits = self._forward([token], run.cache)[-1]
         emit(Delta(spelt.rest()))
         run.finish = run.finish or "length"
 
-    def _forward(self, ids: Sequence[int], cache: DynamicCache) -> torch.Tensor:
-        """Logits [vocabulary] after the last of these tokens."""
+    def _forward(self, ids: Sequence[int], cache: DynamicCache, last: int = 1) -> torch.Tensor:
+        """Logits [last, vocabulary] after the last of these tokens."""
         tokens = torch.tensor([ids], device=self._device)
         first = cache.get_seq_length() - self._prefixes.ahead  # a prefix takes no positions
         positions = torch.arange(first, first + len(ids), device=self._device)[None]
         output = self._model(
-            tokens, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+            tokens, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=last
         )
-        logits: torch.Tensor = output.logits[0, -1].float()
+        logits: torch.Tensor = output.logits[0, -last:].float()
         return logits
 
 

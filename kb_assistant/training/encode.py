@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kb_assistant.answering.prompts import PromptForm, render
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
@@ -22,6 +23,9 @@ from kb_assistant.settings import Settings
 from kb_assistant.text.prompt_template import DEFAULT
 from kb_assistant.training.data import Conversation, Passage
 from kb_assistant.types import Hit, Locator, Turn
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
 
 IGNORED = -100
 """The label of a token that isn't learned; torch's cross entropy leaves it out."""
@@ -95,6 +99,13 @@ class Encoder:
                 yield TooLong(len(whole), conversation.source)
                 return
             yield Example(whole, len(ids), conversation.source)
+
+    def chat_messages(self, conversation: Conversation) -> list[BaseMessage]:
+        """The messages for the last question, as a chat model of LangChain takes them."""
+        from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+        kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+        return [kinds[role](content) for role, content in self.messages(conversation)]
 
     def messages(self, conversation: Conversation, place: int = -1) -> list[RoleText]:
         """The messages that the model is given for the question at that place of the conversation."""
