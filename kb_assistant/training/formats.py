@@ -118,7 +118,8 @@ def _pair(row: Mapping[str, Any], names: Fields, style: Style, source: str) -> t
     messages: list[tuple[Role, str]] = []
     if system := _optional(row, names.system, _SYSTEMS):
         messages.append(("system", system))
-    before = _history(row.get(_name(row, names.history, _HISTORIES) or ""))
+    earlier_name = _name(row, names.history, _HISTORIES)
+    before = _history(row[earlier_name]) if earlier_name else []
     for earlier, told in before:
         messages += [("user", earlier), ("assistant", told)]
     messages += [("user", f"{question}\n{more}" if more else question), ("assistant", answer)]

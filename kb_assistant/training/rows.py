@@ -120,11 +120,12 @@ def _parsed(line: str, number: int) -> Any:
         return Fault(number, _("it isn't JSON: {reason}.", reason=error), line[:200])
 
 
-def _array(text: str, place: int, closed: bool = True) -> Iterator[Numbered]:
+def _array(text: str, place: int, closed: bool = True, alone: bool = True) -> Iterator[Numbered]:
     """The values of a JSON array from a place on. What follows a broken one can't be told apart: it is one fault.
 
     Args:
         closed: Whether a bracket must close them.
+        alone: Whether nothing else may stand behind it.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_once)
     line, counted = text.count("\n", 0, place) + 1, place
@@ -135,6 +136,8 @@ def _array(text: str, place: int, closed: bool = True) -> Iterator[Numbered]:
         if text[place : place + 1] in ("]", ""):
             if closed and not text[place:]:
                 yield line, Fault(line, _("the array isn't closed: the file is cut off."))
+            elif alone and text[place + 1 :].strip():
+                yield line, Fault(line, _("something else stands after the array. It isn't read."))
             return
         try:
             row, place = decoder.raw_decode(text, place)
@@ -154,7 +157,7 @@ def _objects(text: str) -> Iterator[Numbered]:
     only = found[0][1] if len(found) == 1 and isinstance(found[0][1], dict) else {}
     lists = [name for name, value in only.items() if _holds_rows(value)]
     start = re.search(rf"{re.escape(json.dumps(lists[0], ensure_ascii=False))}\s*:\s*\[", text) if lists else None
-    return _array(text, start.end()) if start and len(lists) == 1 else iter(found)
+    return _array(text, start.end(), alone=False) if start and len(lists) == 1 else iter(found)
 
 
 def _holds_rows(value: Any) -> bool:

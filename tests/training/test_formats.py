@@ -53,6 +53,7 @@ CSV = "content,summary\n年假有几天？,十天。\n谁审批？,部门负责�
         'Prompt , Response\n"年假有几天？","十天。"\n\n谁审批？,部门负责人。\n,\n',
         "问题,答案\n年假有几天？,十天。\n谁审批？,部门负责人。",
         CSV.encode("utf-16"),
+        "\tcontent\tsummary\n1\t年假有几天？\t十天。\n2\t谁审批？\t部门负责人。\n",
         lines([{"instruction": "年假有几天？", "input": "", "output": "十天。"}, PAIRS[1]]),
         lines([{"conversations": [{"from": "human", "value": SAID[0][0]}, {"from": "gpt", "value": "十天。"}]},
                {"messages": [{"role": "user", "content": [{"type": "text", "text": "谁审批？"}]},
@@ -143,6 +144,11 @@ def test_an_array_ends_where_it_breaks_and_says_so(tmp_path: Path) -> None:
     )
     assert (len(found.conversations), [fault.line for fault in found.faults]) == (2, [3])
     assert "Nothing after it is read" in found.faults[0].reason
+    two = read(tmp_path, f"[{json.dumps(GOOD)}]\n[{json.dumps(GOOD)}]\n")
+    assert (len(two.conversations), two.faults[0].reason) == (
+        1,
+        "something else stands after the array. It isn't read.",
+    )
     cut = read(tmp_path, f"[{json.dumps(GOOD)},\n")
     assert (len(cut.conversations), cut.faults[0].line) == (1, 2)
 
