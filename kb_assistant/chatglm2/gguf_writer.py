@@ -59,6 +59,8 @@ def write_gguf(
     file: Path,
     precision: Precision = "q4_0",
     on_progress: Callable[[float], None] = lambda _: None,
+    weights: Weights | None = None,
+    mark: str = "",
 ) -> None:
     """Write the model to `file`. The part already written by an interrupted run is kept.
 
@@ -69,6 +71,8 @@ def write_gguf(
     Args:
         precision: "f16" is exact for official folders, which contain nothing finer.
         on_progress: Called with the share that is written, from 0 to 1.
+        weights: Others than those of the folder, such as with an adapter merged into them.
+        mark: Tells what they are.
 
     Raises:
         ModelError: the weights are incomplete or damaged, a package is missing, or the disk is too full.
@@ -76,10 +80,10 @@ def write_gguf(
     from kb_assistant.chatglm2.weights import Weights
 
     require_writer()
-    weights = Weights(checkpoint)
+    weights = weights or Weights(checkpoint)
     tensors = list(_tensors(checkpoint, precision))
     part = file.with_name(f"{file.name}.part")
-    head = _head(checkpoint, tensors, file.with_name(f"{file.name}.head"))
+    head = _head(checkpoint, tensors, file.with_name(f"{file.name}.head"), mark)
     done, size = _done(part, head, tensors)
     wanted = len(head) + sum(_padded(tensor.nbytes) for tensor in tensors)
     require_space(file.parent, wanted - size + _FREE_BYTES)
@@ -184,13 +188,15 @@ def q4_0(packed: torch.Tensor, scale: torch.Tensor) -> NDArray[np.uint8]:
     return out
 
 
-def _head(checkpoint: Checkpoint, tensors: list[_Tensor], file: Path) -> bytes:
+def _head(checkpoint: Checkpoint, tensors: list[_Tensor], file: Path, mark: str) -> bytes:
     """Everything before the first tensor, padded: the same bytes for the same source."""
     from gguf import GGUFWriter
 
     writer = GGUFWriter(file, "chatglm")
     try:
         _add_architecture(writer, checkpoint)
+        if mark:
+            writer.add_string("kb_assistant.merged", mark)
         _add_vocabulary(writer, checkpoint)
         for tensor in tensors:
             writer.add_tensor_info(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.gguf_writer import Precision, write_gguf
 from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.model_folder import Model
+
+if TYPE_CHECKING:
+    from kb_assistant.chatglm2.weights import Weights
 
 GGUF_NAME, TOKENIZER_NAME = "model.gguf", "tokenizer.json"
 LICENCE = "ChatGLM model licence"
@@ -30,8 +33,13 @@ def prepare(
     precision: Precision,
     digest: Callable[[Path], str],
     on_progress: Callable[[float], None],
+    weights: Weights | None = None,
+    mark: str = "",
 ) -> Model:
     """Write the model for llama.cpp into `folder`, continuing an interrupted run.
+
+    Args:
+        weights, mark: As `write_gguf` takes them.
 
     Raises:
         ModelError: see write_gguf.
@@ -40,7 +48,7 @@ def prepare(
     file = folder / GGUF_NAME
     if file.exists():  # from a run interrupted later; write_gguf keeps it for the same source and precision
         file.replace(file.with_name(f"{file.name}.part"))
-    write_gguf(checkpoint, file, precision, on_progress)
+    write_gguf(checkpoint, file, precision, on_progress, weights, mark)
     return _model(checkpoint, file, digest(file))
 
 

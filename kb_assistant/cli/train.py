@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from kb_assistant.cli import show, train_data, train_eval
+from kb_assistant.cli import adapters, show, train_data, train_eval, train_run
 
 
 class _Train(TyperGroup):
@@ -26,8 +26,12 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command()(train_run.run)
 app.command()(train_data.data)
 app.command("eval")(train_eval.evaluate)
+app.command("list")(adapters.list_adapters)
+for command in (adapters.rm, adapters.export, adapters.merge):
+    app.command()(command)
 
 
 @app.command()

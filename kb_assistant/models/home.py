@@ -171,6 +171,13 @@ class ModelHome:
             raise _name_taken(name)
         return self._read(name)
 
+    def require_free(self, name: str) -> None:
+        """Raises:
+        ModelError: the name can't be one, or is taken.
+        """
+        if self._holds(_checked_name(name)):
+            raise _name_taken(name)
+
     def remove(self, name: str) -> None:
         """Delete a model from the home; for an added one only the reference, its files stay.
 

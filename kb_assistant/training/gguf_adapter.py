@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 Pair = tuple["torch.Tensor", "torch.Tensor"]
 """A [rank, in] and B [out, rank]."""
 
+OFFICIAL = {
+    "attn_qkv": "self_attention.query_key_value",
+    "attn_output": "self_attention.dense",
+    "ffn_up": "mlp.dense_h_to_4h",
+    "ffn_down": "mlp.dense_4h_to_h",
+}
+"""The official names of the matrices by those of llama.cpp."""
+
 
 def write_gguf_adapter(folder: Path, checkpoint: Checkpoint, file: Path) -> None:
     """Write the adapter of a folder to `file`, in fp16: half of its size in training, and an error far below that
@@ -40,14 +48,14 @@ def write_gguf_adapter(folder: Path, checkpoint: Checkpoint, file: Path) -> None
     require_writer()
     from gguf import GGUFWriter
 
-    pairs = _pairs(folder)
+    pairs = pairs_of(folder)
     part = file.with_name(f"{file.name}.part")
     try:
         writer = GGUFWriter(part, "chatglm")
         writer.add_type("adapter")
         writer.add_string("adapter.type", "lora")
         for layer in range(checkpoint.layers):
-            for name, (a, b) in _fused(checkpoint, pairs, layer).items():
+            for name, (a, b) in fused(checkpoint, pairs, layer).items():
                 for suffix, tensor in (("lora_a", a), ("lora_b", b)):
                     writer.add_tensor(f"blk.{layer}.{name}.weight.{suffix}", _half(file, tensor).numpy())
         writer.write_header_to_file()
@@ -62,7 +70,7 @@ def write_gguf_adapter(folder: Path, checkpoint: Checkpoint, file: Path) -> None
         ) from error
 
 
-def _pairs(folder: Path) -> dict[str, Pair]:
+def pairs_of(folder: Path) -> dict[str, Pair]:
     """The pairs of an adapter by layer and name, such as `3.self_attn.q_proj`; B holds the factor."""
     scale, tensors = read_shape(folder).scale, read_tensors(folder)
     names = {name.removeprefix(f"{PREFIX}.").rsplit(".lora_", 1)[0] for name in tensors}
@@ -75,7 +83,7 @@ def _pairs(folder: Path) -> dict[str, Pair]:
     }
 
 
-def _fused(checkpoint: Checkpoint, pairs: Mapping[str, Pair], layer: int) -> dict[str, Pair]:
+def fused(checkpoint: Checkpoint, pairs: Mapping[str, Pair], layer: int) -> dict[str, Pair]:
     """The pairs of one layer by llama.cpp's names."""
     found = {}
     if any(f"{layer}.self_attn.{one}_proj" in pairs for one in "qkv"):

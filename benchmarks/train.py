@@ -1,0 +1,194 @@
+"""Training at full size: peak memory against the estimate of `kb train`, and tokens a second against the machine.
+
+Weights are random, of ChatGLM2-6B's size, and made in place. One line for each way to hold them: INT4, NF4, bf16.
+A step reads so many tokens, of which a quarter is learned, and recomputes activations, as `kb train` does.
+
+On a CPU two layers and one are measured, and scaled to 28. The limit is a product of large matrices in the same
+run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import report
+from torch import nn
+from transformers import GlmForCausalLM
+from transformers.models.glm.modeling_glm import GlmRotaryEmbedding
+
+from kb_assistant.chatglm2.checkpoint import Checkpoint, Rope
+from kb_assistant.chatglm2.int4 import Int4Linear
+from kb_assistant.chatglm2.lora import LoraShape, attach
+from kb_assistant.chatglm2.model import glm_config, nf4_linear
+from kb_assistant.torch_runtime import Device
+from kb_assistant.training.encode import IGNORED
+from kb_assistant.training.plan import plan
+from kb_assistant.training.recipe import Recipe
+from kb_assistant.training.trainer import answer_loss
+
+FULL = Checkpoint(Path(), 2, 4, 28, 4096, 32, 2, 128, 13696, 65024, 1e-5, Rope(), 8192, 32768, ())
+SMALL = replace(FULL, layers=4, hidden=256, heads=8, head_dim=32, ffn=512, vocabulary=1024)
+EIGHT_GB = 8e9
+
+
+def matrix(rows: int, columns: int, precision: str, dtype: torch.dtype, device: Device) -> nn.Module:
+    """A linear layer with random weights."""
+    where = torch.device(device)
+    if precision == "int4":
+        packed = torch.randint(-128, 128, (rows, columns // 2), dtype=torch.int8, device=where)
+        scale = torch.full((rows,), 0.005, device=where)
+        return Int4Linear(packed, scale, None, dtype, where, kernel=False)
+    weight = torch.randn(rows, columns, dtype=dtype, device=where) * 0.02
+    if precision == "nf4":
+        return nf4_linear(weight, None, where)
+    linear = nn.Linear(columns, rows, bias=False, device="meta")
+    linear.weight = nn.Parameter(weight, requires_grad=False)
+    return linear
+
+
+def random_model(checkpoint: Checkpoint, precision: str, dtype: torch.dtype, device: Device) -> Any:
+    """The network with random weights, and an adapter."""
+    config = glm_config(checkpoint, dtype)
+    config.attention_bias, config.use_cache = False, False
+    with torch.device("meta"):
+        model: Any = GlmForCausalLM(config)
+    hidden, (queries, keys, values), ffn = checkpoint.hidden, checkpoint.qkv_rows, checkpoint.ffn
+    for layer in model.model.layers:
+        own, mlp = layer.self_attn, layer.mlp
+        own.q_proj, own.k_proj, own.v_proj = (
+            matrix(rows, hidden, precision, dtype, device) for rows in (queries, keys, values)
+        )
+        own.o_proj = matrix(hidden, queries, precision, dtype, device)
+        mlp.gate_up_proj = matrix(2 * ffn, hidden, precision, dtype, device)
+        mlp.down_proj = matrix(hidden, ffn, precision, dtype, device)
+        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
+            norm.weight = nn.Parameter(torch.ones(hidden, dtype=dtype, device=device), requires_grad=False)
+    model.model.norm.weight = nn.Parameter(torch.ones(hidden, dtype=dtype, device=device), requires_grad=False)
+    for outer in (model.model.embed_tokens, model.lm_head):
+        table = torch.randn(checkpoint.vocabulary, hidden, dtype=dtype, device=device) * 0.02
+        outer.weight = nn.Parameter(table, requires_grad=False)
+    model.model.rotary_emb = GlmRotaryEmbedding(config).to(device)
+    adapted = attach(model, LoraShape())
+    adapted.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    return adapted.train()
+
+
+def seconds_a_step(model: Any, tokens: int, learned: int, steps: int, device: Device) -> float:
+    """The time of a step, the best of several; the first, which prepares the optimizer, doesn't count."""
+    trained = [one for one in model.parameters() if one.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4)
+    ids = torch.randint(3, 500, (1, tokens), device=device)
+    labels = torch.full_like(ids, IGNORED)
+    labels[:, -learned:] = ids[:, -learned:]
+    best = float("inf")
+    for step in range(steps + 1):
+        _wait(device)
+        began = time.perf_counter()
+        (answer_loss(model, ids, labels) / learned).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        _wait(device)
+        best = min(best, time.perf_counter() - began) if step else best
+    return best
+
+
+def operations_a_second(dtype: torch.dtype, device: Device, size: int) -> float:
+    """The machine's limit: products of square matrices, the best of several."""
+    one = torch.randn(size, size, dtype=dtype, device=device)
+    best = float("inf")
+    for _ in range(5):
+        _wait(device)
+        began = time.perf_counter()
+        one @ one
+        _wait(device)
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
+
+
+def _wait(device: Device) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def measured(
+    precision: str, checkpoint: Checkpoint, tokens: int, learned: int, steps: int, device: Device
+) -> dict[str, Any]:
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    recipe = Recipe().with_values({"precision": precision, "batch": 1, "accumulation": 1})
+    estimate = plan(
+        replace(checkpoint, bits=4 if precision == "int4" else 16), recipe, [(tokens, learned)], device
+    )
+    seconds = _scaled(precision, checkpoint, tokens, learned, steps, device, dtype)
+    # Forward, forward again, and backward to the inputs: two operations for each weight.
+    work = 6 * (checkpoint.parameters - checkpoint.vocabulary * checkpoint.hidden) * tokens
+    limit = operations_a_second(dtype, device, 8192 if device == "cuda" else 1024)
+    row: dict[str, Any] = {
+        "weights": precision,
+        "tokens": tokens,
+        "tokens/s": round(tokens / seconds, 2),
+        "of the limit": f"{work / seconds / limit:.0%}",
+        "estimate GB": round(estimate.total / 1e9, 2),
+    }
+    if device == "cuda":
+        context = estimate.parts["context of the device"] / 1e9
+        peak = torch.cuda.max_memory_allocated() / 1e9
+        row |= {"peak GB": round(peak, 2), "with context": round(peak + context, 2)}
+        row["fits 8 GB"] = "yes" if (peak + context) * 1e9 <= EIGHT_GB else "no"
+    return row
+
+
+def _scaled(
+    precision: str,
+    checkpoint: Checkpoint,
+    tokens: int,
+    learned: int,
+    steps: int,
+    device: Device,
+    dtype: torch.dtype,
+) -> float:
+    """Seconds a step; on a CPU of two layers and one, with as many more as there are."""
+    if device == "cuda":
+        return seconds_a_step(random_model(checkpoint, precision, dtype, device), tokens, learned, steps, device)
+    two, one = (
+        seconds_a_step(
+            random_model(replace(checkpoint, layers=layers), precision, dtype, device),
+            tokens,
+            learned,
+            steps,
+            device,
+        )
+        for layers in (2, 1)
+    )
+    return one + max(two - one, 0.0) * (checkpoint.layers - 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--precisions", default="int4,nf4,bf16", help="Ways to hold the weights (fp32 on a CPU).")
+    parser.add_argument("--tokens", type=int, help="Tokens of a step (1024; on a CPU 64).")
+    parser.add_argument("--steps", type=int, help="Steps that are timed (5; on a CPU 1).")
+    parser.add_argument("--dry", action="store_true", help="A small network, to see whether it runs.")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    device: Device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokens = given.tokens or (1024 if device == "cuda" else 64)
+    steps = given.steps or (5 if device == "cuda" else 1)
+    checkpoint = SMALL if given.dry else FULL
+    rows = []
+    for precision in given.precisions.split(","):
+        kind = "fp32" if precision == "bf16" and device == "cpu" else precision
+        rows.append(measured(kind, checkpoint, tokens, tokens // 4, steps, device))
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads of a CPU"
+    report(f"LoRA r=8 on ChatGLM2's size, {name}", rows, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""`kb train MODEL DATA` and what is done with its adapters, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from kb_assistant.models.adapters import AdapterHome
+from tests.chatglm2_data import TINY
+from tests.shell import KB, Done, kb
+from tests.trained import home_with_models, pairs_file
+from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.engine
+
+SHORT = (
+    *("--epochs", "3", "--batch", "2", "--accumulation", "2", "--learning-rate", "0.01"),
+    *("--save-steps", "3", "--precision", "int4"),
+)
+STEPS = 15
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    home = home_with_models(tmp_path_factory.mktemp("home"))
+    pairs_file(home / "pairs.jsonl")
+    done = kb("train", "tiny", home / "pairs.jsonl", "--name", "mine", *SHORT, home=home)
+    assert done.code == 0, done.stderr
+    return home
+
+
+def train(home: Path, *options: str | Path, model: str = "tiny", data: Path | None = None) -> Done:
+    return kb("train", model, data or home / "pairs.jsonl", *options, home=home)
+
+
+def test_it_is_trained_listed_used_exported_and_removed(home: Path, tmp_path: Path) -> None:
+    rows = json.loads(kb("train", "list", "--json", home=home).stdout)
+    assert [row["name"] for row in rows["adapters"]] == ["mine"]
+    assert rows["adapters"][0]["steps"] == STEPS
+    assert "mine" in kb("train", "list", home=home).stdout
+    assert kb("train", "export", "mine", tmp_path / "out", home=home).code == 0
+    assert kb("train", "export", "mine", tmp_path / "out", home=home).code == 2
+    from peft import PeftConfig
+
+    assert PeftConfig.from_pretrained(str(tmp_path / "out")).r == 8
+    assert kb("doctor", "--model", "auto", home=home).code in (0, 1)
+    train(home, "--name", "gone", *SHORT)
+    assert kb("train", "rm", "gone", home=home).code == 0
+    assert kb("train", "rm", "gone", home=home).code == 2
+
+
+def test_a_converted_model_is_trained_from_its_folder(home: Path) -> None:
+    done = train(home, "--name", "converted", *SHORT, model="tiny-llama")
+    assert done.code == 0, done.stderr
+    first, second = (AdapterHome(home).get(name) for name in ("mine", "converted"))
+    assert first.base_sha256 == second.base_sha256
+    assert first.sha256 == second.sha256  # the same model, data and settings
+
+
+def test_a_dry_run_says_what_it_takes_and_shows_what_is_learned(home: Path) -> None:
+    done = train(home, "--name", "dry", "--dry-run")
+    assert done.code == 0, done.stderr
+    assert done.stdout.count("--- example ") == 3
+    assert "⟦" in done.stdout.splitlines()[1]
+    assert "steps" in done.stderr
+    assert json.loads(train(home, "--name", "dry", "--dry-run", "--json").stdout)["steps"] > 0
+    assert "dry" not in AdapterHome(home).unfinished()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--name", "mine"), "There is an adapter 'mine' already"),
+        (("--name", "../x"), "can't name an adapter"),
+        (("--name", "x", "--rank", "0"), "rank"),
+        (("--name", "x", "--precision", "int5"), "precision"),
+        (("--name", "x", "--max-tokens", "20"), "all examples are longer than 20 tokens"),
+        (("--name", "x", "--start", "nothing"), "no adapter 'nothing'"),
+    ],
+)
+def test_what_cannot_be_trained_is_told(home: Path, options: tuple[str, ...], said: str) -> None:
+    done = train(home, *options)
+    assert done.code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "x" not in AdapterHome(home).unfinished()
+
+
+def test_other_models_and_folders_without_weights_are_told(home: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "official"
+    empty.mkdir()
+    for file in TINY.iterdir():
+        if file.suffix not in (".bin", ".safetensors"):
+            (empty / file.name).write_bytes(file.read_bytes())
+    assert "has no weights" in train(home, "--name", "x", model=str(empty)).stderr
+    other = kb("models", "add", TINY, "--name", "other", "--engine", "torch", home=home)
+    assert other.code == 0, other.stderr
+    assert "was trained on 'tiny'" in train(home, "--name", "x", "--start", "mine", model="other").stderr
+    assert "no whole training data" in train(home, "--name", "x", data=tmp_path).stderr
+
+
+def test_merging_says_what_is_lost_and_refuses_four_bits(home: Path) -> None:
+    refused = kb("train", "merge", "mine", "--as", "merged", "--precision", "q4_0", home=home)
+    assert refused.code == 2
+    assert "rounding to 4 bits takes all of it away" in refused.stderr
+    done = kb("train", "merge", "mine", "--as", "merged", "--precision", "f16", home=home)
+    assert done.code == 0, done.stderr
+    assert "of the update's norm" in done.stderr
+    ask = ("--answers", "model")
+    said = {}
+    for options in (
+        ("--model", "merged"),
+        ("--model", "tiny-llama", "--adapter", "mine"),
+        ("--model", "tiny-llama"),
+    ):
+        answer = kb("ask", "问题 1: what is part 1?", *ask, *options, home=with_settings(home))
+        assert answer.code == 0, answer.stderr
+        said[options] = answer.stdout
+    assert len(set(said.values())) >= 2
+    again = kb("ask", "x", *ask, "--model", "merged", "--adapter", "mine", home=home)
+    assert "isn't that model" in again.stderr
+
+
+def with_settings(home: Path) -> Path:
+    (home / "kb.toml").write_text("temperature = 0.0\nmax_tokens = 16\nthreads = 1\ncontext_tokens = 512\n")
+    return home
+
+
+def command(home: Path, name: str, *before: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"KB_HOME": str(home), "OMP_NUM_THREADS": "1", "KB_DEVICE": "cpu"}
+    return subprocess.Popen(
+        [*(before or (str(KB),)), "train", "tiny", str(home / "pairs.jsonl"), "--name", name, *SHORT],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_step(home: Path, name: str, step: int) -> None:
+    log = AdapterHome(home).run_folder(name) / "log.jsonl"
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if log.exists() and log.read_text().count("\n") >= step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no step {step}")
+
+
+def test_ctrl_c_keeps_what_is_learnt(home: Path) -> None:
+    running = command(home, "stopped")
+    wait_for_step(home, "stopped", 2)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 130, said
+    assert "The same command goes on." in said
+    assert "Traceback" not in said
+    assert "unfinished" in kb("train", "list", home=home).stdout
+    assert train(home, "--name", "stopped", *SHORT).code == 0
+    assert AdapterHome(home).get("stopped").sha256 == AdapterHome(home).get("mine").sha256
+
+
+@pytest.mark.slow
+def test_killed_at_five_random_steps_it_ends_bit_for_bit_alike(home: Path) -> None:
+    for step in random.sample(range(1, STEPS), 5):
+        running = command(home, f"killed-{step}")
+        wait_for_step(home, f"killed-{step}", step)
+        running.kill()
+        running.communicate()
+        assert train(home, "--name", f"killed-{step}", *SHORT).code == 0
+        assert AdapterHome(home).get(f"killed-{step}").sha256 == AdapterHome(home).get("mine").sha256, step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fsdp", [False, True], ids=["ddp", "fsdp"])
+def test_two_processes_take_the_same_steps_as_one(home: Path, fsdp: bool) -> None:
+    """torchrun with gloo; sums are taken in another order, so that the losses are close, not equal."""
+    precision = ("--precision", "fp32") if fsdp else ()
+    name = "fsdp" if fsdp else "ddp"
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    environment = os.environ | {"KB_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    arguments = ["train", "tiny", str(home / "pairs.jsonl"), *SHORT, *precision]
+    done = subprocess.run(
+        [*torchrun, "-m", "kb_assistant", *arguments, "--name", name, *(["--fsdp"] if fsdp else [])],
+        env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    alone = kb(*arguments, "--name", f"{name}-alone", home=home)
+    assert alone.code == 0, alone.stderr
+    losses = []
+    for one in (name, f"{name}-alone"):
+        log = AdapterHome(home).get(one).folder / "log.jsonl"
+        losses.append([json.loads(line)["loss"] for line in log.read_text().splitlines()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    tensors = load_file(AdapterHome(home).get(name).path("adapter_model.safetensors"))
+    assert all(bool(torch.isfinite(one).all()) for one in tensors.values())
