@@ -22,7 +22,7 @@ from kb_assistant.store import KnowledgeStore
 from kb_assistant.store.presence import MOUNTS, mount_points
 from kb_assistant.types import FileResult, IngestRequest, Report
 
-READERS_VERSION = 7
+READERS_VERSION = 8
 """Incremented when a reader gives other text for the same bytes, so that files are read again."""
 
 
