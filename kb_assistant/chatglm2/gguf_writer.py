@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import torch
     from gguf import GGMLQuantizationType, GGUFWriter
 
-    from kb_assistant.chatglm2.weights import Weights
-
 Precision = Literal["q4_0", "q8_0", "f16", "f32"]
 
 _BLOCK = 32
@@ -35,6 +33,12 @@ _BLOCK = 32
 _NEVER = -1e6
 _TOKEN_KINDS = {"normal": 1, "unknown": 2, "control": 3, "unused": 5, "byte": 6}
 _FREE_BYTES = 100_000_000
+
+
+class Tensors(Protocol):
+    """The tensors of a checkpoint by their official names."""
+
+    def __getitem__(self, name: str) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def write_gguf(
     file: Path,
     precision: Precision = "q4_0",
     on_progress: Callable[[float], None] = lambda _: None,
-    weights: Weights | None = None,
+    weights: Tensors | None = None,
     mark: str = "",
 ) -> None:
     """Write the model to `file`. The part already written by an interrupted run is kept.
@@ -146,7 +150,7 @@ def _tensors(checkpoint: Checkpoint, precision: Precision) -> Iterator[_Tensor]:
     yield _Tensor("output.weight", (vocabulary, hidden), outer, "transformer.output_layer.weight")
 
 
-def _data(weights: Weights, checkpoint: Checkpoint, tensor: _Tensor) -> bytes:
+def _data(weights: Tensors, checkpoint: Checkpoint, tensor: _Tensor) -> bytes:
     """A tensor in the file's form."""
     import torch
     from gguf import GGMLQuantizationType, quants

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
-from kb_assistant.chatglm2.gguf_writer import Precision, write_gguf
+from kb_assistant.chatglm2.gguf_writer import Precision, Tensors, write_gguf
 from kb_assistant.chatglm2.tokenizer import build_tokenizer
 from kb_assistant.model_folder import Model
-
-if TYPE_CHECKING:
-    from kb_assistant.chatglm2.weights import Weights
 
 GGUF_NAME, TOKENIZER_NAME = "model.gguf", "tokenizer.json"
 LICENCE = "ChatGLM model licence"
@@ -33,7 +30,7 @@ def prepare(
     precision: Precision,
     digest: Callable[[Path], str],
     on_progress: Callable[[float], None],
-    weights: Weights | None = None,
+    weights: Tensors | None = None,
     mark: str = "",
 ) -> Model:
     """Write the model for llama.cpp into `folder`, continuing an interrupted run.

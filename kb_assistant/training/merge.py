@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("f16", "q8_0")
 
 
-class MergedWeights(Weights):
+class MergedWeights:
     """The weights of a checkpoint with an adapter added, in float32; packed ones are unpacked.
 
     Args:
@@ -36,8 +36,8 @@ class MergedWeights(Weights):
     """
 
     def __init__(self, checkpoint: Checkpoint, folder: Path) -> None:
-        super().__init__(checkpoint)
-        pairs = pairs_of(folder)
+        self._weights, pairs = Weights(checkpoint), pairs_of(folder)
+        self._scales = {name for name in checkpoint.tensor_shapes() if name.endswith("_scale")}
         self._pairs = {
             f"transformer.encoder.layers.{layer}.{OFFICIAL[name]}.weight": pair
             for layer in range(checkpoint.layers)
@@ -52,10 +52,10 @@ class MergedWeights(Weights):
         """A tensor without what the adapter adds."""
         import torch
 
-        tensor = super().__getitem__(name)
-        if f"{name}_scale" not in self._files:
+        tensor = self._weights[name]
+        if f"{name}_scale" not in self._scales:
             return tensor
-        return dequantised(tensor, super().__getitem__(f"{name}_scale").float(), torch.float32)
+        return dequantised(tensor, self._weights[f"{name}_scale"].float(), torch.float32)
 
     def update(self, name: str) -> torch.Tensor | None:
         """What the adapter adds to a matrix [out, in]; None for nothing."""
