@@ -205,7 +205,7 @@ def _warm(workspace: Workspace) -> None:
 
 def _until_warm(workspace: Workspace) -> None:
     with suppress(KBError):
-        workspace.base(workspace.settings.kb).search("?", 1)
+        workspace.base(workspace.settings.kb).retrieve("?", 1, read=True)
 
 
 def serve_stdio(flags: dict[str, Any], names: Sequence[str], *, allow_write: bool, public_url: str = "") -> None:

@@ -1,0 +1,106 @@
+"""What serving costs: an answer over HTTP against the same in Python, and many clients at once against one.
+
+python benchmarks/serving.py HOME [--clients 20] [--rounds 5]
+
+HOME holds a knowledge base `default`; its questions come from its own headings. The server runs in a process of
+its own, `kb serve --model extract`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from kb_assistant import KnowledgeBase, Settings
+from kb_assistant.workspace.preview import example_questions
+
+PORT = 8599
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    base = KnowledgeBase(Settings(home=given.home, model="extract"))
+    questions = example_questions(base, 8)
+    command = [sys.executable, "-m", "kb_assistant", "serve", "--home", str(given.home), "--model", "extract"]
+    server = subprocess.Popen(
+        [*command, "--port", str(PORT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        client = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=600)
+        _until_ready(client)
+        trivial = [_seconds(lambda: client.get("/v1/models")) for _ in range(200)]
+        print(f"a route that computes nothing: p50 {_p(trivial, 50) * 1000:.1f} ms")
+        _overhead(base, client, questions, given.rounds)
+        _many(client, questions, given.clients, given.rounds)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _overhead(base: KnowledgeBase, client: httpx.Client, questions: list[str], rounds: int) -> None:
+    """Python and HTTP by turns, so that other load meets both alike."""
+    direct, served = [], []
+    for _ in range(rounds):
+        for question in questions:
+            direct.append(_seconds(lambda: base.retrieve(question, read=True)))  # noqa: B023
+            served.append(_seconds(lambda: _search(client, question)))  # noqa: B023
+    more = [one - other for one, other in zip(served, direct, strict=True)]
+    told = {"in Python": direct, "over HTTP": served, "difference": more}
+    print("a search: " + "; ".join(f"{name} p50 {_p(times, 50) * 1000:.1f} ms" for name, times in told.items()))
+
+
+def _many(client: httpx.Client, questions: list[str], clients: int, rounds: int) -> None:
+    alone = [_seconds(lambda: _ask(client, question)) for _ in range(rounds) for question in questions]  # noqa: B023
+    every = [questions[n % len(questions)] for n in range(clients * rounds)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        together = list(pool.map(lambda question: _seconds(lambda: _ask(client, question)), every))
+    took = time.perf_counter() - began
+    print(f"answers of one client: p50 {_p(alone, 50):.2f} s, p95 {_p(alone, 95):.2f} s")
+    print(f"answers of {clients} at once: p50 {_p(together, 50):.2f} s, p95 {_p(together, 95):.2f} s, "
+          f"{len(every) / took:.1f} a second (one client: {1 / statistics.mean(alone):.1f})")  # fmt: skip
+
+
+def _search(client: httpx.Client, question: str) -> None:
+    client.post("/api/v1/bases/default/search", json={"question": question}).raise_for_status()
+
+
+def _ask(client: httpx.Client, question: str) -> None:
+    body = {"model": "kb/default", "messages": [{"role": "user", "content": question}]}
+    client.post("/v1/chat/completions", json=body).raise_for_status()
+
+
+def _until_ready(client: httpx.Client) -> None:
+    for _ in range(600):
+        try:
+            if client.get("/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("the server doesn't get ready")
+
+
+def _seconds(work: object) -> float:
+    began = time.perf_counter()
+    work()  # type: ignore[operator]
+    return time.perf_counter() - began
+
+
+def _p(values: list[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+if __name__ == "__main__":
+    main()
