@@ -245,7 +245,7 @@ def chosen_place(question: str, count: int) -> int | None:
     """
     choice = _CHOICE.search(question)
     place = _place(choice) if choice else count
-    return place if place < count else None
+    return place if -count <= place < count else None
 
 
 def asks(text: str) -> bool:

@@ -122,3 +122,8 @@ def test_a_refused_question_can_be_corrected_but_weighs_nothing() -> None:
 def test_any_other_turn_stays_as_it_is(turn: str) -> None:
     done = completed(turn, after("Who keeps the boat?"))
     assert (done.question, done.others) == (turn, ())
+
+
+def test_a_choice_without_a_list_stays_as_it_is() -> None:
+    before = [Turn("How high is the tower?", "It is 34 metres high.")]
+    assert completed("What happened in the last one?", before).question == "What happened in the last one?"
