@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from kb_assistant.evaluate.datasets import EvalDocument, Question, read_set
+from kb_assistant.evaluate.datasets import EvalDocument, Question
 from kb_assistant.text.analyzer import STOPWORDS, is_cjk
 from kb_assistant.text.language import language_of
 from kb_assistant.text.sentences import sentences
-from kb_assistant.training.reader.written import WIDER, read_written
+from kb_assistant.training.reader.written import WIDER, open_set
 
 Nearest = Callable[[Sequence[str], Sequence[str], int], list[list[int]]]
 """From questions, texts and a number to the places of the nearest texts, for each question."""
@@ -81,8 +81,7 @@ def examples(
 
 
 def _read(folder: Path, kept: Callable[[str, str], bool]) -> _Set:
-    written = sorted(folder.glob("*.txt"))
-    read = read_written(written) if written else read_set(folder)
+    read = open_set(folder)
     documents = [one for one in read.documents() if kept(folder.name, one.title or one.id)]
     made = _Set(folder.name, documents, [])
     made.places = {one.id: place for place, one in enumerate(documents)}

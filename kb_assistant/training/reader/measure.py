@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.errors import KBError
-from kb_assistant.evaluate.datasets import EvalDocument, Question, read_set
+from kb_assistant.evaluate.datasets import EvalDocument, Question
 from kb_assistant.evaluate.metrics import exact_match, token_f1
 from kb_assistant.reader.reader import Reader, Reading
 from kb_assistant.training.reader.train import held_out, tfidf_nearest
+from kb_assistant.training.reader.written import open_set
 
 _CANDIDATES = 8
 
@@ -49,8 +50,8 @@ class Measured:
 
 def measure(reader: Reader, folder: Path, limit: int, kept: Callable[[str, str], bool], seed: int = 0) -> Measured:
     """Measure on the documents of a set that `kept` accepts, by the set's name and the document's title or id."""
-    read = read_set(folder)
-    documents = [one for one in read.documents() if kept(read.name, one.title or one.id)]
+    read = open_set(folder)
+    documents = [one for one in read.documents() if kept(folder.name, one.title or one.id)]
     places = {one.id: place for place, one in enumerate(documents)}
     asked = [one for one in read.questions if not one.history and _document(one) in places]
     random.Random(seed).shuffle(asked)

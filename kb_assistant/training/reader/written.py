@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kb_assistant.errors import DatasetError
-from kb_assistant.evaluate.datasets import EvalDocument, Question
+from kb_assistant.evaluate.datasets import EvalDocument, EvalSet, Question, read_set
 from kb_assistant.messages import _
 from kb_assistant.text.sentences import sentences
 from kb_assistant.types import Turn
@@ -35,6 +35,12 @@ class WrittenSet:
 
     def documents(self) -> Iterator[EvalDocument]:
         return iter(self.texts)
+
+
+def open_set(folder: Path) -> EvalSet | WrittenSet:
+    """The set in a folder: of text files in the form above, or in BEIR's form."""
+    files = sorted(folder.glob("*.txt"))
+    return read_written(files) if files else read_set(folder)
 
 
 def read_written(files: Sequence[Path]) -> WrittenSet:
