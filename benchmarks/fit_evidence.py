@@ -31,7 +31,7 @@ from kb_assistant.evaluate.refusal import WRONGLY_REFUSED
 from kb_assistant.retrieval import relevance
 from kb_assistant.retrieval.fusion import fuse
 from kb_assistant.retrieval.query_views import WITH_ANSWERS
-from kb_assistant.retrieval.reading import READ, READ_EVIDENCE, read_hits, read_signs
+from kb_assistant.retrieval.reading import READ, READ_EVIDENCE, read_hits
 
 Kind = Literal["own", "own, later", "others", "others, later", "near misses"]
 OWN: tuple[Kind, ...] = ("own", "own, later")
@@ -80,11 +80,9 @@ def as_read(kb: KnowledgeBase, kind: Kind, question: Question) -> Asked | None:
     found = searcher.find(views, READ)
     if not found.hits:
         return None
-    passages = [(hit.locator.heading or "", hit.text) for hit in found.hits]
-    readings = [one for one in reader.read(views.question, passages, views.earlier) if one]
-    ordered, _ = read_hits(reader, views, found.hits, found.evidence, 60)
-    ranks = tuple(rank_of(question, documents_of(hits)) for hits in (found.hits, ordered))
-    return Asked(kind, read_signs(readings, found.evidence), (ranks[0], ranks[1]))
+    read = read_hits(reader, views, found.hits, found.evidence, 60)
+    ranks = tuple(rank_of(question, documents_of(hits)) for hits in (found.hits, read.hits))
+    return Asked(kind, read.signs, (ranks[0], ranks[1]))
 
 
 def rank_of(question: Question, documents: Sequence[str]) -> int | None:

@@ -8,9 +8,10 @@ questions that the reader wasn't trained on (docs/evaluation.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kb_assistant.retrieval.query_views import QueryViews
 from kb_assistant.text.file_names import with_file_name
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 READ = 12
 """Most passages that are read."""
 
+ALONE = 4
+"""Passages that are read without the turns before, too: beside these, a question off the subject seems to be on
+it, and one that stands alone is answered by what was told."""
+
 _RANK, _RELEVANCE, _ANSWER = 2.0, 0.5, 0.5
 """Weights for the order: of the logarithm of the search's rank, and of the reader's logits."""
 
-READ_EVIDENCE = {"always": 1.0, "search": 0.6, "relevance": 2.1}
+READ_EVIDENCE = {"search": 0.5, "relevance": 1.3, "alone": 0.7}
 """Weights of the logistic model for the probability that the passages bear on the question: of the logit of the
-search's evidence, and of the largest relevance that the reader sees. Its logit for the answer adds nothing."""
+search's evidence, and of the largest relevance that the reader sees, with the turns before and without them. Its
+logit for the answer adds nothing."""
 
 _LIMIT = 8.0
 """Largest logit of the search's evidence that counts."""
@@ -44,27 +50,78 @@ class PassageReader(Protocol):
     ) -> list[Reading | None]: ...
 
 
+class ReadHits(NamedTuple):
+    """Passages in the order of what was read.
+
+    Attributes:
+        hits: With their answers marked; the unread ones keep their places behind.
+        evidence: The probability that they bear on the question.
+        signs: What it is made of: see READ_EVIDENCE; nothing if no passage was read.
+    """
+
+    hits: list[Hit]
+    evidence: float
+    signs: Mapping[str, float]
+
+
 def read_hits(
     reader: PassageReader, views: QueryViews, hits: Sequence[Hit], evidence: float, seconds: float
-) -> tuple[list[Hit], float]:
-    """The passages in the order of what was read, with their answers marked, and the probability that they bear
-    on the question.
+) -> ReadHits:
+    """Read the passages, the best ones also without the turns before.
 
     Args:
         hits: Best first; at most READ of them are read.
         evidence: The probability by the search alone.
-        seconds: After this time no further passage is read; the unread ones keep their places behind.
+        seconds: After this time no further passage is read.
     """
+    deadline = time.monotonic() + seconds
     first = hits[:READ]
-    passages = [(with_file_name(hit.source, hit.locator.heading or ""), hit.text) for hit in first]
-    readings = reader.read(views.question, passages, views.earlier, seconds)
+    told = [(with_file_name(hit.source, hit.locator.heading or ""), hit.text) for hit in first]
+    readings = reader.read(views.question, told, views.earlier, seconds)
+    alone: dict[int, Reading] = {}
+    if views.earlier:
+        places = sorted((n for n, one in enumerate(readings) if one), key=lambda n: -_relevance(readings[n]))[
+            :ALONE
+        ]
+        again = reader.read(views.question, [told[n] for n in places], (), deadline - time.monotonic())
+        alone = {place: reading for place, reading in zip(places, again, strict=True) if reading}
     read = [
-        (rank, hit, reading) for rank, (hit, reading) in enumerate(zip(first, readings, strict=True)) if reading
+        (rank, hit, _surer(reading, alone.get(rank)))
+        for rank, (hit, reading) in enumerate(zip(first, readings, strict=True))
+        if reading
     ]
     unread = [hit for hit, reading in zip(first, readings, strict=True) if not reading]
     ranked = sorted(read, key=lambda one: -_score(one[0], one[2]))
-    marked = [_marked(hit, reading) for _, hit, reading in ranked]
-    return [*marked, *unread, *hits[READ:]], _probability([one[2] for one in ranked], evidence)
+    ordered = [*(_marked(hit, reading) for _, hit, reading in ranked), *unread, *hits[READ:]]
+    if not ranked:
+        return ReadHits(ordered, evidence, {})
+    signs = _signs([one for one in readings if one], list(alone.values()), evidence)
+    return ReadHits(ordered, evidence_of(signs), signs)
+
+
+def _relevance(reading: Reading | None) -> float:
+    return reading.relevance if reading else -math.inf
+
+
+def _surer(reading: Reading, alone: Reading | None) -> Reading:
+    """The reading that is surer of an answer."""
+    return alone if alone and alone.answer > reading.answer else reading
+
+
+def _signs(readings: Sequence[Reading], alone: Sequence[Reading], evidence: float) -> dict[str, float]:
+    return {
+        "always": 1.0,
+        "search": _logit(evidence),
+        "relevance": max(reading.relevance for reading in readings),
+        "answer": max(reading.answer for reading in readings),
+        "alone": max(reading.relevance for reading in alone or readings),
+        "answer alone": max(reading.answer for reading in alone or readings),
+    }
+
+
+def evidence_of(signs: Mapping[str, float]) -> float:
+    """The probability that passages bear on a question."""
+    return _sigmoid(math.fsum(weight * signs[name] for name, weight in READ_EVIDENCE.items()))
 
 
 def _score(rank: int, reading: Reading) -> float:
@@ -75,23 +132,6 @@ def _marked(hit: Hit, reading: Reading) -> Hit:
     if reading.span_score < _NO_SPAN:
         return hit
     return replace(hit, answer=AnswerSpan(*reading.span, _sigmoid(reading.answer)))
-
-
-def _probability(readings: Sequence[Reading], evidence: float) -> float:
-    if not readings:
-        return evidence
-    signs = read_signs(readings, evidence)
-    return _sigmoid(math.fsum(weight * signs[name] for name, weight in READ_EVIDENCE.items()))
-
-
-def read_signs(readings: Sequence[Reading], evidence: float) -> dict[str, float]:
-    """What the logistic model joins: see READ_EVIDENCE."""
-    return {
-        "always": 1.0,
-        "search": _logit(evidence),
-        "relevance": max(reading.relevance for reading in readings),
-        "answer": max(reading.answer for reading in readings),
-    }
 
 
 def _sigmoid(logit: float) -> float:

@@ -168,7 +168,7 @@ class Searcher:
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
         if reader and hits:
-            ordered, sure = read_hits(reader, views, hits, sure, self._reader_seconds)
+            ordered, sure, _signs = read_hits(reader, views, hits, sure, self._reader_seconds)
             if names_code(found.views, found.pool, best):  # whatever words are around it
                 sure = max(sure, NAMED)
             ordered, sure = named_first(views.question, ordered, sure)

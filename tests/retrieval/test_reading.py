@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kb_assistant.reader.reader import Reading
 from kb_assistant.retrieval.query_views import query_views
@@ -11,18 +11,22 @@ from kb_assistant.types import AnswerSpan, Hit, Locator, Turn
 
 
 class Told:
-    """A reader that says what it is told, and remembers what it was asked."""
+    """A reader that says what it is told of each passage, after turns and alone."""
 
-    def __init__(self, readings: Sequence[Reading | None]) -> None:
-        self.readings = list(readings)
-        self.asked: tuple[str, tuple[str, ...], list[str]] | None = None
+    def __init__(self, readings: Sequence[Reading | None], alone: Mapping[str, Reading] | None = None) -> None:
+        self.readings, self.alone = list(readings), alone or {}
+        self.known: dict[str, Reading | None] = {}
+        self.asked: list[tuple[str, tuple[str, ...], list[str]]] = []
 
     def read(
         self, question: str, passages: Sequence[tuple[str, str]], earlier: Sequence[str], seconds: float
     ) -> list[Reading | None]:
         del seconds
-        self.asked = (question, tuple(earlier), [f"{heading}|{text}" for heading, text in passages])
-        return self.readings[: len(passages)]
+        self.asked.append((question, tuple(earlier), [f"{heading}|{text}" for heading, text in passages]))
+        if earlier:
+            self.known = dict(zip((text for _, text in passages), self.readings, strict=False))
+            return list(self.known.values())
+        return [self.alone.get(text, self.known.get(text)) for _, text in passages]
 
 
 def hits(*texts: str) -> list[Hit]:
@@ -42,11 +46,11 @@ VIEWS = query_views("who?", [Turn("where?", "Here. And there.")])
 def test_it_gets_question_turns_headings_and_texts() -> None:
     reader = Told([said(0)] * 2)
     read_hits(reader, VIEWS, hits("a", "b"), 0.5, 1.0)
-    assert reader.asked == ("who?", ("where?", "Here."), ["H|a", "H|b"])
+    assert reader.asked == [("who?", earlier, ["H|a", "H|b"]) for earlier in (("where?", "Here."), ())]
 
 
 def test_what_answers_comes_first_and_is_marked() -> None:
-    ordered, _ = read_hits(
+    ordered, *_ = read_hits(
         Told([said(-4, span_score=-3), said(4, (2, 5))]), VIEWS, hits("first", "second"), 0.5, 1
     )
     assert [(hit.text, hit.answer and hit.answer.start) for hit in ordered] == [("second", 2), ("first", None)]
@@ -54,14 +58,14 @@ def test_what_answers_comes_first_and_is_marked() -> None:
 
 
 def test_the_search_decides_between_like_ones() -> None:
-    ordered, _ = read_hits(Told([said(1.0), said(1.2)]), VIEWS, hits("a", "b"), 0.5, 1)
+    ordered, *_ = read_hits(Told([said(1.0), said(1.2)]), VIEWS, hits("a", "b"), 0.5, 1)
     assert [hit.text for hit in ordered] == ["a", "b"]
 
 
 def test_what_was_not_read_keeps_its_place_behind() -> None:
     many = hits(*(f"{number:02}" for number in range(READ + 3)))
     readings: list[Reading | None] = [said(0.0), None, said(5.0)]
-    ordered, _ = read_hits(Told(readings + [None] * READ), VIEWS, many, 0.5, 1)
+    ordered, *_ = read_hits(Told(readings + [None] * READ), VIEWS, many, 0.5, 1)
     assert [hit.text for hit in ordered] == ["02", "00", "01", *(hit.text for hit in many[3:])]
 
 
@@ -77,3 +81,15 @@ def test_evidence_grows_with_each_sign() -> None:
 
 def test_without_a_reading_evidence_stays() -> None:
     assert read_hits(Told([None]), VIEWS, hits("a"), 0.25, 0)[1] == 0.25
+
+
+def test_what_is_surer_alone_counts() -> None:
+    reader = Told([said(1, (0, 1)), said(0, (0, 1))], alone={"b": said(3, (4, 6))})
+    ordered, *_ = read_hits(reader, VIEWS, hits("a", "b"), 0.5, 1)
+    assert [(hit.text, hit.answer and hit.answer.start) for hit in ordered] == [("b", 4), ("a", 0)]
+
+
+def test_a_first_question_is_read_once() -> None:
+    reader = Told([], alone={"a": said(1)})
+    read_hits(reader, query_views("who?", []), hits("a"), 0.5, 1)
+    assert reader.asked == [("who?", (), ["H|a"])]
