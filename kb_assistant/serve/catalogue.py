@@ -129,7 +129,7 @@ def _store(view: View) -> dict[str, Any]:
         "created_at": 0,
         "last_active_at": int(time.time()),
         "status": "completed",
-        "usage_bytes": int(status["megabytes"] * 1e6),
+        "usage_bytes": int((status["megabytes"] or 0) * 1e6),
         "file_counts": counts,
         "metadata": {},
     }

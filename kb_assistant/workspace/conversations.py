@@ -5,12 +5,12 @@ The right to what an answer rests on may have been taken away since it was given
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from kb_assistant.errors import NotFoundError
+from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
 from kb_assistant.store.readers import Sighted
 from kb_assistant.types import Hit
@@ -20,6 +20,7 @@ from kb_assistant.workspace.view import View
 from kb_assistant.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from kb_assistant.workspace.jobs import Job
     from kb_assistant.workspace.rights import Principal
 
 
@@ -98,6 +99,34 @@ class Conversations:
             NotFoundError: as for `get`.
         """
         return View(self._workspace, f"{bases.ATTACHED}{self.get(id_).id}", self._principal, "manage")
+
+    def attach(self, id_: str, files: Iterable[tuple[str, bytes]]) -> Job:
+        """Save files of a conversation's own, by name, and begin to read them.
+
+        Raises:
+            NotFoundError: as for `get`.
+            ForbiddenError: the principal may write nowhere.
+            StoreError: they can't be saved.
+        """
+        own = self.attached(id_)
+        if not self._principal.may_write_any:
+            raise ForbiddenError(_("You may read only."), _("Use a token that may write."))
+        settings = self._workspace.named(own.name)
+        if not bases.exists(settings):
+            bases.create_base(settings)
+        return own.upload(files)
+
+    def rename(self, id_: str, title: str) -> None:
+        """Raises NotFoundError as `get`."""
+        self._workspace.chats.rename(self.get(id_).id, title)
+
+    def rate(self, id_: str, turn: int, rating: int) -> None:
+        """See ChatStore.rate; raises NotFoundError as `get`."""
+        self._workspace.chats.rate(self.get(id_).id, turn, rating)
+
+    def delete(self, id_: str) -> None:
+        """See Workspace.delete_chat; raises NotFoundError as `get`, too."""
+        self._workspace.delete_chat(self.get(id_).id)
 
     def beside(self, id_: str) -> list[View]:
         """What is searched in addition to the conversation's knowledge base.

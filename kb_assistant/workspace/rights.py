@@ -87,6 +87,12 @@ class Principal:
         return found is not None and RIGHTS.index(found) >= RIGHTS.index(right)
 
     @property
+    def may_write_any(self) -> bool:
+        """Whether it may write some knowledge base."""
+        named = {one.base for one in self.grants} | (self.bases or set())
+        return any(self.may("write", base) for base in named)
+
+    @property
     def is_admin(self) -> bool:
         """Whether it manages every knowledge base: then it may create some, and say who may do what."""
         return self.bases is None and self.may("manage", EVERY_BASE)

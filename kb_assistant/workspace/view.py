@@ -13,8 +13,8 @@ from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.store import Chunk, Source
 from kb_assistant.store.readers import Sighted
-from kb_assistant.types import Hit, Report
-from kb_assistant.workspace import bases, discreet, preview
+from kb_assistant.types import Hit, MissingFiles, Report
+from kb_assistant.workspace import bases, discreet, folders, preview
 from kb_assistant.workspace.rights import RIGHTS, Principal, Right
 from kb_assistant.workspace.workspace import Workspace
 
@@ -188,6 +188,13 @@ class View:
             raise NotFoundError(_("There is no passage {id!r}.", id=id_), _("Search again."))
         return found[0]
 
+    def missing_files(self) -> MissingFiles:
+        """See KnowledgeBase.missing_files; of those that may be read."""
+        found, sees = self._base.missing_files(), self.sight
+        if sees is None:
+            return found
+        return MissingFiles(tuple(filter(sees, found.gone)), tuple(filter(sees, found.unreachable)))
+
     def pieces(self, path: str) -> list[preview.PreviewChunk]:
         """The chunks of a source in reading order; none if there is no such source that may be read."""
         return preview.pieces(self._base, path) if self.sees(path) else []
@@ -237,7 +244,8 @@ class View:
         return replace(report, files=tuple(discreet.row(row, sees) for row in report.files))
 
     def remove(self, paths: Iterable[str]) -> list[str]:
-        """Remove sources by their exact paths. Returns those that were there.
+        """Remove sources by their exact paths, and the files of those that were uploaded. Returns those that were
+        there.
 
         Raises:
             ForbiddenError: the principal may not write.
@@ -247,6 +255,7 @@ class View:
         with self._base.store.read() as snapshot:
             known = [path for path in wanted if snapshot.source(path)]
         self._base.forget_sources(known)
+        folders.drop_uploads(self._base.settings, known)
         return known
 
     def ingest(self, paths: Sequence[str | Path]) -> Job:
@@ -257,6 +266,39 @@ class View:
         """
         self.expect("write")
         return self._workspace.jobs.ingest(self._base, paths)
+
+    def upload(self, files: Iterable[tuple[str, bytes]]) -> Job:
+        """Save files, by name, and begin to read them.
+
+        Raises:
+            ForbiddenError: the principal may not write.
+            StoreError: they can't be saved.
+        """
+        self.expect("write")
+        return self.ingest(folders.put_uploads(self._base.settings, files))
+
+    def folders(self) -> folders.Folders:
+        """See folders.folders_of.
+
+        Raises:
+            ForbiddenError: the principal may not write.
+        """
+        self.expect("write")
+        return folders.folders_of(self._base.settings)
+
+    def watch_folder(self, folder: str) -> Path:
+        """See folders.watch_folder, for a folder that the caller allows; raises as `folders`, too."""
+        self.expect("write")
+        return folders.watch_folder(self._base.settings, folder)
+
+    def unwatch_folder(self, folder: Path) -> None:
+        """See folders.unwatch_folder; raises as `folders`, too."""
+        self.expect("write")
+        folders.unwatch_folder(self._base.settings, folder)
+
+    def is_busy(self) -> bool:
+        """Whether work on it goes on."""
+        return self._workspace.jobs.busy(self._base)
 
     def jobs(self) -> list[Job]:
         """Work on this knowledge base, latest first; sources that may not be read aren't named."""
