@@ -83,7 +83,7 @@ def set_readers(
 ) -> None:
     """Say who may read what is at and under these paths, now and later; the nearest rule counts.
 
-    It holds for the page, the HTTP API and MCP. Who manages the knowledge base reads everything, and so does
+    It holds for the HTTP API and MCP. Who manages the knowledge base reads everything, and so does
     this command line.
     """
     with open_kb(kb, home) as base:

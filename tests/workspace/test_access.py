@@ -135,3 +135,9 @@ def test_the_old_door_is_closed_to_tokens_for_some_knowledge_bases(tmp_path: Pat
     access.put_user("bob")
     access.grant("x", "user:bob", "manage")
     assert access.check(access.new_token("bob")) is None
+    ann, eve = access.new_token("ann"), access.add("eve", "read")
+    assert access.check(eve) == User("eve", "read")
+    (tmp_path / "kbs" / "x").mkdir(parents=True)
+    (tmp_path / "kbs" / "x" / "readers.json").write_text("{}")
+    assert access.check(eve) is None, "documents have readers, and who asks here is given all"
+    assert access.check(ann)
