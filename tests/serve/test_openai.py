@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -208,3 +209,14 @@ def test_errors_are_openais(client: openai.OpenAI, server: Running) -> None:
     assert broken.status_code == 400
     assert broken.json()["error"]["type"] == "invalid_request_error"
     assert httpx.get(f"{server.url}/v1/nothing").json()["error"]["code"] == "not_found"
+
+
+def test_twenty_clients_at_once_all_get_their_answer(server: Running, client: openai.OpenAI) -> None:
+    expected = client.chat.completions.create(model="kb/default", messages=_asked()).choices[0].message.content
+
+    def ask(_: int) -> str | None:
+        with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as own:
+            return own.chat.completions.create(model="kb/default", messages=_asked()).choices[0].message.content
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(ask, range(20))) == [expected] * 20
