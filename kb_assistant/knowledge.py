@@ -59,6 +59,9 @@ _log = logging.getLogger(__name__)
 _MOST_SIGHTS = 32
 """Most audiences for which it is remembered what they see."""
 
+_OTHER_MODELS = 2
+"""Most models that stay open besides the one of the settings."""
+
 MOST_PASSAGES = 1_000_000
 """Most passages of one search; a larger k gives no more."""
 
@@ -91,6 +94,7 @@ class KnowledgeBase:
         self.models = ModelHome(self.settings.models_dir)
         self.adapters = AdapterHome(self.settings.home)
         self._given_embedder, self._given_model = embedder, chat_model
+        self._other_models: dict[str, BaseChatModel] = {}
         self._lock = threading.RLock()
         self._store: KnowledgeStore | None = None
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
@@ -375,6 +379,7 @@ class KnowledgeBase:
         beside: Sequence[KnowledgeBase] = (),
         answers: str = "",
         k: int | None = None,
+        model: str = "",
         audience: Collection[str] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
@@ -386,6 +391,7 @@ class KnowledgeBase:
             beside: Other knowledge bases to search as well.
             answers: Instead of the setting of this name: "documents", "documents-first" or "model".
             k: Instead of the setting of this name: how many passages.
+            model: Instead of the setting of this name. The last few models stay open.
             stop: Called often, also before the first word; once it returns true, the answer ends.
 
         Raises:
@@ -396,7 +402,24 @@ class KnowledgeBase:
         from kb_assistant.answering.reply import Reply
 
         searchers, count = [one.searcher(audience) for one in (self, *beside)], None if k is None else _count(k)
-        return Reply(self.chain_over(searchers), question, history, tuple(where), answers, count, stop)
+        chain = self.chain_over(searchers, self.another_model(model) if model else None)
+        return Reply(chain, question, history, tuple(where), answers, count, stop)
+
+    def another_model(self, name: str) -> BaseChatModel:
+        """The chat model of this name, as the setting `model` takes it; the last few stay open.
+
+        Raises:
+            ModelError: there is no such model, or it can't be opened.
+        """
+        from kb_assistant.llm.open import open_chat_model
+
+        with self._lock:
+            if name not in self._other_models:
+                for old in list(self._other_models)[: 1 - _OTHER_MODELS]:
+                    del self._other_models[old]
+                settings = self.settings.but(model=name)
+                self._other_models[name] = open_chat_model(settings, self.models, self.embedder)
+            return self._other_models[name]
 
     def as_chain(
         self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
@@ -380,6 +381,12 @@ def _values(layers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def home_of(home: Path | None = None) -> Path:
     """The home, as given, by KB_HOME, or the usual one. Nothing else is looked at."""
     return Path(home or os.environ.get("KB_HOME") or default_home()).expanduser().absolute()
+
+
+def home_option(home: Path) -> str:
+    """What a command that is told to the user needs to reach this home: " --home DIR", or "" for the one that
+    commands take anyway."""
+    return "" if home.absolute() == home_of() else f" --home {shlex.quote(str(home.absolute()))}"
 
 
 def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from ui import chat, library, system
 from ui.app_state import kb_name, known_bases, user
+from ui.chat_list import open_chat
 from ui.errors import attempt, showing_errors
 from ui.options import MOST_MEGABYTES, options
+from ui.reading_bar import reading_bar
 from ui.strings import LANGUAGES, language, say
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -23,6 +26,8 @@ def main() -> None:
     st.set_page_config("kb-assistant", page_icon=str(_ASSETS / "icon.png"), layout="centered")
     st.html(f"<style>{_style()}</style>")
     with showing_errors(), known_bases() as known:
+        if "chat" in st.session_state:  # at once, too: the run that shows a new conversation may take a while
+            _keep_address()
         _pages(known)
     _keep_address()
 
@@ -37,13 +42,16 @@ def _pages(known: Sequence[str]) -> None:
         "system": st.Page(system.page, title=say("system"), icon=":material/tune:", url_path="system"),
     }
     st.session_state.pages = pages
-    chosen = st.navigation(list(pages.values()))
+    chosen = st.navigation(list(pages.values()), position="hidden")
     with st.sidebar:
-        _head(known)
+        _head(known, list(pages.values()))
         if not who.may_write:
             st.caption(say("read_only"))
     with showing_errors():
+        reading_bar()
         chosen.run()
+    with st.sidebar:
+        _foot()
 
 
 def _style() -> str:
@@ -55,19 +63,30 @@ def _style() -> str:
     return style
 
 
-def _head(known: Sequence[str]) -> None:
-    """Language and knowledge base."""
-    st.segmented_control(
-        say("language"), list(LANGUAGES), format_func=lambda code: LANGUAGES[code], default=language(),
-        key="language-choice", on_change=attempt, args=(_choose_language,), label_visibility="collapsed",
-        width="stretch", required=True,
-    )  # fmt: skip
+def _head(known: Sequence[str], pages: Sequence[Any]) -> None:
+    """Name of the program, knowledge base, and the pages."""
+    with st.container(horizontal=True, vertical_alignment="center", key="brand"):
+        st.image(str(_ASSETS / "icon.png"), width=26, alt="")
+        st.markdown("**kb-assistant**", width="content")
     if known:
         name = kb_name()
         st.selectbox(
             say("kb"), known, index=known.index(name), key=f"kb-choice-{name}", on_change=attempt,
             args=(_choose_kb, name),
         )  # fmt: skip
+    with st.container(key="pages", gap=None):
+        for one in pages:
+            st.page_link(one)
+
+
+def _foot() -> None:
+    """What is set once: the language; and the way out."""
+    st.divider()
+    st.segmented_control(
+        say("language"), list(LANGUAGES), format_func=lambda code: LANGUAGES[code], default=language(),
+        key="language-choice", on_change=attempt, args=(_choose_language,), label_visibility="collapsed",
+        width="stretch", required=True,
+    )  # fmt: skip
     if options().login:
         st.html(f'<form method="post" action="/logout"><button class="kb-out">{say("sign_out")}</button></form>')
 
@@ -79,12 +98,13 @@ def _choose_language() -> None:
 def _choose_kb(before: str) -> None:
     """Switch the knowledge base: a conversation keeps its own, so a new one begins."""
     st.session_state.kb = st.session_state[f"kb-choice-{before}"]
-    chat.open_chat(None)
+    open_chat(None)
 
 
 def _keep_address() -> None:
     """Put the state that must survive a reload into the address."""
-    kept = [(name, st.session_state.get(name)) for name in ("lang", "chat", "kb")]
+    lang = st.session_state.get("lang") or st.query_params.get("lang")
+    kept = [("lang", lang), *((name, st.session_state.get(name)) for name in ("chat", "kb"))]
     wanted = [(name, str(value)) for name, value in kept if value]
     if dict(st.query_params) != dict(wanted):
         st.query_params.from_dict(wanted)

@@ -15,7 +15,7 @@ from kb_assistant.settings import write_setting
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import LOCAL, User
 from kb_assistant.workspace.folder_sync import FolderSync, follow_folders
-from kb_assistant.workspace.preview import example_questions
+from kb_assistant.workspace.suggestions import example_questions
 from kb_assistant.workspace.workspace import Workspace
 from ui.gate import COOKIE, sessions
 from ui.options import options

@@ -13,11 +13,12 @@ from kb_assistant.messages import _
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace.preview import PreviewChunk, pieces
 from ui.app_state import app_state, kb_name, user
-from ui.chat import open_chat, too_much
+from ui.chat_list import open_chat
 from ui.errors import attempt, attempt_change, show_error, show_problem
-from ui.options import MOST_MEGABYTES, options
+from ui.options import options
 from ui.sanitize import escaped, short, size, strip_invisible
-from ui.strings import localized, say
+from ui.strings import local_time, localized, say
+from ui.uploads import drop_zone
 
 PER_PAGE = 20
 PREVIEWED = 40
@@ -50,28 +51,12 @@ def _counts(base: KnowledgeBase) -> None:
 
 
 def _add(base: KnowledgeBase) -> None:
-    with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=not base.count_sources()):
-        version = st.session_state.setdefault("uploads", 0)
-        files = st.file_uploader(
-            say("upload_files"), accept_multiple_files=True, key=f"files-{version}", max_upload_size=MOST_MEGABYTES
-        )
-        whole = st.file_uploader(
-            say("upload_folder"), accept_multiple_files="directory", key=f"folder-{version}",
-            max_upload_size=MOST_MEGABYTES,
-        )  # fmt: skip
-        chosen = [*(files or ()), *(whole or ())]
-        if chosen and (problem := too_much(chosen)):
-            st.error(problem)
-        elif chosen:
-            label = say("upload_now", n=len(chosen))
-            st.button(label, type="primary", on_click=attempt_change, args=(_upload, base, chosen), key="upload")
+    empty = not base.count_sources()
+    key = f"add-{base.settings.kb}-{empty}"  # an expander keeps its state as long as its key
+    with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=empty, key=key):
+        drop_zone(base, "library")
+        drop_zone(base, "folder", whole=True)
         _folder(base)
-
-
-def _upload(base: KnowledgeBase, files: Sequence[Any]) -> None:
-    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in files))
-    app_state().jobs.ingest(base, paths)
-    st.session_state.uploads += 1
 
 
 def _folder(base: KnowledgeBase) -> None:
@@ -81,8 +66,8 @@ def _folder(base: KnowledgeBase) -> None:
         st.caption(say("folder_none"))
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        given = st.text_input(say("folder"), key="folder", help=say("folder_hint"))
-        st.button(say("keep"), on_click=attempt_change, args=(_keep, base, given), disabled=not given.strip())
+        st.text_input(say("folder"), key="folder", help=say("folder_hint"))
+        st.button(say("keep"), key="keep", on_click=attempt_change, args=(_keep_named, base))
     for folder in folders.folders_of(base.settings).watched:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(strip_invisible(str(folder)))
@@ -100,6 +85,10 @@ def _not_followed(base: KnowledgeBase) -> None:
         show_error(problem)
     if odd := bases.odd_names(base.settings):
         st.warning(escaped(say("odd_bases", names=", ".join(odd), folder=base.settings.home / "kbs")))
+
+
+def _keep_named(base: KnowledgeBase) -> None:
+    _keep(base, st.session_state.folder)
 
 
 def _keep(base: KnowledgeBase, given: str) -> None:
@@ -153,15 +142,24 @@ def _progress(job: Job) -> None:
 def _finished(base: KnowledgeBase, job: Job) -> None:
     with st.container(border=True, key="last-job"):
         said = f"{say('ingest' if job.kind == 'ingest' else job.kind)}: {say(f'state_{job.state}')}"
-        st.markdown(f"**{escaped(said)}** · {escaped(job.asked_at[:16].replace('T', ' '))} UTC")
+        st.markdown(f"**{escaped(said)}** · {escaped(_when(job.asked_at))}")
         if job.error:
             st.error(f"{escaped(localized(job.error))}  \n{escaped(localized(job.hint))}")
         if job.kind == "ingest":
             _report(base, job)
         elif job.kind in ("verify", "repair") and job.result:
             _verdict(base, job.result)
-        if job.state in ("interrupted", "stopped") and job.kind == "ingest" and user().may_write:
-            st.button(say("go_on"), key="go-on", on_click=attempt_change, args=(_sync, base, job.paths))
+        if job.state in ("interrupted", "stopped", "failed") and job.kind == "ingest" and user().may_write:
+            label = say("try_again" if job.state == "failed" else "go_on")
+            st.button(label, key="go-on", on_click=attempt_change, args=(_sync, base, job.paths))
+
+
+def _when(moment: str) -> str:
+    """A moment in the time of whoever looks at the page."""
+    try:
+        return f"{local_time(moment):%Y-%m-%d %H:%M}"
+    except ValueError:  # of an older version
+        return strip_invisible(moment)
 
 
 def _report(base: KnowledgeBase, job: Job) -> None:
@@ -280,7 +278,7 @@ def _row(base: KnowledgeBase, source: Source) -> bool:
         st.caption(
             escaped(
                 " · ".join(
-                    [facts, source.ingested_at[:10], short(source.path, 120), localized(source.reason)]
+                    [facts, _when(source.ingested_at), short(source.path, 120), localized(source.reason)]
                 ).rstrip(" ·")
             )
         )
@@ -336,19 +334,11 @@ def _manage(name: str) -> None:
     busy = here.jobs.busy(here.base(name))
     with st.expander(say("manage"), icon=":material/edit:"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            new = st.text_input(say("name"), value=name, key=f"name-{name}", max_chars=64)
-            st.button(
-                say("rename"), on_click=attempt_change, args=(_rename, name, new), disabled=busy, key="rename-kb"
-            )
+            st.text_input(say("name"), value=name, key=f"name-{name}", max_chars=64)
+            st.button(say("rename"), on_click=attempt_change, args=(_rename, name), disabled=busy, key="rename-kb")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            made = st.text_input(say("new_kb"), key="new-kb", max_chars=64)
-            st.button(
-                say("create"),
-                on_click=attempt_change,
-                args=(_create, made),
-                disabled=not made.strip(),
-                key="create-kb",
-            )
+            st.text_input(say("new_kb"), key="new-kb", max_chars=64)
+            st.button(say("create"), on_click=attempt_change, args=(_create,), key="create-kb")
         sure = st.checkbox(say("sure_kb"), key=f"sure-{name}")
         st.button(
             say("delete"),
@@ -361,17 +351,19 @@ def _manage(name: str) -> None:
             st.caption(say("kb_busy"))
 
 
-def _create(name: str) -> None:
+def _create() -> None:
+    name = st.session_state["new-kb"].strip()
     _checked(name)
-    bases.create_base(app_state().named(name.strip()))
-    st.session_state.kb = name.strip()
+    bases.create_base(app_state().named(name))
+    st.session_state.kb = name
     open_chat(None)
 
 
-def _rename(old: str, new: str) -> None:
+def _rename(old: str) -> None:
+    new = st.session_state[f"name-{old}"].strip()
     _checked(new)
-    app_state().rename_base(old, new.strip())
-    st.session_state.kb = new.strip()
+    app_state().rename_base(old, new)
+    st.session_state.kb = new
 
 
 def _remove(name: str) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _CITED = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_BEHIND_ROW = re.compile(rf"^([ ]{{0,3}}\|.*)(\|)[ ]*((?:{_OPEN}\d+{_CLOSE}[ ]*)+)$", re.MULTILINE)
+"""Marks behind a row of a table, where Markdown would drop them."""
 
 _ELEMENTS = frozenset(
     "p h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s br hr table thead tbody tr th td".split()
@@ -37,6 +39,7 @@ def tree(answer: str, marks: Sequence[Mark] = ()) -> list[Node]:
     text = _PRIVATE.sub("?", answer)
     for number, mark in reversed(list(enumerate(marks))):
         text = f"{text[: mark.start].rstrip(' ')}{_OPEN}{number}{_CLOSE}{text[mark.end :]}"
+    text = _BEHIND_ROW.sub(r"\1\3\2", text)
     root: list[Node] = ["root"]
     _fill(_parser().parse(text), [root])
     return root[1:]

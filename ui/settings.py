@@ -51,7 +51,7 @@ def _change(now: Settings) -> None:
         st.caption(_meaning(name))
         place = origins(**options().flags).get(name, "default")
         fixed = place in ("arguments", "environment")
-        value = _value(now, name, fixed)
+        key = _field(now, name, fixed)
         if fixed:
             st.caption(say(f"fixed_{place}", variable=f"KB_{name.upper()}"))
         if name in _AFTERWARDS:
@@ -59,33 +59,31 @@ def _change(now: Settings) -> None:
         with st.container(horizontal=True):
             st.button(
                 say("save"), type="primary", key="save-setting", disabled=fixed, on_click=attempt_change,
-                args=(_keep, name, value),
+                args=(_keep, name, key),
             )  # fmt: skip
             st.button(
                 say("to_default", value=_shown(defaults()[name])), key="unset-setting", on_click=attempt_change,
-                args=(_keep, name, None), disabled=fixed or place == "default",
+                args=(_unset, name), disabled=fixed or place == "default",
             )  # fmt: skip
 
 
-def _value(now: Settings, name: str, fixed: bool) -> Any:
-    """The new value of a setting, from a suitable input field."""
+def _field(now: Settings, name: str, fixed: bool) -> str:
+    """A suitable input field for the new value of a setting. Returns its key."""
     value, key = getattr(now, name), f"value-{name}-{getattr(now, name)}"
-    if words := _words(name):
-        known = list(dict.fromkeys((*words, value)))
-        return st.selectbox(
-            say("value"),
-            known,
-            index=known.index(value),
-            key=key,
-            disabled=fixed,
+    if name in _MODELS or name in CHOICES:
+        known = list(dict.fromkeys((*_words(name), value)))
+        st.selectbox(
+            say("value"), known, index=known.index(value), key=key, disabled=fixed,
             format_func=lambda one: one or "–",
-        )
-    if name in _LONG_TEXTS:
-        return st.text_area(say("value"), value=value, key=key, disabled=fixed)
-    if TYPES[name] is str:
-        return st.text_input(say("value"), value=value, key=key, disabled=fixed)
-    step = 1 if TYPES[name] is int else 0.1
-    return st.number_input(say("value"), value=value, step=step, key=key, disabled=fixed)
+        )  # fmt: skip
+    elif name in _LONG_TEXTS:
+        st.text_area(say("value"), value=value, key=key, disabled=fixed)
+    elif TYPES[name] is str:
+        st.text_input(say("value"), value=value, key=key, disabled=fixed)
+    else:
+        step = 1 if TYPES[name] is int else 0.1
+        st.number_input(say("value"), value=value, step=step, key=key, disabled=fixed)
+    return key
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -97,8 +95,14 @@ def _words(name: str) -> tuple[str, ...]:
     return *others, *(model.name for model in app_state().base(kb_name()).models.installed() if model.kind == kind)
 
 
-def _keep(name: str, value: Any) -> None:
-    app_state().change_setting(name, value)
+def _keep(name: str, key: str) -> None:
+    """Keep what the field holds now, which may have been typed after the page was drawn."""
+    app_state().change_setting(name, st.session_state[key])
+    st.toast(say("setting_kept", name=name))
+
+
+def _unset(name: str) -> None:
+    app_state().change_setting(name, None)
     st.toast(say("setting_kept", name=name))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 import streamlit as st
 
 from kb_assistant.messages import translate
@@ -14,7 +17,48 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kb": ("Knowledge base", "知识库"),
     "sign_out": ("Sign out", "退出登录"),
     "read_only": ("You may read and ask, not change anything.", "你可以查看和提问，但不能修改。"),
+    # first minute, models
+    "first_title": ("Three steps to your first answer", "三步得到第一个回答"),
+    "first_models": ("Models on this machine", "本机上的模型"),
+    "first_documents": ("Your documents", "你的文档"),
+    "first_ask": ("Ask: examples appear here once something is read", "提问：读取后这里会出现示例问题"),
+    "first_ask_owner": ("Whoever runs this page adds documents.", "文档由此页面的管理者添加。"),
+    "use_embedder": ("Finds passages – needed", "检索段落（必需）"),
+    "use_chat": ("Words the answers – without it they are quotes", "组织回答（没有则摘录原文）"),
+    "use_reranker": ("Orders passages", "重排段落"),
+    "installed": ("installed", "已安装"),
+    "install": ("Install", "安装"),
+    "too_big_disk": ("too big for this disk", "磁盘空间不足"),
+    "too_big_memory": ("too big for this machine", "本机内存不足"),
+    "downloading": ("Downloading … {share}", "正在下载……{share}"),
+    "unpacking": ("Unpacking …", "正在解包……"),
+    "install_note": (
+        "Downloaded once, from the Python package index. After that nothing leaves this machine.",
+        "仅从 Python 软件包索引下载一次，此后没有数据离开本机。",
+    ),
+    "model_by_path": ("A model that is on this machine", "使用本机上已有的模型"),
+    "model_path": ("Its folder, or a .gguf file", "模型文件夹或 .gguf 文件"),
+    "model_path_help": ("Its whole path. The files stay where they are.", "填写完整路径，文件保留在原处。"),
+    "add": ("Add", "添加"),
+    "use_samples": ("Use the sample documents", "使用示例文档"),
+    "add_folder": ("A folder of this machine", "本机文件夹"),
+    "read_after_models": (
+        "Documents can come first: they are read once the first model is installed.",
+        "也可以先添加文档：安装第一个模型后会自动读取。",
+    ),
+    "formats": (
+        "PDF, Word, Excel, PowerPoint, OpenDocument, HTML, Markdown, text, mail, pictures, archives.",
+        "PDF、Word、Excel、PowerPoint、OpenDocument、HTML、Markdown、文本、邮件、图片、压缩包。",
+    ),
+    "reading_looks": ("Looking at the files …", "正在查看文件……"),
+    "reading_files": ("Reading {n} of {all} files", "正在读取 {n}/{all} 个文件"),
+    "reading_chunks": ("{n} passages so far", "已得到 {n} 个段落"),
     # conversations
+    "age_today": ("Today", "今天"),
+    "age_week": ("Last 7 days", "最近 7 天"),
+    "age_older": ("Older", "更早"),
+    "chat_deleted": ("Conversation deleted.", "已删除对话。"),
+    "undo": ("Undo", "撤销"),
     "new_chat": ("New conversation", "新对话"),
     "search_chats": ("Search conversations", "搜索对话"),
     "no_chats": ("No conversation found.", "没有找到对话。"),
@@ -31,9 +75,34 @@ _WORDS: dict[str, tuple[str, str]] = {
     "chat_gone": ("That conversation isn't here (any more).", "找不到该对话，可能已被删除。"),
     "own_files": ("Files of this conversation alone", "仅用于此对话的文件"),
     # asking
+    "search_all": ("Search everything", "检索全部"),
+    "search_some": ("Search in: {what}", "检索范围：{what}"),
+    "search_everything": ("Everything", "全部"),
+    "types": ("Types", "类型"),
+    "folder_or_name": ("Folder or part of a name", "文件夹或部分名称"),
+    "apply": ("Apply", "应用"),
+    "searched_in": ("Only searched in: {what}", "仅检索：{what}"),
+    "answering_by": ("Answering", "回答方式"),
+    "model_kind": ("Model", "模型"),
+    "answered_by": ("Answered by {name}", "由 {name} 回答"),
+    "again_with": ("Ask again with …", "换模型重新回答"),
+    "asked_then": ("Then your question is asked: {question}", "随后将提问：{question}"),
+    "other_questions": ("Other ones", "换一批"),
+    "sources_of_answer": ("Sources of this answer", "回答的来源"),
+    "also_read": ("read, not cited", "已读，未引用"),
+    "next_questions": ("You may also ask", "还可以问"),
+    "keep_note": ("Keep as a note in the knowledge base", "存为知识库笔记"),
+    "kept_note": ("Kept as a note; it is being read.", "已存为笔记，正在读取。"),
+    "notes_folder": ("notes", "笔记"),
+    "why_bad": ("What is wrong with it?", "哪里有问题？"),
+    "why_wrong": ("Wrong", "内容错误"),
+    "why_missing": ("Incomplete", "不完整"),
+    "why_source": ("Wrong source", "来源不对"),
+    "why_form": ("Badly worded", "表述不佳"),
+    "why_text": ("In your words (may be left out)", "补充说明（可不填）"),
     "ask": ("Ask your documents …", "向你的文档提问……"),
     "hello": ("What would you like to know?", "你想了解什么？"),
-    "try": ("Questions your documents suggest:", "可以问问你的文档："),
+    "try": ("Your documents suggest:", "可以问问你的文档："),
     "empty": (
         "This knowledge base holds no documents yet. Add some, then ask.",
         "这个知识库还没有文档。先添加文档，再来提问。",
@@ -57,6 +126,19 @@ _WORDS: dict[str, tuple[str, str]] = {
     "bad": ("Bad answer", "回答无用"),
     "refused": ("Your documents don't seem to hold this", "文档中似乎没有相关内容"),
     "nearest": ("The nearest passages:", "最接近的段落："),
+    "nothing_to_search": ("Nothing to search", "没有可检索的内容"),
+    "not_read_yet": (
+        "{n} files are still being read; nothing can be answered from them yet. Ask again in a moment.",
+        "{n} 个文件仍在读取，暂时无法据此回答，请稍后再问。",
+    ),
+    "reading_begins": (
+        "Your documents are about to be read. Ask again in a moment.",
+        "即将读取你的文档，请稍后再问。",
+    ),
+    "some_unread": (
+        "Answered while documents were being read: {n} of {all} files weren't in yet.",
+        "回答时仍在读取文档：{all} 个文件中还有 {n} 个未读入。",
+    ),
     "answers": ("Answers come from", "回答来自"),
     "answers_documents": ("the documents", "文档"),
     "answers_documents-first": ("the documents first, else the model", "先文档，没有则由模型回答"),
@@ -146,23 +228,23 @@ _WORDS: dict[str, tuple[str, str]] = {
         "This page can be reached by others: folders can be named only where it was started with --folder.",
         "此页面可被他人访问：只有用 --folder 启动时才能填写文件夹。",
     ),
-    "keep": ("Keep in step", "保持同步"),
-    "kept": ("Kept in step", "已同步的文件夹"),
-    "sync": ("Bring in step now", "立即同步"),
-    "let_go": ("Let go", "取消同步"),
+    "keep": ("Sync", "同步"),
+    "kept": ("Synced folders", "已同步的文件夹"),
+    "sync": ("Sync now", "立即同步"),
+    "let_go": ("Stop syncing", "取消同步"),
     "filter": ("Search sources", "搜索来源"),
     "which": ("Show", "显示"),
     "all": ("All", "全部"),
     "only_failed": ("Failed", "失败"),
     "no_sources": ("No sources.", "没有来源。"),
     "pieces": ("chunks: {n}", "{n} 个片段"),
-    "preview": ("Chunks", "查看片段"),
-    "preview_of": ("Chunks of {file}", "{file} 的片段"),
+    "preview": ("Preview", "预览"),
+    "preview_of": ("{file}, as it is read", "{file} 的内容"),
     "more_pieces": ("{n} further chunks", "另有 {n} 个片段"),
     "delete_sources": ("Delete the selected ({n})", "删除 {n} 个来源"),
     "sure_sources": (
         "Forget these sources? Uploaded files are deleted; files of your folders stay where they are and come "
-        "back when their folder is brought in step.",
+        "back when their folder is synced.",
         "移除这些来源？上传的文件会被删除；你文件夹中的文件不受影响，下次同步时会重新加入。",
     ),
     "page_of": ("Page {a} of {b}", "第 {a} 页，共 {b} 页"),
@@ -188,9 +270,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "forget_gone": ("Forget {n}", "移除 {n} 个"),
     "faults": ("Faults found:", "发现问题："),
-    "manage": ("Make, rename, delete", "新建、重命名、删除"),
+    "manage": ("Create, rename, delete", "新建、重命名、删除"),
     "new_kb": ("New knowledge base", "新建知识库"),
-    "create": ("Make", "创建"),
+    "create": ("Create", "创建"),
     "sure_kb": (
         "Delete this knowledge base, its index and all files uploaded to it?",
         "删除此知识库、索引以及上传的全部文件？",
@@ -217,8 +299,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "report_files": ("Report by file", "逐文件报告"),
     "retry_failed": ("Read the failed ones again", "重试失败的文件"),
+    "try_again": ("Try again", "重试"),
     "go_on": ("Go on", "继续"),
-    "skipped": ("Not documents, left out: {kinds}", "非文档，已略过：{kinds}"),
+    "skipped": ("Skipped, not documents: {kinds}", "非文档，已略过：{kinds}"),
     "file": ("File", "文件"),
     "status": ("Status", "状态"),
     "reason": ("Reason", "原因"),
@@ -236,7 +319,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_reranker": ("orders passages", "重排模型"),
     "in_use": ("in use", "使用中"),
     "engine": ("This machine", "本机"),
-    "examine": ("Look at this machine", "检查本机"),
+    "examine": ("Check this machine", "检查本机"),
     "memory": ("Memory of this program", "本程序内存"),
     "free": ("Free memory", "可用内存"),
     "last_speed": ("Last answer", "最近一次回答"),
@@ -304,6 +387,21 @@ def say(key: str, **values: object) -> str:
 def localized(message: str) -> str:
     """A message of the engine in the session's language: errors, hints, reasons, notes, faults."""
     return translate(message, language())
+
+
+def local_time(moment: str) -> datetime:
+    """A moment (ISO 8601) in the time zone of the browser; in UTC where that isn't known."""
+    try:
+        zone = ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, AttributeError):
+        zone = ZoneInfo("UTC")
+    found = datetime.fromisoformat(moment)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(zone)
+
+
+def today() -> date:
+    """The day it is for whoever looks at the page."""
+    return local_time(datetime.now(UTC).isoformat()).date()
 
 
 def words(*keys: str) -> dict[str, str]:

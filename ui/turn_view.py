@@ -13,6 +13,7 @@ from ui.sanitize import short
 from ui.strings import language, localized, say
 
 PREVIEW_COLUMNS = 600
+CARD_COLUMNS = 120
 _NEAREST = 3
 
 Shown = dict[str, Any]
@@ -75,10 +76,11 @@ def _shown(key: _Key, last: bool, lang: str) -> Shown:
         "version": f"{turn.state} {turn.rating} {last} {lang} {hash(key)}",
         "tree": tree(turn.answer, found),
         "marks": [_mark(mark, hits) for mark in found],
-        "head": say(kind) if kind == "refused" or (kind == "failed" and not turn.answer) else "",
+        "head": _head(turn, kind),
         "note": localized(turn.reply.get("note", "")),
         "status": say(kind) if kind in ("stopped", "interrupted", "elsewhere") else _error(turn),
         "remarks": _remarks(turn, found),
+        "sources": [] if kind == "refused" else _sources(hits, found),
         "nearest": [_near(n, hit) for n, hit in enumerate(hits[:_NEAREST], 1)] if kind == "refused" else [],
         "facts": _facts(turn),
         "fact_line": _fact_line(turn),
@@ -91,8 +93,8 @@ def _shown(key: _Key, last: bool, lang: str) -> Shown:
 def _base(turn: int, question: str, kind: str) -> Shown:
     return {
         "id": turn, "version": "", "question": question, "kind": kind, "tree": [], "marks": [], "head": "",
-        "note": "", "status": "", "remarks": [], "nearest": [], "facts": [], "fact_line": "", "rating": 0,
-        "copy": "", "last": False, "live": False,
+        "note": "", "status": "", "remarks": [], "nearest": [], "sources": [], "next": [], "facts": [],
+        "fact_line": "", "rating": 0, "copy": "", "last": False, "live": False,
     }  # fmt: skip
 
 
@@ -104,6 +106,31 @@ def _kind(turn: SavedTurn) -> str:
     if turn.reply.get("refused"):
         return "refused"
     return "uncertain" if turn.reply.get("uncertain") else "done"
+
+
+def _head(turn: SavedTurn, kind: str) -> str:
+    """What stands above the answer."""
+    if kind == "refused" and not turn.hits:
+        reading = turn.reply.get("reading")
+        if not reading:
+            return say("nothing_to_search")
+        return say("not_read_yet", n=reading["all_files"]) if reading["all_files"] else say("reading_begins")
+    return say(kind) if kind == "refused" or (kind == "failed" and not turn.answer) else ""
+
+
+def _conditions(where: list[str]) -> str:
+    """Conditions on sources in short: values without their fields, paths without their folders."""
+    values = [value for one in where for value in one.partition("=")[2].split("\n")]
+    return ", ".join(value.strip("*").rsplit("/", 1)[-1] for value in values)
+
+
+def _still_unread(turn: SavedTurn) -> list[str]:
+    """Which documents an answer doesn't know, because they were still being read."""
+    reading = turn.reply.get("reading")
+    if not reading or not turn.hits:
+        return []
+    left = reading["all_files"] - reading["files"]
+    return [say("some_unread", n=left, all=reading["all_files"])] if left > 0 else []
 
 
 def _error(turn: SavedTurn) -> str:
@@ -129,8 +156,28 @@ def _near(n: int, hit: Hit) -> Shown:
     return {"n": n, "place": place(hit), "text": short(hit.text, PREVIEW_COLUMNS // 2)}
 
 
+def _sources(hits: tuple[Hit, ...], found: list[Mark]) -> list[Shown]:
+    """Cards of the passages that the answer is from: first those that it cites, in their order."""
+    cited = list(dict.fromkeys(mark.n for mark in found))
+    order = [*cited, *(n for n in range(1, len(hits) + 1) if n not in cited)]
+    return [
+        {
+            "n": n,
+            "cited": n in cited,
+            "file": PurePath(hits[n - 1].source).name,
+            "type": PurePath(hits[n - 1].source).suffix[1:].upper()[:4] or "–",
+            "place": " · ".join([*where(hits[n - 1]), hits[n - 1].locator.heading or ""]).strip(" ·"),
+            "text": short(" ".join(hits[n - 1].text.split()), CARD_COLUMNS),
+        }
+        for n in order
+    ]
+
+
 def _remarks(turn: SavedTurn, found: list[Mark]) -> list[str]:
     said = [say("by_itself")] if turn.reply.get("origin") == "model" else []
+    said += _still_unread(turn)
+    if where := turn.reply.get("where"):
+        said.append(say("searched_in", what=_conditions(where)))
     if turn.reply.get("cut"):
         said.append(say("cut"))
     if turn.reply.get("uncertain"):
@@ -160,6 +207,8 @@ def _facts(turn: SavedTurn) -> list[str]:
         facts.append(say("evidence", n=f"{reply['evidence']:.2f}"))
     if "found" in seconds:
         facts.append(say("found_in", n=f"{seconds['found']:.1f}"))
+    if model := reply.get("model"):
+        facts.append(say("answered_by", name=model))
     if usage.get("prompt_tokens") is not None:
         counted = say("tokens", a=usage["prompt_tokens"], b=usage["completion_tokens"])
         reused = f" ({say('reused', n=usage['reused_tokens'])})" if usage.get("reused_tokens") else ""

@@ -168,7 +168,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         mute = None if answers == "documents" else self._why_not_alone(found.language)
         if answers == "documents" or mute:
             yield _header(found, found.hits, Dropped(), join((mute, modes.HINT)) if mute else "", kind, "none")
-            yield AddableDict(answer=wording(self._spoken(found.language)).refusal)
+            words = wording(self._spoken(found.language))
+            yield AddableDict(answer=words.refusal if found.hits else words.nothing)
             yield AddableDict(citations=(), refused=True, usage=Usage(), cut=False)
         else:
             yield from self._by_itself(question, history, _NOT_FOUND, config, stop, begun, found)

@@ -30,14 +30,15 @@ ATTRIBUTION = 0.6
 ATTRIBUTION_WORDS = 3
 
 _CLOSERS = r"[”’」』）)\"']*"
-# A full stop or newline ends a sentence; marks may follow a stop.
+# A full stop or newline ends a sentence; marks may follow a stop. The sign before a picture's bracket is no stop.
 _UNIT = re.compile(
-    rf"(?P<mark>{BRACKET})|(?P<stop>[{WIDE_STOPS}]+{_CLOSERS}|[{STOPS}]+{_CLOSERS}(?=[\s\[【]))|(?P<newline>\n)"
+    rf"(?P<mark>{BRACKET})|(?P<stop>[{WIDE_STOPS}]+{_CLOSERS}|[{STOPS}]+{_CLOSERS}(?=\s|[\[【]{BLANK}*\d))"
+    r"|(?P<newline>\n)"
 )
 _BLANKS = re.compile(rf"{BLANK}*")
 _MAYBE_MARK = rf"{BLANK}*(?:[\[【](?:{BLANK}|[\d,，、])*)?"
 _MARK_MAY_FOLLOW = re.compile(_MAYBE_MARK)
-_UNSETTLED = re.compile(rf"(?:[{STOPS}]+{_CLOSERS}|{_MAYBE_MARK})\Z")
+_UNSETTLED = re.compile(rf"(?:[{STOPS}]+{_CLOSERS})?{_MAYBE_MARK}\Z")
 
 
 class CitedStream:

@@ -19,7 +19,7 @@ from kb_assistant.llm.open import best_installed, chosen, is_provider
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
-from kb_assistant.settings import Settings
+from kb_assistant.settings import Settings, home_option
 
 # Linux's and llama.cpp's names of instruction sets.
 _FASTER = {
@@ -290,7 +290,7 @@ def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     except KBError as error:  # one model's description is damaged
         return [Finding(_("chat model"), "broken", error.message, error.hint)]
     if best is None:
-        hint = _("kb models pull smollm2-135m-instruct")
+        hint = _("kb models pull {name}{home}", name="smollm2-135m-instruct", home=home_option(settings.home))
         return [Finding(_("chat model"), "missing", _("none installed: answers are quotes"), hint)]
     chats = [model.name for model in home.installed() if model.kind == "chat"]
     found = Finding(

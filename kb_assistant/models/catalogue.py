@@ -30,11 +30,13 @@ class Offer:
         model: Its description; `path` is relative to its folder and `sha256` empty until it is pulled.
         source: The file in the package.
         disk_bytes: Disk space needed during the pull.
+        memory_bytes: Memory that it takes while it works, about.
     """
 
     model: Model
     source: PackageFile
     disk_bytes: int
+    memory_bytes: int
 
 
 CATALOGUE: Mapping[str, Offer] = MappingProxyType(
@@ -62,6 +64,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
             ),
             disk_bytes=420_000_000,
+            memory_bytes=700_000_000,
         ),
         "smollm2-135m-instruct": Offer(
             Model(
@@ -81,6 +84,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             ),
             disk_bytes=200_000_000,
+            memory_bytes=700_000_000,
         ),
     }
 )

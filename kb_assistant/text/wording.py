@@ -23,7 +23,8 @@ class Wording:
         foreign: Follows the task if a passage is in another language than the question.
         same_language: Follows the task if the question is in another language than the prompt.
         quoted: Stands before quotes in another language, which it may name.
-        refusal: The answer if nothing was found.
+        refusal: The answer if nothing relevant was found.
+        nothing: The answer if there is nothing to search.
         unsaid: The answer if the model gave none.
         go_on: Asks for the rest of an answer.
         condense: Asks for a follow-up as a standalone question.
@@ -39,6 +40,7 @@ class Wording:
     same_language: str
     quoted: str
     refusal: str
+    nothing: str
     unsaid: str
     go_on: str
     condense: str
@@ -62,6 +64,7 @@ ENGLISH = Wording(
     same_language="Answer in the language of the question.",
     quoted="Quoted in {language}:",
     refusal="The documents don't hold an answer to this. The nearest passages are listed as sources.",
+    nothing="There are no documents here to answer from.",
     unsaid="The model gave no answer.",
     go_on="Continue your answer exactly where it ended. Do not repeat what you wrote.",
     condense=(
@@ -83,6 +86,7 @@ CHINESE = Wording(
     same_language="请用中文回答。",
     quoted="引用的原文不是中文：",
     refusal="文档中没有这个问题的答案。最接近的段落列在来源中。",
+    nothing="这里没有可供回答的文档。",
     unsaid="模型没有给出回答。",
     go_on="请从上面回答中断的地方接着写，不要重复已经写过的内容。",
     condense="请改写最后一个问题，使它不看对话也能看懂：把“它”“那里”等词换成具体的名称。只写出改写后的问题。",
@@ -95,11 +99,13 @@ _ANSWERED: Mapping[Language, Wording] = {
     "ja": replace(
         ENGLISH,
         refusal="文書の中にこの質問への答えはありません。最も近い箇所を出典として示します。",
+        nothing="回答のもとになる文書がありません。",
         unsaid="モデルからの回答はありませんでした。",
     ),
     "ko": replace(
         ENGLISH,
         refusal="문서에는 이 질문에 대한 답이 없습니다. 가장 가까운 구절을 출처로 표시합니다.",
+        nothing="답변할 문서가 없습니다.",
         unsaid="모델이 답변하지 않았습니다.",
     ),
 }

@@ -20,6 +20,7 @@ from kb_assistant.workspace.chats import ChatStore, SavedTurn, TurnState
 if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
     from kb_assistant.types import Turn
+    from kb_assistant.workspace.jobs import Reading
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,16 @@ Stage = Literal["queued", "waiting", "searching", "answering"]
 class Answering(Protocol):
     """A knowledge base, or what somebody may see of one."""
 
-    def ask(self, question: str, history: Sequence[Turn], *, beside: Sequence[Any], answers: str) -> Reply: ...
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        *,
+        where: Sequence[str],
+        beside: Sequence[Any],
+        answers: str,
+        model: str,
+    ) -> Reply: ...
 
 
 @dataclass(slots=True)
@@ -39,6 +49,8 @@ class PendingAnswer:
     """An answer that isn't finished.
 
     Attributes:
+        reading: The documents that were still being read when the search began.
+        asked: How it was asked apart from the settings: "where", "model".
         stage: "queued" behind another answer, "waiting" for files that have to be read first, "searching", then
             "answering".
         text: The text so far.
@@ -54,6 +66,8 @@ class PendingAnswer:
     hits: int = 0
     started: float = field(default_factory=time.monotonic)
     stopped: bool = False
+    reading: Reading | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
     _reply: Reply | None = None
     _may_begin: threading.Event = field(default_factory=threading.Event)
     _waited: threading.Event = field(default_factory=threading.Event)
@@ -101,6 +115,9 @@ class AnswerQueue:
         instead_of: int | None = None,
         answers: str = "",
         turns: Callable[[], Sequence[SavedTurn]] | None = None,
+        where: Sequence[str] = (),
+        model: str = "",
+        reading: Callable[[], Reading | None] = lambda: None,
     ) -> int:
         """Save a question and start its answer, or queue it behind earlier ones. Returns the turn's id.
 
@@ -111,6 +128,10 @@ class AnswerQueue:
             instead_of: The turn that is asked again; it is removed from the conversation.
             answers: Instead of the knowledge base's setting of this name.
             turns: Returns the conversation's turns as far as they may be known; None for all as they are saved.
+            where: Conditions on sources, as for KnowledgeBase.ask; the saved reply's "where" keeps them.
+            model: Instead of the knowledge base's setting of this name; the saved reply's "model" keeps it.
+            reading: Tells, when the search begins, which documents are still being read; the saved reply's
+                "reading" keeps it.
 
         Raises:
             StoreError: the question can't be saved.
@@ -131,7 +152,11 @@ class AnswerQueue:
             if running.stopped:
                 return None
             running.stage = "searching"
-            return base.ask(question, self._history(running, turns), beside=beside, answers=answers)
+            running.reading = reading()
+            running.asked = {name: value for name, value in (("where", list(where)), ("model", model)) if value}
+            return base.ask(
+                question, self._history(running, turns), where=where, beside=beside, answers=answers, model=model
+            )
 
         def work() -> None:
             running._may_begin.wait()
@@ -194,7 +219,8 @@ class AnswerQueue:
                 saved = time.monotonic()
         whole = reply.to_json()
         running.text = whole.pop("answer")
-        return whole | {"seconds": {"found": found}}
+        unread = {"reading": running.reading.to_json()} if running.reading else {}
+        return whole | running.asked | unread | {"seconds": {"found": found}}
 
 
 def _wait(running: PendingAnswer, after: Callable[[], object]) -> None:

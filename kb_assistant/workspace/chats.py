@@ -10,7 +10,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -32,15 +32,25 @@ _VERSION = 1
 _SCHEMA = """
 CREATE TABLE chats (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, kb TEXT NOT NULL, title TEXT NOT NULL,
-    created_at TEXT NOT NULL, changed_at TEXT NOT NULL) WITHOUT ROWID;
+    created_at TEXT NOT NULL, changed_at TEXT NOT NULL,
+    deleted_at TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE INDEX chats_owner ON chats (owner, changed_at);
 CREATE TABLE turns (
     id INTEGER PRIMARY KEY AUTOINCREMENT, chat TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
     asked_at TEXT NOT NULL, question TEXT NOT NULL, answer TEXT NOT NULL DEFAULT '',
     state TEXT NOT NULL DEFAULT 'answering', reply TEXT NOT NULL DEFAULT '{}',
-    rating INTEGER NOT NULL DEFAULT 0, replaced INTEGER NOT NULL DEFAULT 0, process TEXT NOT NULL);
+    rating INTEGER NOT NULL DEFAULT 0, replaced INTEGER NOT NULL DEFAULT 0, process TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '');
 CREATE INDEX turns_chat ON turns (chat, id);
 """
+_COLUMNS = {
+    "turns": ("reason", "TEXT NOT NULL DEFAULT ''"),
+    "chats": ("deleted_at", "TEXT NOT NULL DEFAULT ''"),
+}
+"""Columns that came later: added to a file that lacks them. Earlier versions still read it."""
+
+_CHAT = "id, owner, kb, title, created_at, changed_at"
+_TURN = "id, chat, asked_at, question, answer, state, reply, rating, reason, process"
 _BUSY_SECONDS = 10.0
 _IDLE = 2
 """Most connections that stay open between calls."""
@@ -54,6 +64,7 @@ class SavedTurn:
         state: "interrupted" if the answering process is gone.
         reply: `Reply.to_json()` without the answer, and "seconds"; for a failed turn "error" and "hint".
         rating: 1 for a thumb up, -1 for one down, 0 for none.
+        reason: Why, in the reader's words, or "".
     """
 
     id: int
@@ -64,6 +75,7 @@ class SavedTurn:
     state: TurnState = "answering"
     reply: Mapping[str, Any] = field(default_factory=dict)
     rating: int = 0
+    reason: str = ""
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -126,14 +138,14 @@ class ChatStore:
         chat = Chat(uuid.uuid4().hex, owner, kb, "", now, now)
         with self._write() as db:
             db.execute(
-                "INSERT INTO chats VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chats (id, owner, kb, title, created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?)",
                 (chat.id, owner, kb, chat.title, now, now),
             )
         return chat
 
     def of(self, owner: str, search: str = "") -> list[Chat]:
         """An owner's conversations, latest first; with `search`, those that contain all its words."""
-        query = "SELECT id, owner, kb, title, created_at, changed_at FROM chats WHERE owner = ?"
+        query = f"SELECT {_CHAT} FROM chats WHERE owner = ? AND deleted_at = ''"
         values: list[str] = [owner]
         for word in search.split():
             query += (
@@ -147,7 +159,7 @@ class ChatStore:
 
     def get(self, owner: str, id_: str) -> Chat | None:
         """A conversation; None if the owner has none with this id."""
-        query = "SELECT id, owner, kb, title, created_at, changed_at FROM chats WHERE id = ? AND owner = ?"
+        query = f"SELECT {_CHAT} FROM chats WHERE id = ? AND owner = ? AND deleted_at = ''"
         with self._read() as db:
             row = db.execute(query, (id_, owner)).fetchone() if db else None
         return Chat(*row) if row else None
@@ -171,12 +183,21 @@ class ChatStore:
         with self._write() as db:
             db.execute("DELETE FROM chats WHERE id = ?", (chat,))
 
+    def hide(self, chat: str, hidden: bool = True) -> None:
+        """Take a conversation out of all lists, to be deleted later; or bring it back."""
+        with self._write() as db:
+            db.execute("UPDATE chats SET deleted_at = ? WHERE id = ?", (_now() if hidden else "", chat))
+
+    def hidden_before(self, moment: str) -> list[str]:
+        """The conversations that were hidden before a moment (ISO 8601 in UTC)."""
+        query = "SELECT id FROM chats WHERE deleted_at != '' AND deleted_at < ?"
+        with self._read() as db:
+            rows = db.execute(query, (moment,)).fetchall() if db else []
+        return [row[0] for row in rows]
+
     def turns(self, chat: str) -> list[SavedTurn]:
         """The turns of a conversation, oldest first, without turns replaced by a retry."""
-        query = (
-            "SELECT id, chat, asked_at, question, answer, state, reply, rating, process FROM turns"
-            " WHERE chat = ? AND NOT replaced ORDER BY id"
-        )
+        query = f"SELECT {_TURN} FROM turns WHERE chat = ? AND NOT replaced ORDER BY id"
         with self._read() as db:
             rows = db.execute(query, (chat,)).fetchall() if db else []
         return [_turn(row) for row in rows]
@@ -208,10 +229,22 @@ class ChatStore:
                 "UPDATE turns SET answer = ?, state = ?, reply = ? WHERE id = ?", (answer, state, written, turn)
             )
 
-    def rate(self, chat: str, turn: int, rating: int) -> None:
-        """Save a thumb up (1), down (-1) or none (0) for a turn."""
+    def rate(self, chat: str, turn: int, rating: int, reason: str = "") -> None:
+        """Save a thumb up (1), down (-1) or none (0) for a turn, and why."""
         with self._write() as db:
-            db.execute("UPDATE turns SET rating = ? WHERE id = ? AND chat = ?", (rating, turn, chat))
+            db.execute(
+                "UPDATE turns SET rating = ?, reason = ? WHERE id = ? AND chat = ?", (rating, reason, turn, chat)
+            )
+
+    def rated_bad(self, owner: str, limit: int = 50) -> list[SavedTurn]:
+        """An owner's turns with a thumb down, latest first."""
+        query = (
+            f"SELECT {_TURN} FROM turns WHERE rating < 0 AND NOT replaced"
+            " AND chat IN (SELECT id FROM chats WHERE owner = ? AND deleted_at = '') ORDER BY id DESC LIMIT ?"
+        )
+        with self._read() as db:
+            rows = db.execute(query, (owner, limit)).fetchall() if db else []
+        return [_turn(row) for row in rows]
 
     def replace(self, chat: str, turn: int) -> None:
         """Remove a turn from its conversation. It stays in the file. For asking again, see `begin`."""
@@ -304,6 +337,10 @@ def _connect(file: Path) -> sqlite3.Connection:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {_VERSION}")
+    for table, (column, kind) in _COLUMNS.items():
+        if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            with suppress(sqlite3.OperationalError):  # another process added it meanwhile
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     # FULL: in WAL mode NORMAL syncs only at checkpoints, and a power cut would undo the last turns.
     db.execute("PRAGMA synchronous = FULL")
     return db
@@ -311,11 +348,11 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 def _turn(row: tuple[Any, ...]) -> SavedTurn:
     *fields, process = row
-    id_, chat, asked_at, question, answer, state, reply, rating = fields
+    id_, chat, asked_at, question, answer, state, reply, rating, reason = fields
     if state == "answering" and not _lives(process):
         state = "interrupted"
     return SavedTurn(
-        id_, chat, asked_at, question, answer, state, json.loads(reply, object_hook=from_json), rating
+        id_, chat, asked_at, question, answer, state, json.loads(reply, object_hook=from_json), rating, reason
     )
 
 

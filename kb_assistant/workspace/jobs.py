@@ -66,6 +66,32 @@ class Job:
         return self.state not in ("waiting", "running")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far the documents of a knowledge base are read that are being read now.
+
+    Attributes:
+        files: Files done, of `all_files`; 0 of 0 while they are still being looked for.
+        chunks: Chunks embedded.
+        share: Of the bytes, from 0 to 1; None if unknown.
+        path: The file in progress, or "".
+    """
+
+    files: int = 0
+    all_files: int = 0
+    chunks: int = 0
+    share: float | None = None
+    seconds_left: float | None = None
+    path: str = ""
+
+    @property
+    def left(self) -> int:
+        return self.all_files - self.files
+
+    def to_json(self) -> dict[str, int]:
+        return {"files": self.files, "all_files": self.all_files}
+
+
 _Work = Callable[[Job, threading.Event], JobState]
 
 
@@ -90,6 +116,24 @@ class Jobs:
         """Whether a job of this process waits or runs."""
         with self._lock:
             return any(not job.finished for job in self._live.get(base.settings.kb_dir, ()))
+
+    def reading(self, base: KnowledgeBase) -> Reading | None:
+        """The progress of its unfinished ingests together; None if there are none."""
+        with self._lock:
+            live = [job for job in self._live.get(base.settings.kb_dir, ()) if not job.finished]
+        ingests = [job for job in live if job.kind == "ingest"]
+        if not ingests:
+            return None
+        now = next((job for job in ingests if job.state == "running"), ingests[0])
+        note, behind = now.note, sum(len(job.paths) for job in ingests if job is not now)
+        return Reading(
+            files=note.get("files", 0),
+            all_files=note.get("all_files", 0) + behind,
+            chunks=note.get("chunks", 0),
+            share=now.share,
+            seconds_left=note.get("seconds_left"),
+            path=note.get("path", ""),
+        )
 
     def ingest(
         self,
@@ -211,6 +255,8 @@ class Jobs:
         state: JobState = "failed"
         try:
             job.state = "running"
+            if not quiet:
+                self._keep(folder)
             state = "stopped" if stop.is_set() else work(job, stop)
         except KBError as error:
             job.error, job.hint = error.message, error.hint

@@ -1,9 +1,8 @@
-"""Views around a passage: its neighbours, a source's chunks, the page of a PDF; and suggested questions."""
+"""Views around a passage: its neighbours, a source's chunks, the page of a PDF."""
 
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_assistant.answering.documents import question_about
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.passages import repeated
-from kb_assistant.store.readers import Sees
 from kb_assistant.types import Hit, Locator
 
 if TYPE_CHECKING:
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
 
 PAGE_SECONDS = 20.0
 MOST_PAGE_BYTES = 20_000_000
-
-_LOOKED_AT = 16
-"""Most sources inspected for each question; some suggest none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +124,3 @@ def page_image(source: str, page: int, quotes: Sequence[str] = (), width: int = 
     if done.returncode or not 0 < len(done.stdout) <= MOST_PAGE_BYTES:
         raise ReadError(_("Page {page} can't be drawn.", page=page), _("Open the file itself."))
     return done.stdout
-
-
-def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0, sees: Sees | None = None) -> list[str]:
-    """Questions suggested by the documents' headings, in their language. No model is asked.
-
-    Args:
-        seed: The same seed gives the same questions.
-        sees: Which sources may be read; None for all.
-    """
-    chance = random.Random(seed)
-    with base.store.read() as snapshot:
-        paths = [path for path in snapshot.paths() if sees is None or sees(path)]
-        found: dict[str, None] = {}
-        for path in chance.sample(paths, min(len(paths), _LOOKED_AT * count)):
-            headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(path)[:50]]
-            asked = [question_about(heading) for heading in dict.fromkeys(headings)]
-            if fit := [question for question in asked if question]:
-                found[chance.choice(fit)] = None
-            if len(found) == count:
-                break
-    return list(found)

@@ -14,7 +14,7 @@ from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.store import Chunk, Source
 from kb_assistant.store.readers import Sighted
 from kb_assistant.types import Hit, MissingFiles, Report
-from kb_assistant.workspace import bases, discreet, folders, preview
+from kb_assistant.workspace import bases, discreet, folders, preview, suggestions
 from kb_assistant.workspace.rights import RIGHTS, Principal, Right
 from kb_assistant.workspace.workspace import Workspace
 
@@ -141,13 +141,15 @@ class View:
         beside: Sequence[View] = (),
         answers: str = "",
         k: int | None = None,
+        model: str = "",
         stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
         """See KnowledgeBase.ask."""
         from kb_assistant.answering.reply import Reply
 
         searchers = [view._base.searcher(view._audience) for view in (self, *beside)]
-        return Reply(self._base.chain_over(searchers), question, history, tuple(where), answers, k, stop)
+        chain = self._base.chain_over(searchers, self._base.another_model(model) if model else None)
+        return Reply(chain, question, history, tuple(where), answers, k, stop)
 
     def sources(
         self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
@@ -213,8 +215,8 @@ class View:
         return preview.page_image(self.source(path).path, page, quotes, width)
 
     def example_questions(self, count: int = 4, seed: int = 0) -> list[str]:
-        """See preview.example_questions."""
-        return preview.example_questions(self._base, count, seed, self.sight)
+        """See suggestions.example_questions."""
+        return suggestions.example_questions(self._base, count, seed, self.sight)
 
     # write
 

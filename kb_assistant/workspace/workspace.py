@@ -8,20 +8,30 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from kb_assistant.errors import BusyError, KBError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
+from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
 from kb_assistant.workspace.jobs import Jobs
+from kb_assistant.workspace.model_installs import ModelInstalls
 
 _log = logging.getLogger(__name__)
+
+KEPT_HIDDEN_H = 24
+"""Hours for which a hidden conversation can be brought back."""
+
+_TRIES_AGAIN_S = 1.0
 
 MOST_ATTACHED = 8
 """Most open knowledge bases of single conversations; then the least recently used one is closed."""
@@ -40,6 +50,7 @@ class Workspace:
         self.answers = AnswerQueue(self.chats)
         self.jobs = Jobs()
         self.access = Access(settings.home)
+        self.installs = ModelInstalls(ModelHome(settings.models_dir), self._use_installed)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()
 
@@ -87,6 +98,21 @@ class Workspace:
         while old:
             old.popitem()[1].close()
         gc.collect()  # an unused chat model takes gigabytes, and is part of reference cycles
+
+    def _use_installed(self) -> None:
+        """Reopen everything with the models that are there now, once nothing is in progress; and read what wasn't
+        for want of them."""
+        while True:
+            try:
+                self.change(lambda: self.settings)
+                break
+            except BusyError:
+                time.sleep(_TRIES_AGAIN_S)
+        for name in bases.list_bases(self.settings):
+            base = self.base(name)
+            last = next(iter(self.jobs.of(base)), None)
+            if last is not None and (last.kind, last.state) == ("ingest", "failed"):
+                self.jobs.ingest(base, last.paths)
 
     def close(self, name: str) -> None:
         """Close a knowledge base before it is renamed or deleted."""
@@ -159,8 +185,14 @@ class Workspace:
         self.chats.delete(chat)
 
     def sweep(self) -> None:
-        """Delete the files of deleted conversations, which a kill may have left. Files being written now stay
-        until the next sweep; everything stays if no conversations are known at all."""
+        """Delete conversations that were hidden long ago, and files of deleted ones, which a kill left.
+
+        Files being written now stay until the next sweep; everything stays if no conversations are known at all.
+        """
+        long_ago = datetime.now(UTC) - timedelta(hours=KEPT_HIDDEN_H)
+        for chat in self.chats.hidden_before(long_ago.isoformat(timespec="milliseconds")):
+            with suppress(KBError):  # in use: the next sweep deletes it
+                self.delete_chat(chat)
         found = bases.list_attached(self.settings)  # before the ids: a conversation is saved before its files
         if not found or not self.chats.file.exists():
             return

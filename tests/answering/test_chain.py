@@ -72,6 +72,13 @@ def test_what_was_found_is_there_before_the_model_is_asked(docs_home: Path) -> N
     assert len(model.prompts) == 1
 
 
+def test_where_there_is_nothing_to_search_no_passages_are_promised(docs_home: Path) -> None:
+    with base_with(docs_home, scripted()) as base:
+        reply = base.ask("How high is the tower?", where=["type=pdf"])
+        assert (reply.answer, reply.refused, reply.hits) == (ENGLISH.nothing, True, ())
+        assert base.ask("塔有多高？", where=["type=pdf"]).answer == CHINESE.nothing
+
+
 def test_the_answer_streams_and_its_pieces_are_the_answer(docs_home: Path) -> None:
     model = scripted("The tower ", "is 34 metres", " high", " [1]", ". Bye now")
     with base_with(docs_home, model) as base:

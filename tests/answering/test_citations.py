@@ -288,6 +288,19 @@ def test_a_sentence_without_a_mark_is_cited_only_where_a_passage_plainly_holds_i
     assert say(["这里的天气很好，适合散步。"])[1] == ()
 
 
+def test_a_mark_never_stands_within_a_picture() -> None:
+    hit = Hit(
+        "1", "Its picture ![pixel](https://tracker.invalid/p.png) hangs on the wall.", "a.md", Locator(), 1.0
+    )
+    for cut in (1, 3, 100):
+        stream = CitedStream([hit])
+        text = "Its picture ![pixel](https://tracker.invalid/p.png) hangs on the wall."
+        shown = "".join(stream.feed(text[at : at + cut]) for at in range(0, len(text), cut)) + stream.finish()
+        assert shown == f"{text} [1]"
+        (mark,) = marks(shown, [hit])
+        assert mark.sentence == text
+
+
 def test_each_sentence_is_looked_at_by_itself() -> None:
     said = (
         "The tower is 34 metres high. Nobody knows what tomorrow brings. It was founded by Alasdair Munn in 1962."

@@ -123,8 +123,9 @@ def test_a_faster_build_is_recommended_where_the_cpu_would_gain(monkeypatch: pyt
 def test_missing_models_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "not" / "there")
     embedder, chat = finding(settings, "embedder"), finding(settings, "chat model")
-    assert (embedder.state, embedder.advice) == ("broken", "kb models pull multilingual-e5-small")
-    assert (chat.state, chat.advice) == ("missing", "kb models pull smollm2-135m-instruct")
+    home = f" --home {settings.home}"
+    assert (embedder.state, embedder.advice) == ("broken", f"kb models pull multilingual-e5-small{home}")
+    assert (chat.state, chat.advice) == ("missing", f"kb models pull smollm2-135m-instruct{home}")
     assert not settings.home.exists(), "looking makes nothing"
 
 

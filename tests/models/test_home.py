@@ -22,6 +22,7 @@ from kb_assistant.models.catalogue import CATALOGUE, PackageFile
 from kb_assistant.models.digest_cache import DigestCache
 from kb_assistant.models.e5_small import write_folder
 from kb_assistant.models.home import ModelHome
+from tests.homes import embedder_folder
 
 E5 = "multilingual-e5-small"
 CHAT = "smollm2-135m-instruct"
@@ -32,16 +33,6 @@ E5_DIGEST = "ff59cd6330c13bcc5e626f1117b323db07b8ad480e158f85353edafc977d6751"
 @pytest.fixture
 def models_dir(tmp_path: Path) -> ModelHome:
     return ModelHome(tmp_path / "models")
-
-
-def embedder_folder(folder: Path, **config: object) -> Path:
-    """The least that counts as an embedder on disk; its weights are no weights."""
-    folder.mkdir(parents=True)
-    settings = {"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 8, **config}
-    (folder / "config.json").write_text(json.dumps(settings))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
 
 
 def gguf_file(path: Path) -> Path:
@@ -342,7 +333,7 @@ def test_a_bare_name_is_never_a_path(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="isn't installed") as caught:
         models_dir.get(E5, "embedder")
-    assert caught.value.hint == f"kb models pull {E5}"
+    assert caught.value.hint == f"kb models pull {E5} --home {models_dir.folder.parent}"
     assert models_dir.get(f"./{E5}", "embedder").path == tmp_path / E5
 
 

@@ -34,13 +34,14 @@ CUT, CUT_ZH = "Cut: the answer is as long as may be.", "已截断：回答达到
 def test_an_empty_one_says_how_to_begin(start: Callable[..., AppTest]) -> None:
     app = start()
     assert not app.exception
-    assert "holds no documents yet" in texts(app)
+    assert "Three steps to your first answer" in texts(app)
+    assert [button.key for button in app.button if button.key == "use-samples"]
 
 
 def test_examples_come_from_the_documents_and_can_be_asked(filled: Callable[..., AppTest]) -> None:
     app = filled()
     examples = [button for button in app.button if str(button.key).startswith("example-")]
-    assert len(examples) == 4
+    assert len(examples) == 3
     answered(examples[0].click().run())
     (turn,) = app_state().chats.turns(app.session_state["chat"])
     assert turn.question == examples[0].label.replace("\\", "")
@@ -149,6 +150,9 @@ def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., Ap
     assert "No conversation found." in texts(app)
     app.button(key="delete-chat").click().run()
     assert app_state().chats.of("local") == []
+    app.text_input(key="search").set_value("").run()
+    app.button(key="undo-chat").click().run()
+    assert app_state().chats.of("local")[0].id == app.session_state["chat"] == chat
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -307,7 +311,7 @@ def test_a_folder_is_named_and_read(tmp_path: Path) -> None:
     (tmp_path / "docs" / "boat.md").write_text("# Boat\n\nThe boat is blue.\n")
     app = library()
     app.text_input(key="folder").set_value(str(tmp_path / "docs")).run()
-    next(button for button in app.button if button.label == "Keep in step").click().run()
+    next(button for button in app.button if button.label == "Sync").click().run()
     job = app_state().jobs.of(app_state().base("default"))[0]
     app_state().jobs.wait(job.id)
     assert job.result["added"] == 1
@@ -334,7 +338,7 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_readers_cannot_change_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ui.library", "ui.chat", "ui.settings"):
+    for module in ("ui.library", "ui.chat", "ui.asking", "ui.settings"):
         monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
     assert not {str(button.key) for button in system().button} & {"save-setting", "unset-setting"}
     app = library()

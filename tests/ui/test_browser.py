@@ -6,18 +6,16 @@ import io
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import TimeoutError as NotSeen
 
 from kb_assistant.workspace.access import Access
 from tests.samples import ROOT
+from tests.ui.acts import FOUNDER, answered, ask, axe, picture, put, upload
 from tests.ui.browser import Server, Visits, sample_copy, start_server
 from tests.waiting import until
 from ui.options import MOST_FILES
@@ -25,7 +23,6 @@ from ui.options import MOST_FILES
 pytestmark = [pytest.mark.engine, pytest.mark.browser, pytest.mark.timeout(1800)]
 
 PICTURES = ROOT / "docs" / "pictures"
-FOUNDER = "Who founded the Aldersea Station?"
 HOSTILE = """# Weather balloon <img src=x onerror="window.hacked=1">
 
 ## Launch
@@ -35,36 +32,6 @@ is [this one](javascript:window.hacked=1) and its picture ![pixel](https://track
 The balloon Albatross-9 weighs \u202e9 kilograms\u202c and <b onmouseover="window.hacked=1">it flies</b> for two
 hours.
 """
-
-
-def put(page: Any, question: str) -> None:
-    page.get_by_placeholder(re.compile("Ask your documents|向你的文档提问")).fill(question)
-    page.keyboard.press("Enter")
-
-
-def ask(page: Any, question: str) -> None:
-    put(page, question)
-    page.locator(".question", has_text=question).last.wait_for()
-
-
-def answered(page: Any, turns: int = 1) -> Any:
-    """The last turn, once so many are finished."""
-    page.locator(".turn.live").wait_for(state="detached")
-    page.locator(".turn:not(.live) .actions").nth(turns - 1).wait_for()
-    turn = page.locator(".turn:not(.live)").nth(turns - 1)
-    until(lambda: bool(turn.inner_text().strip()))  # a redraw shows nothing for a moment
-    return turn
-
-
-def upload(page: Any, *files: Path) -> None:
-    page.get_by_text("Add documents", exact=True).click()
-    page.locator("input[type=file]:not([webkitdirectory])").first.set_input_files([str(file) for file in files])
-    page.get_by_role("button", name=re.compile("^Add the files")).click()
-    running = page.locator("[class*='st-key-job-']")
-    with suppress(NotSeen):  # a quick one may be over before it is seen; an earlier one's report isn't this one's
-        running.first.wait_for(timeout=5000)
-    running.first.wait_for(state="detached")
-    page.locator(".st-key-last-job").get_by_text(re.compile("added")).wait_for()
 
 
 def test_upload_ask_follow_up_cite_reload_switch_delete(
@@ -179,7 +146,7 @@ def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) 
     page.get_by_role("link", name="Knowledge base").click()
     page.get_by_label("Search sources").fill("balloon")
     page.keyboard.press("Enter")
-    chunks = page.get_by_role("button", name="Chunks")
+    chunks = page.get_by_role("button", name="Preview")
     until(lambda: chunks.count() == 1)  # before, the first one is another document's
     chunks.click()
     page.get_by_text("Albatross-9 is launched").wait_for()
@@ -360,11 +327,11 @@ def test_a_knowledge_base_by_keyboard_alone(visit: Callable[..., Any], tmp_path:
     keys.go("Knowledge base$", kind="A ")
     keys.press("Enter")
     page.get_by_text("faq.md", exact=True).wait_for()
-    keys.go("Make, rename", "Shift+Tab", kind="SUMMARY")
+    keys.go("Create, rename", "Shift+Tab", kind="SUMMARY")
     keys.press("Enter")
     keys.go("^New knowledge base")
     keys.type("by-hand")
-    keys.go("^Make$")
+    keys.go("^Create$")
     keys.press("Enter")
     page.get_by_role("heading", name="by-hand").wait_for()
     page.get_by_text("No sources.").wait_for()
@@ -377,7 +344,7 @@ def test_a_knowledge_base_by_keyboard_alone(visit: Callable[..., Any], tmp_path:
     keys.go("^Add the files")
     keys.press("Enter")
     page.locator(".st-key-last-job").get_by_text("1 added").wait_for()
-    keys.go("Chunks$", kind="BUTTON")
+    keys.go("Preview$", kind="BUTTON")
     keys.press("Enter")
     page.get_by_text("The otter of the bay eats crabs").wait_for()
     keys.press("Enter")
@@ -555,16 +522,6 @@ def test_tokens_open_the_page_and_users_do_not_mix(visits: Visits, guarded: Any)
     assert not any(token in log or token in ann.url for token in tokens.values())
 
 
-def axe(page: Any) -> list[dict[str, Any]]:
-    """What axe-core finds serious or worse."""
-    file = Path(os.environ.get("KB_AXE", ""))
-    if not file.is_file():
-        pytest.fail("KB_AXE must name axe.min.js; `make test-ui` fetches it.")
-    page.evaluate(file.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any], width: int, scheme: str) -> None:
@@ -575,26 +532,26 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     answered(page).locator(".chip").first.click()
     page.locator(".passage mark").first.wait_for()
     problems = {"passage": axe(page)}
-    shots = {"chat": _settled(page)}
+    shots = {"chat": picture(page)}
     page.locator(".passage").press("Escape")
     page.locator(".passage").wait_for(state="detached")
     problems["chat"] = axe(page)
     page.mouse.move(0, 0)
     page.locator(".chip").first.hover()
     page.locator(".card").first.wait_for()
-    shots["answer"] = _settled(page)
+    shots["answer"] = picture(page)
     for name, mark in (("library", "Sources"), ("system", "Settings")):
         page.goto(re.sub(r"(http://[^/]+)/.*", rf"\1/{name}", page.url))
         page.get_by_role("heading", name=mark, exact=True).first.wait_for()
         if name == "system":
             page.get_by_text("Change a setting").click()
             page.get_by_role("button", name="Save").wait_for()
-        shots[name] = _settled(page)
+        shots[name] = picture(page)
         problems[name] = axe(page)
     if keep:
         PICTURES.mkdir(exist_ok=True)
-        for name, picture in shots.items():
-            small = Image.open(io.BytesIO(picture)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+        for name, shot in shots.items():
+            small = Image.open(io.BytesIO(shot)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
             small.save(PICTURES / f"{name}-{width}-{scheme}.png", optimize=True)
     told = {
         name: [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found]
@@ -617,10 +574,3 @@ def test_the_chinese_page_has_chinese_fields_for_uploads(visit: Callable[..., An
         limit = field.locator("[data-testid=stFileUploaderDropzoneInstructions] span").last
         assert "100 MB" in limit.evaluate("one => getComputedStyle(one, '::after').content")
     assert axe(page) == []
-
-
-def _settled(page: Any) -> bytes:
-    """A picture, once nothing is loading."""
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
-    time.sleep(0.5)
-    return bytes(page.screenshot())

@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 
 from kb_assistant.errors import StoreError
 from kb_assistant.workspace import bases
-from tests.processes import another_writer
 from tests.ui.pages import FOUNDER, answered, library, texts
 from tests.waiting import until
 from ui.app_state import app_state
@@ -19,23 +18,24 @@ from ui.app_state import app_state
 pytestmark = pytest.mark.engine
 
 
-def test_a_conversation_whose_files_are_being_written_stays_and_the_page_says_why(
+def test_a_deleted_conversation_comes_back_with_its_files_until_it_is_swept(
     filled: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
     here, chat = app_state(), app.session_state["chat"]
-    monkeypatch.setattr(here, "settings", here.settings.but(lock_seconds=0.2))
     own = here.attached(chat)
     bases.create_base(own.settings)
-    with another_writer(own.settings.kb_dir):
-        app.button(key="delete-chat").click().run()
+    app.button(key="delete-chat").click().run()
     assert not app.exception
-    assert "Another process is writing" in texts(app)
-    assert app.session_state["chat"] == chat
+    assert here.chats.of("local") == []
+    app.button(key="undo-chat").click().run()
     assert [one.id for one in here.chats.of("local")] == [chat]
     app.button(key="delete-chat").click().run()
-    assert "Another process" not in texts(app)
-    assert here.chats.of("local") == []
+    here.sweep()
+    assert bases.exists(own.settings)
+    monkeypatch.setattr("kb_assistant.workspace.workspace.KEPT_HIDDEN_H", -1)
+    here.sweep()
+    assert here.chats.ids() == set()
     assert not bases.exists(own.settings)
 
 
@@ -71,7 +71,7 @@ def test_folders_that_are_not_followed_are_said(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "docs").mkdir()
     app = library()
     app.text_input(key="folder").set_value(str(tmp_path / "docs")).run()
-    next(button for button in app.button if button.label == "Keep in step").click().run()
+    next(button for button in app.button if button.label == "Sync").click().run()
     monkeypatch.setattr("ui.app_state.example_questions", lambda *_: [])
     here.begin()
     (tmp_path / "docs").rename(tmp_path / "away")

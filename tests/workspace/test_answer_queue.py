@@ -14,6 +14,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
+from kb_assistant.workspace.jobs import Reading
 from tests.fakes import HashEmbeddings, ScriptedChat
 from tests.waiting import PATIENCE, until
 
@@ -161,6 +162,19 @@ def test_a_stop_is_heard_while_it_waits_and_nothing_is_searched(
     ready.set()
     assert [turn.state for turn in answers.chats.turns(chat)] == ["stopped", "done"]
     assert searched == ["And its weight?"]
+
+
+def test_an_answer_keeps_what_was_not_read_when_it_was_searched(
+    answers: AnswerQueue, base: KnowledgeBase, gate: threading.Event
+) -> None:
+    gate.set()
+    chat = answers.chats.create("ann", "default").id
+    answers.ask(base, chat, "What colour is the pump?", reading=lambda: Reading(3, 13))
+    answers.ask(base, chat, "What colour is the pump?", reading=lambda: None)
+    until(lambda: not answers.running(chat))
+    first, second = answers.chats.turns(chat)
+    assert first.reply["reading"] == {"files": 3, "all_files": 13}
+    assert "reading" not in second.reply
 
 
 def test_what_goes_wrong_while_it_waits_is_kept_in_words(answers: AnswerQueue, base: KnowledgeBase) -> None:

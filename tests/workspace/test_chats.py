@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,39 @@ def test_a_forked_process_opens_its_own_connection(store: ChatStore) -> None:
     assert os.waitpid(child, 0)[1] == 0
     assert len(store.of("bob")) == 1
     assert sorted(store._idle) == [os.getpid()]
+
+
+def test_a_hidden_conversation_comes_back_until_it_is_deleted(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    store.hide(chat.id)
+    assert (store.of("ann"), store.get("ann", chat.id)) == ([], None)
+    assert store.hidden_before("9999") == [chat.id]
+    assert store.hidden_before("1999") == []
+    store.hide(chat.id, False)
+    assert [one.id for one in store.of("ann")] == [chat.id]
+    assert store.hidden_before("9999") == []
+
+
+def test_a_thumb_down_keeps_its_reason_and_is_listed_for_its_owner(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    turn, other = store.begin(chat.id, "Which pump?"), store.begin(chat.id, "Which tide?")
+    store.rate(chat.id, turn, -1, "The page is wrong.")
+    store.rate(chat.id, other, 1)
+    (bad,) = store.rated_bad("ann")
+    assert (bad.id, bad.reason) == (turn, "The page is wrong.")
+    assert store.rated_bad("bob") == []
+    store.rate(chat.id, turn, 0)
+    assert store.rated_bad("ann") == []
+
+
+def test_a_file_of_before_is_read_and_gets_what_it_lacks(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    turn = store.begin(chat.id, "Which pump?")
+    store.close()
+    with closing(sqlite3.connect(store.file)) as db:
+        db.execute("ALTER TABLE turns DROP COLUMN reason")
+        db.execute("ALTER TABLE chats DROP COLUMN deleted_at")
+    again = ChatStore(store.file)
+    assert [one.question for one in again.turns(chat.id)] == ["Which pump?"]
+    again.rate(chat.id, turn, -1, "Wrong.")
+    assert again.rated_bad("ann")[0].reason == "Wrong."

@@ -14,7 +14,7 @@ import pytest
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import translate
 from kb_assistant.settings import Settings
-from kb_assistant.workspace.jobs import Jobs
+from kb_assistant.workspace.jobs import Jobs, Reading
 from tests.fakes import HashEmbeddings
 from tests.law import small_kb
 
@@ -109,6 +109,28 @@ def test_a_restart_says_that_work_was_broken_off(base: KnowledgeBase, docs: Path
     assert Jobs().of(base)[0].state == "interrupted"
     file.write_text("[{")
     assert Jobs().of(base) == []
+
+
+def test_work_that_has_begun_is_kept_as_such_and_tells_how_far_it_is(
+    base: KnowledgeBase, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, seen = Jobs(), []
+    file = base.settings.kb_dir / "jobs.json"
+    base.ingest(docs / "0.md")
+    ingest = base.ingest
+
+    def watched(*given: Any, **named: Any) -> Any:
+        seen.append((json.loads(file.read_text())[0]["state"], jobs.reading(base)))
+        report = ingest(*given, **named)
+        seen.append(("", jobs.reading(base)))
+        return report
+
+    monkeypatch.setattr(base, "ingest", watched)
+    jobs.wait(jobs.ingest(base, [docs]).id)
+    assert seen[0] == ("running", Reading())
+    assert seen[1][1].to_json() == {"files": 3, "all_files": 3}
+    assert seen[1][1].left == 0
+    assert jobs.reading(base) is None
 
 
 def test_a_quiet_look_is_forgotten_where_nothing_changed(base: KnowledgeBase, docs: Path) -> None:

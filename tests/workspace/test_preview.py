@@ -1,4 +1,4 @@
-"""What stands around a passage, the page of a PDF, and the questions that documents suggest."""
+"""What stands around a passage, and the page of a PDF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kb_assistant.answering.citations import evidence, marks
 from kb_assistant.errors import ReadError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.types import Hit, Locator
-from kb_assistant.workspace.preview import example_questions, page_image, pieces, surroundings
+from kb_assistant.workspace.preview import page_image, pieces, surroundings
 from tests.samples import SAMPLE_DOCS
 
 MANUAL = SAMPLE_DOCS / "en" / "pump-manual.pdf"
@@ -30,20 +30,6 @@ def test_neighbours_are_those_of_the_source(sample_kb: KnowledgeBase) -> None:
 def test_a_passage_that_is_gone_has_none(sample_kb: KnowledgeBase) -> None:
     hit = Hit("0" * 32, "Gone.", "/nowhere.md", Locator(), 1.0)
     assert surroundings(sample_kb, hit) is None
-
-
-def test_questions_come_from_headings_in_both_languages(sample_kb: KnowledgeBase) -> None:
-    headings = {
-        part
-        for source in sample_kb.sources()
-        for piece in pieces(sample_kb, source.path)
-        for part in (piece.locator.heading or "").split(" > ")
-    }
-    asked = [question for seed in range(6) for question in example_questions(sample_kb, seed=seed)]
-    assert all(any(heading and heading in question for heading in headings) for question in asked)
-    assert any("documents say" in one or "What does" in one for one in asked)
-    assert any("说了什么" in one for one in asked)
-    assert example_questions(sample_kb, 3, seed=1) == example_questions(sample_kb, 3, seed=1)
 
 
 def test_a_page_is_drawn_and_the_quote_is_marked() -> None:

@@ -78,6 +78,7 @@ const SIGNS = {
   good: "M7 11v9H4v-9zM7 11l4-7c2 0 2.5 1.5 2 3l-1 3h6c1.5 0 2 1 1.7 2.3l-1.5 6C18 19.5 17.3 20 16 20H7",
   bad: "M7 13V4H4v9zM7 13l4 7c2 0 2.5-1.5 2-3l-1-3h6c1.5 0 2-1 1.7-2.3l-1.5-6C18 4.5 17.3 4 16 4H7",
   retry: "M19 12a7 7 0 1 1-2-5M17 2v5h-5",
+  note: "M6 4h9l4 4v12H6zM14 4v5h5M12 12v6M9 15h6",
   edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
 };
 
@@ -140,6 +141,12 @@ function actions(turn, words, send, bubble) {
   bar.append(
     action(words.good, "good", turn.rating === 1, () => send("rate", { turn: turn.id, rating: turn.rating === 1 ? 0 : 1, at: Date.now() })),
     action(words.bad, "bad", turn.rating === -1, () => send("rate", { turn: turn.id, rating: turn.rating === -1 ? 0 : -1, at: Date.now() })));
+  if (words.may_keep && turn.kind !== "refused" && turn.copy) {
+    bar.append(action(words.keep_note, "note", null, (button) => {
+      send("note", { turn: turn.id, at: Date.now() });
+      draw(button, "done");
+    }));
+  }
   if (turn.last) {
     bar.append(
       action(words.retry, "retry", null, () => send("retry", { turn: turn.id, at: Date.now() })),
@@ -150,6 +157,42 @@ function actions(turn, words, send, bubble) {
       }));
   }
   return bar;
+}
+
+// A card for each passage that the answer is from; a click opens it.
+function sourceCards(root, turn, words, send) {
+  const row = make("ul", "sources");
+  row.setAttribute("aria-label", words.sources_of_answer);
+  for (const source of turn.sources) {
+    const item = make("li");
+    const open = make("button", source.cited ? "source" : "source unread");
+    open.type = "button";
+    open.dataset.mark = `${turn.id}:source${source.n}`;
+    const name = make("span", "name");
+    name.append(make("span", "type", source.type), make("span", "file", `${source.n} ${source.file}`));
+    open.append(name, make("span", "where", source.cited ? source.place : `${words.also_read} · ${source.place}`),
+      make("span", "line", source.text));
+    open.onclick = () => {
+      root.lastChip = open.dataset.mark;
+      send("open", { turn: turn.id, n: source.n, mark: `source${source.n}`, at: Date.now() });
+    };
+    item.append(open);
+    row.append(item);
+  }
+  return row;
+}
+
+function nextQuestions(turn, words, send) {
+  const row = make("div", "next");
+  row.setAttribute("role", "group");
+  row.setAttribute("aria-label", words.next_questions);
+  for (const question of turn.next) {
+    const chip = make("button", "suggested", question);
+    chip.type = "button";
+    chip.onclick = () => send("ask", { text: question, at: Date.now() });
+    row.append(chip);
+  }
+  return row;
 }
 
 function facts(turn, words) {
@@ -196,9 +239,13 @@ function build(root, turn, words, send) {
     answer.appendChild(list);
   }
   if (!turn.live) {
+    if (turn.sources.length) answer.appendChild(sourceCards(root, turn, words, send));
+    const foot = make("div", "foot");
+    foot.appendChild(actions(turn, words, send, bubble));
     const told = facts(turn, words);
-    if (told) answer.appendChild(told);
-    answer.appendChild(actions(turn, words, send, bubble));
+    if (told) foot.appendChild(told);
+    answer.appendChild(foot);
+    if (turn.next.length) answer.appendChild(nextQuestions(turn, words, send));
   }
   article.appendChild(answer);
   return article;
@@ -223,6 +270,7 @@ function focused(list) {
 
 export default function (component) {
   const { data, parentElement: root, setTriggerValue: send } = component;
+  data.words.may_keep = data.may_keep;
   const list = root.querySelector(".turns");
   list.lang = data.lang;
   const page = scroller(list);

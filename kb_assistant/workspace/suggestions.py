@@ -1,0 +1,72 @@
+"""Questions that documents suggest by their headings. No model is asked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kb_assistant.answering.documents import question_about
+from kb_assistant.errors import KBError
+from kb_assistant.store.readers import Sees
+
+if TYPE_CHECKING:
+    from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.workspace.chats import SavedTurn
+
+_LOOKED_AT = 16
+"""Most sources inspected for each question; some suggest none."""
+
+_HEADINGS = 50
+"""Most chunks of a source whose headings are looked at."""
+
+
+def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0, sees: Sees | None = None) -> list[str]:
+    """Questions suggested by the documents' headings, in their language. No model is asked.
+
+    Args:
+        seed: The same seed gives the same questions.
+        sees: Which sources may be read; None for all.
+    """
+    chance = random.Random(seed)
+    with base.store.read() as snapshot:
+        paths = [path for path in snapshot.paths() if sees is None or sees(path)]
+        found: dict[str, None] = {}
+        for path in chance.sample(paths, min(len(paths), _LOOKED_AT * count)):
+            chunks = snapshot.chunks_of_source(path)[:_HEADINGS]
+            headings = [chunk.locator.heading or "" for chunk in chunks]
+            asked = [question_about(heading) for heading in dict.fromkeys(headings)]
+            if fit := [question for question in asked if question]:
+                found[chance.choice(fit)] = None
+            if len(found) == count:
+                break
+    return list(found)
+
+
+def follow_up_questions(base: KnowledgeBase, turn: SavedTurn, count: int = 3) -> list[str]:
+    """Questions that may come next: about the headings nearest to the passages that an answer cites, first those
+    that come after them. None of them was answered by the turn."""
+    cited = sorted({mark.n for mark in turn.marks})
+    hits = [turn.hits[n - 1] for n in cited]
+    known = {hit.locator.heading or "" for hit in hits}
+    found: dict[str, None] = {}
+    for hit in hits:
+        for heading in _nearest_headings(base, hit.source, hit.locator.heading or ""):
+            question = question_about(heading)
+            if heading not in known and question and question != turn.question:
+                found[question] = None
+            if len(found) == count:
+                return list(found)
+    return list(found)
+
+
+def _nearest_headings(base: KnowledgeBase, source: str, heading: str) -> Iterable[str]:
+    """The other headings of a source: those after a heading, then those before it, nearest first."""
+    try:
+        with base.store.read() as snapshot:
+            headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(source)]
+    except KBError:  # the knowledge base is gone
+        return ()
+    every = list(dict.fromkeys(headings))
+    place = every.index(heading) if heading in every else -1
+    return [*every[place + 1 :], *reversed(every[: max(place, 0)])]

@@ -1,0 +1,83 @@
+"""What is typed counts, however soon the button beside it is clicked: by touch, on a slow server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ui.acts import FOUNDER, answered, ask
+from tests.ui.browser import Server, Visits, sample_copy, start_server
+from tests.waiting import until
+
+pytestmark = [pytest.mark.engine, pytest.mark.browser, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def own(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A page whose settings and names may change."""
+    running = start_server(
+        sample_copy(models_home, sample_home, tmp_path_factory.mktemp("own")), "--model", "extract"
+    )
+    yield running
+    running.stop()
+
+
+def at_rest(button: Any) -> None:
+    """What holds the button has finished to open."""
+    places: list[Any] = []
+    until(lambda: places.append(button.bounding_box()) or (len(places) > 40 and places[-1] == places[-40]))
+
+
+def type_and_click(field: Any, text: str, button: Any) -> None:
+    """The button is pressed the moment the last letter is there, and released within 10 ms."""
+    at_rest(button)
+    field.fill(text)
+    button.click(delay=5)
+
+
+def test_a_conversation_gets_the_name_that_was_typed(visits: Visits, own: Server) -> None:
+    page = visits.open(own.url)
+    ask(page, FOUNDER)
+    answered(page)
+    page.get_by_role("button", name="This conversation").click()
+    type_and_click(page.get_by_label("Name"), "Pumps & co", page.get_by_role("button", name="Rename"))
+    page.get_by_role("button", name="Pumps & co").wait_for()
+
+
+def test_a_setting_gets_the_value_that_was_typed(visits: Visits, own: Server) -> None:
+    page = visits.open(f"{own.url}/system")
+    page.get_by_text("Change a setting").click()
+    choose = page.get_by_role("combobox", name="Setting")
+    choose.fill("k")
+    page.get_by_role("option", name="k", exact=True).click()
+    type_and_click(page.get_by_role("spinbutton"), "3", page.get_by_role("button", name="Save"))
+    page.get_by_text("k is kept").wait_for()
+    assert (own.home / "kb.toml").read_text() == "k = 3\n"
+
+
+def test_knowledge_bases_and_folders_get_the_names_that_were_typed(
+    visits: Visits, own: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "boat.md").write_text("# Boat\n\nThe boat is blue.\n")
+    page = visits.open(f"{own.url}/library")
+    page.get_by_text("Create, rename, delete").click()
+    type_and_click(
+        page.get_by_label("New knowledge base"), "notes", page.get_by_role("button", name="Create", exact=True)
+    )
+    page.get_by_role("heading", name="notes").wait_for()
+    keep = page.get_by_role("button", name="Sync")
+    type_and_click(page.get_by_role("textbox", name="A folder on this machine"), str(tmp_path), keep)
+    page.get_by_text("boat.md", exact=True).first.wait_for()
+    type_and_click(page.get_by_label("Name", exact=True), "diary", page.get_by_role("button", name="Rename"))
+    page.get_by_role("heading", name="diary").wait_for()
+
+
+def test_a_new_conversation_has_its_address_at_once(visits: Visits, own: Server) -> None:
+    page = visits.open(own.url)
+    page.get_by_text("What would you like to know?").wait_for()
+    ask(page, FOUNDER)
+    assert "chat=" in page.url
+    again = visits.open(page.url)
+    again.locator(".question", has_text=FOUNDER).wait_for()

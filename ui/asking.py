@@ -1,0 +1,179 @@
+"""The next question: where it is searched, who answers, and what its files are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kb_assistant import Chat, KBError, KnowledgeBase
+from kb_assistant.settings import CHOICES
+from kb_assistant.workspace import bases, folders
+from kb_assistant.workspace.scope import Scope, types_of
+from ui.app_state import app_state, kb_name, user
+from ui.errors import attempt, attempt_change
+from ui.options import MOST_MEGABYTES
+from ui.passage import close_passage
+from ui.sanitize import escaped, short, strip_invisible
+from ui.strings import say
+from ui.uploads import too_much
+
+LISTED_SOURCES = 500
+"""Most sources offered by name; the others are found by their folder."""
+
+
+def question_field(chat: Chat | None, base: KnowledgeBase) -> None:
+    """The field, and above it where is searched and who answers."""
+    with st.bottom:
+        with st.container(horizontal=True, key="how"):
+            _choose_scope(base)
+            _choose_answerer()
+        st.chat_input(
+            say("ask"), key="question", accept_file="multiple" if user().may_write else False,
+            max_upload_size=MOST_MEGABYTES, on_submit=attempt, args=(_take, chat),
+        )  # fmt: skip
+
+
+def scope() -> Scope:
+    """Where this session's next questions are searched."""
+    found = st.session_state.get("scope")
+    return found if isinstance(found, Scope) else Scope()
+
+
+def _choose_scope(base: KnowledgeBase) -> None:
+    now = scope()
+    label = say("search_all") if now == Scope() else say("search_some", what=escaped(short(told(now), 40)))
+    box = st.popover(label, icon=":material/filter_alt:", type="tertiary", key="scope-box", on_change="rerun")
+    if not box.open:
+        return
+    with box, st.form("scope-form", border=False):
+        st.pills(say("types"), types_of(base), selection_mode="multi", key="scope-types", default=now.types)
+        known = [source.path for source in base.sources(failed=False, limit=LISTED_SOURCES)]
+        st.multiselect(
+            say("sources"), known, default=[path for path in now.paths if path in known], key="scope-paths",
+            format_func=lambda path: strip_invisible(path.rsplit("/", 1)[-1]), placeholder=say("all"),
+        )  # fmt: skip
+        st.text_input(say("folder_or_name"), value=now.name, key="scope-name")
+        with st.container(horizontal=True):
+            st.form_submit_button(say("apply"), type="primary", on_click=attempt, args=(_set_scope,))
+            st.form_submit_button(say("search_everything"), on_click=attempt, args=(_clear_scope,))
+
+
+def _set_scope() -> None:
+    state = st.session_state
+    st.session_state.scope = Scope(
+        tuple(state["scope-types"] or ()), tuple(state["scope-paths"]), state["scope-name"].strip()
+    )
+
+
+def _clear_scope() -> None:
+    st.session_state.pop("scope", None)
+
+
+def told(now: Scope) -> str:
+    """Where is searched, in words."""
+    names = [path.rsplit("/", 1)[-1] for path in now.paths]
+    return ", ".join([*now.types, *names, *([now.name] if now.name else ())])
+
+
+def _choose_answerer() -> None:
+    """Who answers this session's next questions, and from what."""
+    known = CHOICES["answers"]
+    names = {one: say(f"answers_{one}") for one in known}
+    models = answerers()
+    with st.popover(say("answering_by"), icon=":material/smart_toy:", type="tertiary", key="answer-box"):
+        st.selectbox(
+            say("answers"), known, index=known.index(app_state().settings.answers), key="answers",
+            format_func=names.__getitem__,
+        )  # fmt: skip
+        st.selectbox(say("model_kind"), models, index=models.index(app_state().settings.model), key="model")
+
+
+def answerers() -> list[str]:
+    """Who can answer: the model of the settings first, then the other chat models, and quotes."""
+    installed = [model.name for model in app_state().installs.installed() if model.kind == "chat"]
+    return list(dict.fromkeys((app_state().settings.model, *installed, "extract")))
+
+
+def _other_than_settings(model: str) -> str:
+    return "" if model == app_state().settings.model else model
+
+
+def _take(chat: Chat | None) -> None:
+    """Handle a question, files, or both, from the chat input."""
+    given = st.session_state.question
+    text, files = (given, ()) if isinstance(given, str) else (given.text, given.files)
+    if files:
+        if problem := too_much(files):
+            raise KBError(problem)
+        st.session_state.dropped = {"files": list(files), "text": text}
+    elif text.strip():
+        ask(chat, text)
+
+
+def ask(
+    chat: Chat | None, question: str, job: str | None = None, instead_of: int | None = None, model: str = ""
+) -> None:
+    """Ask, in a new conversation if none is open.
+
+    Args:
+        job: Reads files; the search waits for it.
+        instead_of: The turn that is asked again.
+        model: Answers instead of the one that is chosen.
+    """
+    here = app_state()
+    chat = chat or here.chats.create(user().name, kb_name())
+    st.session_state.chat = chat.id
+    after = (lambda: here.jobs.wait(job)) if job else None
+    here.answers.ask(
+        here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after, instead_of=instead_of,
+        answers=st.session_state.get("answers", ""), where=scope().conditions(),
+        model=_other_than_settings(model or st.session_state.get("model", "")),
+        reading=lambda: here.jobs.reading(here.base(chat.kb)),
+    )  # fmt: skip
+
+
+def ask_again(chat: Chat, turn: int, question: str | None = None, model: str = "") -> None:
+    """Ask the last question again, possibly reworded, or of another model."""
+    saved = app_state().chats.turns(chat.id)
+    if not saved or saved[-1].id != turn or app_state().answers.running(chat.id):
+        return
+    close_passage()
+    ask(chat, question or saved[-1].question, instead_of=turn, model=model)
+
+
+def dropped_files(chat: Chat | None) -> None:
+    """Ask the purpose of dropped files, then read them and ask the question that came with them."""
+    dropped: dict[str, Any] | None = st.session_state.get("dropped")
+    if not dropped:
+        return
+    files = dropped["files"]
+    with st.container(border=True, key="dropped"):
+        st.markdown(f"**{escaped(say('dropped_files', n=len(files)))}**")
+        st.text(short(", ".join(strip_invisible(file.name) for file in files), 200))
+        if dropped["text"].strip():
+            st.caption(escaped(say("asked_then", question=short(dropped["text"], 200))))
+        with st.container(horizontal=True):
+            st.button(say("for_chat"), on_click=attempt_change, args=(_use, chat, True), type="primary")
+            st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt_change, args=(_use, chat, False))
+            st.button(say("cancel"), on_click=attempt, args=(_drop,), key="drop-cancel")
+
+
+def _drop() -> None:
+    """Discard the dropped files."""
+    del st.session_state.dropped
+
+
+def _use(chat: Chat | None, alone: bool) -> None:
+    """Read the dropped files, for the conversation only or for its knowledge base."""
+    here, dropped = app_state(), st.session_state.dropped
+    chat = chat or here.chats.create(user().name, kb_name())
+    st.session_state.chat = chat.id
+    base = here.attached(chat.id) if alone else here.base(chat.kb)
+    if not bases.exists(base.settings):
+        bases.create_base(base.settings)
+    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in dropped["files"]))
+    job = here.jobs.ingest(base, paths)
+    _drop()
+    if dropped["text"].strip():
+        ask(chat, dropped["text"], job.id)

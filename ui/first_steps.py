@@ -1,0 +1,131 @@
+"""The first minute: one card with three steps, which fill as they are done: models, documents, a question."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kb_assistant import KBError, KnowledgeBase
+from kb_assistant.workspace.model_installs import Install, Installable
+from kb_assistant.workspace.samples import put_samples, sample_documents
+from ui.app_state import app_state, user
+from ui.errors import attempt_change
+from ui.options import options
+from ui.sanitize import escaped, size
+from ui.strings import localized, say
+from ui.uploads import drop_zone
+
+LOOKS_EVERY_S = 1.0
+
+
+def has_embedder() -> bool:
+    """Whether documents can be read: an embedder of the settings' name is installed."""
+    wanted = app_state().settings.embedder
+    return any(model.name == wanted for model in app_state().installs.installed()) or "/" in wanted
+
+
+def first_steps(base: KnowledgeBase) -> None:
+    """The card; it follows what is going on, and is drawn anew once a step is done."""
+    may, ready = user().may_write, has_embedder()
+    going = bool(app_state().installs.running())
+    with st.container(border=True, key="first-steps"):
+        st.markdown(f"##### {say('first_title')}")
+        _step(1, say("first_models"), done=ready)
+        if may and not (ready and _has_chat()):
+            _models(going)
+        _step(2, say("first_documents"), done=False)
+        if may:
+            _documents(base, ready)
+        else:
+            st.caption(say("first_ask_owner"))
+        _step(3, say("first_ask"), done=False)
+
+
+def _step(number: int, text: str, *, done: bool) -> None:
+    sign = ":material/check_circle:" if done else f":material/counter_{number}:"
+    st.markdown(f"{sign} **{text}**")
+
+
+def _has_chat() -> bool:
+    return any(model.kind == "chat" for model in app_state().installs.installed())
+
+
+def _models(going: bool) -> None:
+    @st.fragment(run_every=LOOKS_EVERY_S if going else None)
+    def follow() -> None:
+        if going and not app_state().installs.running():
+            st.rerun(scope="app")
+        offered_models()
+
+    follow()
+
+
+def offered_models() -> None:
+    """The models that can be installed, and one from a path."""
+    for offer in app_state().installs.offered():
+        _offer(offer)
+    st.caption(say("install_note"))
+    if not options().login:  # whoever may upload files could have them loaded
+        with st.popover(say("model_by_path"), type="tertiary"), st.form("model-by-path", border=False):
+            st.text_input(say("model_path"), key="model-path", help=say("model_path_help"))
+            st.form_submit_button(say("add"), on_click=attempt_change, args=(_add_model,))
+        if path := st.session_state.get("model-added"):
+            _outcome(app_state().installs.last(path))
+
+
+def _offer(offer: Installable) -> None:
+    last = app_state().installs.last(offer.name)
+    with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{offer.name}"):
+        facts = [size(offer.download_bytes), offer.licence, ", ".join(offer.languages)]
+        st.markdown(
+            f"**{say(f'use_{offer.kind}')}**  \n{escaped(offer.name)} · {escaped(' · '.join(facts))}",
+            width="stretch",
+        )
+        if offer.installed:
+            st.markdown(f":material/check: {say('installed')}", width="content")
+        elif offer.too_big:
+            st.markdown(f":material/block: {say(f'too_big_{offer.too_big}')}", width="content")
+        elif last is None or last.state != "running":
+            st.button(
+                say("install"), key=f"install-{offer.name}", type="primary", on_click=attempt_change,
+                args=(app_state().installs.pull, offer.name),
+            )  # fmt: skip
+    if last is not None and not offer.installed:
+        _outcome(last)
+
+
+def _outcome(last: Install | None) -> None:
+    """How far an installation is, or why it failed."""
+    if last is None:
+        return
+    if last.state == "running":
+        share = last.share or 0.0
+        st.progress(share, say("unpacking" if share >= 1 else "downloading", share=f"{share:.0%}"))
+    elif last.state == "failed":
+        st.error(f"{escaped(localized(last.error))}  \n{escaped(localized(last.hint))}")
+    else:
+        st.markdown(f":material/check: {escaped(last.name)} · {say('installed')}")
+
+
+def _add_model() -> None:
+    path = st.session_state["model-path"].strip()
+    if not path:
+        raise KBError(say("model_path_help"))
+    st.session_state["model-added"] = path
+    app_state().installs.add(path)
+
+
+def _documents(base: KnowledgeBase, ready: bool) -> None:
+    drop_zone(base, "first")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if sample_documents():
+            st.button(
+                say("use_samples"), icon=":material/auto_stories:", key="use-samples", on_click=attempt_change,
+                args=(_use_samples, base),
+            )  # fmt: skip
+        st.page_link(st.session_state.pages["library"], label=say("add_folder"), icon=":material/folder_open:")
+    if not ready:
+        st.caption(say("read_after_models"))
+
+
+def _use_samples(base: KnowledgeBase) -> None:
+    app_state().jobs.ingest(base, put_samples(base.settings))

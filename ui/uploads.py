@@ -1,0 +1,49 @@
+"""Files that are dropped on the page: their limits, and the field that reads them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from kb_assistant import KBError, KnowledgeBase
+from kb_assistant.workspace import folders
+from ui.app_state import app_state
+from ui.errors import attempt_change
+from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
+from ui.sanitize import escaped, size
+from ui.strings import say
+
+
+def drop_zone(base: KnowledgeBase, place: str, *, whole: bool = False) -> None:
+    """Files that are dropped here, or a whole folder, are read at once."""
+    version = st.session_state.setdefault("uploads", 0)
+    key = f"files-{place}-{version}"
+    st.file_uploader(
+        say("upload_folder" if whole else "upload_files"), key=key,
+        accept_multiple_files="directory" if whole else True, max_upload_size=MOST_MEGABYTES,
+        on_change=attempt_change, args=(_upload, base, key), help=None if whole else say("formats"),
+    )  # fmt: skip
+
+
+def _upload(base: KnowledgeBase, key: str) -> None:
+    files = st.session_state[key]
+    st.session_state.uploads += 1
+    if problem := too_much(files):
+        raise KBError(problem)
+    if files:
+        paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in files))
+        app_state().jobs.ingest(base, paths)
+
+
+def too_much(files: Sequence[object]) -> str:
+    """Why these files aren't accepted, or ""."""
+    sizes = [int(getattr(file, "size", 0)) for file in files]
+    if len(files) > MOST_FILES:
+        return say("too_many", count=len(files), n=MOST_FILES)
+    for file, one in zip(files, sizes, strict=True):
+        if one > MOST_MEGABYTES * MEGABYTE:
+            return say("too_large", file=escaped(str(getattr(file, "name", ""))), n=MOST_MEGABYTES)
+    if (total := sum(sizes)) > MOST_TOTAL_MEGABYTES * MEGABYTE:
+        return say("too_much", size=size(total), n=MOST_TOTAL_MEGABYTES)
+    return ""
