@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -144,19 +145,26 @@ async def test_a_client_that_leaves_stops_the_model(workspace: ModelledWorkspace
     said: list[Any] = []
     for _ in range(400):
         said += [lambda: time.sleep(0.05), "word "]
-    workspace._model = ScriptedChat(pieces=said)
+    model = workspace._model = ScriptedChat(pieces=said)
+    workspace.close("boats")  # to be opened with this model
     body = {
         "jsonrpc": "2.0",
         "id": 1,
         "method": "tools/call",
         "params": {"name": "ask", "arguments": {"question": "When does the boat sail?", "bases": ["boats"]}},
     }
-    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+        "mcp-protocol-version": "2025-06-18",
+    }
     with running(workspace) as server:
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{server.url}/mcp", json=body, headers=headers, timeout=1.0)
+        connection = HTTPConnection(server.url.removeprefix("http://"))
+        connection.request("POST", "/mcp", json.dumps(body), headers)
+        until(lambda: model.said > 3)
+        connection.close()
         until(lambda: server.service.answers.inside == 0)
-        assert workspace._model.said < 200
+        assert model.said < 400
 
 
 async def test_stdio(models_home: Path, sample_home: Path, tmp_path: Path) -> None:
