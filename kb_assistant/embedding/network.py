@@ -54,17 +54,21 @@ def _quiet() -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
     libraries: Any = transformers_logging  # its functions are not annotated
-    loud = logging.getLogger("sentence_transformers")
-    level, bars, loud_level = libraries.get_verbosity(), libraries.is_progress_bar_enabled(), loud.level
+    # bitsandbytes comes in by peft, if that is installed.
+    loud = [logging.getLogger(name) for name in ("sentence_transformers", "bitsandbytes")]
+    level, bars = libraries.get_verbosity(), libraries.is_progress_bar_enabled()
+    levels = [one.level for one in loud]
     libraries.set_verbosity_error()
     libraries.disable_progress_bar()
-    loud.setLevel(logging.ERROR)
+    for one in loud:
+        one.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         libraries.set_verbosity(level)
-        loud.setLevel(loud_level)
+        for one, before in zip(loud, levels, strict=True):
+            one.setLevel(before)
         if bars:
             libraries.enable_progress_bar()
