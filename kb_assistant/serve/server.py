@@ -106,8 +106,9 @@ def _with_page(options: ServeOptions, settings: Settings) -> None:
     page = import_module("ui.server")
     shared: Callable[[], Workspace] = import_module("ui.app_state").app_state
     service = _service(options, shared)
-    api = Api(service, options, warm=lambda: _until_warm(shared()))
     chosen = import_module("ui.options").Options(options.flags, options.needs_token, service.folders)
+    import_module("ui.options").set_options(chosen)  # what both share is opened with them
+    api = Api(service, options, warm=lambda: _until_warm(shared()))
     page.serve(
         chosen,
         settings.home,
