@@ -48,7 +48,7 @@ def _pages(known: Sequence[str]) -> None:
         if not who.may_write:
             st.caption(say("read_only"))
     with showing_errors():
-        reading_bar()
+        reading_bar(above_others=chosen is pages["chat"])
         chosen.run()
     with st.sidebar:
         _foot()

@@ -13,11 +13,18 @@ from ui.strings import say
 LOOKS_EVERY_S = 1.0
 
 
-def reading_bar() -> None:
-    """How far the documents of this session's knowledge base are; the page is drawn anew once they are read."""
+def reading_bar(*, above_others: bool) -> None:
+    """How far the documents of this session's knowledge base are; the page is drawn anew once they are read.
+
+    Args:
+        above_others: Something stands at the foot of the page besides, and must keep its place below the bar.
+    """
     base = app_state().base(kb_name())
-    place = st.bottom.container()  # always there, so that what stands below it keeps its place
-    if not bases.exists(base.settings) or app_state().jobs.reading(base) is None:
+    idle = not bases.exists(base.settings) or app_state().jobs.reading(base) is None
+    if idle and not above_others:  # an empty foot would take room from the page
+        return
+    place = st.bottom.container()
+    if idle:
         return
 
     @st.fragment(run_every=LOOKS_EVERY_S)

@@ -210,7 +210,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "work": ("Work", "任务"),
     "upload_files": ("Upload files", "上传文件"),
     "upload_folder": ("Upload a folder", "上传文件夹"),
-    "upload_now": ("Add the files ({n})", "添加 {n} 个文件"),
     "folder": ("A folder on this machine", "本机文件夹"),
     "folder_hint": (
         "Its whole path. New, changed and vanished files are taken over.",

@@ -164,7 +164,7 @@ def test_too_many_files_at_once_are_refused_in_words(visit: Callable[..., Any], 
     page.get_by_text("Add documents", exact=True).click()
     page.locator("input[type=file]:not([webkitdirectory])").first.set_input_files([str(file) for file in files])
     page.get_by_text(f"{len(files)} files are too many: at most {MOST_FILES} at once.").wait_for()
-    assert page.get_by_role("button", name=re.compile("^Add the files")).count() == 0
+    assert page.locator("[class*='st-key-job-']").count() == 0
 
 
 def test_a_dropped_file_serves_its_conversation_alone(visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -194,14 +194,14 @@ def test_copy_rate_edit_ask_again_and_export(visit: Callable[..., Any]) -> None:
     turn.get_by_role("button", name="Good answer").click()
     page.locator(".turn [aria-pressed=true]").wait_for()
     turn.get_by_role("button", name="Edit the question").click()
-    page.locator(".editor textarea").fill("Who is the director of Aldersea Station?")
+    page.locator(".editor textarea").fill("Who runs the Aldersea Station now?")
     page.locator(".editor .primary").click()
-    page.locator(".question", has_text="director").wait_for()
+    page.locator(".question", has_text="now").wait_for()
     assert "Tomas Lindqvist" in answered(page).locator(".body").inner_text()
     assert page.locator(".turn").count() == 1
     page.get_by_role("button", name="Good answer").click()
     page.locator(".turn [aria-pressed=true]").wait_for()
-    page.get_by_role("button", name="Ask again").click()
+    page.locator(".turn").get_by_role("button", name="Ask again").click()
     page.locator(".turn [aria-pressed=true]").wait_for(state="detached")  # the new answer isn't rated yet
     assert "Tomas Lindqvist" in answered(page).locator(".body").inner_text()
     assert page.locator(".turn").count() == 1
@@ -210,7 +210,7 @@ def test_copy_rate_edit_ask_again_and_export(visit: Callable[..., Any]) -> None:
         page.get_by_role("button", name="Save as JSON").click()
     saved = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
     assert len(saved["turns"]) == 1
-    assert saved["turns"][0]["question"] == "Who is the director of Aldersea Station?"
+    assert saved["turns"][0]["question"] == "Who runs the Aldersea Station now?"
 
 
 FOCUSED = """() => {
@@ -302,10 +302,10 @@ def test_a_conversation_by_keyboard_alone(visit: Callable[..., Any]) -> None:
     assert keys.name() == "Edit the question"
     keys.press("Enter")
     keys.press("Control+a")
-    keys.type("Who is the director of Aldersea Station?")
+    keys.type("Who runs the Aldersea Station now?")
     keys.go("^Ask$")
     keys.press("Enter")
-    page.locator(".question", has_text="director").wait_for()
+    page.locator(".question", has_text="now").wait_for()
     assert "Tomas Lindqvist" in answered(page).locator(".body").inner_text()
 
     keys.go("^English$")
@@ -340,9 +340,6 @@ def test_a_knowledge_base_by_keyboard_alone(visit: Callable[..., Any], tmp_path:
     with page.expect_file_chooser() as chooser:
         keys.press("Enter")
     chooser.value.set_files(str(tmp_path / "otter.md"))
-    page.get_by_role("button", name="Add the files (1)").wait_for()
-    keys.go("^Add the files")
-    keys.press("Enter")
     page.locator(".st-key-last-job").get_by_text("1 added").wait_for()
     keys.go("Preview$", kind="BUTTON")
     keys.press("Enter")
