@@ -117,12 +117,12 @@ class Gate:
 
     def _caller(self, scope: Scope, request: HTTPConnection) -> Principal:
         kind, _space, token = request.headers.get("authorization", "").partition(" ")
-        address = address_of(scope)
-        if self._attempts.exhausted(address):
-            raise TooManyAttempts
         found = self._signed_in(request.cookies) if not token else None
         found = found or self._principal(token.strip() if kind.lower() == "bearer" else "")
         if found is None:
+            address = address_of(scope)
+            if self._attempts.exhausted(address):
+                raise TooManyAttempts
             if token:
                 self._attempts.wrong(address)
             refused = UnauthorizedError if token and kind.lower() == "bearer" else MalformedTokenError
@@ -147,7 +147,8 @@ class Gate:
 
 
 class TooManyAttempts(Exception):
-    """Too many wrong tokens came from one address; none from there is looked at now."""
+    """Too many wrong tokens came from one address. Right ones still pass, or one client whose token has expired would
+    lock out all others behind its proxy; they are too long to be guessed."""
 
 
 _HEADERS = (

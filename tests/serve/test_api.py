@@ -217,7 +217,8 @@ def test_tokens(workspace: ModelledWorkspace, caplog: pytest.LogCaptureFixture) 
         assert client.get("/v1/models", headers=reader).status_code == 401, "at once"
         for _ in range(9):
             client.get("/v1/models", headers=wrong)
-        assert client.get("/v1/models", headers=writer).status_code == 429, "nobody guesses on"
+        assert client.get("/v1/models", headers=wrong).status_code == 429, "nobody guesses on"
+        assert client.get("/v1/models", headers=writer).status_code == 200, "and nobody locks others out"
 
 
 def test_other_sites_and_other_names_get_nothing(client: httpx.Client) -> None:
