@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kb_assistant.retrieval.query_views import QueryViews
+from kb_assistant.text.conversation import is_unclear
 from kb_assistant.text.file_names import with_file_name
 from kb_assistant.types import AnswerSpan, Hit
 
@@ -25,7 +26,7 @@ READ = 12
 
 ALONE = 4
 """Passages that are read without the turns before, too: beside these, a question off the subject seems to be on
-it, and one that stands alone is answered by what was told."""
+it, and one that stands alone is answered by what was told. Not where the question says too little by itself."""
 
 _RANK, _RELEVANCE, _ANSWER = 2.0, 0.5, 0.5
 """Weights for the order: of the logarithm of the search's rank, and of the reader's logits."""
@@ -79,7 +80,7 @@ def read_hits(
     told = [(with_file_name(hit.source, hit.locator.heading or ""), hit.text) for hit in first]
     readings = reader.read(views.question, told, views.earlier, seconds)
     alone: dict[int, Reading] = {}
-    if views.earlier:
+    if views.earlier and not is_unclear(views.question):
         places = sorted((n for n, one in enumerate(readings) if one), key=lambda n: -_relevance(readings[n]))[
             :ALONE
         ]

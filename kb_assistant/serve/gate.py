@@ -147,8 +147,8 @@ class Gate:
 
 
 class TooManyAttempts(Exception):
-    """Too many wrong tokens came from one address. Right ones still pass, or one client whose token has expired would
-    lock out all others behind its proxy; they are too long to be guessed."""
+    """Too many wrong tokens came from one address. Right ones still pass, or one client whose token has expired
+    would lock out all others behind its proxy; they are too long to be guessed."""
 
 
 _HEADERS = (

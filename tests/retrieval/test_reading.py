@@ -40,13 +40,15 @@ def said(logit: float, span: tuple[int, int] = (0, 1), span_score: float = 1.0) 
     return Reading(logit, logit, span, span_score)
 
 
-VIEWS = query_views("who?", [Turn("where?", "Here. And there.")])
+VIEWS = query_views("who keeps the lamp?", [Turn("where?", "Here. And there.")])
 
 
 def test_it_gets_question_turns_headings_and_texts() -> None:
     reader = Told([said(0)] * 2)
     read_hits(reader, VIEWS, hits("a", "b"), 0.5, 1.0)
-    assert reader.asked == [("who?", earlier, ["H|a", "H|b"]) for earlier in (("where?", "Here."), ())]
+    assert reader.asked == [
+        ("who keeps the lamp?", earlier, ["H|a", "H|b"]) for earlier in (("where?", "Here."), ())
+    ]
 
 
 def test_what_answers_comes_first_and_is_marked() -> None:
@@ -93,3 +95,10 @@ def test_a_first_question_is_read_once() -> None:
     reader = Told([], alone={"a": said(1)})
     read_hits(reader, query_views("who?", []), hits("a"), 0.5, 1)
     assert reader.asked == [("who?", (), ["H|a"])]
+
+
+def test_a_question_that_says_too_little_alone_is_read_after_its_turns_only() -> None:
+    views = query_views("when is it open?", [Turn("where is the tower?", "On the hill.")])
+    reader = Told([said(1)], alone={"a": said(5)})
+    read_hits(reader, views, hits("a"), 0.5, 1)
+    assert [earlier for _, earlier, _ in reader.asked] == [("where is the tower?", "On the hill.")]

@@ -13,9 +13,9 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.extract.marked import quote_answers
+from kb_assistant.llm.extract.marked import misses_the_words, quote_answers
 from kb_assistant.llm.extract.narrowed import on_focus, on_what_is_named, with_code
-from kb_assistant.llm.extract.question_forms import is_open, two_questions
+from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, two_questions
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
 from kb_assistant.llm.extract.table_rows import row_told, rows_under
@@ -111,6 +111,8 @@ class ExtractChat(StreamingChat):
         found = quote_answers(
             passages, answers, on=is_open(question) and not named, most=self.sentences, characters=self.characters
         )
+        if is_yes_or_no(question) and misses_the_words(question, found, passages, values.get("headings", ())):
+            found = []
         if found:
             also = (one for part in two_questions(question) for one in quoting(part, most=1))
             found = _by_passage([*found, *also])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
+from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.marks import unmarked
 
 # How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
@@ -46,6 +47,19 @@ def quote_answers(
     if on:
         picked = _quoted_on(picked, passages, most, characters)
     return sorted(picked, key=lambda one: one.passage)
+
+
+def misses_the_words(
+    question: str, found: Sequence[Sentence], passages: Sequence[str], headings: Sequence[str]
+) -> bool:
+    """Whether no word of the question is in the sentences, though others of their passages have some; words of the
+    headings tell nothing. Whether something is so is said by a sentence that names it."""
+    places = {one.passage for one in found}
+    above = {term for n, heading in enumerate(headings, start=1) if n in places for term in analyze(heading)}
+    telling = set(analyze_query(question)) - above
+    if any(telling & one.terms for one in found):
+        return False
+    return any(telling & Sentence(text, n).terms for n in places for text in unmarked_sentences(passages[n - 1]))
 
 
 def _quoted_on(picked: Sequence[Sentence], passages: Sequence[str], most: int, characters: int) -> list[Sentence]:

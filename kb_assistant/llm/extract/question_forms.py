@@ -39,6 +39,12 @@ _ASKS = re.compile(
     re.I,
 )
 
+_YES_OR_NO = re.compile(
+    r"\A\W*(?:is|are|was|were|do|does|did|can|could|may|should|will|would|must|has|have|had)\b"
+    r"|[吗么][？?]?\s*\Z|有没有|是否|是不是|能不能|可不可以|会不会|要不要",
+    re.I,
+)
+
 
 def is_open(question: str) -> bool:
     """Whether a question wants more than a name, a date, a number or a place; bare words don't tell.
@@ -48,6 +54,15 @@ def is_open(question: str) -> bool:
     """
     narrow = any(asked.search(question) for asked, _ in KINDS) or _WHICH.search(question)
     return not narrow and _ASKS.search(question) is not None
+
+
+def is_yes_or_no(question: str) -> bool:
+    """Whether a question asks if something is so.
+
+    >>> is_yes_or_no("Is there a tower?"), is_yes_or_no("有观鸟塔吗？"), is_yes_or_no("Who can swim?")
+    (True, True, False)
+    """
+    return _YES_OR_NO.search(question) is not None and not any(asked.search(question) for asked, _ in KINDS)
 
 
 def two_questions(question: str) -> list[str]:
