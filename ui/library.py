@@ -311,7 +311,7 @@ def _delete(base: KnowledgeBase, paths: list[str]) -> None:
 
 def _care(base: KnowledgeBase) -> None:
     jobs = app_state().jobs
-    with st.expander(say("care"), icon=":material/health_and_safety:"), st.container(horizontal=True):
+    with st.expander(say("care"), icon=":material/health_and_safety:", key="care"), st.container(horizontal=True):
         busy = jobs.busy(base)
         st.button(
             say("verify"),
@@ -332,7 +332,7 @@ def _care(base: KnowledgeBase) -> None:
 def _manage(name: str) -> None:
     here = app_state()
     busy = here.jobs.busy(here.base(name))
-    with st.expander(say("manage"), icon=":material/edit:"):
+    with st.expander(say("manage"), icon=":material/edit:", key="manage"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(say("name"), value=name, key=f"name-{name}", max_chars=64)
             st.button(say("rename"), on_click=attempt_change, args=(_rename, name), disabled=busy, key="rename-kb")
