@@ -278,7 +278,7 @@ def test_a_stop_word_split_over_tokens_is_found_and_what_only_looks_like_one_is_
 
 def test_arithmetic_that_overflows_is_an_error(gguf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chat = opened("torch", gguf, context_tokens=512)
-    monkeypatch.setattr(TorchEngine, "_forward", lambda *_: torch.full((640,), float("nan")))
+    monkeypatch.setattr(TorchEngine, "_forward", lambda *_: torch.full((1, 640), float("nan")))
     with pytest.raises(ModelError, match="overflowed"):
         chat.invoke(STORY)
 

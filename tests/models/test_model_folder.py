@@ -89,7 +89,7 @@ def test_an_odd_field_of_a_description_is_named(tmp_path: Path, field: str, valu
     for use in (home.installed, lambda: home.get("m", "chat")):
         with pytest.raises(ModelError, match=rf"model\.json is damaged: {field} = ") as caught:
             use()
-        assert caught.value.hint == "kb models rm m"
+        assert caught.value.hint == f"kb models rm m --home {tmp_path}"
     found = {finding.subject: finding for finding in examine(Settings(home=tmp_path, model="auto"))}
     assert found["chat model"].state == "broken"
     assert f"{field} = " in found["chat model"].detail
