@@ -61,9 +61,10 @@ def test_what_has_no_sentences_of_its_own_gets_english_ones() -> None:
 @pytest.mark.parametrize("language", ["ja", "ko"])
 def test_japanese_and_korean_are_refused_in_their_language_and_prompted_in_english(language: Language) -> None:
     words = wording(language)
-    assert [language_of(said) for said in (words.refusal, words.unsaid)] == [language] * 2
+    said = ("refusal", "unsaid", "nothing")
+    assert [language_of(getattr(words, name)) for name in said] == [language] * 3
     assert is_refusal(words.refusal)
-    assert replace(words, refusal=ENGLISH.refusal, unsaid=ENGLISH.unsaid) == ENGLISH
+    assert replace(words, **{name: getattr(ENGLISH, name) for name in said}) == ENGLISH
 
 
 def test_quotes_are_announced_by_their_language() -> None:
