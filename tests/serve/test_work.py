@@ -107,6 +107,7 @@ def test_two_hundred_clients_that_leave_leave_nothing(tmp_path: Path) -> None:
         for turn in range(200):
             _ask_and_leave(server.url, stream=turn % 2 == 1)
         until(lambda: server.service.answers.inside == 0)
-        until(lambda: threading.active_count() <= threads + 4)
+        # Pools of threads, which are bounded and wait for more work, may have grown; 200 leavers mustn't show.
+        until(lambda: threading.active_count() <= threads + 40)
         until(lambda: _open_files() <= files + 8)
         assert httpx.post(url, json=ASKED, timeout=60).status_code == 200
