@@ -80,11 +80,12 @@ def read_hits(
     told = [(with_file_name(hit.source, hit.locator.heading or ""), hit.text) for hit in first]
     readings = reader.read(views.question, told, views.earlier, seconds)
     alone: dict[int, Reading] = {}
-    if views.earlier and not is_unclear(views.question):
+    left = deadline - time.monotonic()
+    if views.earlier and left > 0 and not is_unclear(views.question):
         places = sorted((n for n, one in enumerate(readings) if one), key=lambda n: -_relevance(readings[n]))[
             :ALONE
         ]
-        again = reader.read(views.question, [told[n] for n in places], (), deadline - time.monotonic())
+        again = reader.read(views.question, [told[n] for n in places], (), left)
         alone = {place: reading for place, reading in zip(places, again, strict=True) if reading}
     read = [
         (rank, hit, _surer(reading, alone.get(rank)))
