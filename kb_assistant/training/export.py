@@ -12,7 +12,7 @@ from kb_assistant.chatglm2.gguf_writer import require_writer
 from kb_assistant.errors import ModelError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, file_digest
-from kb_assistant.models.adapters import GGUF, Adapter
+from kb_assistant.models.adapters import GGUF, WEIGHTS, Adapter
 from kb_assistant.small_file import unwritable
 from kb_assistant.training.run import add_gguf
 
@@ -52,6 +52,8 @@ def with_gguf(adapter: Adapter, base: Model, say: Callable[[str], None]) -> Adap
         return adapter
     require_writer()
     adapter.require_base(base)
+    for file in ("adapter_config.json", WEIGHTS):
+        adapter.path(file)
     add_gguf(adapter.folder, read_checkpoint(base.path), say)
     whole = replace(adapter, files={**adapter.files, GGUF: file_digest(adapter.folder / GGUF)})
     whole.write()

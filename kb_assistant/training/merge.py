@@ -17,7 +17,7 @@ from kb_assistant.chatglm2.weights import Weights, dequantised
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, weights_digest
-from kb_assistant.models.adapters import Adapter
+from kb_assistant.models.adapters import WEIGHTS, Adapter
 from kb_assistant.models.home import ModelHome
 from kb_assistant.models.staging import installing, publish
 from kb_assistant.training.gguf_adapter import OFFICIAL, fused, pairs_of
@@ -112,8 +112,11 @@ def merge(
     models.require_free(name)
     rounded: Precision = "f16" if precision == "f16" else "q8_0"
     checkpoint = read_checkpoint(base.path)
+    for file in ("adapter_config.json", WEIGHTS):
+        adapter.path(file)
     weights = MergedWeights(checkpoint, adapter.folder)
-    say(f"Rounding to {precision.upper()} takes {weights.lost(precision):.1%} of the update's norm away.")
+    share = weights.lost(precision)
+    say(f"In the first layer, rounding to {precision.upper()} takes {share:.1%} of the update's norm away.")
     with installing(models.folder, name) as work:
         whole, folder = replace(checkpoint, bits=16), work / "model"
         model = prepare(whole, folder, rounded, weights_digest, on_progress, weights, adapter.sha256)

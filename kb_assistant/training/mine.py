@@ -19,6 +19,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
 from kb_assistant.store.readers import ANYONE
 from kb_assistant.text.language import language_of
+from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 from kb_assistant.text.wording import is_refusal, wording
 from kb_assistant.training.data import Conversation, Passage
@@ -172,10 +173,10 @@ def _unanswerable(kb: KnowledgeBase, made: Sequence[Conversation], seed: int) ->
     for one in random.Random(seed).sample(list(made), len(made)):
         if not wanted:
             return
-        said = one.answer.rpartition(" [")[0]
+        said = [part for sentence in sentences(unmarked(one.answer)) if (part := sentence.strip(" .。"))]
         hits = kb.retrieve(one.question, kb.settings.k * 3, audience=()).hits
-        others = [hit for hit in hits if hit.source != one.group and said not in hit.text][: kb.settings.k]
-        if others:
+        others = [hit for hit in hits if hit.source != one.group and not any(part in hit.text for part in said)]
+        if others := others[: kb.settings.k]:
             wanted -= 1
             refusal = wording(language_of(one.question)).refusal
             refused = _conversation(one.question, refusal, others, one.source)
