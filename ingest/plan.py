@@ -18,7 +18,7 @@ from ingest.archives import Member, MemberPlace, is_archive
 from ingest.discover import Choice, Found, discover
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import Listing, ReaderPool, hash_file
-from ingest.vanished import drives_of, followed, gone_files, moved_files
+from ingest.vanished import Move, drives_of, followed, gone_files, moved_files
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
@@ -69,7 +69,7 @@ class Plan:
     tasks: dict[str, Task] = field(default_factory=dict)
     archives: dict[str, Archive] = field(default_factory=dict)
     remove: dict[str, str] = field(default_factory=dict)
-    moved: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, Move] = field(default_factory=dict)
     forget: list[str] = field(default_factory=list)
     rows: dict[str, FileResult] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -380,7 +380,7 @@ class _Planner:
         gone = [path for path in (*beside, *elsewhere) if path not in plan.remove and path not in moves]
         new = {path: digest for path, (status, digest) in read.items() if status == "added"}
         moves |= followed(snapshot, presence, drives, gone, moves, new)
-        plan.moved = {path: move.to for path, move in moves.items()}
+        plan.moved = moves
         plan.remove |= {path: move.reason for path, move in moves.items()}
         plan.missing = MissingFiles(
             gone=tuple(path for path in beside if path not in plan.remove),

@@ -159,10 +159,12 @@ class Run:
         """Remove sources that are elsewhere now, once they are committed there. One that couldn't be read there
         stays: nothing else holds its text."""
         kept = list[str]()
-        for path, target in self.plan.moved.items():
+        for path, move in self.plan.moved.items():
+            row = self.plan.rows.get(move.to)
             with self.store.write() as transaction:
-                now = transaction.source(target)
-                if now is None or now.failed:
+                old, now = transaction.source(path), transaction.source(move.to)
+                lost = now is None or now.failed or (row is not None and row.status == "failed")
+                if lost or (move.same and old and now and old.digest != now.digest):
                     kept.append(path)
                     continue
                 transaction.remove_source(path)

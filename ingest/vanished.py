@@ -22,10 +22,15 @@ MOST_NAMESAKES = 50
 
 
 class Move(NamedTuple):
-    """The source that holds what a missing one held, and the reason to remove the missing one."""
+    """The source that holds what a missing one held, and the reason to remove the missing one.
+
+    Attributes:
+        same: Whether its content must be the same: it may have been edited where its whole folder moved.
+    """
 
     to: str
     reason: str
+    same: bool = True
 
 
 def drives_of(presence: FilePresence, roots: Sequence[Path]) -> set[Path | None]:
@@ -112,7 +117,7 @@ def followed(
                 continue
             there = str(now / path.relative_to(folder)) if now else ""
             if there in new:
-                found[name] = Move(there, _("its folder is {path} now", path=now))
+                found[name] = Move(there, _("its folder is {path} now", path=now), same=False)
                 continue
             if source.digest not in twins:
                 holders = _holders(snapshot, presence, drives, source.digest)
