@@ -19,9 +19,10 @@ from kb_assistant.small_file import decode_text
 
 IGNORE_FILES = (".gitignore", ".kbignore")
 _NEVER_WALKED = frozenset(("__pycache__", "node_modules"))
-_HOMES_OWN = frozenset(
-    ("kbs", "models", "eval", "kb.toml", "access.json", "jobs.json", "folders.json", "writer.json", "chats.sqlite")
-)
+_HOMES_OWN = frozenset((
+    *("kbs", "models", "eval", "kb.toml", "access.json", "token-uses.json", "jobs.json", "folders.json"),
+    *("writer.json", "chats.sqlite", "chats.sqlite-wal", "chats.sqlite-shm"),
+))  # fmt: skip
 """What the program keeps in its home, but for uploads, which are documents."""
 _LONGEST_IGNORE_FILE = 1_000_000
 

@@ -179,7 +179,8 @@ def _keep_note(chat: Chat, turn: int) -> None:
         return
     base = app_state().base(chat.kb)
     note = f"# {' '.join(saved.question.split())}\n\n{saved.turn.answer}\n"
-    name = f"{say('notes_folder')}/{' '.join(saved.question.split())[:60]}.md"
+    title = " ".join(saved.question.replace("/", " ").split())[:60].strip()
+    name = f"{say('notes_folder')}/{title} {saved.id}.md"
     app_state().jobs.ingest(base, folders.put_uploads(base.settings, [(name, note.encode())]))
     st.toast(say("kept_note"), icon=":material/note_add:")
 

@@ -181,14 +181,16 @@ def parse_conditions(where: Iterable[str | Filter]) -> tuple[Filter, ...]:
 
 
 def _parsed(text: str) -> Filter:
-    """A condition; of a value of several lines any of them may hold."""
+    """A condition; of a value of several lines any may hold, and of several that it must not be, all."""
     match = _CONDITION.fullmatch(text)
     if match is None:
         raise QuestionError(_("{text!r} is no condition.", text=text), _HINT)
     field, operator, value = match.groups()
-    if "\n" not in value:
-        return Condition(field, operator, value)
-    return AnyOf(tuple(Condition(field, operator, one) for one in value.split("\n")))
+    values = [one.strip() for one in value.splitlines() if one.strip()]
+    if len(values) < 2:
+        return Condition(field, operator, value.strip() if values else value)
+    join = AllOf if operator == "!=" else AnyOf
+    return join(tuple(Condition(field, operator, one) for one in values))
 
 
 def _folded(text: str) -> str:
