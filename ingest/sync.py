@@ -20,6 +20,7 @@ from ingest.split import Splitter
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore
 from kb_assistant.store.presence import MOUNTS, mount_points
+from kb_assistant.store.readers import ANYONE, load_rules, set_readers
 from kb_assistant.types import FileResult, IngestRequest, Report
 
 READERS_VERSION = 8
@@ -46,6 +47,7 @@ def sync(
     if request.dry_run or store is None:
         return report_of(_foretold(plan), plan, 0, started, stopped=False, dry_run=True)
     _note_mounts(store, plan)
+    _keep_readers(store, settings.kb_dir, plan)
     run = Run(store, embedder, splitter, recipe, plan, request, started)
     stopped = run.read_and_commit(pool)
     if not stopped:
@@ -68,6 +70,22 @@ def _note_mounts(store: KnowledgeStore, plan: Plan) -> None:
     if mounts - known:
         with store.write() as transaction:
             transaction.put_meta(MOUNTS, sorted(mounts.union(transaction.meta(MOUNTS) or ())))
+
+
+def _keep_readers(store: KnowledgeStore, folder: Path, plan: Plan) -> None:
+    """Give what moved out of a rule on who reads it a rule of its own, before it is found at its new place."""
+    rules = load_rules(folder)
+    if not rules or not plan.remove:
+        return
+    with store.read() as snapshot:
+        gone = {source.digest: path for path in plan.remove if (source := snapshot.source(path))}
+    new = {path: task.digest for path, task in plan.tasks.items() if task.status in ("added", "duplicate")}
+    came = {path: gone[digest] for path, digest in new.items() if digest in gone}
+    came |= {move.to: path for path, move in plan.moved.items() if move.to in new}
+    for path, before in came.items():
+        readers = rules.readers_of(before)
+        if readers != (ANYONE,) and rules.readers_of(path) == (ANYONE,):
+            set_readers(folder, [path], readers)
 
 
 def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:

@@ -330,3 +330,14 @@ def desk_of(workspace: Workspace, name: str, **limits: Any) -> Desk:
     principal = workspace.access.principal(workspace.access.new_token(name, **limits))
     assert principal
     return Desk(workspace, principal)
+
+
+@pytest.mark.parametrize("ingested", ["docs", "moved"])
+def test_what_moved_keeps_its_readers(workspace: Workspace, docs: Path, ingested: str) -> None:
+    base = workspace.base("default")
+    moved = docs / "moved"
+    (docs / "closed").rename(moved)
+    base.ingest(docs if ingested == "docs" else moved)
+    assert {base.reader_rules.readers_of(str(path)) for path in moved.iterdir()} == {("group:board",)}
+    assert base.reader_rules.readers_of(str(docs / "open" / "open-pump.md")) == ("anyone",)
+    assert all(MARKER not in hit.text for hit in base.search(MARKER, 20, audience=("user:ann",)))
