@@ -61,6 +61,16 @@ def test_a_renamed_folder_is_followed_and_nothing_is_embedded(
     assert not report.missing
 
 
+def test_a_gone_file_stays_where_its_copy_was_edited(kb: KnowledgeBase, tmp_path: Path) -> None:
+    gone, copy = make(tmp_path / "f", a=FEE), make(tmp_path / "g", b=FEE)
+    kb.ingest([gone, copy])
+    shutil.rmtree(gone)
+    make(copy, b=TIDE)
+    report = kb.ingest(copy)
+    assert known(kb) == [str(gone / "a.md"), str(copy / "b.md")]
+    assert report.missing.gone == (str(gone / "a.md"),)
+
+
 def test_files_edited_after_the_rename_replace_what_they_said_and_others_stay(
     kb: KnowledgeBase, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ class Page:
         self._rows: list[list[Field]] = []
         self.notes: list[str] = []
         self._skipping: Any = None
+        self._struck: Any = None  # the outermost struck part: what is struck within it is struck already
 
     def walk(self, root: Any) -> None:
         for event, node in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
@@ -72,7 +73,8 @@ class Page:
                     self._first, self._last = self._first or self._line, self._line
                 if node.tag == "math":
                     self._skipping = node
-                elif node.tag in _STRUCK and self._is_struck(node):
+                elif self._struck is None and node.tag in _STRUCK and self._is_struck(node):
+                    self._struck = node
                     self._words.append(STRUCK)
             self._text(node.text)
             return
@@ -80,7 +82,8 @@ class Page:
             self.notes += hidden_note(_("a comment"), node.text or "")
         if event == "end" and self._skipping is None:
             self._end(node.tag)
-            if node.tag in _STRUCK and self._is_struck(node):
+            if node is self._struck:
+                self._struck = None
                 self._words.append(STRUCK)
         elif self._skipping is node:
             self._skipping = None

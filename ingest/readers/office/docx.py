@@ -79,6 +79,7 @@ class _Body:
         self._package = package
         self._links = package.links(main)
         self._context = context
+        self._commented: set[str] = set()
         self.comments = {
             comment.get(f"{W}id", ""): comment_of(comment)
             for root in package.linked_roots("comments", main)
@@ -164,7 +165,10 @@ class _Body:
             self._end_list()
             self.outline.add(words, lines=lines)
         for mark in element.iter(f"{W}commentReference"):
-            if words := self.comments.get(mark.get(f"{W}id", ""), ""):
+            name = mark.get(f"{W}id", "")
+            words = "" if name in self._commented or in_fallback(mark) else self.comments.get(name, "")
+            if words:
+                self._commented.add(name)  # once, however often a file refers to it
                 self._end_list()
                 self.outline.add(words, lines=lines)
 

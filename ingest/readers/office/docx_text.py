@@ -27,12 +27,13 @@ _WORDS = {f"{W}tab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": 
 
 def text_of(paragraph: Any) -> str:
     """The current text of a paragraph, without its text boxes."""
-    words = []
+    words, struck = [], False
     waiting = list(reversed(paragraph))
     while waiting:
         element = waiting.pop()
-        if element is None:  # a run that is struck through ends
+        if element is None:  # the outermost run that is struck through ends
             words.append(STRUCK)
+            struck = False
         elif element.tag in (f"{W}t", _MATH_TEXT):
             words.append(element.text or "")
         elif element.tag in _WORDS:
@@ -42,7 +43,8 @@ def text_of(paragraph: Any) -> str:
         elif element.tag == f"{W}ffData":
             words.append(_form_field(element))
         elif element.tag not in _LEFT_OUT and element.tag != FALLBACK:
-            if element.tag == f"{W}r" and _is_struck(element):
+            if not struck and element.tag == f"{W}r" and _is_struck(element):
+                struck = True
                 words.append(STRUCK)
                 waiting.append(None)
             waiting.extend(reversed(element))

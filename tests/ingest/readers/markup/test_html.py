@@ -187,3 +187,5 @@ class TestLists:
             "a ~~ b",
             "x y",
         ]
+        nested = "<p>Fee <del><s>12 EUR</s></del> 9 EUR</p><p><s>a <s>b</s> c</s> d</p>"
+        assert texts(read("a.html", nested.encode())) == ["Fee ~~12 EUR~~ 9 EUR", "~~a b c~~ d"]

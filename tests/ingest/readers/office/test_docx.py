@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 import time
@@ -422,6 +423,15 @@ class TestDocx:
         assert texts(read("a.docx", saved(document))) == [
             "Ninety days.", "Comment (Ann): Who agreed to this?", "after", "in a table", "Comment: 谁同意的？"
         ]  # fmt: skip
+
+    def test_a_comment_is_said_once_however_often_it_is_referred_to(self) -> None:
+        document = docx.Document()
+        paragraph = document.add_paragraph("Ninety days.")
+        document.add_comment(paragraph.runs, text="Agreed?", author="Ann")
+        (mark,) = paragraph._p.iter("{*}commentReference")
+        for _ in range(50):
+            mark.addnext(copy.deepcopy(mark))
+        assert texts(read("a.docx", saved(document))) == ["Ninety days.", "Comment (Ann): Agreed?"]
 
     def test_words_that_are_struck_through(self) -> None:
         document = docx.Document()
