@@ -98,6 +98,7 @@ def _choose_language() -> None:
 def _choose_kb(before: str) -> None:
     """Switch the knowledge base: a conversation keeps its own, so a new one begins."""
     st.session_state.kb = st.session_state[f"kb-choice-{before}"]
+    st.session_state.pop("scope", None)  # of the other one's documents
     open_chat(None)
 
 

@@ -67,7 +67,7 @@ class AppState(Workspace):
 def app_state() -> AppState:
     shared = AppState(Settings.load(**options().flags))
     if not bases.list_bases(shared.settings):
-        bases.create_base(shared.settings)
+        shared.create_base(shared.settings.kb)
     return shared
 
 

@@ -47,7 +47,11 @@ def _choose_scope(base: KnowledgeBase) -> None:
     if not box.open:
         return
     with box, st.form("scope-form", border=False):
-        st.pills(say("types"), types_of(base), selection_mode="multi", key="scope-types", default=now.types)
+        types = types_of(base)
+        st.pills(
+            say("types"), types, selection_mode="multi", key="scope-types",
+            default=[one for one in now.types if one in types],
+        )  # fmt: skip
         known = [source.path for source in base.sources(failed=False, limit=LISTED_SOURCES)]
         st.multiselect(
             say("sources"), known, default=[path for path in now.paths if path in known], key="scope-paths",

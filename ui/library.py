@@ -354,8 +354,9 @@ def _manage(name: str) -> None:
 def _create() -> None:
     name = st.session_state["new-kb"].strip()
     _checked(name)
-    bases.create_base(app_state().named(name))
+    app_state().create_base(name)
     st.session_state.kb = name
+    st.session_state.pop("scope", None)
     open_chat(None)
 
 
@@ -368,10 +369,11 @@ def _rename(old: str) -> None:
 
 def _remove(name: str) -> None:
     app_state().delete_base(name)
-    st.session_state.pop("kb", None)
+    for kept in ("kb", "scope"):
+        st.session_state.pop(kept, None)
     open_chat(None)
     if not bases.list_bases(app_state().settings):
-        bases.create_base(app_state().settings)
+        app_state().create_base(app_state().settings.kb)
 
 
 def _checked(name: str) -> None:

@@ -228,6 +228,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         passages = sorted(found.hits, key=lambda hit: order.get(hit.id, 0))
 
         def ask(prompt: Prompt) -> str:
+            if stop():
+                return ""
             return "".join(answer_texts(model, prompt, EchoFilter(prompt.instructions), Meter(), config, stop))
 
         return digested(

@@ -13,8 +13,10 @@ from kb_assistant.answering.citations import marks
 from kb_assistant.answering.meter import Meter
 from kb_assistant.answering.model_stream import model_chunks
 from kb_assistant.answering.reply import Reply
+from kb_assistant.errors import ModelError
 from kb_assistant.llm.capabilities import quotes_only
-from kb_assistant.serve.conversation import Asked
+from kb_assistant.messages import _
+from kb_assistant.serve.conversation import PLAIN, Asked
 from kb_assistant.serve.metrics import Metrics
 from kb_assistant.serve.passages import Passage, located
 from kb_assistant.serve.work import Stop
@@ -121,9 +123,18 @@ def whole_answer(asked: Asked, metrics: Metrics, stop: Stop) -> Answer:
 
 
 def _plain(asked: Asked, stop: Stop, emit: Emit) -> Answer:
-    """The chat model alone. One that only quotes says nothing."""
+    """The chat model alone. One that only quotes has nothing to say to a client's own prompts, such as for titles.
+
+    Raises:
+        ModelError: it was asked for, and only quotes.
+    """
     model, meter, text = asked.chat_model(), Meter(), ""
     if quotes_only(model):
+        if asked.model == PLAIN:
+            raise ModelError(
+                _("There is no chat model that answers without documents."),
+                _("See what can be had: kb models list"),
+            )
         return Answer("")
     with closing(model_chunks(model, asked.messages, None, stop.is_set, **asked.sampling)) as chunks:
         for chunk in chunks:

@@ -41,6 +41,7 @@ class Answering(Protocol):
         beside: Sequence[Any],
         answers: str,
         model: str,
+        stop: Callable[[], bool],
     ) -> Reply: ...
 
 
@@ -155,7 +156,13 @@ class AnswerQueue:
             running.reading = reading()
             running.asked = {name: value for name, value in (("where", list(where)), ("model", model)) if value}
             return base.ask(
-                question, self._history(running, turns), where=where, beside=beside, answers=answers, model=model
+                question,
+                self._history(running, turns),
+                where=where,
+                beside=beside,
+                answers=answers,
+                model=model,
+                stop=lambda: running.stopped,  # also before the first word: a long document is read in parts
             )
 
         def work() -> None:

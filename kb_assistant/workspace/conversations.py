@@ -31,8 +31,15 @@ class Conversations:
         self._workspace, self._principal, self._base = workspace, principal, base
 
     def all(self, search: str = "") -> list[Chat]:
-        """Latest first; with `search`, those that contain all its words."""
-        return self._workspace.chats.of(self._principal.name, search)
+        """Latest first; with `search`, those that contain all its words, as far as they may be seen."""
+        found = self._workspace.chats.of(self._principal.name, search)
+        words = search.casefold().split()
+        return [chat for chat in found if not words or all(word in self._told(chat) for word in words)]
+
+    def _told(self, chat: Chat) -> str:
+        """The words of a conversation, without withheld answers."""
+        turns = self.turns(chat.id)
+        return " ".join([chat.title, *(f"{one.question} {one.answer}" for one in turns)]).casefold()
 
     def get(self, id_: str) -> Chat:
         """

@@ -30,7 +30,8 @@ def job(found: Job, sees: Sighted) -> Job:
     return replace(
         found,
         paths=[path for path in found.paths if sees(path)],
-        note={name: value for name, value in found.note.items() if name != "path" or sees(str(value))},
+        # Its counts would tell how much there is that isn't seen.
+        note={"path": path} if (path := found.note.get("path")) and sees(str(path)) else {},
         result=_report(found.result, sees) if "files" in found.result else {},
         error=found.error if told else "",
         hint=found.hint if told else "",

@@ -125,7 +125,12 @@ class ModelInstalls:
             _log.exception("A model couldn't be installed.")
             install.error = _("{type}: {reason}", type=type(error).__name__, reason=str(error))
         if not install.error:
-            self._on_installed()
+            try:
+                self._on_installed()
+            except Exception:
+                _log.exception("The installed model couldn't be taken into use.")
+                install.error = _("It is installed, but couldn't be taken into use.")
+                install.hint = _("Start the program again.")
         install.state = "failed" if install.error else "done"
 
 

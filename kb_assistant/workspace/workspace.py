@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from kb_assistant.errors import BusyError, KBError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
@@ -108,11 +109,12 @@ class Workspace:
                 break
             except BusyError:
                 time.sleep(_TRIES_AGAIN_S)
-        for name in bases.list_bases(self.settings):
-            base = self.base(name)
-            last = next(iter(self.jobs.of(base)), None)
-            if last is not None and (last.kind, last.state) == ("ingest", "failed"):
-                self.jobs.ingest(base, last.paths)
+        for name in (*bases.list_bases(self.settings), *bases.list_attached(self.settings)):
+            with suppress(KBError):  # one that can't be opened says so where it is looked at
+                base = self.base(name)
+                failed = takewhile(lambda job: (job.kind, job.state) == ("ingest", "failed"), self.jobs.of(base))
+                if paths := [path for job in reversed(list(failed)) for path in job.paths]:
+                    self.jobs.ingest(base, list(dict.fromkeys(paths)))
 
     def close(self, name: str) -> None:
         """Close a knowledge base before it is renamed or deleted."""
