@@ -25,9 +25,14 @@ def own(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathF
 
 
 def at_rest(button: Any) -> None:
-    """What holds the button has finished to open."""
+    """What holds the button has finished to open, and one that it takes the place of is gone."""
     places: list[Any] = []
-    until(lambda: places.append(button.bounding_box()) or (len(places) > 40 and places[-1] == places[-40]))
+
+    def rests() -> bool:
+        places.append((button.count(), button.first.bounding_box()))
+        return len(places) > 40 and button.count() == 1 and places[-1] == places[-40]
+
+    until(rests)
 
 
 def type_and_click(field: Any, text: str, button: Any) -> None:
