@@ -230,7 +230,9 @@ def test_watched_changes_look_at_nothing_else(
 ) -> None:
     folder = make(tmp_path / "f", fee=FEE)
     kb.ingest(folder)
-    monkeypatch.setattr("ingest.plan.gone_files", lambda *_: pytest.fail("all known files were looked for"))
+    monkeypatch.setattr(
+        "ingest.plan.removals.gone_files", lambda *_: pytest.fail("all known files were looked for")
+    )
     make(folder, tide=TIDE)
     assert kb.ingest(folder, changed=[folder / "tide.md"]).added == 1
 
