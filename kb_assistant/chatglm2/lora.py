@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +76,17 @@ def attach(model: PreTrainedModel, shape: LoraShape) -> PeftModel:
     return adapted
 
 
-def load_lora(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
+def load_lora(model: PreTrainedModel, folder: Path, *, trainable: bool = False, dropout: float = 0.0) -> PeftModel:
     """The model with the adapter of a folder.
+
+    Args:
+        dropout: As of LoraShape, for one that goes on learning.
 
     Raises:
         ModelError: peft is missing, the adapter is damaged, no plain LoRA, or has other shapes than the model.
     """
     peft = import_peft()
-    adapted = attach(model, read_shape(folder))
+    adapted = attach(model, replace(read_shape(folder), dropout=dropout))
     own = peft.get_peft_model_state_dict(adapted)
     loaded = read_tensors(folder)
     for name in own.keys() | loaded.keys():

@@ -95,7 +95,7 @@ def run(
     _refuse(planned, chosen, force)
     if settings.threads:
         import_torch().set_num_threads(settings.threads)
-    from kb_assistant.training.run import Job
+    from kb_assistant.training.job import Job
     from kb_assistant.training.run import train as trained
 
     adapters = AdapterHome(settings.home)

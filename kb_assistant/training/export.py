@@ -14,7 +14,7 @@ from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, file_digest
 from kb_assistant.models.adapters import GGUF, WEIGHTS, Adapter
 from kb_assistant.small_file import unwritable
-from kb_assistant.training.run import add_gguf
+from kb_assistant.training.publish import add_gguf
 
 
 def export_adapter(adapter: Adapter, folder: Path) -> None:

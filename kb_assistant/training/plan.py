@@ -105,7 +105,7 @@ def plan(
     """
     precision = precision_for(checkpoint, recipe, device)
     longest = max((whole for whole, _learned in lengths), default=0)
-    learned = max((count for _whole, count in lengths), default=0)
+    batch = min(recipe.batch, len(lengths))
     tokens = math.ceil(sum(whole for whole, _learned in lengths) * recipe.epochs)
     batches = math.ceil(len(lengths) / recipe.batch)
     steps = math.ceil(math.ceil(batches / recipe.accumulation) * recipe.epochs)
@@ -115,7 +115,7 @@ def plan(
     return Plan(
         device,
         precision,
-        _bytes(checkpoint, recipe, precision, device, recipe.batch * longest, recipe.batch * learned),
+        _bytes(checkpoint, recipe, precision, device, batch * longest, batch * _logit_places(lengths, batch)),
         free_bytes("GPU memory" if device == "cuda" else "memory"),
         steps,
         tokens,
@@ -161,10 +161,18 @@ def speed(device: Device) -> tuple[float, float]:
     return most * _GPU_SHARE[0], most * _GPU_SHARE[1]
 
 
+def _logit_places(lengths: Sequence[tuple[int, int]], batch: int) -> int:
+    """Most places of a batch at which logits are computed: for every row wherever any row has a learned token."""
+    learned = max((count for _whole, count in lengths), default=0)
+    first = min((whole - count for whole, count in lengths), default=0)
+    last = max((whole for whole, _count in lengths), default=0)
+    return min(batch * learned, last - first)
+
+
 def _bytes(
-    checkpoint: Checkpoint, recipe: Recipe, precision: str, device: Device, tokens: int, learned: int
+    checkpoint: Checkpoint, recipe: Recipe, precision: str, device: Device, tokens: int, logits: int
 ) -> dict[str, int]:
-    """Bytes by part, for so many tokens in one batch, of which so many are learned."""
+    """Bytes by part, for so many tokens in one batch, with logits at so many."""
     quantized = precision in ("int4", "nf4")
     width = 4 if precision == "fp32" or (quantized and device == "cpu") else 2
     shapes = [rows * columns for _name, (rows, columns) in checkpoint.linear_shapes()]
@@ -177,6 +185,6 @@ def _bytes(
         _("adapter with its optimizer"): _PER_ADAPTER_WEIGHT * adapter_weights(checkpoint, recipe),
         _("activations"): kept + layer if recipe.checkpointing else checkpoint.layers * layer,
         _("unpacked matrices"): 2 * width * max(shapes) if quantized else 0,
-        _("logits"): _LOGIT_BYTES * checkpoint.vocabulary * learned,
+        _("logits"): _LOGIT_BYTES * checkpoint.vocabulary * logits,
         _("context of the device"): _CONTEXT[device],
     }

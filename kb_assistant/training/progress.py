@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from transformers import TrainerCallback
 
 LOG, PLOT = "log.jsonl", "loss.png"
-_LOGGED = {
+_LOGGED = {  # the Trainer's names, and ours
     "loss": "loss",
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
@@ -46,9 +47,9 @@ class Progress(TrainerCallback):
         self.ended_early = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        del args, control, more
+        del control, more
         self._began, self._first = time.perf_counter(), state.global_step
-        if torch.cuda.is_available():
+        if args.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
@@ -62,15 +63,9 @@ class Progress(TrainerCallback):
             control.should_training_stop = self.ended_early = True
 
     def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        del args, control
+        del control
         logs = more.get("logs") or {}
-        names = {
-            "loss": "loss",
-            "grad_norm": "grad_norm",
-            "learning_rate": "learning_rate",
-            "eval_loss": "validation_loss",
-        }
-        found = {ours: logs[theirs] for theirs, ours in names.items() if theirs in logs}
+        found = {ours: logs[theirs] for theirs, ours in _LOGGED.items() if theirs in logs}
         if self._run is None or not found:
             return
         passed = max(time.perf_counter() - self._began, 1e-9)
@@ -81,7 +76,7 @@ class Progress(TrainerCallback):
             **found,
             "tokens_per_s": round(self._tokens() / passed, 1),
             "seconds_left": round(passed / max(done, 1) * (state.max_steps - state.global_step), 1),
-            "peak_bytes": peak_bytes(),
+            "peak_bytes": peak_bytes(args.device.type),
         }
         with (self._run / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
@@ -103,13 +98,14 @@ def told(row: dict[str, Any]) -> str:
     )
 
 
-def peak_bytes() -> int:
-    """Most memory so far: of the GPU, or of this process."""
-    if torch.cuda.is_available():
+def peak_bytes(device: str) -> int:
+    """Most memory so far: of the GPU if the training is there ("cuda"), else of this process."""
+    if device == "cuda":
         return int(torch.cuda.max_memory_allocated())
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:

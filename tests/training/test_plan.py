@@ -36,6 +36,23 @@ def test_int4_with_1024_tokens_takes_the_parts_of_the_published_size() -> None:
     assert packed.total < found.total
 
 
+@pytest.mark.engine
+def test_logits_are_counted_wherever_any_row_of_a_batch_has_a_learned_token() -> None:
+    """As the trainer computes them: for all rows at the union of their places."""
+    from kb_assistant.training.encode import IGNORED, Example
+    from kb_assistant.training.trainer import collated
+
+    lengths = [(100, 20), (60, 20), (160, 20)]
+    rows = [Example((7,) * whole, whole - learned) for whole, learned in lengths]
+    places = int((collated(rows)["labels"][:, 1:] != IGNORED).any(dim=0).sum())
+    assert places == 60
+    for batch, union in ((1, 20), (2, 40), (3, places), (8, places)):
+        found = plan(six_billion(4), Recipe(batch=batch), lengths)
+        assert found.parts["logits"] == 16 * 65024 * min(batch, 3) * union
+    near = plan(six_billion(4), Recipe(batch=4), [(100, 20), (110, 20)] * 2)
+    assert near.parts["logits"] == 16 * 65024 * 4 * 30
+
+
 def test_without_checkpointing_all_layers_are_kept() -> None:
     whole = plan(six_billion(4), Recipe(precision="bf16", checkpointing=False), [(1024, 256)])
     assert whole.parts["activations"] == pytest.approx(8.0e9, rel=0.01)

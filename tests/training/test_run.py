@@ -24,8 +24,9 @@ from kb_assistant.settings import Settings
 from kb_assistant.training import checkpoints
 from kb_assistant.training.encode import IGNORED, LARGE, Example, encoded, encoder_for
 from kb_assistant.training.formats import read_file
+from kb_assistant.training.job import Job
 from kb_assistant.training.recipe import Recipe
-from kb_assistant.training.run import Job, train
+from kb_assistant.training.run import train
 from tests.trained import OVERFIT, PAIRS, home_with_models, pairs_file
 from tests.waiting import ProcessorTime
 
@@ -102,7 +103,7 @@ def test_twenty_pairs_are_learnt_by_heart_and_answered_through_both_engines(
 
 def test_the_loss_is_that_of_the_answers_alone(job: Job) -> None:
     """By hand: every token of the answer and its end, and nothing of the prompt; a padded row as alone."""
-    from kb_assistant.training.run import load_base
+    from kb_assistant.training.base_model import load_base
     from kb_assistant.training.trainer import answer_loss, collated
 
     model = load_base(read_checkpoint(job.base.path), job.recipe, "cpu")
@@ -159,8 +160,10 @@ def test_a_cut_checkpoint_is_passed_over(home: AdapterHome, job: Job) -> None:
 
 def test_other_data_or_settings_are_refused(home: AdapterHome, job: Job) -> None:
     assert train(job, home, stopped=stopping_after(4)) is None
+    first, *rest = job.train
     for other, said in (
         (replace(job, data_sha256="other"), "other data"),
+        (replace(job, train=[replace(first, ids=(*first.ids[:-2], 5, first.ids[-1])), *rest]), "other prompts"),
         (replace(job, recipe=replace(job.recipe, learning_rate=1e-3)), "other learning_rate"),
         (replace(job, base=replace(job.base, sha256="0")), "other base"),
     ):
@@ -174,10 +177,31 @@ def test_other_data_or_settings_are_refused(home: AdapterHome, job: Job) -> None
     assert home.unfinished() == []
 
 
+def test_checkpoints_of_nothing_known_are_not_gone_on_from(home: AdapterHome, job: Job) -> None:
+    """What a training was made of is gone: it begins anew, with the data and the settings of now."""
+    assert train(job, home, stopped=stopping_after(4)) is None
+    (home.run_folder("short") / "run.json").unlink()
+    other = replace(job, recipe=replace(job.recipe, learning_rate=1e-3))
+    assert train(other, home) is not None
+    fresh = AdapterHome(home.folder.parent / "fresh")
+    assert train(other, fresh) is not None
+    assert same(weights(home), weights(fresh))
+
+
 def test_nothing_pickled_is_written(home: AdapterHome, job: Job) -> None:
     train(job, home, stopped=stopping_after(4))
     files = [file for file in home.run_folder("short").rglob("*") if file.is_file() and "writer" not in file.name]
     assert {file.suffix for file in files} == {".json", ".jsonl", ".safetensors"}, files
+
+
+def test_peak_memory_is_that_of_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kb_assistant.training.progress import peak_bytes
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # a GPU that isn't trained on
+    assert peak_bytes("cpu") >= before * 1024
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert peak_bytes("cpu") < before * 1024
 
 
 def test_the_first_loss_that_is_no_number_stops_it(
@@ -247,5 +271,18 @@ def test_a_training_begins_with_an_earlier_adapter(home: AdapterHome, job: Job) 
         for adapter in (first, second)
     ]
     assert losses[1] < losses[0] / 2
+    shape = {"rank": 4, "alpha": 8.0, "targets": ("query_key_value",)}
+    for name, said in (
+        ("rank", "rank 8, not rank 4"),
+        ("alpha", "alpha 16, not alpha 8"),
+        ("targets", "not targets"),
+    ):
+        other = replace(job, name="third", start=first, recipe=job.recipe.with_values({name: shape[name]}))
+        with pytest.raises(SettingsError, match=said):
+            train(other, home)
+    assert "third" not in home.unfinished()
+    dropped = train(replace(job, name="third", start=first, recipe=replace(job.recipe, dropout=0.0)), home)
+    assert dropped is not None
+    assert not same(weights(home, "second"), weights(home, "third"))  # which had a dropout of .1
     shutil.rmtree(first.folder)
     assert home.get("second").path("adapter.gguf").is_file()

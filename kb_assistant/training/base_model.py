@@ -1,0 +1,70 @@
+"""The model that is trained: the base as the recipe wants it, with a new adapter or one to begin with."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
+from kb_assistant.chatglm2.lora import LoraShape, attach, load_lora, translated
+from kb_assistant.errors import ModelError
+from kb_assistant.messages import _
+from kb_assistant.torch_runtime import Device, gpu_errors
+from kb_assistant.training.job import Job
+from kb_assistant.training.plan import precision_for
+from kb_assistant.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+
+
+def dtype_of(precision: str, device: Device) -> torch.dtype:
+    """The type of the arithmetic: 16 bits on a GPU, 32 on a CPU, which is slow in less."""
+    import torch
+
+    named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+    if precision in named:
+        return named[precision]
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
+
+
+def load_base(checkpoint: Checkpoint, recipe: Recipe, device: Device) -> Any:
+    """The base model as the recipe wants it, ready for an adapter.
+
+    Raises:
+        ModelError: it can't be loaded, or has a prefix of its own.
+    """
+    from kb_assistant.chatglm2.model import load_model
+
+    if checkpoint.prefix_tokens:
+        raise ModelError(
+            _("{folder} has a prefix of P-Tuning v2 of its own.", folder=checkpoint.folder),
+            _("Train on the model without one."),
+        )
+    precision = precision_for(checkpoint, recipe, device)
+    quantize: Any = precision if precision in ("int4", "nf4") else None
+    with gpu_errors():
+        return load_model(
+            checkpoint.folder, dtype_of(precision, device), quantize, _own_device(device), trainable=True
+        )
+
+
+def _own_device(device: Device) -> str:
+    """The device of this process: of several of torchrun each has a GPU of its own."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else "cpu"
+
+
+def adapted(job: Job) -> PeftModel:
+    """The base with a new adapter, or with the one that it begins with."""
+    import torch
+
+    model = load_base(read_checkpoint(job.base.path), job.recipe, job.device)
+    model.config.use_cache = False
+    torch.manual_seed(job.recipe.seed)  # of the first A
+    recipe = job.recipe
+    if job.start:
+        return load_lora(model, job.start.folder, trainable=True, dropout=recipe.dropout)
+    return attach(model, LoraShape(recipe.rank, recipe.alpha, translated(recipe.targets), recipe.dropout))

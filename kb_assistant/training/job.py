@@ -1,0 +1,133 @@
+"""What a training is made of, and whether one that was broken off is made of the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kb_assistant.chatglm2.lora import CONFIG, WEIGHTS, read_shape, translated
+from kb_assistant.errors import ModelError, SettingsError
+from kb_assistant.messages import _
+from kb_assistant.model_folder import Model
+from kb_assistant.models.adapters import Adapter
+from kb_assistant.small_file import write_whole
+from kb_assistant.torch_runtime import Device
+from kb_assistant.training import checkpoints
+from kb_assistant.training.encode import Example
+from kb_assistant.training.recipe import Recipe
+
+_RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a training is made of.
+
+    Attributes:
+        name: Of the adapter.
+        base: The model, a folder of ChatGLM2.
+        train: What is learned.
+        validation: What is measured meanwhile; none for no early end.
+        data_sha256: Fingerprint of both.
+        style: How questions became prompts.
+        start: An adapter that it begins with; None for a new one.
+        fsdp: Share the model out between the processes of torchrun.
+    """
+
+    name: str
+    base: Model
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    data_sha256: str
+    recipe: Recipe
+    style: str
+    device: Device
+    start: Adapter | None = None
+    fsdp: bool = False
+
+    def made_of(self) -> dict[str, Any]:
+        """What must stay the same for a training to go on."""
+        return {
+            "base": self.base.base_sha256,
+            "data": self.data_sha256,
+            "prompts": _digest((*self.train, *self.validation)),
+            "start": self.start.sha256 if self.start else "",
+            **self.recipe.to_json(),
+        }
+
+    def require_start(self) -> None:
+        """Check that the adapter that it begins with is whole, and of the recipe's shape.
+
+        Raises:
+            ModelError: it is damaged, or no LoRA.
+            SettingsError: it has another shape.
+        """
+        if not self.start:
+            return
+        if self.start.method != "lora":
+            raise ModelError(
+                _("{name!r} is P-Tuning v2, which isn't trained here.", name=self.start.name),
+                _("Begin with an adapter of: kb train list"),
+            )
+        for file in (CONFIG, WEIGHTS):
+            self.start.path(file)
+        shape = read_shape(self.start.folder)
+        wanted = {"rank": self.recipe.rank, "alpha": self.recipe.alpha, "targets": translated(self.recipe.targets)}
+        found = {"rank": shape.rank, "alpha": shape.alpha, "targets": translated(shape.targets)}
+        if other := {name: value for name, value in found.items() if value != wanted[name]}:
+            raise SettingsError(
+                _(
+                    "The adapter {name!r} has another shape than the recipe: {found}, not {wanted}.",
+                    name=self.start.name,
+                    found=_shown(other),
+                    wanted=_shown({name: wanted[name] for name in other}),
+                ),
+                _("Set the same in the recipe, or by flags; or begin without --start."),
+            )
+
+
+def begin(run: Path, job: Job) -> Path | None:
+    """Look at what an earlier run has left, or begin; the checkpoint from which it goes on.
+
+    Raises:
+        SettingsError: it was made of something else.
+    """
+    try:
+        before = json.loads((run / _RUN).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        before = None
+    made_of = job.made_of()
+    if not isinstance(before, dict):
+        for unknown in run.glob("checkpoint-*"):  # nothing says what they are of
+            shutil.rmtree(unknown, ignore_errors=True)
+        write_whole(run / _RUN, json.dumps(made_of, indent=2))
+    elif changed := sorted(key for key in before if made_of.get(key) != before[key]):
+        raise SettingsError(
+            _(
+                "The training of {name!r} was begun with other {changed}.",
+                name=job.name,
+                changed=", ".join(changed),
+            ),
+            _("Go on with the same, or begin anew: kb train rm {name}", name=job.name),
+        )
+    return checkpoints.last_whole(run)
+
+
+def _digest(examples: Sequence[Example]) -> str:
+    """A fingerprint of what is learned, token by token."""
+    parts: Iterator[str] = (f"{one.prompt}:{','.join(map(str, one.ids))}\n" for one in examples)
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part.encode())
+    return found.hexdigest()
+
+
+def _shown(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {'/'.join(value) if isinstance(value, tuple) else f'{value:g}'}" for name, value in values.items()
+    )
