@@ -34,7 +34,7 @@ from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings
-from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, Text
+from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, SourceQuery, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.store.presence import missing_files
 from kb_assistant.store.readers import ReaderRules, load_rules, rule_path, set_readers
@@ -515,6 +515,16 @@ class KnowledgeBase:
         """The number of known files; arguments as for `sources`."""
         with self.store.read() as snapshot:
             return snapshot.count_sources(contains, failed)
+
+    def find_sources(self, query: SourceQuery, *, offset: int = 0, limit: int | None = None) -> list[Source]:
+        """The known files of a query, in its order; offset and limit as for `sources`."""
+        with self.store.read() as snapshot:
+            return snapshot.find_sources(query, offset, limit)
+
+    def count_found(self, query: SourceQuery) -> int:
+        """The number of known files of a query."""
+        with self.store.read() as snapshot:
+            return snapshot.count_found(query)
 
     @property
     def reader_rules(self) -> ReaderRules:

@@ -21,16 +21,20 @@ from kb_assistant.messages import _
 from kb_assistant.store.faults import damaged, explained, map_sqlite_errors
 from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, row_checksum
+from kb_assistant.store.source_query import ORDERS, Order, SourceQuery
 from kb_assistant.store.transaction import Transaction
 
 __all__ = [
     "DOCUMENT_PREFIX",
+    "ORDERS",
     "TOKENIZER",
     "Chunk",
     "KnowledgeStore",
     "NewChunk",
+    "Order",
     "Snapshot",
     "Source",
+    "SourceQuery",
     "Text",
     "Transaction",
     "chunk_id",

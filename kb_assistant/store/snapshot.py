@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kb_assistant.messages import _
 from kb_assistant.store.faults import damaged, expect_type
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of, read_reason
+from kb_assistant.store.source_query import SourceQuery
 from kb_assistant.text import analyzer as keywords
 from kb_assistant.text.file_names import said_by_path
 from kb_assistant.types import Locator
@@ -95,27 +96,23 @@ class Snapshot:
             offset: How many to skip.
             limit: How many at most; None for all.
         """
-        condition, values = self._sources_where(contains, failed)
-        query = f"{_SOURCES} {condition} ORDER BY path LIMIT ? OFFSET ?"
-        rows = self._db.execute(query, (*values, -1 if limit is None else limit, offset))
-        return [_source(row) for row in rows]
+        return self.find_sources(SourceQuery(contains, failed), offset, limit)
 
     def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
         """The number of sources; arguments as for `sources`."""
-        condition, values = self._sources_where(contains, failed)
-        return int(self._db.execute(f"SELECT count(*) FROM sources {condition}", values).fetchone()[0])
+        return self.count_found(SourceQuery(contains, failed))
 
-    def _sources_where(self, contains: str, failed: bool | None) -> tuple[str, list[str | int]]:
-        conditions, values = ["1"], list[str | int]()
-        if contains:
-            # SQLite's own lower() handles ASCII only.
-            self._db.create_function("casefold", 1, str.casefold, deterministic=True)
-            conditions.append("instr(casefold(path || ' ' || title), ?)")
-            values.append(contains.casefold())
-        if failed is not None:
-            conditions.append("failed = ?")
-            values.append(int(failed))
-        return f"WHERE {' AND '.join(conditions)}", values
+    def find_sources(self, query: SourceQuery, offset: int = 0, limit: int | None = None) -> list[Source]:
+        """The sources of a query, in its order; offset and limit as for `sources`."""
+        condition, values = query.conditions(self._db)
+        asked = f"{_SOURCES} {condition} {query.ordering(self._db)} LIMIT ? OFFSET ?"
+        rows = self._db.execute(asked, (*values, -1 if limit is None else limit, offset))
+        return [_source(row) for row in rows]
+
+    def count_found(self, query: SourceQuery) -> int:
+        """The number of sources of a query."""
+        condition, values = query.conditions(self._db)
+        return int(self._db.execute(f"SELECT count(*) FROM sources {condition}", values).fetchone()[0])
 
     def source(self, path: str) -> Source | None:
         row = self._db.execute(_SOURCES + " WHERE path = ?", (path,)).fetchone()

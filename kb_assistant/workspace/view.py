@@ -11,10 +11,10 @@ from kb_assistant.answering.history import asked, turns
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
-from kb_assistant.store import Chunk, Source
+from kb_assistant.store import Chunk, Source, SourceQuery
 from kb_assistant.store.readers import Sighted
 from kb_assistant.types import Hit, MissingFiles, Report
-from kb_assistant.workspace import bases, discreet, folders, preview, suggestions
+from kb_assistant.workspace import bases, discreet, folders, preview, removals, source_list, suggestions
 from kb_assistant.workspace.rights import RIGHTS, Principal, Right
 from kb_assistant.workspace.workspace import Workspace
 
@@ -166,6 +166,21 @@ class View:
             return self._base.count_sources(contains, failed)
         return len(self.sources(contains, failed))
 
+    def find_sources(self, query: SourceQuery, *, offset: int = 0, limit: int | None = None) -> list[Source]:
+        """See KnowledgeBase.find_sources."""
+        if (sees := self.sight) is None:
+            return self._base.find_sources(query, offset=offset, limit=limit)
+        seen = [source for source in self._base.find_sources(query) if sees(source.path)]
+        return [discreet.source(source, sees) for source in seen[offset:][:limit]]
+
+    def count_found(self, query: SourceQuery) -> int:
+        """See KnowledgeBase.count_found."""
+        return self._base.count_found(query) if self.sight is None else len(self.find_sources(query))
+
+    def facets(self) -> source_list.Facets:
+        """See source_list.facets."""
+        return source_list.facets(self._base, self.sight)
+
     def source(self, path: str) -> Source:
         """
         Raises:
@@ -259,6 +274,28 @@ class View:
         self._base.forget_sources(known)
         folders.drop_uploads(self._base.settings, known)
         return known
+
+    def take_out(self, paths: Iterable[str]) -> removals.Removal:
+        """See removals.remove_sources; of those that are there and may be read.
+
+        Raises:
+            ForbiddenError: the principal may not write.
+        """
+        self.expect("write")
+        wanted = [path for path in dict.fromkeys(paths) if self.sees(path)]
+        with self._base.store.read() as snapshot:
+            known = [path for path in wanted if snapshot.source(path)]
+        return removals.remove_sources(self._base, known)
+
+    def bring_back(self, done: removals.Removal) -> Job | None:
+        """Bring back what was taken out, and begin to read it again; None if no file of it is there.
+
+        Raises:
+            ForbiddenError: the principal may not write.
+        """
+        self.expect("write")
+        there = removals.bring_back(self._base, done)
+        return self.ingest(there) if there else None
 
     def ingest(self, paths: Sequence[str | Path]) -> Job:
         """Begin to read files and folders of this machine, which the caller allows; see Jobs.ingest.

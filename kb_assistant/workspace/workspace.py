@@ -26,6 +26,7 @@ from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
 from kb_assistant.workspace.jobs import Jobs
 from kb_assistant.workspace.model_installs import ModelInstalls
+from kb_assistant.workspace.removals import delete_old_removals
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +188,8 @@ class Workspace:
         self.chats.delete(chat)
 
     def sweep(self) -> None:
-        """Delete conversations that were hidden long ago, and files of deleted ones, which a kill left.
+        """Delete conversations that were hidden and sources that were removed long ago, and files of deleted
+        conversations, which a kill left.
 
         Files being written now stay until the next sweep; everything stays if no conversations are known at all.
         """
@@ -195,6 +197,7 @@ class Workspace:
         for chat in self.chats.hidden_before(long_ago.isoformat(timespec="milliseconds")):
             with suppress(KBError):  # in use: the next sweep deletes it
                 self.delete_chat(chat)
+        delete_old_removals(self.settings)
         found = bases.list_attached(self.settings)  # before the ids: a conversation is saved before its files
         if not found or not self.chats.file.exists():
             return

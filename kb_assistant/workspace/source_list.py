@@ -1,0 +1,70 @@
+"""A knowledge base's sources as a list for people: where they lie, in words, and what they can be chosen by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from kb_assistant.store import DOCUMENT_PREFIX, ORDERS, Order, SourceQuery
+from kb_assistant.store.readers import Sees
+from kb_assistant.store.source_query import folder_of, kind_of
+
+if TYPE_CHECKING:
+    from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.workspace.folders import Folders
+
+__all__ = ["ORDERS", "Facets", "Order", "SourceQuery", "facets", "place_of"]
+
+MOST_FOLDERS = 300
+"""Most folders that are offered to choose from; those with the most sources come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What the sources of a knowledge base can be chosen by.
+
+    Attributes:
+        kinds: Suffixes without their dots, the most frequent first.
+        folders: The folders that they lie in, in order.
+    """
+
+    kinds: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+def facets(base: KnowledgeBase, sees: Sees | None = None) -> Facets:
+    """
+    Args:
+        sees: Which sources may be read; None for all.
+    """
+    with base.store.read() as snapshot:
+        paths = [path for path in snapshot.paths() if sees is None or sees(path)]
+    kinds = Counter(kind for path in paths if (kind := kind_of(path)))
+    folders = Counter(folder for path in paths if (folder := folder_of(path)))
+    most = sorted(folder for folder, _ in folders.most_common(MOST_FOLDERS))
+    return Facets(tuple(kind for kind, _ in kinds.most_common()), tuple(most))
+
+
+def place_of(path: str, folders: Folders) -> str:
+    """Where a source or a folder lies, for people: below the followed folder, or below the uploads (""). Of other
+    places only the last two folders are named: the rest is the machine's.
+
+    >>> from pathlib import Path
+    >>> from kb_assistant.workspace.folders import Folders
+    >>> known = Folders(Path("/home/uploads/0"), (Path("/data/plans"),))
+    >>> place_of("/data/plans/2026/may", known), place_of("/home/uploads/0", known), place_of("/a/b/c/d", known)
+    ('plans/2026/may', '', '…/c/d')
+    """
+    if path.startswith(DOCUMENT_PREFIX):
+        return ""
+    given = PurePath(path)
+    if given.is_relative_to(folders.uploads):
+        below = given.relative_to(folders.uploads).as_posix()
+        return "" if below == "." else below
+    for folder in sorted(folders.watched, key=lambda one: -len(one.parts)):
+        if given.is_relative_to(folder):
+            return PurePath(folder.name, given.relative_to(folder)).as_posix()
+    parts = [part for part in given.parts if part != given.anchor]
+    return "/".join(parts if len(parts) <= 2 else ("…", *parts[-2:]))
