@@ -16,6 +16,7 @@ from ui.errors import attempt
 from ui.passage import close_passage
 from ui.sanitize import escaped, short, strip_invisible
 from ui.strings import local_time, say, today
+from ui.undo import offer_undo, undo_line
 
 LISTED = 30
 """Number of conversations listed at once."""
@@ -33,8 +34,7 @@ def chat_list(chat: Chat | None) -> None:
         say("new_chat"), icon=":material/add:", on_click=attempt, args=(open_chat, None), width="stretch",
         key="new-chat", type="primary",
     )  # fmt: skip
-    if gone := st.session_state.get("undo"):
-        _undo(gone)
+    undo_line("chats")
     search = st.text_input(
         say("search_chats"), key="search", placeholder=say("search_chats"), label_visibility="collapsed",
         icon=":material/search:",
@@ -64,16 +64,8 @@ def _age(chat: Chat) -> str:
     return "age_today" if days <= 0 else "age_week" if days < 7 else "age_older"
 
 
-def _undo(gone: str) -> None:
-    """A conversation was deleted: it can be brought back until something else is done with the list."""
-    with st.container(horizontal=True, vertical_alignment="center", key="undo"):
-        st.caption(say("chat_deleted"))
-        st.button(say("undo"), on_click=attempt, args=(_bring_back, gone), type="tertiary", key="undo-chat")
-
-
 def _bring_back(chat: str) -> None:
     app_state().chats.hide(chat, False)
-    st.session_state.pop("undo", None)
     open_chat(chat)
 
 
@@ -124,5 +116,5 @@ def _delete(chat: str) -> None:
     for running in app_state().answers.running(chat):
         running.stop()
     app_state().chats.hide(chat)
-    st.session_state.undo = chat
     open_chat(None)
+    offer_undo("chats", say("chat_deleted"), lambda: _bring_back(chat))

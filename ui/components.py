@@ -1,5 +1,5 @@
-"""The two elements that Streamlit lacks: turns with citations, and a passage. The browser part is in assets/; it
-inserts all its input as text."""
+"""The elements that Streamlit lacks: turns with citations, a passage, and a table whose rows are opened and
+selected. The browser part is in assets/; it inserts all its input as text."""
 
 from __future__ import annotations
 
@@ -32,4 +32,11 @@ def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> 
 def passage(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     """A passage. `told`: on_close_change, on_step_change."""
     mount = _component("passage", '<section class="passage"></section>')
+    return mount(data=strip_all_invisible(data), key=key, **told)
+
+
+def sources(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
+    """A table of sources; its state `selected` has the ids of the selected ones. `told`: on_open_change,
+    on_sort_change, on_selected_change."""
+    mount = _component("sources", '<div class="frame"></div>')
     return mount(data=strip_all_invisible(data), key=key, **told)

@@ -26,8 +26,10 @@ def show_error(error: KBError) -> None:
 def attempt(work: Callable[..., object], *arguments: Any) -> None:
     """Run the action of a button or another element.
 
-    Every callback of the page goes through here. `show_problem` shows its error on the next page.
+    Every callback of the page goes through here. `show_problem` shows its error on the next page. What was done
+    before can't be undone any more.
     """
+    st.session_state.pop("undo", None)
     try:
         work(*arguments)
     except KBError as error:

@@ -69,7 +69,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "rename": ("Rename", "重命名"),
     "delete": ("Delete", "删除"),
     "cancel": ("Cancel", "取消"),
-    "sure_chat": ("Delete this conversation and its own files?", "删除此对话及其专用文件？"),
     "export_md": ("Save as Markdown", "导出 Markdown"),
     "export_json": ("Save as JSON", "导出 JSON"),
     "chat_gone": ("That conversation isn't here (any more).", "找不到该对话，可能已被删除。"),
@@ -103,10 +102,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "ask": ("Ask your documents …", "向你的文档提问……"),
     "hello": ("What would you like to know?", "你想了解什么？"),
     "try": ("Your documents suggest:", "可以问问你的文档："),
-    "empty": (
-        "This knowledge base holds no documents yet. Add some, then ask.",
-        "这个知识库还没有文档。先添加文档，再来提问。",
-    ),
     "add_documents": ("Add documents", "添加文档"),
     "stop": ("Stop", "停止"),
     "stop_queued": ("Don't ask those that wait", "取消排队的问题"),
@@ -203,11 +198,8 @@ _WORDS: dict[str, tuple[str, str]] = {
         "共 {size}，太大：一次最多 {n} MB。可改为填写文件夹路径，或减少文件。",
     ),
     # knowledge base page
-    "sources": ("Sources", "来源"),
-    "chunks": ("Chunks", "片段"),
-    "disk": ("On disk", "占用空间"),
-    "failures": ("Failed", "失败"),
-    "work": ("Work", "任务"),
+    "sources": ("Documents", "文档"),
+    "chunks": ("Passages", "段落"),
     "upload_files": ("Upload files", "上传文件"),
     "upload_folder": ("Upload a folder", "上传文件夹"),
     "folder": ("A folder on this machine", "本机文件夹"),
@@ -228,30 +220,50 @@ _WORDS: dict[str, tuple[str, str]] = {
         "此页面可被他人访问：只有用 --folder 启动时才能填写文件夹。",
     ),
     "keep": ("Sync", "同步"),
-    "kept": ("Synced folders", "已同步的文件夹"),
     "sync": ("Sync now", "立即同步"),
     "let_go": ("Stop syncing", "取消同步"),
-    "filter": ("Search sources", "搜索来源"),
+    "filter": ("Search documents", "搜索文档"),
     "which": ("Show", "显示"),
     "all": ("All", "全部"),
     "only_failed": ("Failed", "失败"),
-    "no_sources": ("No sources.", "没有来源。"),
-    "pieces": ("chunks: {n}", "{n} 个片段"),
-    "preview": ("Preview", "预览"),
-    "preview_of": ("{file}, as it is read", "{file} 的内容"),
-    "more_pieces": ("{n} further chunks", "另有 {n} 个片段"),
-    "delete_sources": ("Delete the selected ({n})", "删除 {n} 个来源"),
-    "sure_sources": (
-        "Forget these sources? Uploaded files are deleted; files of your folders stay where they are and come "
-        "back when their folder is synced.",
-        "移除这些来源？上传的文件会被删除；你文件夹中的文件不受影响，下次同步时会重新加入。",
+    "no_sources": ("No documents.", "没有文档。"),
+    "count_sources": ("{n} documents", "{n} 个文档"),
+    "count_chunks": ("{n} passages", "{n} 个段落"),
+    "count_disk": ("{n} on disk", "占用 {n}"),
+    "more_pieces": ("{n} further passages", "另有 {n} 个段落"),
+    "uploads": ("Uploads", "上传的文件"),
+    "type": ("Type", "类型"),
+    "folder_column": ("Folder", "文件夹"),
+    "date": ("Read", "读取时间"),
+    "read_since": ("Read since", "读取于"),
+    "any_time": ("Any time", "不限时间"),
+    "day": ("Last 24 hours", "最近 24 小时"),
+    "week": ("Last 7 days", "最近 7 天"),
+    "month": ("Last 30 days", "最近 30 天"),
+    "only_read": ("Read", "已读取"),
+    "select": ("Select", "选择"),
+    "select_all": ("Select all of this page", "选择本页全部"),
+    "select_found": ("Also those on other pages: all {n}", "包括其他页，共 {n} 个"),
+    "selected": ("{n} selected", "已选 {n} 个"),
+    "source_read": ("read", "已读取"),
+    "source_failed": ("failed", "失败"),
+    "source_nothing": ("empty", "无内容"),
+    "shown_of": ("{a}–{b} of {n}", "第 {a}–{b} 个，共 {n} 个"),
+    "failed_count": ("Couldn't be read: {n}", "读取失败：{n} 个"),
+    "read_again": ("Read again", "重新读取"),
+    "read_again_help": ("Takes over what has changed in the files.", "读取文件中的最新内容。"),
+    "remove": ("Remove", "移除"),
+    "remove_help": (
+        "They are in no answer any more. Uploaded files are deleted for good after a day; files of your folders "
+        "stay where they are and come back when their folder is synced.",
+        "回答中不再使用。上传的文件一天后彻底删除；你文件夹中的文件保留原处，下次同步时会重新加入。",
     ),
-    "page_of": ("Page {a} of {b}", "第 {a} 页，共 {b} 页"),
+    "removed_count": ("{n} removed.", "已移除 {n} 个。"),
     "care": ("Check and rebuild", "检查与重建"),
     "verify": ("Verify", "检查"),
     "verify_help": (
-        "Prove that sources, chunks, vectors and index agree.",
-        "检查来源、片段、向量与索引是否一致。",
+        "Check that documents, passages and index agree.",
+        "检查文档、段落与索引是否一致。",
     ),
     "repair": ("Repair", "修复"),
     "repair_help": ("Keep what is sound, drop the rest; files are read again.", "保留完好的部分，其余重新读取。"),
@@ -285,8 +297,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "state_failed": ("failed", "失败"),
     "state_interrupted": ("broken off by a restart", "因重启中断"),
     "progress": (
-        "{files} of {all} files, {chunks} chunks embedded",
-        "已处理 {files}/{all} 个文件，{chunks} 个片段",
+        "{files} of {all} files, {chunks} passages",
+        "已处理 {files}/{all} 个文件，{chunks} 个段落",
     ),
     "progress_texts": ("{a} of {b} texts", "{a}/{b} 条文本"),
     "seconds_left": ("about {n} s left", "约剩 {n} 秒"),
@@ -396,6 +408,14 @@ def local_time(moment: str) -> datetime:
         zone = ZoneInfo("UTC")
     found = datetime.fromisoformat(moment)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(zone)
+
+
+def said_when(moment: str) -> str:
+    """A moment in the time of whoever looks at the page."""
+    try:
+        return f"{local_time(moment):%Y-%m-%d %H:%M}"
+    except ValueError:  # of an older version
+        return moment
 
 
 def today() -> date:

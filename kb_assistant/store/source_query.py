@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal, get_args
 
 Order = Literal["path", "name", "kind", "folder", "chunks", "date", "state"]
@@ -81,7 +80,8 @@ def kind_of(path: str) -> str:
     >>> kind_of("/docs/Plan.PDF"), kind_of("/docs/README")
     ('pdf', '')
     """
-    return PurePath(path).suffix[1:].casefold()
+    stem, dot, suffix = path.rsplit("/", 1)[-1].rpartition(".")
+    return suffix.casefold() if dot and stem.strip(".") else ""
 
 
 def folder_of(path: str) -> str:

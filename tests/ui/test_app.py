@@ -21,7 +21,7 @@ from kb_assistant.store import snapshot as snapshots
 from kb_assistant.workspace import bases as workspace_bases
 from kb_assistant.workspace.access import User
 from tests.ui.pages import FOUNDER, answered, library, system, texts
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 from ui import chat, components
 from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
@@ -151,7 +151,7 @@ def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., Ap
     app.button(key="delete-chat").click().run()
     assert app_state().chats.of("local") == []
     app.text_input(key="search").set_value("").run()
-    app.button(key="undo-chat").click().run()
+    app.button(key="undo-button-chats").click().run()
     assert app_state().chats.of("local")[0].id == app.session_state["chat"] == chat
 
 
@@ -230,41 +230,92 @@ def test_settings_that_were_given_or_say_where_are_not_changed_on_the_page() -> 
     assert app.selectbox(key="value-embedder-multilingual-e5-small").options == ["multilingual-e5-small"]
 
 
+class Table:
+    """The table of documents, in place of the browser's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.data: dict[str, Any] = {}
+        self.selected: list[str] = []
+        monkeypatch.setattr(components, "sources", self._draw)
+
+    def _draw(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.data = data
+        return {"selected": self.selected}
+
+    @property
+    def names(self) -> list[str]:
+        return [row["name"] for row in self.data["rows"]]
+
+    def select(self, *names: str) -> None:
+        self.selected = [row["id"] for row in self.data["rows"] if row["name"] in names]
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    return Table(monkeypatch)
+
+
 @pytest.mark.usefixtures("filled")
-def test_sources_are_shown_previewed_and_deleted(sample_home: Path) -> None:
+def test_documents_are_opened_removed_and_brought_back(table: Table, sample_home: Path) -> None:
     path = str(sample_home.parent / "docs" / "en" / "history.md")
     app = library()
-    app.button(key=f"preview-{path}").click().run()
-    assert "founded by Miriam Okafor" in texts(app)
-    app.checkbox(key=f"pick-{path}").check().run()
-    app.button(key="delete-sources").click().run()
+    app.session_state["document"] = path
+    assert "founded by Miriam Okafor" in texts(app.run())
+    table.select("history.md")
+    app.run().button(key="remove-sources").click().run()
     assert not app.exception
-    known = [source.path for source in app_state().base("default").sources()]
-    assert path not in known
-    assert len(known) > 15
+    assert "history.md" not in table.names
+    assert len(table.names) > 15
     assert Path(path).exists()
+    app.button(key="undo-button-sources").click().run()
+    base = app_state().base("default")
+    until(lambda: not app_state().jobs.busy(base))
+    assert base.count_sources("history.md") == 1
+
+
+@pytest.mark.usefixtures("start", "table")
+def test_what_could_not_be_read_is_told_by_reason_and_tried_again(tmp_path: Path) -> None:
+    for name in ("one.docx", "two.docx"):
+        (tmp_path / name).write_bytes(b"PK\3\4 junk")
+    library()
+    base = app_state().base("default")
+    base.ingest(tmp_path)
+    app = library()
+    assert "Couldn't be read: 2" in texts(app).replace("\\", "")
+    assert "2 ×" in texts(app).replace("\\", "")
+    (tmp_path / "one.docx").unlink()
+    (tmp_path / "two.docx").write_bytes(b"now it is a text")
+    app.button(key="retry-all").click().run()
+    until(lambda: not app_state().jobs.busy(base))
+    (job, *_) = app_state().jobs.of(base)
+    assert (job.state, [Path(path).name for path in job.paths]) == ("done", ["two.docx"])
 
 
 @pytest.mark.usefixtures("start")
-def test_a_redraw_of_many_sources_reads_those_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redraw_of_many_sources_reads_those_it_shows(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     library()
     with app_state().base("default").store.write() as transaction:
         for number in range(1000):
-            failed = number % 2 == 1
+            failed = number % 100 == 99
             source = Source(f"/docs/{number:04}.md", "d", "r", f"Note {number}", "broken" * failed, failed, "now")
             transaction.put_source(source, [], {})
+    app = library()
     read: list[str] = []
     made = snapshots._source
     monkeypatch.setattr(snapshots, "_source", lambda row: read.append(row[0]) or made(row))
-    app = library()
-    app.number_input(key="page").set_value(50).run()
-    shown = [box.key for box in app.checkbox if str(box.key).startswith("pick-")]
-    assert shown == [f"pick-/docs/{number:04}.md" for number in range(980, 1000)]
-    assert len(read) == 2 * 20
+    app.button(key="page-next").click().run()
+    assert table.names == [f"{number:04}.md" for number in range(50, 100)]
+    assert len(read) == 50 + 10, "a page, and those that failed"
     app.text_input(key="filter").set_value("NOTE 99").run()
     app.segmented_control(key="which").set_value("only_failed").run()
-    shown = [box.key for box in app.checkbox if str(box.key).startswith("pick-")]
-    assert shown == [f"pick-/docs/{number:04}.md" for number in (99, 991, 993, 995, 997, 999)]
+    assert table.names == ["0099.md", "0999.md"]
+    table.select(*table.names)
+    app.segmented_control(key="which").set_value("all").run()
+    app.text_input(key="filter").set_value("").run()
+    table.select(*table.names)
+    app.run().checkbox(key="every-found").check().run()
+    app.button(key="remove-sources").click().run()
+    assert app_state().base("default").count_sources() == 0
 
 
 @pytest.mark.usefixtures("filled")
@@ -337,15 +388,15 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_readers_cannot_change_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ui.library", "ui.chat", "ui.asking", "ui.settings"):
+def test_readers_cannot_change_anything(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ui.library", "ui.source_table", "ui.chat", "ui.asking", "ui.settings"):
         monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
     assert not {str(button.key) for button in system().button} & {"save-setting", "unset-setting"}
     app = library()
     assert not app.exception
     keys = {str(button.key) for button in app.button}
     assert not keys & {"create-kb", "rename-kb", "delete-kb", "upload"}
-    assert all(box.disabled for box in app.checkbox)
+    assert not table.data["may_select"]
 
 
 @pytest.mark.usefixtures("filled")
@@ -381,7 +432,7 @@ def test_the_chinese_page_says_why_a_file_failed_and_what_was_found_in_chinese(t
 
 @pytest.mark.usefixtures("start")
 def test_folders_outside_those_allowed_are_barred(home: Path, tmp_path: Path) -> None:
-    from ui import library as page
+    from ui import adding as page
 
     (tmp_path / "open").mkdir()
     base = app_state().base("default")
@@ -398,7 +449,8 @@ def test_hostile_names_and_texts_are_escaped(tmp_path: Path) -> None:
     library()
     app_state().base("default").ingest(tmp_path / name)
     app = library()
-    app.button(key=f"preview-{tmp_path / name}").click().run()
+    app.session_state["document"] = str(tmp_path / name)
+    app.run()
     markdown: list[Any] = [*app.markdown, *app.caption]
     for element in markdown:
         assert "<b>" not in element.value.replace("\\<b\\>", "")

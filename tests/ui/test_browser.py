@@ -17,7 +17,6 @@ from kb_assistant.workspace.access import Access
 from tests.samples import ROOT
 from tests.ui.acts import FOUNDER, answered, ask, axe, picture, put, upload
 from tests.ui.browser import Server, Visits, sample_copy, start_server
-from tests.waiting import until
 from ui.options import MOST_FILES
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -75,12 +74,13 @@ def test_upload_ask_follow_up_cite_reload_switch_delete(
     page.get_by_text("English", exact=True).click()
     page.get_by_role("link", name="Knowledge base").click()
 
-    page.get_by_label("Search sources").fill("kestrel")
+    page.get_by_label("Search documents").fill("kestrel")
     page.keyboard.press("Enter")
     page.get_by_text("faq.md", exact=True).wait_for(state="detached")
-    page.locator("[data-testid=stCheckbox] label").first.click()
-    page.get_by_role("button", name="Delete the selected (1)").click()
-    page.get_by_text("No sources.").wait_for()
+    page.get_by_role("checkbox", name="Select: kestrel.md").check()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("No documents.").wait_for()
+    page.get_by_text("1 removed.").wait_for()
     assert not list((server.home / "uploads").glob("*/kestrel.md"))
 
     page.get_by_role("link", name="Chat").click()
@@ -144,11 +144,9 @@ def test_hostile_documents_stay_text(visit: Callable[..., Any], tmp_path: Path) 
     assert "![pixel](https://tracker.invalid/p.png)" in page.locator(".passage .text").inner_text()
     assert "\u202e" not in page.locator(".passage .text").inner_text()
     page.get_by_role("link", name="Knowledge base").click()
-    page.get_by_label("Search sources").fill("balloon")
+    page.get_by_label("Search documents").fill("balloon")
     page.keyboard.press("Enter")
-    chunks = page.get_by_role("button", name="Preview")
-    until(lambda: chunks.count() == 1)  # before, the first one is another document's
-    chunks.click()
+    page.get_by_role("button", name="balloon").click()
     page.get_by_text("Albatross-9 is launched").wait_for()
     assert page.evaluate("window.hacked") is None
     assert (
@@ -334,24 +332,25 @@ def test_a_knowledge_base_by_keyboard_alone(visit: Callable[..., Any], tmp_path:
     keys.go("^Create$")
     keys.press("Enter")
     page.get_by_role("heading", name="by-hand").wait_for()
-    page.get_by_text("No sources.").wait_for()
+    page.get_by_text("No documents.").wait_for()
 
     keys.go("(?s)^(?!Help).*Upload", kind="BUTTON")  # not the button that tells which formats are read
     with page.expect_file_chooser() as chooser:
         keys.press("Enter")
     chooser.value.set_files(str(tmp_path / "otter.md"))
     page.locator(".st-key-last-job").get_by_text("1 added").wait_for()
-    keys.go("Preview$", kind="BUTTON")
+    keys.go("^otter.md$", kind="BUTTON")
     keys.press("Enter")
     page.get_by_text("The otter of the bay eats crabs").wait_for()
+    keys.go("Close$", kind="BUTTON")
     keys.press("Enter")
     page.get_by_text("The otter of the bay eats crabs").wait_for(state="detached")
-    keys.go("^otter.md$", "Shift+Tab", kind="INPUT")
+    keys.go("^Select: otter.md$", "Shift+Tab", kind="INPUT")
     keys.press("Space")
-    page.get_by_text("Forget these sources?").wait_for()
-    keys.go("^Delete the selected")
+    page.get_by_role("button", name="Remove").wait_for()
+    keys.go("Remove$", "Shift+Tab")
     keys.press("Enter")
-    page.get_by_text("No sources.").wait_for()
+    page.get_by_text("No documents.").wait_for()
     assert not list((server.home / "uploads").glob("*/otter.md"))
 
     keys.go("Knowledge base", kind="INPUT")
@@ -537,7 +536,7 @@ def test_every_page_is_accessible_and_has_its_picture(visit: Callable[..., Any],
     page.locator(".chip").first.hover()
     page.locator(".card").first.wait_for()
     shots["answer"] = picture(page)
-    for name, mark in (("library", "Sources"), ("system", "Settings")):
+    for name, mark in (("library", "Documents"), ("system", "Settings")):
         page.goto(re.sub(r"(http://[^/]+)/.*", rf"\1/{name}", page.url))
         page.get_by_role("heading", name=mark, exact=True).first.wait_for()
         if name == "system":

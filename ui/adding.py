@@ -1,0 +1,76 @@
+"""Adding documents: files that are dropped, a whole folder, and folders of this machine that are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from kb_assistant import KBError, KnowledgeBase
+from kb_assistant.workspace import bases, folders
+from ui.app_state import app_state
+from ui.errors import attempt_change, show_error
+from ui.options import options
+from ui.sanitize import escaped, strip_invisible
+from ui.strings import say
+from ui.uploads import drop_zone
+
+
+def add_documents(base: KnowledgeBase) -> None:
+    empty = not base.count_sources()
+    key = f"add-{base.settings.kb}-{empty}"  # an expander keeps its state as long as its key
+    with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=empty, key=key):
+        drop_zone(base, "library")
+        drop_zone(base, "folder", whole=True)
+        _folder(base)
+
+
+def _folder(base: KnowledgeBase) -> None:
+    """Folders of this machine."""
+    allowed = options().folders
+    if allowed == ():
+        st.caption(say("folder_none"))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(say("folder"), key="folder", help=say("folder_hint"))
+        st.button(say("keep"), key="keep", on_click=attempt_change, args=(_keep_named, base))
+    for folder in folders.folders_of(base.settings).watched:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(strip_invisible(str(folder)))
+            st.button(
+                say("sync"), key=f"sync-{folder}", on_click=attempt_change, args=(read_again, base, [folder])
+            )
+            st.button(
+                say("let_go"), key=f"go-{folder}", on_click=attempt_change,
+                args=(folders.unwatch_folder, base.settings, folder), type="tertiary",
+            )  # fmt: skip
+    _not_followed(base)
+
+
+def _not_followed(base: KnowledgeBase) -> None:
+    """Show which folders aren't watched, and why."""
+    for problem in app_state().not_followed(base):
+        show_error(problem)
+    if odd := bases.odd_names(base.settings):
+        st.warning(escaped(say("odd_bases", names=", ".join(odd), folder=base.settings.home / "kbs")))
+
+
+def _keep_named(base: KnowledgeBase) -> None:
+    _keep(base, st.session_state.folder)
+
+
+def _keep(base: KnowledgeBase, given: str) -> None:
+    allowed = options().folders
+    path = Path(given.strip()).expanduser()
+    if allowed is not None and not any(path.resolve().is_relative_to(root) for root in allowed):
+        raise KBError(say("folder_barred", roots=", ".join(map(str, allowed))))
+    read_again(base, [folders.watch_folder(base.settings, given)])
+
+
+def read_again(base: KnowledgeBase, paths: Sequence[str | Path]) -> None:
+    """Read files and folders, and what has changed in those that are known.
+
+    Those that are gone don't keep the others from being read; if all are gone, the report says so.
+    """
+    app_state().jobs.ingest(base, [path for path in paths if Path(path).exists()] or paths)
