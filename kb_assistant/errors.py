@@ -49,6 +49,10 @@ class EmbedderMismatch(KBError):
     """The index was built with another embedder than the current one."""
 
 
+class BundleError(KBError):
+    """A bundle can't be made."""
+
+
 class StoreError(KBError):
     """The store can't be opened, read or written."""
 

@@ -13,11 +13,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.namespaces import namespace
 from tests.samples import DATA, SAMPLE_DOCS
 from tests.shell import KB
 from tests.waiting import PATIENCE
@@ -39,14 +39,6 @@ def _watch(event, arguments):
         raise OSError("this test has no network")
 
 sys.addaudithook(_watch)
-"""
-
-# A new namespace has its loopback device down; the engine's own port is there.
-LOOPBACK_UP = """
-import fcntl, os, socket, struct, sys
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-    fcntl.ioctl(s, 0x8914, struct.pack("16sH14s", b"lo", 1, b""))  # SIOCSIFFLAGS, IFF_UP
-os.execv(sys.argv[1], sys.argv[1:])
 """
 
 RUN = """
@@ -93,16 +85,6 @@ class Offline:
     @property
     def attempts(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
-
-
-@cache
-def namespace() -> tuple[str, ...]:
-    """What to put before a command so that it has no network; nothing where the system doesn't allow it."""
-    up = (sys.executable, "-c", LOOPBACK_UP)
-    for before in (("unshare", "-n", *up), ("unshare", "-rn", *up)):
-        if shutil.which("unshare") and not subprocess.run([*before, "/bin/true"], capture_output=True).returncode:
-            return before
-    return ()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from kb_assistant.cli import documents, evaluate, grants, models, serve, settings, show, talk, train, users
+from kb_assistant.cli import bundle, documents, evaluate, grants, models, serve, settings, show, talk, train, users
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ for command in (
     documents.rebuild,
     settings.settings,
     models.doctor,
+    bundle.bundle,
     serve.serve,
     serve.mcp,
 ):

