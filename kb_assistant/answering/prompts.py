@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.answering.instructions import instructions_in
 from kb_assistant.errors import ModelError
-from kb_assistant.llm.capabilities import full_answers, native_history
+from kb_assistant.llm.capabilities import full_answers, native_history, plain_questions
 from kb_assistant.messages import _
 from kb_assistant.retrieval.named import name_path
 from kb_assistant.settings import LENGTHS, Settings
@@ -55,6 +55,7 @@ class PromptForm:
         template, role: See Settings (`prompt_template`, `role`).
         length: "short", "medium", "long" or a number of words.
         language: The answer's language, a code or a name; "" for the question's.
+        plain: Without passages the question stands alone, as an adapter was trained with it.
     """
 
     native_history: bool = False
@@ -63,6 +64,7 @@ class PromptForm:
     role: str = ""
     length: str = "medium"
     language: str = ""
+    plain: bool = False
 
 
 def form_for(model: BaseChatModel, settings: Settings) -> PromptForm:
@@ -74,6 +76,7 @@ def form_for(model: BaseChatModel, settings: Settings) -> PromptForm:
         settings.role,
         settings.answer_length,
         settings.answer_language,
+        plain_questions(model),
     )
 
 
@@ -214,6 +217,8 @@ def instructions(
 
 def _instructions(language: Language, hits: Sequence[Hit], form: PromptForm) -> dict[str, str]:
     """Role, rules and task: whatever of a prompt isn't passages, turns or the question."""
+    if form.plain and not hits:
+        return {"role": "", "rules": "", "task": ""}
     spoken = language_for(form.language, language)
     words = wording(spoken)
     return {

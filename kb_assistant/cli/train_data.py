@@ -15,6 +15,7 @@ from kb_assistant.workspace.access import LOCAL
 
 if TYPE_CHECKING:
     from kb_assistant.settings import Settings
+    from kb_assistant.training.data import Style
     from kb_assistant.training.encode import Encoder
     from kb_assistant.training.formats import Read
     from kb_assistant.training.plan import Plan
@@ -112,7 +113,7 @@ def data(
         test_set=read_file(test_file, named, style, encoding) if test_file else None,
         validation=validation,
         test=test,
-        mix=_general(settings, encoder, read_file(mix, named, "plain", encoding) if mix else None, replay),
+        mix=_general(settings, encoder, read_file(mix, named, "plain", encoding) if mix else None, replay, style),
         ratio=ratio,
         seed=seed,
     )
@@ -155,7 +156,9 @@ def _mined(
     return made, wrong
 
 
-def _general(settings: Settings, encoder: Encoder | None, mixed: Read | None, replay: int) -> Read | None:
+def _general(
+    settings: Settings, encoder: Encoder | None, mixed: Read | None, replay: int, style: Style
+) -> Read | None:
     """General dialogue against forgetting: of a file, and the base model's own answers."""
     from kb_assistant.llm.base import LocalChat
     from kb_assistant.llm.open import open_chat_model
@@ -169,9 +172,9 @@ def _general(settings: Settings, encoder: Encoder | None, mixed: Read | None, re
     if encoder is None or not isinstance(chat, LocalChat):
         raise typer.BadParameter("--replay asks the model that is to be trained: name it with --model")
     with show.share("replaying") as progress:
-        own = replayed(chat, neutral_prompts(replay), encoder, progress)
+        own = replayed(chat, neutral_prompts(replay), encoder, progress, style)
     show.note(f"{len(own)} of {replay} neutral prompts were answered to the end.")
-    return Read([*(mixed.conversations if mixed else []), *own])
+    return _together([*([mixed] if mixed else []), Read(own)]) if mixed or own else None
 
 
 def _encoder(settings: Settings, limit: int) -> Encoder | None:
@@ -248,6 +251,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     if report["near"]:
         apart = "though some are in other parts" if report["near_parted"] else "kept in one part"
         yield f"{report['near']:,} questions are nearly the same as another, {apart}"
+    if report["near_test"]:
+        yield f"{report['near_test']:,} questions of the test are nearly the same as one that is learned"
     for name, key in (("prompt and answer", "tokens"), ("answer", "answer_tokens")):
         if found := report[key]:
             values = ", ".join(f"{at}{'' if at == 'max' else ' %'} {value:,}" for at, value in found.items())

@@ -11,8 +11,6 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Kb, Model, open_kb
-from kb_assistant.errors import DatasetError
-from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.answers import Answers
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from kb_assistant.llm.base import LocalChat
     from kb_assistant.model_folder import Model as Described
     from kb_assistant.models.adapters import Adapter
-    from kb_assistant.training.data import Conversation
+    from kb_assistant.training.held_back import HeldBack
     from kb_assistant.training.measure import Compared
 
 
@@ -32,16 +30,20 @@ class _Subject:
     adapter: Adapter
     chat: LocalChat
     model: Described
-    questions: Sequence[Conversation]
-    neutral: Sequence[str]
+    held: HeldBack
     own: Sequence[Question]
 
 
 def evaluate(
     name: Annotated[str, typer.Argument(help="The adapter, as kb train list shows it, or its folder.")],
     data: Annotated[
-        Path, typer.Argument(help="The folder that kb train data wrote, or a file of other questions.")
-    ],
+        Path | None,
+        typer.Argument(
+            help="The folder that kb train data wrote, or a file of other questions [what it was trained on].",
+            show_default=False,
+            metavar="[DATA]",
+        ),
+    ] = None,
     questions: Annotated[
         Path | None,
         typer.Option(
@@ -68,14 +70,18 @@ def evaluate(
     neutral prompts, perplexity of the base's own answers before and after.
     """
     from kb_assistant.training.encode import encoder_of
+    from kb_assistant.training.held_back import style_of
     from kb_assistant.training.measure import compare
 
     with open_kb(kb, home, model=model, adapter=name) as base:
         subject = _subject(base, name, data, neutral, questions)
-        chosen = subject.questions[:limit]
+        chosen = subject.held.questions[:limit]
+        if subject.held.learned:
+            show.note(f"Left out, because {name} was trained with them: {subject.held.learned:,} questions.")
         encoder = encoder_of(subject.model, base.settings)
         with show.share("measuring") as progress:
-            compared = compare(subject.chat, encoder, chosen, subject.neutral, progress)
+            style = style_of(subject.adapter)
+            compared = compare(subject.chat, encoder, chosen, subject.held.neutral, progress, style)
         grounded = list(_grounded(base, subject)) if subject.own else []
     if report:
         from kb_assistant.training.measure_page import measure_page
@@ -85,47 +91,21 @@ def evaluate(
     _tell(subject, compared, grounded, json)
 
 
-def _subject(base: KnowledgeBase, name: str, data: Path, neutral: int, questions: Path | None) -> _Subject:
+def _subject(base: KnowledgeBase, name: str, data: Path | None, neutral: int, questions: Path | None) -> _Subject:
     """Open what is measured; miss a model or a file now rather than after an hour."""
     from kb_assistant.evaluate.mine import own_set
     from kb_assistant.llm.base import LocalChat
     from kb_assistant.llm.open import chosen, open_chat_model
     from kb_assistant.models.adapters import AdapterHome
-    from kb_assistant.training.neutral import neutral_prompts
+    from kb_assistant.training.held_back import held_back
 
     adapter = AdapterHome(base.settings.home).get(name)
-    rows, prompts = _held_back(data, adapter)
+    held = held_back(adapter, data, neutral)
     found, _adapter = chosen(base.settings, base.models)
     chat = open_chat_model(base.settings.but(temperature=0.0), base.models, None)
     assert found is not None
     assert isinstance(chat, LocalChat)
-    prompts = [*prompts, *neutral_prompts(neutral)][:neutral]
-    return _Subject(adapter, chat, found, rows, prompts, own_set(base, questions).questions if questions else ())
-
-
-def _held_back(data: Path, adapter: Adapter) -> tuple[Sequence[Conversation], list[str]]:
-    """The questions that weren't learned, and the neutral prompts that were kept back.
-
-    Raises:
-        DatasetError: there are none, or they were learned.
-    """
-    from kb_assistant.training.prepare import open_data
-
-    opened = open_data(data)
-    neutral = [one.question for one in opened.neutral]
-    if data.is_dir():
-        if not opened.test:
-            raise DatasetError(
-                _("{folder} keeps no questions back to measure with.", folder=data),
-                _("Make it with --test 0.1 or --test-file FILE, or name a file of other questions."),
-            )
-        return opened.test, neutral
-    if opened.sha256 == adapter.facts.get("data_sha256"):
-        raise DatasetError(
-            _("{path} is what {name!r} was trained on.", path=data, name=adapter.name),
-            _("Measure on other questions: kb train data keeps some back."),
-        )
-    return opened.train, neutral
+    return _Subject(adapter, chat, found, held, own_set(base, questions).questions if questions else ())
 
 
 def _grounded(base: KnowledgeBase, subject: _Subject) -> Iterator[Answers]:
@@ -158,7 +138,8 @@ def _tell(subject: _Subject, compared: Compared, grounded: Sequence[Answers], js
     if json:
         show.as_json(
             {
-                "adapter": subject.adapter.name, "model": subject.model.name, **compared.to_json(),
+                "adapter": subject.adapter.name, "model": subject.model.name, "data": str(subject.held.data),
+                "learned": subject.held.learned, **compared.to_json(),
                 "grounded": [one.to_json() for one in grounded],
             }
         )  # fmt: skip

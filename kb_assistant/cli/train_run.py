@@ -95,6 +95,7 @@ def run(
     _refuse(planned, chosen, force)
     if settings.threads:
         import_torch().set_num_threads(settings.threads)
+    from kb_assistant.training.held_back import keys
     from kb_assistant.training.job import Job
     from kb_assistant.training.run import train as trained
 
@@ -102,7 +103,11 @@ def run(
     begun = adapters.get(start) if start else None
     if begun:
         begun.require_base(base)
-    job = Job(name, base, train, validation, content.sha256, chosen, _style(content), device, begun, fsdp)
+    learned = keys((*content.train, *content.validation)) | (begun.learned() if begun else set())
+    job = Job(
+        name, base, train, validation, content.sha256, chosen, _style(content), device, begun, fsdp,
+        str(data.absolute()), learned,
+    )  # fmt: skip
     halted = threading.Event()
     with stopping(halted.set):
         adapter = trained(job, adapters, show.note if first else lambda _line: None, halted.is_set)

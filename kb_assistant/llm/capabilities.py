@@ -46,6 +46,12 @@ def full_answers(model: BaseChatModel) -> bool:
     return bool(getattr(model, "full_answers", True))
 
 
+def plain_questions(model: BaseChatModel) -> bool:
+    """Whether a model's adapter was trained with questions as they stand, without the words that a prompt adds."""
+    adapter = getattr(model, "adapter", None)
+    return adapter is not None and bool(adapter.plain)
+
+
 def quotes_only(model: BaseChatModel) -> bool:
     """Whether a model only quotes sentences, and can neither summarise nor reword."""
     from kb_assistant.llm.extract import ExtractChat

@@ -24,6 +24,8 @@ from kb_assistant.small_file import write_whole
 
 DESCRIPTION = "adapter.json"
 WEIGHTS, GGUF = "adapter_model.safetensors", "adapter.gguf"
+LEARNED = "learned.txt"
+"""Keys of the questions that it was trained with, a line each; they tell no words."""
 FORMAT = 1
 
 _NAME = re.compile(r"[\w-][\w.-]{0,63}")
@@ -40,7 +42,8 @@ class Adapter:
         method: "lora", or "prefix" for P-Tuning v2.
         base: Name of the model that it was trained on; "" if unknown.
         base_sha256: That model's fingerprint (`Model.base_sha256`); "" if unknown, as in official checkpoints.
-        style: How questions became prompts in its training: "chat", "grounded" or "plain"; "" if unknown.
+        style: How questions became prompts in its training: "chat", "grounded", "plain", or several of them with
+            commas between; "" if unknown.
         files: SHA-256 of each of its files by name.
         facts: What else is told of it: settings, data, steps, losses, date.
     """
@@ -62,6 +65,12 @@ class Adapter:
         """The fingerprint of its weights; of an official checkpoint, whose files may be large, its place."""
         return self.files.get(WEIGHTS, "") or str(self.folder)
 
+    @property
+    def plain(self) -> bool:
+        """Whether it was trained with questions as they stand, where they have no passages."""
+        styles = self.style.split(",")
+        return "plain" in styles and "chat" not in styles
+
     def path(self, file: str) -> Path:
         """The path of one of its files, which is read once, to check it.
 
@@ -76,6 +85,16 @@ class Adapter:
         if not sound:
             raise ModelError(_("{path} is damaged: it isn't as it was written.", path=path), _REMAKE)
         return path
+
+    def learned(self) -> frozenset[str]:
+        """The keys of the questions that it was trained with; none if that isn't known.
+
+        Raises:
+            ModelError: the file is missing or damaged.
+        """
+        if LEARNED not in self.files:
+            return frozenset()
+        return frozenset(self.path(LEARNED).read_text(encoding="ascii").split())
 
     def require_base(self, model: Model) -> None:
         """Check that a model is the one that it was trained on.
@@ -219,9 +238,9 @@ def _read(folder: Path) -> Adapter:
 
 
 def _official(folder: Path) -> Adapter:
-    """A checkpoint of ChatGLM2's own P-Tuning v2. Its weights are looked at when they are loaded."""
+    """A checkpoint of ChatGLM2's own P-Tuning v2, whose training asks plainly. Its weights are read later."""
     if any(folder.glob("pytorch_model*.bin")) or (folder / "model.safetensors").is_file():
-        return Adapter(folder, "prefix")
+        return Adapter(folder, "prefix", style="plain")
     raise ModelError(
         _("{folder} is no adapter: it has no {file}.", folder=folder, file=DESCRIPTION),
         _("Give a name of `kb train list`, or a folder of P-Tuning v2 with its pytorch_model.bin."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -18,6 +19,8 @@ NEAR = 0.8
 _BANDS, _ROWS = 16, 4
 _PRIME = (1 << 31) - 1
 _MOST_CHARACTERS = 4_000
+_KEY = 32
+_ENDS = ".?!。…~"
 
 
 def folded(text: str) -> str:
@@ -29,6 +32,34 @@ def asked(conversation: Conversation) -> tuple[str, ...]:
     """What the last answer answers: system message, passages, turns before and question, folded."""
     before = [content for _role, content in conversation.messages[:-1]]
     return tuple(map(folded, [*(one.text for one in conversation.passages), *before]))
+
+
+def learned_questions(conversation: Conversation) -> list[str]:
+    """A key of each question whose answer is learned, in order: of its words and of the turns before it.
+
+    System message and passages don't count: with others it is the same question. A key tells no words, so that it
+    can be kept where the questions shouldn't be.
+    """
+    turns = conversation.turns
+    first = len(turns) - 1 if conversation.learned == "last" else 0
+    said, keys = hashlib.sha256(), []
+    for place, (question, answer) in enumerate(turns):
+        said.update(f"{folded(question).rstrip(_ENDS)}\0".encode("utf-8", "replace"))
+        if place >= first:
+            keys.append(said.hexdigest()[:_KEY])
+        said.update(f"{folded(answer)}\0".encode("utf-8", "replace"))
+    return keys
+
+
+def measured_question(conversation: Conversation) -> str:
+    """The key of the one question that a measurement asks: the last."""
+    return learned_questions(conversation)[-1]
+
+
+def standing_alone(conversation: Conversation) -> list[str]:
+    """The learned questions that are understood by themselves: the first and the last."""
+    whole = conversation.learned == "all"
+    return list(dict.fromkeys([*([conversation.turns[0][0]] if whole else []), conversation.question]))
 
 
 def same_as_before(keys: Sequence[Hashable]) -> list[int | None]:

@@ -33,8 +33,10 @@ def export_adapter(adapter: Adapter, folder: Path) -> None:
         raise StoreError(_("{path} is in the way.", path=folder), _("Give a new folder."))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for source in (*sources, adapter.folder / "adapter.json"):
+        for source in sources:
             shutil.copy2(source, folder / source.name)
+        facts = {name: value for name, value in adapter.facts.items() if name != "data"}  # where it lies here
+        replace(adapter, folder=folder, facts=facts).write()
     except OSError as error:
         raise unwritable(folder, error) from error
 

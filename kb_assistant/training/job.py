@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Job:
         style: How questions became prompts.
         start: An adapter that it begins with; None for a new one.
         fsdp: Share the model out between the processes of torchrun.
+        data: Where the data lies; "" if nowhere.
+        learned: Keys of the questions of both, and of those that `start` has learned; see duplicates.py.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Job:
     device: Device
     start: Adapter | None = None
     fsdp: bool = False
+    data: str = ""
+    learned: Collection[str] = ()
 
     def made_of(self) -> dict[str, Any]:
         """What must stay the same for a training to go on."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.evaluate.metrics import Estimate, estimate
-from kb_assistant.training.data import Conversation
+from kb_assistant.training.data import Conversation, Style
 from kb_assistant.training.encode import Encoder, Example
 from kb_assistant.training.neutral import replayed
 from kb_assistant.training.text_metrics import MEASURES
@@ -110,6 +110,7 @@ def compare(
     questions: Sequence[Conversation],
     neutral: Sequence[str],
     done: Done = lambda _share: None,
+    style: Style = "chat",
 ) -> Compared:
     """Measure the base and the adapted model.
 
@@ -117,6 +118,7 @@ def compare(
         chat: The model with its adapter.
         questions: Conversations that weren't learned, whose last question is asked.
         neutral: Prompts that have nothing to do with what was learned.
+        style: How these are asked.
 
     Raises:
         ModelError: the model can't answer.
@@ -136,8 +138,9 @@ def compare(
     engine = torch_engine(chat)
     if engine is None:
         return Compared(answers, None, None)
-    own = replayed(chat, neutral, encoder, lambda share: done((steps - len(neutral) * (1 - share)) / steps))
-    return Compared(answers, likelihood(engine, encoder, questions), likelihood(engine, encoder, own))
+    own = replayed(chat, neutral, encoder, lambda share: done((steps - len(neutral) * (1 - share)) / steps), style)
+    asked = [replace(one, learned="last") for one in questions]
+    return Compared(answers, likelihood(engine, encoder, asked), likelihood(engine, encoder, own))
 
 
 def torch_engine(chat: LocalChat) -> TorchEngine | None:

@@ -62,17 +62,18 @@ def _take(found: FromChats, kb: KnowledgeBase, chat: Chat, turns: Sequence[Saved
     for place, turn in enumerate(turns):
         if turn.rating < 0:
             sources = [hit.source for hit in turn.hits]
-            told = {
+            wrong = {
                 "question": turn.question,
                 "answer": turn.answer,
                 "sources": sources,
                 "asked_at": turn.asked_at,
             }
-            found.wrong.append(told)
+            found.wrong.append(wrong)
         elif turn.rating > 0:
-            before = [one.turn for one in turns[:place] if one.state in ("done", "stopped")]
-            asked = completed(turn.question, before)
-            reason = _unfit(kb, turn)
+            before = [one for one in turns[:place] if one.state in ("done", "stopped")]
+            asked = completed(turn.question, [one.turn for one in before])
+            told = {one.answer for one in asked.history}
+            reason = _unfit(kb, turn, [one for one in before if one.answer in told])
             if not reason and not all(one.question and one.answer for one in asked.history):
                 reason = _("a turn before it is no question with an answer")
             if reason:
@@ -81,8 +82,8 @@ def _take(found: FromChats, kb: KnowledgeBase, chat: Chat, turns: Sequence[Saved
                 found.good.append(_conversation(chat, turn, asked))
 
 
-def _unfit(kb: KnowledgeBase, turn: SavedTurn) -> str:
-    """Why a turn with a thumb up can't be learned; "" if it can."""
+def _unfit(kb: KnowledgeBase, turn: SavedTurn, before: Sequence[SavedTurn]) -> str:
+    """Why a turn with a thumb up can't be learned after those before it; "" if it can."""
     reply = turn.reply
     if turn.state != "done" or reply.get("cut"):
         return _("the answer isn't whole")
@@ -92,7 +93,7 @@ def _unfit(kb: KnowledgeBase, turn: SavedTurn) -> str:
     if not cited or not all(one.get("supported") for one in cited):
         return _("a citation is missing or isn't supported")
     rules = kb.reader_rules
-    if not all(ANYONE in rules.readers_of(hit.source) for hit in turn.hits):
+    if not all(ANYONE in rules.readers_of(hit.source) for one in (*before, turn) for hit in one.hits):
         return _("a passage has readers of its own, and others may use what is learned")
     with kb.store.read() as snapshot:
         known = {chunk.id: chunk.text.body for chunk in snapshot.chunks([hit.id for hit in turn.hits])}

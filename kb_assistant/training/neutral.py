@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kb_assistant.training.data import Conversation
+from kb_assistant.training.data import Conversation, Style
 from kb_assistant.training.encode import Encoder
 
 if TYPE_CHECKING:
@@ -49,8 +49,12 @@ _TOPICS = {
 }  # fmt: skip
 
 
+ALL = 2 * 6 * 20
+"""Number of prompts that there are."""
+
+
 def neutral_prompts(count: int, seed: int = 0) -> list[str]:
-    """So many prompts, Chinese and English in turn; at most 240."""
+    """So many prompts, Chinese and English in turn; at most ALL."""
     drawn = []
     for language, tasks in _TASKS.items():
         made = [task.format(topic=topic) for task in tasks for topic in _TOPICS[language]]
@@ -64,22 +68,24 @@ def replayed(
     prompts: Sequence[str],
     encoder: Encoder,
     done: Callable[[float], None] = lambda _share: None,
+    style: Style = "chat",
 ) -> list[Conversation]:
     """The base model's own answers, greedily; those that are empty, damaged or cut are left out.
 
     Args:
         chat: The model; an adapter that it has doesn't count.
+        style: How they are asked, and will be learned.
 
     Raises:
         ModelError: the model can't answer.
     """
     made = []
     for number, prompt in enumerate(prompts, start=1):
-        asked = Conversation((("user", prompt), ("assistant", "…")), source=f"replay:{number}")
+        asked = Conversation((("user", prompt), ("assistant", "…")), style, f"replay:{number}")
         answer = chat.invoke(encoder.chat_messages(asked), temperature=0.0, adapter_scale=0.0)
         said = str(answer.text).strip()
         whole = answer.response_metadata.get("finish_reason") != "length" and "\ufffd" not in said
         if said and whole:
-            made.append(Conversation((("user", prompt), ("assistant", said)), source=asked.source))
+            made.append(Conversation((("user", prompt), ("assistant", said)), style, asked.source))
         done(number / len(prompts))
     return made

@@ -20,8 +20,8 @@ from kb_assistant.errors import DatasetError
 from kb_assistant.messages import _, to_json
 from kb_assistant.small_file import unwritable, write_whole
 from kb_assistant.training.checks import Finding, findings
-from kb_assistant.training.data import Conversation, read_data, write_data
-from kb_assistant.training.duplicates import asked, folded, same_as_before
+from kb_assistant.training.data import Conversation, Style, read_data, write_data
+from kb_assistant.training.duplicates import asked, folded, learned_questions, measured_question, same_as_before
 from kb_assistant.training.encode import Encoder, Example, TooLong
 from kb_assistant.training.formats import Read, read_file
 from kb_assistant.training.split import PARTS, Split, near_questions, refuse_overlap, split
@@ -112,28 +112,26 @@ def prepare(
         mix: General dialogue against forgetting: `ratio` of the training part, a tenth of it kept back to measure.
 
     Raises:
-        DatasetError: nothing is left, too little to part, or a question to test with is in the training set.
+        DatasetError: nothing is left of a file, too little to part, or a question to test with is in the training
+            set.
     """
-    left = [LeftOut("broken", f"{one.file}:{one.line}", one.reason, one.row) for one in read.faults]
-    kept = _usable(read.conversations, encoder, left)
-    if not kept:
-        raise DatasetError(
-            _("No row can be used: {reasons}", reasons=_reasons(left)), _("Look at the rows named.")
-        )
+    left: list[LeftOut] = []
+    kept = _usable(read, encoder, left)
     if test_set is not None:
-        held = _usable(test_set.conversations, encoder, left)
+        held = _usable(test_set, encoder, left)
         refuse_overlap(kept, held)
         parted = replace(split(kept, validation, 0.0, seed), test=held)
     else:
         parted = split(kept, validation, test, seed)
     parts: dict[str, Sequence[Conversation]] = {name: parted.part(name) for name in PARTS}
     if mix is not None:
-        own = {asked(one) for part in parts.values() for one in part}
-        general = [one for one in _usable(mix.conversations, encoder, left) if asked(one) not in own]
-        parts["train"], parts[NEUTRAL] = _mixed(parted.train, general, ratio, seed)
+        general = _usable(mix, encoder, left)
+        drawn = _others(general, [one for part in parts.values() for one in part], left)
+        parts["train"], parts[NEUTRAL] = _mixed(parted.train, drawn, ratio, seed)
     lengths = [length for one in parts["train"] for length in _lengths(one, encoder)]
     facts = _facts(read, encoder, parted, seed)
     facts |= {"used": len(kept), "mixed": len(parts["train"]) - len(parted.train)}
+    facts |= {"near_test": near_questions(parts["train"], parted.test)}
     return Prepared(parts, lengths, left, findings(kept), facts)
 
 
@@ -145,15 +143,18 @@ def _facts(read: Read, encoder: Encoder | None, parted: Split, seed: int) -> dic
         "groups": parted.groups,
         "near": parted.near,
         "near_parted": parted.loose,
-        "near_test": near_questions(parted.train, parted.test),
         "seed": seed,
     }
 
 
-def _usable(
-    conversations: Sequence[Conversation], encoder: Encoder | None, left: list[LeftOut]
-) -> list[Conversation]:
-    """Those that say something new and aren't too long; the others go to `left`."""
+def _usable(read: Read, encoder: Encoder | None, left: list[LeftOut]) -> list[Conversation]:
+    """Those that say something new and aren't too long; the others, and broken rows, go to `left`.
+
+    Raises:
+        DatasetError: none is left.
+    """
+    conversations, begin = read.conversations, len(left)
+    left += [LeftOut("broken", f"{one.file}:{one.line}", one.reason, one.row) for one in read.faults]
     before = same_as_before([(asked(one), folded(one.answer)) for one in conversations])
     kept = []
     for one, first in zip(conversations, before, strict=True):
@@ -166,6 +167,27 @@ def _usable(
             left.append(LeftOut("too long", one.source, reason, one.to_json()))
         else:
             kept.append(one)
+    if not kept:
+        raise DatasetError(
+            _("No row can be used: {reasons}", reasons=_reasons(left[begin:])), _("Look at the rows named.")
+        )
+    return kept
+
+
+def _others(
+    general: Sequence[Conversation], own: Sequence[Conversation], left: list[LeftOut]
+) -> list[Conversation]:
+    """General dialogue that asks nothing of one's own data, each question once; the rest goes to `left`."""
+    known = {key: one.source for one in own for key in learned_questions(one)}
+    kept = []
+    for one in general:
+        keys = learned_questions(one)
+        if same := next((key for key in keys if key in known), None):
+            reason = _("it asks what {source} asks", source=known[same])
+            left.append(LeftOut("duplicate", one.source, reason, one.to_json()))
+        else:
+            kept.append(one)
+            known.setdefault(measured_question(one), one.source)
     return kept
 
 
@@ -182,7 +204,9 @@ def _mixed(
     random.Random(seed).shuffle(drawn)
     held = min(_MOST_NEUTRAL, max(1, round(len(drawn) * _NEUTRAL_SHARE))) if len(drawn) > 1 else 0
     wanted = round(len(own) * ratio / (1 - ratio))
-    return [*own, *drawn[held : held + wanted]], drawn[:held]
+    train = [*own, *drawn[held : held + wanted]]
+    learned = {key for one in train for key in learned_questions(one)}
+    return train, [one for one in drawn[:held] if measured_question(one) not in learned]
 
 
 def _reasons(left: Sequence[LeftOut]) -> str:
@@ -236,8 +260,11 @@ def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_whole(file, text.encode("utf-8", "replace").decode())
 
 
-def open_data(path: Path) -> DataSet:
+def open_data(path: Path, style: Style = "chat") -> DataSet:
     """The data to train with: a folder that `write_folder` made, or a file in any known form, all of it to learn.
+
+    Args:
+        style: How the questions of a file are asked, where a row doesn't say.
 
     Raises:
         DatasetError: it is neither, a row can't be used, or a test question is in the training set.
@@ -246,7 +273,7 @@ def open_data(path: Path) -> DataSet:
         return _open_folder(path)
     if not path.exists():
         raise DatasetError(_("There is no {path}.", path=path), _("Make it with: kb train data FILE"))
-    read = read_file(path)
+    read = read_file(path, style=style)
     if read.faults:
         first = read.faults[0]
         raise DatasetError(
@@ -267,7 +294,7 @@ def _open_folder(folder: Path) -> DataSet:
     if not whole or not set(PARTS) <= files.keys():
         raise DatasetError(_("A file of {folder} isn't as it was written.", folder=folder), again)
     parts = {name: _part(folder / f"{name}.jsonl") for name in (*PARTS, NEUTRAL)}
-    refuse_overlap(parts["train"], parts["test"])
+    refuse_overlap([*parts["train"], *parts["validation"]], parts["test"])
     both = hashlib.sha256(f"{files['train']}{files['validation']}".encode()).hexdigest()
     return DataSet(**parts, sha256=both)
 

@@ -13,8 +13,9 @@ from kb_assistant.chatglm2.lora import CONFIG, WEIGHTS
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import file_digest
-from kb_assistant.models.adapters import GGUF, Adapter, AdapterHome
+from kb_assistant.models.adapters import GGUF, LEARNED, Adapter, AdapterHome
 from kb_assistant.models.staging import temporary
+from kb_assistant.small_file import write_whole
 from kb_assistant.torch_runtime import is_installed
 from kb_assistant.training import checkpoints
 from kb_assistant.training.job import Job
@@ -61,7 +62,10 @@ def published(
 
 def described(job: Job, folder: Path, facts: dict[str, Any]) -> None:
     """Write what the adapter in a folder is; that of a checkpoint can be used, and begun with, too."""
-    files = {name: file_digest(folder / name) for name in (CONFIG, WEIGHTS, GGUF) if (folder / name).is_file()}
+    if job.learned:
+        write_whole(folder / LEARNED, "\n".join(sorted(job.learned)))
+    names = (CONFIG, WEIGHTS, GGUF, LEARNED)
+    files = {name: file_digest(folder / name) for name in names if (folder / name).is_file()}
     Adapter(folder, "lora", job.base.name, job.base.base_sha256, job.style, files, facts).write()
 
 
@@ -85,6 +89,7 @@ def _facts(job: Job, steps: int, rows: Sequence[dict[str, Any]]) -> dict[str, An
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "examples": len(job.train),
         "validation_examples": len(job.validation),
+        "data": job.data,
         "data_sha256": job.data_sha256,
         "start": job.start.name if job.start else "",
         "steps": steps,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kb_assistant.errors import DatasetError
 from kb_assistant.messages import _
 from kb_assistant.training.data import Conversation
-from kb_assistant.training.duplicates import asked, nearly_same, same_as_before
+from kb_assistant.training.duplicates import learned_questions, measured_question, nearly_same, standing_alone
 
 PARTS = ("train", "validation", "test")
 _FEWEST = 5
@@ -27,7 +27,8 @@ class Split:
     Attributes:
         groups: Number of groups that were never parted.
         near: Number of questions that are nearly the same as another.
-        loose: Whether nearly equal questions were parted after all, because they would have been one large group.
+        loose: Whether some nearly equal questions were parted after all, because they would have been one large
+            group.
     """
 
     train: list[Conversation]
@@ -80,15 +81,13 @@ def _refuse_empty(wanted: Sequence[int], drawn: Sequence[Sequence[int]]) -> None
 
 def _grouped(conversations: Sequence[Conversation]) -> tuple[list[list[int]], int, bool]:
     """Places by group, the number of nearly equal questions, and whether those were left apart."""
-    near = nearly_same([one.question for one in conversations])
-    count = sum(place != first for place, first in enumerate(near))
-    large = max(Counter(near).values(), default=0) > max(_FEWEST, _LARGE * len(conversations))
-    links = list(enumerate(near)) if not large else []
-    for keys in (
-        [asked(one) for one in conversations],
-        [one.group or place for place, one in enumerate(conversations)],
-    ):
-        links += [(place, first) for place, first in enumerate(same_as_before(keys)) if first is not None]
+    links, count, loose = _near(conversations)
+    keys = [learned_questions(one) for one in conversations]
+    measured = {own[-1] for own in keys}
+    first: dict[str, int] = {}
+    for n, (one, own) in enumerate(zip(conversations, keys, strict=True)):
+        shared = [key for key in own if key in measured] + ([f"group {one.group}"] if one.group else [])
+        links += [(n, first.setdefault(key, n)) for key in shared]
     leader = list(range(len(conversations)))
 
     def lead(place: int) -> int:
@@ -97,22 +96,34 @@ def _grouped(conversations: Sequence[Conversation]) -> tuple[list[list[int]], in
             place = leader[place]
         return place
 
-    for one, other in links:
-        leader[lead(one)] = lead(other)
+    for place, other in links:
+        leader[lead(place)] = lead(other)
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for place in range(len(conversations)):
         groups[lead(place)].append(place)
-    return list(groups.values()), count, large
+    return list(groups.values()), count, loose
+
+
+def _near(conversations: Sequence[Conversation]) -> tuple[list[tuple[int, int]], int, bool]:
+    """Pairs of places with nearly equal questions; the number of conversations that ask what one before asks;
+    whether pairs are left out, because they would be one large group."""
+    texts = [(place, text) for place, one in enumerate(conversations) for text in standing_alone(one)]
+    near = nearly_same([text for _place, text in texts])
+    sizes = Counter(near)
+    most = max(_FEWEST, _LARGE * len(conversations))
+    links = [(texts[n][0], texts[first][0]) for n, first in enumerate(near) if sizes[first] <= most]
+    count = len({texts[n][0] for n, first in enumerate(near) if first != n})
+    return links, count, any(size > most for size in sizes.values())
 
 
 def refuse_overlap(train: Sequence[Conversation], test: Sequence[Conversation]) -> None:
-    """Refuse to measure on what was learned.
+    """Refuse to measure on what was learned, be it on other passages or in the midst of a conversation.
 
     Raises:
         DatasetError: a question of the test set is asked in the training set, too; names three of them.
     """
-    known = {asked(one): one.source for one in train}
-    learned = [(one.source, known[asked(one)]) for one in test if asked(one) in known]
+    known = {key: one.source for one in train for key in learned_questions(one)}
+    learned = [(one.source, known[key]) for one in test if (key := measured_question(one)) in known]
     if learned:
         shown = "; ".join(f"{one} = {other}" for one, other in learned[:3])
         raise DatasetError(
@@ -124,5 +135,6 @@ def refuse_overlap(train: Sequence[Conversation], test: Sequence[Conversation]) 
 
 def near_questions(train: Sequence[Conversation], test: Sequence[Conversation]) -> int:
     """Number of questions of the test set that are nearly the same as one that is learned."""
-    first = nearly_same([one.question for one in (*train, *test)])
-    return sum(place < len(train) for place in first[len(train) :])
+    learned = [text for one in train for text in standing_alone(one)]
+    first = nearly_same([*learned, *(one.question for one in test)])
+    return sum(place < len(learned) for place in first[len(learned) :])

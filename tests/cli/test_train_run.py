@@ -72,6 +72,35 @@ def test_a_converted_model_is_trained_from_its_folder(home: Path) -> None:
     assert first.sha256 == second.sha256  # the same model, data and settings
 
 
+def test_what_was_learned_is_never_measured_on(home: Path, tmp_path: Path) -> None:
+    """Its own data is found again; of the file that this was made of, and of other draws, the new is measured."""
+    data, again = tmp_path / "data", tmp_path / "again"
+    rows = home / "pairs.jsonl"
+    assert kb("train", "data", rows, "--out", data, "--model", "tiny", home=home).code == 0
+    assert train(home, "--name", "parted", *SHORT, data=data).code == 0
+    started = (*SHORT, "--start", "parted")
+    assert kb("train", "data", rows, "--out", again, "--seed", "5", "--model", "tiny", home=home).code == 0
+    assert train(home, "--name", "began", *started, data=again).code == 0
+    held = {json.loads(line)["source"] for line in (data / "test.jsonl").read_text().splitlines()}
+    assert len(held) == 2
+    options = ("--model", "tiny", "--neutral", "0", "--json")
+    found = kb("train", "eval", "parted", *options, home=home)
+    assert found.code == 0, found.stderr
+    assert (found.json["data"], found.json["learned"]) == (str(data), 0)
+    assert {one["source"] for one in found.json["answers"]} == held
+    found = kb("train", "eval", "parted", rows, *options, home=home)
+    assert {one["source"] for one in found.json["answers"]} == held
+    assert found.json["learned"] == 18
+    assert "Left out, because parted was trained with them: 18 questions." in found.stderr
+    done = kb("train", "eval", "began", *options, home=home)  # what it began with had learned these
+    assert (done.code, "trained on" in done.json["error"]) == (2, True)
+    assert kb("train", "export", "parted", tmp_path / "out", home=home).code == 0
+    # Where the data lies isn't told.
+    assert str(tmp_path) not in (tmp_path / "out" / "adapter.json").read_text()
+    found = kb("train", "eval", str(tmp_path / "out"), rows, *options, home=home)
+    assert found.json["learned"] == 18
+
+
 def test_a_dry_run_says_what_it_takes_and_shows_what_is_learned(home: Path) -> None:
     done = train(home, "--name", "dry", "--dry-run")
     assert done.code == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,22 @@ import torch
 from safetensors.torch import save_file
 
 from kb_assistant.chatglm2 import load_model
+from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.chatglm2.lora import LoraShape
 from kb_assistant.errors import ModelError
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.llm.base import role_texts
 from kb_assistant.llm.llamacpp import LlamaCppChat
 from kb_assistant.llm.open import open_chat_model, who_answers
 from kb_assistant.llm.torch_chat import TorchChat
 from kb_assistant.models.adapters import AdapterHome
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
+from kb_assistant.training.data import Conversation
+from kb_assistant.training.encode import encoder_for
+from kb_assistant.types import Turn
 from tests.chatglm2_data import TINY, TINY_INT4, copied, tensors
+from tests.fakes import HashEmbeddings
 from tests.lora import installed_adapter
 from tests.prefixes import NAME, TOKENS, prefix_tensors
 
@@ -93,6 +101,36 @@ def test_logits_of_the_file_for_llamacpp_are_those_of_torch(settings: Settings) 
     off = np.array([one["logprob"] - float(logits[one["id"]]) for one in top])
     assert len(top) == 10
     assert np.abs(off).max() < 0.05  # fp16 keys and factors; the adapter itself moves them by several
+
+
+@pytest.mark.parametrize(("style", "bare"), [("plain", True), ("chat,plain", False)])
+@pytest.mark.parametrize("model", ["tiny", "tiny-torch"])
+def test_without_passages_it_is_asked_as_it_was_trained(
+    settings: Settings, home: Path, style: str, bare: bool, model: str
+) -> None:
+    """Where it was trained on bare questions, nothing is added to them; passages bring rules as for any model."""
+    name = f"{model}-{style.replace(',', '-')}"
+    folder = shutil.copytree(home / "adapters" / "first", home / "adapters" / name)
+    told = json.loads((folder / "adapter.json").read_text(encoding="utf-8"))
+    (folder / "adapter.json").write_text(json.dumps(told | {"style": style}), encoding="utf-8")
+    asking = settings.but(adapter=name, model=model, answers="model", role="You are a clerk.", context_tokens=2048)
+    before = Turn("what is a tide", "It rises.", cited=())
+    said = [("user", before.question), ("assistant", before.answer), ("user", "and what is a moon")]
+    row = Conversation((*said, ("assistant", "it shines")), "plain", learned="last")  # type: ignore[arg-type]
+    trained = encoder_for(read_checkpoint(TINY), asking).messages(row)
+    assert trained == said
+    (home / "tides.md").write_text("# Tides\n\nThe tide table hangs in the hall.\n", encoding="utf-8")
+    with KnowledgeBase(asking, embedder=HashEmbeddings()) as kb:
+        kb.ingest(home / "tides.md")
+        reply = kb.ask("and what is a moon", [before])
+        assert str(reply)
+        assert (role_texts(reply.prompt) == trained) is bare
+        assert ("clerk" in str(reply.prompt)) is not bare
+    with KnowledgeBase(asking.but(answers="documents", refuse_below=0.0), embedder=HashEmbeddings()) as kb:
+        reply = kb.ask("where hangs the tide table")
+        assert str(reply)
+        assert "<passage>" in str(reply.prompt)
+        assert "clerk" in str(reply.prompt)
 
 
 def test_the_model_of_an_adapter_is_found_by_itself(settings: Settings) -> None:

@@ -164,6 +164,27 @@ def test_a_turn_with_a_thumb_up_is_learned_in_exactly_the_prompt_it_was_answered
     assert (one.answer, one.group) == (second.answer, f"chat {chat.id}")
 
 
+def test_a_turn_after_an_answer_from_a_document_with_readers_is_not_learned(
+    base: KnowledgeBase, tmp_path: Path
+) -> None:
+    store = ChatStore(tmp_path / "chats.sqlite")
+    chat = store.create("local", "default")
+    answered(base, store, chat.id, "Who pays for the hotel?", ["The department pays [1]."])
+    tides = ["The tide table of pier 1 hangs in the hall [1]."]
+    answered(base, store, chat.id, "And where is the tide table of pier 1?", tides)
+    second = store.turns(chat.id)[1]
+    cited = second.reply["hits"][:1]  # without the other passages, the first document's among them
+    assert "other1" in cited[0]["source"]
+    store.save(second.id, second.answer, "done", {**second.reply, "hits": cited})
+    store.rate(chat.id, second.id, 1)
+    (one,) = from_chats(base, store, ["local"]).good
+    assert "The department pays" in one.turns[0][1]
+    base.set_readers([tmp_path / "docs" / "travel.md"], ["user:ann"])
+    found = from_chats(base, store, ["local"])
+    assert (found.good, list(found.left_out.values())) == ([], [1])
+    assert "readers of its own" in next(iter(found.left_out))
+
+
 def test_what_isnt_fit_to_learn_is_told_by_its_reason(base: KnowledgeBase, tmp_path: Path) -> None:
     store = ChatStore(tmp_path / "chats.sqlite")
     chat = store.create("local", "default")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import DatasetError
 from kb_assistant.training.checks import findings, is_id_number
-from kb_assistant.training.data import Conversation, read_data
+from kb_assistant.training.data import Conversation, Passage, read_data
 from kb_assistant.training.duplicates import nearly_same
 from kb_assistant.training.encode import encoder_for
 from kb_assistant.training.formats import Read
 from kb_assistant.training.prepare import Prepared, open_data, prepare, write_folder
+from kb_assistant.training.rows import Fault
 from kb_assistant.training.split import split
 from tests.chatglm2_data import TINY
 
@@ -131,6 +134,62 @@ def test_a_test_set_that_overlaps_the_training_set_is_refused() -> None:
     assert (len(prepared.parts["test"]), len(prepared.parts["train"])) == (1, 22)
 
 
+def chat(*said: str, learned: str = "all", **others: Any) -> Conversation:
+    """A conversation of these questions and answers in turn; of passages for the last, with `passages`."""
+    spoken = said[others.pop("system", False) :]
+    roles = ["system"] * (len(said) - len(spoken)) + ["user", "assistant"] * (len(spoken) // 2)
+    return Conversation(tuple(zip(roles, said, strict=True)), learned=learned, **others)  # type: ignore[arg-type]
+
+
+PASSAGES = {"style": "grounded", "passages": (Passage("Ann keeps it."),)}
+
+
+@pytest.mark.parametrize(
+    ("learned", "asked"),
+    [
+        (chat("who keeps the light", "Ann", "since when", "May"), pair("Who keeps the light?", "Bo")),
+        (chat("hello", "hi", "since when", "May"), chat("Hello", "hi", "since when?", "June", learned="last")),
+        (pair("who keeps the light"), chat("who keeps the light", "Bo", **PASSAGES)),
+        (pair("who keeps the light"), chat("be brief", "who keeps the light", "Bo", system=True)),
+    ],
+    ids=["first of two", "follow-up", "on passages", "with a system message"],
+)
+def test_a_learned_question_is_known_wherever_it_stands(learned: Conversation, asked: Conversation) -> None:
+    with pytest.raises(DatasetError, match="shares 1 of its questions"):
+        prepare(rows(learned), test_set=Read([asked]))
+    for seed in range(8):
+        parted = split([*rows().conversations, learned, asked], 0.15, 0.15, seed)
+        assert any(learned in part and asked in part for part in (parted.train, parted.validation, parted.test))
+    general = [pair(f"tell me of {n * 7919 % 1000}") for n in range(20)]
+    prepared = prepare(rows(asked), mix=Read([learned, *general]), ratio=0.9)
+    assert learned not in [*prepared.parts["train"], *prepared.parts["neutral"]]
+    assert reasons(prepared) == [("duplicate", learned.source, f"it asks what {asked.source} asks")]
+
+
+def test_another_question_in_the_same_words_may_be_measured() -> None:
+    """After other turns it asks something else, and what isn't learned may stand before what is measured."""
+    learned = (
+        chat("the ferry", "it sails daily", "since when", "May"),
+        chat("good day", "hi", "and now", "no", learned="last"),
+    )
+    held = [chat("the library", "it is open", "since when", "June"), chat("good day", "hi", "what else", "this")]
+    assert prepare(rows(*learned), test_set=Read(held)).parts["test"] == held
+
+
+def test_broken_rows_of_every_file_are_told() -> None:
+    bad = [Fault(7, "it isn't JSON.", "{", "t.jsonl")]
+    test_set = Read([pair("where is the lighthouse")], bad)
+    mix = Read([pair(f"tell me of {n * 7919 % 1000}") for n in range(20)], [replace(bad[0], file="m.jsonl")])
+    prepared = prepare(rows(), test_set=test_set, mix=mix)
+    assert reasons(prepared) == [
+        ("broken", "t.jsonl:7", "it isn't JSON."),
+        ("broken", "m.jsonl:7", "it isn't JSON."),
+    ]
+    for nothing in ({"test_set": Read([], bad)}, {"mix": Read([], bad)}):
+        with pytest.raises(DatasetError, match=r"No row can be used: t.jsonl:7: it isn't JSON"):
+            prepare(rows(), **nothing)
+
+
 def test_general_dialogue_makes_up_its_share_and_some_is_kept_back() -> None:
     general = [pair(f"tell me of {n * 7919 % 1000}", f"well {n}", style="plain") for n in range(60)]
     prepared = prepare(rows(), mix=Read(general), ratio=0.2)
@@ -186,8 +245,10 @@ def test_a_folder_is_written_and_opened_again(tmp_path: Path) -> None:
     opened = open_data(tmp_path / "data")
     assert opened.train == list(prepared.parts["train"])
     assert (len(opened.validation), len(opened.test), len(opened.neutral)) == (2, 2, 2)
-    (line,) = (tmp_path / "data" / "left_out.jsonl").read_text(encoding="utf-8").splitlines()
+    line, *others = (tmp_path / "data" / "left_out.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["reason"] == "the same as a.csv:2"
+    assert len(others) == 24  # of the general dialogue what one's own rows ask
+    assert all("it asks what a.csv:" in one for one in others)
     assert read_data(tmp_path / "data" / "train.jsonl") == opened.train
     write_folder(tmp_path / "data", prepare(rows()))  # over the older one, whose neutral part goes
     assert open_data(tmp_path / "data").neutral == []
