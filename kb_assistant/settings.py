@@ -75,8 +75,9 @@ class Settings:
         home: Folder that holds knowledge bases, models and caches.
         kb: Name of the knowledge base in that home.
         embedder: Installed model's name or folder (see `kb models list`).
-        model: Chat model: `auto` (the best one installed), `extract` (no language model), an installed
-            model's name, a .gguf file, or `provider:model` for LangChain's init_chat_model.
+        model: Chat model: `auto` (the largest one installed; quotes where none is, or all are very small),
+            `extract` (quotes, no language model), an installed model's name, a .gguf file, or `provider:model`
+            for LangChain's init_chat_model.
         adapter: What was trained on the model: a name of `kb train list`, or a folder; unset, none. With it,
             `model = "auto"` is the model that it was trained on.
         base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.

@@ -61,6 +61,7 @@ def test_without_torch_chatglm2_says_what_to_install(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_without_torch_auto_takes_no_model_that_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb_assistant.llm.open.SMALLEST", 0)
     home = ModelHome(tmp_path)
     home.add(TINY_INT4, "m", engine="torch")
     best = best_installed(home)

@@ -4,7 +4,7 @@ MEANINGS = {
     "home": "存放知识库、模型和缓存的文件夹。",
     "kb": "该文件夹中知识库的名称。",
     "embedder": "已安装的向量模型名称或文件夹（见 kb models list）。",
-    "model": "回答所用的模型：auto（已安装中最好的）、extract（不用语言模型，只摘录原文）、已安装模型的名称、"
+    "model": "回答所用的模型：auto（已安装中最大的；没有或都很小时摘录）、extract（摘录）、已安装模型的名称、"
     ".gguf 文件，或供 LangChain 使用的 provider:model。",
     "adapter": "在模型上训练得到的适配器：kb train list 中的名称，或文件夹；留空则不用。"
     "设置后，model = auto 即训练它所用的模型。",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from kb_assistant.models.home import ModelHome
 
 _PROVIDER = re.compile(r"(?P<provider>[a-z][a-z0-9_-]+):(?P<name>.+)")
+SMALLEST = 200_000_000
+"""Bytes of weights below which a model answers only if it is named."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -146,10 +149,11 @@ def is_provider(name: str) -> bool:
 def best_installed(models: ModelHome, base_sha256: str = "") -> Model | None:
     """The installed chat model with the largest weights, because more parameters answer better.
 
-    None if no installed chat model can be run by an engine here.
+    None if no installed chat model can be run by an engine here, or all are smaller than SMALLEST: what they write
+    holds the answer less often than quotes do (docs/evaluation.md).
 
     Args:
-        base_sha256: Only of models with this `base_sha256`; "" for any.
+        base_sha256: Only of models with this `base_sha256`, however small; "" for any.
     """
     llama, torch = is_installed("xllamacpp"), is_installed("torch")
     ready = {
@@ -159,7 +163,8 @@ def best_installed(models: ModelHome, base_sha256: str = "") -> Model | None:
         and base_sha256 in ("", model.base_sha256)
         and ((torch and model.template and model.path.is_dir()) or (llama and model.path.is_file()))
     }
-    return max(ready.values(), key=lambda found: found[0])[1] if ready else None
+    size, best = max(ready.values(), key=lambda found: found[0], default=(0, None))
+    return best if base_sha256 or size >= SMALLEST else None
 
 
 def _weight_bytes(path: Path) -> int:

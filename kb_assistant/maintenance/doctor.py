@@ -289,10 +289,13 @@ def _best_chat(home: ModelHome, settings: Settings) -> list[Finding]:
         best = best_installed(home)
     except KBError as error:  # one model's description is damaged
         return [Finding(_("chat model"), "broken", error.message, error.hint)]
-    if best is None:
-        hint = _("kb models pull {name}{home}", name="smollm2-135m-instruct", home=home_option(settings.home))
-        return [Finding(_("chat model"), "missing", _("none installed: answers are quotes"), hint)]
     chats = [model.name for model in home.installed() if model.kind == "chat"]
+    if best is None and chats:
+        detail = _("auto: quotes; installed, for --model NAME: {names}", names=", ".join(chats))
+        return [Finding(_("chat model"), "ok", detail)]
+    if best is None:
+        hint = _("kb models add FILE.gguf{home}, or a ChatGLM2 folder", home=home_option(settings.home))
+        return [Finding(_("chat model"), "missing", _("none installed: answers are quotes"), hint)]
     found = Finding(
         _("chat model"), "ok", _("auto: {name}; installed: {names}", name=best.name, names=", ".join(chats))
     )

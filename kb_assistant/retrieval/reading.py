@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from kb_assistant.retrieval.asked_rows import asked_row
 from kb_assistant.retrieval.query_views import QueryViews
 from kb_assistant.text.conversation import is_unclear
 from kb_assistant.text.file_names import with_file_name
@@ -39,7 +40,7 @@ logit for the answer adds nothing."""
 _LIMIT = 8.0
 """Largest logit of the search's evidence that counts."""
 
-_NO_SPAN = 0.0
+_NO_SPAN = -2.0
 """A passage whose best span scores less, against there being none, gets no mark."""
 
 
@@ -94,7 +95,7 @@ def read_hits(
     ]
     unread = [hit for hit, reading in zip(first, readings, strict=True) if not reading]
     ranked = sorted(read, key=lambda one: -_score(one[0], one[2]))
-    ordered = [*(_marked(hit, reading) for _, hit, reading in ranked), *unread, *hits[READ:]]
+    ordered = [*(_marked(views.question, hit, reading) for _, hit, reading in ranked), *unread, *hits[READ:]]
     if not ranked:
         return ReadHits(ordered, evidence, {})
     signs = _signs([one for one in readings if one], list(alone.values()), evidence)
@@ -130,10 +131,10 @@ def _score(rank: int, reading: Reading) -> float:
     return -_RANK * math.log1p(rank) + _RELEVANCE * reading.relevance + _ANSWER * reading.answer
 
 
-def _marked(hit: Hit, reading: Reading) -> Hit:
+def _marked(question: str, hit: Hit, reading: Reading) -> Hit:
     if reading.span_score < _NO_SPAN:
         return hit
-    return replace(hit, answer=AnswerSpan(*reading.span, _sigmoid(reading.answer)))
+    return replace(hit, answer=AnswerSpan(*asked_row(question, hit.text, reading.span), _sigmoid(reading.answer)))
 
 
 def _sigmoid(logit: float) -> float:

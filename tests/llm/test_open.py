@@ -42,8 +42,9 @@ def test_extract_gets_the_embeddings(settings: Settings, models: ModelHome) -> N
 
 
 def test_auto_takes_the_largest_installed_chat_model(
-    settings: Settings, models: ModelHome, tmp_path: Path
+    settings: Settings, models: ModelHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(opening, "SMALLEST", 0)
     model = open_chat_model(settings, models, None)
     assert isinstance(model, LlamaCppChat)
     assert model.model_name == SMOL
@@ -57,19 +58,23 @@ def test_auto_takes_the_largest_installed_chat_model(
     assert chosen.model_name == "larger"
 
 
+def test_auto_quotes_rather_than_ask_a_very_small_model(settings: Settings, models: ModelHome) -> None:
+    assert isinstance(open_chat_model(settings, models, None), ExtractChat)
+    assert who_answers(settings, models) == ("extract", "quotes")
+
+
 def test_auto_quotes_where_nothing_can_write(
     settings: Settings, models: ModelHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(open_chat_model(settings, ModelHome(tmp_path), None), ExtractChat)
     monkeypatch.setattr(opening, "is_installed", lambda _: False)
-    assert isinstance(open_chat_model(settings, models, None), ExtractChat)
     with pytest.raises(ModelError) as caught:
         open_chat_model(settings.but(model=SMOL), models, None)
     assert caught.value.hint == 'pip install "kb-assistant[llama]"'
 
 
 def test_who_answers_is_told_without_opening_it(settings: Settings, models: ModelHome, tmp_path: Path) -> None:
-    assert who_answers(settings, models) == (SMOL, "llama.cpp")
+    assert who_answers(settings.but(model=SMOL), models) == (SMOL, "llama.cpp")
     assert who_answers(settings, ModelHome(tmp_path)) == ("extract", "quotes")
     assert who_answers(settings.but(model="extract"), models) == ("extract", "quotes")
     assert who_answers(settings.but(model="openai:qwen"), models) == ("qwen", "openai")
