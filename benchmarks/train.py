@@ -3,13 +3,16 @@
 Weights are random, of ChatGLM2-6B's size, and made in place. One line for each way to hold them: INT4, NF4, bf16.
 A step reads so many tokens, of which a quarter is learned, and recomputes activations, as `kb train` does.
 
-On a CPU two layers and one are measured, and scaled to 28. The limit is a product of large matrices in the same
-run.
+The limit is a product of large matrices in the same run.
+
+On a CPU two layers and one are measured, on one core and by its processor time, so that other programs don't
+count, and scaled to 28. Peak and estimate of memory are there those of two layers.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +29,7 @@ from kb_assistant.chatglm2.int4 import Int4Linear
 from kb_assistant.chatglm2.lora import LoraShape, attach
 from kb_assistant.chatglm2.model import glm_config, nf4_linear
 from kb_assistant.torch_runtime import Device
+from kb_assistant.training.base_model import dtype_of
 from kb_assistant.training.encode import IGNORED
 from kb_assistant.training.plan import plan
 from kb_assistant.training.recipe import Recipe
@@ -43,7 +47,7 @@ def matrix(rows: int, columns: int, precision: str, dtype: torch.dtype, device: 
         packed = torch.randint(-128, 128, (rows, columns // 2), dtype=torch.int8, device=where)
         scale = torch.full((rows,), 0.005, device=where)
         return Int4Linear(packed, scale, None, dtype, where, kernel=False)
-    weight = torch.randn(rows, columns, dtype=dtype, device=where) * 0.02
+    weight = torch.empty(rows, columns, dtype=dtype, device=where).uniform_(-0.03, 0.03)
     if precision == "nf4":
         return nf4_linear(weight, None, where)
     linear = nn.Linear(columns, rows, bias=False, device="meta")
@@ -70,7 +74,7 @@ def random_model(checkpoint: Checkpoint, precision: str, dtype: torch.dtype, dev
             norm.weight = nn.Parameter(torch.ones(hidden, dtype=dtype, device=device), requires_grad=False)
     model.model.norm.weight = nn.Parameter(torch.ones(hidden, dtype=dtype, device=device), requires_grad=False)
     for outer in (model.model.embed_tokens, model.lm_head):
-        table = torch.randn(checkpoint.vocabulary, hidden, dtype=dtype, device=device) * 0.02
+        table = torch.empty(checkpoint.vocabulary, hidden, dtype=dtype, device=device).uniform_(-0.03, 0.03)
         outer.weight = nn.Parameter(table, requires_grad=False)
     model.model.rotary_emb = GlmRotaryEmbedding(config).to(device)
     adapted = attach(model, LoraShape())
@@ -78,23 +82,29 @@ def random_model(checkpoint: Checkpoint, precision: str, dtype: torch.dtype, dev
     return adapted.train()
 
 
-def seconds_a_step(model: Any, tokens: int, learned: int, steps: int, device: Device) -> float:
-    """The time of a step, the best of several; the first, which prepares the optimizer, doesn't count."""
+def measured_steps(
+    checkpoint: Checkpoint, precision: str, tokens: int, steps: int, device: Device
+) -> tuple[float, int]:
+    """Seconds of a step, the best of several, and the most bytes that were held.
+
+    The first step, which prepares the optimizer, counts for the bytes only.
+    """
+    model = random_model(checkpoint, precision, dtype_of(precision, device), device)
     trained = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
     ids = torch.randint(3, 500, (1, tokens), device=device)
     labels = torch.full_like(ids, IGNORED)
-    labels[:, -learned:] = ids[:, -learned:]
+    labels[:, -(tokens // 4) :] = ids[:, -(tokens // 4) :]
     best = float("inf")
+    gc.collect()
+    _forget_peak(device)
     for step in range(steps + 1):
-        _wait(device)
-        began = time.perf_counter()
-        (answer_loss(model, ids, labels) / learned).backward()
+        began = _clock(device)
+        (answer_loss(model, ids, labels) / (tokens // 4)).backward()
         optimizer.step()
         optimizer.zero_grad()
-        _wait(device)
-        best = min(best, time.perf_counter() - began) if step else best
-    return best
+        best = min(best, _clock(device) - began) if step else best
+    return best, _peak(device)
 
 
 def operations_a_second(dtype: torch.dtype, device: Device, size: int) -> float:
@@ -102,91 +112,83 @@ def operations_a_second(dtype: torch.dtype, device: Device, size: int) -> float:
     one = torch.randn(size, size, dtype=dtype, device=device)
     best = float("inf")
     for _ in range(5):
-        _wait(device)
-        began = time.perf_counter()
+        began = _clock(device)
         one @ one
-        _wait(device)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, _clock(device) - began)
     return 2 * size**3 / best
 
 
-def _wait(device: Device) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+def _clock(device: Device) -> float:
+    """Seconds, after all work that was begun is done."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
-def measured(
-    precision: str, checkpoint: Checkpoint, tokens: int, learned: int, steps: int, device: Device
-) -> dict[str, Any]:
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+def _forget_peak(device: Device) -> None:
     if device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak(device: Device) -> int:
+    """Most bytes since then: of the GPU's allocator, or of this process."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    told = Path("/proc/self/status").read_text()
+    return int(told.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def measured(precision: str, checkpoint: Checkpoint, tokens: int, steps: int, device: Device) -> dict[str, Any]:
+    """One line of the report."""
+    checkpoint = replace(checkpoint, bits=4 if precision == "int4" else 16)
+    held = checkpoint if device == "cuda" else replace(checkpoint, layers=2)
+    seconds, peak = measured_steps(held, precision, tokens, steps, device)
+    if device == "cpu":
+        one, _bytes = measured_steps(replace(checkpoint, layers=1), precision, tokens, steps, device)
+        seconds = one + max(seconds - one, 0.0) * (checkpoint.layers - 1)
     recipe = Recipe().with_values({"precision": precision, "batch": 1, "accumulation": 1})
-    estimate = plan(
-        replace(checkpoint, bits=4 if precision == "int4" else 16), recipe, [(tokens, learned)], device
-    )
-    seconds = _scaled(precision, checkpoint, tokens, learned, steps, device, dtype)
+    estimates = [plan(size, recipe, [(tokens, tokens // 4)], device) for size in (held, checkpoint)]
     # Forward, forward again, and backward to the inputs: two operations for each weight.
     work = 6 * (checkpoint.parameters - checkpoint.vocabulary * checkpoint.hidden) * tokens
-    limit = operations_a_second(dtype, device, 8192 if device == "cuda" else 1024)
-    row: dict[str, Any] = {
+    limit = operations_a_second(dtype_of(precision, device), device, 8192 if device == "cuda" else 2048)
+    if device == "cuda":  # its allocator doesn't count the driver's own
+        peak += estimates[0].parts["context of the device"]
+    row = {
         "weights": precision,
         "tokens": tokens,
         "tokens/s": round(tokens / seconds, 2),
         "of the limit": f"{work / seconds / limit:.0%}",
-        "estimate GB": round(estimate.total / 1e9, 2),
+        "layers": held.layers,
+        "peak GB": round(peak / 1e9, 2),
+        "estimate GB": round(estimates[0].total / 1e9, 2),
+        "estimate of all GB": round(estimates[1].total / 1e9, 2),
     }
-    if device == "cuda":
-        context = estimate.parts["context of the device"] / 1e9
-        peak = torch.cuda.max_memory_allocated() / 1e9
-        row |= {"peak GB": round(peak, 2), "with context": round(peak + context, 2)}
-        row["fits 8 GB"] = "yes" if (peak + context) * 1e9 <= EIGHT_GB else "no"
-    return row
-
-
-def _scaled(
-    precision: str,
-    checkpoint: Checkpoint,
-    tokens: int,
-    learned: int,
-    steps: int,
-    device: Device,
-    dtype: torch.dtype,
-) -> float:
-    """Seconds a step; on a CPU of two layers and one, with as many more as there are."""
-    if device == "cuda":
-        return seconds_a_step(random_model(checkpoint, precision, dtype, device), tokens, learned, steps, device)
-    two, one = (
-        seconds_a_step(
-            random_model(replace(checkpoint, layers=layers), precision, dtype, device),
-            tokens,
-            learned,
-            steps,
-            device,
-        )
-        for layers in (2, 1)
-    )
-    return one + max(two - one, 0.0) * (checkpoint.layers - 1)
+    return row if device == "cpu" else row | {"fits 8 GB": "yes" if peak <= EIGHT_GB else "no"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precisions", default="int4,nf4,bf16", help="Ways to hold the weights (fp32 on a CPU).")
-    parser.add_argument("--tokens", type=int, help="Tokens of a step (1024; on a CPU 64).")
+    parser.add_argument("--tokens", type=int, help="Tokens of a step (1024; on a CPU 256).")
     parser.add_argument("--steps", type=int, help="Steps that are timed (5; on a CPU 1).")
     parser.add_argument("--dry", action="store_true", help="A small network, to see whether it runs.")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     device: Device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokens = given.tokens or (1024 if device == "cuda" else 64)
+    tokens = given.tokens or (1024 if device == "cuda" else 256)
     steps = given.steps or (5 if device == "cuda" else 1)
+    if device == "cpu":
+        torch.set_num_threads(1)
     checkpoint = SMALL if given.dry else FULL
     rows = []
     for precision in given.precisions.split(","):
         kind = "fp32" if precision == "bf16" and device == "cpu" else precision
-        rows.append(measured(kind, checkpoint, tokens, tokens // 4, steps, device))
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} threads of a CPU"
+        rows.append(measured(kind, checkpoint, tokens, steps, device))
+    name = torch.cuda.get_device_name() if device == "cuda" else "one core of a CPU"
     report(f"LoRA r=8 on ChatGLM2's size, {name}", rows, given.json)
 
 

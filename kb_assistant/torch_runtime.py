@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -39,6 +40,8 @@ def import_torch() -> Any:
             _('pip install "kb-assistant[torch]"'),
         ) from error
     _make_fork_safe(torch)
+    # Libraries import it where it is installed, and on importing it warns of a kernel of the hub's that it lacks.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     return torch
 
 

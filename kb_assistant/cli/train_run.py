@@ -13,7 +13,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, stopping
 from kb_assistant.cli.train_data import plan_lines
-from kb_assistant.errors import DatasetError, ModelError
+from kb_assistant.errors import DatasetError, ModelError, SettingsError
 from kb_assistant.messages import _
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def run(
             _show_examples(train, encoder)
         return
     _refuse(planned, chosen, force)
+    if fsdp:
+        _require_shareable(planned)
     if settings.threads:
         import_torch().set_num_threads(settings.threads)
     from kb_assistant.training.held_back import keys
@@ -183,6 +185,22 @@ def _refuse(planned: Plan, recipe: Recipe, force: bool) -> None:
         return
     advice = list(planned.advice(recipe))
     raise ModelError(advice[0], _("Do so all the same with: --force"))
+
+
+def _require_shareable(planned: Plan) -> None:
+    """Raises:
+    SettingsError: the model can't be shared out between processes.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        raise SettingsError(
+            _("--fsdp shares the model out between processes, and there is one."),
+            _("Begin with: torchrun --nproc-per-node 2 -m kb_assistant train …; or leave --fsdp out."),
+        )
+    if planned.precision in ("int4", "nf4"):
+        raise SettingsError(
+            _("{precision} weights can't be shared out by --fsdp.", precision=planned.precision),
+            _("Leave --fsdp out: each process then has all of them; or set precision to bf16."),
+        )
 
 
 def _style(content: DataSet) -> str:

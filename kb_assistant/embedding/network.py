@@ -54,21 +54,18 @@ def _quiet() -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
     libraries: Any = transformers_logging  # its functions are not annotated
-    # bitsandbytes comes in by peft, if that is installed.
-    loud = [logging.getLogger(name) for name in ("sentence_transformers", "bitsandbytes")]
+    loud = logging.getLogger("sentence_transformers")
     level, bars = libraries.get_verbosity(), libraries.is_progress_bar_enabled()
-    levels = [one.level for one in loud]
+    before = loud.level
     libraries.set_verbosity_error()
     libraries.disable_progress_bar()
-    for one in loud:
-        one.setLevel(logging.ERROR)
+    loud.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         libraries.set_verbosity(level)
-        for one, before in zip(loud, levels, strict=True):
-            one.setLevel(before)
+        loud.setLevel(before)
         if bars:
             libraries.enable_progress_bar()

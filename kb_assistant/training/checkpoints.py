@@ -17,6 +17,7 @@ from typing import Any
 from kb_assistant.errors import StoreError
 from kb_assistant.model_folder import file_digest
 from kb_assistant.small_file import write_whole
+from kb_assistant.training.shares import shared_as, whole
 
 _SEAL = "whole.json"
 _OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
@@ -66,8 +67,15 @@ def last_whole(run: Path) -> Path | None:
     return whole[0] if whole else None
 
 
-def write_optimizer(folder: Path, optimizer: Any, scheduler: Any, scaler: Any = None) -> None:
-    """Write the state of an optimizer, of its schedule, and of the scaling of fp16 losses.
+def whole_state(optimizer: Any) -> dict[str, Any]:
+    """The state of an optimizer. All processes take part: each may have a share of it."""
+    state: dict[str, Any] = optimizer.state_dict()
+    parts = {i: {key: whole(one) for key, one in part.items()} for i, part in state["state"].items()}
+    return state | {"state": parts}
+
+
+def write_optimizer(folder: Path, state: dict[str, Any], scheduler: Any, scaler: Any = None) -> None:
+    """Write the whole state of an optimizer, its schedule, and the scaling of fp16 losses.
 
     Raises:
         StoreError: it can't be written.
@@ -75,7 +83,6 @@ def write_optimizer(folder: Path, optimizer: Any, scheduler: Any, scaler: Any = 
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    state = optimizer.state_dict()
     tensors = {f"{i}.{key}": one for i, parts in state["state"].items() for key, one in parts.items()}
     try:
         save_file(tensors, folder / _OPTIMIZER)
@@ -90,11 +97,12 @@ def read_optimizer(folder: Path, optimizer: Any, scheduler: Any, scaler: Any = N
     """Put back what `write_optimizer` wrote."""
     from safetensors.torch import load_file
 
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     rest = json.loads((folder / _STATE).read_text(encoding="utf-8"))
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in load_file(folder / _OPTIMIZER).items():
         i, key = name.split(".", 1)
-        state.setdefault(int(i), {})[key] = tensor
+        state.setdefault(int(i), {})[key] = shared_as(weights[int(i)], tensor) if tensor.ndim else tensor
     groups = [group | {"betas": tuple(group["betas"])} for group in rest["groups"]]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     scheduler.load_state_dict(rest["schedule"])

@@ -101,13 +101,11 @@ def _arguments(job: Job, run: Path) -> Any:
 def _trainer(
     job: Job, args: Any, model: PeftModel, say: Callable[[str], None], stopped: Callable[[], bool]
 ) -> AdapterTrainer:
-    import transformers
     from transformers import EarlyStoppingCallback, PrinterCallback
 
     from kb_assistant.training.progress import Progress
     from kb_assistant.training.trainer import AdapterTrainer, Examples, collated
 
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     trainer = AdapterTrainer(
         model=model,
         args=args,

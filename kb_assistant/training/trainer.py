@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
 from safetensors import SafetensorError
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, logging
 
-from kb_assistant.chatglm2.lora import import_peft, read_tensors
+from kb_assistant.chatglm2.lora import read_tensors
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.training import checkpoints
 from kb_assistant.training.encode import IGNORED, Example
 from kb_assistant.training.recipe import Recipe
+from kb_assistant.training.shares import shared_as, whole
 
 _PADDING = 0
 
@@ -56,9 +58,9 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
     if processes > 1:
         options |= {"ddp_backend": "nccl" if cuda else "gloo", "ddp_find_unused_parameters": False}
     if fsdp:
-        wrapped = {"transformer_layer_cls_to_wrap": ["GlmDecoderLayer"], "use_orig_params": True, "version": 1}
-        options |= {"fsdp": "full_shard auto_wrap", "fsdp_config": wrapped}
-    return TrainingArguments(
+        options |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["GlmDecoderLayer"]}}
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    made = TrainingArguments(
         output_dir=str(run),
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch,
@@ -70,6 +72,7 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         optim="adamw_torch",
+        # FSDP's own doesn't draw the same dropout again.
         activation_checkpointing=recipe.checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if recipe.checkpointing else None,
         fp16=cuda and dtype == torch.float16,  # scales losses, so that small gradients aren't zero in fp16
@@ -89,6 +92,10 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
         report_to=[],
         **options,
     )
+    if fsdp and not cuda:
+        # accelerate shares a model out between what it takes for GPUs only, though gloo does so on CPUs.
+        made.distributed_state.distributed_type = DistributedType.MULTI_GPU
+    return made
 
 
 class Examples(torch.utils.data.Dataset[Example]):
@@ -162,7 +169,7 @@ class AdapterTrainer(Trainer):
 
     def _require_finite(self, value: torch.Tensor) -> None:
         """End in all processes if the number of one is none."""
-        wrong = (~torch.isfinite(value.detach())).float()
+        wrong = (~torch.isfinite(whole(value.detach()))).float()
         if self.accelerator.num_processes > 1:
             wrong = self.accelerator.reduce(wrong.to(self.args.device), "sum")
         if bool(wrong):
@@ -194,26 +201,27 @@ class AdapterTrainer(Trainer):
                 _("Make room. The checkpoint before it is kept; the same command goes on from there."),
             ) from error
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = Path(str(output_dir or self.args.output_dir))
-        self.accelerator.unwrap_model(self.model).save_pretrained(folder, state_dict=state_dict)
-        (folder / "README.md").unlink(missing_ok=True)  # peft's template of a description
-        self.describe(folder)
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the adapter. All processes take part: each may have a share of it."""
+        state = {name: whole(weight.detach()) for name, weight in self._trained()}
+        if self.args.should_save:
+            folder = Path(str(output_dir or self.args.output_dir))
+            self.accelerator.unwrap_model(self.model).save_pretrained(folder, state_dict=state)
+            (folder / "README.md").unlink(missing_ok=True)  # peft's template of a description
+            self.describe(folder)
+
+    def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        for name, weight in self.accelerator.unwrap_model(self.model).named_parameters():
+            if weight.requires_grad:
+                yield name, weight
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self.is_fsdp_enabled:
-            super()._save_optimizer_and_scheduler(output_dir)
-        elif self.args.should_save:
-            checkpoints.write_optimizer(
-                Path(output_dir), self.optimizer, self.lr_scheduler, self.accelerator.scaler
-            )
+        state = checkpoints.whole_state(self.optimizer)
+        if self.args.should_save:
+            checkpoints.write_optimizer(Path(output_dir), state, self.lr_scheduler, self.accelerator.scaler)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if self.is_fsdp_enabled:
-            super()._load_optimizer_and_scheduler(checkpoint)
-        elif checkpoint:
+        if checkpoint:
             checkpoints.read_optimizer(
                 Path(checkpoint), self.optimizer, self.lr_scheduler, self.accelerator.scaler
             )
@@ -232,14 +240,13 @@ class AdapterTrainer(Trainer):
         if checkpoint:
             checkpoints.read_random(Path(checkpoint), self.args.process_index)
 
+    @torch.no_grad()
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if self.is_fsdp_enabled:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-        else:
-            import_peft().set_peft_model_state_dict(self.model, read_tensors(Path(resume_from_checkpoint)))
+        del model  # the same
+        tensors = read_tensors(Path(resume_from_checkpoint))
+        for name, weight in self._trained():
+            weight.copy_(shared_as(weight, tensors[name.replace(".default.", ".")]))
 
     def _load_best_model(self) -> None:
-        if self.is_fsdp_enabled:
-            super()._load_best_model()
-        elif best := self.state.best_model_checkpoint:
-            import_peft().set_peft_model_state_dict(self.model, read_tensors(Path(best)))
+        if best := self.state.best_model_checkpoint:
+            self._load_from_checkpoint(best)

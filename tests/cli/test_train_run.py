@@ -120,6 +120,7 @@ def test_a_dry_run_says_what_it_takes_and_shows_what_is_learned(home: Path) -> N
         (("--name", "x", "--precision", "int5"), "precision"),
         (("--name", "x", "--max-tokens", "20"), "all examples are longer than 20 tokens"),
         (("--name", "x", "--start", "nothing"), "no adapter 'nothing'"),
+        (("--name", "x", "--precision", "fp32", "--fsdp"), "there is one"),
     ],
 )
 def test_what_cannot_be_trained_is_told(home: Path, options: tuple[str, ...], said: str) -> None:
@@ -128,6 +129,11 @@ def test_what_cannot_be_trained_is_told(home: Path, options: tuple[str, ...], sa
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert "x" not in AdapterHome(home).unfinished()
+
+
+def test_packed_weights_are_not_shared_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "int4 weights can't be shared out" in train(home, "--name", "x", "--precision", "int4", "--fsdp").stderr
 
 
 def test_other_models_and_folders_without_weights_are_told(home: Path, tmp_path: Path) -> None:
@@ -157,10 +163,10 @@ def test_merging_says_what_is_lost_and_refuses_four_bits(home: Path) -> None:
         open_chat_model(settings.but(adapter="mine"), models, None)
 
 
-def command(home: Path, name: str, *before: str) -> subprocess.Popen[str]:
+def command(home: Path, name: str, *options: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     environment = os.environ | {"KB_HOME": str(home), "OMP_NUM_THREADS": "1", "KB_DEVICE": "cpu"}
     return subprocess.Popen(
-        [*(before or (str(KB),)), "train", "tiny", str(home / "pairs.jsonl"), "--name", name, *SHORT],
+        [*(before or (str(KB),)), "train", "tiny", str(home / "pairs.jsonl"), "--name", name, *SHORT, *options],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -202,26 +208,57 @@ def test_killed_at_five_random_steps_it_ends_bit_for_bit_alike(home: Path) -> No
         assert AdapterHome(home).get(f"killed-{step}").sha256 == AdapterHome(home).get("mine").sha256, step
 
 
+def shared(home: Path, name: str, *options: str) -> subprocess.Popen[str]:
+    """`kb train` in two processes of torchrun, with gloo."""
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    return command(home, name, *options, before=(*launcher, "-m", "kb_assistant"))
+
+
+def ended(running: subprocess.Popen[str]) -> None:
+    _, said = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, said
+
+
+def kill_with_children(running: subprocess.Popen[str]) -> None:
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    for one in (running.pid, *map(int, children)):
+        os.kill(one, signal.SIGKILL)
+    running.communicate()
+
+
+def losses(home: Path, name: str) -> list[float]:
+    log = AdapterHome(home).get(name).folder / "log.jsonl"
+    return [json.loads(line)["loss"] for line in log.read_text().splitlines()]
+
+
+def weights(home: Path, name: str) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = load_file(AdapterHome(home).get(name).path("adapter_model.safetensors"))
+    return tensors
+
+
+def require_same(home: Path, one: str, other: str) -> None:
+    assert losses(home, one) == pytest.approx(losses(home, other), abs=1e-5)
+    ours, theirs = weights(home, one), weights(home, other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=0, atol=1e-5)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("fsdp", [False, True], ids=["ddp", "fsdp"])
-def test_two_processes_take_the_same_steps_as_one(home: Path, fsdp: bool) -> None:
-    """torchrun with gloo; sums are taken in another order, so that the losses are close, not equal."""
-    precision = ("--precision", "fp32") if fsdp else ()
-    name = "fsdp" if fsdp else "ddp"
-    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    environment = os.environ | {"KB_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    arguments = ["train", "tiny", str(home / "pairs.jsonl"), *SHORT, *precision]
-    done = subprocess.run(
-        [*torchrun, "-m", "kb_assistant", *arguments, "--name", name, *(["--fsdp"] if fsdp else [])],
-        env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    alone = kb(*arguments, "--name", f"{name}-alone", home=home)
-    assert alone.code == 0, alone.stderr
-    losses = []
-    for one in (name, f"{name}-alone"):
-        log = AdapterHome(home).get(one).folder / "log.jsonl"
-        losses.append([json.loads(line)["loss"] for line in log.read_text().splitlines()])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-    tensors = load_file(AdapterHome(home).get(name).path("adapter_model.safetensors"))
-    assert all(bool(torch.isfinite(one).all()) for one in tensors.values())
+def test_two_processes_take_the_same_steps_as_one(home: Path) -> None:
+    ended(shared(home, "ddp"))
+    require_same(home, "ddp", "mine")
+
+
+@pytest.mark.slow
+def test_a_model_that_is_shared_out_takes_the_same_steps_also_after_a_kill(home: Path) -> None:
+    options = ("--precision", "fp32", "--fsdp")
+    ended(shared(home, "fsdp", *options))
+    require_same(home, "fsdp", "mine")  # the INT4 numbers are the same in fp32
+    running = shared(home, "killed", *options)
+    wait_for_step(home, "killed", 5)
+    kill_with_children(running)
+    kept = AdapterHome(home).run_folder("killed").glob("checkpoint-*/*")
+    assert {file.suffix for file in kept} == {".json", ".safetensors"}
+    ended(shared(home, "killed", *options))
+    assert AdapterHome(home).get("killed").sha256 == AdapterHome(home).get("fsdp").sha256
