@@ -15,6 +15,7 @@ from ingest.plan import Plan, Task, cut_recipe, kept_note, seal
 from ingest.readers.blocks import Content, nest, says_title, title_above
 from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
+from kb_assistant import telemetry
 from kb_assistant.messages import _, join
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
@@ -61,6 +62,7 @@ class _Ready:
     status: Status
     reason: str
     size: int
+    watched: telemetry.Operation
 
 
 class Run:
@@ -189,7 +191,7 @@ class Run:
                     FileResult(path, "failed", kept, join((outcome.error, kept_note(known)), "; ")), task.size
                 )
                 return
-        self._prepare(path, task, digest, outcome.content, outcome.error, {})
+        self._prepare(path, task, digest, outcome.content, outcome.error, {}, outcome.seconds)
 
     def _prepare(
         self,
@@ -199,13 +201,16 @@ class Run:
         content: Content | None,
         error: str,
         metadata: Mapping[str, Any],
+        seconds: float = 0.0,
     ) -> None:
-        """Split the content and add it to the sources that wait for vectors."""
+        """Split the content, read in so many seconds, and add it to the sources that wait for vectors."""
         chunks: list[NewChunk] = []
+        watched, began = telemetry.document(path, seconds), time.monotonic()
         title, lasting, recipe = "", error, self.recipe
         if content is not None:
             above = title_above(content.title, content.blocks)
             chunks = [_new_chunk(piece, above) for piece in self.splitter.split(content)]
+            watched.step("split", time.monotonic() - began)
             title, metadata = content.title, {**content.metadata, **metadata}
             lasting = join(content.notes) or ("" if chunks else _("no text in it"))
             self.ocr_pages += content.ocr.pages
@@ -218,7 +223,7 @@ class Run:
             path, digest, recipe, _without_surrogates(title), lasting, failed, _now(), len(chunks), metadata
         )
         status: Status = "failed" if failed else task.status
-        self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size))
+        self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size, watched))
         self._note_missing(chunks)
 
     def _note_missing(self, chunks: list[NewChunk]) -> None:
@@ -240,18 +245,19 @@ class Run:
         keys, texts = list(self.missing), list(self.missing.values())
         vectors: dict[bytes, bytes] = {}
         if texts and not self.request.stop():
-            for places, batch in self.embedder.encode_batches(texts):
-                vectors.update(
-                    (keys[i], row.astype("<f4").tobytes()) for i, row in zip(places, batch, strict=True)
-                )
-                self.embedded += len(places)
-                self._tell()
-                if self.request.stop():
-                    break
+            with telemetry.embeddings(str(self.embedder.fingerprint["name"]), len(texts)):
+                for places, batch in self.embedder.encode_batches(texts):
+                    vectors.update(
+                        (keys[i], row.astype("<f4").tobytes()) for i, row in zip(places, batch, strict=True)
+                    )
+                    self.embedded += len(places)
+                    self._tell()
+                    if self.request.stop():
+                        break
         return vectors
 
     def _commit(self, ready: _Ready, vectors: dict[bytes, bytes]) -> None:
-        path = ready.source.path
+        path, began = ready.source.path, time.monotonic()
         with self.store.write(self.embedder.fingerprint) as transaction:
             old = transaction.source(path)
             before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
@@ -262,6 +268,8 @@ class Run:
             else:
                 transaction.put_source(ready.source, ready.chunks, vectors)
                 status = ready.status
+        ready.watched.step("commit", time.monotonic() - began)
+        ready.watched.became(status, len(ready.chunks))
         self._done(FileResult(path, status, len(ready.chunks), ready.reason), ready.size)
 
     def _done(self, row: FileResult, size: int) -> None:

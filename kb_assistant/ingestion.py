@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant import telemetry
 from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _
@@ -99,7 +100,7 @@ class DocumentWriter:
         given = [given_in.given(document) for document in documents]
         if readers is not None:  # first: nothing is found by others meanwhile
             set_readers(self._settings.kb_dir, [one.path for one in given], readers)
-        with self._pool(request) as pool, self.writing() as store:
+        with self._pool(request) as pool, self.writing() as store, telemetry.ingest(self._settings.kb):
             report: Report = given_in.put_documents(store, self._embedder(), self._settings, given, request, pool)
             self.save_index(store)
         return report
@@ -147,7 +148,8 @@ class DocumentWriter:
         return import_ingest("sync").open_pool(self._settings, request.passwords)
 
     def _sync(self, store: KnowledgeStore | None, request: IngestRequest, pool: Any) -> Report:
-        report: Report = import_ingest("sync").sync(store, self._embedder(), self._settings, request, pool)
+        with telemetry.ingest(self._settings.kb):
+            report: Report = import_ingest("sync").sync(store, self._embedder(), self._settings, request, pool)
         return report
 
 

@@ -15,6 +15,7 @@ from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from kb_assistant import telemetry
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
@@ -91,6 +92,7 @@ class KnowledgeBase:
         chat_model: BaseChatModel | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
+        telemetry.start(self.settings.telemetry)
         self.models = ModelHome(self.settings.models_dir)
         self.adapters = AdapterHome(self.settings.home)
         self._given_embedder, self._given_model = embedder, chat_model
@@ -368,6 +370,7 @@ class KnowledgeBase:
             lambda: self.reader,
             self.settings.answer_reader_seconds,
             self._sight(audience),
+            self.settings.kb,
         )
 
     def ask(

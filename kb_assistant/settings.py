@@ -60,6 +60,10 @@ def _is_template(text: str) -> bool:
     return set(REQUIRED) <= set(names) <= set(PLACEHOLDERS)
 
 
+def _is_address(text: str) -> bool:
+    return not text or re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text) is not None
+
+
 def default_home() -> Path:
     """Folder for knowledge bases and models: the platform's place for user data."""
     from platformdirs import user_data_path
@@ -124,6 +128,8 @@ class Settings:
         archive_megabytes: Largest zip or tar archive that is read, packed and unpacked.
         archive_members: Most files in such an archive.
         lock_seconds: How long a second writer waits for the first.
+        telemetry: Address of an OpenTelemetry receiver (OTLP over HTTP) that is told what takes how long, such as
+            `http://127.0.0.1:4318`; unset, none.
     """
 
     home: Path
@@ -164,6 +170,7 @@ class Settings:
     archive_megabytes: int = 1000
     archive_members: int = 10_000
     lock_seconds: float = 10.0
+    telemetry: str = ""
 
     def __post_init__(self) -> None:
         if not _KB_NAME.fullmatch(self.kb):
@@ -203,6 +210,9 @@ class Settings:
                 _("{names} or {last}", names=", ".join(words[:-1]), last=words[-1]),
             )
         self._require_prompt()
+        self._require(
+            "telemetry", _is_address(self.telemetry), _("an address that begins with http:// or https://")
+        )
         for name in (
             "temperature",
             "threads",

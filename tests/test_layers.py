@@ -14,7 +14,7 @@ from tests.samples import ROOT
 LAYERS = (
     "messages",
     "types errors once deprecation",
-    "lock",
+    "lock telemetry",
     "small_file text torch_runtime",
     "model_folder",
     "chatglm2 settings store embedding",
@@ -98,6 +98,7 @@ def test_ingest_stands_on_the_ground() -> None:
                 "messages",
                 "settings",
                 "lock",
+                "telemetry",
                 "small_file",
             }
             assert rooms <= ground, (module, rooms)

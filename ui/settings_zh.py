@@ -46,4 +46,6 @@ MEANINGS = {
     "archive_megabytes": "可读取的最大 zip 或 tar 压缩包（MB），压缩前后都算。",
     "archive_members": "这样一个压缩包里最多的文件数。",
     "lock_seconds": "后来的写入者等待前一个的时间（秒）。",
+    "telemetry": "OpenTelemetry 接收端的地址（OTLP over HTTP），如 http://127.0.0.1:4318，用于报告各步骤的耗时；"
+    "留空则不发送。",
 }

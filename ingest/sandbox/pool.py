@@ -12,6 +12,7 @@ import os
 import queue
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Outcome:
         content: None if it couldn't be read.
         error: The reason, for the user; else empty.
         gone: True if the file disappeared before it was read.
+        seconds: How long the reading took.
     """
 
     source: str
@@ -69,6 +71,7 @@ class Outcome:
     content: Content | None
     error: str
     gone: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +249,12 @@ def _read(process: ReaderProcess, item: Item) -> tuple[Outcome, int]:
         why = _("It is larger than {megabytes} MB.", megabytes=process.limits.file_megabytes)
         return Outcome(item.source, "", None, join((why, _("Split it, or raise file_megabytes.")))), 0
     request = {"lists": False, "file": item.file, "places": item.places, "brings": item.data is not None}
+    began = time.monotonic()
     reply, error = process.reply(request, item.data, process.limits.seconds, decode)
     if reply is None:
         return Outcome(item.source, "", None, error), 0
     (sha256, content, problem, gone), size = reply
-    return Outcome(item.source, sha256, content, problem, gone), size
+    return Outcome(item.source, sha256, content, problem, gone, time.monotonic() - began), size
 
 
 def _list(process: ReaderProcess, path: str) -> tuple[Listing, int]:

@@ -10,12 +10,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
+from kb_assistant import telemetry
 from kb_assistant.answering.citations import CitedStream
 from kb_assistant.answering.instructions import EchoFilter
 from kb_assistant.answering.meter import Meter
 from kb_assistant.answering.prompts import Prompt
 from kb_assistant.errors import KBError, ModelError
-from kb_assistant.llm.capabilities import takes_cancelled
+from kb_assistant.llm.capabilities import model_name, takes_cancelled
 from kb_assistant.messages import _
 
 
@@ -66,7 +67,7 @@ def model_chunks(
     try:
         stream = model.stream(list(messages), config, **options, **extra)
         with closing(cast("Generator[AIMessageChunk]", stream)) as chunks:
-            yield from chunks
+            yield from _watched(chunks, model, messages) if telemetry.is_on() else chunks
     except KBError:
         raise
     except Exception as error:
@@ -74,3 +75,19 @@ def model_chunks(
         raise ModelError(
             _("The chat model failed: {reason}", reason=reason), _("Check its server, or choose another model.")
         ) from error
+
+
+def _watched(
+    chunks: Iterable[AIMessageChunk], model: BaseChatModel, messages: Sequence[BaseMessage]
+) -> Iterator[AIMessageChunk]:
+    """The chunks, and telemetry of them."""
+    asked = [(message.type, str(message.text)) for message in messages]
+    meter, said = Meter(), list[str]()
+    with telemetry.chat(model_name(model), str(model._llm_type), asked) as told:
+        try:
+            for chunk in chunks:
+                meter.take(chunk)
+                said.append(str(chunk.text))
+                yield chunk
+        finally:
+            told.answered(meter.usage(), meter.cut, "".join(said))

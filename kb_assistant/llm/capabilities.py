@@ -23,6 +23,12 @@ DEFAULT_CONTEXT = 4096
 """Tokens of prompt and answer for models with an unknown context length."""
 
 
+def model_name(model: BaseChatModel) -> str:
+    """What a model is called where it comes from."""
+    named = (getattr(model, attribute, None) for attribute in ("model_name", "model"))
+    return next((name for name in named if isinstance(name, str) and name), model._llm_type)
+
+
 def languages(model: BaseChatModel) -> tuple[str, ...]:
     """ISO codes of the languages a model answers in; empty for any or unknown languages."""
     return tuple(getattr(model, "languages", ()))

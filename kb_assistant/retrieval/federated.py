@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
+from kb_assistant import telemetry
 from kb_assistant.retrieval.filters import Filter
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.retrieval.searcher import Clock, Document, Searcher
 from kb_assistant.store import Source
+from kb_assistant.text.language import Language
 from kb_assistant.types import Hit, Turn
 
 
@@ -41,17 +43,18 @@ class FederatedSearcher:
         Raises:
             QuestionError, EmbedderMismatch: as for Searcher.
         """
-        clock = Clock()
-        views = self._searchers[0].query_views(question, history)
-        clock.lap("rewrite")
-        every = [searcher.find(views, k, where=where, read=read) for searcher in self._searchers]
-        best_first = sorted(every, key=lambda found: -found.evidence)
-        giving = [found for found in best_first if found.relevant] or best_first
-        hits = tuple(islice(_in_turn([found.hits for found in giving]), k))
-        steps = dict.fromkeys(name for found in every for name in found.seconds)
-        seconds = clock.laps | {name: sum(found.seconds.get(name, 0.0) for found in every) for name in steps}
-        first = every[0]
-        return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, views.language)
+        names = "+".join(searcher.name for searcher in self._searchers)
+        with telemetry.retrieval(names, k, question) as watched:
+            clock = Clock(watched.step)
+            views = self._searchers[0].query_views(question, history)
+            clock.lap("rewrite")
+            every = [
+                searcher.find(views, k, where=where, read=read, clock=Clock(watched.step))
+                for searcher in self._searchers
+            ]
+            found = _joined(every, k, clock.laps, views.language)
+            watched.found(found.hits, found.evidence)
+        return found
 
     def documents(self, where: Sequence[Filter] = ()) -> list[Source]:
         """The documents of all, as Searcher gives them."""
@@ -66,6 +69,17 @@ class FederatedSearcher:
     def document(self, path: str) -> Document:
         """The document in the first that knows it."""
         return max((searcher.document(path) for searcher in self._searchers), key=lambda found: len(found.chunks))
+
+
+def _joined(every: Sequence[Retrieval], k: int, laps: dict[str, float], language: Language) -> Retrieval:
+    """The results of all knowledge bases as one; laps are the steps before them."""
+    best_first = sorted(every, key=lambda found: -found.evidence)
+    giving = [found for found in best_first if found.relevant] or best_first
+    hits = tuple(islice(_in_turn([found.hits for found in giving]), k))
+    steps = dict.fromkeys(name for found in every for name in found.seconds)
+    seconds = laps | {name: sum(found.seconds.get(name, 0.0) for found in every) for name in steps}
+    first = every[0]
+    return Retrieval(first.queries, hits, best_first[0].evidence, first.thresholds, seconds, language)
 
 
 def together(found: Retrieval, besides: Sequence[Retrieval]) -> Retrieval:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
+from kb_assistant import telemetry
 from kb_assistant.embedding.reranker import RERANKED
 from kb_assistant.errors import QuestionError
 from kb_assistant.index.vector_index import Sample, VectorIndex
@@ -70,6 +71,7 @@ class Searcher:
         reader: Opens the model that reads the best passages with the question.
         reader_seconds: Time after which it reads no further ones.
         sight: The sources that may be found and named; None for all.
+        name: The knowledge base's.
     """
 
     def __init__(
@@ -85,12 +87,13 @@ class Searcher:
         reader: Callable[[], PassageReader | None] = lambda: None,
         reader_seconds: float = math.inf,
         sight: Sight | None = None,
+        name: str = "",
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
         self._thresholds, self._usual = thresholds, background_cosines
         self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
         self._reader, self._reader_seconds = reader, reader_seconds
-        self._sight = sight
+        self._sight, self.name = sight, name
 
     def search(
         self,
@@ -117,10 +120,13 @@ class Searcher:
             QuestionError: k is less than 1.
             EmbedderMismatch: the index was built, or rebuilt since it was opened, with another embedder.
         """
-        clock = Clock()
-        views = self.query_views(question, history, rewrite)
-        clock.lap("rewrite")
-        return self.find(views, k, where=where, sides=sides, rerank=rerank, read=read, clock=clock)
+        with telemetry.retrieval(self.name, k, question) as watched:
+            clock = Clock(watched.step)
+            views = self.query_views(question, history, rewrite)
+            clock.lap("rewrite")
+            found = self.find(views, k, where=where, sides=sides, rerank=rerank, read=read, clock=clock)
+            watched.found(found.hits, found.evidence)
+        return found
 
     def query_views(self, question: str, history: Sequence[Turn] = (), rewrite: bool = True) -> QueryViews:
         """The views of the question, including the rewriter's version of a follow-up. Earlier turns that say
@@ -296,12 +302,18 @@ class _Found:
 
 
 class Clock:
-    """Wall time of the steps of a search, in seconds, by name."""
+    """Wall time of the steps of a search, in seconds, by name.
 
-    def __init__(self) -> None:
+    Args:
+        told: Called with each.
+    """
+
+    def __init__(self, told: Callable[[str, float], None] = lambda *_: None) -> None:
+        self._told = told
         self.laps: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name], self._last = now - self._last, now
+        self._told(name, self.laps[name])

@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 
+from kb_assistant import telemetry
 from kb_assistant.errors import ForbiddenError, KBError
 from kb_assistant.messages import _
 from kb_assistant.serve.errors import (
@@ -44,6 +45,10 @@ OPEN = frozenset({"/healthz", "/readyz"})
 _BODY_SECONDS = 60.0
 _LONGEST_LENGTH = 15
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_METHODS = frozenset({*_SAFE, "POST", "PUT", "DELETE"})
+_MCP = "/mcp"
+_LEFT = 499
+"""The status of a request whose caller has left."""
 
 audit = logging.getLogger("kb_assistant.audit")
 
@@ -90,10 +95,12 @@ class Gate:
                 message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
             await send(message)
 
-        try:
-            await self._checked(scope, receive, noted)
-        finally:
-            self._tell(scope, status or 499, time.monotonic() - began)
+        with telemetry.request(_method(scope), _headers(scope)) as watched:
+            try:
+                await self._checked(scope, receive, noted)
+            finally:
+                watched.responded(_route(scope), status or _LEFT)
+                self._tell(scope, status or _LEFT, time.monotonic() - began)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -131,8 +138,8 @@ class Gate:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         """Metrics and one line of the log: who asked what for how long, no texts."""
-        state, route = scope["state"], getattr(scope.get("route"), "path", "")
-        self._metrics.request(scope["method"], route, status, seconds)
+        state, route = scope["state"], _route(scope)
+        self._metrics.request(_method(scope), route, status, seconds)
         caller = state.get("principal")
         line: dict[str, Any] = {
             "user": getattr(caller, "name", None),
@@ -156,6 +163,20 @@ _HEADERS = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path, which holds nothing of the caller's; "" for none."""
+    return _MCP if scope["path"] == _MCP else getattr(scope.get("route"), "path", "")
+
+
+def _method(scope: Scope) -> str:
+    """The method, if it is a usual one: these are counted by name."""
+    return scope["method"] if scope["method"] in _METHODS else "_OTHER"
 
 
 def _check_origin(method: str, request: HTTPConnection) -> None:

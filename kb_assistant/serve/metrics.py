@@ -52,8 +52,7 @@ class Metrics:
         made.register(_Now(waiting, bases))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        known = method if method in _METHODS else "other"
-        self._requests.labels(known, route or "none", str(status)).inc()
+        self._requests.labels(method, route or "none", str(status)).inc()
         self._durations.labels(route or "none").observe(seconds)
 
     def answered(self, reply: Reply) -> None:
@@ -77,9 +76,6 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 
 class _Now(Collector):

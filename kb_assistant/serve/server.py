@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant import telemetry
 from kb_assistant.errors import KBError
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
@@ -69,6 +70,7 @@ def serve(options: ServeOptions) -> None:
         KBError: others could reach it without a token, a package is missing, or it can't listen on the address.
     """
     settings = Settings.load(**options.flags)
+    telemetry.start(settings.telemetry)
     access = Access(settings.home)
     check_rules(access, options.needs_token, options.certificate, options.key)
     check_address(options.host, options.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import threading
 import time
@@ -100,7 +101,8 @@ class WorkPool:
                 waits = self._seconds * self._inside / self._at_once
                 raise FullError(max(1, min(_LONGEST_WAIT_S, round(waits))))
             self._inside += 1
-        future = self._threads.submit(self._timed, work)
+        inside = contextvars.copy_context()  # of the request that telemetry tells of
+        future = self._threads.submit(inside.run, self._timed, work)
         future.add_done_callback(self._leave)
         return future
 
