@@ -8,9 +8,10 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.extract.marked import quote_answers
+from kb_assistant.llm.extract.marked import quote_answers, with_what_it_is_about
 from kb_assistant.llm.extract.question_forms import is_open, two_questions
 from kb_assistant.llm.extract.ranked import quote
+from kb_assistant.llm.extract.sentence import Sentence
 
 FAQ = "Q: How do I reset the thermostat?\nA: Hold the left button for ten seconds.\n\nQ: Who repairs it?\nA: Ann."
 PORT = "Its port is 6411. It was built in 2019."
@@ -43,6 +44,16 @@ def marked(passage: str, answer: str, score: float = 0.9) -> tuple[int, int, flo
 def test_the_sentence_round_the_answer_is_quoted(passage: str, answer: str, quote: str) -> None:
     (found,) = quote_answers([passage], [marked(passage, answer)])
     assert (found.text, found.passage) == (quote, 1)
+
+
+def test_what_a_pronoun_stands_for_is_quoted_where_the_question_names_it() -> None:
+    passage = "Flu shots are given in October. They cost 25 euros.\nIt is cold."
+    cost, cold = Sentence("They cost 25 euros.", 1), Sentence("It is cold.", 1)
+    about = [one.text for one in with_what_it_is_about("price of a flu shot?", [cost], [passage])]
+    assert about == ["Flu shots are given in October.", "They cost 25 euros."]
+    assert with_what_it_is_about("what does it cost?", [cost], [passage]) == [cost]
+    assert with_what_it_is_about("price of a flu shot?", [cold], [passage]) == [cold]
+    assert with_what_it_is_about("price of a flu shot?", [cost], [passage], characters=40) == [cost]
 
 
 def test_the_second_of_equal_sentences_counts_where_it_is_meant() -> None:

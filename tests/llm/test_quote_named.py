@@ -57,7 +57,8 @@ def test_forms_of_a_name_or_quantity_are_one(question: str, answer: str) -> None
 
 def test_what_goes_on_about_a_name_is_on_it() -> None:
     marked = [(MANUAL.index("no display"), MANUAL.index("no display") + 10, 0.9)]
-    assert quoted("Has the Halden20 a display?", [MANUAL], answers=marked) == "It has no display. [1]"
+    about = "The Halden 20 does not support remote control. [1]"
+    assert quoted("Has the Halden20 a display?", [MANUAL], answers=marked) == f"{about}\nIt has no display. [1]"
     assert "no display" not in quoted("Has the Halden40 a display?", [MANUAL], answers=marked)
 
 

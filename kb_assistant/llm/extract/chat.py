@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.extract.marked import misses_the_words, quote_answers
+from kb_assistant.llm.extract.marked import misses_the_words, quote_answers, with_what_it_is_about
 from kb_assistant.llm.extract.narrowed import on_focus, on_what_is_named, with_code
 from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, two_questions
 from kb_assistant.llm.extract.ranked import quote
@@ -118,7 +118,8 @@ class ExtractChat(StreamingChat):
             found = _by_passage([*found, *also])
         about = on_focus(values.get("focus", ""), passages, values.get("headings", ()))
         found = [one for one in found if (not named or one in named) and (not about or one in about)]
-        return with_code(question, found or quoting(question, most=self.sentences, among=named))
+        found = with_code(question, found or quoting(question, most=self.sentences, among=named))
+        return with_what_it_is_about(question, found, passages, most=self.sentences, characters=self.characters)
 
     def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
         """Rows of tables are quoted with the names of their columns, and what announces a table with the row that

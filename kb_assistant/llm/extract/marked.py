@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from kb_assistant.llm.extract.narrowed import GOES_ON
 from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
 from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.marks import unmarked
@@ -49,6 +50,23 @@ def quote_answers(
     return sorted(picked, key=lambda one: one.passage)
 
 
+def with_what_it_is_about(
+    question: str, found: Sequence[Sentence], passages: Sequence[str], *, most: int = 3, characters: int = 300
+) -> list[Sentence]:
+    """The sentences; before one that begins with a pronoun also the one that it goes on from, where that has words
+    of the question which the pronoun stands for, and there is room."""
+    asked, told = set(analyze_query(question)), list[Sentence]()
+    count, room = len(found), characters - sum(len(one.text) for one in found)
+    for one in found:
+        before = _before(one, passages[one.passage - 1]) if GOES_ON.match(one.text) and count < most else None
+        new = before and before not in (*found, *told) and asked & before.terms - one.terms
+        if before and new and len(before.text) <= room:
+            told.append(before)
+            count, room = count + 1, room - len(before.text)
+        told.append(one)
+    return told
+
+
 def misses_the_words(
     question: str, found: Sequence[Sentence], passages: Sequence[str], headings: Sequence[str]
 ) -> bool:
@@ -74,6 +92,14 @@ def _quoted_on(picked: Sequence[Sentence], passages: Sequence[str], most: int, c
             found.append(following)
             count, room = count + 1, room - len(text)
     return found
+
+
+def _before(sentence: Sentence, passage: str) -> Sentence | None:
+    """The sentence before one in its line."""
+    line = next((line for line in passage.splitlines() if sentence.text in unmarked(line)), "")
+    texts = unmarked_sentences(line)
+    place = texts.index(sentence.text) if sentence.text in texts else 0
+    return Sentence(texts[place - 1], sentence.passage) if place else None
 
 
 def _behind(sentence: Sentence, passage: str) -> list[str]:

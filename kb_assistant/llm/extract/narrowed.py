@@ -11,7 +11,8 @@ from kb_assistant.text.file_names import on_another
 from kb_assistant.text.mentions import Mentions, mentioned_above, mentions
 from kb_assistant.text.numbered_parts import Part, PartsAround, asked_parts, count_met
 
-_GOES_ON = re.compile(r"(?:It|Its|He|His|She|Her|They|Their|This|These)\b|[它他她其该这]")
+GOES_ON = re.compile(r"(?:It|Its|He|His|She|Her|They|Their|This|These)\b|[它他她其该这]")
+"""Begins a sentence that goes on about what the one before it names."""
 
 
 def on_what_is_named(
@@ -96,6 +97,6 @@ def places_on(focus: str, found: list[Sentence], headings: Sequence[str]) -> lis
     kept: list[int] = []
     for place, one in enumerate(found):
         follows = kept[-1:] == [place - 1] and found[place - 1].passage == one.passage
-        if wanted <= one.terms or one.passage in headed or (follows and _GOES_ON.match(one.text)):
+        if wanted <= one.terms or one.passage in headed or (follows and GOES_ON.match(one.text)):
             kept.append(place)
     return kept
