@@ -26,12 +26,11 @@ def has_embedder() -> bool:
 def first_steps(base: KnowledgeBase) -> None:
     """The card; it follows what is going on, and is drawn anew once a step is done."""
     may, ready = user().may_write, has_embedder()
-    going = bool(app_state().installs.running())
     with st.container(border=True, key="first-steps"):
         st.markdown(f"##### {say('first_title')}")
         _step(1, say("first_models"), done=ready)
         if may and not (ready and _has_chat()):
-            _models(going)
+            models_to_install()
         _step(2, say("first_documents"), done=False)
         if may:
             _documents(base, ready)
@@ -49,17 +48,20 @@ def _has_chat() -> bool:
     return any(model.kind == "chat" for model in app_state().installs.installed())
 
 
-def _models(going: bool) -> None:
+def models_to_install() -> None:
+    """What can be installed; it follows what is being installed, and draws the page anew once that is done."""
+    going = bool(app_state().installs.running())
+
     @st.fragment(run_every=LOOKS_EVERY_S if going else None)
     def follow() -> None:
         if going and not app_state().installs.running():
             st.rerun(scope="app")
-        offered_models()
+        _offered()
 
     follow()
 
 
-def offered_models() -> None:
+def _offered() -> None:
     """The models that can be installed, and one from a path."""
     for offer in app_state().installs.offered():
         _offer(offer)

@@ -1,14 +1,15 @@
-"""Settings on the page, each with its meaning; users who may write change them permanently, in kb.toml."""
+"""Settings, changed in place: the few that matter in three cards, the others below. They are kept in kb.toml."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from kb_assistant import Settings
-from kb_assistant.settings import CHOICES, TYPES, defaults, meanings, origins
-from ui.app_state import app_state, kb_name, user
+from kb_assistant.settings import CHOICES, LENGTHS, TYPES, defaults, meanings, origins
+from ui.app_state import app_state, kb_name
 from ui.errors import attempt_change
 from ui.options import options
 from ui.sanitize import escaped
@@ -26,89 +27,171 @@ _LONG_TEXTS = ("prompt_template",)
 
 _AFTERWARDS = {"embedder": "after_embedder", "chunk_tokens": "after_chunks", "overlap": "after_chunks"}
 
+_CARDS = {
+    "card_answers": ("model", "answers", "answer_length", "answer_language", "k"),
+    "card_search": ("reranker", "answer_reader", "rewrite"),
+    "card_reading": ("embedder", "file_megabytes", "ocr_pages", "read_seconds"),
+}
+"""What most users want to change, by card. The card of searching has the strictness, too."""
+
+_STRICTNESS: dict[str, tuple[float | None, float | None]] = {
+    "strict_most": (0.8, 0.95),
+    "strict_more": (0.65, 0.85),
+    "strict_measured": (None, None),
+    "strict_less": (0.3, 0.6),
+    "strict_least": (0.1, 0.4),
+}
+"""Values of refuse_below and uncertain_below, which go together."""
+
 
 def settings_section(now: Settings) -> None:
     st.subheader(say("settings"))
-    if user().may_write:
-        _change(now)
-    st.caption(escaped(say("settings_hint", file=str(now.home / "kb.toml"))))
-    lines = []
-    for name, default in defaults().items():
-        value = _shown(getattr(now, name))
-        usual = "" if getattr(now, name) == default else f" ({say('default')}: {_shown(default)})"
-        lines.append(f"- **{escaped(name)}** = {value}{usual}  \n  {_meaning(name)}")
-    st.markdown("\n".join(lines))
+    places = origins(**options().flags)
+    with st.container(horizontal=True, key="setting-cards"):
+        for card, names in _CARDS.items():
+            with st.container(border=True, key=card):
+                st.markdown(f"**{say(card)}**")
+                for name in names:
+                    _field(now, name, places, say(f"set_{name}"))
+                if card == "card_search":
+                    _strictness(now, places)
+    _advanced(now, places)
 
 
-def _change(now: Settings) -> None:
-    with st.expander(say("change_setting"), icon=":material/edit:"):
-        name = st.selectbox(
-            say("setting"),
-            [one for one in defaults() if one not in _PLACES],
-            key="setting",
-            help=say("setting_help"),
-        )
-        st.caption(_meaning(name))
-        place = origins(**options().flags).get(name, "default")
-        fixed = place in ("arguments", "environment")
-        key = _field(now, name, fixed)
-        if fixed:
-            st.caption(say(f"fixed_{place}", variable=f"KB_{name.upper()}"))
-        if name in _AFTERWARDS:
-            st.caption(say(_AFTERWARDS[name]))
-        with st.container(horizontal=True):
-            st.button(
-                say("save"), type="primary", key="save-setting", disabled=fixed, on_click=attempt_change,
-                args=(_keep, name, key),
-            )  # fmt: skip
-            st.button(
-                say("to_default", value=_shown(defaults()[name])), key="unset-setting", on_click=attempt_change,
-                args=(_unset, name), disabled=fixed or place == "default",
-            )  # fmt: skip
+def _advanced(now: Settings, places: Mapping[str, str]) -> None:
+    known = {name for names in _CARDS.values() for name in names}
+    box = st.expander(say("advanced"), icon=":material/tune:", key="advanced", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.caption(escaped(say("settings_hint", file=str(now.home / "kb.toml"))))
+        with st.container(key="advanced-fields"):
+            for name in defaults():
+                if name not in (*_PLACES, *known):
+                    with st.container(key=f"advanced-{name}", gap="xxsmall"):
+                        _field(now, name, places, name)
+                        st.caption(_meaning(name))
 
 
-def _field(now: Settings, name: str, fixed: bool) -> str:
-    """A suitable input field for the new value of a setting. Returns its key."""
-    value, key = getattr(now, name), f"value-{name}-{getattr(now, name)}"
-    if name in _MODELS or name in CHOICES:
-        known = list(dict.fromkeys((*_words(name), value)))
-        st.selectbox(
-            say("value"), known, index=known.index(value), key=key, disabled=fixed,
-            format_func=lambda one: one or "–",
-        )  # fmt: skip
+def _field(now: Settings, name: str, places: Mapping[str, str], label: str) -> None:
+    """One setting: what is entered is kept at once."""
+    value, key = getattr(now, name), f"set-{name}"
+    if st.session_state.get(key, key) != value:  # changed elsewhere, or what was entered was refused
+        st.session_state[key] = value
+    fixed = _fixed(name, places)
+    how: dict[str, Any] = {
+        "key": key, "disabled": bool(fixed), "help": "\n\n".join(filter(None, (_meaning(name), fixed))),
+        "on_change": attempt_change, "args": (_keep, name, key),
+    }  # fmt: skip
+    if known := _words(name, value):
+        shown = {one: _word(name, one) for one in known}
+        new = name == "answer_length"  # also a number of words
+        how |= {"accept_new_options": new, "format_func": lambda one: shown.get(one, one)}
+        st.selectbox(label, known, **how)
     elif name in _LONG_TEXTS:
-        st.text_area(say("value"), value=value, key=key, disabled=fixed)
+        st.text_area(label, **how)
     elif TYPES[name] is str:
-        st.text_input(say("value"), value=value, key=key, disabled=fixed)
+        st.text_input(label, placeholder=say("unset"), **how)
     else:
-        step = 1 if TYPES[name] is int else 0.1
-        st.number_input(say("value"), value=value, step=step, key=key, disabled=fixed)
-    return key
+        number = {"step": 1} if TYPES[name] is int else {"step": 0.1, "format": "%g"}
+        st.number_input(label, placeholder=say("unset"), **number, **how)
+    if name in _AFTERWARDS and value != defaults()[name]:
+        st.caption(say(_AFTERWARDS[name]))
+    if not fixed and value != defaults()[name]:
+        _back(name)
 
 
-def _words(name: str) -> tuple[str, ...]:
+def _back(name: str) -> None:
+    st.button(
+        say("to_default", value=_word(name, defaults()[name])), key=f"unset-{name}", on_click=attempt_change,
+        args=(_change, {name: None}), type="tertiary", icon=":material/undo:",
+    )  # fmt: skip
+
+
+def _fixed(name: str, places: Mapping[str, str]) -> str:
+    """Why it can't be changed here, or ""."""
+    place = places.get(name, "")
+    fixed = place in ("arguments", "environment")
+    return say(f"fixed_{place}", variable=f"KB_{name.upper()}") if fixed else ""
+
+
+def _words(name: str, value: Any) -> Sequence[str]:
+    """What can be chosen, with the present value; none where it is typed."""
     if name == "adapter":
-        return "", *(adapter.name for adapter in app_state().base(kb_name()).adapters.trained())
-    if name not in _MODELS:
-        return CHOICES.get(name, ())
-    kind, others = _MODELS[name]
-    return *others, *(model.name for model in app_state().base(kb_name()).models.installed() if model.kind == kind)
+        found = ["", *(adapter.name for adapter in app_state().base(kb_name()).adapters.trained())]
+    elif name == "answer_length":
+        found = list(LENGTHS)
+    elif name in _MODELS:
+        kind, others = _MODELS[name]
+        installed = app_state().installs.installed()
+        found = [*others, *(model.name for model in installed if model.kind == kind)]
+    elif name in CHOICES:
+        found = list(CHOICES[name])
+    else:
+        return ()
+    return list(dict.fromkeys((*found, value)))
+
+
+def _word(name: str, value: Any) -> str:
+    """A value in plain words where it has some."""
+    if value is None or value == "":
+        return say("unset")
+    key = f"{name}_{value}"
+    return say(key) if key in _NAMED else escaped(str(value))
+
+
+_NAMED = {
+    "answers_documents", "answers_documents-first", "answers_model", "model_auto", "model_extract",
+    "answer_length_short", "answer_length_medium", "answer_length_long", "answer_reader_on", "answer_reader_off",
+    "rewrite_off", "rewrite_model",
+}  # fmt: skip
+
+
+def _strictness(now: Settings, places: Mapping[str, str]) -> None:
+    """How much evidence an answer takes."""
+    pair = (now.refuse_below, now.uncertain_below)
+    own = {} if pair in _STRICTNESS.values() else {"strict_own": pair}
+    steps = dict(sorted({**_STRICTNESS, **own}.items(), key=lambda one: -(one[1][0] or 0.5)))
+    present = next(name for name, values in steps.items() if values == pair)
+    if st.session_state.get("set-strictness") != present:
+        st.session_state["set-strictness"] = present
+    shown = {name: say(name) for name in steps}
+    fixed = _fixed("refuse_below", places) or _fixed("uncertain_below", places)
+    st.select_slider(
+        say("set_strictness"), list(steps), format_func=shown.__getitem__, key="set-strictness",
+        disabled=bool(fixed), help=fixed or say("strictness_help"), on_change=attempt_change,
+        args=(_keep_strictness,),
+    )  # fmt: skip
+
+
+def _keep_strictness() -> None:
+    if values := _STRICTNESS.get(st.session_state["set-strictness"]):
+        _change({"refuse_below": values[0], "uncertain_below": values[1]})
 
 
 def _keep(name: str, key: str) -> None:
-    """Keep what the field holds now, which may have been typed after the page was drawn."""
-    app_state().change_setting(name, st.session_state[key])
-    st.toast(say("setting_kept", name=name))
+    """Keep what the field holds now."""
+    value = st.session_state[key]
+    unset = value is None or (value == "" and defaults()[name] == "")
+    _change({name: None if unset or value == defaults()[name] else value})
 
 
-def _unset(name: str) -> None:
-    app_state().change_setting(name, None)
-    st.toast(say("setting_kept", name=name))
+def _change(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        app_state().change_setting(name, value)
+    st.toast(say("setting_kept"), icon=":material/check:")
+
+
+def model_setting(kind: str) -> tuple[str, str]:
+    """The setting that names the model of a kind, and why it can't be changed here, or ""."""
+    name = next(name for name, (one, _) in _MODELS.items() if one == kind)
+    return name, _fixed(name, origins(**options().flags))
+
+
+def use_model(setting: str, model: str) -> None:
+    """Let an installed model do what models of its kind do."""
+    _change({setting: model})
 
 
 def _meaning(name: str) -> str:
-    return MEANINGS[name] if language() == "zh" else meanings()[name]
-
-
-def _shown(value: Any) -> str:
-    return "–" if value is None or value == "" else escaped(str(value))
+    return escaped(MEANINGS[name] if language() == "zh" else meanings()[name])

@@ -6,9 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Finding, KBError, Settings, examine, memory_use, who_answers
+from kb_assistant import Finding, KnowledgeBase, examine, memory_use
 from ui.app_state import app_state, kb_name, user
-from ui.errors import show_error, show_problem
+from ui.errors import show_problem
+from ui.models import models_section
 from ui.sanitize import escaped, size, strip_invisible
 from ui.settings import settings_section
 from ui.strings import localized, say
@@ -18,21 +19,26 @@ def page() -> None:
     st.header(say("system"))
     show_problem()
     base = app_state().base(kb_name())
-    state = base.status()
-    used, free = memory_use()
-    with st.container(horizontal=True, key="machine"):
-        st.metric(say("memory"), size(used))
-        st.metric(say("free"), size(free))
-        if speed := _last_speed():
-            st.metric(say("last_speed"), say("speed", n=speed))
-    st.text(f"{say('index')}: {_index(state['index'])}")
-    _models(base.settings)
+    models_section(base.settings)
+    if user().may_write:
+        settings_section(base.settings)
+    _machine(base)
+
+
+def _machine(base: KnowledgeBase) -> None:
+    """What this program takes of the machine, and what the machine lacks."""
     st.subheader(say("engine"))
+    used, free = memory_use()
+    facts = [f"{say('memory')}: {size(used)}", f"{say('free')}: {size(free)}"]
+    if speed := _last_speed():
+        facts.append(f"{say('last_speed')}: {say('speed', n=speed)}")
+    facts.append(f"{say('index')}: {_index(base.status()['index'])}")
+    with st.container(key="machine"):
+        st.caption(escaped(" · ".join(facts)))
     if st.button(say("examine")):
         st.session_state.examined = examine(base.settings)
     for finding in st.session_state.get("examined", ()):
         _finding(finding)
-    settings_section(base.settings)
 
 
 def _index(facts: dict[str, Any] | None) -> str:
@@ -51,23 +57,6 @@ def _last_speed() -> float | None:
             if found := (turn.reply.get("usage") or {}).get("tokens_per_s"):
                 return float(found)
     return None
-
-
-def _models(settings: Settings) -> None:
-    st.subheader(say("models"))
-    home = app_state().base(kb_name()).models
-    try:
-        answers, engine = who_answers(settings, home)
-    except KBError as error:  # shown here, because another model can be chosen below
-        show_error(error)
-        answers, engine = settings.model, "–"
-    in_use = {settings.embedder, answers.partition("+")[0], settings.reranker}
-    lines = []
-    for model in home.installed():
-        mark = f" · **{say('in_use')}**" if model.name in in_use else ""
-        lines.append(f"- {escaped(model.name)} · {say(f'kind_{model.kind}')}{mark}")
-    said = say("engine_quotes") if engine == "quotes" else f"{escaped(answers)} · {engine}"
-    st.markdown("\n".join([*lines, f"- **{say('model')}**: {said}"]))
 
 
 def _finding(finding: Finding) -> None:

@@ -164,8 +164,33 @@ def test_models_and_settings_are_shown(lang: str) -> None:
     ).run()
     assert not app.exception
     shown = texts(app).replace("\\", "")
-    assert "- multilingual-e5-small" in shown
-    assert all(f"- **{name}** = " in shown for name in defaults())
+    assert "multilingual-e5-small" in shown
+    app.session_state["advanced"] = True
+    app.run()
+    assert not app.exception
+    drawn = {
+        str(one.key) for kind in (app.selectbox, app.number_input, app.text_input, app.text_area) for one in kind
+    }
+    strictness = {"set-refuse_below", "set-uncertain_below"}
+    assert {f"set-{name}" for name in defaults()} - drawn - strictness == {"set-home", "set-kb", "set-base_url"}
+
+
+@pytest.mark.usefixtures("start")
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_models_and_settings_are_shown_where_no_model_is_installed(lang: str, tmp_path: Path) -> None:
+    set_options(Options({"home": tmp_path / "empty"}))
+    streamlit.cache_resource.clear()
+    app = AppTest.from_string(
+        f"import streamlit as st\nfrom ui import system\nst.session_state.lang = '{lang}'\nsystem.page()",
+        default_timeout=PATIENCE,
+    ).run()
+    app.session_state["advanced"] = app.session_state["more-models"] = True
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="set-embedder").value == "multilingual-e5-small"
+    assert [button.key for button in app.button if button.key == "install-multilingual-e5-small"]
+    app.number_input(key="set-k").set_value(7).run()
+    assert (tmp_path / "empty" / "kb.toml").read_text() == "k = 7\n"
 
 
 @pytest.mark.usefixtures("filled")
@@ -175,16 +200,19 @@ def test_a_setting_is_changed_for_good_and_holds_at_once(home: Path) -> None:
     assert len(before.search("station")) == 5
     del before
     app = system()
-    app.selectbox(key="setting").select("k").run()
-    app.number_input(key="value-k-5").set_value(2).run()
-    app.button(key="save-setting").click().run()
+    app.number_input(key="set-k").set_value(2).run()
     assert not app.exception
     assert (home / "kb.toml").read_text() == "k = 2\n"
     assert len(app_state().base("default").search("station")) == 2
     assert model() is None, "the model that answered before still takes its memory"
-    app.button(key="unset-setting").click().run()
+    app.button(key="unset-k").click().run()
     assert (home / "kb.toml").read_text() == ""
     assert app_state().base("default").settings.k == 5
+    app.select_slider(key="set-strictness").set_value("strict_less").run()
+    assert app_state().base("default").settings.refuse_below == 0.3
+    app.select_slider(key="set-strictness").set_value("strict_measured").run()
+    assert app_state().base("default").settings.refuse_below is None
+    assert (home / "kb.toml").read_text() == ""
 
 
 @pytest.mark.usefixtures("filled")
@@ -192,14 +220,13 @@ def test_a_setting_that_is_impossible_or_comes_at_the_wrong_time_is_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = system()
-    app.selectbox(key="setting").select("overlap").run()
-    app.number_input(key="value-overlap-0").set_value(9).run()
-    app.button(key="save-setting").click().run()
-    assert "from 0 to 3" in texts(app)
+    app.number_input(key="set-k").set_value(-5).run()
+    assert "at least 1" in texts(app)
+    assert app.number_input(key="set-k").value == 5
     monkeypatch.setattr(app_state().answers, "busy", lambda: True)
-    app.number_input(key="value-overlap-0").set_value(1).run()
-    app.button(key="save-setting").click().run()
+    app.number_input(key="set-k").set_value(4).run()
     assert "Work is going on" in texts(app)
+    assert app.number_input(key="set-k").value == 5
     assert not (home / "kb.toml").exists()
 
 
@@ -210,24 +237,21 @@ def test_a_model_that_is_gone_is_said_and_another_can_be_chosen(home: Path) -> N
     streamlit.cache_resource.clear()
     app = system()
     assert "gone" in texts(app)
-    app.selectbox(key="setting").select("model").run()
-    app.selectbox(key="value-model-gone").select("extract").run()
-    app.button(key="save-setting").click().run()
+    app.selectbox(key="set-model").select("extract").run()
     assert not app.exception
     assert "no language model" in texts(app)
     assert (home / "kb.toml").read_text() == 'model = "extract"\n'
+    app.button(key="use-smollm2-135m-instruct").click().run()
+    assert (home / "kb.toml").read_text() == 'model = "smollm2-135m-instruct"\n'
 
 
 @pytest.mark.usefixtures("filled")
-def test_settings_that_were_given_or_say_where_are_not_changed_on_the_page() -> None:
+def test_settings_that_were_given_are_not_changed_on_the_page() -> None:
     app = system()
-    offered = set(app.selectbox(key="setting").options)
-    assert set(defaults()) - offered == {"home", "kb", "base_url"}
-    app.selectbox(key="setting").select("model").run()
-    assert app.button(key="save-setting").disabled
-    assert "Given as a flag" in texts(app)
-    app.selectbox(key="setting").select("embedder").run()
-    assert app.selectbox(key="value-embedder-multilingual-e5-small").options == ["multilingual-e5-small"]
+    assert app.selectbox(key="set-model").disabled
+    assert "Given as a flag" in str(app.selectbox(key="set-model").help)
+    assert app.selectbox(key="set-embedder").options == ["multilingual-e5-small"]
+    assert not app.selectbox(key="set-embedder").disabled
 
 
 class Table:
@@ -389,9 +413,11 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_readers_cannot_change_anything(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ui.library", "ui.source_table", "ui.chat", "ui.asking", "ui.settings"):
+    for module in ("ui.library", "ui.source_table", "ui.chat", "ui.asking", "ui.system", "ui.models"):
         monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
-    assert not {str(button.key) for button in system().button} & {"save-setting", "unset-setting"}
+    app = system()
+    assert not [one for kind in (app.selectbox, app.number_input, app.text_input) for one in kind]
+    assert not [button.key for button in app.button if str(button.key).startswith(("use-", "install-"))]
     app = library()
     assert not app.exception
     keys = {str(button.key) for button in app.button}
@@ -404,11 +430,9 @@ def test_who_may_no_longer_write_does_not_do_so_by_an_open_page(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = system()
-    app.selectbox(key="setting").select("k").run()
-    app.number_input(key="value-k-5").set_value(2).run()
-    for module in ("ui.errors", "ui.settings"):
+    for module in ("ui.errors", "ui.system"):
         monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
-    app.button(key="save-setting").click().run()
+    app.number_input(key="set-k").set_value(2).run()
     assert "You may read and ask" in texts(app)
     assert not (home / "kb.toml").exists()
 
