@@ -56,7 +56,7 @@ def _pages(known: Sequence[str]) -> None:
 
 def _style() -> str:
     """The page's style; in Chinese also Streamlit's own texts, for which it has no setting."""
-    style = (_ASSETS / "page.css").read_text(encoding="utf-8")
+    style = "".join((_ASSETS / name).read_text(encoding="utf-8") for name in ("tokens.css", "page.css"))
     if language() == "zh":
         words = (_ASSETS / "words_zh.css").read_text(encoding="utf-8")
         style += words.replace("MOST_MEGABYTES", str(MOST_MEGABYTES))
