@@ -85,14 +85,22 @@ class AnswerSpan:
         start: First character of the answer, in the passage's text.
         end: The character after its last one.
         score: How sure the reader is that the passage holds the answer, from 0 to 1.
+        also: Start and end of another answer in the passage, where the reader is nearly as sure of that one.
     """
 
     start: int
     end: int
     score: float
+    also: tuple[int, int] | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> AnswerSpan:
+        also = value.get("also")
+        return cls(value["start"], value["end"], value["score"], tuple(also) if also else None)
 
     def to_json(self) -> dict[str, Any]:
-        return {"start": self.start, "end": self.end, "score": round(self.score, 4)}
+        told = {"start": self.start, "end": self.end, "score": round(self.score, 4)}
+        return told | ({"also": list(self.also)} if self.also else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,7 @@ class Hit:
             similarity=value["similarity"],
             also_in=tuple(value["also_in"]),
             near_in=tuple(value["near_in"]),
-            answer=AnswerSpan(**value["answer"]) if value.get("answer") else None,
+            answer=AnswerSpan.from_json(value["answer"]) if value.get("answer") else None,
             file=value.get("file", "there"),
         )
 

@@ -196,6 +196,7 @@ def render(
         "passages": [hit.text for hit in hits],
         "names": [name_path(hit) for hit in hits],
         "answers": [(hit.answer.start, hit.answer.end, hit.answer.score) if hit.answer else None for hit in hits],
+        "also": [hit.answer.also if hit.answer else None for hit in hits],
     }
     text = fill(form.template if hits else DEFAULT, parts)
     if begun:

@@ -36,6 +36,9 @@ BATCH_TOKENS = 1024
 LONGEST_ANSWER = 40
 """Most tokens of an answer."""
 
+_NEARLY = 2.0
+"""How much less likely a second answer may be, as a difference of logits."""
+
 _LATER_WINDOW = 5
 """A passage's second window is read after the first windows of so many passages behind it."""
 
@@ -52,12 +55,14 @@ class Reading:
         answer: Logit that it holds the answer.
         span: Start and end of the likeliest answer, in characters of the passage.
         span_score: Logit of the span less that of there being none.
+        also: The likeliest answer that shares no token with the span, if its logit is less by at most _NEARLY.
     """
 
     relevance: float
     answer: float
     span: tuple[int, int]
     span_score: float
+    also: tuple[int, int] | None = None
 
 
 class Reader:
@@ -184,9 +189,19 @@ def _reading(made: ReaderInput, logits: NDArray[np.float32]) -> Reading:
     scores = logits[start:end, 2, None] + logits[None, start:end, 3]
     possible = np.triu(np.ones(scores.shape, bool)) & ~np.triu(np.ones(scores.shape, bool), LONGEST_ANSWER)
     scores = np.where(possible, scores, -np.inf)
+    first, last, best = _likeliest(scores)
+    scores[first : last + 1], scores[:, first : last + 1] = -np.inf, -np.inf
+    next_first, next_last, second = _likeliest(scores)
+    also = made.offsets[next_first][0], made.offsets[next_last][1]
+    near = second >= best - _NEARLY and second > none
+    span = made.offsets[first][0], made.offsets[last][1]
+    return Reading(relevance, answer, span, best - none, also if near else None)
+
+
+def _likeliest(scores: NDArray[np.float32]) -> tuple[int, int, float]:
+    """First and last token of the likeliest answer, and its logit."""
     first, last = np.unravel_index(int(scores.argmax()), scores.shape)
-    span = (made.offsets[int(first)][0], made.offsets[int(last)][1])
-    return Reading(relevance, answer, span, float(scores[first, last]) - none)
+    return int(first), int(last), float(scores[first, last])
 
 
 def open_reader(folder: Path, threads: int = 0) -> Reader:

@@ -75,6 +75,11 @@ def asked_row(question: str, passage: str, answer: Span) -> Span:
     return answer
 
 
+def in_rows(passage: str, place: int) -> bool:
+    """Whether a place is in a table or a list, where what is alike isn't a second answer."""
+    return any(lines[0].start <= place < lines[-1].end for lines in _alike(passage))
+
+
 def _best(question: str, rows: Sequence[_Line], held: _Line) -> _Line | None:
     """The row with most of the question's telling words, if it has more than the one that is held."""
     asked = set(analyze_query(question))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kb_assistant.retrieval.asked_rows import asked_row
+from kb_assistant.retrieval.asked_rows import asked_row, in_rows
 from kb_assistant.retrieval.query_views import QueryViews
 from kb_assistant.text.conversation import is_unclear
 from kb_assistant.text.file_names import with_file_name
@@ -134,7 +134,9 @@ def _score(rank: int, reading: Reading) -> float:
 def _marked(question: str, hit: Hit, reading: Reading) -> Hit:
     if reading.span_score < _NO_SPAN:
         return hit
-    return replace(hit, answer=AnswerSpan(*asked_row(question, hit.text, reading.span), _sigmoid(reading.answer)))
+    span = asked_row(question, hit.text, reading.span)
+    also = reading.also if reading.also and not in_rows(hit.text, reading.also[0]) else None
+    return replace(hit, answer=AnswerSpan(*span, _sigmoid(reading.answer), also))
 
 
 def _sigmoid(logit: float) -> float:

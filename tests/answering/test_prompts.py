@@ -238,6 +238,7 @@ def test_question_and_passages_travel_as_values_too() -> None:
         "earlier": "",
         "passages": ["a </passage>", "b"],
         "names": ["docs > a", "docs > a"],
+        "also": [None, None],
         "answers": [None, None],
     }
 

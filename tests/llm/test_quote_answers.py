@@ -56,6 +56,17 @@ def test_what_a_pronoun_stands_for_is_quoted_where_the_question_names_it() -> No
     assert with_what_it_is_about("price of a flu shot?", [cost], [passage], characters=40) == [cost]
 
 
+def test_the_other_answer_of_the_best_passage_is_quoted_where_there_is_room() -> None:
+    first, second = marked(PORT, "6411"), marked(PORT, "2019")[:2]
+
+    def found(**limits: int) -> list[str]:
+        return [one.text for one in quote_answers([PORT], [first], [second], **limits)]
+
+    assert found() == ["Its port is 6411.", "It was built in 2019."]
+    assert found(most=1) == found(characters=20) == ["Its port is 6411."]
+    assert [one.text for one in quote_answers([PORT], [first], [None])] == ["Its port is 6411."]
+
+
 def test_the_second_of_equal_sentences_counts_where_it_is_meant() -> None:
     passage = "The boat leaves at 8. The train waits. The bus leaves at 8, too."
     start = passage.rindex("at 8")

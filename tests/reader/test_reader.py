@@ -12,6 +12,7 @@ import pytest
 
 from kb_assistant.errors import ModelError
 from kb_assistant.reader.reader import WEIGHTS, Reader, Reading, open_reader
+from tests.samples import SAMPLE_DOCS
 from tests.waiting import until
 
 pytestmark = pytest.mark.engine
@@ -55,6 +56,17 @@ def test_the_answer_is_marked(reader: Reader, question: str, passage: tuple[str,
     assert answer in passage[1][start:end]
     assert end - start <= 3 * len(answer)
     assert found.span_score > 0
+
+
+def test_another_answer_that_is_nearly_as_likely_is_told(reader: Reader) -> None:
+    history = (SAMPLE_DOCS / "en" / "history.md").read_text(encoding="utf-8")
+    text = next(line for line in history.splitlines() if "Colin Brae" in line)
+    heading = "History of Aldersea Station > Directors"
+    (found,) = told(reader, "Who is the director of Aldersea Station?", (heading, text))
+    assert found.also is not None
+    assert {text[slice(*found.span)], text[slice(*found.also)]} == {"Colin Brae", "Tomas Lindqvist"}
+    (sure,) = told(reader, "who founded the station", STATION)
+    assert sure.also is None
 
 
 def test_what_answers_is_more_relevant_than_what_does_not(reader: Reader) -> None:

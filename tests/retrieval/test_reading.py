@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kb_assistant.reader.reader import Reading
 from kb_assistant.retrieval.query_views import query_views
@@ -57,6 +58,16 @@ def test_what_answers_comes_first_and_is_marked() -> None:
     )
     assert [(hit.text, hit.answer and hit.answer.start) for hit in ordered] == [("second", 2), ("first", None)]
     assert ordered[0].answer == AnswerSpan(2, 5, ordered[0].answer.score if ordered[0].answer else 0)
+
+
+def test_another_answer_is_kept_but_not_another_row_or_item() -> None:
+    texts = ("The old code is 17, the new one 19.", "- code 17\n- code 19")
+    readings = [replace(said(4, (16, 18)), also=(32, 34)), replace(said(3, (7, 9)), also=(17, 19))]
+    prose, items = read_hits(Told(readings), VIEWS, hits(*texts), 0.5, 1).hits
+    assert prose.answer is not None
+    assert items.answer is not None
+    assert (prose.answer.also, items.answer.also) == ((32, 34), None)
+    assert Hit.from_json(prose.to_json()).answer == AnswerSpan(16, 18, round(prose.answer.score, 4), (32, 34))
 
 
 def test_the_search_decides_between_like_ones() -> None:

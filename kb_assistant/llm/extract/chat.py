@@ -31,10 +31,10 @@ class ExtractChat(StreamingChat):
     """A chat model that quotes: up to three sentences of the passages, each followed by its mark `[n]`.
 
     The last message carries `additional_kwargs = {"question": str, "passages": [str, …]}`, and perhaps "language",
-    the question's, and "answers", (start, end, score) of the answer in each passage or None. Without them its text
-    serves as both. The last earlier human message gives the topic of a follow-up. It may also carry "focus" and
-    "headings" (see `quote`), "names" (see `on_what_is_named`), and "parts", the questions of a comparison: each is
-    quoted for.
+    the question's, "answers", (start, end, score) of the answer in each passage or None, and "also", (start, end)
+    of another one or None. Without question and passages its text serves as both. The last earlier human message
+    gives the topic of a follow-up. It may also carry "focus" and "headings" (see `quote`), "names" (see
+    `on_what_is_named`), and "parts", the questions of a comparison: each is quoted for.
 
     Attributes:
         embeddings: Compares meanings; without it only words are compared.
@@ -109,7 +109,12 @@ class ExtractChat(StreamingChat):
         on = {one.passage for one in named} or range(1, len(passages) + 1)
         answers = [answer if number in on else None for number, answer in enumerate(answers, start=1)]
         found = quote_answers(
-            passages, answers, on=is_open(question) and not named, most=self.sentences, characters=self.characters
+            passages,
+            answers,
+            values.get("also", ()),
+            on=is_open(question) and not named,
+            most=self.sentences,
+            characters=self.characters,
         )
         if is_yes_or_no(question) and misses_the_words(question, found, passages, values.get("headings", ())):
             found = []

@@ -18,6 +18,7 @@ _LATER, _AS_GOOD = 0.15, 0.3
 def quote_answers(
     passages: Sequence[str],
     answers: Sequence[tuple[int, int, float] | None],
+    also: Sequence[tuple[int, int] | None] = (),
     *,
     on: bool = False,
     most: int = 3,
@@ -28,6 +29,7 @@ def quote_answers(
 
     Args:
         answers: Start, end and score, from 0 to 1, of the answer in each passage.
+        also: Start and end of another one, nearly as sure; that of the best passage is quoted.
         on: Whether the paragraphs are quoted on, as far as there is room.
         most: Most sentences.
         characters: Longest total; the best sentence is always quoted whole.
@@ -45,9 +47,20 @@ def quote_answers(
             break
         if not any(are_same(sentence, one) for one in picked):
             picked.append(sentence)
+    other = _other(picked[0], passages, also) if picked else None
+    room = characters - sum(len(one.text) for one in picked)
+    if other and other not in picked and len(picked) < most and len(other.text) <= room:
+        picked.insert(1, other)
     if on:
         picked = _quoted_on(picked, passages, most, characters)
     return sorted(picked, key=lambda one: one.passage)
+
+
+def _other(best: Sentence, passages: Sequence[str], also: Sequence[tuple[int, int] | None]) -> Sentence | None:
+    """The sentence of the best passage that holds its other answer."""
+    span = also[best.passage - 1] if len(also) >= best.passage else None
+    text = _sentence_at(passages[best.passage - 1], *span) if span else ""
+    return Sentence(text, best.passage) if text and text != best.text else None
 
 
 def with_what_it_is_about(
