@@ -12,6 +12,7 @@ from typing import Any, Literal
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
+from kb_assistant.openmp import waiting_asleep
 
 Device = Literal["cpu", "cuda"]
 
@@ -33,7 +34,8 @@ def import_torch() -> Any:
     try:
         if not is_installed("sentence_transformers"):
             raise ModuleNotFoundError("No module named 'sentence_transformers'")
-        import torch
+        with waiting_asleep():
+            import torch
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
         raise ModelError(
             _("torch, which runs this model, can't be loaded: {reason}", reason=error),

@@ -95,18 +95,15 @@ def image() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_image_serves_as_a_user_without_rights_and_is_healthy(image: str, tmp_path: Path) -> None:
+def test_the_image_serves_as_a_user_without_rights_and_is_healthy(image: str) -> None:
     told = json.loads(subprocess.check_output(["buildah", "inspect", "--type", "image", image]))["Docker"][
         "config"
     ]
     assert told["User"] == "10001"
     assert list(told["Volumes"]) == ["/data"]
     check = shlex.join(told["Healthcheck"]["Test"][1:])
-    home = tmp_path / "home"
-    home.mkdir()
-    os.chown(home, 10001, 10001)
     script = (
-        "id -u && kb --version && kb token add ann > /data/token && "
+        "id -u && kb --version && kb token add ann > /data/token && stat -c %u /data/token && "
         f"(! {check} 2> /dev/null) && (kb serve --page --host 0.0.0.0 > /data/log 2>&1 &) && "
         f"for i in $(seq 300); do sleep 1; if {check}; then echo healthy; exit; fi; done; cat /data/log"
     )
@@ -114,12 +111,9 @@ def test_the_image_serves_as_a_user_without_rights_and_is_healthy(image: str, tm
     try:
         # Its network is one of its own: nothing else has its port.
         run = [*namespace(), shutil.which("buildah") or "", "run", "--isolation", "chroot"]
-        done = subprocess.run(
-            [*run, "-v", f"{home}:/data", container, "--", "sh", "-c", script], capture_output=True, text=True
-        )
+        done = subprocess.run([*run, container, "--", "sh", "-c", script], capture_output=True, text=True)
     finally:
         subprocess.run(["buildah", "rm", container], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split()
-    assert (lines[0], lines[-1]) == ("10001", "healthy"), (done.stdout, done.stderr)
-    assert (home / "token").stat().st_uid == 10001
+    assert (lines[0], lines[-2], lines[-1]) == ("10001", "10001", "healthy"), (done.stdout, done.stderr)

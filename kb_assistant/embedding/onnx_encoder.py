@@ -54,6 +54,7 @@ def open_session(graph: EncoderGraph, folder: Path, threads: int) -> InferenceSe
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "1")  # FAISS needs the cores next
+    # Beside other programs a spinning thread takes the processor from the one that it waits for.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return onnxruntime.InferenceSession(graph.serialized(), options, providers=["CPUExecutionProvider"])

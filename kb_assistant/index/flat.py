@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
+from kb_assistant.openmp import waiting_asleep
 from kb_assistant.store import Snapshot
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def import_faiss() -> Any:
         ModelError: neither faiss-cpu nor faiss-gpu is installed, or the install is broken.
     """
     try:
-        import faiss
+        with waiting_asleep():
+            import faiss
     except Exception as error:  # faiss-gpu without its CUDA wheels raises RuntimeError
         raise ModelError(
             _("FAISS can't be loaded: {reason}.", reason=error),

@@ -19,6 +19,7 @@ from kb_assistant.llm.open import best_installed, chosen, is_provider
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
+from kb_assistant.openmp import waiting_asleep
 from kb_assistant.settings import Settings, home_option
 
 # Linux's and llama.cpp's names of instruction sets.
@@ -144,7 +145,8 @@ def _faiss() -> Finding:
 
 def _torch() -> Finding:
     try:
-        import torch
+        with waiting_asleep():
+            import torch
     except ModuleNotFoundError:
         return Finding(
             _("torch"),
@@ -186,7 +188,8 @@ def _llama() -> Finding:
 
 def _unused_instructions() -> list[str]:
     """Instruction sets that speed up INT4 and that this CPU has, but the installed llama.cpp doesn't use."""
-    import xllamacpp
+    with waiting_asleep():
+        import xllamacpp
 
     parts = xllamacpp.get_system_info().partition(":")[2].split("|")
     used = {part.strip().removesuffix(" = 1") for part in parts}
