@@ -67,6 +67,19 @@ def test_the_other_answer_of_the_best_passage_is_quoted_where_there_is_room() ->
     assert [one.text for one in quote_answers([PORT], [first], [None])] == ["Its port is 6411."]
 
 
+def test_an_open_question_is_answered_at_twice_the_length() -> None:
+    passage = " ".join(f"Then turn valve number {number} by one quarter." for number in range(1, 9))
+    start = passage.index("turn valve number 1")
+    passages = {"question": "", "passages": [passage], "answers": [(start, start + 19, 0.9)]}
+
+    def lines(question: str) -> int:
+        values = passages | {"question": question}
+        return len(ExtractChat().invoke([HumanMessage("", additional_kwargs=values)]).text.splitlines())
+
+    assert lines("How does one start the pump?") == 6
+    assert lines("Which valve is turned first?") == 1
+
+
 def test_the_second_of_equal_sentences_counts_where_it_is_meant() -> None:
     passage = "The boat leaves at 8. The train waits. The bus leaves at 8, too."
     start = passage.rindex("at 8")

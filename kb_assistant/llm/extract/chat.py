@@ -38,8 +38,9 @@ class ExtractChat(StreamingChat):
 
     Attributes:
         embeddings: Compares meanings; without it only words are compared.
-        sentences: Most sentences quoted.
-        characters: Longest answer, unless its best sentence alone is longer.
+        sentences: Most sentences quoted; twice as many where a question asks for more than one fact, such as how
+            something works.
+        characters: Longest answer, likewise, unless its best sentence alone is longer.
     """
 
     model_name: str = "extract"
@@ -108,14 +109,9 @@ class ExtractChat(StreamingChat):
         named = on_what_is_named(question, passages, values.get("names", ()), marked)
         on = {one.passage for one in named} or range(1, len(passages) + 1)
         answers = [answer if number in on else None for number, answer in enumerate(answers, start=1)]
-        found = quote_answers(
-            passages,
-            answers,
-            values.get("also", ()),
-            on=is_open(question) and not named,
-            most=self.sentences,
-            characters=self.characters,
-        )
+        wide = is_open(question) and not named
+        most, characters = self.sentences * (1 + wide), self.characters * (1 + wide)
+        found = quote_answers(passages, answers, values.get("also", ()), on=wide, most=most, characters=characters)
         if is_yes_or_no(question) and misses_the_words(question, found, passages, values.get("headings", ())):
             found = []
         if found:
@@ -124,7 +120,7 @@ class ExtractChat(StreamingChat):
         about = on_focus(values.get("focus", ""), passages, values.get("headings", ()))
         found = [one for one in found if (not named or one in named) and (not about or one in about)]
         found = with_code(question, found or quoting(question, most=self.sentences, among=named))
-        return with_what_it_is_about(question, found, passages, most=self.sentences, characters=self.characters)
+        return with_what_it_is_about(question, found, passages, most=most, characters=characters)
 
     def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
         """Rows of tables are quoted with the names of their columns, and what announces a table with the row that
