@@ -21,7 +21,7 @@ IGNORE_FILES = (".gitignore", ".kbignore")
 _NEVER_WALKED = frozenset(("__pycache__", "node_modules"))
 _HOMES_OWN = frozenset((
     *("kbs", "models", "eval", "kb.toml", "access.json", "token-uses.json", "jobs.json", "folders.json"),
-    *("writer.json", "chats.sqlite", "chats.sqlite-wal", "chats.sqlite-shm"),
+    *("shared-links.json", "writer.json", "chats.sqlite", "chats.sqlite-wal", "chats.sqlite-shm"),
 ))  # fmt: skip
 """What the program keeps in its home, but for uploads, which are documents."""
 _LONGEST_IGNORE_FILE = 1_000_000

@@ -7,26 +7,28 @@ from pathlib import Path
 
 import streamlit as st
 
-from kb_assistant import KBError, KnowledgeBase
-from kb_assistant.workspace import bases, folders
-from ui.app_state import app_state
-from ui.errors import attempt_change, show_error
+from kb_assistant import KBError
+from kb_assistant.workspace import bases
+from kb_assistant.workspace.desk import View
+from ui.app_state import admin, is_admin, not_followed
+from ui.errors import attempt, show_error
 from ui.options import options
 from ui.sanitize import escaped, strip_invisible
 from ui.strings import say
 from ui.uploads import drop_zone
 
 
-def add_documents(base: KnowledgeBase) -> None:
+def add_documents(base: View) -> None:
     empty = not base.count_sources()
-    key = f"add-{base.settings.kb}-{empty}"  # an expander keeps its state as long as its key
+    key = f"add-{base.name}-{empty}"  # an expander keeps its state as long as its key
     with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=empty, key=key):
         drop_zone(base, "library")
         drop_zone(base, "folder", whole=True)
-        _folder(base)
+        if base.may("manage"):
+            _folder(base)
 
 
-def _folder(base: KnowledgeBase) -> None:
+def _folder(base: View) -> None:
     """Folders of this machine."""
     allowed = options().folders
     if allowed == ():
@@ -34,43 +36,41 @@ def _folder(base: KnowledgeBase) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(say("folder"), key="folder", help=say("folder_hint"))
-        st.button(say("keep"), key="keep", on_click=attempt_change, args=(_keep_named, base))
-    for folder in folders.folders_of(base.settings).watched:
+        st.button(say("keep"), key="keep", on_click=attempt, args=(_keep_named, base))
+    for folder in base.folders().watched:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(strip_invisible(str(folder)))
+            st.button(say("sync"), key=f"sync-{folder}", on_click=attempt, args=(read_again, base, [folder]))
             st.button(
-                say("sync"), key=f"sync-{folder}", on_click=attempt_change, args=(read_again, base, [folder])
-            )
-            st.button(
-                say("let_go"), key=f"go-{folder}", on_click=attempt_change,
-                args=(folders.unwatch_folder, base.settings, folder), type="tertiary",
+                say("let_go"), key=f"go-{folder}", on_click=attempt,
+                args=(base.unwatch_folder, folder), type="tertiary",
             )  # fmt: skip
     _not_followed(base)
 
 
-def _not_followed(base: KnowledgeBase) -> None:
+def _not_followed(base: View) -> None:
     """Show which folders aren't watched, and why."""
-    for problem in app_state().not_followed(base):
+    for problem in not_followed(base):
         show_error(problem)
-    if odd := bases.odd_names(base.settings):
-        st.warning(escaped(say("odd_bases", names=", ".join(odd), folder=base.settings.home / "kbs")))
+    if is_admin() and (odd := bases.odd_names(admin().settings)):
+        st.warning(escaped(say("odd_bases", names=", ".join(odd), folder=admin().settings.home / "kbs")))
 
 
-def _keep_named(base: KnowledgeBase) -> None:
+def _keep_named(base: View) -> None:
     _keep(base, st.session_state.folder)
 
 
-def _keep(base: KnowledgeBase, given: str) -> None:
+def _keep(base: View, given: str) -> None:
     allowed = options().folders
     path = Path(given.strip()).expanduser()
     if allowed is not None and not any(path.resolve().is_relative_to(root) for root in allowed):
         raise KBError(say("folder_barred", roots=", ".join(map(str, allowed))))
-    read_again(base, [folders.watch_folder(base.settings, given)])
+    read_again(base, [base.watch_folder(given)])
 
 
-def read_again(base: KnowledgeBase, paths: Sequence[str | Path]) -> None:
+def read_again(base: View, paths: Sequence[str | Path]) -> None:
     """Read files and folders, and what has changed in those that are known.
 
     Those that are gone don't keep the others from being read; if all are gone, the report says so.
     """
-    app_state().jobs.ingest(base, [path for path in paths if Path(path).exists()] or paths)
+    base.ingest([path for path in paths if Path(path).exists()] or paths)

@@ -6,24 +6,27 @@ It has no domain logic: everything about documents and answers is in kb_assistan
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from ui import chat, library, system
-from ui.app_state import kb_name, known_bases, user
+from ui import chat, library, people, system
+from ui.app_state import is_admin, kb_name, kb_names, known_bases, principal, view
 from ui.chat_list import open_chat
 from ui.errors import attempt, showing_errors
 from ui.options import MOST_MEGABYTES, options
+from ui.pictures import picture
 from ui.reading_bar import reading_bar
+from ui.sanitize import escaped
 from ui.strings import LANGUAGES, language, say
 
 _ASSETS = Path(__file__).parent / "assets"
 
 
 def main() -> None:
-    st.set_page_config("kb-assistant", page_icon=str(_ASSETS / "icon.png"), layout="centered")
+    st.set_page_config("kb-assistant", page_icon=picture(_icon()), layout="centered")
     st.html(f"<style>{_style()}</style>")
     with showing_errors(), known_bases() as known:
         if "chat" in st.session_state:  # at once, too: the run that shows a new conversation may take a while
@@ -33,25 +36,29 @@ def main() -> None:
 
 
 def _pages(known: Sequence[str]) -> None:
-    who = user()
     pages = {
         "chat": st.Page(chat.page, title=say("chat"), icon=":material/chat:", url_path="chat", default=True),
         "library": st.Page(
             library.page, title=say("library"), icon=":material/library_books:", url_path="library"
         ),
-        "system": st.Page(system.page, title=say("system"), icon=":material/tune:", url_path="system"),
     }
+    if is_admin():  # settings hold for all, and name folders of this machine
+        pages["people"] = st.Page(people.page, title=say("people"), icon=":material/group:", url_path="people")
+        pages["system"] = st.Page(system.page, title=say("system"), icon=":material/tune:", url_path="system")
     st.session_state.pages = pages
     chosen = st.navigation(list(pages.values()), position="hidden")
     with st.sidebar:
         _head(known, list(pages.values()))
-        if not who.may_write:
-            st.caption(say("read_only"))
     with showing_errors():
         reading_bar(above_others=chosen is pages["chat"])
         chosen.run()
     with st.sidebar:
         _foot()
+
+
+@cache
+def _icon() -> bytes:
+    return (_ASSETS / "icon.png").read_bytes()
 
 
 def _style() -> str:
@@ -66,7 +73,7 @@ def _style() -> str:
 def _head(known: Sequence[str], pages: Sequence[Any]) -> None:
     """Name of the program, knowledge base, and the pages."""
     with st.container(horizontal=True, vertical_alignment="center", key="brand"):
-        st.image(str(_ASSETS / "icon.png"), width=26, alt="")
+        st.image(picture(_icon()), width=26, alt="")
         st.markdown("**kb-assistant**", width="content")
     if known:
         name = kb_name()
@@ -88,6 +95,8 @@ def _foot() -> None:
         width="stretch", required=True,
     )  # fmt: skip
     if options().login:
+        right = view().right if kb_names() else "nothing"
+        st.caption(escaped(f"{principal().name}: {say(f'may_{right}')}"))
         st.html(f'<form method="post" action="/logout"><button class="kb-out">{say("sign_out")}</button></form>')
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Chat, KBError, KnowledgeBase
+from kb_assistant import Chat, KBError
 from kb_assistant.settings import CHOICES
-from kb_assistant.workspace import bases, folders
-from kb_assistant.workspace.scope import Scope, types_of
-from ui.app_state import app_state, kb_name, user
-from ui.errors import attempt, attempt_change
+from kb_assistant.workspace.desk import View
+from kb_assistant.workspace.scope import Scope
+from ui.app_state import chosen, desk, installed_models, kb_name, principal, view
+from ui.errors import attempt
 from ui.options import MOST_MEGABYTES
 from ui.passage import close_passage
 from ui.sanitize import escaped, short, strip_invisible
@@ -22,14 +23,14 @@ LISTED_SOURCES = 500
 """Most sources offered by name; the others are found by their folder."""
 
 
-def question_field(chat: Chat | None, base: KnowledgeBase) -> None:
+def question_field(chat: Chat | None, base: View) -> None:
     """The field, and above it where is searched and who answers."""
     with st.bottom:
         with st.container(horizontal=True, key="how"):
             _choose_scope(base)
             _choose_answerer()
         st.chat_input(
-            say("ask"), key="question", accept_file="multiple" if user().may_write else False,
+            say("ask"), key="question", accept_file="multiple" if principal().may_write_any else False,
             max_upload_size=MOST_MEGABYTES, on_submit=attempt, args=(_take, chat),
         )  # fmt: skip
 
@@ -40,14 +41,14 @@ def scope() -> Scope:
     return found if isinstance(found, Scope) else Scope()
 
 
-def _choose_scope(base: KnowledgeBase) -> None:
+def _choose_scope(base: View) -> None:
     now = scope()
     label = say("search_all") if now == Scope() else say("search_some", what=escaped(short(told(now), 40)))
     box = st.popover(label, icon=":material/filter_alt:", type="tertiary", key="scope-box", on_change="rerun")
     if not box.open:
         return
     with box, st.form("scope-form", border=False):
-        types = types_of(base)
+        types = base.types()
         st.pills(
             say("types"), types, selection_mode="multi", key="scope-types",
             default=[one for one in now.types if one in types],
@@ -87,20 +88,26 @@ def _choose_answerer() -> None:
     models = answerers()
     with st.popover(say("answering_by"), icon=":material/smart_toy:", type="tertiary", key="answer-box"):
         st.selectbox(
-            say("answers"), known, index=known.index(app_state().settings.answers), key="answers",
+            say("answers"), known, index=known.index(chosen().answers), key="answers",
             format_func=names.__getitem__,
         )  # fmt: skip
-        st.selectbox(say("model_kind"), models, index=models.index(app_state().settings.model), key="model")
+        st.selectbox(
+            say("model_kind"), models, index=models.index(chosen().model), key="model", format_func=model_name
+        )
 
 
 def answerers() -> list[str]:
     """Who can answer: the model of the settings first, then the other chat models, and quotes."""
-    installed = [model.name for model in app_state().installs.installed() if model.kind == "chat"]
-    return list(dict.fromkeys((app_state().settings.model, *installed, "extract")))
+    return list(dict.fromkeys((chosen().model, *installed_models("chat"), "extract")))
+
+
+def model_name(model: str) -> str:
+    """As it is shown: of a model that is named by its path, without the folders."""
+    return model.rsplit("/", 1)[-1]
 
 
 def _other_than_settings(model: str) -> str:
-    return "" if model == app_state().settings.model else model
+    return "" if model == chosen().model else model
 
 
 def _take(chat: Chat | None) -> None:
@@ -116,31 +123,33 @@ def _take(chat: Chat | None) -> None:
 
 
 def ask(
-    chat: Chat | None, question: str, job: str | None = None, instead_of: int | None = None, model: str = ""
+    chat: Chat | None,
+    question: str,
+    after: Callable[[], object] | None = None,
+    instead_of: int | None = None,
+    model: str = "",
 ) -> None:
     """Ask, in a new conversation if none is open.
 
     Args:
-        job: Reads files; the search waits for it.
+        after: Returns once the files are read that the search waits for.
         instead_of: The turn that is asked again.
         model: Answers instead of the one that is chosen.
     """
-    here = app_state()
-    chat = chat or here.chats.create(user().name, kb_name())
+    conversations = desk().conversations
+    chat = chat or conversations.create(kb_name())
     st.session_state.chat = chat.id
-    after = (lambda: here.jobs.wait(job)) if job else None
-    here.answers.ask(
-        here.base(chat.kb), chat.id, question, beside=here.beside(chat.id), after=after, instead_of=instead_of,
+    conversations.ask(
+        chat.id, question, after=after, instead_of=instead_of,
         answers=st.session_state.get("answers", ""), where=scope().conditions(),
         model=_other_than_settings(model or st.session_state.get("model", "")),
-        reading=lambda: here.jobs.reading(here.base(chat.kb)),
     )  # fmt: skip
 
 
 def ask_again(chat: Chat, turn: int, question: str | None = None, model: str = "") -> None:
     """Ask the last question again, possibly reworded, or of another model."""
-    saved = app_state().chats.turns(chat.id)
-    if not saved or saved[-1].id != turn or app_state().answers.running(chat.id):
+    saved = desk().conversations.turns(chat.id)
+    if not saved or saved[-1].id != turn or desk().conversations.running(chat.id):
         return
     close_passage()
     ask(chat, question or saved[-1].question, instead_of=turn, model=model)
@@ -158,8 +167,9 @@ def dropped_files(chat: Chat | None) -> None:
         if dropped["text"].strip():
             st.caption(escaped(say("asked_then", question=short(dropped["text"], 200))))
         with st.container(horizontal=True):
-            st.button(say("for_chat"), on_click=attempt_change, args=(_use, chat, True), type="primary")
-            st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt_change, args=(_use, chat, False))
+            st.button(say("for_chat"), on_click=attempt, args=(_use, chat, True), type="primary")
+            if view(chat.kb if chat else None).may("write"):
+                st.button(say("for_kb", kb=escaped(kb_name())), on_click=attempt, args=(_use, chat, False))
             st.button(say("cancel"), on_click=attempt, args=(_drop,), key="drop-cancel")
 
 
@@ -170,14 +180,12 @@ def _drop() -> None:
 
 def _use(chat: Chat | None, alone: bool) -> None:
     """Read the dropped files, for the conversation only or for its knowledge base."""
-    here, dropped = app_state(), st.session_state.dropped
-    chat = chat or here.chats.create(user().name, kb_name())
+    conversations, dropped = desk().conversations, st.session_state.dropped
+    chat = chat or conversations.create(kb_name())
     st.session_state.chat = chat.id
-    base = here.attached(chat.id) if alone else here.base(chat.kb)
-    if not bases.exists(base.settings):
-        bases.create_base(base.settings)
-    paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in dropped["files"]))
-    job = here.jobs.ingest(base, paths)
+    files = [(file.name, file.getvalue()) for file in dropped["files"]]
+    base = conversations.attached(chat.id) if alone else view(chat.kb)
+    job = conversations.attach(chat.id, files) if alone else base.upload(files)
     _drop()
     if dropped["text"].strip():
-        ask(chat, dropped["text"], job.id)
+        ask(chat, dropped["text"], lambda: base.wait(job.id))

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kb_assistant import KBError, KnowledgeBase
+from kb_assistant import KBError
 from kb_assistant.messages import _
 from kb_assistant.workspace import bases
-from ui.app_state import app_state
+from kb_assistant.workspace.desk import View
+from ui.app_state import admin, desk, is_admin
 from ui.chat_list import open_chat
-from ui.errors import attempt_change
+from ui.errors import attempt
 from ui.strings import say
 
 
-def care(base: KnowledgeBase) -> None:
-    jobs = app_state().jobs
+def care(base: View) -> None:
     with st.expander(say("care"), icon=":material/health_and_safety:", key="care"), st.container(horizontal=True):
-        busy = jobs.busy(base)
+        busy = base.is_busy()
         st.button(
             say("verify"),
             help=say("verify_help"),
-            on_click=attempt_change,
-            args=(jobs.verify, base),
+            on_click=attempt,
+            args=(base.verify,),
             disabled=busy,
         )
         st.button(
             say("rebuild"),
             help=say("rebuild_help"),
-            on_click=attempt_change,
-            args=(jobs.rebuild, base),
+            on_click=attempt,
+            args=(base.rebuild,),
             disabled=busy,
         )
 
 
-def manage(name: str) -> None:
-    here = app_state()
-    busy = here.jobs.busy(here.base(name))
+def manage(base: View) -> None:
+    name, busy = base.name, base.is_busy()
     with st.expander(say("manage"), icon=":material/edit:", key="manage"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(say("name"), value=name, key=f"name-{name}", max_chars=64)
-            st.button(say("rename"), on_click=attempt_change, args=(_rename, name), disabled=busy, key="rename-kb")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input(say("new_kb"), key="new-kb", max_chars=64)
-            st.button(say("create"), on_click=attempt_change, args=(_create,), key="create-kb")
+            st.button(say("rename"), on_click=attempt, args=(_rename, base), disabled=busy, key="rename-kb")
+        if is_admin():
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                st.text_input(say("new_kb"), key="new-kb", max_chars=64)
+                st.button(say("create"), on_click=attempt, args=(_create,), key="create-kb")
         sure = st.checkbox(say("sure_kb"), key=f"sure-{name}")
         st.button(
             say("delete"),
-            on_click=attempt_change,
-            args=(_remove, name),
+            on_click=attempt,
+            args=(_remove, base),
             disabled=busy or not sure,
             key="delete-kb",
         )
@@ -58,26 +58,26 @@ def manage(name: str) -> None:
 def _create() -> None:
     name = st.session_state["new-kb"].strip()
     _checked(name)
-    app_state().create_base(name)
+    desk().create_base(name)
     st.session_state.kb = name
     st.session_state.pop("scope", None)
     open_chat(None)
 
 
-def _rename(old: str) -> None:
-    new = st.session_state[f"name-{old}"].strip()
+def _rename(base: View) -> None:
+    new = st.session_state[f"name-{base.name}"].strip()
     _checked(new)
-    app_state().rename_base(old, new)
+    base.rename(new)
     st.session_state.kb = new
 
 
-def _remove(name: str) -> None:
-    app_state().delete_base(name)
+def _remove(base: View) -> None:
+    base.delete()
     for kept in ("kb", "scope"):
         st.session_state.pop(kept, None)
     open_chat(None)
-    if not bases.list_bases(app_state().settings):
-        app_state().create_base(app_state().settings.kb)
+    if is_admin() and not desk().bases():
+        desk().create_base(admin().settings.kb)
 
 
 def _checked(name: str) -> None:

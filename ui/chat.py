@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from kb_assistant import Chat, KnowledgeBase, SavedTurn
-from kb_assistant.workspace import bases, folders
-from kb_assistant.workspace.suggestions import example_questions, follow_up_questions
+from kb_assistant import Chat, KBError, SavedTurn
+from kb_assistant.errors import NotFoundError
+from kb_assistant.workspace.desk import View
 from ui import components, turn_view
-from ui.app_state import app_state, kb_name, user
-from ui.asking import answerers, ask, ask_again, dropped_files, question_field
+from ui.app_state import desk, kb_name, kb_names, view
+from ui.asking import answerers, ask, ask_again, dropped_files, model_name, question_field
 from ui.chat_list import chat_head, chat_list, open_chat
-from ui.errors import attempt, attempt_change, show_problem, showing_errors
+from ui.errors import attempt, show_error, show_problem, showing_errors
 from ui.first_steps import first_steps, has_embedder
 from ui.passage import passage_panel
 from ui.sanitize import escaped, strip_invisible
@@ -66,19 +66,24 @@ def current() -> Chat | None:
     if "chat" not in st.session_state:
         st.session_state.chat = st.query_params.get("chat")
     id_ = st.session_state.chat
-    chat = app_state().chats.get(user().name, id_) if id_ else None
-    if id_ and chat is None:
+    if not id_:
+        return None
+    try:
+        chat = desk().conversations.get(id_)
+    except NotFoundError:
         st.toast(say("chat_gone"))
         st.session_state.chat = None
-    if chat is not None and st.session_state.get("kb") != chat.kb and bases.exists(app_state().named(chat.kb)):
+        return None
+    if st.session_state.get("kb") != chat.kb and chat.kb in kb_names():
         st.session_state.kb = chat.kb
+        st.session_state.pop("scope", None)  # of the other one's documents
     return chat
 
 
 def _body(chat: Chat | None) -> None:
     # In this order: an answer that no longer runs was saved before, so the later read is complete.
-    running = app_state().answers.running(chat.id) if chat else ()
-    saved = app_state().chats.turns(chat.id) if chat else []
+    running = desk().conversations.running(chat.id) if chat else ()
+    saved = desk().conversations.turns(chat.id) if chat else []
     if chat is not None:
         chat_head(chat)
     coming = {one.turn for one in running}
@@ -89,15 +94,26 @@ def _body(chat: Chat | None) -> None:
             _below(chat, finished[-1])
     if running and chat is not None:
         _live(chat.id, coming)
-    base = app_state().base(chat.kb if chat else kb_name())
+    base = _base(chat)
+    if base is None:
+        return
     if not saved:
         _empty(base)
     if chat is not None and (opened := st.session_state.get("passage")):
-        passage_panel(base, app_state().beside(chat.id), finished, opened)
+        passage_panel([base, *desk().conversations.beside(chat.id)], finished, opened)
     if chat is not None and (turn := st.session_state.pop("why", None)):
         _ask_why(chat, turn)
     dropped_files(chat)
     question_field(chat, base)
+
+
+def _base(chat: Chat | None) -> View | None:
+    """What is asked; None, and said so, if the conversation's knowledge base is gone."""
+    try:
+        return view(chat.kb if chat else kb_name())
+    except KBError as error:
+        show_error(error)
+        return None
 
 
 def _below(chat: Chat, last: SavedTurn) -> None:
@@ -112,7 +128,7 @@ def _below(chat: Chat, last: SavedTurn) -> None:
         if len(others) > 1:
             st.menu_button(
                 say("again_with"), others, key="again-with", icon=":material/refresh:", type="tertiary",
-                format_func=escaped, on_click=attempt,
+                format_func=lambda one: escaped(model_name(one)), on_click=attempt,
                 args=(_again_with, chat, last),
             )  # fmt: skip
 
@@ -146,14 +162,14 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
             "turns": turns,
             "open": f"{opened.get('turn')}:{opened.get('mark')}" if opened else "",
             "follow": True,
-            "may_keep": user().may_write,
+            "may_keep": _may_write(chat),
         },
         key=key,
         on_open_change=partial(attempt, lambda: st.session_state.update(passage=told("open"))),
         on_rate_change=partial(attempt, lambda: _rate(chat, told("rate"))),
         on_retry_change=partial(attempt, lambda: ask_again(chat, int(told("retry")["turn"]))),
         on_ask_change=partial(attempt, lambda: ask(chat, str(told("ask")["text"]))),
-        on_note_change=partial(attempt_change, lambda: _keep_note(chat, int(told("note")["turn"]))),
+        on_note_change=partial(attempt, lambda: _keep_note(chat, int(told("note")["turn"]))),
         on_edit_change=partial(
             attempt, lambda: ask_again(chat, int(told("edit")["turn"]), str(told("edit")["text"]))
         ),
@@ -162,27 +178,27 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
 
 def _next(chat: Chat, last: SavedTurn, version: str) -> dict[str, Any]:
     """Questions that may come next."""
-    questions = _follow_ups(chat.kb, last.id, last)
+    if chat.kb not in kb_names():
+        return {}
+    base = view(chat.kb)
+    questions = _follow_ups(base, last.id, base.seen_as, last)
     return {"next": questions, "version": f"{version} {len(questions)}"}
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _follow_ups(kb: str, turn: int, _last: SavedTurn) -> list[str]:
-    del turn  # part of the key
-    return [strip_invisible(question) for question in follow_up_questions(app_state().base(kb), _last)]
+def _follow_ups(_base: View, turn: int, seen_as: object, _last: SavedTurn) -> list[str]:
+    del turn, seen_as  # parts of the key
+    return [strip_invisible(question) for question in _base.follow_up_questions(_last)]
+
+
+def _may_write(chat: Chat) -> bool:
+    return chat.kb in kb_names() and view(chat.kb).may("write")
 
 
 def _keep_note(chat: Chat, turn: int) -> None:
     """Put an answer into the knowledge base as a note."""
-    saved = next((one for one in app_state().chats.turns(chat.id) if one.id == turn), None)
-    if saved is None:
-        return
-    base = app_state().base(chat.kb)
-    note = f"# {' '.join(saved.question.split())}\n\n{saved.turn.answer}\n"
-    title = " ".join(saved.question.replace("/", " ").split())[:60].strip()
-    name = f"{say('notes_folder')}/{title} {saved.id}.md"
-    app_state().jobs.ingest(base, folders.put_uploads(base.settings, [(name, note.encode())]))
-    st.toast(say("kept_note"), icon=":material/note_add:")
+    if desk().conversations.keep_note(chat.id, turn, say("notes_folder")):
+        st.toast(say("kept_note"), icon=":material/note_add:")
 
 
 def _show_earlier(window: int) -> None:
@@ -191,7 +207,7 @@ def _show_earlier(window: int) -> None:
 
 def _rate(chat: Chat, given: Mapping[str, Any]) -> None:
     turn, rating = int(given["turn"]), int(given["rating"])
-    app_state().chats.rate(chat.id, turn, rating)
+    desk().conversations.rate(chat.id, turn, rating)
     if rating < 0:
         st.session_state.why = turn
 
@@ -212,7 +228,9 @@ def _ask_why(chat: Chat, turn: int) -> None:
 
 def _keep_why(chat: str, turn: int) -> None:
     kind, text = st.session_state.get("why-kind"), st.session_state.get("why-text", "").strip()
-    app_state().chats.rate(chat, turn, -1, ": ".join(part for part in (say(kind) if kind else "", text) if part))
+    desk().conversations.rate(
+        chat, turn, -1, ": ".join(part for part in (say(kind) if kind else "", text) if part)
+    )
 
 
 def _live(chat: str, coming: set[int]) -> None:
@@ -220,7 +238,7 @@ def _live(chat: str, coming: set[int]) -> None:
 
     @st.fragment(run_every=0.3)
     def follow() -> None:
-        running = app_state().answers.running(chat)
+        running = desk().conversations.running(chat)
         if {one.turn for one in running} != coming or "problem" in st.session_state:
             st.rerun(scope="app")  # the head of the page shows the problem
         components.conversation(
@@ -245,13 +263,13 @@ def _stop_all(running: Sequence[PendingAnswer]) -> None:
         one.stop()
 
 
-def _empty(base: KnowledgeBase) -> None:
-    if not has_embedder() or not _sources(base):
+def _empty(base: View) -> None:
+    if not has_embedder() or not base.count_sources(failed=False):
         first_steps(base)
         return
     st.header(say("hello"))
     seed = st.session_state.setdefault("seed", 0)
-    if not (examples := example_questions(base, 3, seed=seed)):
+    if not (examples := base.example_questions(3, seed)):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(say("try"))
@@ -269,7 +287,3 @@ def _empty(base: KnowledgeBase) -> None:
 
 def _other_questions() -> None:
     st.session_state.seed += 1
-
-
-def _sources(base: KnowledgeBase) -> int:
-    return base.count_sources(failed=False) if bases.exists(base.settings) else 0

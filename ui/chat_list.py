@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -10,11 +9,12 @@ from itertools import groupby
 import streamlit as st
 
 from kb_assistant import Chat
-from kb_assistant.workspace.chat_export import to_json, to_markdown
-from ui.app_state import app_state, user
+from ui.app_state import desk
+from ui.downloads import download
 from ui.errors import attempt
 from ui.passage import close_passage
 from ui.sanitize import escaped, short, strip_invisible
+from ui.sharing import share_section
 from ui.strings import local_time, say, today
 from ui.undo import offer_undo, undo_line
 
@@ -39,7 +39,7 @@ def chat_list(chat: Chat | None) -> None:
         say("search_chats"), key="search", placeholder=say("search_chats"), label_visibility="collapsed",
         icon=":material/search:",
     )  # fmt: skip
-    found = app_state().chats.of(user().name, search)
+    found = desk().conversations.all(search)
     if not found and search:
         st.caption(say("no_chats"))
     with st.container(key="chats", gap=None):
@@ -65,7 +65,7 @@ def _age(chat: Chat) -> str:
 
 
 def _bring_back(chat: str) -> None:
-    app_state().chats.hide(chat, False)
+    desk().conversations.bring_back(chat)
     open_chat(chat)
 
 
@@ -78,6 +78,7 @@ def chat_head(chat: Chat) -> None:
             st.text_input(say("name"), value=shown, key=f"title-{chat.id}", max_chars=200)
             st.button(say("rename"), on_click=attempt, args=(_rename, chat.id), key="rename-chat")
             _exports(chat)
+            share_section(chat)
             if files := _own_files(chat):
                 st.caption(say("own_files"))
                 st.text("\n".join(files))
@@ -88,33 +89,24 @@ def chat_head(chat: Chat) -> None:
 
 
 def _exports(chat: Chat) -> None:
-    name = re.sub(r"[^\w-]+", "-", chat.title).strip("-")[:60] or "conversation"
-    st.download_button(
-        say("export_md"), lambda: to_markdown(chat, app_state().chats.turns(chat.id)), f"{name}.md",
-        "text/markdown", on_click="ignore",
-    )  # fmt: skip
-    st.download_button(
-        say("export_json"), lambda: to_json(chat, app_state().chats.turns(chat.id)), f"{name}.json",
-        "application/json", on_click="ignore",
-    )  # fmt: skip
+    download(say("export_md"), f"chats/md/{chat.id}")
+    download(say("export_json"), f"chats/json/{chat.id}")
 
 
 def _rename(chat: str) -> None:
-    app_state().chats.rename(chat, st.session_state[f"title-{chat}"])
+    desk().conversations.rename(chat, st.session_state[f"title-{chat}"])
 
 
 def _own_files(chat: Chat) -> list[str]:
     return [
         strip_invisible(source.path.rsplit("/", 1)[-1])
-        for own in app_state().beside(chat.id)
+        for own in desk().conversations.beside(chat.id)
         for source in own.sources()
     ]
 
 
 def _delete(chat: str) -> None:
     """Take it out of the list; it is deleted for good a day later."""
-    for running in app_state().answers.running(chat):
-        running.stop()
-    app_state().chats.hide(chat)
+    desk().conversations.hide(chat)
     open_chat(None)
     offer_undo("chats", say("chat_deleted"), lambda: _bring_back(chat))

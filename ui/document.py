@@ -6,8 +6,8 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from kb_assistant import KnowledgeBase
-from kb_assistant.workspace.preview import pieces
+from kb_assistant.errors import NotFoundError
+from kb_assistant.workspace.desk import View
 from ui.errors import attempt
 from ui.sanitize import escaped, strip_invisible
 from ui.strings import say
@@ -29,11 +29,16 @@ def close_document() -> None:
     st.session_state.pop("document", None)
 
 
-def document_panel(base: KnowledgeBase) -> None:
+def document_panel(base: View) -> None:
     """The open document, if there is one."""
     if not (path := opened_document()):
         return
-    known = pieces(base, path)
+    try:
+        path = base.source(path).path
+    except NotFoundError:  # removed, of another knowledge base, or not to be read any more
+        close_document()
+        return
+    known = base.pieces(path)
     with st.container(key="passage"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escaped(PurePath(path).name)}**", width="stretch")

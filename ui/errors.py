@@ -12,7 +12,7 @@ from streamlit.errors import Error as StreamlitError
 
 from kb_assistant import KBError
 from kb_assistant.messages import _
-from ui.app_state import user
+from ui.app_state import chosen, is_admin
 from ui.sanitize import escaped
 from ui.strings import localized, say
 
@@ -20,14 +20,21 @@ _log = logging.getLogger(__name__)
 
 
 def show_error(error: KBError) -> None:
-    st.error(f"{escaped(localized(error.message))}  \n{escaped(localized(error.hint))}")
+    st.error(f"{escaped(_told(error.message))}  \n{escaped(_told(error.hint))}")
+
+
+def _told(message: str) -> str:
+    """A message; without the home's place for who isn't told of this machine's folders."""
+    text = localized(message)
+    return text if is_admin() else text.replace(str(chosen().home), "…")
 
 
 def attempt(work: Callable[..., object], *arguments: Any) -> None:
     """Run the action of a button or another element.
 
-    Every callback of the page goes through here. `show_problem` shows its error on the next page. What was done
-    before can't be undone any more.
+    Every callback of the page goes through here. `show_problem` shows its error on the next page. Whether the user
+    may do it is checked by the door (`ui.app_state.view`), at the moment it is done. What was done before can't be
+    undone any more.
     """
     st.session_state.pop("undo", None)
     try:
@@ -36,20 +43,6 @@ def attempt(work: Callable[..., object], *arguments: Any) -> None:
         st.session_state.problem = error
     except Exception as error:
         st.session_state.problem = _unforeseen(error)
-
-
-def attempt_change(work: Callable[..., object], *arguments: Any) -> None:
-    """The same for actions that need the right to write.
-
-    The right is checked again here, because it may have been revoked since the page was drawn.
-    """
-
-    def change() -> None:
-        if not user().may_write:
-            raise KBError(say("read_only"))
-        work(*arguments)
-
-    attempt(change)
 
 
 def show_problem() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kb_assistant import KBError, KnowledgeBase
+from kb_assistant import KBError
+from kb_assistant.workspace.desk import View
 from kb_assistant.workspace.model_installs import Install, Installable
-from kb_assistant.workspace.samples import put_samples, sample_documents
-from ui.app_state import app_state, user
-from ui.errors import attempt_change
+from kb_assistant.workspace.samples import sample_documents
+from ui.app_state import admin, chosen, installed_models, is_admin
+from ui.errors import attempt
 from ui.options import options
 from ui.sanitize import escaped, size
 from ui.strings import localized, say
@@ -19,17 +20,17 @@ LOOKS_EVERY_S = 1.0
 
 def has_embedder() -> bool:
     """Whether documents can be read: an embedder of the settings' name is installed."""
-    wanted = app_state().settings.embedder
-    return any(model.name == wanted for model in app_state().installs.installed()) or "/" in wanted
+    wanted = chosen().embedder
+    return wanted in installed_models("embedder") or "/" in wanted
 
 
-def first_steps(base: KnowledgeBase) -> None:
+def first_steps(base: View) -> None:
     """The card; it follows what is going on, and is drawn anew once a step is done."""
-    may, ready = user().may_write, has_embedder()
+    may, ready = base.may("write"), has_embedder()
     with st.container(border=True, key="first-steps"):
         st.markdown(f"##### {say('first_title')}")
         _step(1, say("first_models"), done=ready)
-        if may and not (ready and _has_chat()):
+        if is_admin() and not (ready and installed_models("chat")):
             models_to_install()
         _step(2, say("first_documents"), done=False)
         if may:
@@ -44,17 +45,13 @@ def _step(number: int, text: str, *, done: bool) -> None:
     st.markdown(f"{sign} **{text}**")
 
 
-def _has_chat() -> bool:
-    return any(model.kind == "chat" for model in app_state().installs.installed())
-
-
 def models_to_install() -> None:
     """What can be installed; it follows what is being installed, and draws the page anew once that is done."""
-    going = bool(app_state().installs.running())
+    going = bool(admin().installs.running())
 
     @st.fragment(run_every=LOOKS_EVERY_S if going else None)
     def follow() -> None:
-        if going and not app_state().installs.running():
+        if going and not admin().installs.running():
             st.rerun(scope="app")
         _offered()
 
@@ -63,19 +60,19 @@ def models_to_install() -> None:
 
 def _offered() -> None:
     """The models that can be installed, and one from a path."""
-    for offer in app_state().installs.offered():
+    for offer in admin().installs.offered():
         _offer(offer)
     st.caption(say("install_note"))
     if not options().login:  # whoever may upload files could have them loaded
         with st.popover(say("model_by_path"), type="tertiary"), st.form("model-by-path", border=False):
             st.text_input(say("model_path"), key="model-path", help=say("model_path_help"))
-            st.form_submit_button(say("add"), on_click=attempt_change, args=(_add_model,))
+            st.form_submit_button(say("add"), on_click=attempt, args=(_add_model,))
         if path := st.session_state.get("model-added"):
-            _outcome(app_state().installs.last(path))
+            _outcome(admin().installs.last(path))
 
 
 def _offer(offer: Installable) -> None:
-    last = app_state().installs.last(offer.name)
+    last = admin().installs.last(offer.name)
     with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{offer.name}"):
         facts = [size(offer.download_bytes), offer.licence, ", ".join(offer.languages)]
         st.markdown(
@@ -88,11 +85,15 @@ def _offer(offer: Installable) -> None:
             st.markdown(f":material/block: {say(f'too_big_{offer.too_big}')}", width="content")
         elif last is None or last.state != "running":
             st.button(
-                say("install"), key=f"install-{offer.name}", type="primary", on_click=attempt_change,
-                args=(app_state().installs.pull, offer.name),
+                say("install"), key=f"install-{offer.name}", type="primary", on_click=attempt,
+                args=(_install, offer.name),
             )  # fmt: skip
     if last is not None and not offer.installed:
         _outcome(last)
+
+
+def _install(name: str) -> None:
+    admin().installs.pull(name)
 
 
 def _outcome(last: Install | None) -> None:
@@ -113,21 +114,17 @@ def _add_model() -> None:
     if not path:
         raise KBError(say("model_path_help"))
     st.session_state["model-added"] = path
-    app_state().installs.add(path)
+    admin().installs.add(path)
 
 
-def _documents(base: KnowledgeBase, ready: bool) -> None:
+def _documents(base: View, ready: bool) -> None:
     drop_zone(base, "first")
     with st.container(horizontal=True, vertical_alignment="center"):
         if sample_documents():
             st.button(
-                say("use_samples"), icon=":material/auto_stories:", key="use-samples", on_click=attempt_change,
-                args=(_use_samples, base),
+                say("use_samples"), icon=":material/auto_stories:", key="use-samples", on_click=attempt,
+                args=(base.add_samples,),
             )  # fmt: skip
         st.page_link(st.session_state.pages["library"], label=say("add_folder"), icon=":material/folder_open:")
     if not ready:
         st.caption(say("read_after_models"))
-
-
-def _use_samples(base: KnowledgeBase) -> None:
-    app_state().jobs.ingest(base, put_samples(base.settings))

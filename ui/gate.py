@@ -1,8 +1,8 @@
 """The access control of the page, in front of everything Streamlit serves: pages, websocket, uploads, media.
 
-It admits users with a token (if the page requires one), checks the origin of requests, and sends the headers that
-keep a browser from loading anything from elsewhere. A token is sent only in the body of one POST; then a cookie
-with a random number replaces it, and only that number's hash is kept here.
+It admits users with a token that may read something (if the page requires one), checks the origin of requests, and
+sends the headers that keep a browser from loading anything from elsewhere. A token is sent only in the body of one
+POST; then a cookie with a random number replaces it, and only that number's hash is kept here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -24,8 +25,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from kb_assistant import KBError
-from kb_assistant.workspace.access import Access, User, token_digest
+from kb_assistant.workspace.access import Access, token_digest
 from kb_assistant.workspace.attempts import Attempts, address_of
+from kb_assistant.workspace.rights import Principal
 from ui.options import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
@@ -35,10 +37,19 @@ COOKIE = "kb_session"
 SESSION_SECONDS = 12 * 3600.0
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check")
+_CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check", "/media")
+"""Files at /media open to everybody who is signed in, by a hash of what is in them: pictures and downloads of the
+page go other ways (ui/pictures.py, ui/downloads.py)."""
+_SHARED = "/shared/"
 _UPLOAD = "/_stcore/upload_file"
 _LONGEST_LOGIN = 4096
+_WRONG = "That token isn't valid, or has expired. 令牌无效或已过期。"
+_NOTHING = """That token is valid, but may not read any knowledge base yet. Ask whoever manages them.
+令牌有效，但尚无可读的知识库，请联系管理者。"""
 _LONGEST_LENGTH = 15
+
+
+Finds = Callable[[], Principal | None]
 
 
 class Sessions:
@@ -47,25 +58,30 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[User, float, Callable[[], bool]]] = {}
+        self._known: dict[str, tuple[Finds, float]] = {}
 
-    def begin(self, user: User, is_good: Callable[[], bool] = lambda: True) -> str:
+    def begin(self, user: Finds) -> str:
         """Create a session. Returns its number, for the cookie.
 
         Args:
-            is_good: Called each time: whether the session's token is still valid.
+            user: Finds the session's user, each time; None once its token is no longer valid.
         """
         number = secrets.token_urlsafe(32)
         with self._lock:
             now = self._clock()
             self._known = {key: entry for key, entry in self._known.items() if entry[1] > now}
-            self._known[_hash(number)] = (user, now + SESSION_SECONDS, is_good)
+            self._known[_hash(number)] = (user, now + SESSION_SECONDS)
         return number
 
-    def find(self, number: str) -> User | None:
+    def find(self, number: str) -> Principal | None:
+        """The user of a session, as it is now; None if there is no such session any more."""
         with self._lock:
-            user, until, is_good = self._known.get(_hash(number), (None, 0.0, lambda: False))
-        return user if until > self._clock() and is_good() else None
+            user, until = self._known.get(_hash(number), (lambda: None, 0.0))
+        return user() if until > self._clock() else None
+
+    def signed_in(self, cookies: Mapping[str, str]) -> Principal | None:
+        """The user of a browser, by its cookies."""
+        return self.find(cookies.get(COOKIE, ""))
 
     def end(self, number: str) -> None:
         with self._lock:
@@ -111,9 +127,11 @@ class AuthMiddleware:
             await _refuse(scope, receive, send, 403, refusal)
         elif scope["type"] == "http" and self.access and scope["path"] in ("/login", "/logout"):
             await (await self._sign(scope, receive))(scope, receive, self._with_headers(send))
-        elif self.access and (user := sessions.find(asked.cookies.get(COOKIE, ""))) is None:
+        elif scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(_SHARED):
+            await self.app(scope, receive, self._with_headers(send))  # it asks itself who may see what
+        elif self.access and (user := sessions.signed_in(asked.cookies)) is None:
             await self._reject(scope, receive, send)
-        elif self.access and user and not user.may_write and scope["path"].startswith(_UPLOAD):
+        elif self.access and user and not user.may_write_any and scope["path"].startswith(_UPLOAD):
             await _refuse(scope, receive, send, 403, "You may read only.")
         elif scope["type"] == "http" and (problem := self._too_much(asked)):
             await _refuse(scope, receive, send, 413, problem)
@@ -152,20 +170,23 @@ class AuthMiddleware:
             out.delete_cookie(COOKIE)
             return out
         if scope["method"] != "POST":
-            return HTMLResponse(_form(""), headers={"Cache-Control": "no-store"})
+            return HTMLResponse(_form("", _next(request)), headers={"Cache-Control": "no-store"})
         assert self.access
         access, token, address = self.access, await _token(request), address_of(scope)
         if self.attempts.exhausted(address):
             return HTMLResponse(_form("Too many attempts; wait a minute. 尝试过多，请稍候。"), 429)
-        user = access.check(token)
-        if user is None:
+        user = partial(_user, access, token_digest(token))
+        if (found := user()) is None:
             self.attempts.wrong(address)
-            return HTMLResponse(_form("That token doesn't open this page. 令牌无效。"), 401)
-        digest = token_digest(token)
-        into = RedirectResponse("/", 303)
+            return HTMLResponse(
+                _form("That token isn't valid, or has expired. 令牌无效或已过期。", _next(request)), 401
+            )
+        if found.widest is None:
+            return HTMLResponse(_form(_NOTHING), 403)
+        into = RedirectResponse(_next(request), 303)
         into.set_cookie(
-            COOKIE, sessions.begin(user, lambda: _still(access, digest, user)), max_age=int(SESSION_SECONDS),
-            httponly=True, samesite="strict", secure=self.secure,
+            COOKIE, sessions.begin(user), max_age=int(SESSION_SECONDS), httponly=True, samesite="strict",
+            secure=self.secure,
         )  # fmt: skip
         return into
 
@@ -186,12 +207,18 @@ class AuthMiddleware:
         return sending
 
 
-def _still(access: Access, digest: str, user: User) -> bool:
-    """Whether a token is still the user's; False if that can't be found out."""
+def _user(access: Access, digest: str) -> Principal | None:
+    """Who uses the token with this digest now; None if that can't be found out."""
     try:
-        return access.user_of_digest(digest) == user
+        return access.principal_of_digest(digest)
     except KBError:
-        return False
+        return None
+
+
+def _next(request: Request) -> str:
+    """Where to go after signing in: a shared conversation, or the page, whatever else the address says."""
+    wanted = request.query_params.get("next", "")
+    return wanted if re.fullmatch(rf"{_SHARED}[\w-]+", wanted, re.ASCII) else "/"
 
 
 def _wants_page(scope: Scope) -> bool:
@@ -252,7 +279,7 @@ def _inline_scripts() -> Sequence[str]:
     return [f"'sha256-{digest}'" for digest in digests]
 
 
-def _form(problem: str) -> str:
+def _form(problem: str, following: str = "/") -> str:
     said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>kb-assistant</title>
@@ -265,7 +292,7 @@ label, input, button {{ display: block; width: 100%; box-sizing: border-box; fon
 input, button {{ padding: .6rem; margin: .5rem 0 1rem; border: 1px solid #767676; border-radius: .5rem; }}
 button {{ background: #0b57d0; color: #fff; border: 0; cursor: pointer; }}
 </style></head><body><main><h1>kb-assistant</h1>{said}
-<form method="post" action="/login"><label for="token">Token · 令牌</label>
+<form method="post" action="/login?next={html.escape(following)}"><label for="token">Token · 令牌</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Sign in · 登录</button></form></main></body></html>"""
 

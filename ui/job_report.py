@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Job, KnowledgeBase
+from kb_assistant import Job
+from kb_assistant.workspace.desk import View
 from ui.adding import read_again
-from ui.app_state import app_state, user
-from ui.errors import attempt_change
+from ui.errors import attempt
 from ui.sanitize import escaped, strip_invisible
 from ui.strings import localized, said_when, say
 
@@ -20,24 +20,24 @@ LISTED = 20
 _COUNTS = ("added", "updated", "unchanged", "duplicate", "removed", "failed", "seconds")
 
 
-def jobs_section(base: KnowledgeBase) -> None:
+def jobs_section(base: View) -> None:
     """The running and the last jobs. Updated every second while a job runs."""
-    busy = app_state().jobs.busy(base)
+    busy = base.is_busy()
 
     @st.fragment(run_every=1.0 if busy else None)
     def follow() -> None:
-        if (busy and not app_state().jobs.busy(base)) or "problem" in st.session_state:
+        if (busy and not base.is_busy()) or "problem" in st.session_state:
             st.rerun(scope="app")
-        for job in reversed([job for job in app_state().jobs.of(base) if not job.finished]):
-            _progress(job)
+        for job in reversed([job for job in base.jobs() if not job.finished]):
+            _progress(base, job)
 
     follow()
-    finished = [job for job in app_state().jobs.of(base) if job.finished]
-    if finished and not busy:
+    finished = [job for job in base.jobs() if job.finished]
+    if finished and not busy and base.may("write"):  # reports name files as this machine does
         _finished(base, finished[0])
 
 
-def _progress(job: Job) -> None:
+def _progress(base: View, job: Job) -> None:
     note = job.note
     parts = [say("ingest" if job.kind == "ingest" else job.kind), say(f"state_{job.state}")]
     if "files" in note:
@@ -50,13 +50,11 @@ def _progress(job: Job) -> None:
         parts.append(say("progress_texts", a=note["texts"], b=note["all_texts"]))
     with st.container(border=True, key=f"job-{job.id}"):
         st.progress(min(1.0, job.share or 0.0), escaped(" · ".join(parts)))
-        if user().may_write:
-            st.button(
-                say("stop"), key=f"stop-{job.id}", on_click=attempt_change, args=(app_state().jobs.stop, job.id)
-            )
+        if base.may("write"):
+            st.button(say("stop"), key=f"stop-{job.id}", on_click=attempt, args=(base.stop_job, job.id))
 
 
-def _finished(base: KnowledgeBase, job: Job) -> None:
+def _finished(base: View, job: Job) -> None:
     with st.container(border=True, key="last-job"):
         said = f"{say('ingest' if job.kind == 'ingest' else job.kind)}: {say(f'state_{job.state}')}"
         st.markdown(f"**{escaped(said)}** · {escaped(said_when(job.asked_at))}")
@@ -66,12 +64,12 @@ def _finished(base: KnowledgeBase, job: Job) -> None:
             _report(base, job)
         elif job.kind in ("verify", "repair") and job.result:
             _verdict(base, job.result)
-        if job.state in ("interrupted", "stopped", "failed") and job.kind == "ingest" and user().may_write:
+        if job.state in ("interrupted", "stopped", "failed") and job.kind == "ingest":
             label = say("try_again" if job.state == "failed" else "go_on")
-            st.button(label, key="go-on", on_click=attempt_change, args=(read_again, base, job.paths))
+            st.button(label, key="go-on", on_click=attempt, args=(read_again, base, job.paths))
 
 
-def _report(base: KnowledgeBase, job: Job) -> None:
+def _report(base: View, job: Job) -> None:
     report = job.result
     if not report:
         return
@@ -80,10 +78,8 @@ def _report(base: KnowledgeBase, job: Job) -> None:
         kinds = ", ".join(f"{count} {strip_invisible(suffix)}" for suffix, count in report["skipped"].items())
         st.caption(escaped(say("skipped", kinds=kinds)))
     failed = [row["path"] for row in report["files"] if row["status"] == "failed"]
-    if failed and user().may_write:
-        st.button(
-            say("retry_failed"), key="retry-failed", on_click=attempt_change, args=(read_again, base, failed)
-        )
+    if failed:
+        st.button(say("retry_failed"), key="retry-failed", on_click=attempt, args=(read_again, base, failed))
     with st.expander(say("report_files"), expanded=bool(failed)):
         rows = sorted(report["files"], key=lambda row: row["status"] != "failed")
         st.dataframe(
@@ -101,7 +97,7 @@ def _report(base: KnowledgeBase, job: Job) -> None:
         )
 
 
-def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
+def _verdict(base: View, verdict: dict[str, Any]) -> None:
     if not verdict["faults"]:
         st.success(say("sound"))
         for part in verdict["unchecked"]:
@@ -110,28 +106,21 @@ def _verdict(base: KnowledgeBase, verdict: dict[str, Any]) -> None:
         return
     st.error(say("faults"))
     st.text("\n".join(strip_invisible(localized(fault)) for fault in verdict["faults"]))
-    if not verdict["repaired"] and user().may_write:
-        st.button(
-            say("repair"),
-            help=say("repair_help"),
-            on_click=attempt_change,
-            args=(app_state().jobs.verify, base, True),
-        )
+    if not verdict["repaired"] and base.may("manage"):
+        st.button(say("repair"), help=say("repair_help"), on_click=attempt, args=(base.verify, True))
 
 
-def _missing(base: KnowledgeBase, missing: dict[str, list[str]]) -> None:
+def _missing(base: View, missing: dict[str, list[str]]) -> None:
     """The sources that have no file now."""
     for state in ("gone", "unreachable"):
         if paths := missing.get(state):
             st.warning(say(f"missing_{state}", n=len(paths)))
             st.text("\n".join(strip_invisible(path) for path in paths[:LISTED]))
-    if (gone := missing.get("gone")) and user().may_write:
-        st.button(
-            say("forget_gone", n=len(gone)), key="forget-gone", on_click=attempt_change, args=(_forget, base, gone)
-        )
+    if gone := missing.get("gone"):
+        st.button(say("forget_gone", n=len(gone)), key="forget-gone", on_click=attempt, args=(_forget, base, gone))
 
 
-def _forget(base: KnowledgeBase, paths: list[str]) -> None:
+def _forget(base: View, paths: list[str]) -> None:
     """Forget those that are still gone."""
     still = set(base.missing_files().gone)
-    base.forget_sources([path for path in paths if path in still])
+    base.remove([path for path in paths if path in still])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kb_assistant import KnowledgeBase
-from kb_assistant.workspace import bases
+from kb_assistant.workspace.desk import View
 from ui.adding import add_documents
-from ui.app_state import app_state, kb_name, user
+from ui.app_state import view
 from ui.base_care import care, manage
 from ui.document import document_panel
 from ui.errors import show_problem
+from ui.grants import grants_section
 from ui.job_report import jobs_section
 from ui.sanitize import escaped, size
 from ui.source_table import sources_section
@@ -18,30 +18,27 @@ from ui.strings import say
 
 
 def page() -> None:
-    name = kb_name()
-    base = app_state().base(name)
-    st.header(escaped(name))
+    base = view()
+    st.header(escaped(base.name))
     show_problem()
-    if not bases.exists(base.settings):
-        bases.create_base(base.settings)
     _counts(base)
-    if user().may_write:
+    if base.may("write"):
         add_documents(base)
     jobs_section(base)
     sources_section(base)
     document_panel(base)
-    if user().may_write:
+    if base.may("manage"):
         care(base)
-        manage(name)
+        with st.expander(say("who_may"), icon=":material/group:", key="who-may"):
+            grants_section(base)
+        manage(base)
 
 
-def _counts(base: KnowledgeBase) -> None:
+def _counts(base: View) -> None:
     """What is in it, in one line."""
     state = base.status()
-    parts = [
-        say("count_sources", n=f"{state['sources']:,}"),
-        say("count_chunks", n=f"{state['chunks']:,}"),
-        say("count_disk", n=size(state["megabytes"] * 1e6)),
-    ]
+    parts = [say("count_sources", n=f"{state['sources']:,}"), say("count_chunks", n=f"{state['chunks']:,}")]
+    if state["megabytes"] is not None:
+        parts.append(say("count_disk", n=size(state["megabytes"] * 1e6)))
     with st.container(key="counts"):
         st.caption(escaped(" · ".join(parts)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from kb_assistant import KBError, Settings, who_answers
-from ui.app_state import app_state, kb_name, user
-from ui.errors import attempt_change, show_error
+from ui.app_state import admin, kb_name
+from ui.errors import attempt, show_error
 from ui.first_steps import models_to_install
 from ui.sanitize import escaped
 from ui.settings import model_setting, use_model
@@ -15,7 +15,7 @@ from ui.strings import say
 
 def models_section(settings: Settings) -> None:
     st.subheader(say("models"))
-    home = app_state().base(kb_name()).models
+    home = admin().base(kb_name()).models
     try:
         answers, engine = who_answers(settings, home)
     except KBError as error:  # shown here, because another model can be chosen below
@@ -28,11 +28,10 @@ def models_section(settings: Settings) -> None:
         for model in home.installed():
             facts = [say(f"kind_{model.kind}"), model.licence, ", ".join(model.languages)]
             _model(model.name, model.kind, " · ".join(filter(None, facts)), in_use=model.name in in_use)
-    if user().may_write:
-        more = st.expander(say("more_models"), icon=":material/download:", key="more-models", on_change="rerun")
-        if more.open:
-            with more:
-                models_to_install()
+    more = st.expander(say("more_models"), icon=":material/download:", key="more-models", on_change="rerun")
+    if more.open:
+        with more:
+            models_to_install()
 
 
 def _model(name: str, kind: str, told: str, *, in_use: bool) -> None:
@@ -40,9 +39,9 @@ def _model(name: str, kind: str, told: str, *, in_use: bool) -> None:
         st.markdown(f"**{escaped(name)}**  \n{escaped(told)}", width="stretch")
         if in_use:
             st.markdown(f":material/check_circle: {say('in_use')}", width="content")
-        elif user().may_write:
+        else:
             setting, fixed = model_setting(kind)
             st.button(
-                say("use"), key=f"use-{name}", on_click=attempt_change, args=(use_model, setting, name),
+                say("use"), key=f"use-{name}", on_click=attempt, args=(use_model, setting, name),
                 disabled=bool(fixed), help=fixed or None,
             )  # fmt: skip

@@ -9,10 +9,12 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant import Hit, KBError, KnowledgeBase, SavedTurn
-from kb_assistant.workspace.preview import Surroundings, highlights, page_image, surroundings
+from kb_assistant import Hit, KBError, SavedTurn
+from kb_assistant.workspace.desk import View
+from kb_assistant.workspace.preview import Surroundings, highlights
 from ui import components
 from ui.errors import attempt
+from ui.pictures import picture
 from ui.sanitize import escaped
 from ui.strings import language, localized, say, words
 from ui.turn_view import where
@@ -24,10 +26,8 @@ def close_passage() -> None:
     st.session_state.pop("passage", None)
 
 
-def passage_panel(
-    base: KnowledgeBase, beside: Sequence[KnowledgeBase], saved: Sequence[SavedTurn], opened: dict[str, Any]
-) -> None:
-    """Show the passage named by `opened`: {"turn", "n", "mark"}."""
+def passage_panel(bases: Sequence[View], saved: Sequence[SavedTurn], opened: dict[str, Any]) -> None:
+    """Show the passage named by `opened`: {"turn", "n", "mark"}; one of the knowledge bases holds it."""
     turn = next((turn for turn in saved if turn.id == opened.get("turn")), None)
     n = int(opened.get("n") or 0)
     if turn is None or not 1 <= n <= len(turn.hits):
@@ -37,23 +37,22 @@ def passage_panel(
     spans = highlights(turn, n, opened.get("mark"))
     with st.container(key="passage"):
         components.passage(
-            _data(base, beside, turn, n, hit, spans),
+            _data(bases, turn, n, hit, spans),
             key=_KEY,
             on_close_change=partial(attempt, close_passage),
             on_step_change=partial(attempt, _step, turn, n),
         )
-        _page(hit, [hit.text[start:end] for start, end in spans])
+        _page(bases, hit, [hit.text[start:end] for start, end in spans])
 
 
 def _data(
-    base: KnowledgeBase,
-    beside: Sequence[KnowledgeBase],
+    bases: Sequence[View],
     turn: SavedTurn,
     n: int,
     hit: Hit,
     spans: list[tuple[int, int]],
 ) -> dict[str, Any]:
-    around = next((found for one in (base, *beside) if (found := _around(one, hit))), None)
+    around = next((found for one in bases if (found := _around(one, hit))), None)
     notes = [
         say(name, files=", ".join(PurePath(path).name for path in paths))
         for name, paths in (("also_in", hit.also_in), ("near_in", hit.near_in))
@@ -65,7 +64,7 @@ def _data(
         "words": words("close", "previous", "next"),
         "n": n,
         "file": PurePath(hit.source).name,
-        "place": " · ".join([*where(hit), hit.source]),
+        "place": " · ".join([*where(hit), bases[0].told(hit.source)]),
         "heading": hit.locator.heading or "",
         "warning": "" if around else say("passage_gone"),
         "before": around.before if around else "",
@@ -79,10 +78,10 @@ def _data(
     }
 
 
-def _around(base: KnowledgeBase, hit: Hit) -> Surroundings | None:
+def _around(base: View, hit: Hit) -> Surroundings | None:
     """The neighbours; None also if the knowledge base itself is gone."""
     try:
-        return surroundings(base, hit)
+        return base.surroundings(hit)
     except KBError:
         return None
 
@@ -99,18 +98,22 @@ def _step(turn: SavedTurn, n: int) -> None:
         st.session_state.passage = {"turn": turn.id, "n": n, "mark": f"near{n}"}
 
 
-def _page(hit: Hit, quotes: list[str]) -> None:
-    """The image of a PDF page."""
-    if hit.locator.page is None or not hit.source.lower().endswith(".pdf"):
+def _page(bases: Sequence[View], hit: Hit, quotes: list[str]) -> None:
+    """The image of a PDF page, unless the document is gone."""
+    holder = next((one for one in bases if _around(one, hit)), None)
+    if holder is None or hit.locator.page is None or not hit.source.lower().endswith(".pdf"):
         return
     try:
-        image = _drawn(hit.source, hit.locator.page, tuple(quotes))
+        image = _drawn(holder, hit.source, hit.locator.page, tuple(quotes))
     except KBError as error:
         st.caption(escaped(localized(error.message)))
         return
-    st.image(image, caption=say("page_image", n=hit.locator.page, file=escaped(PurePath(hit.source).name)))
+    st.image(
+        picture(image), caption=say("page_image", n=hit.locator.page, file=escaped(PurePath(hit.source).name))
+    )
 
 
 @st.cache_data(max_entries=50, ttl=600, show_spinner=False)
-def _drawn(source: str, page: int, quotes: tuple[str, ...]) -> bytes:
-    return page_image(source, page, quotes)
+def _drawn(_holder: View, source: str, page: int, quotes: tuple[str, ...]) -> bytes:
+    """Kept for all who may read the source, which the caller checks."""
+    return _holder.page_image(source, page, quotes)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kb_assistant.workspace import bases
 from kb_assistant.workspace.jobs import Reading
-from ui.app_state import app_state, kb_name
+from ui.app_state import view
 from ui.sanitize import escaped
 from ui.strings import say
 
@@ -19,8 +18,8 @@ def reading_bar(*, above_others: bool) -> None:
     Args:
         above_others: Something stands at the foot of the page besides, and must keep its place below the bar.
     """
-    base = app_state().base(kb_name())
-    idle = not bases.exists(base.settings) or app_state().jobs.reading(base) is None
+    base = view()
+    idle = base.reading() is None
     if idle and not above_others:  # an empty foot would take room from the page
         return
     place = st.bottom.container()
@@ -29,7 +28,7 @@ def reading_bar(*, above_others: bool) -> None:
 
     @st.fragment(run_every=LOOKS_EVERY_S)
     def follow() -> None:
-        now = app_state().jobs.reading(base)
+        now = base.reading()
         if now is None:
             st.rerun(scope="app")
         with st.container(key="reading-bar"):

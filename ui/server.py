@@ -16,7 +16,7 @@ from kb_assistant.workspace.listening import LOOPBACK, address_text, check_addre
 from ui.options import MOST_MEGABYTES, Options, set_options
 
 SCRIPT = Path(__file__).with_name("app.py")
-PAGES = ("/", "/chat", "/library", "/system")
+PAGES = ("/", "/chat", "/library", "/people", "/system")
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def app(
     import streamlit as st
     from starlette.middleware import Middleware
 
-    from ui import splash
+    from ui import downloads, shared_page, splash
     from ui.gate import AuthMiddleware
 
     @asynccontextmanager
@@ -124,7 +124,8 @@ def app(
         held=_held,
     )
     front = [Middleware(beside.over)] if beside else []
-    return st.App(str(SCRIPT), routes=splash.routes(PAGES), middleware=[*front, auth], lifespan=told)
+    routes = [*splash.routes(PAGES), *downloads.routes(), *shared_page.routes()]
+    return st.App(str(SCRIPT), routes=routes, middleware=[*front, auth], lifespan=told)
 
 
 def _held() -> int:

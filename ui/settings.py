@@ -9,8 +9,8 @@ import streamlit as st
 
 from kb_assistant import Settings
 from kb_assistant.settings import CHOICES, LENGTHS, TYPES, defaults, meanings, origins
-from ui.app_state import app_state, kb_name
-from ui.errors import attempt_change
+from ui.app_state import admin, installed_models, kb_name
+from ui.errors import attempt
 from ui.options import options
 from ui.sanitize import escaped
 from ui.settings_zh import MEANINGS
@@ -81,7 +81,7 @@ def _field(now: Settings, name: str, places: Mapping[str, str], label: str) -> N
     fixed = _fixed(name, places)
     how: dict[str, Any] = {
         "key": key, "disabled": bool(fixed), "help": "\n\n".join(filter(None, (_meaning(name), fixed))),
-        "on_change": attempt_change, "args": (_keep, name, key),
+        "on_change": attempt, "args": (_keep, name, key),
     }  # fmt: skip
     if known := _words(name, value):
         shown = {one: _word(name, one) for one in known}
@@ -103,7 +103,7 @@ def _field(now: Settings, name: str, places: Mapping[str, str], label: str) -> N
 
 def _back(name: str) -> None:
     st.button(
-        say("to_default", value=_word(name, defaults()[name])), key=f"unset-{name}", on_click=attempt_change,
+        say("to_default", value=_word(name, defaults()[name])), key=f"unset-{name}", on_click=attempt,
         args=(_change, {name: None}), type="tertiary", icon=":material/undo:",
     )  # fmt: skip
 
@@ -118,13 +118,12 @@ def _fixed(name: str, places: Mapping[str, str]) -> str:
 def _words(name: str, value: Any) -> Sequence[str]:
     """What can be chosen, with the present value; none where it is typed."""
     if name == "adapter":
-        found = ["", *(adapter.name for adapter in app_state().base(kb_name()).adapters.trained())]
+        found = ["", *(adapter.name for adapter in admin().base(kb_name()).adapters.trained())]
     elif name == "answer_length":
         found = list(LENGTHS)
     elif name in _MODELS:
         kind, others = _MODELS[name]
-        installed = app_state().installs.installed()
-        found = [*others, *(model.name for model in installed if model.kind == kind)]
+        found = [*others, *installed_models(kind)]
     elif name in CHOICES:
         found = list(CHOICES[name])
     else:
@@ -159,7 +158,7 @@ def _strictness(now: Settings, places: Mapping[str, str]) -> None:
     fixed = _fixed("refuse_below", places) or _fixed("uncertain_below", places)
     st.select_slider(
         say("set_strictness"), list(steps), format_func=shown.__getitem__, key="set-strictness",
-        disabled=bool(fixed), help=fixed or say("strictness_help"), on_change=attempt_change,
+        disabled=bool(fixed), help=fixed or say("strictness_help"), on_change=attempt,
         args=(_keep_strictness,),
     )  # fmt: skip
 
@@ -178,7 +177,7 @@ def _keep(name: str, key: str) -> None:
 
 def _change(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
-        app_state().change_setting(name, value)
+        admin().change_setting(name, value)
     st.toast(say("setting_kept"), icon=":material/check:")
 
 

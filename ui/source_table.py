@@ -12,15 +12,14 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from kb_assistant import KnowledgeBase, Source
-from kb_assistant.workspace import folders
-from kb_assistant.workspace.removals import bring_back, remove_sources
-from kb_assistant.workspace.source_list import Facets, Order, SourceQuery, facets, place_of
+from kb_assistant import Source
+from kb_assistant.workspace.desk import View
+from kb_assistant.workspace.removals import Removal
+from kb_assistant.workspace.source_list import Facets, Order, SourceQuery
 from ui import components
 from ui.adding import read_again
-from ui.app_state import app_state, user
 from ui.document import open_document, opened_document
-from ui.errors import attempt, attempt_change
+from ui.errors import attempt
 from ui.sanitize import escaped, short, strip_invisible
 from ui.strings import language, localized, said_when, say, words
 from ui.undo import offer_undo, undo_line
@@ -33,7 +32,7 @@ _DAYS = {"any_time": 0, "day": 1, "week": 7, "month": 30}
 _WORDS = ("file", "type", "folder_column", "chunks", "date", "status", "select_all", "select", "sources")
 
 
-def sources_section(base: KnowledgeBase) -> None:
+def sources_section(base: View) -> None:
     st.subheader(say("sources"))
     undo_line("sources")
     if failed := base.count_sources(failed=True):
@@ -55,29 +54,28 @@ def sources_section(base: KnowledgeBase) -> None:
             _bulk(base, query, found, picked, all_shown=len(picked) == len(shown))
 
 
-def _failed(base: KnowledgeBase, count: int) -> None:
+def _failed(base: View, count: int) -> None:
     """What couldn't be read, by reason, and another try at all of it."""
     failed = base.find_sources(SourceQuery(failed=True), limit=1000)
     reasons = Counter(localized(source.reason) for source in failed).most_common(REASONS)
     with st.container(border=True, key="failed-sources"):
         st.markdown(f":material/error: **{escaped(say('failed_count', n=count))}**")
-        for reason, times in reasons:
-            st.caption(escaped(f"{times} × {short(reason, 200)}"))
-        if user().may_write:
+        if base.may("write"):  # reasons may name places of this machine
+            for reason, times in reasons:
+                st.caption(escaped(f"{times} × {short(reason, 200)}"))
             paths = [source.path for source in failed]
-            st.button(say("try_again"), key="retry-all", on_click=attempt_change, args=(read_again, base, paths))
+            st.button(say("try_again"), key="retry-all", on_click=attempt, args=(read_again, base, paths))
 
 
-def _query(base: KnowledgeBase) -> SourceQuery:
+def _query(base: View) -> SourceQuery:
     """What is chosen above the table."""
-    known = _facets(base.settings.kb, _revision(base))
-    lie = folders.folders_of(base.settings)
+    known = _facets(base, base.name, base.revision, base.seen_as)
     with st.container(horizontal=True, vertical_alignment="bottom", key="source-filters"):
         contains = st.text_input(
             say("filter"), key="filter", icon=":material/search:", on_change=attempt, args=(_first_page,)
         )
         kind = _choice("type", known.kinds, str)
-        folder = _choice("folder_column", known.folders, lambda one: place_of(one, lie) or say("uploads"))
+        folder = _choice("folder_column", known.folders, lambda one: base.place_of(one) or say("uploads"))
         since = st.selectbox(
             say("read_since"), list(_DAYS), format_func=say, key="since", on_change=attempt, args=(_first_page,)
         )
@@ -112,36 +110,30 @@ def _moment(days: int) -> str:
     return ago.isoformat() if days else ""
 
 
-def _revision(base: KnowledgeBase) -> str:
-    with base.store.read() as snapshot:
-        return f"{snapshot.revision_id} {snapshot.counts()}"
-
-
 @st.cache_data(max_entries=20, show_spinner=False)
-def _facets(kb: str, revision: str) -> Facets:
-    del revision  # part of the key
-    return facets(app_state().base(kb))
+def _facets(_base: View, kb: str, revision: str, seen_as: object) -> Facets:
+    del kb, revision, seen_as  # the key
+    return _base.facets()
 
 
 def _first_page() -> None:
     st.session_state.page = 0
 
 
-def _table(base: KnowledgeBase, query: SourceQuery, shown: Sequence[Source]) -> list[str]:
+def _table(base: View, query: SourceQuery, shown: Sequence[Source]) -> list[str]:
     """The rows. Returns the paths of those that are selected."""
     paths = {_id(source.path): source.path for source in shown}
-    lie = folders.folders_of(base.settings)
-    opened = opened_document()
-    key = f"sources-{base.settings.kb}"
+    may, opened = base.may("write"), opened_document()
+    key = f"sources-{base.name}"
     chosen = components.sources(
         {
             "lang": language(),
             "words": words(*_WORDS),
-            "may_select": user().may_write,
+            "may_select": may,
             "order": query.order,
             "descending": query.descending,
             "opened": _id(opened) if opened else "",
-            "rows": [_row(source, place_of(source.path.rpartition("/")[0], lie)) for source in shown],
+            "rows": [_row(source, base.place_of(source.path.rpartition("/")[0]), may) for source in shown],
         },
         key=key,
         on_open_change=partial(attempt, _open, key, paths),
@@ -155,7 +147,7 @@ def _id(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def _row(source: Source, place: str) -> dict[str, Any]:
+def _row(source: Source, place: str, told: bool) -> dict[str, Any]:
     state = "failed" if source.failed else "read" if source.chunks else "nothing"
     return {
         "id": _id(source.path),
@@ -166,7 +158,7 @@ def _row(source: Source, place: str) -> dict[str, Any]:
         "date": said_when(source.ingested_at),
         "state": state,
         "said": say(f"source_{state}"),
-        "reason": localized(source.reason),
+        "reason": localized(source.reason) if told else "",
     }
 
 
@@ -202,7 +194,7 @@ def _turn(number: int) -> None:
     st.session_state.page = number
 
 
-def _bulk(base: KnowledgeBase, query: SourceQuery, found: int, picked: list[str], *, all_shown: bool) -> None:
+def _bulk(base: View, query: SourceQuery, found: int, picked: list[str], *, all_shown: bool) -> None:
     """What is done with all that are selected."""
     every = (
         all_shown and found > len(picked) and st.checkbox(say("select_found", n=f"{found:,}"), key="every-found")
@@ -211,20 +203,19 @@ def _bulk(base: KnowledgeBase, query: SourceQuery, found: int, picked: list[str]
     with st.container(horizontal=True, vertical_alignment="center", border=True, key="bulk"):
         st.markdown(f"**{say('selected', n=f'{len(chosen):,}')}**", width="content")
         st.button(
-            say("read_again"), icon=":material/refresh:", key="read-again", on_click=attempt_change,
+            say("read_again"), icon=":material/refresh:", key="read-again", on_click=attempt,
             args=(read_again, base, chosen), help=say("read_again_help"),
         )  # fmt: skip
         st.button(
-            say("remove"), icon=":material/delete:", key="remove-sources", on_click=attempt_change,
+            say("remove"), icon=":material/delete:", key="remove-sources", on_click=attempt,
             args=(_remove, base, chosen), help=say("remove_help"),
         )  # fmt: skip
 
 
-def _remove(base: KnowledgeBase, paths: list[str]) -> None:
-    done = remove_sources(base, paths)
+def _remove(base: View, paths: list[str]) -> None:
+    done = base.take_out(paths)
     offer_undo("sources", say("removed_count", n=f"{len(paths):,}"), lambda: _bring_back(base, done))
 
 
-def _bring_back(base: KnowledgeBase, done: Any) -> None:
-    if paths := bring_back(base, done):
-        read_again(base, paths)
+def _bring_back(base: View, done: Removal) -> None:
+    base.bring_back(done)

@@ -16,7 +16,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "system": ("Models and settings", "模型与设置"),
     "kb": ("Knowledge base", "知识库"),
     "sign_out": ("Sign out", "退出登录"),
-    "read_only": ("You may read and ask, not change anything.", "你可以查看和提问，但不能修改。"),
+    "may_read": ("may read and ask here", "可查看和提问"),
+    "may_write": ("may add and remove documents here", "可添加和移除文档"),
+    "may_manage": ("manages this knowledge base", "管理此知识库"),
+    "may_nothing": ("may not read anything yet", "尚无可读内容"),
     # first minute, models
     "first_title": ("Three steps to your first answer", "三步得到第一个回答"),
     "first_models": ("Models on this machine", "本机上的模型"),
@@ -53,6 +56,78 @@ _WORDS: dict[str, tuple[str, str]] = {
     "reading_looks": ("Looking at the files …", "正在查看文件……"),
     "reading_files": ("Reading {n} of {all} files", "正在读取 {n}/{all} 个文件"),
     "reading_chunks": ("{n} passages so far", "已得到 {n} 个段落"),
+    # users and rights, sharing
+    "people": ("Users and rights", "用户与权限"),
+    "people_open": (
+        "Nobody is asked for a token now: only this machine reaches the page. Tokens count once it is started "
+        "with --login or for another address.",
+        "目前无需令牌：只有本机可以访问此页面。用 --login 或其他地址启动后令牌才生效。",
+    ),
+    "users": ("Users", "用户"),
+    "user_name": ("Name", "名称"),
+    "groups": ("Groups, with commas between them", "用户组，用逗号分隔"),
+    "add_user": ("Add user", "添加用户"),
+    "save_groups": ("Save groups", "保存用户组"),
+    "user_there": ("There is a user {name} already.", "已有用户 {name}。"),
+    "remove_user": ("Remove {name}", "移除 {name}"),
+    "remove_user_help": (
+        "With all tokens and rights. Conversations stay.",
+        "连同其全部令牌和权限。对话会保留。",
+    ),
+    "no_users": ("No users yet.", "还没有用户。"),
+    "rights": ("Rights", "权限"),
+    "no_rights": ("no rights yet", "尚无权限"),
+    "right_read": ("read", "读取"),
+    "right_write": ("write", "写入"),
+    "right_manage": ("manage", "管理"),
+    "rights_help": (
+        "read: search, ask, see documents. write: add and remove them, too. manage: folders, rename, delete, see "
+        "every document, too. Rights only add up.",
+        "读取：检索、提问、查看文档。写入：还可添加和移除文档。管理：还可管理文件夹、重命名、删除、查看所有文档。权限只会叠加。",
+    ),
+    "grant_to": ("To: a user, group:NAME or anyone", "授予：用户名、group:名称 或 anyone"),
+    "grant_right": ("Right", "权限"),
+    "grant": ("Grant", "授予"),
+    "every_kb": ("every knowledge base", "全部知识库"),
+    "anyone": ("everybody with a token", "所有持有令牌的人"),
+    "take_back": ("Take back", "收回"),
+    "no_grants": ("Nothing is granted yet.", "尚未授予任何权限。"),
+    "who_may": ("Who may use it", "谁可以使用"),
+    "tokens_of": ("Tokens", "令牌"),
+    "token_for": ("What it is for, such as laptop", "用途，如：笔记本电脑"),
+    "token_until": ("Valid for", "有效期"),
+    "days": ("{n} days", "{n} 天"),
+    "for_ever": ("no end", "永久"),
+    "token_most": ("At most", "最高权限"),
+    "token_bases": ("Only for", "仅限"),
+    "make_token": ("Make token", "创建令牌"),
+    "token_once": (
+        "This is the token of {name}. It is shown only now, and kept nowhere: copy it.",
+        "这是 {name} 的令牌。只在此时显示，不会保存，请立即复制。",
+    ),
+    "token_seen": ("I have copied it", "已复制"),
+    "revoke": ("Revoke", "吊销"),
+    "used": ("last used {when}", "最近使用：{when}"),
+    "never_used": ("never used", "从未使用"),
+    "valid_until": ("until {when}", "有效期至 {when}"),
+    "expired": ("expired", "已过期"),
+    "share": ("Share", "共享"),
+    "share_hint": (
+        "A link shows this conversation to others, to read only. Who opens it sees the answers whose documents "
+        "they may read.",
+        "链接以只读方式向他人展示此对话。打开者只能看到其有权读取的文档所支持的回答。",
+    ),
+    "share_open": ("Opens without signing in", "无需登录即可打开"),
+    "share_open_help": (
+        "Everybody who has the link sees what everybody with a token may read.",
+        "持有链接的任何人都能看到所有令牌持有者可读的内容。",
+    ),
+    "make_link": ("Make a link", "创建链接"),
+    "end_link": ("End the link", "停止共享"),
+    "link_token": ("Opens for who has a token.", "持有令牌者可打开。"),
+    "link_anyone": ("Opens for everybody who has it.", "持有链接的任何人都可打开。"),
+    "shared_by": ("Shared by {name}, to read only", "由 {name} 共享，只读"),
+    "link_gone": ("There is nothing here (any more).", "此处没有内容，或已停止共享。"),
     # conversations
     "age_today": ("Today", "今天"),
     "age_week": ("Last 7 days", "最近 7 天"),
@@ -423,7 +498,12 @@ def language() -> str:
 
 def say(key: str, **values: object) -> str:
     """A text in the session's language. The values are inserted unchanged: make them safe first."""
-    text = _WORDS[key][language() == "zh"]
+    return say_in(language(), key, **values)
+
+
+def say_in(lang: str, key: str, **values: object) -> str:
+    """The same in this language, where there is no session."""
+    text = _WORDS[key][lang == "zh"]
     return text.format(**values) if values else text
 
 

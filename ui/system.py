@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import Finding, KnowledgeBase, examine, memory_use
-from ui.app_state import app_state, kb_name, user
+from ui.app_state import admin, desk, kb_name
 from ui.errors import show_problem
 from ui.models import models_section
 from ui.sanitize import escaped, size, strip_invisible
@@ -18,10 +18,9 @@ from ui.strings import localized, say
 def page() -> None:
     st.header(say("system"))
     show_problem()
-    base = app_state().base(kb_name())
+    base = admin().base(kb_name())
     models_section(base.settings)
-    if user().may_write:
-        settings_section(base.settings)
+    settings_section(base.settings)
     _machine(base)
 
 
@@ -52,8 +51,9 @@ def _index(facts: dict[str, Any] | None) -> str:
 
 def _last_speed() -> float | None:
     """Tokens per second of this user's latest answer that reports them."""
-    for chat in app_state().chats.of(user().name)[:5]:
-        for turn in reversed(app_state().chats.turns(chat.id)):
+    conversations = desk().conversations
+    for chat in conversations.all()[:5]:
+        for turn in reversed(conversations.turns(chat.id)):
             if found := (turn.reply.get("usage") or {}).get("tokens_per_s"):
                 return float(found)
     return None

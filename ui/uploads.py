@@ -6,34 +6,32 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from kb_assistant import KBError, KnowledgeBase
-from kb_assistant.workspace import folders
-from ui.app_state import app_state
-from ui.errors import attempt_change
+from kb_assistant import KBError
+from kb_assistant.workspace.desk import View
+from ui.errors import attempt
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, MOST_TOTAL_MEGABYTES
 from ui.sanitize import escaped, size
 from ui.strings import say
 
 
-def drop_zone(base: KnowledgeBase, place: str, *, whole: bool = False) -> None:
+def drop_zone(base: View, place: str, *, whole: bool = False) -> None:
     """Files that are dropped here, or a whole folder, are read at once."""
     version = st.session_state.setdefault("uploads", 0)
     key = f"files-{place}-{version}"
     st.file_uploader(
         say("upload_folder" if whole else "upload_files"), key=key,
         accept_multiple_files="directory" if whole else True, max_upload_size=MOST_MEGABYTES,
-        on_change=attempt_change, args=(_upload, base, key), help=None if whole else say("formats"),
+        on_change=attempt, args=(_upload, base, key), help=None if whole else say("formats"),
     )  # fmt: skip
 
 
-def _upload(base: KnowledgeBase, key: str) -> None:
+def _upload(base: View, key: str) -> None:
     files = st.session_state[key]
     st.session_state.uploads += 1
     if problem := too_much(files):
         raise KBError(problem)
     if files:
-        paths = folders.put_uploads(base.settings, ((file.name, file.getvalue()) for file in files))
-        app_state().jobs.ingest(base, paths)
+        base.upload((file.name, file.getvalue()) for file in files)
 
 
 def too_much(files: Sequence[object]) -> str:

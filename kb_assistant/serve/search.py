@@ -156,7 +156,7 @@ def show_passage(kb: str, passage_id: str, request: Request, service: Serving, d
     found = passage(view, passage_id)
     beside = around(view, found)
     text = [html.escape(part) for part in (beside.before, found.hit.text, beside.after)]
-    title, source = html.escape(found.title), html.escape(found.hit.source)
+    title, source = html.escape(found.title), html.escape(view.told(found.hit.source))
     return HTMLResponse(_PAGE.format(title=title, source=source, before=text[0], text=text[1], after=text[2]))
 
 

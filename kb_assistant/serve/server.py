@@ -110,7 +110,8 @@ def _with_page(options: ServeOptions, settings: Settings) -> None:
     service = _service(options, shared)
     chosen = import_module("ui.options").Options(options.flags, options.needs_token, service.folders)
     import_module("ui.options").set_options(chosen)  # what both share is opened with them
-    api = Api(service, options, warm=lambda: _until_warm(shared()))
+    signed_in = import_module("ui.gate").sessions.signed_in
+    api = Api(service, options, warm=lambda: _until_warm(shared()), signed_in=signed_in)
     page.serve(
         chosen,
         settings.home,

@@ -109,7 +109,7 @@ def set_readers(folder: Path, paths: Iterable[str], readers: Collection[str] | N
     chosen = None if readers is None else list(dict.fromkeys(map(checked_grantee, readers)))
     if chosen == []:
         raise SettingsError(_("Nobody could read it."), _("Name its readers, or `anyone`."))
-    places = [unicodedata.normalize("NFC", path) for path in paths]
+    places = [_key(path) for path in paths]
 
     def changed(value: Any) -> Any:
         rules = {} if value is None else _rules(value)
@@ -170,7 +170,19 @@ def checked_grantee(to: str) -> str:
 
 
 def _rules(value: Any) -> dict[str, tuple[str, ...]]:
-    return {str(path): tuple(map(str, readers)) for path, readers in value["rules"].items()}
+    """The rules of a file that may have been edited by hand: a path in another normal form, or with a slash at its
+    end, means the same. Where two mean the same, only who stands in both may read."""
+    rules: dict[str, tuple[str, ...]] = {}
+    for path, readers in value["rules"].items():
+        key, given = _key(str(path)), tuple(map(str, readers))
+        rules[key] = tuple(one for one in rules[key] if one in given) if key in rules else given
+    return rules
+
+
+def _key(path: str) -> str:
+    """A path as rules know it."""
+    plain = unicodedata.normalize("NFC", path)
+    return plain.rstrip(os.sep) or plain[:1]
 
 
 def _damaged(file: Path, error: Exception) -> StoreError:

@@ -23,6 +23,7 @@ from kb_assistant.workspace.register import OLD_ROLES, Register, Token, now, tok
 from kb_assistant.workspace.rights import (
     EVERY_BASE,
     LOCAL,
+    LOCAL_USER,
     Grant,
     Principal,
     Right,
@@ -62,15 +63,20 @@ class Access:
         self.file = home / _FILE
         self._uses = home / _USES
         self._seen: dict[str, datetime] = {}
+        self._read: tuple[tuple[int, int, int], Register] | None = None
 
     def register(self) -> Register:
-        """The current state.
+        """The current state. The file is read again once it is another one: each change replaces it.
 
         Raises:
             StoreError: the file is damaged.
         """
         try:
-            return Register.from_json(json.loads(self.file.read_text(encoding="utf-8")))
+            now = self.file.stat()
+            state = now.st_ino, now.st_mtime_ns, now.st_size
+            if self._read is None or self._read[0] != state:
+                self._read = state, Register.from_json(json.loads(self.file.read_text(encoding="utf-8")))
+            return self._read[1]
         except FileNotFoundError:
             return Register()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -83,10 +89,7 @@ class Access:
         Raises:
             StoreError: the file is damaged.
         """
-        found = self.principal_of_digest(token_digest(token))
-        if found is not None:
-            self._used(found.token)
-        return found
+        return self.principal_of_digest(token_digest(token))
 
     def principal_of_digest(self, digest: str) -> Principal | None:
         """Who uses the token with this digest now, in the same constant time."""
@@ -96,7 +99,19 @@ class Access:
                 found = token
         if found is None or found.is_expired(datetime.now(UTC)):
             return None
+        self._used(found.id)
         return register.principal(found)
+
+    def user(self, name: str) -> Principal | None:
+        """A user with all its rights, or this machine's; None if there is none of this name.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        if name == LOCAL:
+            return LOCAL_USER
+        register = self.register()
+        return register.user(name) if name in register.users else None
 
     def new_token(
         self,

@@ -48,6 +48,8 @@ _COLUMNS = {
     "chats": ("deleted_at", "TEXT NOT NULL DEFAULT ''"),
 }
 """Columns that came later: added to a file that lacks them. Earlier versions still read it."""
+_DELETED = "CREATE TABLE IF NOT EXISTS deleted (chat TEXT PRIMARY KEY) WITHOUT ROWID"
+"""The same for a table: the ids of conversations that were deleted, whose files may be deleted, too."""
 
 _CHAT = "id, owner, kb, title, created_at, changed_at"
 _TURN = "id, chat, asked_at, question, answer, state, reply, rating, reason, process"
@@ -157,12 +159,19 @@ class ChatStore:
             rows = db.execute(f"{query} ORDER BY changed_at DESC, id", values).fetchall() if db else []
         return [Chat(*row) for row in rows]
 
-    def get(self, owner: str, id_: str) -> Chat | None:
-        """A conversation; None if the owner has none with this id."""
-        query = f"SELECT {_CHAT} FROM chats WHERE id = ? AND owner = ? AND deleted_at = ''"
+    def get(self, owner: str, id_: str, *, hidden: bool = False) -> Chat | None:
+        """A conversation, or a hidden one; None if the owner has none with this id."""
+        query = f"SELECT {_CHAT} FROM chats WHERE id = ? AND owner = ? AND (deleted_at != '') = ?"
         with self._read() as db:
-            row = db.execute(query, (id_, owner)).fetchone() if db else None
+            row = db.execute(query, (id_, owner, hidden)).fetchone() if db else None
         return Chat(*row) if row else None
+
+    def deleted(self) -> set[str]:
+        """The ids of the conversations that were deleted for good. One that this file never held isn't among
+        them."""
+        with self._read() as db:
+            rows = db.execute("SELECT chat FROM deleted").fetchall() if db else []
+        return {row[0] for row in rows}
 
     def ids(self) -> set[str]:
         """The ids of all conversations of all owners."""
@@ -181,6 +190,7 @@ class ChatStore:
 
     def delete(self, chat: str) -> None:
         with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO deleted (chat) VALUES (?)", (chat,))
             db.execute("DELETE FROM chats WHERE id = ?", (chat,))
 
     def hide(self, chat: str, hidden: bool = True) -> None:
@@ -341,6 +351,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
             with suppress(sqlite3.OperationalError):  # another process added it meanwhile
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    db.execute(_DELETED)
     # FULL: in WAL mode NORMAL syncs only at checkpoints, and a power cut would undo the last turns.
     db.execute("PRAGMA synchronous = FULL")
     return db

@@ -5,30 +5,37 @@ The right to what an answer rests on may have been taken away since it was given
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
-from kb_assistant.store.readers import Sighted
-from kb_assistant.types import Hit
 from kb_assistant.workspace import bases
+from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.chats import Chat, SavedTurn
+from kb_assistant.workspace.seen_turns import seen_turns, without_folders
 from kb_assistant.workspace.view import View
 from kb_assistant.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from kb_assistant.workspace.answer_queue import PendingAnswer
     from kb_assistant.workspace.jobs import Job
     from kb_assistant.workspace.rights import Principal
+    from kb_assistant.workspace.shared_links import SharedLink
+
+_TITLE = 60
+"""Most characters of a question in a note's name."""
 
 
 class Conversations:
     """Those of one principal; nobody else's are found."""
 
-    def __init__(self, workspace: Workspace, principal: Principal, base: Callable[[str], View]) -> None:
-        self._workspace, self._principal, self._base = workspace, principal, base
+    def __init__(self, workspace: Workspace, who: Callable[[], Principal], base: Callable[[str], View]) -> None:
+        self._workspace, self._who, self._base = workspace, who, base
+
+    @property
+    def _principal(self) -> Principal:
+        return self._who()
 
     def all(self, search: str = "") -> list[Chat]:
         """Latest first; with `search`, those that contain all its words, as far as they may be seen."""
@@ -65,13 +72,7 @@ class Conversations:
         Raises:
             NotFoundError: as for `get`.
         """
-        chat = self.get(id_)
-        saved = self._workspace.chats.turns(chat.id)
-        if not self._principal.may("read", chat.kb):
-            return [_withheld(turn) for turn in saved]
-        view = View(self._workspace, chat.kb, self._principal, self._principal.right_on(chat.kb) or "read")
-        sees = view.sight
-        return saved if sees is None else [_checked(turn, sees, view) for turn in saved]
+        return seen_turns(self._workspace, self._who, self.get(id_))
 
     def ask(
         self,
@@ -81,6 +82,8 @@ class Conversations:
         after: Callable[[], object] | None = None,
         instead_of: int | None = None,
         answers: str = "",
+        where: Sequence[str] = (),
+        model: str = "",
     ) -> int:
         """See AnswerQueue.ask. What is withheld is no part of the history.
 
@@ -88,8 +91,9 @@ class Conversations:
             NotFoundError: as for `get` and for Desk.base.
         """
         chat = self.get(id_)
+        base = self._base(chat.kb)
         return self._workspace.answers.ask(
-            self._base(chat.kb),
+            base,
             chat.id,
             question,
             beside=self.beside(chat.id),
@@ -97,7 +101,14 @@ class Conversations:
             instead_of=instead_of,
             answers=answers,
             turns=lambda: self.turns(chat.id),
+            where=where,
+            model=model,
+            reading=base.reading,
         )
+
+    def running(self, id_: str) -> tuple[PendingAnswer, ...]:
+        """Its answers in progress; raises NotFoundError as `get`."""
+        return self._workspace.answers.running(self.get(id_).id)
 
     def attached(self, id_: str) -> View:
         """The knowledge base for a conversation's own files, which needn't exist yet.
@@ -105,7 +116,7 @@ class Conversations:
         Raises:
             NotFoundError: as for `get`.
         """
-        return View(self._workspace, f"{bases.ATTACHED}{self.get(id_).id}", self._principal, "manage")
+        return View(self._workspace, f"{bases.ATTACHED}{self.get(id_).id}", self._who, "manage")
 
     def attach(self, id_: str, files: Iterable[tuple[str, bytes]]) -> Job:
         """Save files of a conversation's own, by name, and begin to read them.
@@ -127,9 +138,67 @@ class Conversations:
         """Raises NotFoundError as `get`."""
         self._workspace.chats.rename(self.get(id_).id, title)
 
-    def rate(self, id_: str, turn: int, rating: int) -> None:
+    def rate(self, id_: str, turn: int, rating: int, reason: str = "") -> None:
         """See ChatStore.rate; raises NotFoundError as `get`."""
-        self._workspace.chats.rate(self.get(id_).id, turn, rating)
+        self._workspace.chats.rate(self.get(id_).id, turn, rating, reason)
+
+    def keep_note(self, id_: str, turn: int, folder: str) -> Job | None:
+        """Put an answer into the conversation's knowledge base, as a document in this folder of the uploads. None
+        if there is no such answer.
+
+        Raises:
+            NotFoundError: as for `get` and Desk.base.
+            ForbiddenError, StoreError: as for View.upload.
+        """
+        saved = next((one for one in self.turns(id_) if one.id == turn and one.answer), None)
+        if saved is None:
+            return None
+        note = f"# {' '.join(saved.question.split())}\n\n{saved.turn.answer}\n"
+        title = " ".join(saved.question.replace("/", " ").split())[:_TITLE].strip()
+        return self._base(self.get(id_).kb).upload([(f"{folder}/{title} {saved.id}.md", note.encode())])
+
+    def export(self, id_: str, form: Literal["md", "json"]) -> str:
+        """A conversation as the text of a file; raises NotFoundError as `get`."""
+        chat, turns = self.get(id_), self.turns(id_)
+        if not self._principal.may("write", chat.kb):
+            turns = [without_folders(turn) for turn in turns]
+        return to_markdown(chat, turns) if form == "md" else to_json(chat, turns)
+
+    def share(self, id_: str, *, without_token: bool = False) -> SharedLink:
+        """Make a link that shows it to others, to read only, as far as they may read what answers rest on. An
+        earlier link ends.
+
+        Args:
+            without_token: Whether it opens for everybody who has it, who then sees what everybody with a token may
+                read of the knowledge base. Only who manages the knowledge base gives it away like that.
+
+        Raises:
+            NotFoundError: as for `get` and Desk.base.
+            ForbiddenError: the principal doesn't manage its knowledge base.
+        """
+        chat = self.get(id_)
+        self._base(chat.kb).expect("manage" if without_token else "read")
+        return self._workspace.links.make(chat, without_token)
+
+    def shared(self, id_: str) -> SharedLink | None:
+        """The link that shows it to others; raises NotFoundError as `get`."""
+        return self._workspace.links.of(self.get(id_).id)
+
+    def end_share(self, id_: str) -> None:
+        """End its link; raises NotFoundError as `get`."""
+        self._workspace.links.end(self.get(id_).id)
+
+    def hide(self, id_: str) -> None:
+        """Stop its answers, and take it out of all lists, until it is brought back or deleted; raises
+        NotFoundError as `get`."""
+        for running in self.running(id_):
+            running.stop()
+        self._workspace.chats.hide(self.get(id_).id)
+
+    def bring_back(self, id_: str) -> None:
+        """Show a hidden one again; an unknown one is ignored."""
+        if self._workspace.chats.get(self._principal.name, id_, hidden=True):
+            self._workspace.chats.hide(id_, False)
 
     def delete(self, id_: str) -> None:
         """See Workspace.delete_chat; raises NotFoundError as `get`, too."""
@@ -143,31 +212,3 @@ class Conversations:
         """
         own = self.attached(id_)
         return [own] if bases.exists(self._workspace.named(own.name)) else []
-
-
-def _withheld(turn: SavedTurn) -> SavedTurn:
-    """The question, which is the user's own, without the answer."""
-    if not turn.answer and not turn.reply.get("hits"):
-        return turn
-    reason = _("This answer rests on documents that you may not read any more.")
-    return replace(turn, answer="", state="failed", reply={"error": reason, "hint": ""})
-
-
-def _checked(turn: SavedTurn, sees: Sighted, view: View) -> SavedTurn:
-    hits = turn.hits
-    if not all(sees(hit.source) for hit in hits) or (not hits and _names_hidden(turn.answer, sees, view)):
-        return _withheld(turn)
-    if all(sees(path) for hit in hits for path in (*hit.also_in, *hit.near_in)):
-        return turn
-    return replace(turn, reply={**turn.reply, "hits": [_discreet(hit, sees).to_json() for hit in hits]})
-
-
-def _discreet(hit: Hit, sees: Sighted) -> Hit:
-    return replace(
-        hit, also_in=tuple(filter(sees, hit.also_in)), near_in=tuple(path for path in hit.near_in if sees(path))
-    )
-
-
-def _names_hidden(answer: str, sees: Sighted, view: View) -> bool:
-    """Whether an answer without passages, such as a list of documents, names one that may not be read."""
-    return bool(answer) and any(PurePath(path).name in answer for path in view.hidden_paths(sees))

@@ -9,7 +9,7 @@ from typing import Any
 from kb_assistant.store import Source
 from kb_assistant.store.readers import Sighted
 from kb_assistant.types import FileResult
-from kb_assistant.workspace.jobs import Job
+from kb_assistant.workspace.jobs import Job, Reading
 
 
 def source(found: Source, sees: Sighted) -> Source:
@@ -36,6 +36,11 @@ def job(found: Job, sees: Sighted) -> Job:
         error=found.error if told else "",
         hint=found.hint if told else "",
     )
+
+
+def reading(found: Reading, sees: Sighted) -> Reading:
+    """How far the documents are that are being read now, without counts of what isn't seen."""
+    return Reading(share=found.share, path=found.path if sees(found.path) else "")
 
 
 def _report(result: Mapping[str, Any], sees: Sighted) -> dict[str, Any]:

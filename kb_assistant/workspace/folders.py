@@ -79,17 +79,23 @@ def unwatch_folder(settings: Settings, folder: Path) -> None:
 
 
 def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
-    """Save files that were uploaded together. Files of equal names, ignoring case, get numbers; else see
-    put_upload."""
-    paths: dict[str, Path] = {}
-    for name, data in files:
+    """Save files that were uploaded together, under distinct_names; else see put_upload."""
+    given = list(files)
+    names = distinct_names(name for name, _data in given)
+    return [put_upload(settings, name, data) for name, (_name, data) in zip(names, given, strict=True)]
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """The safe names of files that come together. Equal ones, ignoring case, get numbers."""
+    free: dict[str, str] = {}
+    for name in names:
         given = PurePosixPath(safe_name(name))
-        number, free = 1, given
-        while str(free).casefold() in paths:
+        number, one = 1, given
+        while str(one).casefold() in free:
             number += 1
-            free = given.with_name(f"{given.stem} ({number}){given.suffix}")
-        paths[str(free).casefold()] = put_upload(settings, str(free), data)
-    return list(paths.values())
+            one = given.with_name(f"{given.stem} ({number}){given.suffix}")
+        free[str(one).casefold()] = str(one)
+    return list(free.values())
 
 
 def put_upload(settings: Settings, name: str, data: bytes) -> Path:

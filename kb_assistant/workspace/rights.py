@@ -18,6 +18,7 @@ __all__ = [
     "EVERY_BASE",
     "LOCAL",
     "LOCAL_USER",
+    "NOBODY",
     "RIGHTS",
     "Grant",
     "Principal",
@@ -89,8 +90,14 @@ class Principal:
     @property
     def may_write_any(self) -> bool:
         """Whether it may write some knowledge base."""
+        return self.widest in ("write", "manage")
+
+    @property
+    def widest(self) -> Right | None:
+        """The widest right that it has on any knowledge base, which needn't exist; None for none."""
         named = {one.base for one in self.grants} | (self.bases or set())
-        return any(self.may("write", base) for base in named)
+        held = [right for base in named if (right := self.right_on(base))]
+        return max(held, key=RIGHTS.index) if held else None
 
     @property
     def is_admin(self) -> bool:
@@ -104,6 +111,9 @@ def audience_of(name: str, groups: Iterable[str]) -> frozenset[str]:
 
 LOCAL_USER = Principal(LOCAL, grants=(Grant(EVERY_BASE, f"user:{LOCAL}", "manage"),))
 """Who uses the command line, and a page without tokens: whoever can read the home's files anyway."""
+
+NOBODY = Principal("")
+"""Whoever has no token."""
 
 
 def checked_right(right: str) -> Right:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kb_assistant.settings import Settings
-from kb_assistant.workspace.folders import put_uploads
-
 _PACKAGE = Path(__file__).parents[1]
 _PLACES = (_PACKAGE / "sample_docs", _PACKAGE.parent / "sample_docs")
 """In an installed package, and in the project's own folder."""
@@ -19,15 +16,10 @@ def sample_documents() -> Path | None:
     return next((place for place in _PLACES if place.is_dir()), None)
 
 
-def put_samples(settings: Settings) -> list[Path]:
-    """Copy them into the uploads of the knowledge base named by the settings. Returns the copies.
-
-    Raises:
-        StoreError: they can't be written.
-    """
+def sample_files() -> list[tuple[str, bytes]]:
+    """Their names below FOLDER, and what is in them; none if they weren't installed."""
     docs = sample_documents()
     if docs is None:
         return []
     files = [file for file in sorted(docs.rglob("*")) if file.is_file() and file.parent != docs]
-    named = ((f"{FOLDER}/{file.relative_to(docs).as_posix()}", file.read_bytes()) for file in files)
-    return put_uploads(settings, named)
+    return [(f"{FOLDER}/{file.relative_to(docs).as_posix()}", file.read_bytes()) for file in files]

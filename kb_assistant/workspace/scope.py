@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.store.readers import Sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,12 @@ class Scope:
         return [*found, f"path=*{escape(self.name)}*"] if self.name else found
 
 
-def types_of(base: KnowledgeBase) -> list[str]:
-    """The types of the sources of a knowledge base: their suffixes, without a dot."""
+def types_of(base: KnowledgeBase, sees: Sees | None = None) -> list[str]:
+    """The types of the sources of a knowledge base: their suffixes, without a dot.
+
+    Args:
+        sees: Which sources may be read; None for all.
+    """
     with base.store.read() as snapshot:
-        return sorted({suffix[1:] for path in snapshot.paths() if len(suffix := PurePath(path).suffix) > 1})
+        paths = [path for path in snapshot.paths() if sees is None or sees(path)]
+    return sorted({suffix[1:] for path in paths if len(suffix := PurePath(path).suffix) > 1})

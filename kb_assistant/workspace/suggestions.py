@@ -43,11 +43,18 @@ def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0, sees: 
     return list(found)
 
 
-def follow_up_questions(base: KnowledgeBase, turn: SavedTurn, count: int = 3) -> list[str]:
+def follow_up_questions(
+    base: KnowledgeBase, turn: SavedTurn, count: int = 3, sees: Sees | None = None
+) -> list[str]:
     """Questions that may come next: about the headings nearest to the passages that an answer cites, first those
-    that come after them. None of them was answered by the turn."""
+    that come after them. None of them was answered by the turn.
+
+    Args:
+        sees: As for example_questions.
+    """
     cited = sorted({mark.n for mark in turn.marks})
-    hits = [turn.hits[n - 1] for n in cited]
+    every = turn.hits
+    hits = [every[n - 1] for n in cited if sees is None or sees(every[n - 1].source)]
     known = {hit.locator.heading or "" for hit in hits}
     found: dict[str, None] = {}
     for hit in hits:

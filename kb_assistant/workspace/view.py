@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.answering.history import asked, turns
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
-from kb_assistant.store import Chunk, Source, SourceQuery
-from kb_assistant.store.readers import Sighted
+from kb_assistant.store import DOCUMENT_PREFIX, Chunk, Source, SourceQuery
+from kb_assistant.store.readers import ReaderRules, Sighted
 from kb_assistant.types import Hit, MissingFiles, Report
-from kb_assistant.workspace import bases, discreet, folders, preview, removals, source_list, suggestions
-from kb_assistant.workspace.rights import RIGHTS, Principal, Right
+from kb_assistant.workspace import (
+    bases,
+    discreet,
+    folders,
+    preview,
+    removals,
+    samples,
+    source_list,
+    suggestions,
+)
+from kb_assistant.workspace.rights import RIGHTS, Grant, Principal, Right, checked_grantee
+from kb_assistant.workspace.scope import types_of
 from kb_assistant.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,21 +36,45 @@ if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.retrieval.filters import Filter
     from kb_assistant.retrieval.result import Retrieval
-    from kb_assistant.workspace.jobs import Job
+    from kb_assistant.workspace.chats import SavedTurn
+    from kb_assistant.workspace.jobs import Job, Reading
 
 
 class View:
     """A knowledge base, as one principal sees it.
 
-    Attributes:
-        right: The widest right that the principal has on it.
+    Args:
+        who: Finds the principal, each time.
+        given: A right that isn't granted, such as on the files of one's own conversation.
     """
 
-    def __init__(self, workspace: Workspace, name: str, principal: Principal, right: Right) -> None:
-        self._workspace, self.name, self.principal, self.right = workspace, name, principal, right
+    def __init__(
+        self, workspace: Workspace, name: str, who: Callable[[], Principal], given: Right | None = None
+    ) -> None:
+        self._workspace, self.name, self._who, self._given = workspace, name, who, given
+
+    @property
+    def principal(self) -> Principal:
+        return self._who()
+
+    @property
+    def right(self) -> Right:
+        """The widest right that the principal has on it.
+
+        Raises:
+            NotFoundError: it has none any more.
+        """
+        found = self._given or self.principal.right_on(self.name)
+        if found is None:
+            raise NotFoundError(
+                _("There is no knowledge base {name!r}.", name=self.name), _("See which there are.")
+            )
+        return found
 
     @property
     def _base(self) -> KnowledgeBase:
+        """It, as long as it may be read; raises NotFoundError as `right`."""
+        assert self.right
         return self._workspace.base(self.name)
 
     @property
@@ -51,16 +85,27 @@ class View:
     @property
     def sight(self) -> Sighted | None:
         """Which sources it may read, which needn't exist; None for all."""
+        seen_as = self.seen_as
+        return seen_as and seen_as[0].seen_by(seen_as[1])
+
+    @property
+    def seen_as(self) -> tuple[ReaderRules, frozenset[str]] | None:
+        """Two principals with an equal one see the same sources; None for all of them."""
         audience = self._audience
         rules = self._base.reader_rules if audience is not None else None
-        return rules.seen_by(audience) if rules and audience is not None else None
+        return (rules, audience) if rules and audience is not None else None
 
     def sees(self, path: str) -> bool:
         """Whether it may read the source with this path, which needn't exist."""
         sees = self.sight
         return sees is None or sees(path)
 
+    def told(self, path: str) -> str:
+        """A source's path as it is shown: who may only read isn't told of the folders of this machine."""
+        return path if self.may("write") else PurePath(path.removeprefix(DOCUMENT_PREFIX)).name
+
     def may(self, right: Right) -> bool:
+        """Whether the principal has this right, or a wider one; raises NotFoundError as `right`."""
         return RIGHTS.index(self.right) >= RIGHTS.index(right)
 
     def expect(self, right: Right) -> None:
@@ -181,6 +226,19 @@ class View:
         """See source_list.facets."""
         return source_list.facets(self._base, self.sight)
 
+    def place_of(self, folder: str) -> str:
+        """See source_list.place_of; who may only read isn't told of folders that aren't followed."""
+        known = folders.folders_of(self._base.settings)
+        found = source_list.place_of(folder, known)
+        within = any(PurePath(folder).is_relative_to(one) for one in (known.uploads, *known.watched))
+        return found if within or self.may("write") else ""
+
+    @property
+    def revision(self) -> str:
+        """Another one once a source has changed."""
+        with self._base.store.read() as snapshot:
+            return f"{snapshot.revision_id} {snapshot.counts()}"
+
     def source(self, path: str) -> Source:
         """
         Raises:
@@ -233,6 +291,19 @@ class View:
         """See suggestions.example_questions."""
         return suggestions.example_questions(self._base, count, seed, self.sight)
 
+    def follow_up_questions(self, turn: SavedTurn, count: int = 3) -> list[str]:
+        """See suggestions.follow_up_questions."""
+        return suggestions.follow_up_questions(self._base, turn, count, self.sight)
+
+    def types(self) -> list[str]:
+        """See scope.types_of."""
+        return types_of(self._base, self.sight)
+
+    def reading(self) -> Reading | None:
+        """See Jobs.reading; nothing is told of sources that may not be read."""
+        found, sees = self._workspace.jobs.reading(self._base), self.sight
+        return found if found is None or sees is None else discreet.reading(found, sees)
+
     # write
 
     def add(
@@ -252,13 +323,22 @@ class View:
         sees, given = self.sight, list(documents)
         if sees is None:
             return self._base.add(given, readers=readers, stop=stop)
-        for path in self._base.paths_of(given):
-            if not sees(path):
-                raise ForbiddenError(
-                    _("The name of {path!r} is taken.", path=path), _("Give the document another name.")
-                )
+        self._expect_free(self._base.paths_of(given))
         report = self._base.add(given, readers=readers, stop=stop)
         return replace(report, files=tuple(discreet.row(row, sees) for row in report.files))
+
+    def _expect_free(self, paths: Iterable[str]) -> None:
+        """
+        Raises:
+            ForbiddenError: one of the paths may not be read, so that nothing may take its place.
+        """
+        sees = self.sight
+        for path in paths:
+            if sees is not None and not sees(path):
+                raise ForbiddenError(
+                    _("The name of {path!r} is taken.", path=PurePath(path).name),
+                    _("Give the document another name."),
+                )
 
     def remove(self, paths: Iterable[str]) -> list[str]:
         """Remove sources by their exact paths, and the files of those that were uploaded. Returns those that were
@@ -310,11 +390,19 @@ class View:
         """Save files, by name, and begin to read them.
 
         Raises:
-            ForbiddenError: the principal may not write.
+            ForbiddenError: the principal may not write, or a file of one of the names that it may not read is
+                there.
             StoreError: they can't be saved.
         """
         self.expect("write")
-        return self.ingest(folders.put_uploads(self._base.settings, files))
+        given = list(files)
+        place = folders.folders_of(self._base.settings).uploads
+        self._expect_free([str(place / name) for name in folders.distinct_names(name for name, _data in given)])
+        return self.ingest(folders.put_uploads(self._base.settings, given))
+
+    def add_samples(self) -> Job:
+        """Begin to read the sample documents; raises as `upload`."""
+        return self.upload(samples.sample_files())
 
     def folders(self) -> folders.Folders:
         """See folders.folders_of.
@@ -324,16 +412,6 @@ class View:
         """
         self.expect("write")
         return folders.folders_of(self._base.settings)
-
-    def watch_folder(self, folder: str) -> Path:
-        """See folders.watch_folder, for a folder that the caller allows; raises as `folders`, too."""
-        self.expect("write")
-        return folders.watch_folder(self._base.settings, folder)
-
-    def unwatch_folder(self, folder: Path) -> None:
-        """See folders.unwatch_folder; raises as `folders`, too."""
-        self.expect("write")
-        folders.unwatch_folder(self._base.settings, folder)
 
     def is_busy(self) -> bool:
         """Whether work on it goes on."""
@@ -353,6 +431,10 @@ class View:
         if found is None:
             raise NotFoundError(_("There is no job {id!r}.", id=id_), _("See which there are."))
         return found
+
+    def wait(self, job: str) -> None:
+        """See Jobs.wait."""
+        self._workspace.jobs.wait(job)
 
     def stop_job(self, id_: str) -> None:
         """
@@ -379,6 +461,32 @@ class View:
         """See Jobs.rebuild; raises as `verify`."""
         self.expect("manage")
         return self._workspace.jobs.rebuild(self._base)
+
+    def watch_folder(self, folder: str) -> Path:
+        """See folders.watch_folder, for a folder that the caller allows; raises as `verify`, too."""
+        self.expect("manage")
+        return folders.watch_folder(self._base.settings, folder)
+
+    def unwatch_folder(self, folder: Path) -> None:
+        """See folders.unwatch_folder; raises as `verify`, too."""
+        self.expect("manage")
+        folders.unwatch_folder(self._base.settings, folder)
+
+    def grants(self) -> list[Grant]:
+        """What is granted on it alone; raises as `verify`."""
+        self.expect("manage")
+        found = [one for one in self._workspace.access.register().grants if one.base == self.name]
+        return sorted(found, key=lambda one: one.to)
+
+    def grant(self, to: str, right: Right) -> None:
+        """See Access.grant; `to` as for checked_grantee. Raises as `verify`, too."""
+        self.expect("manage")
+        self._workspace.access.grant(self.name, checked_grantee(to), right)
+
+    def withdraw(self, to: str) -> bool:
+        """See Access.withdraw; raises as `verify`, too."""
+        self.expect("manage")
+        return self._workspace.access.withdraw(self.name, to)
 
     def rename(self, name: str) -> None:
         """See Workspace.rename_base; raises as `verify`, too."""

@@ -27,6 +27,7 @@ from kb_assistant.workspace.chats import ChatStore
 from kb_assistant.workspace.jobs import Jobs
 from kb_assistant.workspace.model_installs import ModelInstalls
 from kb_assistant.workspace.removals import delete_old_removals
+from kb_assistant.workspace.shared_links import SharedLinks
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Workspace:
         self.answers = AnswerQueue(self.chats)
         self.jobs = Jobs()
         self.access = Access(settings.home)
+        self.links = SharedLinks(settings.home)
         self.installs = ModelInstalls(ModelHome(settings.models_dir), self._use_installed)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()
@@ -185,25 +187,25 @@ class Workspace:
         own = f"{bases.ATTACHED}{chat}"
         if bases.exists(self.named(own)):
             self.delete_base(own)
+        self.links.end(chat)
         self.chats.delete(chat)
 
     def sweep(self) -> None:
         """Delete conversations that were hidden and sources that were removed long ago, and files of deleted
         conversations, which a kill left.
 
-        Files being written now stay until the next sweep; everything stays if no conversations are known at all.
+        Files being written now stay until the next sweep. So do files of conversations that aren't known to be
+        deleted: the list of conversations may have been moved away.
         """
         long_ago = datetime.now(UTC) - timedelta(hours=KEPT_HIDDEN_H)
         for chat in self.chats.hidden_before(long_ago.isoformat(timespec="milliseconds")):
             with suppress(KBError):  # in use: the next sweep deletes it
                 self.delete_chat(chat)
         delete_old_removals(self.settings)
-        found = bases.list_attached(self.settings)  # before the ids: a conversation is saved before its files
-        if not found or not self.chats.file.exists():
-            return
-        known = self.chats.ids()
+        found = bases.list_attached(self.settings)
+        deleted = self.chats.deleted() if found else set()
         for name in found:
-            if name.removeprefix(bases.ATTACHED) not in known:
+            if name.removeprefix(bases.ATTACHED) in deleted:
                 try:
                     self.delete_base(name)
                 except KBError as error:

@@ -84,3 +84,14 @@ def test_a_model_that_notes_nothing_is_asked_with_what_fits(home: Path) -> None:
     reply, _ = ask(home, model, 3000)
     assert reply.hits
     assert reply.dropped.passages > 0
+
+
+def test_a_stop_while_parts_are_read_ends_it_before_the_next_part(home: Path) -> None:
+    model = Noting(pieces=[])
+    settings = Settings(home=home, refuse_below=0, context_tokens=900, max_tokens=200)
+    with KnowledgeBase(settings, embedder=HashEmbeddings(), chat_model=model) as base:  # type: ignore[arg-type]
+        reply = base.ask("Summarize the house document", stop=lambda: len(model.prompts) >= 2)
+        answer = reply.answer
+    assert reply.stopped
+    assert len(model.prompts) == 2
+    assert answer == ""

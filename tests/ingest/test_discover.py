@@ -38,6 +38,7 @@ def test_what_the_program_keeps_in_its_home_is_no_document(tmp_path: Path) -> No
     home = tmp_path / "home"
     make(tmp_path, "a.md", "home/notes.md", "home/uploads/1/b.md", "home/kbs/default/writer.json", "models/m.md")
     make(home, "models/e5/config.json", "access.json", "kb.toml", "eval/c.md", "docs/models/d.md")
+    make(home, "token-uses.json", "shared-links.json", "chats.sqlite", "chats.sqlite-wal", "chats.sqlite-shm")
     for root in (tmp_path, home):
         rows = [found.path.relative_to(tmp_path).as_posix() for found in discover(root, Choice(home=home))]
         inside = ["home/docs/models/d.md", "home/notes.md", "home/uploads/1/b.md"]

@@ -7,13 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from kb_assistant import KnowledgeBase
+from kb_assistant import Access, KnowledgeBase
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
@@ -22,20 +22,32 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def url(models_home: Path, tmp_path: Path) -> Iterator[str]:
+def home(models_home: Path, tmp_path: Path) -> Path:
     home = tmp_path / "home"
     home.mkdir()
     (home / "models").symlink_to(models_home / "models")
     (tmp_path / "pump.md").write_text("# Pump\n\nThe pump is serviced by Marta Keel every 400 hours.\n", "utf-8")
     with KnowledgeBase.open("notes", home=home, model="extract") as base:
         assert base.ingest(tmp_path / "pump.md").added == 1
+    return home
+
+
+@pytest.fixture
+def url(home: Path) -> Iterator[str]:
+    with serving(home) as address:
+        yield address
+
+
+@contextmanager
+def serving(home: Path, *arguments: str) -> Iterator[str]:
+    tmp_path = home.parent
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     elsewhere = {**os.environ, "HOME": str(tmp_path / "nobody"), "XDG_DATA_HOME": str(tmp_path / "nowhere")}
     command = [sys.executable, "-m", "kb_assistant", "serve", "--page", "--home", str(home), "--kb", "notes"]
     server = subprocess.Popen(
-        [*command, "--port", str(port), "--model", "extract"],
+        [*command, "--port", str(port), "--model", "extract", *arguments],
         cwd=ROOT,
         env=elsewhere,
         stdout=subprocess.DEVNULL,
@@ -63,3 +75,26 @@ def test_page_and_api_answer_from_the_same_home(url: str) -> None:
     assert "Marta Keel" in said["choices"][0]["message"]["content"]
     page = httpx.get(url, follow_redirects=True)
     assert (page.status_code, page.headers["content-type"].split(";")[0]) == (200, "text/html")
+
+
+def test_a_browser_that_is_signed_in_opens_citations(home: Path) -> None:
+    access = Access(home)
+    for name in ("ann", "bob"):
+        access.put_user(name)
+    access.grant("notes", "user:ann", "read")
+    access.grant("other", "user:bob", "read")
+    with KnowledgeBase.open("notes", home=home, model="extract") as base:
+        passage = base.search("pump")[0].id
+    with serving(home, "--login") as url:
+        link = f"{url}/kb/notes/passages/{passage}"
+        browser = {"Accept": "text/html"}
+        assert httpx.get(link, headers=browser).status_code == 401
+        for name, status in (("ann", 200), ("bob", 404)):
+            with httpx.Client() as visitor:
+                token = access.new_token(name)
+                assert visitor.post(f"{url}/login", data={"token": token}).status_code == 303
+                answer = visitor.get(link, headers=browser)
+                assert (answer.status_code, "Marta Keel" in answer.text) == (status, status == 200)
+                assert str(home.parent) not in answer.text
+                visitor.post(f"{url}/logout")
+                assert visitor.get(link, headers=browser).status_code == 401

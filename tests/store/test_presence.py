@@ -74,7 +74,6 @@ def test_a_drive_that_doesnt_answer_holds_no_search_up(tmp_path: Path, monkeypat
         return "there"
 
     monkeypatch.setattr(FilePresence, "state", state)
-    monkeypatch.setattr(presence, "PATIENCE_S", 1.0)
     with small_kb(tmp_path / "home", HashEmbeddings()) as kb:
         kb.add([("a.md", b"x")])
         with kb.store.read() as snapshot:

@@ -18,6 +18,8 @@ from ui.options import Options, options, set_options
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
 
+    from tests.ui.pages import Table
+
 
 @pytest.fixture(scope="session")
 def server(models_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -96,3 +98,11 @@ def filled(start: Callable[..., AppTest], home: Path, sample_home: Path) -> Call
     """With a copy of the sample documents' knowledge base."""
     shutil.copytree(sample_home / "kbs", home / "kbs")
     return start
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    """In place of the browser's."""
+    from tests.ui.pages import Table
+
+    return Table(monkeypatch)

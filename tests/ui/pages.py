@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.samples import ROOT
 from tests.waiting import PATIENCE, until
+from ui import components
 from ui.app_state import app_state
 
 FOUNDER = "Who founded the Aldersea Station?"
@@ -13,11 +17,18 @@ APP = ROOT / "ui" / "app.py"
 
 
 def library() -> AppTest:
-    return AppTest.from_string("from ui import library\nlibrary.page()", default_timeout=PATIENCE).run()
+    return one_page("library")
 
 
 def system() -> AppTest:
-    return AppTest.from_string("from ui import system\nsystem.page()", default_timeout=PATIENCE).run()
+    return one_page("system")
+
+
+def one_page(name: str) -> AppTest:
+    script = (
+        f"from ui import {name}\nfrom ui.errors import showing_errors\nwith showing_errors():\n    {name}.page()"
+    )
+    return AppTest.from_string(script, default_timeout=PATIENCE).run()
 
 
 def texts(app: AppTest) -> str:
@@ -40,3 +51,23 @@ def answered(app: AppTest) -> AppTest:
     chat = app.session_state["chat"]
     until(lambda: not app_state().answers.running(chat))
     return app.run()
+
+
+class Table:
+    """The table of documents, in place of the browser's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.data: dict[str, Any] = {}
+        self.selected: list[str] = []
+        monkeypatch.setattr(components, "sources", self._draw)
+
+    def _draw(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        self.data = data
+        return {"selected": self.selected}
+
+    @property
+    def names(self) -> list[str]:
+        return [row["name"] for row in self.data["rows"]]
+
+    def select(self, *names: str) -> None:
+        self.selected = [row["id"] for row in self.data["rows"] if row["name"] in names]

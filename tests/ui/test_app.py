@@ -19,8 +19,9 @@ from kb_assistant.settings import defaults
 from kb_assistant.store import Source
 from kb_assistant.store import snapshot as snapshots
 from kb_assistant.workspace import bases as workspace_bases
-from kb_assistant.workspace.access import User
-from tests.ui.pages import FOUNDER, answered, library, system, texts
+from kb_assistant.workspace.desk import Desk
+from kb_assistant.workspace.rights import EVERY_BASE, LOCAL_USER, Grant, Principal, Right
+from tests.ui.pages import FOUNDER, Table, answered, library, system, texts
 from tests.waiting import PATIENCE, until
 from ui import chat, components
 from ui.app_state import app_state
@@ -29,6 +30,12 @@ from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_option
 pytestmark = pytest.mark.engine
 
 CUT, CUT_ZH = "Cut: the answer is as long as may be.", "已截断：回答达到了最大长度。"
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch, right: Right, kb: str = EVERY_BASE) -> None:
+    """From now on whoever uses the page is bob, who has this right."""
+    bob = Principal("bob", grants=(Grant(kb, "user:bob", right),))
+    monkeypatch.setattr("ui.app_state.user_of", lambda _: bob)
 
 
 def test_an_empty_one_says_how_to_begin(start: Callable[..., AppTest]) -> None:
@@ -254,31 +261,6 @@ def test_settings_that_were_given_are_not_changed_on_the_page() -> None:
     assert not app.selectbox(key="set-embedder").disabled
 
 
-class Table:
-    """The table of documents, in place of the browser's."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.data: dict[str, Any] = {}
-        self.selected: list[str] = []
-        monkeypatch.setattr(components, "sources", self._draw)
-
-    def _draw(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        self.data = data
-        return {"selected": self.selected}
-
-    @property
-    def names(self) -> list[str]:
-        return [row["name"] for row in self.data["rows"]]
-
-    def select(self, *names: str) -> None:
-        self.selected = [row["id"] for row in self.data["rows"] if row["name"] in names]
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    return Table(monkeypatch)
-
-
 @pytest.mark.usefixtures("filled")
 def test_documents_are_opened_removed_and_brought_back(table: Table, sample_home: Path) -> None:
     path = str(sample_home.parent / "docs" / "en" / "history.md")
@@ -413,11 +395,10 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_readers_cannot_change_anything(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ui.library", "ui.source_table", "ui.chat", "ui.asking", "ui.system", "ui.models"):
-        monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
+    sign_in(monkeypatch, "read")
     app = system()
     assert not [one for kind in (app.selectbox, app.number_input, app.text_input) for one in kind]
-    assert not [button.key for button in app.button if str(button.key).startswith(("use-", "install-"))]
+    assert not [button.key for button in app.button]
     app = library()
     assert not app.exception
     keys = {str(button.key) for button in app.button}
@@ -430,10 +411,9 @@ def test_who_may_no_longer_write_does_not_do_so_by_an_open_page(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = system()
-    for module in ("ui.errors", "ui.system"):
-        monkeypatch.setattr(f"{module}.user", lambda: User("bob", "read"))
+    sign_in(monkeypatch, "read")
     app.number_input(key="set-k").set_value(2).run()
-    assert "You may read and ask" in texts(app)
+    assert "Only who manages all knowledge bases" in texts(app)
     assert not (home / "kb.toml").exists()
 
 
@@ -459,7 +439,7 @@ def test_folders_outside_those_allowed_are_barred(home: Path, tmp_path: Path) ->
     from ui import adding as page
 
     (tmp_path / "open").mkdir()
-    base = app_state().base("default")
+    base = Desk(app_state(), LOCAL_USER).base("default")
     set_options(Options({"home": home, "model": "extract"}, login=True, folders=(tmp_path / "open",)))
     for wrong in ("/etc", str(tmp_path / "open" / ".." / "home")):
         with pytest.raises(KBError, match="can't be named"):

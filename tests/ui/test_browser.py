@@ -205,7 +205,7 @@ def test_copy_rate_edit_ask_again_and_export(visit: Callable[..., Any]) -> None:
     assert page.locator(".turn").count() == 1
     page.get_by_role("button", name="This conversation").click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Save as JSON").click()
+        page.get_by_role("link", name="Save as JSON").click()
     saved = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
     assert len(saved["turns"]) == 1
     assert saved["turns"][0]["question"] == "Who runs the Aldersea Station now?"
@@ -499,7 +499,7 @@ def test_tokens_open_the_page_and_users_do_not_mix(visits: Visits, guarded: Any)
     assert stranger.locator("#root").count() == 0
     stranger.get_by_label("Token").fill("guess")
     stranger.keyboard.press("Enter")
-    stranger.get_by_text("doesn't open this page").wait_for()
+    stranger.get_by_text("isn't valid, or has expired").wait_for()
 
     ann = enter("ann")
     ask(ann, FOUNDER)

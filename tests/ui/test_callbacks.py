@@ -7,7 +7,7 @@ import ast
 from tests.samples import ROOT
 
 UI = ROOT / "ui"
-DOORS = {"attempt", "attempt_change"}
+DOORS = {"attempt"}
 
 
 def callbacks() -> list[tuple[str, ast.expr]]:

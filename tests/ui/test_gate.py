@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kb_assistant.errors import KBError
-from kb_assistant.workspace.access import Access, User
+from kb_assistant.workspace.access import Access
+from kb_assistant.workspace.rights import LOCAL_USER
 from ui import gate as gates
 from ui.gate import COOKIE, AuthMiddleware, Sessions
 from ui.options import MEGABYTE, Options
@@ -26,7 +27,7 @@ PATHS = [
     "/",
     "/_stcore/health",
     "/_stcore/host-config",
-    "/media/x.png",
+    "/download/chats/md/x",
     "/_stcore/upload_file/a/b",
     "/static/js/x.js",
 ]
@@ -88,10 +89,12 @@ def test_a_token_opens_and_its_cookie_cannot_be_read_by_scripts(access: Access) 
     assert "samesite=strict" in cookie
     assert token not in str(answer.headers)
     assert visitor.get("/").text == "inside"
-    assert gates.sessions.find(visitor.cookies[COOKIE]) == User("ann", "full")
+    found = gates.sessions.find(visitor.cookies[COOKIE])
+    assert found
+    assert (found.name, found.is_admin) == ("ann", True)
     visitor.post("/logout", headers={"Origin": HOST})
     visitor.cookies.set(COOKIE, answer.cookies[COOKIE])
-    assert visitor.get("/media/x.png").status_code == 401
+    assert visitor.get("/_stcore/health").status_code == 401
 
 
 def test_a_token_that_is_taken_away_or_made_anew_ends_its_sessions(access: Access) -> None:
@@ -105,6 +108,24 @@ def test_a_token_that_is_taken_away_or_made_anew_ends_its_sessions(access: Acces
     assert [visitors[name].get("/").status_code for name in ("ann", "bob", "eve")] == [401, 401, 200]
     access.file.write_text("damaged")
     assert visitors["eve"].get("/").status_code == 401, "nobody can tell any more"
+
+
+def test_who_may_read_something_gets_in_and_others_are_told_why_not(access: Access) -> None:
+    for name in ("ann", "bob"):
+        access.put_user(name)
+    access.grant("notes", "user:ann", "read")
+    visitor = client(access, any_host=True)
+    told = {name: visitor.post("/login", data={"token": access.new_token(name)}) for name in ("bob", "ann")}
+    wrong = visitor.post("/login", data={"token": "guess"})
+    assert [told["bob"].status_code, told["ann"].status_code, wrong.status_code] == [403, 303, 401]
+    assert "may not read any knowledge base yet" in told["bob"].text
+    assert "isn't valid, or has expired" in wrong.text.replace("&#x27;", "'")
+    assert COOKIE not in told["bob"].cookies
+    assert visitor.get("/").text == "inside"
+    access.withdraw("notes", "user:ann")
+    assert visitor.get("/").text == "inside", "the page says that there is nothing to read"
+    access.remove_user("ann")
+    assert visitor.get("/").status_code == 401
 
 
 def test_a_token_in_the_address_opens_nothing(access: Access) -> None:
@@ -160,7 +181,7 @@ def test_behind_a_proxy_each_sender_counts_alone(access: Access) -> None:
 def test_sessions_end() -> None:
     now = [0.0]
     sessions = Sessions(lambda: now[0])
-    number = sessions.begin(User("ann", "read"))
+    number = sessions.begin(lambda: LOCAL_USER)
     assert sessions.find(number)
     assert sessions.find("") is None
     now[0] = gates.SESSION_SECONDS + 1
@@ -238,7 +259,9 @@ def test_local_names_are_answered(host: str) -> None:
     assert client().get("/", headers={"Host": host}).text == "inside"
 
 
-@pytest.mark.parametrize("path", ["/_stcore/agent/interact", "/_stcore/agent/mcp", "/_stcore/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/_stcore/agent/interact", "/_stcore/agent/mcp", "/_stcore/metrics", "/media/x.png"]
+)
 def test_what_nobody_needs_is_closed(path: str) -> None:
     assert client().get(path).status_code == 403
 
@@ -286,7 +309,7 @@ def test_who_may_only_read_uploads_nothing(access: Access) -> None:
         visitor = client(access, any_host=True)
         visitor.post("/login", data={"token": tokens[name]}, headers={"Origin": HOST})
         assert visitor.put("/_stcore/upload_file/a/b", headers={"Origin": HOST}).status_code == status
-        assert visitor.get("/media/x.png").status_code == 200
+        assert visitor.get("/_stcore/health").status_code == 200
 
 
 def test_a_port_that_is_taken_is_said_with_a_way_out(tmp_path: Path) -> None:

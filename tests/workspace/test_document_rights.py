@@ -229,6 +229,29 @@ def test_rules_follow_a_new_name_and_end_with_the_knowledge_base(
     workspace.close("moved")
 
 
+def test_the_counts_of_work_are_of_what_may_be_read(
+    workspace: Workspace, view: Callable[[str], View], docs: Path
+) -> None:
+    job = workspace.jobs.ingest(workspace.base("default"), [docs])
+    workspace.jobs.wait(job.id)
+    told = {name: view(name).job(job.id) for name in ("ann", "mia")}
+    assert [one.result["unchanged"] for one in told.values()] == [3, 7]
+    assert [len(one.result["files"]) for one in told.values()] == [3, 7]
+    assert "all_files" not in told["ann"].note
+
+
+def test_an_upload_takes_no_hidden_files_place(workspace: Workspace, view: Callable[[str], View]) -> None:
+    base = workspace.base("default")
+    job = view("mia").upload([("plan.md", b"The plan is secret.")])
+    workspace.jobs.wait(job.id)
+    (plan,) = [source.path for source in base.sources("plan.md")]
+    base.set_readers([plan], ["group:board"])
+    with pytest.raises(ForbiddenError):
+        view("wes").upload([("other.md", b"x"), ("plan.md", b"The plan is mine.")])
+    assert Path(plan).read_bytes() == b"The plan is secret."
+    assert not Path(plan).with_name("other.md").exists()
+
+
 def test_no_error_names_them(view: Callable[[str], View]) -> None:
     for do in (lambda: view("ann").chunk("x"), lambda: view("ann").search("")):
         with pytest.raises(KBError) as raised:
@@ -270,7 +293,10 @@ def test_a_stored_answer_is_withheld_once_what_it_rests_on_may_not_be_read(
     assert MARKER in of_turns(before[:1])
     assert f"{MARKER}.md" in of_turns(before[1:2])
 
+    assert [one.id for one in bea.conversations.all(MARKER)] == [chat]
     workspace.access.put_user("bea", [])
+    assert desk_of(workspace, "bea").conversations.all(MARKER) == [], "search reads no withheld answers"
+    assert [one.id for one in desk_of(workspace, "bea").conversations.all("sold march")] == [chat]
     for desk in (desk_of(workspace, "bea"), desk_of(workspace, "bea", bases=["default"])):
         after = desk.conversations.turns(chat)
         assert [turn.question for turn in after] == [turn.question for turn in before]

@@ -9,8 +9,9 @@ import pytest
 
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
+from kb_assistant.workspace.folders import put_uploads
 from kb_assistant.workspace.model_installs import ModelInstalls
-from kb_assistant.workspace.samples import put_samples
+from kb_assistant.workspace.samples import sample_files
 from kb_assistant.workspace.workspace import Workspace
 from tests.homes import embedder_folder
 from tests.waiting import until
@@ -47,6 +48,20 @@ def test_a_model_is_added_by_its_path_and_told_when_it_is_there(tmp_path: Path) 
     assert [model.name for model in installs.installed()] == ["tuned"]
 
 
+def test_a_model_that_is_there_but_cannot_be_used_yet_is_said(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise OSError("no room")
+
+    installs = ModelInstalls(ModelHome(tmp_path / "models"), fail)
+    folder = str(embedder_folder(tmp_path / "tuned"))
+    installs.add(folder)
+    until(lambda: not installs.running())
+    last = installs.last(folder)
+    assert last is not None
+    assert (last.state, last.error) == ("failed", "It is installed, but couldn't be taken into use.")
+    assert [model.name for model in installs.installed()] == ["tuned"]
+
+
 def test_what_is_no_model_is_said_in_words(tmp_path: Path) -> None:
     installs = ModelInstalls(ModelHome(tmp_path / "models"))
     installs.add(str(tmp_path / "nothing"))
@@ -74,6 +89,6 @@ def test_documents_that_came_before_the_model_are_read_once_it_is_there(tmp_path
 def test_the_sample_documents_become_uploads(tmp_path: Path) -> None:
     workspace = Workspace(Settings(home=tmp_path))
     workspace.create_base("default")
-    paths = put_samples(workspace.named("default"))
+    paths = put_uploads(workspace.named("default"), sample_files())
     assert len(paths) > 15
     assert all(path.is_relative_to(tmp_path / "uploads") and path.is_file() for path in paths)

@@ -130,6 +130,9 @@ def test_nothing_is_swept_where_no_conversations_are_known(workspace: Workspace)
         one.unlink()
     workspace.sweep()
     assert file.exists()
+    workspace.chats.delete(workspace.chats.create("ann", "default").id)
+    workspace.sweep()
+    assert file.exists(), "the list that knew it was moved away, and a new one begun"
 
 
 def test_few_conversations_stay_open(workspace: Workspace) -> None:
