@@ -13,8 +13,8 @@ from kb_assistant.workspace.desk import View
 from kb_assistant.workspace.scope import Scope
 from ui.app_state import chosen, desk, installed_models, kb_name, principal, view
 from ui.errors import attempt
+from ui.opened import close_passage
 from ui.options import MOST_MEGABYTES
-from ui.passage import close_passage
 from ui.sanitize import escaped, short, strip_invisible
 from ui.strings import say
 from ui.uploads import too_much

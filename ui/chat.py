@@ -15,6 +15,7 @@ from ui import components, turn_view
 from ui.app_state import desk, kb_name, kb_names, view
 from ui.asking import answerers, ask, ask_again, dropped_files, model_name, question_field
 from ui.chat_list import chat_head, chat_list, open_chat
+from ui.document import document_panel
 from ui.errors import attempt, show_error, show_problem, showing_errors
 from ui.first_steps import first_steps, has_embedder
 from ui.passage import passage_panel
@@ -101,6 +102,8 @@ def _body(chat: Chat | None) -> None:
         _empty(base)
     if chat is not None and (opened := st.session_state.get("passage")):
         passage_panel([base, *desk().conversations.beside(chat.id)], finished, opened)
+    else:
+        document_panel(base, *(desk().conversations.beside(chat.id) if chat else ()))
     if chat is not None and (turn := st.session_state.pop("why", None)):
         _ask_why(chat, turn)
     dropped_files(chat)

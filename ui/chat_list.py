@@ -12,7 +12,7 @@ from kb_assistant import Chat
 from ui.app_state import desk
 from ui.downloads import download
 from ui.errors import attempt
-from ui.passage import close_passage
+from ui.opened import close_passage
 from ui.sanitize import escaped, short, strip_invisible
 from ui.sharing import share_section
 from ui.strings import local_time, say, today

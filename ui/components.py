@@ -3,7 +3,7 @@ selected. The browser part is in assets/; it inserts all its input as text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ def _read(name: str) -> str:
 
 
 @st.cache_resource(show_spinner=False)
-def _component(name: str, html: str) -> Any:
-    return st.components.v2.component(f"kb_{name}", html=html, css=_read(f"{name}.css"), js=_read(f"{name}.js"))
+def _component(name: str, html: str, css: str = "") -> Any:
+    style = _read(f"{css or name}.css")
+    return st.components.v2.component(f"kb_{name}", html=html, css=style, js=_read(f"{name}.js"))
 
 
 def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
@@ -35,8 +36,19 @@ def passage(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     return mount(data=strip_all_invisible(data), key=key, **told)
 
 
+def document(data: dict[str, Any], key: str) -> Any:
+    """Passages of a document, one after the other, with places marked."""
+    mount = _component("document", '<section class="passage"></section>', css="passage")
+    return mount(data=strip_all_invisible(data), key=key)
+
+
 def sources(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     """A table of sources; its state `selected` has the ids of the selected ones. `told`: on_open_change,
     on_sort_change, on_selected_change."""
     mount = _component("sources", '<div class="frame"></div>')
     return mount(data=strip_all_invisible(data), key=key, **told)
+
+
+def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Positions in a browser's units: characters beyond the first plane count twice."""
+    return [(len(text[:a].encode("utf-16-le")) // 2, len(text[:b].encode("utf-16-le")) // 2) for a, b in spans]

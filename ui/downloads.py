@@ -29,7 +29,10 @@ def download(label: str, address: str) -> None:
 def routes() -> list[Route]:
     from starlette.routing import Route
 
-    return [Route(f"{PREFIX}chats/{{form}}/{{chat}}", _chat)]
+    return [
+        Route(f"{PREFIX}chats/{{form}}/{{chat}}", _chat),
+        Route(f"{PREFIX}documents/{{base}}/{{chunk}}", _document),
+    ]
 
 
 def _chat(request: Request) -> Response:
@@ -47,6 +50,23 @@ def _chat(request: Request) -> Response:
     except KBError:
         return PlainTextResponse("There is nothing here.", 404)
     return Response(text, headers=_headers(f"{name}.{form}"), media_type=_TYPES.get(form, "text/plain"))
+
+
+def _document(request: Request) -> Response:
+    """The file of a document that whoever is signed in may read, by one of its chunks."""
+    from starlette.responses import PlainTextResponse, Response
+
+    from kb_assistant import KBError
+    from ui.app_state import desk_of
+
+    try:
+        base = desk_of(request.cookies).base(request.path_params["base"])
+        path = base.chunk(request.path_params["chunk"]).source
+        data = base.original(path)
+    except KBError:
+        return PlainTextResponse("There is nothing here.", 404)
+    name = path.rsplit("/", 1)[-1]
+    return Response(data, headers=_headers(name), media_type="application/octet-stream")
 
 
 def _headers(name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ui.document import document_panel
 from ui.errors import show_problem
 from ui.grants import grants_section
 from ui.job_report import jobs_section
+from ui.overview import base_overview_shown
 from ui.sanitize import escaped, size
 from ui.source_table import sources_section
 from ui.strings import say
@@ -25,6 +26,7 @@ def page() -> None:
     if base.may("write"):
         add_documents(base)
     jobs_section(base)
+    base_overview_shown(base)
     sources_section(base)
     document_panel(base)
     if base.may("manage"):

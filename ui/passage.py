@@ -14,16 +14,14 @@ from kb_assistant.workspace.desk import View
 from kb_assistant.workspace.preview import Surroundings, highlights
 from ui import components
 from ui.errors import attempt
+from ui.opened import close_passage, open_document
 from ui.pictures import picture
 from ui.sanitize import escaped
 from ui.strings import language, localized, say, words
 from ui.turn_view import where
 
 _KEY = "passage-element"
-
-
-def close_passage() -> None:
-    st.session_state.pop("passage", None)
+_TAB = "passage-tab"
 
 
 def passage_panel(bases: Sequence[View], saved: Sequence[SavedTurn], opened: dict[str, Any]) -> None:
@@ -42,7 +40,12 @@ def passage_panel(bases: Sequence[View], saved: Sequence[SavedTurn], opened: dic
             on_close_change=partial(attempt, close_passage),
             on_step_change=partial(attempt, _step, turn, n),
         )
-        _page(bases, hit, [hit.text[start:end] for start, end in spans])
+        holder = next((one for one in bases if _around(one, hit)), None)
+        if holder is None:
+            return
+        _ways(hit)
+        if _shows_page(hit):
+            _page(holder, hit, [hit.text[start:end] for start, end in spans])
 
 
 def _data(
@@ -64,14 +67,15 @@ def _data(
         "words": words("close", "previous", "next"),
         "n": n,
         "file": PurePath(hit.source).name,
-        "place": " · ".join([*where(hit), bases[0].told(hit.source)]),
+        "place": " · ".join(filter(None, [*where(hit), _folder(bases, hit)])),
         "heading": hit.locator.heading or "",
         "warning": "" if around else say("passage_gone"),
         "before": around.before if around else "",
         "after": around.after if around else "",
         "text": hit.text,
-        "spans": utf16(hit.text, spans),
-        "answer": utf16(hit.text, [(hit.answer.start, hit.answer.end)])[0] if hit.answer else None,
+        "page_first": _shows_page(hit) and around is not None,
+        "spans": components.utf16(hit.text, spans),
+        "answer": components.utf16(hit.text, [(hit.answer.start, hit.answer.end)])[0] if hit.answer else None,
         "notes": notes,
         "before_n": n > 1,
         "after_n": n < len(turn.hits),
@@ -86,11 +90,6 @@ def _around(base: View, hit: Hit) -> Surroundings | None:
         return None
 
 
-def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Positions in a browser's units: characters beyond the first plane count twice."""
-    return [(len(text[:a].encode("utf-16-le")) // 2, len(text[:b].encode("utf-16-le")) // 2) for a, b in spans]
-
-
 def _step(turn: SavedTurn, n: int) -> None:
     step = (st.session_state.get(_KEY) or {}).get("step") or {}
     n += int(step.get("by", 0))
@@ -98,19 +97,51 @@ def _step(turn: SavedTurn, n: int) -> None:
         st.session_state.passage = {"turn": turn.id, "n": n, "mark": f"near{n}"}
 
 
-def _page(bases: Sequence[View], hit: Hit, quotes: list[str]) -> None:
-    """The image of a PDF page, unless the document is gone."""
-    holder = next((one for one in bases if _around(one, hit)), None)
-    if holder is None or hit.locator.page is None or not hit.source.lower().endswith(".pdf"):
-        return
+def _folder(bases: Sequence[View], hit: Hit) -> str:
+    """Where its document lies, for people."""
+    return bases[0].place_of(hit.source.rpartition("/")[0])
+
+
+def _has_page(hit: Hit) -> bool:
+    return hit.locator.page is not None and hit.source.lower().endswith(".pdf")
+
+
+def _shows_page(hit: Hit) -> bool:
+    """Whether the page stands for the text: so it does first."""
+    return _has_page(hit) and st.session_state.get(_TAB, "tab_page") == "tab_page"
+
+
+def _ways(hit: Hit) -> None:
+    """The page, or the text, and the whole document."""
+    with st.container(horizontal=True, vertical_alignment="center", key="passage-ways"):
+        if _has_page(hit):
+            if _TAB not in st.session_state:
+                st.session_state[_TAB] = "tab_page"
+            st.segmented_control(
+                say("shown_as"), ["tab_page", "tab_text"], format_func=say, key=_TAB, required=True,
+                label_visibility="collapsed",
+            )  # fmt: skip
+        st.button(
+            say("open_document"), icon=":material/description:", key="open-document", type="tertiary",
+            on_click=attempt, args=(_open, hit),
+        )  # fmt: skip
+
+
+def _open(hit: Hit) -> None:
+    close_passage()
+    open_document(hit.source, hit.id)
+
+
+def _page(holder: View, hit: Hit, quotes: list[str]) -> None:
+    """The image of the PDF page."""
+    number = hit.locator.page or 1
     try:
-        image = _drawn(holder, hit.source, hit.locator.page, tuple(quotes))
+        image = _drawn(holder, hit.source, number, tuple(quotes))
     except KBError as error:
         st.caption(escaped(localized(error.message)))
         return
-    st.image(
-        picture(image), caption=say("page_image", n=hit.locator.page, file=escaped(PurePath(hit.source).name))
-    )
+    told = say("page_image", n=number, file=escaped(PurePath(hit.source).name))
+    st.image(picture(image), caption=told, alt=told)
 
 
 @st.cache_data(max_entries=50, ttl=600, show_spinner=False)

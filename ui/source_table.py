@@ -18,8 +18,8 @@ from kb_assistant.workspace.removals import Removal
 from kb_assistant.workspace.source_list import Facets, Order, SourceQuery
 from ui import components
 from ui.adding import read_again
-from ui.document import open_document, opened_document
 from ui.errors import attempt
+from ui.opened import open_document, opened_document
 from ui.sanitize import escaped, short, strip_invisible
 from ui.strings import language, localized, said_when, say, words
 from ui.undo import offer_undo, undo_line

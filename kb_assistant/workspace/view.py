@@ -17,6 +17,7 @@ from kb_assistant.types import Hit, MissingFiles, Report
 from kb_assistant.workspace import (
     bases,
     discreet,
+    document_view,
     folders,
     preview,
     removals,
@@ -250,6 +251,19 @@ class View:
         if found is None or (sees is not None and not sees(path)):
             raise NotFoundError(_("There is no document {path!r}.", path=path), _("See which there are."))
         return found if sees is None else discreet.source(found, sees)
+
+    def original(self, path: str) -> bytes:
+        """The bytes of a source's file.
+
+        Raises:
+            NotFoundError: there is no such source that may be read.
+            ReadError: as for document_view.original.
+        """
+        return document_view.original(self.source(path), self._base.settings.file_megabytes)
+
+    def overview(self) -> document_view.Overview:
+        """See document_view.base_overview."""
+        return document_view.base_overview(self._base, self.example_questions(5), self.sight)
 
     def chunk(self, id_: str) -> Chunk:
         """The chunk with this id, which is the id of the passage that begins with it.

@@ -265,7 +265,7 @@ def test_settings_that_were_given_are_not_changed_on_the_page() -> None:
 def test_documents_are_opened_removed_and_brought_back(table: Table, sample_home: Path) -> None:
     path = str(sample_home.parent / "docs" / "en" / "history.md")
     app = library()
-    app.session_state["document"] = path
+    app.session_state["document"] = {"path": path, "chunk": "", "part": None}
     assert "founded by Miriam Okafor" in texts(app.run())
     table.select("history.md")
     app.run().button(key="remove-sources").click().run()
@@ -453,7 +453,7 @@ def test_hostile_names_and_texts_are_escaped(tmp_path: Path) -> None:
     library()
     app_state().base("default").ingest(tmp_path / name)
     app = library()
-    app.session_state["document"] = str(tmp_path / name)
+    app.session_state["document"] = {"path": str(tmp_path / name), "chunk": "", "part": None}
     app.run()
     markdown: list[Any] = [*app.markdown, *app.caption]
     for element in markdown:

@@ -118,6 +118,26 @@ def test_a_pdf_shows_its_page(visit: Callable[..., Any]) -> None:
     page.wait_for_function("image => image.naturalWidth > 500", arg=image.element_handle())
 
 
+def test_a_document_is_looked_through_searched_and_downloaded(visit: Callable[..., Any]) -> None:
+    page = visit("/library")
+    page.get_by_role("button", name="pump-manual.pdf").click()
+    panel = page.locator(".st-key-passage")
+    panel.get_by_text("Page 1 of pump-manual.pdf").wait_for()
+    panel.get_by_role("button", name="Next").click()
+    panel.get_by_text("Page 2 of pump-manual.pdf").wait_for()
+    assert axe(page) == []
+    panel.get_by_placeholder("Search in this document").fill("impeller")
+    page.keyboard.press("Enter")
+    panel.locator("mark").first.wait_for()
+    assert {one.lower() for one in panel.locator("mark").all_inner_texts()} == {"impeller"}
+    with page.expect_download() as waiting:
+        panel.get_by_text("Download", exact=True).click()
+    assert waiting.value.suggested_filename == "pump-manual.pdf"
+    assert Path(waiting.value.path()).read_bytes().startswith(b"%PDF")
+    panel.get_by_text("Overview", exact=True).click()
+    panel.get_by_text("Contents").wait_for()
+
+
 def test_a_refusal_looks_different_and_shows_what_lies_nearest(visit: Callable[..., Any]) -> None:
     page = visit()
     ask(page, "How do I bake a chocolate cake with walnuts in an oven?")

@@ -13,8 +13,8 @@ from kb_assistant.answering.citations import marks
 from kb_assistant.settings import defaults
 from kb_assistant.types import Hit, Locator
 from ui import strings
+from ui.components import utf16
 from ui.markdown_tree import tree
-from ui.passage import utf16
 from ui.sanitize import escaped, short, strip_all_invisible, strip_invisible, wide
 from ui.settings_zh import MEANINGS
 

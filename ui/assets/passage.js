@@ -38,7 +38,7 @@ export default function (component) {
   const parts = [bar, place];
   if (data.heading) parts.push(make("p", "heading", data.heading));
   if (data.warning) parts.push(make("p", "warning", data.warning));
-  if (data.before) parts.push(make("p", "neighbour", data.before));
+  if (data.before && !data.page_first) parts.push(make("p", "neighbour", data.before));
   const text = make("p", "text");
   const [first_bold, last_bold] = data.answer || [0, 0];
   const put = (parent, start, end) => {
@@ -57,8 +57,8 @@ export default function (component) {
     at = end;
   }
   put(text, at, data.text.length);
-  parts.push(text);
-  if (data.after) parts.push(make("p", "neighbour", data.after));
+  if (!data.page_first) parts.push(text);
+  if (data.after && !data.page_first) parts.push(make("p", "neighbour", data.after));
   for (const line of data.notes) parts.push(make("p", "place", line));
   frame.replaceChildren(...parts);
   frame.onkeydown = (event) => { if (event.key === "Escape") close(); };
