@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,12 +11,14 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Kb, Model
+from kb_assistant.errors import DatasetError
 from kb_assistant.messages import _, join
 from kb_assistant.workspace.access import LOCAL
 
 if TYPE_CHECKING:
+    from kb_assistant.models.home import ModelHome
     from kb_assistant.settings import Settings
-    from kb_assistant.training.data import Style
+    from kb_assistant.training.data import Conversation, Style
     from kb_assistant.training.encode import Encoder
     from kb_assistant.training.formats import Read
     from kb_assistant.training.plan import Plan
@@ -100,12 +103,13 @@ def data(
         raise typer.BadParameter("give a file with questions and answers, or --from-kb, or --from-chats")
     chosen = (Recipe.read(recipe) if recipe else Recipe()).with_values({"max_tokens": max_tokens, "seed": seed})
     settings = Settings.load(home=home, kb=kb, model=model)
-    encoder = _encoder(settings, chosen.max_tokens)
+    encoder = _encoder(settings, chosen.max_tokens, writes=bool(write_questions) and not replay)
     named = Fields(question, answer, history, system, messages)
     read = [read_file(file, named, style, encoding) for file in files or ()]
     wrong: list[dict[str, Any]] = []
     if from_kb or write_questions or from_chats:
-        made, wrong = _mined(settings, from_kb, write_questions, owner or [LOCAL] if from_chats else [], seed)
+        owners = owner or [LOCAL] if from_chats else []
+        made, wrong = _mined(settings, from_kb, write_questions, owners, seed, alone=not read)
         read += made
     prepared = prepare(
         _together(read),
@@ -128,32 +132,58 @@ def data(
 
 
 def _mined(
-    settings: Settings, documents: bool, questions: int, owners: Sequence[str], seed: int
+    settings: Settings, documents: bool, questions: int, owners: Sequence[str], seed: int, alone: bool
 ) -> tuple[list[Read], list[dict[str, Any]]]:
-    """What the knowledge base and the saved chats give, and what was wrong in these."""
+    """What the knowledge base and the saved chats give, and what was wrong in these.
+
+    Args:
+        alone: There are no other rows.
+
+    Raises:
+        DatasetError: none of them gives anything, and there are no other rows.
+    """
     from kb_assistant.knowledge import KnowledgeBase
-    from kb_assistant.training.formats import Read
     from kb_assistant.training.mine import from_documents, from_model
     from kb_assistant.training.mine_chats import from_chats
     from kb_assistant.workspace.chats import ChatStore
 
     made: list[Read] = []
     wrong: list[dict[str, Any]] = []
+    nothing: list[DatasetError] = []
     with KnowledgeBase(settings) as base:
         if documents:
-            rows = from_documents(base, seed)
-            made.append(Read(rows, [], {"documents": len(rows)}))
+            with _put_off(nothing):
+                made.append(_read("documents", from_documents(base, seed)))
         if questions:
-            with show.share("writing questions") as progress:
-                rows = from_model(base, questions, seed, progress)
-            made.append(Read(rows, [], {"the model's questions": len(rows)}))
+            with _put_off(nothing), show.share("writing questions") as progress:
+                made.append(_read("the model's questions", from_model(base, questions, seed, progress)))
         if owners:
-            found = from_chats(base, ChatStore(settings.home / "chats.sqlite"), owners)
-            made.append(Read(found.good, [], {"chats": len(found.good)}))
-            wrong = found.wrong
-            for reason, count in found.left_out.items():
-                show.note(f"answers with a thumb up that can't be learned: {count}: {reason}")
+            with _put_off(nothing):
+                found = from_chats(base, ChatStore(settings.home / "chats.sqlite"), owners)
+                made.append(_read("chats", found.good))
+                wrong = found.wrong
+                for reason, count in found.left_out.items():
+                    show.note(f"answers with a thumb up that can't be learned: {count}: {reason}")
+    if nothing and alone and not any(one.conversations for one in made):
+        raise nothing[0]
+    for error in nothing:
+        show.note(str(error))
     return made, wrong
+
+
+@contextmanager
+def _put_off(errors: list[DatasetError]) -> Iterator[None]:
+    """Keep the error of a source that gives nothing: others may give something."""
+    try:
+        yield
+    except DatasetError as error:
+        errors.append(error)
+
+
+def _read(form: str, rows: list[Conversation]) -> Read:
+    from kb_assistant.training.formats import Read
+
+    return Read(rows, [], {form: len(rows)})
 
 
 def _general(
@@ -177,19 +207,33 @@ def _general(
     return _together([*([mixed] if mixed else []), Read(own)]) if mixed or own else None
 
 
-def _encoder(settings: Settings, limit: int) -> Encoder | None:
-    """The encoder of the model that is to be trained; of any ChatGLM that is installed; or none, which is told."""
+def _encoder(settings: Settings, limit: int, writes: bool) -> Encoder | None:
+    """The encoder of the model that is to be trained; of any ChatGLM that is installed; or none, which is told.
+
+    Args:
+        writes: The model that is named writes questions: another may be trained on them.
+
+    Raises:
+        ModelError: the model that is named can't be trained.
+    """
     from kb_assistant.models.home import ModelHome
     from kb_assistant.training.encode import encoder_of
 
     models = ModelHome(settings.models_dir)
-    if settings.model not in ("auto", "extract"):
+    if settings.model not in ("auto", "extract") and not (writes and _only_writes(settings, models)):
         return encoder_of(models.get(settings.model, "chat"), settings, limit)
     known = [one for one in models.installed() if one.template and one.path.exists()]
     if known:
         return encoder_of(known[0], settings, limit)
     show.note("Tokens aren't counted: name the model that is to be trained with --model.")
     return None
+
+
+def _only_writes(settings: Settings, models: ModelHome) -> bool:
+    """Whether the model can write questions, but isn't one that is trained here."""
+    from kb_assistant.llm.open import is_provider
+
+    return is_provider(settings.model) or not models.get(settings.model, "chat").template
 
 
 def _together(read: Sequence[Read]) -> Read:
@@ -207,11 +251,12 @@ def _together(read: Sequence[Read]) -> Read:
 def _planned(settings: Settings, recipe: Recipe, prepared: Prepared) -> Plan | None:
     """What the training will take, where the model that is to be trained is known."""
     from kb_assistant.chatglm2.checkpoint import read_checkpoint
+    from kb_assistant.llm.open import is_provider
     from kb_assistant.models.home import ModelHome
     from kb_assistant.torch_runtime import is_installed, torch_device
     from kb_assistant.training.plan import plan
 
-    if settings.model in ("auto", "extract") or not prepared.lengths:
+    if settings.model in ("auto", "extract") or is_provider(settings.model) or not prepared.lengths:
         return None
     folder = ModelHome(settings.models_dir).get(settings.model, "chat").path
     if not folder.is_dir():

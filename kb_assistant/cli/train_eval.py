@@ -73,7 +73,7 @@ def evaluate(
     from kb_assistant.training.held_back import style_of
     from kb_assistant.training.measure import compare
 
-    with open_kb(kb, home, model=model, adapter=name) as base:
+    with open_kb(kb, home, model=model or _measurable(name, home), adapter=name) as base:
         subject = _subject(base, name, data, neutral, questions)
         chosen = subject.held.questions[:limit]
         if subject.held.learned:
@@ -89,6 +89,21 @@ def evaluate(
         page = measure_page(subject.adapter.name, subject.model.name, compared, grounded)
         report.write_text(page, encoding="utf-8")
     _tell(subject, compared, grounded, json)
+
+
+def _measurable(name: str, home: Path | None) -> str | None:
+    """The official folder of the adapter's model, by which everything is measured; None if it isn't installed."""
+    from kb_assistant.models.adapters import AdapterHome
+    from kb_assistant.models.home import ModelHome
+    from kb_assistant.settings import Settings
+    from kb_assistant.torch_runtime import is_installed
+
+    settings = Settings.load(home=home)
+    if settings.model != "auto" or not is_installed("torch"):
+        return None
+    wanted = AdapterHome(settings.home).get(name).base_sha256
+    folders = (one for one in ModelHome(settings.models_dir).installed() if one.template and one.path.is_dir())
+    return next((one.name for one in folders if one.base_sha256 == wanted), None)
 
 
 def _subject(base: KnowledgeBase, name: str, data: Path | None, neutral: int, questions: Path | None) -> _Subject:

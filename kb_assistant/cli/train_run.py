@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +19,11 @@ from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.model_folder import Model
+    from kb_assistant.models.adapters import Adapter, AdapterHome
     from kb_assistant.models.home import ModelHome
+    from kb_assistant.settings import Settings
     from kb_assistant.training.encode import Encoder, Example
+    from kb_assistant.training.job import Job
     from kb_assistant.training.plan import Plan
     from kb_assistant.training.prepare import DataSet
     from kb_assistant.training.recipe import Recipe
@@ -28,8 +32,13 @@ _EXAMPLES = 3
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="A ChatGLM2: an installed name, or the official folder.")],
-    data: Annotated[Path, typer.Argument(help="What `kb train data` wrote, or a file of questions and answers.")],
+    model: Annotated[
+        str, typer.Argument(help="A ChatGLM2: an installed name, or the official folder.", metavar="MODEL")
+    ],
+    data: Annotated[
+        Path,
+        typer.Argument(help="What `kb train data` wrote, or a file of questions and answers.", metavar="DATA"),
+    ],
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the adapter.", metavar="NAME")],
     recipe: Annotated[
         Path | None, typer.Option(help="A file that `kb train init` wrote; flags win.", metavar="FILE")
@@ -63,9 +72,8 @@ def run(
     from kb_assistant.models.adapters import AdapterHome
     from kb_assistant.models.home import ModelHome
     from kb_assistant.settings import Settings
-    from kb_assistant.torch_runtime import import_torch, torch_device
+    from kb_assistant.torch_runtime import import_torch
     from kb_assistant.training.encode import encoder_of
-    from kb_assistant.training.prepare import open_data
     from kb_assistant.training.recipe import Recipe
 
     settings = Settings.load(home=home)
@@ -76,53 +84,72 @@ def run(
     }  # fmt: skip
     chosen = (Recipe.read(recipe) if recipe else Recipe()).with_values(flags)
     base = trainable(ModelHome(settings.models_dir), model)
-    content, encoder = open_data(data), encoder_of(base, settings, chosen.max_tokens)
-    train, validation = (_examples(rows, encoder) for rows in (content.train, content.validation))
-    if not train:
-        raise DatasetError(
-            _("Nothing is left to learn: all examples are longer than {tokens} tokens.", tokens=chosen.max_tokens),
-            _("Raise max_tokens, or shorten them."),
-        )
-    device = torch_device(settings.device)
-    planned = _planned(base, chosen, train, device)
-    first = _is_first()
-    if first:
+    encoder = encoder_of(base, settings, chosen.max_tokens)
+    job = _job(name, base, data, encoder, chosen, settings, start, fsdp)
+    planned = _planned(job)
+    if _is_first():
         _show(planned, chosen, json and dry_run)
     if dry_run:
         if not json:
-            _show_examples(train, encoder)
+            _show_examples(job.train, encoder)
         return
     _refuse(planned, chosen, force)
     if fsdp:
         _require_shareable(planned)
     if settings.threads:
         import_torch().set_num_threads(settings.threads)
+    adapter = _trained(job, AdapterHome(settings.home))
+    if adapter and json:
+        show.as_json({"name": adapter.name, "folder": str(adapter.folder), **adapter.facts})
+    elif adapter:
+        typer.echo(f"{adapter.name} is trained: {adapter.folder}")
+        show.note(f"Measure it: kb train eval {name}    Use it: kb chat --adapter {name}")
+
+
+def _job(
+    name: str, base: Model, data: Path, encoder: Encoder, recipe: Recipe, settings: Settings, start: str | None,
+    fsdp: bool,
+) -> Job:  # fmt: skip
+    """What the training is made of.
+
+    Raises:
+        DatasetError: there is no data, or nothing in it is short enough to be learned.
+        ModelError: there is no adapter `start`, or it goes with another model.
+    """
+    from kb_assistant.models.adapters import AdapterHome
+    from kb_assistant.torch_runtime import torch_device
     from kb_assistant.training.held_back import keys
     from kb_assistant.training.job import Job
-    from kb_assistant.training.run import train as trained
+    from kb_assistant.training.prepare import open_data
 
-    adapters = AdapterHome(settings.home)
-    begun = adapters.get(start) if start else None
+    content = open_data(data)
+    train, validation = (_examples(rows, encoder) for rows in (content.train, content.validation))
+    if not train:
+        raise DatasetError(
+            _("Nothing is left to learn: all examples are longer than {tokens} tokens.", tokens=recipe.max_tokens),
+            _("Raise max_tokens, or shorten them."),
+        )
+    begun = AdapterHome(settings.home).get(start) if start else None
     if begun:
         begun.require_base(base)
-    learned = keys((*content.train, *content.validation)) | (begun.learned() if begun else set())
-    job = Job(
-        name, base, train, validation, content.sha256, chosen, _style(content), device, begun, fsdp,
-        str(data.absolute()), learned,
+    return Job(
+        name, base, train, validation, content.sha256, recipe, _style(content), torch_device(settings.device),
+        begun, fsdp, str(data.absolute()),
+        keys((*content.train, *content.validation)) | (begun.learned() if begun else set()),
     )  # fmt: skip
+
+
+def _trained(job: Job, adapters: AdapterHome) -> Adapter | None:
+    """The finished adapter; None in all processes of torchrun but the first. Ctrl-C ends the command in order."""
+    from kb_assistant.training.run import train
+
     halted = threading.Event()
     with stopping(halted.set):
-        adapter = trained(job, adapters, show.note if first else lambda _line: None, halted.is_set)
+        adapter = train(job, adapters, show.note if _is_first() else lambda _line: None, halted.is_set)
     if halted.is_set() and adapter is None:
         show.note("Stopped. The same command goes on.")
         raise typer.Exit(130)
-    if adapter is None:  # one of several processes
-        return
-    if json:
-        show.as_json({"name": adapter.name, "folder": str(adapter.folder), **adapter.facts})
-        return
-    typer.echo(f"{adapter.name} is trained: {adapter.folder}")
-    show.note(f"Measure it: kb train eval {name}    Use it: kb chat --adapter {name}")
+    return adapter
 
 
 def trainable(models: ModelHome, name: str) -> Model:
@@ -156,12 +183,12 @@ def _examples(rows: Any, encoder: Encoder) -> list[Example]:
     return kept
 
 
-def _planned(base: Model, recipe: Recipe, train: list[Example], device: Any) -> Plan:
+def _planned(job: Job) -> Plan:
     from kb_assistant.chatglm2.checkpoint import read_checkpoint
     from kb_assistant.training.plan import plan
 
-    lengths = [(len(one.ids), one.learned) for one in train]
-    return plan(read_checkpoint(base.path), recipe, lengths, device)
+    lengths = [(len(one.ids), one.learned) for one in job.train]
+    return plan(read_checkpoint(job.base.path), job.recipe, lengths, job.device)
 
 
 def _show(planned: Plan, recipe: Recipe, json: bool) -> None:
@@ -172,7 +199,7 @@ def _show(planned: Plan, recipe: Recipe, json: bool) -> None:
         show.note(line)
 
 
-def _show_examples(train: list[Example], encoder: Encoder) -> None:
+def _show_examples(train: Sequence[Example], encoder: Encoder) -> None:
     from kb_assistant.training.encode import marked
 
     for number, example in enumerate(train[:_EXAMPLES], start=1):

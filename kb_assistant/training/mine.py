@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kb_assistant.errors import DatasetError
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.llm.capabilities import quotes_only
 from kb_assistant.messages import _
 from kb_assistant.store.readers import ANYONE
 from kb_assistant.text.language import language_of
@@ -95,8 +96,14 @@ def from_model(
         count: Number of passages that are tried.
 
     Raises:
+        DatasetError: no chat model is named, no passage is long enough, or nothing that it writes holds.
         ModelError: the chat model can't answer.
     """
+    if quotes_only(kb.chat_model):
+        raise DatasetError(
+            _("No chat model is there to write questions."),
+            _("Name one by --model; kb models list shows what is installed."),
+        )
     chunks = [one for chunks in _open_chunks(kb) for one in chunks if len(one.text.body) >= _SHORTEST_PASSAGE]
     drawn = random.Random(seed).sample(chunks, min(count, len(chunks)))
     made: list[Conversation] = []
@@ -104,6 +111,12 @@ def from_model(
         if one := _written(kb, chunk):
             made.append(one)
         done(number / len(drawn))
+    if not made:
+        raise DatasetError(
+            _("Of {count} passages the model wrote no question that holds: a search finds its passage first, and "
+              "the model's answer cites what supports it.", count=len(drawn)),
+            _("Try more passages, or a larger model."),
+        )  # fmt: skip
     return [*made, *_unanswerable(kb, made, seed)]
 
 

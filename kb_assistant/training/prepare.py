@@ -168,8 +168,10 @@ def _usable(read: Read, encoder: Encoder | None, left: list[LeftOut]) -> list[Co
         else:
             kept.append(one)
     if not kept:
+        long = any(one.kind == "too long" for one in left[begin:])
         raise DatasetError(
-            _("No row can be used: {reasons}", reasons=_reasons(left[begin:])), _("Look at the rows named.")
+            _("No row can be used: {reasons}", reasons=_reasons(left[begin:])),
+            _("Allow longer ones: --max-tokens N; or shorten them.") if long else _("Look at the rows named."),
         )
     return kept
 

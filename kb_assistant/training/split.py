@@ -57,9 +57,16 @@ def split(
     groups, near, loose = _grouped(conversations)
     wanted = [max(1, round(len(conversations) * share)) if share else 0 for share in (test, validation)]
     if any(wanted) and len(groups) < max(_FEWEST, sum(map(bool, wanted)) + 1):
+        told = _("There are too few different questions to keep some back for a test: {count}.", count=len(groups))
+        if len(groups) < len(conversations):
+            told = _(
+                "The {rows:,} questions are of {count:,} groups that stay together (a document, a chat, the same "
+                "question): too few to keep one back for a test.",
+                rows=len(conversations),
+                count=len(groups),
+            )
         raise DatasetError(
-            _("There are too few different questions to keep some back for a test: {count}.", count=len(groups)),
-            _("Give at least {fewest}, or train on all of them: --validation 0 --test 0", fewest=_FEWEST),
+            told, _("Give at least {fewest}, or train on all of them: --validation 0 --test 0", fewest=_FEWEST)
         )
     random.Random(seed).shuffle(groups)
     drawn: tuple[list[int], ...] = ([], [], [])  # test, validation, and the rest

@@ -46,19 +46,6 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
             _("{count} processes can't share {batches} batches.", count=processes, batches=recipe.accumulation),
             _("Set accumulation to a multiple of {count}.", count=processes),
         )
-    schedule = "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
-    options: dict[str, Any] = {}
-    if measured:
-        options = {"eval_strategy": "steps", "eval_steps": recipe.save_steps, "prediction_loss_only": True}
-        options |= {
-            "load_best_model_at_end": True,
-            "metric_for_best_model": "eval_loss",
-            "greater_is_better": False,
-        }
-    if processes > 1:
-        options |= {"ddp_backend": "nccl" if cuda else "gloo", "ddp_find_unused_parameters": False}
-    if fsdp:
-        options |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["GlmDecoderLayer"]}}
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     made = TrainingArguments(
         output_dir=str(run),
@@ -66,36 +53,65 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
         per_device_train_batch_size=recipe.batch,
         per_device_eval_batch_size=recipe.batch,
         gradient_accumulation_steps=recipe.accumulation // processes,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=schedule,
-        warmup_steps=recipe.warmup,
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        optim="adamw_torch",
         # FSDP's own doesn't draw the same dropout again.
         activation_checkpointing=recipe.checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if recipe.checkpointing else None,
         fp16=cuda and dtype == torch.float16,  # scales losses, so that small gradients aren't zero in fp16
-        save_strategy="steps",
-        save_steps=recipe.save_steps,
-        save_total_limit=2,
-        restore_callback_states_from_checkpoint=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
         use_cpu=not cuda,
         dataloader_pin_memory=cuda,
         remove_unused_columns=False,
         label_names=["labels"],
         disable_tqdm=True,
         report_to=[],
-        **options,
+        **_steps(recipe),
+        **_saving(recipe, measured),
+        **_sharing(processes, cuda, fsdp),
     )
     if fsdp and not cuda:
         # accelerate shares a model out between what it takes for GPUs only, though gloo does so on CPUs.
         made.distributed_state.distributed_type = DistributedType.MULTI_GPU
     return made
+
+
+def _steps(recipe: Recipe) -> dict[str, Any]:
+    """How the weights change."""
+    return {
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule,
+        "warmup_steps": recipe.warmup,
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.max_grad_norm,
+        "optim": "adamw_torch",
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+    }
+
+
+def _saving(recipe: Recipe, measured: bool) -> dict[str, Any]:
+    """When checkpoints are written, and the validation set is measured."""
+    options: dict[str, Any] = {
+        "save_strategy": "steps",
+        "save_steps": recipe.save_steps,
+        "save_total_limit": 2,
+        "restore_callback_states_from_checkpoint": True,
+    }
+    if measured:
+        options |= {"eval_strategy": "steps", "eval_steps": recipe.save_steps, "prediction_loss_only": True}
+        options |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
+        options |= {"greater_is_better": False}
+    return options
+
+
+def _sharing(processes: int, cuda: bool, fsdp: bool) -> dict[str, Any]:
+    """How several processes share batches, and perhaps the model."""
+    options: dict[str, Any] = {}
+    if processes > 1:
+        options |= {"ddp_backend": "nccl" if cuda else "gloo", "ddp_find_unused_parameters": False}
+    if fsdp:
+        options |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["GlmDecoderLayer"]}}
+    return options
 
 
 class Examples(torch.utils.data.Dataset[Example]):

@@ -99,6 +99,15 @@ def test_documents_and_rated_answers_become_a_folder(tmp_path: Path, monkeypatch
     written = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text("utf-8").splitlines()]
     assert {one["style"] for one in written} == {"grounded"}
     assert all(one["passages"] for one in written)
+    more = tmp_path / "more.csv"
+    more.write_text(ROWS, encoding="utf-8")
+    done = run("train", "data", more, "--from-chats", "--out", tmp_path / "both")  # one that gives nothing is told
+    assert done.returncode == 0, done.stderr
+    assert "thumb" in done.stderr
+    assert "10 used" in done.stdout
+    done = run("train", "data", "--from-kb", "--from-chats", "--write-questions", "1", "--out", tmp_path / "all")
+    assert done.returncode == 0, done.stderr
+    assert "No chat model is there to write questions" in done.stderr
     done = run("train", "data", "--from-chats", "--json")
     assert done.returncode == 2
     assert "thumb" in json.loads(done.stdout)["error"]

@@ -83,9 +83,11 @@ def test_what_was_learned_is_never_measured_on(home: Path, tmp_path: Path) -> No
     assert train(home, "--name", "began", *started, data=again).code == 0
     held = {json.loads(line)["source"] for line in (data / "test.jsonl").read_text().splitlines()}
     assert len(held) == 2
-    options = ("--model", "tiny", "--neutral", "0", "--json")
+    options = ("--neutral", "0", "--json")
     found = kb("train", "eval", "parted", *options, home=home)
     assert found.code == 0, found.stderr
+    assert found.json["model"] == "tiny"  # rather than tiny-llama, which gives no probabilities
+    assert found.json["perplexity"]["adapted"] > 1
     assert (found.json["data"], found.json["learned"]) == (str(data), 0)
     assert {one["source"] for one in found.json["answers"]} == held
     found = kb("train", "eval", "parted", rows, *options, home=home)

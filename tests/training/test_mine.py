@@ -127,12 +127,22 @@ def test_a_models_question_is_kept_if_its_passage_is_found_first(
     question: str, kept: bool, base: KnowledgeBase
 ) -> None:
     chat = Writing(pieces=[], question=question)
+    shares: list[float] = []
     with KnowledgeBase(base.settings, embedder=HashEmbeddings(), chat_model=chat) as asking:
-        shares: list[float] = []
+        if not kept:
+            with pytest.raises(DatasetError, match="wrote no question that holds"):
+                from_model(asking, 20, done=shares.append)
+            return
         made = from_model(asking, 20, done=shares.append)
     assert shares[-1] == 1.0
     good = told(made)
-    assert good == ({question: "The tide table of pier 1 hangs in the hall [1]."} if kept else {})
+    assert good == {question: "The tide table of pier 1 hangs in the hall [1]."}
+
+
+def test_without_a_model_that_writes_it_says_so(base: KnowledgeBase) -> None:
+    with pytest.raises(DatasetError, match="No chat model is there") as refused:
+        from_model(base, 3)
+    assert "--model" in refused.value.hint
 
 
 def answered(base: KnowledgeBase, store: ChatStore, chat: str, question: str, pieces: list[str]) -> list[Any]:
