@@ -114,6 +114,15 @@ def test_questions_that_share_a_long_instruction_are_no_single_group() -> None:
     assert len(parted.test) == 1
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_beside_a_group_that_is_too_large_others_stay_together(seed: int) -> None:
+    told = "Translate the sentence that follows into plain English and keep all numbers as they are: "
+    near = [pair(f"how much is a ticket for the old ferry to the island{end}", end) for end in ("?", ", please?")]
+    parted = split([*[pair(told + place) for place in PLACES], *near], 0.2, 0.2, seed)
+    assert parted.loose
+    assert any(all(one in part for one in near) for part in (parted.train, parted.validation, parted.test))
+
+
 def test_nearly_the_same_is_found_by_shared_triples() -> None:
     texts = [
         "今年的年假一共有多少天，怎么申请？",
