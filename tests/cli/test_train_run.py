@@ -261,6 +261,6 @@ def test_a_model_that_is_shared_out_takes_the_same_steps_also_after_a_kill(home:
     wait_for_step(home, "killed", 5)
     kill_with_children(running)
     kept = AdapterHome(home).run_folder("killed").glob("checkpoint-*/*")
-    assert {file.suffix for file in kept} == {".json", ".safetensors"}
+    assert not {file.suffix for file in kept} & {".bin", ".pt", ".pth", ".pkl"}  # nothing pickled
     ended(shared(home, "killed", *options))
     assert AdapterHome(home).get("killed").sha256 == AdapterHome(home).get("fsdp").sha256
