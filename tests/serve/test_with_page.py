@@ -83,6 +83,7 @@ def test_a_browser_that_is_signed_in_opens_citations(home: Path) -> None:
         access.put_user(name)
     access.grant("notes", "user:ann", "read")
     access.grant("other", "user:bob", "read")
+    tokens = {name: access.new_token(name) for name in ("ann", "bob")}
     with KnowledgeBase.open("notes", home=home, model="extract") as base:
         passage = base.search("pump")[0].id
     with serving(home, "--login") as url:
@@ -91,8 +92,7 @@ def test_a_browser_that_is_signed_in_opens_citations(home: Path) -> None:
         assert httpx.get(link, headers=browser).status_code == 401
         for name, status in (("ann", 200), ("bob", 404)):
             with httpx.Client() as visitor:
-                token = access.new_token(name)
-                assert visitor.post(f"{url}/login", data={"token": token}).status_code == 303
+                assert visitor.post(f"{url}/login", data={"token": tokens[name]}).status_code == 303
                 answer = visitor.get(link, headers=browser)
                 assert (answer.status_code, "Marta Keel" in answer.text) == (status, status == 200)
                 assert str(home.parent) not in answer.text

@@ -34,3 +34,15 @@ def test_every_callback_goes_through_one_door() -> None:
     assert len(found) > 30
     others = [place for place, value in found if door(value) not in DOORS and not isinstance(value, ast.Constant)]
     assert others == []
+
+
+def test_pages_reach_the_home_through_the_door_alone() -> None:
+    """What all sessions share is for `ui.app_state`, whose desk, view and admin check rights, and the server."""
+    found = [
+        f"{file.name}:{node.lineno}"
+        for file in sorted(UI.glob("*.py"))
+        if file.name not in ("app_state.py", "server.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and node.id in ("app_state", "Workspace")
+    ]
+    assert found == []
