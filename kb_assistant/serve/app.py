@@ -36,12 +36,14 @@ _LISTED = 5
 server = APIRouter(tags=["Server"])
 
 
+@server.head("/healthz", include_in_schema=False)
 @server.get("/healthz", response_class=PlainTextResponse)
 def healthz() -> str:
     """Whether it runs. Needs no token."""
     return "ok"
 
 
+@server.head("/readyz", include_in_schema=False, response_model=None)
 @server.get("/readyz", response_model=None)
 def readyz(service: Serving) -> Response:
     """Whether what the first question needs is loaded; else 503. Needs no token."""

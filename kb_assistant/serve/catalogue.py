@@ -22,6 +22,7 @@ from kb_assistant.workspace.view import View
 router = APIRouter(tags=["OpenAI"])
 
 MOST_INPUTS = 2048
+_AT_ONCE = 16  # texts between two looks whether the client is still there
 _SIDES = ("query", "passage")
 
 
@@ -70,19 +71,21 @@ async def embeddings(body: EmbeddingsRequest, request: Request, service: Serving
         )
     if not 0 < len(texts) <= MOST_INPUTS:
         raise QuestionError(_("Between 1 and {most} texts can be sent at once.", most=MOST_INPUTS))
-    embedder = service.workspace.base(service.settings.kb).embedder
 
-    def encode(_: Stop) -> list[Any]:
-        vectors = embedder.encode_queries(texts) if side == "query" else embedder.encode_passages(texts)
-        return [_encoded(vector, body.encoding_format) for vector in vectors]
+    def encode(stop: Stop) -> tuple[list[Any], int]:
+        embedder = service.workspace.base(service.settings.kb).embedder
+        count = embedder.fingerprint["dimension"]
+        if body.dimensions not in (None, count):
+            raise QuestionError(_("The vectors have {count} numbers.", count=count), _("Leave `dimensions` out."))
+        each = embedder.encode_queries if side == "query" else embedder.encode_passages
+        found: list[Any] = []
+        for first in range(0, len(texts), _AT_ONCE):
+            if not stop.is_set():
+                vectors = each(texts[first : first + _AT_ONCE])
+                found += [_encoded(vector, body.encoding_format) for vector in vectors]
+        return found, sum(embedder.count_tokens(texts))
 
-    found = await service.searches.run(request, encode)
-    if body.dimensions is not None and body.dimensions != embedder.fingerprint["dimension"]:
-        raise QuestionError(
-            _("The vectors have {count} numbers.", count=embedder.fingerprint["dimension"]),
-            _("Leave `dimensions` out."),
-        )
-    tokens = sum(embedder.count_tokens(texts))
+    found, tokens = await service.searches.run(request, encode)
     data = [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(found)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "model": body.model, "data": data, "usage": usage}

@@ -16,7 +16,7 @@ from kb_assistant.errors import (
     QuestionError,
     SettingsError,
 )
-from kb_assistant.messages import _
+from kb_assistant.messages import Message, _
 
 
 class UnauthorizedError(KBError):
@@ -39,16 +39,31 @@ class UnreadableError(KBError):
     """A document was sent that can't be read."""
 
 
-class FullError(KBError):
-    """Too many requests wait.
+class LaterError(KBError):
+    """It isn't done now.
 
     Attributes:
         retry_after: Seconds until it may be worth to try again.
     """
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(_("Too many requests wait."), _("Try again in {seconds} seconds.", seconds=retry_after))
+    def __init__(self, message: Message, retry_after: int) -> None:
+        super().__init__(message, _("Try again in {seconds} seconds.", seconds=retry_after))
         self.retry_after = retry_after
+
+
+class FullError(LaterError):
+    """Too many requests wait."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(_("Too many requests wait."), retry_after)
+
+
+class GuessingError(LaterError):
+    """Too many wrong tokens came from one address. Right ones still pass, or one client whose token has expired
+    would lock out all others behind its proxy; they are too long to be guessed."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Too many wrong tokens came from this address."), 60)
 
 
 _STATUS: tuple[tuple[type[KBError], int], ...] = (
@@ -58,7 +73,7 @@ _STATUS: tuple[tuple[type[KBError], int], ...] = (
     (TooLargeError, 413),
     (ConflictError, 409),
     (UnreadableError, 422),
-    (FullError, 429),
+    (LaterError, 429),
     (QuestionError, 400),
     (SettingsError, 400),
     (BusyError, 409),
@@ -87,7 +102,7 @@ def error_response(path: str, error: KBError, status: int | None = None) -> Resp
     if path.startswith("/retrieval") and status == 401:
         status = 403  # as Dify's document wants it
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    if isinstance(error, FullError):
+    if isinstance(error, LaterError):
         headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, BusyError):
         headers["Retry-After"] = "5"

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
 
 from kb_assistant import telemetry
 from kb_assistant.errors import ForbiddenError, KBError
 from kb_assistant.messages import _
 from kb_assistant.serve.errors import (
+    GuessingError,
     MalformedTokenError,
     TooLargeError,
     UnauthorizedError,
@@ -43,6 +43,7 @@ OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no token and tell nothing."""
 
 _BODY_SECONDS = 60.0
+_SLOWEST = 10_000  # bytes a second
 _LONGEST_LENGTH = 15
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _METHODS = frozenset({*_SAFE, "POST", "PUT", "DELETE"})
@@ -113,10 +114,6 @@ class Gate:
             scope["state"]["principal"] = self._caller(scope, request)
             limit = self._document_bytes if "/documents/" in path else JSON_BYTES
             _check_length(request, limit)
-        except TooManyAttempts:
-            await PlainTextResponse("Too many wrong tokens; wait a minute.", 429, {"Retry-After": "60"})(
-                scope, receive, send
-            )
         except KBError as error:
             await error_response(path, error)(scope, receive, send)
         else:
@@ -129,7 +126,7 @@ class Gate:
         if found is None:
             address = address_of(scope)
             if self._attempts.exhausted(address):
-                raise TooManyAttempts
+                raise GuessingError
             if token:
                 self._attempts.wrong(address)
             refused = UnauthorizedError if token and kind.lower() == "bearer" else MalformedTokenError
@@ -151,11 +148,6 @@ class Gate:
             "ms": round(seconds * 1000),
         }
         audit.info(json.dumps(line, ensure_ascii=False))
-
-
-class TooManyAttempts(Exception):
-    """Too many wrong tokens came from one address. Right ones still pass, or one client whose token has expired
-    would lock out all others behind its proxy; they are too long to be guessed."""
 
 
 _HEADERS = (
@@ -194,15 +186,16 @@ def _check_length(request: HTTPConnection, limit: int) -> None:
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
-    """Messages of a body that mustn't get longer than that, nor take for ever to come."""
-    taken, whole = 0, False
+    """Messages of a body that mustn't get longer than that, nor trickle in for ever."""
+    taken, whole, began = 0, False, time.monotonic()
 
     async def receiving() -> Message:
         nonlocal taken, whole
         if whole:
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), _BODY_SECONDS)
+            left = began + _BODY_SECONDS + taken / _SLOWEST - time.monotonic()
+            message = await asyncio.wait_for(receive(), left)
         except TimeoutError:
             raise HTTPException(408) from None
         taken += len(message.get("body", b""))

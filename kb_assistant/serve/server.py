@@ -85,6 +85,8 @@ def serve(options: ServeOptions) -> None:
 def _alone(options: ServeOptions, settings: Settings) -> None:
     import uvicorn
 
+    from kb_assistant.serve.connections import PatientProtocol
+
     workspace = Workspace(settings)
     service = _service(options, lambda: workspace)
     api = Api(service, options, warm=lambda: _warm(workspace))
@@ -100,6 +102,7 @@ def _alone(options: ServeOptions, settings: Settings) -> None:
         log_config=None,
         server_header=False,
         ws="none",
+        http=PatientProtocol,
         timeout_graceful_shutdown=_LEAVING_S,
     )
 

@@ -13,6 +13,7 @@ import uvicorn
 from langchain_core.language_models import BaseChatModel
 
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.serve.connections import PatientProtocol
 from kb_assistant.serve.server import Api, ServeOptions
 from kb_assistant.serve.service import Service
 from kb_assistant.settings import Settings
@@ -61,7 +62,13 @@ def running(
     service = Service(lambda: workspace, login, folders, waiting=waiting)
     api = Api(service, ServeOptions(**options))
     config = uvicorn.Config(
-        api, port=0, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1
+        api,
+        port=0,
+        http=PatientProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
