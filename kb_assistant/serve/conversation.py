@@ -28,6 +28,9 @@ PREFIX = "kb/"
 """A model of this prefix is a knowledge base, or several: `kb/A+B`."""
 
 MOST_BASES = 8
+MOST_TURNS = 100
+"""Messages of a conversation that count; those before the last of them are left out."""
+
 HOUSEKEEPING = "### Task:"
 """How a client begins what it asks for itself, such as a title; no document is searched for that."""
 
@@ -131,7 +134,7 @@ def understood(
     if not views or question.startswith(HOUSEKEEPING):
         made = [_ROLES.get(role, HumanMessage)(content=text) for role, text in said]
         return Asked(model, chat_model, messages=made, sampling=sampling)
-    before = [(role, text) for role, text in said[:-1] if role in ("user", "assistant")]
+    before = [(role, text) for role, text in said[:-1] if role in ("user", "assistant")][-MOST_TURNS:]
     history = [{"role": role, "text": unmarked(text) if role == "assistant" else text} for role, text in before]
     if options.history_turns is not None:
         history = history[max(0, len(history) - 2 * options.history_turns) :]

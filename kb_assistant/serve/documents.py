@@ -92,7 +92,10 @@ def _allowed(service: Service, folder: str) -> Path:
         path = Path(folder).resolve()
     except (OSError, RuntimeError):
         path = Path("/")
-    if service.folders is not None and not any(path.is_relative_to(root) for root in service.folders):
+    home = service.settings.home.resolve()  # what all users uploaded lies there
+    its_own = path.is_relative_to(home) or home.is_relative_to(path)
+    roots = service.folders
+    if roots is not None and (its_own or not any(path.is_relative_to(root) for root in roots)):
         raise ForbiddenError(_("This folder may not be read."), _("`kb serve --folder DIR` allows DIR."))
     if not path.exists():
         raise QuestionError(_("There is no folder {folder!r} on this machine.", folder=folder))

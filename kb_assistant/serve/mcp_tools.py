@@ -16,7 +16,7 @@ from pydantic import Field
 from kb_assistant.errors import KBError, NotFoundError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.serve.answers import Answer, answer
-from kb_assistant.serve.conversation import Asked, Options
+from kb_assistant.serve.conversation import MOST_TURNS, Asked, Options
 from kb_assistant.serve.mcp_results import (
     Base,
     Bases,
@@ -148,7 +148,7 @@ class Tools:
         """Have this server answer a question from the documents with its own model. It may take minutes; with a
         model of your own, `search` and `fetch` are faster."""
         views, service = self._views(ctx, bases), self._service
-        turns = [turn.model_dump() for turn in history or ()]
+        turns = [turn.model_dump() for turn in (history or [])[-MOST_TURNS:]]
         asked = Asked("", partial(service.model_of, views), views, question, turns, Options())
         work = service.answers.stream(partial(answer, asked, service.metrics))
         said = 0

@@ -15,7 +15,7 @@ from kb_assistant.errors import KBError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.serve.answers import Answer, Found, answer, whole_answer
-from kb_assistant.serve.conversation import MOST_BASES, Asked, Options
+from kb_assistant.serve.conversation import MOST_BASES, MOST_TURNS, Asked, Options
 from kb_assistant.serve.errors import ConflictError
 from kb_assistant.serve.passages import around, located, passage, source_id
 from kb_assistant.serve.service import Desking, Serving
@@ -44,7 +44,7 @@ class Question(BaseModel):
     )
 
     def turns(self) -> list[dict[str, str]]:
-        return [turn.model_dump() for turn in self.history]
+        return [turn.model_dump() for turn in self.history[-MOST_TURNS:]]
 
 
 class Ask(Question):

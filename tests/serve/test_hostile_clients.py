@@ -64,7 +64,7 @@ def test_a_head_that_does_not_come_ends_the_connection(
 def test_a_body_that_trickles_in_is_not_awaited_for_ever(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "_BODY_SECONDS", 0.6)
     with _connected(server) as raw:
-        head = "POST /retrieval HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 999\r\n"
+        head = "POST /retrieval HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 999\r\n"
         raw.sendall(f"{head}\r\n".encode())
         raw.settimeout(0.2)
         answer = b""
@@ -80,7 +80,7 @@ def test_a_body_that_trickles_in_is_not_awaited_for_ever(server: Running, monkey
 
 ODD: dict[str, bytes] = {
     "no UTF-8": b'{"question": "\xff\xfe"}',
-    "half a character": '{"question": "\\ud800"}'.encode(),
+    "half a character": b'{"question": "\\ud800"}',
     "a NUL": b'{"question": "boat\\u0000"}',
     "deep": b"[" * 500_000,
     "deep within": b'{"question": "boat", "history": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
@@ -91,7 +91,7 @@ ODD: dict[str, bytes] = {
     "nothing": b"",
     "a name twice": b'{"question": "boat", "question": null}',
     "long words": json.dumps({"question": "boat" * 200_000}).encode(),
-    "many words": json.dumps({"question": " ".join(f"boat{n}" for n in range(100_000))}).encode(),
+    "many words": json.dumps({"question": " ".join(f"boat{n}" for n in range(10_000))}).encode(),
     "many turns": json.dumps(
         {"question": "and it?", "history": [{"role": "user", "text": "boat"}] * 20_000}
     ).encode(),
@@ -146,7 +146,8 @@ def test_odd_addresses_get_an_answer(server: Running, method: str, path: str) ->
 
 @pytest.mark.parametrize(
     "held",
-    ["Bearer", "Bearer ", "Bearer \x80\xff", "Bearer " + "a" * 30_000, "Basic YTpi", "bearer  kb_ab12cd34_x", "kb_ab12cd34_x"],
+    ["Bearer", "Bearer \x80\xff", "Bearer " + "a" * 30_000,
+     "Basic YTpi", "bearer  kb_ab12cd34_x", "kb_ab12cd34_x"],
 )  # fmt: skip
 def test_odd_tokens_open_nothing(workspace: ModelledWorkspace, held: str) -> None:
     with running(workspace, login=True) as server:

@@ -11,7 +11,6 @@ import pytest
 
 from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.rights import LOCAL_USER
-from tests.fakes import HashEmbeddings
 from tests.serve.guarded import (
     LIST,
     MARKER,
@@ -96,7 +95,7 @@ def test_the_programs_own_files_are_no_documents(server: Running) -> None:
                 until(lambda: caller.get(begun.headers["location"]).json()["job"]["state"] in ("done", "failed"))  # noqa: B023
         found = caller.post("/api/v1/bases/station/search", json={"question": QUESTION, "k": 50})
         listed = caller.get("/api/v1/bases/station/sources")
-    assert MARKER not in found.text + listed.text
+    assert MARKER not in found.text + listed.text, [one["path"] for one in listed.json()["sources"]]
     board.remove([one.path for one in board.sources("minutes")])
 
 
