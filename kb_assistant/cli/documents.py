@@ -21,6 +21,9 @@ from kb_assistant.types import MissingFiles, Report
 if TYPE_CHECKING:
     from kb_assistant.store import Source
 
+_BUSY = 2.0
+"""Programs that compute, for each core, from which on an ingest says that the machine is busy."""
+
 
 def ingest(
     paths: Annotated[
@@ -57,6 +60,9 @@ def ingest(
             metavar="WHO",
         ),
     ] = None,
+    gentle: Annotated[
+        bool, typer.Option("--gentle", help="Let other programs go first, and compute with one thread.")
+    ] = False,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -83,7 +89,12 @@ def ingest(
             show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
         stopped.set()
 
-    with open_kb(kb, home, embedder=embedder) as base, show.ingest_progress() as progress, stopping(stop):
+    threads = _step_back(gentle)
+    with (
+        open_kb(kb, home, embedder=embedder, threads=threads) as base,
+        show.ingest_progress() as progress,
+        stopping(stop),
+    ):
         if watch:
             if readers:
                 base.set_readers(paths, readers)
@@ -104,6 +115,18 @@ def ingest(
     else:
         show.report(report, failed)
     raise typer.Exit(130 if report.stopped else int(report.failed > 0))
+
+
+def _step_back(gentle: bool) -> int | None:
+    """How many threads to take, if that is chosen. On a terminal, says when the machine is busy."""
+    from kb_assistant.priority import load_per_core, lower_priority
+
+    if gentle:
+        lower_priority()
+        return 1
+    if sys.stderr.isatty() and load_per_core() >= _BUSY:
+        show.note("This machine is busy with other programs: this takes longer. --gentle lets them go first.")
+    return None
 
 
 def _check_input(paths: list[Path], name: str | None, at_odds: bool, of_files: bool) -> None:

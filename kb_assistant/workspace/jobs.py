@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kb_assistant.errors import BusyError, KBError
 from kb_assistant.messages import _, from_json, to_json
+from kb_assistant.priority import lower_priority
 from kb_assistant.small_file import update_text
 
 if TYPE_CHECKING:
@@ -240,7 +241,8 @@ class Jobs:
         return job
 
     def _work(self, folder: Path) -> None:
-        """Run the waiting jobs of a knowledge base until none is left."""
+        """Run the waiting jobs of a knowledge base until none is left, behind what people wait for."""
+        lower_priority()
         while True:
             with self._lock:
                 if not self._queues[folder]:
