@@ -60,6 +60,11 @@ class Table:
         self.data: dict[str, Any] = {}
         self.selected: list[str] = []
         monkeypatch.setattr(components, "sources", self._draw)
+        self.document = ""
+        monkeypatch.setattr(components, "document", self._draw_document)
+
+    def _draw_document(self, data: dict[str, Any], **_: Any) -> None:
+        self.document = "\n".join(piece["text"] for piece in data["pieces"])
 
     def _draw(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         self.data = data
