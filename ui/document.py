@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -42,13 +43,18 @@ def document_panel(*bases: View) -> None:
         _head(base, source, pieces)
         tabs = _tabs(source, parts)
         tab = st.segmented_control(
-            say("shown_as"), tabs, format_func=say, default=tabs[0], key=f"document-tab-{path}", required=True,
-            label_visibility="collapsed",
+            say("shown_as"), tabs, format_func=say, default=tabs[0], key=f"document-tab-{_key(path)}",
+            required=True, label_visibility="collapsed",
         )  # fmt: skip
         if tab == "tab_overview":
             document_overview_shown(source, pieces)
         elif parts and not _searched(path, pieces):
             _part(base, source, parts, tab or tabs[0])
+
+
+def _key(path: str) -> str:
+    """For keys of elements, which the browser gets to see: the path may not be shown."""
+    return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _holds(base: View, path: str) -> bool:
@@ -87,7 +93,7 @@ def _tabs(source: Source, parts: Sequence[Part]) -> list[str]:
 def _searched(path: str, pieces: Sequence[PreviewChunk]) -> bool:
     """The field, and what was found. Returns whether anything is searched."""
     wanted = st.text_input(
-        say("search_within"), key=f"document-search-{path}", icon=":material/search:",
+        say("search_within"), key=f"document-search-{_key(path)}", icon=":material/search:",
         placeholder=say("search_within"), label_visibility="collapsed",
     ).strip()  # fmt: skip
     if not wanted:
