@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _
+from kb_assistant.retrieval.query_views import speakable
 from kb_assistant.types import Turn
 
 History = Sequence[Turn] | Sequence[Mapping[str, Any]]
@@ -18,9 +19,9 @@ def asked(question: str) -> str:
     """The question without surrounding blanks.
 
     Raises:
-        QuestionError: nothing is left.
+        QuestionError: nothing is left, or it is too long.
     """
-    question = question.strip()
+    question = speakable(question).strip()
     if not question:
         raise QuestionError(_("The question is empty."), _("Ask something."))
     return question

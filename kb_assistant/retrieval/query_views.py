@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kb_assistant.errors import QuestionError
+from kb_assistant.messages import _
 from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.conversation import names_nothing, without_pronouns
 from kb_assistant.text.language import Language, language_of
@@ -35,6 +37,9 @@ ALONE = 2
 
 TOLD_CHARACTERS = 600
 """Most of their text that is joined to the question; the embedder's window holds little more."""
+
+LONGEST_QUESTION = 20_000
+"""Most characters of a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,20 @@ class QueryViews:
     def keyword_views(self) -> tuple[str, ...]:
         """The names of the views searched by keyword: WITH_ANSWERS contains the earlier questions."""
         return tuple(name for name in self.searched if name != WITH_QUESTIONS)
+
+
+def speakable(question: str) -> str:
+    """The question as text that can be stored and sent: half of a surrogate pair becomes a question mark.
+
+    Raises:
+        QuestionError: it is longer than LONGEST_QUESTION.
+    """
+    if len(question) > LONGEST_QUESTION:
+        raise QuestionError(
+            _("The question is longer than {most} characters.", most=LONGEST_QUESTION),
+            _("Put long texts into a document, and ask about it."),
+        )
+    return question.encode("utf-8", "replace").decode("utf-8")
 
 
 def query_views(

@@ -25,7 +25,7 @@ from kb_assistant.retrieval.filters import Filter, Scope, Sight
 from kb_assistant.retrieval.fusion import Background, Pool, fuse
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
-from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views
+from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views, speakable
 from kb_assistant.retrieval.reading import READ, PassageReader, read_hits
 from kb_assistant.retrieval.relevance import NAMED, TOP, names_code, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
@@ -117,9 +117,10 @@ class Searcher:
             read: Whether to use the reader, if there is one.
 
         Raises:
-            QuestionError: k is less than 1.
+            QuestionError: k is less than 1, or the question is too long.
             EmbedderMismatch: the index was built, or rebuilt since it was opened, with another embedder.
         """
+        question = speakable(question)
         with telemetry.retrieval(self.name, k, question) as watched:
             clock = Clock(watched.step)
             views = self.query_views(question, history, rewrite)
