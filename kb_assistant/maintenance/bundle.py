@@ -106,6 +106,8 @@ def make_bundle(
         write_whole(folder / "requirements.txt", _requirements(packed, extras))
         write_whole(folder / "install.sh", files("kb_assistant.maintenance").joinpath("install.sh").read_text())
         write_whole(folder / _MARK, json.dumps(facts, indent=2))
+        for part in folder.glob(".*.*"):  # of a killed run: see write_whole
+            part.unlink()
         on_message(_("Listing digests"))
         write_whole(folder / SUMS, _sums(folder, on_progress))
     shutil.rmtree(folder / _WORK, ignore_errors=True)
@@ -128,7 +130,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     try:
         if folder.exists() and not folder.is_dir():
             raise BundleError(_("{path} isn't a folder.", path=folder), _("Name another."))
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        if folder.is_dir() and not (folder / _MARK).is_file() and any(map(_is_foreign, folder.iterdir())):
             raise BundleError(
                 _("{path} holds something else than a bundle.", path=folder), _("Name a new or an empty folder.")
             )
@@ -143,6 +145,11 @@ def _claimed(folder: Path) -> Iterator[None]:
             _("{path} can't be filled: {reason}.", path=folder, reason=error),
             _("Make room, then run it again: it goes on.") if full else _("Look at the folder's permissions."),
         ) from error
+
+
+def _is_foreign(entry: Path) -> bool:
+    """Whether an entry isn't what a run leaves that is killed before it has marked the folder."""
+    return entry.name != _WORK and not entry.name.startswith(f".{_MARK}.")
 
 
 def _fill_wheels(
@@ -197,8 +204,8 @@ def _copy_model(model: Model, folder: Path, on_progress: Callable[[float], None]
     copied = folder if model.path.is_dir() else folder / model.path.name
     write_description(replace(model, path=copied), folder)
     kept = {(folder / file.relative_to(root)) for file in wanted} | {folder / DESCRIPTION}
-    for file in _files(folder):
-        if file not in kept:
+    for file in folder.rglob("*"):  # hidden ones, too: a killed run leaves parts
+        if file.is_file() and file not in kept:
             file.unlink()
 
 

@@ -130,7 +130,10 @@ DAMAGED = {
 
 @pytest.mark.engine
 @pytest.mark.parametrize("name", DAMAGED)
-def test_what_is_damaged_is_told_at_load_and_by_the_doctor(tmp_path: Path, name: str) -> None:
+def test_what_is_damaged_is_told_at_load_and_by_the_doctor(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kb_assistant.llm.open.SMALLEST", 0)
     content, reason = DAMAGED[name]
     path = tmp_path / "odd.gguf"
     path.write_bytes(content)

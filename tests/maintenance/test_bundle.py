@@ -244,6 +244,17 @@ def test_killed_at_any_moment_it_is_incomplete_and_goes_on(shop: Shop, tmp_path:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert moment.exists()
+    for left in (".install.sh.0", "models/small/.small.gguf.part"):
+        (folder / left).parent.mkdir(parents=True, exist_ok=True)
+        (folder / left).write_bytes(b"a part")
+    assert shop.bundle(folder).code == 0
+    assert is_whole(folder)
+
+
+def test_a_folder_that_was_not_marked_yet_is_taken_again(shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    (folder / ".work").mkdir(parents=True)
+    (folder / ".bundle.json.0").touch()
     assert shop.bundle(folder).code == 0
     assert is_whole(folder)
 

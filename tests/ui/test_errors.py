@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from kb_assistant.errors import StoreError
 from kb_assistant.workspace import bases
+from kb_assistant.workspace.conversations import Conversations
 from tests.ui.pages import FOUNDER, answered, library, texts
 from tests.waiting import until
 from ui.app_state import app_state
@@ -28,7 +29,7 @@ def test_a_deleted_conversation_comes_back_with_its_files_until_it_is_swept(
     app.button(key="delete-chat").click().run()
     assert not app.exception
     assert here.chats.of("local") == []
-    app.button(key="undo-chat").click().run()
+    app.button(key="undo-button-chats").click().run()
     assert [one.id for one in here.chats.of("local")] == [chat]
     app.button(key="delete-chat").click().run()
     here.sweep()
@@ -56,7 +57,7 @@ def test_whatever_goes_wrong_is_a_sentence(
     app.button(key="rename-chat").click().run()
     assert not app.exception
     assert said in texts(app).replace("\\", "")
-    monkeypatch.setattr(app_state(), "beside", fail)  # while the page is drawn
+    monkeypatch.setattr(Conversations, "turns", fail)  # while the page is drawn
     app.run()
     assert not app.exception
     assert said in texts(app).replace("\\", "")
@@ -75,8 +76,7 @@ def test_folders_that_are_not_followed_are_said(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("ui.app_state.example_questions", lambda *_: [])
     here.begin()
     (tmp_path / "docs").rename(tmp_path / "away")
-    base = here.base("default")
-    until(lambda: bool(here.not_followed(base)))
+    until(lambda: bool(here.problems("default")))
     app = library()
     assert not app.exception
     shown = texts(app).replace("\\", "")
