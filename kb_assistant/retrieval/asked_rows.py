@@ -16,10 +16,9 @@ from itertools import groupby
 
 from kb_assistant.text.analyzer import analyze, analyze_query
 
-_RULE = re.compile(r"[\s|:+-]*-[\s|:+-]*")
-_NAMED = re.compile(r".*\((?P<cells>[^()|]*(?:\([^()]*\)[^()|]*)*: .*)\)\s*")
+_IN_A_RULE = frozenset(" \t|:+-")
 _ITEM = re.compile(r"\s*(?:[-*+•·‣▪]|\d{1,3}[.)、])\s")
-_PIPE = re.compile(r"(?<!\\)\|")
+_PIPE, _BAR = re.compile(r"(?<!\\)\|"), re.compile(r" \| ")
 
 Span = tuple[int, int]
 
@@ -45,9 +44,9 @@ class _Line:
     @property
     def cells(self) -> list[Span]:
         """The places of its cells in the passage; of an item its own."""
-        if self.kind == "named" and (named := _NAMED.fullmatch(self.text)):
-            first = self.start + named.start("cells")
-            return list(_parted(named["cells"], first, re.compile(r" \| ")))
+        if self.kind == "named" and (named := _told_in_brackets(self.text)):
+            first, last = named
+            return list(_parted(self.text[first:last], self.start + first, _BAR))
         if self.kind in ("row", "names"):
             first = len(self.text) - len(self.text.lstrip().removeprefix("|"))
             return list(_parted(self.text[first:].rstrip().removesuffix("|"), self.start + first, _PIPE))
@@ -59,7 +58,7 @@ def asked_row(question: str, passage: str, answer: Span) -> Span:
     question's words, the same cell of that one. From among the names of the columns it moves to the row as well.
 
     >>> passage = "| Day | Dish |\\n| --- | --- |\\n| Monday | Soup |\\n| Friday | Pie |"
-    >>> passage[slice(*asked_row("dish on friday?", passage, (39, 43)))]
+    >>> passage[slice(*asked_row("dish on friday?", passage, (40, 44)))]
     'Pie'
 
     Args:
@@ -100,9 +99,10 @@ def _same_cell(passage: str, held: _Line, best: _Line, answer: Span) -> Span:
     the answer is looked for among them."""
     cells, places = best.cells, held.cells
     words = passage[slice(*answer)]
-    told = [n for n, (start, end) in enumerate(places) if words in passage[start:end]]
     inside = [n for n, (start, end) in enumerate(places) if start <= answer[0] < end]
-    place = (inside or told or [0])[0]
+    told = [n for n, (start, end) in enumerate(places) if words in passage[start:end]]
+    behind = [n for n, (_, end) in enumerate(places) if answer[0] < end]
+    place = (inside or told or behind or [0])[0]
     return cells[min(place, len(cells) - 1)]
 
 
@@ -125,13 +125,25 @@ def _lines(passage: str) -> Iterator[_Line]:
 
 
 def _kind(line: str) -> str:
-    if "|" in line and _RULE.fullmatch(line):
+    if "|" in line and "-" in line and _IN_A_RULE.issuperset(line):
         return "rule"
-    if _NAMED.fullmatch(line):
+    if _told_in_brackets(line):
         return "named"
     if _ITEM.match(line):
         return "item"
     return "row" if "|" in line else ""
+
+
+def _told_in_brackets(line: str) -> Span | None:
+    """Where a line tells its cells with the names of their columns, in the brackets that end it: `(Day: Monday |
+    Dish: Soup)`. Read from the end, once: documents are anybody's."""
+    last, depth = len(line.rstrip()) - 1, 0
+    for place in range(last, -1, -1):
+        depth += (line[place] == ")") - (line[place] == "(")
+        if not depth:
+            told = line[place + 1 : last]
+            return (place + 1, last) if place < last and ": " in told.partition(" | ")[0] else None
+    return None
 
 
 def _parted(text: str, start: int, by: re.Pattern[str]) -> Iterator[Span]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -115,21 +117,28 @@ def rows_of(pieces: Iterable[PreviewChunk]) -> list[dict[str, str]]:
 
 
 def original(source: Source, most_megabytes: int) -> bytes:
-    """The bytes of a source's file.
+    """The bytes of a source's file, as they were when it was read: what has taken its place since, such as a link
+    to another file, isn't given away.
 
     Raises:
-        ReadError: it is gone, can't be read, or is too large.
+        ReadError: it is gone, has changed, can't be read, or is too large.
     """
     path = Path(source.path)
     try:
-        if path.stat().st_size > most_megabytes * 1_000_000:
+        state = path.stat()
+        if state.st_size > most_megabytes * 1_000_000:
             raise ReadError(_("{name} is too large.", name=path.name), _("Open the file itself."))
-        return path.read_bytes()
+        data = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""
     except OSError as error:
         raise ReadError(
             _("{name} can't be read: {reason}.", name=path.name, reason=error.strerror or ""),
             _("Bring the knowledge base in step."),
         ) from error
+    if hashlib.sha256(data).hexdigest() != source.digest:
+        raise ReadError(
+            _("{name} has changed since it was read.", name=path.name), _("Bring the knowledge base in step.")
+        )
+    return data
 
 
 def document_overview(source: Source, pieces: Sequence[PreviewChunk]) -> Overview:

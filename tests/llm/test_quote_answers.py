@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.extract.marked import quote_answers, with_what_it_is_about
+from kb_assistant.llm.extract.marked import naming_what_is_asked, quote_answers, with_what_it_is_about
 from kb_assistant.llm.extract.question_forms import is_open, two_questions
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
@@ -78,6 +78,15 @@ def test_an_open_question_is_answered_at_twice_the_length() -> None:
 
     assert lines("How does one start the pump?") == 6
     assert lines("Which valve is turned first?") == 1
+
+
+def test_whether_something_is_so_is_said_by_what_names_it() -> None:
+    tickets, tower = Sentence("Tickets are 15 yuan.", 1), Sentence("The tower is open from 6:30.", 1)
+    passage = f"{tickets.text} {tower.text}"
+    question = "Is there a tower?"
+    assert naming_what_is_asked(question, [tickets, tower], [passage], []) == [tower]
+    assert naming_what_is_asked(question, [tickets], [passage], []) == []
+    assert naming_what_is_asked("Is there a boat?", [tickets], [passage], []) == [tickets]
 
 
 def test_the_second_of_equal_sentences_counts_where_it_is_meant() -> None:

@@ -9,6 +9,7 @@ import pytest
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.asked_rows import asked_row
 from kb_assistant.settings import Settings
+from tests.waiting import ProcessorTime
 
 MEALS = """| Day | From | Dish |
 | --- | --- | --- |
@@ -62,6 +63,15 @@ def test_marks_in_odd_tables_stay_inside_the_passage() -> None:
         for start in range(len(passage)):
             first, last = asked_row("a b c Friday Monday", passage, (start, start + 1))
             assert 0 <= first <= last <= len(passage)
+
+
+@pytest.mark.parametrize(
+    "odd", ["(: " * 7_000, "(" * 20_000, "()" * 10_000 + ": |", "-" * 20_000 + "|x", "(a: b)" * 3_000 + "|"]
+)
+def test_hostile_lines_take_no_longer(odd: str) -> None:
+    used = ProcessorTime()
+    assert asked_row("a b", f"{odd}\n{odd}", (0, 1))
+    assert used.seconds < 2
 
 
 @pytest.mark.engine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -72,7 +74,7 @@ def test_an_overview_tells_headings_questions_and_what_the_document_tells_of_its
 def test_the_file_is_given_unless_it_is_gone_or_too_large(tmp_path: Path) -> None:
     file = tmp_path / "a.md"
     file.write_bytes(b"x" * 1_000_001)
-    source = Source(str(file), "d", "r", "A", "", False, "now")
+    source = Source(str(file), hashlib.sha256(file.read_bytes()).hexdigest(), "r", "A", "", False, "now")
     assert len(original(source, 2)) == 1_000_001
     with pytest.raises(ReadError, match="too large"):
         original(source, 1)
@@ -80,3 +82,16 @@ def test_the_file_is_given_unless_it_is_gone_or_too_large(tmp_path: Path) -> Non
     with pytest.raises(ReadError) as gone:
         original(source, 2)
     assert str(tmp_path) not in gone.value.message
+
+
+def test_what_has_taken_the_files_place_is_not_given(tmp_path: Path) -> None:
+    file, secret = tmp_path / "a.md", tmp_path / "secret.md"
+    file.write_text("The pump is red.")
+    secret.write_text("The key is 4471.")
+    source = Source(str(file), hashlib.sha256(file.read_bytes()).hexdigest(), "r", "A", "", False, "now")
+    file.unlink()
+    for put in (lambda: file.symlink_to(secret), lambda: os.mkfifo(file)):
+        put()
+        with pytest.raises(ReadError, match="has changed"):
+            original(source, 2)
+        file.unlink()

@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.extract.marked import misses_the_words, quote_answers, with_what_it_is_about
+from kb_assistant.llm.extract.marked import naming_what_is_asked, quote_answers, with_what_it_is_about
 from kb_assistant.llm.extract.narrowed import on_focus, on_what_is_named, with_code
 from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, two_questions
 from kb_assistant.llm.extract.ranked import quote
@@ -112,8 +112,8 @@ class ExtractChat(StreamingChat):
         wide = is_open(question) and not named
         most, characters = self.sentences * (1 + wide), self.characters * (1 + wide)
         found = quote_answers(passages, answers, values.get("also", ()), on=wide, most=most, characters=characters)
-        if is_yes_or_no(question) and misses_the_words(question, found, passages, values.get("headings", ())):
-            found = []
+        if is_yes_or_no(question):
+            found = naming_what_is_asked(question, found, passages, values.get("headings", ()))
         if found:
             also = (one for part in two_questions(question) for one in quoting(part, most=1))
             found = _by_passage([*found, *also])

@@ -80,17 +80,18 @@ def with_what_it_is_about(
     return told
 
 
-def misses_the_words(
+def naming_what_is_asked(
     question: str, found: Sequence[Sentence], passages: Sequence[str], headings: Sequence[str]
-) -> bool:
-    """Whether no word of the question is in the sentences, though others of their passages have some; words of the
-    headings tell nothing. Whether something is so is said by a sentence that names it."""
+) -> list[Sentence]:
+    """The sentences that have words of the question, as whether something is so is said by a sentence that names
+    it; words of the headings tell nothing. None if only others of their passages have some; all if none has."""
     places = {one.passage for one in found}
     above = {term for n, heading in enumerate(headings, start=1) if n in places for term in analyze(heading)}
     telling = set(analyze_query(question)) - above
-    if any(telling & one.terms for one in found):
-        return False
-    return any(telling & Sentence(text, n).terms for n in places for text in unmarked_sentences(passages[n - 1]))
+    if naming := [one for one in found if telling & one.terms]:
+        return naming
+    others = (Sentence(text, n) for n in places for text in unmarked_sentences(passages[n - 1]))
+    return [] if any(telling & one.terms for one in others) else list(found)
 
 
 def _quoted_on(picked: Sequence[Sentence], passages: Sequence[str], most: int, characters: int) -> list[Sentence]:
