@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +98,7 @@ def begin(run: Path, job: Job) -> Path | None:
     """Look at what an earlier run has left, or begin; the checkpoint from which it goes on.
 
     Raises:
-        SettingsError: it was made of something else.
+        SettingsError: it was made of something else, or nothing says of what.
     """
     try:
         before = json.loads((run / _RUN).read_text(encoding="utf-8"))
@@ -107,8 +106,15 @@ def begin(run: Path, job: Job) -> Path | None:
         before = None
     made_of = job.made_of()
     if not isinstance(before, dict):
-        for unknown in run.glob("checkpoint-*"):  # nothing says what they are of
-            shutil.rmtree(unknown, ignore_errors=True)
+        if any(run.glob("checkpoint-*")):
+            raise SettingsError(
+                _(
+                    "{path} is missing or damaged, which says what {name!r} is trained on.",
+                    path=run / _RUN,
+                    name=job.name,
+                ),
+                _("Begin anew: kb train rm {name}", name=job.name),
+            )
         write_whole(run / _RUN, json.dumps(made_of, indent=2))
     elif changed := sorted(key for key in before if made_of.get(key) != before[key]):
         raise SettingsError(

@@ -177,15 +177,17 @@ def test_other_data_or_settings_are_refused(home: AdapterHome, job: Job) -> None
     assert home.unfinished() == []
 
 
-def test_checkpoints_of_nothing_known_are_not_gone_on_from(home: AdapterHome, job: Job) -> None:
-    """What a training was made of is gone: it begins anew, with the data and the settings of now."""
+def test_checkpoints_of_nothing_known_are_neither_gone_on_from_nor_deleted(home: AdapterHome, job: Job) -> None:
     assert train(job, home, stopped=stopping_after(4)) is None
-    (home.run_folder("short") / "run.json").unlink()
-    other = replace(job, recipe=replace(job.recipe, learning_rate=1e-3))
-    assert train(other, home) is not None
-    fresh = AdapterHome(home.folder.parent / "fresh")
-    assert train(other, fresh) is not None
-    assert same(weights(home), weights(fresh))
+    told = home.run_folder("short") / "run.json"
+    before = told.read_bytes()
+    for spoil in (told.unlink, lambda: told.write_text("{")):
+        spoil()
+        with pytest.raises(SettingsError, match="missing or damaged") as caught:
+            train(job, home)
+        assert caught.value.hint == "Begin anew: kb train rm short"
+    told.write_bytes(before)
+    assert train(job, home) is not None
 
 
 def test_nothing_pickled_is_written(home: AdapterHome, job: Job) -> None:
