@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 from kb_assistant.cli.causes import MOST_FILES, Cause
+from kb_assistant.text.marks import unmarked
 from kb_assistant.types import Citation, Hit, MissingFiles, Report, Status
 
 if TYPE_CHECKING:
@@ -85,11 +86,15 @@ def hits(found: Sequence[Hit], width: int = 300) -> None:
                 typer.echo(f"   {name}: {', '.join(plain(path) for path in paths)}")
 
 
-def citations(cited: Sequence[Citation]) -> None:
+def citations(cited: Sequence[Citation], answer: str) -> None:
+    """The places that an answer cites, with what answers there, unless the answer quotes something else of it."""
+    lines = [plain(unmarked(line)).strip() for line in answer.splitlines()]
     for citation in cited:
+        passage = plain(citation.hit.text)
+        quotes = " ".join(line for line in lines if line and line in passage)
         doubt = "" if citation.supported else "  (the passage doesn't plainly say so)"
         where = place(citation.hit.source, citation.hit.locator)
-        typer.echo(f"  [{citation.n}] {where}{_answer(citation.hit)}{doubt}{_missing(citation.hit)}")
+        typer.echo(f"  [{citation.n}] {where}{_answer(citation.hit, quotes)}{doubt}{_missing(citation.hit)}")
 
 
 def _missing(hit: Hit) -> str:
@@ -98,11 +103,14 @@ def _missing(hit: Hit) -> str:
     ]
 
 
-def _answer(hit: Hit) -> str:
-    """`: "163 steps"`, the answer that the reader marked in a passage."""
+def _answer(hit: Hit, quotes: str) -> str:
+    """`: "163 steps"`, the answer that the reader marked in a passage, if it is in what is quoted of it."""
     if not hit.answer:
         return ""
-    text = " ".join(plain(hit.text[hit.answer.start : hit.answer.end]).split())
+    marked = plain(hit.text[hit.answer.start : hit.answer.end])
+    if quotes and marked not in quotes:
+        return ""
+    text = " ".join(marked.split())
     return f': "{text[:_ANSWER_WIDTH]}{"…" if len(text) > _ANSWER_WIDTH else ""}"'
 
 

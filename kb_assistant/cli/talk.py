@@ -137,7 +137,7 @@ def _stream(reply: Reply) -> None:
     if reply.refused:
         show.hits(reply.hits, width=120)
     else:
-        show.citations(reply.citations)
+        show.citations(reply.citations, reply.answer)
     if reply.uncertain:
         show.note("Uncertain: the passages may not be about this. Look at them before you rely on the answer.")
     if reply.dropped:

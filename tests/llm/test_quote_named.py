@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
 from kb_assistant.llm.extract.narrowed import on_what_is_named
@@ -53,6 +53,20 @@ def test_a_day_in_the_files_name_chooses() -> None:
 def test_forms_of_a_name_or_quantity_are_one(question: str, answer: str) -> None:
     assert quoted(question, [MANUAL]) == answer
     assert quoted(question, [MANUAL], answers=[(4, 28, 0.9)]) == answer
+
+
+def test_what_a_pronoun_means_says_which_answer_counts() -> None:
+    passages = ["The garden is open from 9:30.", "The tower is open from 6:30."]
+    marks = [(0, len(passage), 0.9) for passage in passages]
+    history = [HumanMessage("Is there a tower?"), AIMessage("Yes.")]
+    values = {"question": "When is it open?", "passages": passages, "answers": marks}
+
+    def told(question: str) -> str:
+        last = HumanMessage("", additional_kwargs=values | {"question": question})
+        return ExtractChat().invoke([*history, last]).text
+
+    assert told("When is it open?") == "The tower is open from 6:30. [2]"
+    assert len(told("When is the place open?").splitlines()) == 2
 
 
 def test_what_goes_on_about_a_name_is_on_it() -> None:

@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage
 from pydantic import Field
 
 from kb_assistant.llm.extract.marked import naming_what_is_asked, quote_answers, with_what_it_is_about
-from kb_assistant.llm.extract.narrowed import on_focus, on_what_is_named, with_code
+from kb_assistant.llm.extract.narrowed import on_focus, on_the_topic, on_what_is_named, with_code
 from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, two_questions
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
@@ -91,7 +91,7 @@ class ExtractChat(StreamingChat):
             among = partial(on_what_is_named, passages=passages, names=values.get("names", ()))
             found = _by_passage(one for part in parts for one in quoting(part, most=1, among=among(part)))
         else:
-            found = self._answering(question, passages, values, partial(quoting, earlier=earlier))
+            found = self._answering(question, earlier, passages, values, partial(quoting, earlier=earlier))
         found = self._with_rows(question, found, passages)
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
@@ -101,7 +101,7 @@ class ExtractChat(StreamingChat):
         return "\n".join(lines)
 
     def _answering(
-        self, question: str, passages: Sequence[str], values: Mapping[str, Any], quoting: Quoting
+        self, question: str, earlier: str, passages: Sequence[str], values: Mapping[str, Any], quoting: Quoting
     ) -> list[Sentence]:
         """What the reader marked, and what else is asked for; without marks, what is nearest to the question."""
         answers = values.get("answers") or [None] * len(passages)
@@ -112,6 +112,7 @@ class ExtractChat(StreamingChat):
         wide = is_open(question) and not named
         most, characters = self.sentences * (1 + wide), self.characters * (1 + wide)
         found = quote_answers(passages, answers, values.get("also", ()), on=wide, most=most, characters=characters)
+        found = on_the_topic(question, earlier, found, passages, values.get("headings", ()))
         if is_yes_or_no(question):
             found = naming_what_is_asked(question, found, passages, values.get("headings", ()))
         if found:

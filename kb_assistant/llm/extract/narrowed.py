@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kb_assistant.llm.extract.sentence import Sentence, unmarked_sentences
 from kb_assistant.text.analyzer import analyze, analyze_query, codes
+from kb_assistant.text.conversation import is_unclear
 from kb_assistant.text.file_names import on_another
 from kb_assistant.text.mentions import Mentions, mentioned_above, mentions
 from kb_assistant.text.numbered_parts import Part, PartsAround, asked_parts, count_met
@@ -85,6 +86,17 @@ def with_code(question: str, found: Sequence[Sentence]) -> list[Sentence]:
     it has none or none does."""
     wanted = set(codes(question))
     return [one for one in found if wanted & one.terms] or list(found)
+
+
+def on_the_topic(
+    question: str, earlier: str, found: Sequence[Sentence], passages: Sequence[str], headings: Sequence[str]
+) -> list[Sentence]:
+    """For a question such as "when is it open?" the sentences of passages that have words of the turn before, that
+    tell what it means, or stand under such a heading; all if there are none."""
+    topic = set(analyze_query(earlier)) if earlier and is_unclear(question) else set[str]()
+    above = [*headings, *[""] * len(passages)]
+    on = {n for n, text in enumerate(passages, start=1) if topic & {*analyze(text), *analyze(above[n - 1])}}
+    return [one for one in found if one.passage in on] or list(found)
 
 
 def places_on(focus: str, found: list[Sentence], headings: Sequence[str]) -> list[int]:
