@@ -10,6 +10,8 @@ DEV    := $(VENV)/ready-dev
 
 # axe-core, for the tests of the page.
 AXE    := $(VENV)/axe/node_modules/axe-core/axe.min.js
+# MCP's Inspector and its tests of conformance, with the Node that they want; tests look for them beside Python.
+MCP    := $(VENV)/mcp/node_modules/.bin/mcp-inspector
 
 .PHONY: demo messages check test test-light test-ui test-slow test-gpu test-weights lint bench docs clean chromium
 
@@ -30,7 +32,7 @@ check: $(DEV)  ## linters, types, and the tests that run no model: the loop whil
 test-light: $(DEV)
 	$(PYTEST) $(PARALLEL) -m "not engine and $(QUICK) and not browser"
 
-test: lint $(AXE) chromium  ## linters, types, and all fast tests, the page in a browser among them
+test: lint $(AXE) $(MCP) chromium  ## linters, types, and all fast tests, the page in a browser among them
 	KB_AXE=$(AXE) $(PYTEST) $(PARALLEL) -m "$(QUICK)"
 
 test-ui: $(DEV) $(AXE) chromium  ## the page in a real browser
@@ -84,6 +86,11 @@ chromium:
 $(AXE):
 	@command -v npm >/dev/null || { echo "make test-ui needs npm: sudo apt-get install npm" >&2; exit 1; }
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@4.14.1
+
+# Without npm or a network those tests are skipped, and say so.
+$(MCP):
+	-npm install --silent --no-audit --no-fund --fetch-retries 1 --prefix $(VENV)/mcp node@22.23.3 \
+		@modelcontextprotocol/inspector@2.12.0 @modelcontextprotocol/conformance@0.1.16
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,15 @@
-"""OpenAI's protocol, with OpenAI's own client and LangChain's: answers, streams, citations, vectors, errors."""
+"""OpenAI's protocol, with the clients openai, LangChain and llm: answers, streams, citations, vectors, errors."""
 
 from __future__ import annotations
 
 import base64
+import os
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +22,7 @@ from pydantic import SecretStr
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from tests.serve.running import ModelledWorkspace, Running, running
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.engine
 
@@ -147,6 +152,27 @@ def test_langchain_keeps_the_citations_of_responses(server: Running) -> None:
     ]
     plain = ChatOpenAI(model="kb/default", base_url=f"{server.url}/v1", api_key=SecretStr("none"))
     assert "[1]" in str(plain.invoke(QUESTION).content)
+
+
+def test_llm_keeps_a_conversation(server: Running, tmp_path: Path) -> None:
+    """The command-line client `llm`, set up as the documents say."""
+    (tmp_path / "extra-openai-models.yaml").write_text(
+        f"- model_id: docs\n  model_name: kb/default\n  api_base: {server.url}/v1\n  api_key_name: kb\n"
+    )
+
+    (tmp_path / "keys.json").write_text('{"kb": "none"}')
+
+    def llm(*words: str) -> str:
+        return subprocess.check_output(
+            [sys.executable, "-m", "llm", "prompt", *words],
+            env=os.environ | {"LLM_USER_PATH": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    assert "Miriam Okafor" in llm("-m", "docs", QUESTION)
+    assert "1987" in llm("-c", "--no-stream", "and in which year?")
 
 
 def test_embeddings(client: openai.OpenAI, server: Running, sample_kb: KnowledgeBase) -> None:
