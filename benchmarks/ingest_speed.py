@@ -33,7 +33,7 @@ from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.model_folder import Model
 from kb_assistant.models.home import ModelHome
-from kb_assistant.store import KnowledgeStore, NewChunk, Source
+from kb_assistant.store import NewChunk, Source, SQLiteStore
 
 BATCH = 32
 PEER = Path(__file__).with_name("peer.py")
@@ -79,7 +79,7 @@ class Ours:
             for chunk, row in zip(self.chunks, self.vectors, strict=True)
         }
         shutil.rmtree(self.folder, ignore_errors=True)
-        store = KnowledgeStore(self.folder / "kb.sqlite", create=True)
+        store = SQLiteStore(self.folder / "kb.sqlite", create=True)
         with store.write(self.embedder.fingerprint) as transaction:
             transaction.put_meta("embedder", dict(self.embedder.fingerprint))
             transaction.put_source(Source("all", "", "", "", "", False, ""), self.chunks, vectors)

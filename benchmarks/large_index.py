@@ -24,7 +24,7 @@ from vectors import DIMENSION, RandomEmbeddings, clustered_vectors, unit_vectors
 
 import kb_assistant.index.vector_index
 from kb_assistant.index.vector_index import VectorIndex, import_faiss
-from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
+from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, SQLiteStore, Text
 
 CHUNKS_A_SOURCE = 1000
 KINDS = ("exact", "approximate")
@@ -57,7 +57,7 @@ def make(home: Path, kind: str) -> tuple[float, float]:
     """Seconds and the peak of memory in MB it takes to bring the index file to the store's state."""
     choose(kind)
     import_faiss()
-    store = KnowledgeStore(home / "kb.sqlite")
+    store = SQLiteStore(home / "kb.sqlite")
     before = psutil.Process().memory_info().rss
     started = time.perf_counter()
     with store.read() as snapshot:
@@ -82,7 +82,7 @@ def rows_of(state: str, home: Path, questions: NDArray[np.float32]) -> Iterator[
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         made = pool.starmap(make, [(home, kind) for kind in KINDS], chunksize=1)
     indexes = [VectorIndex(home / kind) for kind in KINDS]
-    with KnowledgeStore(home / "kb.sqlite").read() as snapshot:
+    with SQLiteStore(home / "kb.sqlite").read() as snapshot:
         truth = nearest(snapshot, questions)
         for kind, index in zip(KINDS, indexes, strict=True):
             choose(kind)
@@ -129,7 +129,7 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace, home: Path) -> None:
     total = arguments.vectors // CHUNKS_A_SOURCE
-    store = KnowledgeStore(home / "kb.sqlite", create=True)
+    store = SQLiteStore(home / "kb.sqlite", create=True)
     with store.write() as transaction:
         transaction.put_meta("embedder", RandomEmbeddings.fingerprint)
     add(store, range(total))

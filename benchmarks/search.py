@@ -36,7 +36,7 @@ from kb_assistant.models.home import ModelHome
 from kb_assistant.retrieval.bm25 import WordIndex
 from kb_assistant.retrieval.query_views import query_views
 from kb_assistant.retrieval.searcher import DEPTH, Searcher
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, SQLiteStore, Text
 
 LIMIT_MS = 40.0
 PARTS = ("embed", "dense", "keyword", "fuse", "passages")
@@ -142,7 +142,7 @@ def keyword_rows(store: KnowledgeStore, asked: Sequence[Question]) -> Iterator[d
                 started = time.perf_counter()
                 pruned = [text_id for text_id, _ in WordIndex(snapshot, total).rank(tokens, DEPTH)]
                 middle = time.perf_counter()
-                full = keyword_search(snapshot.path, tokens, DEPTH)[:10]
+                full = keyword_search(snapshot.place, tokens, DEPTH)[:10]
                 ours.append(middle - started)
                 peer.append(time.perf_counter() - middle)
                 if full:
@@ -185,7 +185,7 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace, home: Path) -> None:
     filled = home / "kb.sqlite"
-    store = KnowledgeStore(filled, create=True)
+    store = SQLiteStore(filled, create=True)
     with store.read() as snapshot:
         held = snapshot.counts()["texts"]
     if not held:

@@ -35,7 +35,7 @@ from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings
-from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, SourceQuery, Text
+from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, SourceQuery, SQLiteStore, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.store.presence import missing_files
 from kb_assistant.store.readers import ReaderRules, load_rules, rule_path, set_readers
@@ -143,7 +143,7 @@ class KnowledgeBase:
         """
         with self._lock:
             if self._store is None:
-                self._store = KnowledgeStore(self._path)
+                self._store = SQLiteStore(self._path)
             return self._store
 
     @once
@@ -701,7 +701,7 @@ class KnowledgeBase:
     def _create(self) -> KnowledgeStore:
         with self._lock:
             if self._store is None:
-                self._store = KnowledgeStore(self._path, create=True)
+                self._store = SQLiteStore(self._path, create=True)
             return self._store
 
     @once

@@ -56,7 +56,7 @@ def answers(kb: KnowledgeBase, questions: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for question in questions:
         with kb.store.read() as snapshot:
-            words = keyword_search(snapshot.path, question.lower().split(), 1000)
+            words = keyword_search(snapshot.place, question.lower().split(), 1000)
             texts = dict(zip([i for i, _ in words], snapshot.texts(i for i, _ in words), strict=True))
         hits = kb.search(question, 1000)
         found[question] = {

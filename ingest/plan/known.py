@@ -40,7 +40,8 @@ class Known:
                 yield path
 
     def is_stored_on(self, drive: Path, presence: FilePresence) -> bool:
-        return self._snapshot is not None and presence.drive_of(self._snapshot.path.absolute().parent) == drive
+        place = None if self._snapshot is None else self._snapshot.place
+        return isinstance(place, Path) and presence.drive_of(place.absolute().parent) == drive
 
     def holders(self, digest: str) -> list[str]:
         """Sound sources with this content, in path order."""

@@ -44,5 +44,6 @@ def _embed(store: KnowledgeStore, embedder: LocalEmbeddings, text_ids: Sequence[
         texts = [text.embedded for text in snapshot.texts(text_ids)]
     rows = embedder.encode_passages(texts)
     with store.write() as transaction:
-        for text_id, row in zip(text_ids, rows, strict=True):
-            transaction.put_rebuilt(text_id, row.astype("<f4").tobytes())
+        transaction.put_rebuilt(
+            {text_id: row.astype("<f4").tobytes() for text_id, row in zip(text_ids, rows, strict=True)}
+        )

@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +26,27 @@ from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.retrieval import thresholds
 from kb_assistant.store import (
-    TOKENIZER,
+    Database,
     KnowledgeStore,
     NewChunk,
     Snapshot,
     Source,
+    SQLiteStore,
     Text,
     chunk_id,
-    explained,
-    map_sqlite_errors,
     row_checksum,
 )
-from kb_assistant.store.faults import CorruptRow
+from kb_assistant.store.faults import CorruptRow, explained, map_sqlite_errors
 from kb_assistant.store.presence import MOUNTS
 from kb_assistant.store.records import read_reason
-from kb_assistant.text import analyzer as keywords
+from kb_assistant.store.sqlite_database import TOKENIZER, SQLiteDatabase
 from kb_assistant.types import MissingFiles
 
 _COUNTERS_MS = 3000
 """How long the check that needs a write waits for another transaction."""
+
+_TOGETHER = 500
+"""Texts that are checked together."""
 
 MOST_FAULTS = 20
 """Most listed faults of one kind; a damaged page can cause thousands."""
@@ -93,36 +96,37 @@ def verify(
         open_store: Opens the store.
         patience: Seconds that a repair waits for one other writer.
     """
-    report = _check(open_store, index)
+    report = _check(path, open_store, index)
     if not report.faults or not repair:
         return report
     with writing(path.parent, patience):
-        report = _check(open_store, index)  # another process may have repaired it meanwhile
+        report = _check(path, open_store, index)  # another process may have repaired it meanwhile
         if not report.faults:
             return report
         with contextlib.suppress(CorruptStore):
             open_store().close()
         to_reingest = _repair(path)
         index.forget()
-        after = _check(open_store, index)
+        after = _check(path, open_store, index)
     return VerifyReport(report.faults, not after.faults, to_reingest, after.unchecked)
 
 
-def _check(open_store: Callable[[], KnowledgeStore], index: VectorIndex) -> VerifyReport:
+def _check(path: Path, open_store: Callable[[], KnowledgeStore], index: VectorIndex) -> VerifyReport:
     """All disagreements.
 
     Raises:
         StoreError: the file can't be read now, which says nothing about its content.
     """
     try:
-        path = open_store().path
+        open_store()
     except CorruptStore as error:
         return VerifyReport((error.message,))
     try:
         with contextlib.closing(_raw(path)) as db:
             db.execute("BEGIN")  # one view for all queries, whatever is written meanwhile
-            snapshot = Snapshot(path, db)
-            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(db, snapshot))
+            database = SQLiteDatabase(path, db)
+            snapshot = Snapshot(database)
+            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(database, snapshot))
             faults = faults or _postings_faults(db) or index.check(snapshot)
             db.execute("ROLLBACK")
             unchecked = [] if faults else _check_counters(path, db)
@@ -162,27 +166,31 @@ def _is_whole(value: object, crc: object) -> bool:
     return zlib.crc32(value if isinstance(value, bytes) else str(value).encode()) == crc
 
 
-def _content_faults(db: sqlite3.Connection, snapshot: Snapshot) -> Iterator[str]:
+def _content_faults(db: Database, snapshot: Snapshot) -> Iterator[str]:
     yield from _chunk_faults(db)
-    live = {row[0] for row in db.execute("SELECT DISTINCT text_id FROM chunks")}
-    indexed = {row[0] for row in db.execute("SELECT rowid FROM keywords")}
+    live = {row[0] for row in db.rows("SELECT DISTINCT text_id FROM chunks")}
+    indexed = set(db.indexed_ids())
     if missing := live - indexed:
         yield _("keywords: {count} texts are not in the keyword index", count=len(missing))
     if stale := indexed - live:
         yield _("keywords: {count} texts in the keyword index belong to no chunk", count=len(stale))
-    rules = json.dumps(keywords.analyzer_version())
-    fit = db.execute("SELECT 1 FROM meta WHERE key = 'keywords' AND value = ?", (rules,)).fetchone()
-    dimension = snapshot.dimension
+    fit, size = snapshot.keywords_fit, 4 * snapshot.dimension
     texts = vectors = entries = 0
-    rows = db.execute(
-        "SELECT t.id, t.hash, t.heading, t.body, v.vector, v.crc, k.tokens FROM texts t"
-        " LEFT JOIN vectors v ON v.text_id = t.id LEFT JOIN keywords k ON k.rowid = t.id"
+    rows = db.rows(
+        "SELECT t.id, t.hash, t.heading, t.body, v.vector, v.crc FROM texts t"
+        " LEFT JOIN vectors v ON v.text_id = t.id"
     )
-    for text_id, digest, heading, body, vector, crc, tokens in rows:
-        text = Text.stored(heading, body)
-        texts += text.hash != digest
-        vectors += not (isinstance(vector, bytes) and len(vector) == 4 * dimension and _is_whole(vector, crc))
-        entries += bool(fit and text_id in indexed and tokens != snapshot.keyword_line(text_id, text))
+    while part := list(islice(rows, _TOGETHER)):
+        known: dict[int, Text] = {}
+        for text_id, digest, heading, body, vector, crc in part:
+            text = Text.stored(heading, body)
+            if text_id in indexed:
+                known[text_id] = text
+            texts += text.hash != digest
+            vectors += not (isinstance(vector, bytes) and len(vector) == size and _is_whole(vector, crc))
+        if fit:
+            lines = db.token_lines(known)
+            entries += sum(lines[text_id] != line for text_id, line in snapshot.keyword_lines(known).items())
     if texts:
         yield _("texts: {count} differ from their hash", count=texts)
     if vectors:
@@ -224,13 +232,13 @@ def _check_counters(path: Path, db: sqlite3.Connection) -> list[str]:
     return []
 
 
-def _chunk_faults(db: sqlite3.Connection) -> Iterator[str]:
-    for id_, path, checksum in db.execute("SELECT id, path, seal FROM sources").fetchall():
+def _chunk_faults(db: Database) -> Iterator[str]:
+    for id_, path, checksum in list(db.rows("SELECT id, path, seal FROM sources")):
         if checksum != row_checksum(db, id_):
             yield _("sources: {path} or its list of chunks was altered", path=path)
     seen: Counter[tuple[str, bytes]] = Counter()
     wrong = 0
-    rows = db.execute(
+    rows = db.rows(
         "SELECT c.id, s.path, t.heading, t.body FROM chunks c JOIN sources s ON s.id = c.source_id"
         " JOIN texts t ON t.id = c.text_id ORDER BY c.source_id, c.seq"
     )
@@ -268,7 +276,7 @@ def _repair(path: Path) -> tuple[str, ...]:
 
 def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     to_reingest: list[str] = []
-    with contextlib.closing(KnowledgeStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
+    with contextlib.closing(SQLiteStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
         known = _copy_meta(old, new, "embedder")
         _copy_meta(old, new, thresholds.META)
         _copy_meta(old, new, MOUNTS)
@@ -279,7 +287,7 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
                 to_reingest.append(source.path)
                 continue
             try:
-                chunks, vectors = _sound_parts(old, source_id, source)
+                chunks, vectors = _sound_parts(path, old, source_id, source)
             except (sqlite3.Error, ValueError, TypeError):
                 to_reingest.append(source.path)
                 continue
@@ -291,7 +299,7 @@ def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
     return tuple(to_reingest)
 
 
-def _copy_meta(old: sqlite3.Connection, new: KnowledgeStore, key: str) -> bool:
+def _copy_meta(old: sqlite3.Connection, new: SQLiteStore, key: str) -> bool:
     """Copy a meta value to the new file. Returns False if the old file lacks it or can't be read."""
     try:
         value, crc = old.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
@@ -323,7 +331,7 @@ def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
 
 
 def _sound_parts(
-    db: sqlite3.Connection, source_id: int, source: Source
+    path: Path, db: sqlite3.Connection, source_id: int, source: Source
 ) -> tuple[list[NewChunk], dict[bytes, bytes]]:
     """A source's chunks and vectors.
 
@@ -332,7 +340,7 @@ def _sound_parts(
         sqlite3.Error: a part can't be read.
     """
     (checksum,) = db.execute("SELECT seal FROM sources WHERE id = ?", (source_id,)).fetchone()
-    if checksum != row_checksum(db, source_id):
+    if checksum != row_checksum(SQLiteDatabase(path, db), source_id):
         raise ValueError("its row or those of its chunks were altered")
     chunks, vectors = [], {}
     rows = db.execute(

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from kb_assistant.errors import EmbedderMismatch
-from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.store import KnowledgeStore, Snapshot
 
@@ -32,9 +31,9 @@ def open_for_writing(
         EmbedderMismatch: the store has texts, embedded by another embedder.
         StoreError: the store is gone or damaged, or can't be written.
     """
-    store.require_file()
-    with writing(store.path.parent, patience):
-        store.require_file()  # it may have been deleted meanwhile
+    store.require()
+    with store.writing(patience):
+        store.require()  # it may have been deleted meanwhile
         if embedder is not None:
             adopt_embedder(store, embedder)
         renew_keywords(store)

@@ -62,7 +62,7 @@ def explained(path: Path, error: sqlite3.Error) -> StoreError:
     return damaged(path, reason_of(error))
 
 
-def damaged(path: Path, what: str) -> CorruptStore:
+def damaged(path: Path | str, what: str) -> CorruptStore:
     return CorruptStore(
         _("{path} is damaged: {reason}.", path=path, reason=what),
         _("Run `kb verify --repair`; it keeps what is sound."),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.messages import _
+from kb_assistant.store.database import Database, Row, Value
 from kb_assistant.store.faults import damaged, expect_type
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of, read_reason
 from kb_assistant.store.source_query import SourceQuery
@@ -29,7 +29,7 @@ _CHUNKS = (
 )
 
 _UNDER = "WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path"
-_LARGEST_ID = 2**63 - 1
+_LARGEST = 2**63 - 1
 
 _NAMES = 8
 """Most files whose names are searched with a text that they share."""
@@ -41,9 +41,13 @@ _MOST_CHUNKS = 1_000_000
 class Snapshot:
     """Reads within one transaction."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._db = connection
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @property
+    def place(self) -> Path | str:
+        """Where the store lies: a file, or an address without a password."""
+        return self._db.place
 
     def meta(self, key: str) -> Any:
         """The JSON value stored under `key`, or None.
@@ -51,11 +55,11 @@ class Snapshot:
         Raises:
             StoreError: it was altered.
         """
-        row = self._db.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._first("SELECT value, crc FROM meta WHERE key = ?", (key,))
         if row is None:
             return None
         if zlib.crc32(str(row[0]).encode()) != row[1]:
-            raise damaged(self.path, _("the {key} was altered", key=key))
+            raise damaged(self.place, _("the {key} was altered", key=key))
         return json.loads(row[0])
 
     @property
@@ -104,63 +108,59 @@ class Snapshot:
 
     def find_sources(self, query: SourceQuery, offset: int = 0, limit: int | None = None) -> list[Source]:
         """The sources of a query, in its order; offset and limit as for `sources`."""
-        condition, values = query.conditions(self._db)
-        asked = f"{_SOURCES} {condition} {query.ordering(self._db)} LIMIT ? OFFSET ?"
-        rows = self._db.execute(asked, (*values, -1 if limit is None else limit, offset))
+        condition, values = query.conditions(self._db.facts)
+        asked = f"{_SOURCES} {condition} {query.ordering(self._db.facts)} LIMIT ? OFFSET ?"
+        rows = self._db.rows(asked, (*values, _LARGEST if limit is None else limit, offset))
         return [_source(row) for row in rows]
 
     def count_found(self, query: SourceQuery) -> int:
         """The number of sources of a query."""
-        condition, values = query.conditions(self._db)
-        return int(self._db.execute(f"SELECT count(*) FROM sources {condition}", values).fetchone()[0])
+        condition, values = query.conditions(self._db.facts)
+        return int(self._one(f"SELECT count(*) FROM sources {condition}", values)[0])
 
     def source(self, path: str) -> Source | None:
-        row = self._db.execute(_SOURCES + " WHERE path = ?", (path,)).fetchone()
+        row = self._first(_SOURCES + " WHERE path = ?", (path,))
         return _source(row) if row else None
 
     def sources_under(self, path: str) -> Iterator[Source]:
         """The source at this path and those below it, in path order, one at a time."""
-        return map(_source, self._db.execute(f"{_SOURCES} {_UNDER}", _below(path)))
+        return map(_source, self._db.rows(f"{_SOURCES} {_UNDER}", _below(path)))
 
     def paths(self, under: str = "") -> list[str]:
         """The paths of all sources, or of the source at a path and those below it, in order."""
         condition, values = (_UNDER, _below(under)) if under else ("ORDER BY path", ())
-        return [
-            expect_type(str, row[0]) for row in self._db.execute(f"SELECT path FROM sources {condition}", values)
-        ]
+        return [expect_type(str, row[0]) for row in self._db.rows(f"SELECT path FROM sources {condition}", values)]
 
     def holders_of(self, digest: str) -> list[str]:
         """Paths of the sound sources with this content, in order."""
-        rows = self._db.execute(
-            "SELECT path FROM sources WHERE digest = ? AND NOT failed ORDER BY path", (digest,)
-        )
+        rows = self._db.rows("SELECT path FROM sources WHERE digest = ? AND failed = 0 ORDER BY path", (digest,))
         return [expect_type(str, row[0]) for row in rows]
 
     def counts(self) -> dict[str, int]:
-        row = self._db.execute(
+        row = self._one(
             "SELECT (SELECT count(*) FROM sources), (SELECT count(*) FROM chunks),"
             " (SELECT count(DISTINCT text_id) FROM chunks)"
-        ).fetchone()
+        )
         return dict(zip(("sources", "chunks", "texts"), row, strict=True))
 
     def known_vectors(self, hashes: Iterable[bytes]) -> set[bytes]:
         """The members of `hashes` whose text has a vector, orphaned ones included."""
-        query = "SELECT 1 FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash = ?"
-        return {known for known in set(hashes) if self._db.execute(query, (known,)).fetchone()}
+        query = "SELECT t.hash FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash {among}"
+        return {row[0] for row in self._db.rows_among(query, set(hashes))}
 
     def live_ids(self) -> NDArray[np.int64]:
         """Ids of the texts that a chunk uses, ascending, shape (n,), int64."""
         import numpy as np
 
-        rows = self._db.execute("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
+        rows = self._db.rows("SELECT DISTINCT text_id FROM chunks ORDER BY text_id")
         return np.fromiter((expect_type(int, row[0]) for row in rows), dtype=np.int64)
 
     def text_ids_of(self, paths: Iterable[str]) -> NDArray[np.int64]:
         """Ids of the texts of these sources, ascending, each once, int64."""
         import numpy as np
 
-        query = "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ?"
-        found = {expect_type(int, row[0]) for path in paths for row in self._db.execute(query, (path,))}
+        query = "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path {among}"
+        found = {expect_type(int, row[0]) for row in self._db.rows_among(query, paths)}
         return np.array(sorted(found), dtype=np.int64)
 
     def vectors(self, text_ids: Sequence[int], table: str = "vectors") -> NDArray[np.float32]:
@@ -172,14 +172,22 @@ class Snapshot:
         import numpy as np
 
         size = 4 * self.dimension
-        rows = bytearray(size * len(text_ids))  # one buffer: a list of blobs would be a second copy
-        query = f"SELECT vector, crc FROM {table} WHERE text_id = ?"
-        for place, text_id in enumerate(text_ids):
-            row = self._db.execute(query, (int(text_id),)).fetchone()
-            if row is None or len(expect_type(bytes, row[0])) != size or zlib.crc32(row[0]) != row[1]:
-                raise damaged(self.path, _("a vector is missing or altered"))
-            rows[place * size : (place + 1) * size] = row[0]
-        return np.frombuffer(rows, dtype="<f4").reshape(len(text_ids), size // 4)
+        places = {text_id: place for place, text_id in enumerate(dict.fromkeys(map(int, text_ids)))}
+        rows = bytearray(size * len(places))  # one buffer: a list of blobs would be a second copy
+        query = f"SELECT text_id, vector, crc FROM {table} WHERE text_id {{among}}"
+        found = 0
+        for text_id, vector, crc in self._db.rows_among(query, places):
+            if len(expect_type(bytes, vector)) != size or zlib.crc32(vector) != crc:
+                break
+            place = places[text_id]
+            rows[place * size : (place + 1) * size] = vector
+            found += 1
+        if found < len(places):
+            raise damaged(self.place, _("a vector is missing or altered"))
+        table_of = np.frombuffer(rows, dtype="<f4").reshape(len(places), size // 4)
+        if len(places) == len(text_ids):
+            return table_of
+        return table_of[[places[int(text_id)] for text_id in text_ids]]
 
     def vector_sums(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids of the live texts, ascending, and the checksums of their vectors, shape (n,) each, int64.
@@ -188,7 +196,7 @@ class Snapshot:
         """
         import numpy as np
 
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT t.text_id, v.crc FROM (SELECT DISTINCT text_id FROM chunks) t"
             " LEFT JOIN vectors v ON v.text_id = t.text_id ORDER BY t.text_id"
         )
@@ -198,78 +206,67 @@ class Snapshot:
 
     def postings(self, token: str) -> NDArray[np.int64]:
         """Ids of the texts that contain the token, ascending, int64."""
-        import numpy as np
+        return self._db.postings(token)
 
-        query = (
-            "SELECT group_concat(rowid) FROM (SELECT rowid FROM keywords WHERE keywords MATCH ? ORDER BY rowid)"
-        )
-        ids: str | None = self._db.execute(query, (_phrase(token),)).fetchone()[0]
-        return np.fromstring(ids or "", dtype=np.int64, sep=",")
-
-    def count_postings(self, token: str, limit: int, first: int = 0, last: int = _LARGEST_ID) -> tuple[int, int]:
+    def count_postings(self, token: str, limit: int, first: int = 0, last: int = _LARGEST) -> tuple[int, int]:
         """How many texts contain the token, up to `limit`, and the id of the last one counted, 0 for none; only
         texts with ids from `first` to `last`."""
-        query = (
-            "SELECT count(*), ifnull(max(rowid), 0) FROM (SELECT rowid FROM keywords"
-            " WHERE keywords MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?)"
-        )
-        count, last = self._db.execute(query, (_phrase(token), first, last, limit)).fetchone()
-        return int(count), int(last)
+        return self._db.count_postings(token, limit, first, last)
 
     def document_terms(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
         """The tokens of texts as they were indexed, by text id."""
-        marks = ",".join("?" * len(text_ids))
-        rows = self._db.execute(
-            f"SELECT rowid, tokens FROM keywords WHERE rowid IN ({marks})", [int(i) for i in text_ids]
-        )
-        return {row[0]: expect_type(str, row[1]).split() for row in rows}
+        lines = self._db.token_lines(map(int, text_ids))
+        return {text_id: line.split() for text_id, line in lines.items()}
 
     @property
     def last_text_id(self) -> int:
         """The largest id of a text, 0 without texts."""
-        return int(self._db.execute("SELECT ifnull(max(id), 0) FROM texts").fetchone()[0])
+        return int(self._one("SELECT coalesce(max(id), 0) FROM texts")[0])
 
     def chunk_ids(self, text_ids: Iterable[int]) -> dict[int, str]:
         """The first chunk id of each text, by text id: a name that is the same in every store."""
-        wanted = [int(text_id) for text_id in text_ids]
-        marks = ",".join("?" * len(wanted))
-        rows = self._db.execute(
-            f"SELECT text_id, min(id) FROM chunks WHERE text_id IN ({marks}) GROUP BY text_id", wanted
+        rows = self._db.rows_among(
+            "SELECT text_id, min(id) FROM chunks WHERE text_id {among} GROUP BY text_id", map(int, text_ids)
         )
         return {row[0]: expect_type(str, row[1]) for row in rows}
 
     def headings(self, text_ids: Sequence[int]) -> list[str]:
         """The heading of each of these texts, in their order, or else what the names of its files say; "" for a
         missing one."""
-        marks = ",".join("?" * len(text_ids))
-        rows = self._db.execute(f"SELECT id, heading FROM texts WHERE id IN ({marks})", [int(i) for i in text_ids])
+        rows = self._db.rows_among("SELECT id, heading FROM texts WHERE id {among}", map(int, text_ids))
         found = {row[0]: expect_type(str, row[1]) for row in rows}
         names = self._names([text_id for text_id in text_ids if not found.get(text_id)])
         return [found.get(text_id) or " ".join(names.get(text_id, ())) for text_id in text_ids]
 
-    def keyword_line(self, text_id: int, text: Text) -> str:
-        """What the keyword index keeps of a text: its tokens, and those of the names of its files and folders."""
-        return " ".join(keywords.analyze("\n".join([text.embedded, *self._names([text_id]).get(text_id, ())])))
+    def keyword_lines(self, texts: Mapping[int, Text]) -> dict[int, str]:
+        """What the keyword index keeps of texts, by id: their tokens, and those of the names of their files and
+        folders."""
+        names = self._names(texts)
+        return {
+            text_id: " ".join(keywords.analyze("\n".join([text.embedded, *names.get(text_id, ())])))
+            for text_id, text in texts.items()
+        }
 
-    def is_named_by(self, text_id: int, path: str) -> bool:
-        """Whether the name of a file with this text is, or would be, among those in its keyword line."""
-        (before,) = self._db.execute(
+    def named_by(self, text_ids: Iterable[int], path: str) -> set[int]:
+        """The texts in whose keyword line the name of a file with this path is, or would be."""
+        before = (
             "SELECT count(*) FROM (SELECT DISTINCT s.path FROM chunks c JOIN sources s ON s.id = c.source_id"
-            " WHERE c.text_id = ? AND s.path < ? LIMIT ?)",
-            (text_id, path, _NAMES),
-        ).fetchone()
-        return int(before) < _NAMES
+            " WHERE c.text_id = t.id AND s.path < ? LIMIT ?) few"
+        )
+        rows = self._db.rows_among(
+            f"SELECT t.id FROM texts t WHERE t.id {{among}} AND ({before}) < ?", text_ids, (path, _NAMES, _NAMES)
+        )
+        return {row[0] for row in rows}
 
-    def _names(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
+    def _names(self, text_ids: Iterable[int]) -> dict[int, list[str]]:
         """What the names of the first files with these texts say, each once, by text id."""
-        if not text_ids:
-            return {}
-        marks = ",".join("?" * len(text_ids))
-        rows = self._db.execute(
-            "SELECT text_id, path FROM (SELECT *, row_number() OVER (PARTITION BY text_id ORDER BY path) AS place"
+        rows = self._db.rows_among(
+            "SELECT text_id, path FROM"
+            " (SELECT text_id, path, row_number() OVER (PARTITION BY text_id ORDER BY path) AS place"
             " FROM (SELECT DISTINCT c.text_id, s.path FROM chunks c JOIN sources s ON s.id = c.source_id"
-            f" WHERE c.text_id IN ({marks}))) WHERE place <= ? ORDER BY text_id, path",
-            [*(int(text_id) for text_id in text_ids), _NAMES],
+            " WHERE c.text_id {among}) named) numbered WHERE place <= ? ORDER BY text_id, path",
+            map(int, text_ids),
+            (_NAMES,),
         )
         found: dict[int, dict[str, None]] = {}
         for text_id, path in rows:
@@ -283,41 +280,52 @@ class Snapshot:
         Raises:
             StoreError: a text or a path no longer matches its hash: a damaged page must not become an answer.
         """
-        marks = ",".join("?" * len(text_ids))
-        rows = self._db.execute(
-            f"{_CHUNKS} WHERE c.text_id IN ({marks}) ORDER BY s.path, c.seq", [int(i) for i in text_ids]
+        rows = self._db.rows_among(
+            f"{_CHUNKS} WHERE c.text_id {{among}} ORDER BY s.path, c.seq", dict.fromkeys(map(int, text_ids))
         )
         found: dict[int, list[Chunk]] = {}
         for row in rows:
             chunk = _chunk(row)
             if chunk.text.hash != row[4] or not _has_its_id(chunk, row[10]):
-                raise damaged(self.path, _("a text or the path of its file was altered"))
+                raise damaged(self.place, _("a text or the path of its file was altered"))
             found.setdefault(chunk.text_id, []).append(chunk)
         return found
 
     def chunks_of_source(self, path: str) -> list[Chunk]:
         """A source's chunks in reading order."""
-        return [_chunk(row) for row in self._db.execute(f"{_CHUNKS} WHERE s.path = ? ORDER BY c.seq", (path,))]
+        return [_chunk(row) for row in self._db.rows(f"{_CHUNKS} WHERE s.path = ? ORDER BY c.seq", (path,))]
 
     def chunks(self, ids: Sequence[str]) -> list[Chunk]:
         """Chunks by id; unknown ids are left out."""
-        marks = ",".join("?" * len(ids))
-        return [_chunk(row) for row in self._db.execute(f"{_CHUNKS} WHERE c.id IN ({marks})", list(ids))]
+        return [_chunk(row) for row in self._db.rows_among(f"{_CHUNKS} WHERE c.id {{among}}", ids)]
 
     def texts(self, text_ids: Iterable[int]) -> list[Text]:
-        query = "SELECT heading, body FROM texts WHERE id = ?"
-        rows = [expect_type(tuple, self._db.execute(query, (int(text_id),)).fetchone()) for text_id in text_ids]
-        return [Text.stored(expect_type(str, heading), expect_type(str, body)) for heading, body in rows]
+        """The texts with these ids, in their order."""
+        wanted = [int(text_id) for text_id in text_ids]
+        found = self.texts_by_id(dict.fromkeys(wanted))
+        if any(text_id not in found for text_id in wanted):
+            raise damaged(self.place, _("a text is missing"))
+        return [found[text_id] for text_id in wanted]
+
+    def texts_by_id(self, text_ids: Iterable[int]) -> dict[int, Text]:
+        """Texts by id; unknown ids are left out."""
+        rows = self._db.rows_among("SELECT id, heading, body FROM texts WHERE id {among}", text_ids)
+        return {row[0]: Text.stored(expect_type(str, row[1]), expect_type(str, row[2])) for row in rows}
+
+    def _first(self, statement: str, values: Sequence[Value] = ()) -> Row | None:
+        """The first row of a query."""
+        return next(iter(self._db.rows(statement, values)), None)
+
+    def _one(self, statement: str, values: Sequence[Value] = ()) -> Row:
+        """The row of a statement that always gives one."""
+        (row,) = self._db.rows(statement, values)
+        return row
 
 
 def _below(path: str) -> tuple[str, str, str]:
     """The values of `_UNDER` for a path."""
     below = path if path.endswith(os.sep) else path + os.sep
     return path, below, below[:-1] + chr(ord(os.sep) + 1)
-
-
-def _phrase(token: str) -> str:
-    return '"' + token.replace('"', '""') + '"'
 
 
 def _source(row: tuple[Any, ...]) -> Source:
@@ -362,14 +370,19 @@ def _has_its_id(chunk: Chunk, seq: object) -> bool:
     return any(chunk.id == chunk_id(chunk.source, chunk.text, occurrence) for occurrence in occurrences)
 
 
-def row_checksum(db: sqlite3.Connection, source_id: int) -> int:
+def row_checksum(db: Database, source_id: int) -> int:
     """Checksum of a source's row and of its chunks' rows."""
-    row = db.execute(
-        "SELECT path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks FROM sources"
-        " WHERE id = ?",
-        (source_id,),
-    ).fetchone()
+    row = next(
+        iter(
+            db.rows(
+                "SELECT path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks FROM sources"
+                " WHERE id = ?",
+                (source_id,),
+            )
+        ),
+        None,
+    )
     # The column `part` is missing in stores of version 1, whose seals must stay valid: an empty one is left out.
-    rows = db.execute("SELECT * FROM chunks WHERE source_id = ? ORDER BY seq", (source_id,)).fetchall()
+    rows = db.rows("SELECT * FROM chunks WHERE source_id = ? ORDER BY seq", (source_id,))
     places = [(row[0], *row[2:7], *(part for part in row[7:] if part is not None)) for row in rows]
     return zlib.crc32(repr((row, places)).encode())

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from kb_assistant.store.database import SourceFact, Value
 
 Order = Literal["path", "name", "kind", "folder", "chunks", "date", "state"]
 
 ORDERS: tuple[Order, ...] = get_args(Order)
 
-_EXPRESSIONS: dict[Order, str] = {
-    "path": "path",
-    "name": "name_of(path)",
-    "kind": "kind_of(path)",
-    "folder": "folder_of(path)",
-    "chunks": "chunks",
-    "date": "ingested_at",
-    "state": "failed",
-}
+_COLUMNS: dict[Order, str] = {"path": "path", "chunks": "chunks", "date": "ingested_at", "state": "failed"}
+_FACTS: dict[Order, SourceFact] = {"name": "name", "kind": "kind", "folder": "folder"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +36,17 @@ class SourceQuery:
     order: Order = "path"
     descending: bool = False
 
-    def conditions(self, db: sqlite3.Connection) -> tuple[str, list[str | int]]:
-        """The WHERE part and its values."""
-        found, values = ["1"], list[str | int]()
+    def conditions(self, facts: Mapping[SourceFact, str]) -> tuple[str, list[Value]]:
+        """The WHERE part and its values; `facts` as in Database."""
+        found, values = ["1 = 1"], list[Value]()
         if self.contains:
-            # SQLite's own lower() handles ASCII only.
-            db.create_function("casefold", 1, str.casefold, deterministic=True)
-            found.append("instr(casefold(path || ' ' || title), ?)")
+            found.append(facts["contains"])
             values.append(self.contains.casefold())
         if self.failed is not None:
             found.append("failed = ?")
             values.append(int(self.failed))
         if self.kind:
-            db.create_function("kind_of", 1, kind_of, deterministic=True)
-            found.append("kind_of(path) = ?")
+            found.append(f"{facts['kind']} = ?")
             values.append(self.kind)
         if self.folder:
             found.append("path >= ? AND path < ?")
@@ -64,11 +56,10 @@ class SourceQuery:
             values.append(self.since)
         return f"WHERE {' AND '.join(found)}", values
 
-    def ordering(self, db: sqlite3.Connection) -> str:
+    def ordering(self, facts: Mapping[SourceFact, str]) -> str:
         """The ORDER BY part; equal ones are in path order."""
-        for name, function in (("name_of", name_of), ("kind_of", kind_of), ("folder_of", folder_of)):
-            db.create_function(name, 1, function, deterministic=True)
-        return f"ORDER BY {_EXPRESSIONS[self.order]} {'DESC' if self.descending else 'ASC'}, path"
+        expression = facts[_FACTS[self.order]] if self.order in _FACTS else _COLUMNS[self.order]
+        return f"ORDER BY {expression} {'DESC' if self.descending else 'ASC'}, path"
 
 
 def name_of(path: str) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 import zlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.messages import _
+from kb_assistant.store.database import Database, Value
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id, written_reason
 from kb_assistant.store.snapshot import Snapshot, row_checksum
 from kb_assistant.text import analyzer as keywords
+
+_BATCH = 1000
+"""Texts that are indexed anew together."""
 
 
 class Transaction(Snapshot):
@@ -24,15 +26,17 @@ class Transaction(Snapshot):
         embedder: Fingerprint of the model whose vectors are written; None if none are.
     """
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, embedder: Mapping[str, str | int] | None = None
-    ) -> None:
-        super().__init__(path, connection)
+    def __init__(self, database: Database, embedder: Mapping[str, str | int] | None = None) -> None:
+        super().__init__(database)
         self._embedder = embedder
 
     def put_meta(self, key: str, value: Any) -> None:
         text = json.dumps(value)
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, text, zlib.crc32(text.encode())))
+        self._db.run(
+            "INSERT INTO meta VALUES (?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc = excluded.crc",
+            (key, text, zlib.crc32(text.encode())),
+        )
 
     def begin_vector_epoch(self) -> None:
         """Begin a new vector epoch: text ids may mean other vectors than before."""
@@ -43,9 +47,11 @@ class Transaction(Snapshot):
         """Rebuild the keyword index if other rules made it."""
         if self.keywords_fit:
             return
-        self._db.execute("DELETE FROM keywords")
-        for (text_id,) in self._db.execute("SELECT DISTINCT text_id FROM chunks").fetchall():
-            self._put_line(text_id, self.keyword_line(text_id, self.texts([text_id])[0]))
+        self._db.delete_token_lines(None)
+        live = self.live_ids().tolist()
+        for start in range(0, len(live), _BATCH):
+            texts = self.texts_by_id(live[start : start + _BATCH])
+            self._db.put_token_lines(self.keyword_lines(texts))
         self.put_meta("keywords", keywords.analyzer_version())
 
     def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
@@ -61,34 +67,32 @@ class Transaction(Snapshot):
         """
         self._check_vectors(vectors)
         before = self._texts_of(source.path)
-        self._db.execute("DELETE FROM sources WHERE path = ?", (source.path,))
-        source_id = self._db.execute(
-            "INSERT INTO sources (path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                source.path,
-                source.digest,
-                source.recipe,
-                source.title,
-                written_reason(source.reason),
-                source.failed,
-                source.ingested_at,
-                json.dumps(dict(source.metadata), ensure_ascii=False),
-                len(chunks),
-            ),
-        ).lastrowid
-        seen: dict[bytes, int] = {}
-        for seq, chunk in enumerate(chunks):
-            key = chunk.text.hash
-            occurrence = seen[key] = seen.get(key, -1) + 1
-            first, last = chunk.lines or (None, None)
-            self._db.execute(
-                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (chunk_id(source.path, chunk.text, occurrence), source_id, seq,
-                 self._put_text(chunk.text, vectors.get(key)), chunk.page, first, last, chunk.part),
-            )  # fmt: skip
-        self._put_checksum(source.path)
-        self._sync_keywords(before | self._texts_of(source.path), source.path)
+        text_ids = self._put_texts({chunk.text.hash: chunk.text for chunk in chunks}, vectors)
+        self._db.run("DELETE FROM sources WHERE path = ?", (source.path,))
+        source_id = self._put_row(source, len(chunks))
+        self._db.run_many(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            list(_chunk_rows(source.path, source_id, chunks, text_ids)),
+        )
+        self._put_checksum(source_id)
+        self._sync_keywords(before | set(text_ids.values()), source.path)
+
+    def _put_row(self, source: Source, chunks: int) -> int:
+        """Insert the row of a source. Returns its id."""
+        row: dict[str, Value] = {
+            "path": source.path,
+            "digest": source.digest,
+            "recipe": source.recipe,
+            "title": source.title,
+            "reason": written_reason(source.reason),
+            "failed": int(source.failed),
+            "ingested_at": source.ingested_at,
+            "metadata": json.dumps(dict(source.metadata), ensure_ascii=False),
+            "chunks": chunks,
+        }
+        marks = ", ".join("?" * len(row))
+        inserted = f"INSERT INTO sources ({', '.join(row)}) VALUES ({marks}) RETURNING id"
+        return int(self._one(inserted, list(row.values()))[0])
 
     def _check_vectors(self, vectors: Mapping[bytes, bytes]) -> None:
         if not vectors:
@@ -117,101 +121,108 @@ class Transaction(Snapshot):
 
     def remove_source(self, path: str) -> None:
         before = self._texts_of(path)
-        self._db.execute("DELETE FROM sources WHERE path = ?", (path,))
+        self._db.run("DELETE FROM sources WHERE path = ?", (path,))
         self._sync_keywords(before, path)
 
     def update_source(self, source: Source) -> None:
         """Record a new recipe, title and reason for a source whose chunks stay as they are."""
-        self._db.execute(
-            "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ?",
-            (source.recipe, source.title, written_reason(source.reason), source.failed, source.path),
+        changed = self._one(
+            "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ? RETURNING id",
+            (source.recipe, source.title, written_reason(source.reason), int(source.failed), source.path),
         )
-        self._put_checksum(source.path)
+        self._put_checksum(changed[0])
 
     def purge_orphaned(self) -> int:
         """Delete texts and vectors that no chunk uses. Returns their number."""
-        unused = "SELECT id FROM texts WHERE id NOT IN (SELECT text_id FROM chunks)"
-        self._db.execute(f"DELETE FROM vectors WHERE text_id IN ({unused})")
-        return self._db.execute(f"DELETE FROM texts WHERE id IN ({unused})").rowcount
+        unused = "NOT EXISTS (SELECT 1 FROM chunks c WHERE c.text_id = "
+        self._db.run(f"DELETE FROM vectors WHERE {unused}vectors.text_id)")
+        return self._db.run(f"DELETE FROM texts WHERE {unused}texts.id)")
 
     def begin_rebuild(self, fingerprint: Any) -> None:
         """Create a second table of vectors beside the first, or continue one begun with the same embedder."""
         if self.meta("rebuild") != fingerprint:
-            self._db.execute("DROP TABLE IF EXISTS new_vectors")
-            self._db.execute(
-                "CREATE TABLE new_vectors"
-                " (text_id INTEGER PRIMARY KEY, vector BLOB NOT NULL, crc INTEGER NOT NULL)"
-            )
+            self._db.clear_new_vectors()
             self.put_meta("rebuild", fingerprint)
 
     def missing_in_rebuild(self) -> list[int]:
         """Ids of the live texts without a vector in the new table."""
-        rows = self._db.execute(
-            "SELECT DISTINCT text_id FROM chunks WHERE text_id NOT IN (SELECT text_id FROM new_vectors)"
+        rows = self._db.rows(
+            "SELECT DISTINCT c.text_id FROM chunks c"
+            " WHERE NOT EXISTS (SELECT 1 FROM new_vectors n WHERE n.text_id = c.text_id)"
         )
         return [row[0] for row in rows]
 
-    def put_rebuilt(self, text_id: int, vector: bytes) -> None:
-        """Write a vector into the new table; the meta value `rebuild` names its model."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO new_vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector))
+    def put_rebuilt(self, vectors: Mapping[int, bytes]) -> None:
+        """Write vectors, by text id, into the new table; the meta value `rebuild` names their model."""
+        self._db.run_many(
+            "INSERT INTO new_vectors VALUES (?, ?, ?)"
+            " ON CONFLICT (text_id) DO UPDATE SET vector = excluded.vector, crc = excluded.crc",
+            [(text_id, vector, zlib.crc32(vector)) for text_id, vector in vectors.items()],
         )
 
     def finish_rebuild(self, fingerprint: Any) -> None:
         """Replace the old vectors by the new ones."""
-        self._db.execute("DELETE FROM new_vectors WHERE text_id NOT IN (SELECT text_id FROM chunks)")
-        self._db.execute("DROP TABLE vectors")
-        self._db.execute("ALTER TABLE new_vectors RENAME TO vectors")
-        self._db.execute("DELETE FROM meta WHERE key = 'rebuild'")
+        self._db.adopt_new_vectors()
+        self._db.run("DELETE FROM meta WHERE key = 'rebuild'")
         self.put_meta("embedder", fingerprint)
         self.purge_orphaned()
         self.begin_vector_epoch()
 
     def _texts_of(self, path: str) -> set[int]:
-        rows = self._db.execute(
+        rows = self._db.rows(
             "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ?", (path,)
         )
         return {row[0] for row in rows}
 
-    def _put_text(self, text: Text, vector: bytes | None) -> int:
-        row = self._db.execute(
-            "SELECT t.id, v.text_id FROM texts t LEFT JOIN vectors v ON v.text_id = t.id WHERE t.hash = ?",
-            (text.hash,),
-        ).fetchone()
-        if row and row[1] is not None:
-            return int(row[0])
-        if vector is None:
+    def _put_texts(self, texts: Mapping[bytes, Text], vectors: Mapping[bytes, bytes]) -> dict[bytes, int]:
+        """Store texts, by hash, that have no vector yet, each with its own. Returns the ids of all."""
+        known: dict[bytes, int] = dict(self._db.rows_among(
+            "SELECT t.hash, t.id FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash {among}", texts
+        ))  # fmt: skip
+        new = [key for key in texts if key not in known]
+        if any(key not in vectors for key in new):
             raise StoreError(_("A text came without its vector."), _("Run the ingest again."))
-        text_id: int = self._db.execute(
-            "INSERT INTO texts (hash, heading, body) VALUES (?, ?, ?)"
-            " ON CONFLICT (hash) DO UPDATE SET heading = heading RETURNING id",
-            (text.hash, text.heading, text.body),
-        ).fetchone()[0]
-        self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (text_id, vector, zlib.crc32(vector)))
-        return text_id
+        self._db.run_many(
+            "INSERT INTO texts (hash, heading, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+            [(key, texts[key].heading, texts[key].body) for key in new],
+        )
+        ids: dict[bytes, int] = dict(self._db.rows_among("SELECT hash, id FROM texts WHERE hash {among}", new))
+        self._db.run_many(
+            "INSERT INTO vectors VALUES (?, ?, ?)",
+            [(ids[key], vectors[key], zlib.crc32(vectors[key])) for key in new],
+        )
+        return known | ids
 
-    def _sync_keywords(self, touched: set[int], path: str) -> None:
+    def _sync_keywords(self, touched: Collection[int], path: str) -> None:
         """Update the keyword index for the texts that a source had or has, and increment the generation."""
         self.renew_keywords()  # words of two sets of rules never mix
-        for text_id in touched:
-            live = self._db.execute("SELECT 1 FROM chunks WHERE text_id = ? LIMIT 1", (text_id,)).fetchone()
-            indexed = self._db.execute("SELECT tokens FROM keywords WHERE rowid = ?", (text_id,)).fetchone()
-            if live and indexed and not self.is_named_by(text_id, path):
-                continue
-            line = self.keyword_line(text_id, self.texts([text_id])[0]) if live else None
-            if indexed and indexed[0] != line:
-                self._db.execute("DELETE FROM keywords WHERE rowid = ?", (text_id,))
-            if line is not None and (not indexed or indexed[0] != line):
-                self._put_line(text_id, line)
+        here = sorted(touched)
+        used = "EXISTS (SELECT 1 FROM chunks c WHERE c.text_id = t.id)"
+        rows = self._db.rows_among(f"SELECT t.id FROM texts t WHERE t.id {{among}} AND {used}", here)
+        live = {row[0] for row in rows}
+        indexed = self._db.token_lines(here)
+        named = self.named_by([text_id for text_id in here if text_id in indexed], path)
+        lines = self.keyword_lines(self.texts_by_id(sorted(live - (indexed.keys() - named))))
+        changed = {text_id: line for text_id, line in lines.items() if indexed.get(text_id) != line}
+        self._db.delete_token_lines([text_id for text_id in indexed if text_id not in live or text_id in changed])
+        self._db.put_token_lines(changed)
         self._count_revision()
-
-    def _put_line(self, text_id: int, line: str) -> None:
-        self._db.execute("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", (text_id, line))
 
     def _count_revision(self) -> None:
         self.put_meta("generation", [self.revision + 1, secrets.token_hex(8)])
 
-    def _put_checksum(self, path: str) -> None:
-        (source_id,) = self._db.execute("SELECT id FROM sources WHERE path = ?", (path,)).fetchone()
-        checksum = row_checksum(self._db, source_id)
-        self._db.execute("UPDATE sources SET seal = ? WHERE id = ?", (checksum, source_id))
+    def _put_checksum(self, source_id: int) -> None:
+        self._db.run("UPDATE sources SET seal = ? WHERE id = ?", (row_checksum(self._db, source_id), source_id))
+
+
+def _chunk_rows(
+    path: str, source_id: int, chunks: Sequence[NewChunk], text_ids: Mapping[bytes, int]
+) -> Iterator[tuple[str | int | None, ...]]:
+    """The rows of a source's chunks."""
+    seen: dict[bytes, int] = {}
+    for seq, chunk in enumerate(chunks):
+        key = chunk.text.hash
+        occurrence = seen[key] = seen.get(key, -1) + 1
+        first, last = chunk.lines or (None, None)
+        id_ = chunk_id(path, chunk.text, occurrence)
+        yield id_, source_id, seq, text_ids[key], chunk.page, first, last, chunk.part

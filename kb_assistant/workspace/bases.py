@@ -10,7 +10,7 @@ from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore
+from kb_assistant.store import SQLiteStore
 from kb_assistant.workspace.folders import delete_uploads
 
 ATTACHED = "chat."
@@ -67,7 +67,7 @@ def create_base(settings: Settings) -> None:
         raise StoreError(
             _("There is a knowledge base {name!r} already.", name=settings.kb), _("Choose another name.")
         )
-    KnowledgeStore(settings.kb_dir / _STORE, create=True).close()
+    SQLiteStore(settings.kb_dir / _STORE, create=True).close()
 
 
 def rename_base(settings: Settings, name: str) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kb_assistant.errors import StoreError
 from kb_assistant.index.ivf import IVFIndex
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.store import KnowledgeStore
+from kb_assistant.store import SQLiteStore
 from tests.vectors import Vectors
 
 LARGE = 400
@@ -241,7 +241,7 @@ def test_vectors_of_lost_commits_are_not_taken_over(vectors: Vectors, tmp_path: 
     save(vectors, cache)
     vectors.store.close()
     shutil.copy(tmp_path / "before", database)
-    vectors.store = KnowledgeStore(database)
+    vectors.store = SQLiteStore(database)
     for name in list(vectors.by_hash)[600:]:
         del vectors.by_hash[name]
     vectors.add(range(800, 900))
@@ -308,7 +308,7 @@ def test_damage_in_the_store_is_told_and_not_found(vectors: Vectors, tmp_path: P
     vectors.store.close()
     with closing(sqlite3.connect(tmp_path / "kb.sqlite", isolation_level=None)) as db:
         db.execute("UPDATE vectors SET vector = zeroblob(length(vector)) WHERE text_id = ?", (int(ids[7]),))
-    vectors.store = KnowledgeStore(tmp_path / "kb.sqlite")
+    vectors.store = SQLiteStore(tmp_path / "kb.sqlite")
     index = VectorIndex(cache)
     query = matrix[7:8].astype(np.float32)
     with pytest.raises(StoreError, match="altered"), vectors.store.read() as snapshot:
@@ -325,8 +325,8 @@ def test_vectors_other_than_the_stores_are_a_fault(vectors: Vectors, cache: Path
     index = VectorIndex(cache)
     assert faults(vectors, index) == []
     with vectors.store.write() as transaction:
-        rows = transaction._db.execute("SELECT vector, crc FROM vectors WHERE text_id = 9").fetchone()
-        transaction._db.execute("UPDATE vectors SET vector = ?, crc = ? WHERE text_id = 30", rows)
+        (rows,) = transaction._db.rows("SELECT vector, crc FROM vectors WHERE text_id = 9")
+        transaction._db.run("UPDATE vectors SET vector = ?, crc = ? WHERE text_id = 30", rows)
     assert faults(vectors, index) == ["the FAISS index holds other vectors than the store"]
 
 
@@ -335,7 +335,7 @@ def test_an_older_view_of_the_store_finds_only_what_it_knows(
 ) -> None:
     vectors.add(range(600))
     index = VectorIndex(cache)
-    other = KnowledgeStore(tmp_path / "kb.sqlite")
+    other = SQLiteStore(tmp_path / "kb.sqlite")
     with other.read() as early:
         known = set(early.live_ids().tolist())
         vectors.remove(range(50))

@@ -11,7 +11,7 @@ import pytest
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import GPU_MOST, VectorIndex, import_faiss
-from kb_assistant.store import KnowledgeStore
+from kb_assistant.store import SQLiteStore
 from tests.forking import run_forking
 from tests.vectors import Vectors
 
@@ -96,7 +96,7 @@ def test_an_index_from_nothing_grows_and_empties(vectors: Vectors, tmp_path: Pat
 def test_a_snapshot_taken_before_a_removal_doesnt_bring_it_back(vectors: Vectors, tmp_path: Path) -> None:
     index = VectorIndex(tmp_path / "index.cache")
     vectors.add(range(20))
-    other = KnowledgeStore(tmp_path / "kb.sqlite")
+    other = SQLiteStore(tmp_path / "kb.sqlite")
     with other.read() as early:
         early.counts()
         vectors.remove(range(5))

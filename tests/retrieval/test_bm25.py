@@ -13,7 +13,7 @@ import pytest
 
 from kb_assistant.retrieval import bm25
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
-from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, Text
+from kb_assistant.store import KnowledgeStore, NewChunk, Snapshot, Source, SQLiteStore, Text
 from kb_assistant.text import analyzer as keywords
 from tests.fts import keyword_search
 
@@ -28,7 +28,7 @@ TEXTS = [
 
 
 def store_of(path: Path, texts: list[str]) -> KnowledgeStore:
-    store = KnowledgeStore(path / "kb.sqlite", create=True)
+    store = SQLiteStore(path / "kb.sqlite", create=True)
     chunks = [NewChunk(Text("", text)) for text in texts]
     with store.write(MODEL) as transaction:
         transaction.put_meta("embedder", MODEL)
@@ -65,7 +65,7 @@ def test_the_text_with_the_rarest_words_is_best(snapshot: Snapshot, question: st
 def test_it_finds_what_fts5_finds(snapshot: Snapshot) -> None:
     words = keywords.analyze_query("north pump gate 检查")
     ours = [text_id for text_id, _ in WordIndex(snapshot, len(TEXTS)).rank(words, 10)]
-    assert set(ours) == {text_id for text_id, _ in keyword_search(snapshot.path, words, 10)}
+    assert set(ours) == {text_id for text_id, _ in keyword_search(snapshot.place, words, 10)}
 
 
 def test_score_is_that_of_the_formula(snapshot: Snapshot) -> None:
@@ -178,8 +178,8 @@ def test_a_fresh_process_finds_the_same(tmp_path: Path) -> None:
     store_of(tmp_path, zipf(1, 300, 12)).close()
     script = (
         "import sys; from pathlib import Path; from kb_assistant.retrieval.bm25 import WordIndex\n"
-        "from kb_assistant.store import KnowledgeStore\n"
-        "with KnowledgeStore(Path(sys.argv[1])).read() as snapshot:\n"
+        "from kb_assistant.store import SQLiteStore\n"
+        "with SQLiteStore(Path(sys.argv[1])).read() as snapshot:\n"
         "    index = WordIndex(snapshot, 300)\n"
         "    for first in sys.argv[2].split(','):\n"
         "        print(first, index.rank([f'word{first}', 'word1', 'word0', 'word7'], 9))\n"

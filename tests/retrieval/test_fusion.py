@@ -13,7 +13,7 @@ from kb_assistant.retrieval import fusion
 from kb_assistant.retrieval.bm25 import WordIndex
 from kb_assistant.retrieval.fusion import MATCH, MEASURES, TYPICAL, Background, Pool, features, fuse
 from kb_assistant.retrieval.query_views import REWRITTEN, SEARCHED, QueryViews, query_views
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, SQLiteStore, Text
 from kb_assistant.types import Turn
 from tests.fakes import HashEmbeddings
 
@@ -28,7 +28,7 @@ HISTORY = [Turn("Where is the pump?", "In the north hall.")]
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[KnowledgeStore]:
     embedder = HashEmbeddings()
-    store = KnowledgeStore(tmp_path / "kb.sqlite", create=True)
+    store = SQLiteStore(tmp_path / "kb.sqlite", create=True)
     vectors = embedder.encode_passages([text.embedded for text in TEXTS])
     with store.write(embedder.fingerprint) as transaction:
         transaction.put_meta("embedder", dict(embedder.fingerprint))

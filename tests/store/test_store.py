@@ -15,7 +15,7 @@ import pytest
 
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text, chunk_id
+from kb_assistant.store import KnowledgeStore, NewChunk, Source, SQLiteStore, Text, chunk_id
 from tests.law import contents, small_kb
 from tests.samples import ROOT
 from tests.waiting import PATIENCE
@@ -36,7 +36,7 @@ def put(store: KnowledgeStore, path: str, *bodies: str) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> KnowledgeStore:
-    made = KnowledgeStore(tmp_path / "kb.sqlite", create=True)
+    made = SQLiteStore(tmp_path / "kb.sqlite", create=True)
     with made.write() as transaction:
         transaction.put_meta("embedder", MODEL)
     return made
@@ -65,7 +65,7 @@ def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path, store: Knowled
         db.execute("PRAGMA user_version = 99")
     for create in (True, False):
         with pytest.raises(StoreError, match="newer version") as caught:
-            KnowledgeStore(tmp_path / "kb.sqlite", create)
+            SQLiteStore(tmp_path / "kb.sqlite", create)
         assert caught.value.hint == "Upgrade kb-assistant."
 
 
@@ -76,7 +76,7 @@ def test_a_file_of_version_1_is_read_and_gets_its_new_column(tmp_path: Path, sto
     with closing(sqlite3.connect(tmp_path / "kb.sqlite")) as db:
         db.execute("ALTER TABLE chunks DROP COLUMN part")
         db.execute("PRAGMA user_version = 1")
-    old = KnowledgeStore(tmp_path / "kb.sqlite")
+    old = SQLiteStore(tmp_path / "kb.sqlite")
     assert ids(old, "/a") == before
     text = Text("", "three")
     with old.write(MODEL) as transaction:
@@ -103,7 +103,7 @@ def test_an_error_within_a_transaction_undoes_all_of_it(store: KnowledgeStore) -
 
 def test_a_view_stays_as_it_was(store: KnowledgeStore, tmp_path: Path) -> None:
     put(store, "/a", "one")
-    other = KnowledgeStore(tmp_path / "kb.sqlite")
+    other = SQLiteStore(tmp_path / "kb.sqlite")
     with store.read() as snapshot:
         assert snapshot.counts()["chunks"] == 1
         put(other, "/b", "two")
@@ -152,9 +152,9 @@ def test_threads_that_ended_leave_no_open_file(store: KnowledgeStore) -> None:
 
 def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from kb_assistant.store import KnowledgeStore\n"
+        "import sys; from pathlib import Path; from kb_assistant.store import SQLiteStore\n"
         "sys.stdin.readline()\n"
-        "KnowledgeStore(Path(sys.argv[1]), create=True).close()"
+        "SQLiteStore(Path(sys.argv[1]), create=True).close()"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "kb" / "kb.sqlite")], cwd=ROOT,
@@ -166,7 +166,7 @@ def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     assert [process.communicate(timeout=PATIENCE)[1] for process in processes] == ["", "", "", ""]
-    with KnowledgeStore(tmp_path / "kb" / "kb.sqlite").read() as snapshot:
+    with SQLiteStore(tmp_path / "kb" / "kb.sqlite").read() as snapshot:
         assert snapshot.revision == 1
 
 
@@ -269,8 +269,9 @@ def test_the_words_of_a_shared_text_are_those_of_its_first_files(store: Knowledg
 
     def require_fit() -> None:
         with store.read() as snapshot:
-            [(text_id, tokens)] = snapshot._db.execute("SELECT rowid, tokens FROM keywords").fetchall()
-            assert tokens == snapshot.keyword_line(text_id, snapshot.texts([text_id])[0])
+            [text_id] = snapshot._db.indexed_ids()
+            line = snapshot.keyword_lines(snapshot.texts_by_id([text_id]))
+            assert snapshot.document_terms([text_id]) == {text_id: line[text_id].split()}
 
     for name in names[::order]:
         put(store, f"/docs/{name}.md", "The same words stand everywhere.")
