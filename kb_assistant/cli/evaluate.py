@@ -16,6 +16,7 @@ from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.datasets import EvalSet
+    from kb_assistant.evaluate.held_out import HeldOut
     from kb_assistant.evaluate.run import Evaluation
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.types import Progress
@@ -56,6 +57,13 @@ def evaluate(
             "with the reference answers, as SQuAD does.",
         ),
     ] = False,
+    leave_one_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-out",
+            help="Also search each set with weights of earlier turns that only the other sets chose.",
+        ),
+    ] = False,
     keep_floor: Annotated[
         bool,
         typer.Option("--keep-floor", help="With --questions: refuse below the recommended floor from now on."),
@@ -85,14 +93,18 @@ def evaluate(
         raise typer.BadParameter("give either folders of sets or --mine")
     if keep_floor and not (mine and questions):
         raise typer.BadParameter("--keep-floor goes with --mine and --questions: headings tell no floor")
+    if leave_one_out and len(sets or ()) < 2:
+        raise typer.BadParameter("--leave-one-out needs two sets at least: the others choose")
     depths, models, done = _depths(k), answer or (), []
     strange = [read_set(folder) for folder in others or ()]
     with open_kb(kb, home, embedder=embedder, adapter=adapter) as base:
         _check(base, models)
+        held = _held_out(base, sets or (), limit) if leave_one_out else None
         for data, filled in _own(base, questions) if mine else _sets(base, sets or ()):
+            way = held.way(data) if held else None
             with show.share(data.name) as progress:
                 done.append(run(data, filled, depths=depths, limit=limit, others=strange, models=models,
-                                spans=spans, progress=progress))  # fmt: skip
+                                spans=spans, besides=[way] if way else [], progress=progress))  # fmt: skip
         _tell(done, report, json)
         if keep_floor:
             _keep_floor(base, done[0])
@@ -131,6 +143,21 @@ def _check(base: KnowledgeBase, models: Sequence[str]) -> None:
 
         for name in models:
             open_model(base, name)
+
+
+def _held_out(base: KnowledgeBase, folders: Sequence[Path], limit: int | None) -> HeldOut:
+    """What the sets tell about the weights of earlier turns; what all of them choose is said."""
+    from kb_assistant.evaluate.held_out import HeldOut
+
+    held = HeldOut()
+    for data, filled in _sets(base, folders):
+        with show.share(f"{data.name}: weights") as progress:
+            held.add(data, filled, limit, progress)
+    for headed, kind in ((True, "with titles"), (False, "without titles")):
+        if shares := held.chosen(headed):
+            chosen = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            show.note(f"All sets together choose, for documents {kind}: {chosen}.")
+    return held
 
 
 def _own(base: KnowledgeBase, questions: Path | None) -> Iterator[tuple[EvalSet, KnowledgeBase]]:

@@ -186,6 +186,8 @@ def evaluation(found: Evaluation) -> None:
     for measured in found.ways:
         values = "  ".join(f"{name} {value}" for name, value in measured.total.items() if "mrr" not in name)
         typer.echo(f"{measured.way.name:>14}  {values}")
+    for row in found.differences:
+        typer.echo(f"   {row.name}: " + "  ".join(f"{name} {value}" for name, value in row.total.items()))
     if refusal := found.refusal:
         typer.echo(f"   at floor {refusal.refuse_below:.2f}: wrongly refused {refusal.wrongly_refused()}")
         best_refused = refusal.refused_at_best()

@@ -36,6 +36,9 @@ def _section(evaluation: Evaluation) -> str:
     parts = [f"<h2>{escape(evaluation.name)}</h2><p>{escape(counts)}</p>"]
     if evaluation.ways:
         parts += [_ways_table(evaluation.ways), _bars(evaluation)]
+        if evaluation.differences:
+            rows = [[row.name, *map(str, row.total.values()), row.about] for row in evaluation.differences]
+            parts += [table(["difference", *evaluation.differences[0].total, "what it is"], rows)]
         parts += [f"<h3>By turn and label</h3>{_groups_table(evaluation)}"]
     if evaluation.refusal:
         parts += [f"<h3>Refusal</h3>{_refusal_table(evaluation.refusal)}", _curve(evaluation.refusal)]

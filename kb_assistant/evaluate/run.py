@@ -12,10 +12,11 @@ from kb_assistant.evaluate.answers import EXTRACT, Answers, Row, measure_answers
 from kb_assistant.evaluate.corpus import documents_of
 from kb_assistant.evaluate.datasets import EvalSet, Question, spread
 from kb_assistant.evaluate.everyday import Everyday, measure_everyday
+from kb_assistant.evaluate.held_out import HELD_OUT
 from kb_assistant.evaluate.metrics import Estimate, estimate, ranking
 from kb_assistant.evaluate.refusal import LATER_TURNS, NEAR_MISSES, Refusal
 from kb_assistant.evaluate.spans import measure_spans
-from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, Way
+from kb_assistant.evaluate.ways import OURS, REWRITTEN, UNRANKED, WAYS, WITHOUT_WEIGHTS, Way
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.result import Retrieval
 from kb_assistant.types import Turn
@@ -61,13 +62,18 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The measurements on one set."""
+    """The measurements on one set.
+
+    Attributes:
+        differences: How much more follow-ups gain than by the best of the ways without weights, by question.
+    """
 
     name: str
     counts: Mapping[str, int]
     depths: tuple[int, ...]
     ways: tuple[Measured, ...]
     refusal: Refusal | None
+    differences: tuple[Row, ...] = ()
     answers: tuple[Answers, ...] = ()
     everyday: tuple[Everyday, ...] = ()
     spans: tuple[Row, ...] = ()
@@ -78,6 +84,7 @@ class Evaluation:
             **self.counts,
             "depths": list(self.depths),
             "retrieval": [measured.to_json() for measured in self.ways],
+            "differences": [row.to_json() for row in self.differences],
             "refusal": self.refusal.to_json() if self.refusal else None,
             "answers": [answers.to_json() for answers in self.answers],
             "everyday": [everyday.to_json() for everyday in self.everyday],
@@ -94,6 +101,7 @@ def evaluate(
     others: Sequence[EvalSet] = (),
     models: Sequence[str] = (),
     spans: bool = False,
+    besides: Sequence[Way] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> Evaluation:
     """Measure retrieval, refusal and answers of a knowledge base that holds the set's documents.
@@ -105,13 +113,14 @@ def evaluate(
         models: Chat models that answer the questions with reference answers; everyday questions and dialogues
             are answered by `extract` if none is named.
         spans: Whether to measure the spans that answer; the set has a corpus.jsonl then.
+        besides: Further ways of searching to compare.
         progress: Called with the share that is done.
 
     Raises:
         ModelError: one of the models is missing or can't answer.
     """
     asked, answered = spread(data.judged, limit), spread(data.answered, limit)
-    ways = [way for way in _ways(kb) if any(way.fits(question) for question in asked)]
+    ways = [way for way in (*_ways(kb), *besides) if any(way.fits(question) for question in asked)]
     wrong: dict[str, Sequence[Question]] = {}
     if data.unanswerable:
         wrong[NEAR_MISSES] = spread(data.unanswerable, limit)
@@ -144,6 +153,7 @@ def evaluate(
         tuple(depths),
         measured,
         refusal,
+        tuple(_differences(measured, asked, depths[0])),
         tuple(answers),
         tuple(everyday),
         found_spans,
@@ -255,6 +265,21 @@ def _measure(
         {name: _estimates(values, members) for name, members in sorted(groups.items())},
         values,
     )
+
+
+def _differences(ways: Sequence[Measured], questions: Sequence[Question], depth: int) -> Iterator[Row]:
+    """Recall of the weighed ways, less that of the best one without weights."""
+    measure = f"recall@{depth}"
+    plain = [one for one in ways if one.way.name in WITHOUT_WEIGHTS]
+    if len(plain) < len(WITHOUT_WEIGHTS):
+        return
+    best = max(plain, key=lambda one: one.total[measure].mean)
+    for one in ways:
+        if one.way.name in (OURS, HELD_OUT):
+            mine, theirs = one.values[measure], best.values[measure]
+            more = [(question, mine[question.id] - theirs[question.id]) for question in questions]
+            about = "how much more is found than by the best way without weights, question by question"
+            yield Row.of(f"{one.way.name} − {best.way.name}", about, {measure: more})
 
 
 def _estimates(values: Values, questions: Sequence[Question]) -> dict[str, Estimate]:

@@ -14,6 +14,9 @@ from kb_assistant.types import Hit
 OURS = "kb"
 """The name of the way that `kb ask` uses."""
 
+WITHOUT_WEIGHTS = ("last turn", "with history", "ranks fused")
+"""The ways that need no weights for earlier turns."""
+
 _SMOOTHING = 60
 """The constant of reciprocal rank fusion (Cormack et al., SIGIR 2009)."""
 

@@ -51,6 +51,22 @@ whose name says something. What was said before weighs by shares of the question
 headings: fitted one by one, the weights were better on the sets they were fitted to, and far worse on others.
 Without headings, what the last answer said counts against a text."""
 
+
+@dataclass(frozen=True, slots=True)
+class FusionWeights:
+    """Weights of MEASURES by view, for an index with headings and for one without."""
+
+    with_headings: Mapping[str, Sequence[float]]
+    without_headings: Mapping[str, Sequence[float]]
+
+    def of(self, pool: Pool) -> dict[str, Sequence[float]]:
+        """Those that suit a pool."""
+        weights = self.with_headings if pool.headed else self.without_headings
+        return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on the question
+
+
+IN_USE = FusionWeights(WITH_HEADINGS, WITHOUT_HEADINGS)
+
 TYPICAL = 30
 """Number of texts that the embedder's typical cosines count as, for an index with few texts."""
 
@@ -169,7 +185,12 @@ class Fused:
     similarities: Sequence[float]
 
 
-def fuse(views: QueryViews, pool: Pool, sides: Sequence[str] = ("dense", "keyword")) -> Fused:
+def fuse(
+    views: QueryViews,
+    pool: Pool,
+    sides: Sequence[str] = ("dense", "keyword"),
+    weights: FusionWeights = IN_USE,
+) -> Fused:
     """Order the texts of a pool.
 
     Args:
@@ -179,12 +200,12 @@ def fuse(views: QueryViews, pool: Pool, sides: Sequence[str] = ("dense", "keywor
 
     if not pool.text_ids:
         return Fused((), (), ())
-    weights = _weights(pool)
-    measured = features(views, pool, weights)
+    chosen = weights.of(pool)
+    measured = features(views, pool, chosen)
     if len(sides) == 1:
         scores = measured[QUESTION][:, MEASURES.index("distance" if "dense" in sides else "match")]
     else:
-        scores = sum(measured[name] @ np.array(weights[name]) for name in measured)
+        scores = sum(measured[name] @ np.array(chosen[name]) for name in measured)
     order = np.argsort(-scores, kind="stable")
     similarity = pool.cosines[QUESTION]
     return Fused(
@@ -235,11 +256,6 @@ class _Headings:
                 for words, whole in zip(self._words, self._whole, strict=True)
             ]
         )
-
-
-def _weights(pool: Pool) -> dict[str, Sequence[float]]:
-    weights = WITH_HEADINGS if pool.headed else WITHOUT_HEADINGS
-    return {**weights, REWRITTEN: weights[QUESTION]}  # two opinions on the question
 
 
 @lru_cache(maxsize=20_000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
@@ -22,7 +23,7 @@ from kb_assistant.messages import _
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.file_states import with_files
 from kb_assistant.retrieval.filters import Filter, Scope, Sight
-from kb_assistant.retrieval.fusion import Background, Pool, fuse
+from kb_assistant.retrieval.fusion import IN_USE, Background, FusionWeights, Pool, fuse
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views, speakable
@@ -94,6 +95,13 @@ class Searcher:
         self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
         self._reader, self._reader_seconds = reader, reader_seconds
         self._sight, self.name = sight, name
+        self._weights = IN_USE
+
+    def weighted(self, weights: FusionWeights) -> Searcher:
+        """The same searcher with other weights of the views."""
+        other = copy(self)
+        other._weights = weights
+        return other
 
     def search(
         self,
@@ -159,7 +167,7 @@ class Searcher:
         with self._store.read() as snapshot:
             scope = Scope.of(snapshot, where, self._sight)
             found = self._measure(scope, self._index.sample(snapshot), views, max(DEPTH, 2 * k), sides, clock)
-            fused = fuse(found.views, found.pool, sides)
+            fused = fuse(found.views, found.pool, sides, self._weights)
             best = fused.text_ids[:TOP]
             foreign = foreign_texts(snapshot, views.language, best)
             sure = relevance(found.views, found.pool, best, self._embedder.encode_queries, foreign)
