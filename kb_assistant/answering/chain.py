@@ -168,7 +168,7 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         mute = None if answers == "documents" else self._why_not_alone(found.language)
         if answers == "documents" or mute:
             yield _header(found, found.hits, Dropped(), join((mute, modes.HINT)) if mute else "", kind, "none")
-            words = wording(self._spoken(found.language))
+            words = wording(self._spoken(found.language), question)
             yield AddableDict(answer=words.refusal if found.hits else words.nothing)
             yield AddableDict(citations=(), refused=True, usage=Usage(), cut=False)
         else:

@@ -67,7 +67,7 @@ class Talk:
     def answer(self, question: str, history: Sequence[Turn]) -> Told | None:
         """The answer to a turn that needs no search of its own; None for any other."""
         act, before = dialogue_act(question), weighing(history)
-        words = replies(_language(question, act, history))
+        words = replies(_language(question, act, history), question)
         if act.kind in COURTESIES:
             return Told("courtesy", words.courtesy(act.kind))
         if chosen := self._chosen(question, history):

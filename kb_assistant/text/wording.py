@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from kb_assistant.text.language import Language, language_of
+from kb_assistant.text.language import Language, is_traditional, language_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,14 @@ CHINESE = Wording(
 WORDINGS: Mapping[Language, Wording] = {"zh": CHINESE, "en": ENGLISH}
 """The sentences by language."""
 
+TRADITIONAL = replace(
+    CHINESE,
+    refusal="文件中沒有這個問題的答案。最接近的段落列在來源中。",
+    nothing="這裡沒有可供回答的文件。",
+    unsaid="模型沒有給出回答。",
+)
+"""What is said to a question in traditional characters; its prompts are as for simplified ones."""
+
 _ANSWERED: Mapping[Language, Wording] = {
     "ja": replace(
         ENGLISH,
@@ -154,8 +162,10 @@ def language_for(wanted: str, question: Language) -> Language:
     return cast(Language, code) if code in get_args(Language) else language_of(wanted)
 
 
-def wording(language: Language) -> Wording:
-    """The sentences in a language, or in English if there are none."""
+def wording(language: Language, question: str = "") -> Wording:
+    """The sentences in a language, in the question's kind of Chinese characters; in English if there are none."""
+    if language == "zh" and is_traditional(question):
+        return TRADITIONAL
     return WORDINGS.get(language) or _ANSWERED.get(language, ENGLISH)
 
 
@@ -168,4 +178,4 @@ def quoted(language: Language, quotes: Language) -> str:
 
 def is_refusal(answer: str) -> bool:
     """Whether an answer is a refusal, in any language."""
-    return answer.strip() in {one.refusal for one in (*WORDINGS.values(), *_ANSWERED.values())}
+    return answer.strip() in {one.refusal for one in (*WORDINGS.values(), TRADITIONAL, *_ANSWERED.values())}

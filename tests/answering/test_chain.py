@@ -24,7 +24,7 @@ from kb_assistant.retrieval.relevance import CERTAIN, REFUSE
 from kb_assistant.retrieval.result import Thresholds
 from kb_assistant.settings import Settings
 from kb_assistant.store.compatibility import require_embedder
-from kb_assistant.text.wording import CHINESE, ENGLISH
+from kb_assistant.text.wording import CHINESE, ENGLISH, TRADITIONAL
 from kb_assistant.types import Dropped, Turn, Usage
 from tests.fakes import HashEmbeddings, ScriptedChat
 
@@ -165,7 +165,11 @@ def test_a_models_own_error_keeps_its_words(docs_home: Path) -> None:
 
 @pytest.mark.parametrize(
     ("question", "refusal"),
-    [("Whereabouts unknown zebra?", ENGLISH.refusal), ("斑马怎么样啊？", CHINESE.refusal)],
+    [
+        ("Whereabouts unknown zebra?", ENGLISH.refusal),
+        ("斑马怎么样啊？", CHINESE.refusal),
+        ("斑馬怎麼樣啊？", TRADITIONAL.refusal),
+    ],
 )
 def test_a_refusal_asks_no_model(docs_home: Path, question: str, refusal: str) -> None:
     model = scripted("never")

@@ -9,7 +9,7 @@ import pytest
 
 from kb_assistant import KnowledgeBase, Settings
 from kb_assistant.answering.reply import Reply
-from kb_assistant.text.replies import CHINESE, ENGLISH
+from kb_assistant.text.replies import CHINESE, ENGLISH, TRADITIONAL
 from kb_assistant.text.wording import CHINESE as ZH_WORDING
 from kb_assistant.text.wording import ENGLISH as WORDING
 from kb_assistant.types import Turn
@@ -39,6 +39,7 @@ def talk(base: KnowledgeBase, *questions: str) -> list[Reply]:
         (["Who keeps the porter's room?", "thank you very much"], ENGLISH.thanks),
         (["园长是谁？", "明白了，多谢"], CHINESE.thanks),
         (["园长是谁？", "ok"], CHINESE.assent),
+        (["園長是誰？", "謝謝你"], TRADITIONAL.thanks),
         (["bye"], ENGLISH.farewell),
     ],
 )
@@ -50,7 +51,7 @@ def test_a_courtesy_gets_a_word_back(sample_kb: KnowledgeBase, turns: list[str],
 
 
 def test_the_knowledge_base_says_what_it_holds(sample_kb: KnowledgeBase) -> None:
-    for question in ("which files are there?", "知识库里有什么内容？"):
+    for question in ("which files are there?", "知识库里有什么内容？", "知識庫裡有什麼內容？"):
         reply = sample_kb.ask(question)
         assert (reply.kind, reply.refused, reply.citations) == ("about", False, ())
         count = len(sample_kb.sources(failed=False))

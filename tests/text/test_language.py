@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.text.language import Language, language_of
+from kb_assistant.text.language import Language, is_traditional, language_of
+from kb_assistant.text.replies import asks_which, is_reply, replies
 from kb_assistant.text.wording import CHINESE, ENGLISH, is_refusal, quoted, wording
 
 
@@ -71,3 +72,29 @@ def test_quotes_are_announced_by_their_language() -> None:
     assert quoted("en", "zh") == "Quoted in Chinese:"
     assert quoted("ja", "en") == "Quoted in another language:"
     assert quoted("zh", "en") == CHINESE.quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("圖書館幾點開門？", True),
+        ("谢谢", False),
+        ("謝謝", True),
+        ("你好", False),
+        ("著名景点有哪些", False),
+        ("what's 圖書", True),
+        ("只有一台吗", False),
+        ("", False),
+    ],
+)
+def test_the_kind_of_chinese_characters(text: str, expected: bool) -> None:
+    assert is_traditional(text) is expected
+
+
+def test_what_is_said_in_place_of_an_answer_is_known_again_in_each_script() -> None:
+    for question in ("图书馆几点开门？", "圖書館幾點開門？"):
+        words, short = wording("zh", question), replies("zh", question)
+        assert is_traditional(words.refusal) is is_traditional(question)
+        assert is_refusal(words.refusal)
+        assert is_reply(short.unclear)
+        assert asks_which(f"{short.which}\n- 甲\n- 乙")
