@@ -7,9 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from kb_assistant.text.analyzer import analyze, analyze_query
+from kb_assistant.text.rows import row_of, tables_and_lists
 
-_RULE = re.compile(r"\s*\|?(?:\s*:?-{2,}:?\s*\|)*\s*:?-{2,}:?\s*\|?\s*")
-_PIPE = re.compile(r"(?<!\\)\|")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINALS = dict(
     zip("first second third fourth fifth sixth seventh eighth ninth tenth".split(), range(1, 11), strict=True)
@@ -22,16 +21,19 @@ _DIGITS = "一二三四五六七八九十"
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a passage, and the lines that it takes."""
+    """A table of a passage that has names of its columns.
+
+    Attributes:
+        start: Its place in the passage.
+    """
 
     names: Sequence[str]
     rows: Sequence[Sequence[str]]
-    first: int
-    last: int
+    start: int
 
     def told(self, row: Sequence[str]) -> str:
         """
-        >>> Table(["Day", "Dish"], [["Monday", "Soup"]], 0, 2).told(["Monday", "Soup"])
+        >>> Table(["Day", "Dish"], [["Monday", "Soup"]], 0).told(["Monday", "Soup"])
         'Day: Monday | Dish: Soup'
         """
         named = [f"{name}: {cell}" if name else cell for name, cell in zip(self.names, row, strict=False) if cell]
@@ -39,35 +41,27 @@ class Table:
 
 
 def tables(passage: str) -> list[Table]:
-    """The tables with a row of names."""
-    lines = passage.splitlines()
-    found = []
-    for place, line in enumerate(lines):
-        if place and "|" in lines[place - 1] and "|" in line and _RULE.fullmatch(line):
-            last = place
-            while last + 1 < len(lines) and "|" in lines[last + 1]:
-                last += 1
-            rows = [_cells(one) for one in lines[place + 1 : last + 1]]
-            found.append(Table(_cells(lines[place - 1]), rows, place - 1, last))
-    return found
+    """The Markdown tables with a row of names."""
+    return [
+        Table(first.texts, [row.texts for row in rows], first.start)
+        for first, *rows in tables_and_lists(passage)
+        if first.kind == "names"
+    ]
 
 
 def row_told(sentence: str, passage: str) -> str:
     """A sentence that is a row of a table with the names of its columns; any other as it is."""
     if "|" not in sentence:
         return sentence
-    cells = _cells(sentence)
-    return next(
-        (table.told(row) for table in tables(passage) for row in table.rows if list(row) == cells), sentence
-    )
+    cells = row_of(sentence).texts
+    return next((table.told(row) for table in tables(passage) for row in table.rows if row == cells), sentence)
 
 
 def rows_under(sentence: str, passage: str, question: str, characters: int) -> list[str]:
     """The row that is asked for in the table right under a sentence that announces one; if none stands out, all
     rows if there is room for them."""
-    lines = passage.splitlines()
     for table in tables(passage):
-        above = next((line for line in reversed(lines[: table.first]) if line.strip()), "")
+        above = passage[: table.start].rstrip().rpartition("\n")[2]
         if not above.rstrip(" *_").endswith(sentence.rstrip(" *_")) or not table.rows:
             continue
         words, numbers = set(analyze_query(question)), _numbers(question)
@@ -92,8 +86,3 @@ def _numbers(question: str) -> set[str]:
     found |= {str(_ORDINALS[word]) for word in re.findall(r"[a-z]+", question.lower()) if word in _ORDINALS}
     found |= {str(_DIGITS.index(one or other) + 1) for one, other in _CHINESE.findall(question)}
     return found
-
-
-def _cells(line: str) -> list[str]:
-    cells = _PIPE.split(line.strip().removeprefix("|").removesuffix("|"))
-    return [cell.strip().replace("\\|", "|") for cell in cells]
