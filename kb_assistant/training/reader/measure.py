@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from kb_assistant.errors import KBError
 from kb_assistant.evaluate.datasets import EvalDocument, Question
 from kb_assistant.evaluate.metrics import exact_match, token_f1
-from kb_assistant.reader.reader import Reader, Reading
+from kb_assistant.reader.reader import Reader
+from kb_assistant.training.reader.asked import Asked
 from kb_assistant.training.reader.train import held_out, tfidf_nearest
 from kb_assistant.training.reader.written import open_set
 
@@ -48,8 +49,56 @@ class Measured:
     caught: float
 
 
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a reader says, question by question, in their order.
+
+    Attributes:
+        f1, exact: Of the likeliest span in the right passage, where an answer is known.
+        first: 1 where no other passage is more relevant than the right one, else 0.
+        held: Logit of the answer, for the right passages,
+        missing: and for questions that aren't answered the largest one.
+    """
+
+    f1: list[float]
+    exact: list[float]
+    first: list[float]
+    held: list[float]
+    missing: list[float]
+
+    def summed(self) -> Measured:
+        """The figures of all of them."""
+        mean = [float(np.mean(values)) if values else float("nan") for values in (self.f1, self.exact, self.first)]
+        area, caught = _told_apart(np.array(self.held), np.array(self.missing))
+        return Measured(len(self.first), mean[0], mean[1], mean[2], area, caught)
+
+
+def scores(reader: Reader, asked: Sequence[Asked]) -> Scores:
+    """Read the passages of each question."""
+    found = Scores([], [], [], [], [])
+    for one in asked:
+        readings = [reading for reading in reader.read(one.question, one.passages, one.earlier) if reading]
+        if one.right is None:
+            found.missing.append(max(reading.answer for reading in readings))
+            continue
+        right = readings[one.right]
+        found.first.append(float(right.relevance >= max(reading.relevance for reading in readings)))
+        found.held.append(right.answer)
+        if one.answers:
+            said = one.passages[one.right][1][slice(*right.span)]
+            found.f1.append(token_f1(said, one.answers))
+            found.exact.append(exact_match(said, one.answers))
+    return found
+
+
 def measure(reader: Reader, folder: Path, limit: int, kept: Callable[[str, str], bool], seed: int = 0) -> Measured:
     """Measure on the documents of a set that `kept` accepts, by the set's name and the document's title or id."""
+    return scores(reader, asked_of_set(folder, limit, kept, seed)).summed()
+
+
+def asked_of_set(folder: Path, limit: int, kept: Callable[[str, str], bool], seed: int = 0) -> list[Asked]:
+    """Questions of a set without turns before: those that are answered, each with its document and the nearest
+    others, then those that aren't, with the document that they were written for; at most `limit` of each."""
     read = open_set(folder)
     documents = [one for one in read.documents() if kept(folder.name, one.title or one.id)]
     places = {one.id: place for place, one in enumerate(documents)}
@@ -60,31 +109,24 @@ def measure(reader: Reader, folder: Path, limit: int, kept: Callable[[str, str],
     near = tfidf_nearest(
         [one.text for one in answerable], [f"{d.title}\n{d.text}" for d in documents], _CANDIDATES
     )
-    scores, exact, firsts, held, missing = [], [], [], [], []
+    made = []
     for question, found in zip(answerable, near, strict=True):
         right = places[_document(question)]
         candidates = [right, *[place for place in found if place != right][: _CANDIDATES - 1]]
-        readings = _read(reader, question, [documents[place] for place in candidates])
-        start, end = readings[0].span
-        said = documents[right].text[start:end]
-        scores.append(token_f1(said, question.answers))
-        exact.append(exact_match(said, question.answers))
-        firsts.append(float(readings[0].relevance >= max(one.relevance for one in readings)))
-        held.append(readings[0].answer)
+        passages = [_passage(documents[place]) for place in candidates]
+        made.append(Asked(question.text, (), tuple(passages), 0, tuple(question.answers), ()))
     for question in others:
-        missing.append(_read(reader, question, [documents[places[_document(question)]]])[0].answer)
-    area, caught = _told_apart(np.array(held), np.array(missing))
-    mean = [float(np.mean(values)) if values else float("nan") for values in (scores, exact, firsts)]
-    return Measured(len(answerable), mean[0], mean[1], mean[2], area, caught)
+        passages = [_passage(documents[places[_document(question)]])]
+        made.append(Asked(question.text, (), tuple(passages), None, (), (0,)))
+    return made
+
+
+def _passage(document: EvalDocument) -> tuple[str, str]:
+    return document.title, document.text
 
 
 def _document(question: Question) -> str:
     return question.context or next(iter(question.right), "")
-
-
-def _read(reader: Reader, question: Question, documents: Sequence[EvalDocument]) -> list[Reading]:
-    readings = reader.read(question.text, [(one.title, one.text) for one in documents])
-    return [reading for reading in readings if reading]
 
 
 def _told_apart(held: NDArray[np.float64], missing: NDArray[np.float64]) -> tuple[float, float]:

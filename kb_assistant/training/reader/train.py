@@ -25,8 +25,9 @@ from torch.nn import functional
 
 from kb_assistant.errors import KBError
 from kb_assistant.reader.inputs import InputEncoder, ReaderInput
-from kb_assistant.training.reader.examples import Group, Pair, examples
+from kb_assistant.training.reader.examples import examples
 from kb_assistant.training.reader.network import ReaderNetwork
+from kb_assistant.training.reader.pairs import Group, Pair
 
 _RATE, _HEAD_RATE = 8e-4, 2e-3
 _WARMING, _FALLING, _FIRST = 0.03, 0.25, 0.05
@@ -142,6 +143,33 @@ def loss_of(network: ReaderNetwork, batch: Sequence[Sequence[tuple[Pair, ReaderI
     return total
 
 
+def optimizer_of(network: ReaderNetwork, rate: float, head_rate: float) -> torch.optim.AdamW:
+    """Args:
+    rate, head_rate: Largest learning rates of the adapters and of the heads, which each group keeps as "base".
+    """
+    named = dict(network.trained())
+    heads = [value for name, value in named.items() if name.startswith("heads.")]
+    rest = [value for name, value in named.items() if not name.startswith("heads.")]
+    groups = [{"params": rest, "lr": rate, "base": rate}, {"params": heads, "lr": head_rate, "base": head_rate}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
+
+
+def taken_step(
+    network: ReaderNetwork,
+    optimizer: torch.optim.Optimizer,
+    batch: Sequence[Sequence[tuple[Pair, ReaderInput]]],
+    device: str,
+) -> float:
+    """Take one step; the loss before it."""
+    with torch.autocast(device, torch.bfloat16):
+        loss = loss_of(network, batch, device)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_([value for _name, value in network.trained()], 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(loss.detach())
+
+
 class Schedule:
     """How far a training is, and the share of the full learning rate there: up, level, down.
 
@@ -180,13 +208,7 @@ def train(
         groups: The groups of an epoch, by its number; each is made anew.
     """
     named = dict(network.trained())
-    heads = [value for name, value in named.items() if name.startswith("heads.")]
-    rest = [value for name, value in named.items() if not name.startswith("heads.")]
-    optimizer = torch.optim.AdamW(
-        [{"params": rest, "lr": _RATE, "base": _RATE}, {"params": heads, "lr": _HEAD_RATE, "base": _HEAD_RATE}],
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-    )
+    optimizer = optimizer_of(network, _RATE, _HEAD_RATE)
     state, step, seen, epoch, kept = out / _STATE, 0, 0, 0, False
     if resume:
         saved = torch.load(state, weights_only=True)
@@ -209,14 +231,8 @@ def train(
                 )  # fmt: skip
             for part in optimizer.param_groups:
                 part["lr"] = part["base"] * schedule.rate
-            with torch.autocast(device, torch.bfloat16):
-                loss = loss_of(network, batch, device)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(named.values(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            losses.append(taken_step(network, optimizer, batch, device))
             step, seen = step + 1, seen + sum(map(len, batch))
-            losses.append(float(loss.detach()))
             if step % _TOLD == 0:
                 loss_now = np.mean(losses[-200:])
                 say(f"{schedule.passed:.3f} step {step} pairs {seen} epoch {epoch} loss {loss_now:.3f}")

@@ -7,7 +7,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from kb_assistant.training.reader.examples import Group, examples
+from kb_assistant.training.reader.examples import examples
+from kb_assistant.training.reader.pairs import Group
 
 DOCUMENTS = [
     {"id": "d1", "title": "Tides",

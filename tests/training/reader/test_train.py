@@ -10,7 +10,7 @@ import pytest
 from kb_assistant.models.home import ModelHome
 from kb_assistant.reader.inputs import InputEncoder
 from kb_assistant.reader.reader import Reader
-from kb_assistant.training.reader.examples import Group, Pair
+from kb_assistant.training.reader.pairs import Group, Pair
 from tests.embedding.encoders import random_encoder
 
 pytestmark = pytest.mark.engine
