@@ -7,9 +7,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kb_assistant.errors import ForbiddenError, KBError, NotFoundError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.serve import catalogue, chat, dify, documents, responses, search
-from kb_assistant.serve.errors import TooLargeError, error_response
+from kb_assistant.serve.errors import DifyError, OpenAIError, OwnError, TooLargeError, error_response
 from kb_assistant.serve.gate import Gate
 from kb_assistant.serve.metrics import CONTENT_TYPE
 from kb_assistant.serve.service import Desking, Service, Serving
@@ -33,7 +35,18 @@ server's own. Send the token as `Authorization: Bearer TOKEN`."""
 
 _LISTED = 5
 
+_TOKEN = Depends(HTTPBearer(auto_error=False, scheme_name="token", description="The gate checks it."))
+"""For the description alone."""
+
 server = APIRouter(tags=["Server"])
+
+
+def _errors(form: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """How a protocol's errors are described."""
+    return {
+        "4XX": {"model": form, "description": "It can't be done as asked for."},
+        "5XX": {"model": form, "description": "The server can't do it now."},
+    }
 
 
 @server.head("/healthz", include_in_schema=False)
@@ -44,13 +57,18 @@ def healthz() -> str:
 
 
 @server.head("/readyz", include_in_schema=False, response_model=None)
-@server.get("/readyz", response_model=None)
+@server.get("/readyz", response_class=PlainTextResponse, responses={503: {"description": "It loads."}})
 def readyz(service: Serving) -> Response:
     """Whether what the first question needs is loaded; else 503. Needs no token."""
     return PlainTextResponse("ok") if service.ready else PlainTextResponse("loading", 503)
 
 
-@server.get("/metrics", response_model=None)
+@server.get(
+    "/metrics",
+    response_model=None,
+    dependencies=[_TOKEN],
+    responses={200: {"content": {"text/plain": {}}}, **_errors(OwnError)},
+)
 def metrics(service: Serving, desk: Desking) -> Response:
     """Counters for Prometheus, for who may manage the server."""
     if not desk.principal.is_admin:
@@ -70,9 +88,16 @@ def api(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for router in (server, search.router, documents.router, chat.router, responses.router, catalogue.router):
-        app.include_router(router)
-    app.include_router(dify.router)
+    for router, form in (
+        (search.router, OwnError),
+        (documents.router, OwnError),
+        (chat.router, OpenAIError),
+        (responses.router, OpenAIError),
+        (catalogue.router, OpenAIError),
+        (dify.router, DifyError),
+    ):
+        app.include_router(router, responses=_errors(form), dependencies=[_TOKEN])
+    app.include_router(server)
     app.add_exception_handler(KBError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)

@@ -22,7 +22,7 @@ from kb_assistant.serve.answers import Answer, Found, answer, whole_answer
 from kb_assistant.serve.conversation import Asked, Message, Options, understood
 from kb_assistant.serve.errors import openai_error
 from kb_assistant.serve.service import Desking, Serving
-from kb_assistant.serve.work import WAIT, EventStream, WorkStream, event
+from kb_assistant.serve.work import STREAMED, WAIT, EventStream, WorkStream, event
 from kb_assistant.types import Usage
 
 router = APIRouter(tags=["OpenAI"])
@@ -59,7 +59,7 @@ class ChatRequest(BaseModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-@router.post("/v1/chat/completions", response_model=None)
+@router.post("/v1/chat/completions", response_model=None, responses=STREAMED)
 async def chat_completions(body: ChatRequest, request: Request, service: Serving, desk: Desking) -> Response:
     """Answer the last message from the documents, with citations."""
     if body.n is not None and body.n != 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from kb_assistant.errors import (
@@ -64,6 +65,33 @@ class GuessingError(LaterError):
 
     def __init__(self) -> None:
         super().__init__(_("Too many wrong tokens came from this address."), 60)
+
+
+class OwnError(BaseModel):
+    """How an error looks."""
+
+    error: str
+    hint: str = Field(default="", description="What to do.")
+
+
+class OpenAIProblem(BaseModel):
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class OpenAIError(BaseModel):
+    """How an error looks to OpenAI's clients."""
+
+    error: OpenAIProblem
+
+
+class DifyError(BaseModel):
+    """How an error looks to Dify."""
+
+    error_code: int
+    error_msg: str
 
 
 _STATUS: tuple[tuple[type[KBError], int], ...] = (

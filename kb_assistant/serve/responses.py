@@ -18,7 +18,7 @@ from kb_assistant.serve.answers import Answer, Found, answer, whole_answer
 from kb_assistant.serve.chat import beside, failure, url_citations
 from kb_assistant.serve.conversation import Message, Options, understood
 from kb_assistant.serve.service import Desking, Serving
-from kb_assistant.serve.work import WAIT, EventStream, WorkStream, event
+from kb_assistant.serve.work import STREAMED, WAIT, EventStream, WorkStream, event
 
 router = APIRouter(tags=["OpenAI"])
 
@@ -58,7 +58,7 @@ class ResponseRequest(BaseModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-@router.post("/v1/responses", response_model=None)
+@router.post("/v1/responses", response_model=None, responses=STREAMED)
 async def responses(body: ResponseRequest, request: Request, service: Serving, desk: Desking) -> Response:
     """Answer the input from the documents, with citations."""
     if body.previous_response_id:

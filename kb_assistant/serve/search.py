@@ -19,7 +19,7 @@ from kb_assistant.serve.conversation import MOST_BASES, MOST_TURNS, Asked, Optio
 from kb_assistant.serve.errors import ConflictError
 from kb_assistant.serve.passages import around, located, passage, source_id
 from kb_assistant.serve.service import Desking, Serving
-from kb_assistant.serve.work import WAIT, EventStream, WorkStream, event
+from kb_assistant.serve.work import STREAMED, WAIT, EventStream, WorkStream, event
 from kb_assistant.workspace import bases as homes
 from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.view import View
@@ -99,7 +99,7 @@ async def search(kb: str, body: Question, request: Request, service: Serving, de
     return {"query": found.query, "evidence": round(found.evidence, 4), "relevant": found.relevant, "hits": hits}
 
 
-@router.post("/api/v1/bases/{kb}/ask", response_model=None)
+@router.post("/api/v1/bases/{kb}/ask", response_model=None, responses=STREAMED)
 async def ask(kb: str, body: Ask, request: Request, service: Serving, desk: Desking) -> Response:
     """An answer with checked citations, as `kb ask --json`; with `stream`, the events `found`, `piece` and `done`,
     or `error`."""
@@ -145,9 +145,10 @@ def get_passage(kb: str, passage_id: str, request: Request, service: Serving, de
 
 
 _OF_SEARCH = ("score", "similarity", "answer", "near_in")
+_PAGES: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
 
-@router.get("/kb/{kb}/passages/{passage_id}", response_model=None)
+@router.get("/kb/{kb}/passages/{passage_id}", response_model=None, responses=_PAGES)
 def show_passage(kb: str, passage_id: str, request: Request, service: Serving, desk: Desking) -> Response:
     """What a citation links to: a page for a browser, JSON for others."""
     if "text/html" not in request.headers.get("accept", ""):

@@ -169,6 +169,10 @@ class WorkStream(Generic[T]):
             self._loop.call_soon_threadsafe(self._queue.put_nowait, piece)
 
 
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+"""Describes a route that answers with an EventStream where the request says `stream`."""
+
+
 class EventStream(StreamingResponse):
     """Server-sent events made by a WorkStream, which is stopped when they end or the client leaves."""
 
