@@ -62,7 +62,7 @@ def questions(text: str) -> Iterator[str]:
 
 def put(kb: KnowledgeBase, documents: str, question: str, file: str) -> Asked:
     searcher = kb.searcher()
-    found = searcher.search(question, k=5)
+    found = searcher.search(question, k=5, read=True)
     views, pool = searcher.measure(question)
     best = fuse(views, pool).text_ids[:TOP]
     with kb.store.read() as snapshot:

@@ -17,6 +17,7 @@ from kb_assistant.retrieval.asked_rows import asked_row, in_rows
 from kb_assistant.retrieval.query_views import QueryViews
 from kb_assistant.text.conversation import is_unclear
 from kb_assistant.text.file_names import with_file_name
+from kb_assistant.text.language import language_of
 from kb_assistant.types import AnswerSpan, Hit
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ it, and one that stands alone is answered by what was told. Not where the questi
 _RANK, _RELEVANCE, _ANSWER = 2.0, 0.5, 0.5
 """Weights for the order: of the logarithm of the search's rank, and of the reader's logits."""
 
-READ_EVIDENCE = {"search": 0.5, "relevance": 1.3, "alone": 0.7}
+READ_EVIDENCE = {"search": 0.5, "relevance": 1.3, "alone": 0.7, "foreign": 1.5, "foreign search": 0.5}
 """Weights of the logistic model for the probability that the passages bear on the question: of the logit of the
 search's evidence, and of the largest relevance that the reader sees, with the turns before and without them. Its
-logit for the answer adds nothing."""
+logit for the answer adds nothing. Of a passage in another language than the question it sees less, and the search
+counts more."""
 
 _LIMIT = 8.0
 """Largest logit of the search's evidence that counts."""
@@ -99,6 +101,8 @@ def read_hits(
     if not ranked:
         return ReadHits(ordered, evidence, {})
     signs = _signs([one for one in readings if one], list(alone.values()), evidence)
+    if language_of(ranked[0][1].text) != views.language:
+        signs |= {"foreign": 1.0, "foreign search": signs["search"]}
     return ReadHits(ordered, evidence_of(signs), signs)
 
 
@@ -119,6 +123,8 @@ def _signs(readings: Sequence[Reading], alone: Sequence[Reading], evidence: floa
         "answer": max(reading.answer for reading in readings),
         "alone": max(reading.relevance for reading in alone or readings),
         "answer alone": max(reading.answer for reading in alone or readings),
+        "foreign": 0.0,
+        "foreign search": 0.0,
     }
 
 

@@ -113,3 +113,14 @@ def test_a_question_that_says_too_little_alone_is_read_after_its_turns_only() ->
     reader = Told([said(1)], alone={"a": said(5)})
     read_hits(reader, views, hits("a"), 0.5, 1)
     assert [earlier for _, earlier, _ in reader.asked] == [("where is the tower?", "On the hill.")]
+
+
+def test_of_a_passage_in_another_language_the_search_counts_more() -> None:
+    """A small reader sees little of it: what makes no answer in the question's language may be one here."""
+    views = query_views("who keeps the lamp?", ())
+
+    def judged(text: str, evidence: float) -> float:
+        return read_hits(Told([], {text: said(-0.5)}), views, hits(text), evidence, 1).evidence
+
+    assert judged("The lamp is kept by Ann.", 0.7) < 0.5 < judged("灯由安看管。", 0.7)
+    assert judged("灯由安看管。", 0.1) < 0.5
