@@ -25,8 +25,6 @@ from measure import report
 from synthetic import make_folder
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint
-from kb_assistant.llm.base import Sampling
-from kb_assistant.llm.streaming import Delta
 from kb_assistant.models.home import ModelHome
 
 TOKENIZER = Path("tests/data/chatglm2/tiny-chatglm2/tokenizer.model")
@@ -85,7 +83,13 @@ def by_torch(folder: Path, context: int, threads: int, device: str, quantize: st
     from kb_assistant.llm.torch_chat import TorchChat
 
     chat = TorchChat(folder=folder, context_tokens=context, device=device, quantize=quantize, threads=threads)
-    engine = chat.engine
+    return engine_answer(chat.engine)
+
+
+def engine_answer(engine: Any) -> Answer:
+    """The answers of a `TorchEngine`."""
+    from kb_assistant.llm.base import Sampling
+    from kb_assistant.llm.streaming import Delta
 
     def answer(ids: list[int], length: int) -> tuple[float, float, int, int]:
         end = Delta()

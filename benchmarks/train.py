@@ -20,66 +20,25 @@ from typing import Any
 
 import torch
 from measure import report
-from torch import nn
-from transformers import GlmForCausalLM
-from transformers.models.glm.modeling_glm import GlmRotaryEmbedding
+from synthetic import FULL, SMALL, random_network
 
-from kb_assistant.chatglm2.checkpoint import Checkpoint, Rope
-from kb_assistant.chatglm2.int4 import Int4Linear
+from kb_assistant.chatglm2.checkpoint import Checkpoint
 from kb_assistant.chatglm2.lora import LoraShape, attach
-from kb_assistant.chatglm2.model import glm_config, nf4_linear
 from kb_assistant.torch_runtime import Device
-from kb_assistant.training.base_model import dtype_of
-from kb_assistant.training.encode import IGNORED
-from kb_assistant.training.plan import plan
+from kb_assistant.training.loss import IGNORED, answer_loss
+from kb_assistant.training.plan import dtype_of, plan
 from kb_assistant.training.recipe import Recipe
-from kb_assistant.training.trainer import answer_loss
 
-FULL = Checkpoint(Path(), 2, 4, 28, 4096, 32, 2, 128, 13696, 65024, 1e-5, Rope(), 8192, 32768, ())
-SMALL = replace(FULL, layers=4, hidden=256, heads=8, head_dim=32, ffn=512, vocabulary=1024)
 EIGHT_GB = 8e9
 
 
-def matrix(rows: int, columns: int, precision: str, dtype: torch.dtype, device: Device) -> nn.Module:
-    """A linear layer with random weights."""
-    where = torch.device(device)
-    if precision == "int4":
-        packed = torch.randint(-128, 128, (rows, columns // 2), dtype=torch.int8, device=where)
-        scale = torch.full((rows,), 0.005, device=where)
-        return Int4Linear(packed, scale, None, dtype, where, kernel=False)
-    weight = torch.empty(rows, columns, dtype=dtype, device=where).uniform_(-0.03, 0.03)
-    if precision == "nf4":
-        return nf4_linear(weight, None, where)
-    linear = nn.Linear(columns, rows, bias=False, device="meta")
-    linear.weight = nn.Parameter(weight, requires_grad=False)
-    return linear
-
-
-def random_model(checkpoint: Checkpoint, precision: str, dtype: torch.dtype, device: Device) -> Any:
+def adapted(checkpoint: Checkpoint, precision: str, dtype: torch.dtype, device: Device) -> Any:
     """The network with random weights, and an adapter."""
-    config = glm_config(checkpoint, dtype)
-    config.attention_bias, config.use_cache = False, False
-    with torch.device("meta"):
-        model: Any = GlmForCausalLM(config)
-    hidden, (queries, keys, values), ffn = checkpoint.hidden, checkpoint.qkv_rows, checkpoint.ffn
-    for layer in model.model.layers:
-        own, mlp = layer.self_attn, layer.mlp
-        own.q_proj, own.k_proj, own.v_proj = (
-            matrix(rows, hidden, precision, dtype, device) for rows in (queries, keys, values)
-        )
-        own.o_proj = matrix(hidden, queries, precision, dtype, device)
-        mlp.gate_up_proj = matrix(2 * ffn, hidden, precision, dtype, device)
-        mlp.down_proj = matrix(hidden, ffn, precision, dtype, device)
-        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
-            norm.weight = nn.Parameter(torch.ones(hidden, dtype=dtype, device=device), requires_grad=False)
-    model.model.norm.weight = nn.Parameter(torch.ones(hidden, dtype=dtype, device=device), requires_grad=False)
-    for outer in (model.model.embed_tokens, model.lm_head):
-        table = torch.empty(checkpoint.vocabulary, hidden, dtype=dtype, device=device).uniform_(-0.03, 0.03)
-        outer.weight = nn.Parameter(table, requires_grad=False)
-    model.model.rotary_emb = GlmRotaryEmbedding(config).to(device)
-    adapted = attach(model, LoraShape())
-    adapted.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-    return adapted.train()
+    model = random_network(checkpoint, precision, dtype, device, trainable=True)
+    model.config.use_cache = False
+    whole = attach(model, LoraShape())
+    whole.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    return whole.train()
 
 
 def measured_steps(
@@ -89,7 +48,7 @@ def measured_steps(
 
     The first step, which prepares the optimizer, counts for the bytes only.
     """
-    model = random_model(checkpoint, precision, dtype_of(precision, device), device)
+    model = adapted(checkpoint, precision, dtype_of(precision, device), device)
     trained = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
     ids = torch.randint(3, 500, (1, tokens), device=device)

@@ -11,24 +11,11 @@ from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.torch_runtime import Device, gpu_errors
 from kb_assistant.training.job import Job
-from kb_assistant.training.plan import precision_for
+from kb_assistant.training.plan import dtype_of, precision_for
 from kb_assistant.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    import torch
     from peft import PeftModel
-
-
-def dtype_of(precision: str, device: Device) -> torch.dtype:
-    """The type of the arithmetic: 16 bits on a GPU, 32 on a CPU, which is slow in less."""
-    import torch
-
-    named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    if precision in named:
-        return named[precision]
-    if device == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
 
 
 def load_base(checkpoint: Checkpoint, recipe: Recipe, device: Device) -> Any:

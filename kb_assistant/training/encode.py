@@ -22,13 +22,11 @@ from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 from kb_assistant.text.prompt_template import DEFAULT
 from kb_assistant.training.data import Conversation, Passage
+from kb_assistant.training.loss import IGNORED
 from kb_assistant.types import Hit, Locator, Turn
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
-
-IGNORED = -100
-"""The label of a token that isn't learned; torch's cross entropy leaves it out."""
 
 LARGE = PromptForm(native_history=True, full_answers=True)
 """How ChatGLM2 is asked, with no setting changed."""

@@ -10,13 +10,16 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint
 from kb_assistant.llm.memory import free_bytes
 from kb_assistant.messages import Message, _
 from kb_assistant.torch_runtime import Device, is_installed
 from kb_assistant.training.recipe import TARGETS, Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 _PER_ADAPTER_WEIGHT = 16
 """Bytes: the weight, its gradient and Adam's two moments, 32 bits each."""
@@ -133,6 +136,18 @@ def precision_for(checkpoint: Checkpoint, recipe: Recipe, device: Device) -> str
     if device == "cuda":
         return "nf4" if is_installed("bitsandbytes") else "bf16"
     return "fp32"
+
+
+def dtype_of(precision: str, device: Device) -> torch.dtype:
+    """The type of the arithmetic: 16 bits on a GPU, 32 on a CPU, which is slow in less."""
+    import torch
+
+    named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+    if precision in named:
+        return named[precision]
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
 
 
 def adapter_weights(checkpoint: Checkpoint, recipe: Recipe) -> int:

@@ -21,9 +21,9 @@ from kb_assistant.models.adapters import Adapter, AdapterHome
 from kb_assistant.small_file import write_whole
 from kb_assistant.torch_runtime import gpu_errors
 from kb_assistant.training import checkpoints
-from kb_assistant.training.base_model import adapted, dtype_of
+from kb_assistant.training.base_model import adapted
 from kb_assistant.training.job import Job, begin
-from kb_assistant.training.plan import precision_for
+from kb_assistant.training.plan import dtype_of, precision_for
 from kb_assistant.training.publish import described, published
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from kb_assistant.chatglm2.lora import read_tensors
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.training import checkpoints
-from kb_assistant.training.encode import IGNORED, Example
+from kb_assistant.training.encode import Example
+from kb_assistant.training.loss import IGNORED, answer_loss
 from kb_assistant.training.recipe import Recipe
 from kb_assistant.training.shares import shared_as, whole
 
@@ -133,19 +134,6 @@ def collated(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     ids = [[*one.ids, *[_PADDING] * (longest - len(one.ids))] for one in examples]
     labels = [[*one.labels, *[IGNORED] * (longest - len(one.ids))] for one in examples]
     return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
-
-
-def answer_loss(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The sum of the cross entropies of all learned tokens.
-
-    Logits, a megabyte for each token of ChatGLM2, are computed where an answer's token follows, and nowhere else.
-    """
-    places = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().flatten()
-    logits = model(input_ids=ids, use_cache=False, logits_to_keep=places).logits.float()
-    wanted = labels[:, places + 1]
-    return torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
 
 
 class AdapterTrainer(Trainer):

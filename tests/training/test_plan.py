@@ -39,7 +39,8 @@ def test_int4_with_1024_tokens_takes_the_parts_of_the_published_size() -> None:
 @pytest.mark.engine
 def test_logits_are_counted_wherever_any_row_of_a_batch_has_a_learned_token() -> None:
     """As the trainer computes them: for all rows at the union of their places."""
-    from kb_assistant.training.encode import IGNORED, Example
+    from kb_assistant.training.encode import Example
+    from kb_assistant.training.loss import IGNORED
     from kb_assistant.training.trainer import collated
 
     lengths = [(100, 20), (60, 20), (160, 20)]

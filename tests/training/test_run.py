@@ -104,7 +104,8 @@ def test_twenty_pairs_are_learnt_by_heart_and_answered_through_both_engines(
 def test_the_loss_is_that_of_the_answers_alone(job: Job) -> None:
     """By hand: every token of the answer and its end, and nothing of the prompt; a padded row as alone."""
     from kb_assistant.training.base_model import load_base
-    from kb_assistant.training.trainer import answer_loss, collated
+    from kb_assistant.training.loss import answer_loss
+    from kb_assistant.training.trainer import collated
 
     model = load_base(read_checkpoint(job.base.path), job.recipe, "cpu")
     rows = sorted(job.train, key=lambda one: len(one.ids))
