@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import streamlit as st
 
 from kb_assistant import KBError
 from kb_assistant.workspace.desk import View
+from kb_assistant.workspace.jobs import unread_paths
 from kb_assistant.workspace.model_installs import Install, Installable
 from kb_assistant.workspace.samples import sample_documents
 from ui.app_state import admin, chosen, installed_models, is_admin
 from ui.errors import attempt
 from ui.options import options
-from ui.sanitize import escaped, size
+from ui.sanitize import escaped, short, size
 from ui.strings import localized, say
 from ui.uploads import drop_zone
 
 LOOKS_EVERY_S = 1.0
+_BEGUN = "install-begun"
 
 
 def has_embedder() -> bool:
@@ -51,8 +55,9 @@ def models_to_install() -> None:
 
     @st.fragment(run_every=LOOKS_EVERY_S if going else None)
     def follow() -> None:
-        if going and not admin().installs.running():
-            st.rerun(scope="app")
+        ended = going and not admin().installs.running()
+        if st.session_state.pop(_BEGUN, False) or ended or "problem" in st.session_state:
+            st.rerun(scope="app")  # what was begun within the fragment, too, is followed from then on
         _offered()
 
     follow()
@@ -94,6 +99,7 @@ def _offer(offer: Installable) -> None:
 
 def _install(name: str) -> None:
     admin().installs.pull(name)
+    st.session_state[_BEGUN] = True
 
 
 def _outcome(last: Install | None) -> None:
@@ -101,8 +107,8 @@ def _outcome(last: Install | None) -> None:
     if last is None:
         return
     if last.state == "running":
-        share = last.share or 0.0
-        st.progress(share, say("unpacking" if share >= 1 else "downloading", share=f"{share:.0%}"))
+        share, name = last.share or 0.0, "adding" if "/" in last.name else "downloading"
+        st.progress(share, say("unpacking" if share >= 1 else name, share=f"{share:.0%}"))
     elif last.state == "failed":
         st.error(f"{escaped(localized(last.error))}  \n{escaped(localized(last.hint))}")
     else:
@@ -115,6 +121,7 @@ def _add_model() -> None:
         raise KBError(say("model_path_help"))
     st.session_state["model-added"] = path
     admin().installs.add(path)
+    st.session_state[_BEGUN] = True
 
 
 def _documents(base: View, ready: bool) -> None:
@@ -127,4 +134,9 @@ def _documents(base: View, ready: bool) -> None:
             )  # fmt: skip
         st.page_link(st.session_state.pages["library"], label=say("add_folder"), icon=":material/folder_open:")
     if not ready:
-        st.caption(say("read_after_models"))
+        waiting = unread_paths(base.jobs())
+        if waiting:
+            names = escaped(short(", ".join(PurePath(path).name for path in waiting), 120))
+            st.markdown(f":material/hourglass_empty: {say('waits_for_models', n=len(waiting))}  \n{names}")
+        else:
+            st.caption(say("read_after_models"))

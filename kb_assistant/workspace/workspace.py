@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 
 from kb_assistant.errors import BusyError, KBError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
@@ -24,7 +23,7 @@ from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chats import ChatStore
-from kb_assistant.workspace.jobs import Jobs
+from kb_assistant.workspace.jobs import Jobs, unread_paths
 from kb_assistant.workspace.model_installs import ModelInstalls
 from kb_assistant.workspace.removals import delete_old_removals
 from kb_assistant.workspace.shared_links import SharedLinks
@@ -115,9 +114,8 @@ class Workspace:
         for name in (*bases.list_bases(self.settings), *bases.list_attached(self.settings)):
             with suppress(KBError):  # one that can't be opened says so where it is looked at
                 base = self.base(name)
-                failed = takewhile(lambda job: (job.kind, job.state) == ("ingest", "failed"), self.jobs.of(base))
-                if paths := [path for job in reversed(list(failed)) for path in job.paths]:
-                    self.jobs.ingest(base, list(dict.fromkeys(paths)))
+                if paths := unread_paths(self.jobs.of(base)):
+                    self.jobs.ingest(base, paths)
 
     def close(self, name: str) -> None:
         """Close a knowledge base before it is renamed or deleted."""
