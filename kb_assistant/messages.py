@@ -6,9 +6,10 @@ language: it looks the template up in that language's gettext catalogue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ LOCALE = Path(__file__).parent / "locale"
 
 Value = str | int | float
 """Value of a placeholder. A str may be a Message, which is translated with the message that contains it."""
+
+_FOLDERS = re.compile(r"(?<![\w/.:~])~?/(?:[^/\s'\"“”]+/)+(?=[^/\s'\"“”])")
+"""The folders of an absolute path within a text. Spaces end it: one with spaces must be a value by itself."""
 
 _FULL_STOPS = ("。", "！", "？", "；")
 
@@ -95,6 +99,28 @@ def translate(text: str, language: str) -> str:
         return template.format(**values)
     except (KeyError, ValueError):  # values from an older version
         return text
+
+
+def without_folders(text: str) -> str:
+    """The message with names in place of absolute paths, for who isn't told of this machine's folders.
+
+    >>> str(without_folders(_("{path} is damaged.", path="/home/ann/My plans/roof.md")))
+    'roof.md is damaged.'
+    >>> without_folders("no such file: '/srv/docs/a.md', see https://example.org/a/b")
+    "no such file: 'a.md', see https://example.org/a/b"
+    """
+    if not isinstance(text, Message):
+        whole = text.startswith(("/", "~/")) and "\n" not in text
+        return PurePath(text).name if whole else _FOLDERS.sub("", text)
+    if isinstance(text.values, tuple):
+        return join([without_folders(part) for part in text.values], text.template)
+    values = {
+        name: without_folders(value) if isinstance(value, str) else value for name, value in text.values.items()
+    }
+    try:
+        return Message(text.template.format(**values), text.template, values)
+    except (KeyError, ValueError, IndexError):  # from a file that was altered
+        return _FOLDERS.sub("", str(text))
 
 
 def to_json(value: Any) -> Any:

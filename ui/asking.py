@@ -141,7 +141,7 @@ def ask(
     st.session_state.chat = chat.id
     conversations.ask(
         chat.id, question, after=after, instead_of=instead_of,
-        answers=st.session_state.get("answers", ""), where=scope().conditions(),
+        answers=st.session_state.get("answers", ""), where=scope().conditions(view(chat.kb).naming()),
         model=_other_than_settings(model or st.session_state.get("model", "")),
     )  # fmt: skip
 

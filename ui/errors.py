@@ -11,8 +11,8 @@ import streamlit as st
 from streamlit.errors import Error as StreamlitError
 
 from kb_assistant import KBError
-from kb_assistant.messages import _
-from ui.app_state import chosen, is_admin
+from kb_assistant.messages import _, without_folders
+from ui.app_state import is_admin
 from ui.sanitize import escaped
 from ui.strings import localized, say
 
@@ -24,9 +24,8 @@ def show_error(error: KBError) -> None:
 
 
 def _told(message: str) -> str:
-    """A message; without the home's place for who isn't told of this machine's folders."""
-    text = localized(message)
-    return text if is_admin() else text.replace(str(chosen().home), "…")
+    """A message; with names for paths for who isn't told of this machine's folders."""
+    return localized(message if is_admin() else without_folders(message))
 
 
 def attempt(work: Callable[..., object], *arguments: Any) -> None:

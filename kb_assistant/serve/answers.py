@@ -95,7 +95,14 @@ def answer(asked: Asked, metrics: Metrics, stop: Stop, emit: Emit) -> None:
         emit(piece)
     metrics.answered(reply)
     cited = [Cited(one.n, one.start, one.end, passages[one.n - 1]) for one in marks(text, reply.hits)]
-    emit(Answer(text, reply.usage, reply.cut, passages, cited, reply.to_json()))
+    emit(Answer(text, reply.usage, reply.cut, passages, cited, _told(reply, passages)))
+
+
+def _told(reply: Reply, passages: Sequence[Passage]) -> dict[str, Any]:
+    """The form of `kb ask --json`, with sources as the caller is told of them."""
+    known = reply.to_json()
+    citations = [one | {"source": passages[one["n"] - 1].told.source} for one in known["citations"]]
+    return known | {"citations": citations, "hits": [one.told.to_json() for one in passages]}
 
 
 def _before(reply: Reply) -> dict[str, Any]:

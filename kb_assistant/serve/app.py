@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kb_assistant.errors import ForbiddenError, KBError, NotFoundError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.serve import catalogue, chat, dify, documents, responses, search
-from kb_assistant.serve.errors import DifyError, OpenAIError, OwnError, TooLargeError, error_response
+from kb_assistant.serve.errors import DifyError, OpenAIError, OwnError, TooLargeError, error_response, status_of
 from kb_assistant.serve.gate import Gate
 from kb_assistant.serve.metrics import CONTENT_TYPE
 from kb_assistant.serve.service import Desking, Service, Serving
@@ -131,6 +131,8 @@ def gated(
 
 
 async def _refused(request: Request, error: Any) -> Response:
+    if status_of(error) >= 500:
+        _log.warning("%s", error.full_message)
     return error_response(request.url.path, error)
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from kb_assistant.errors import QuestionError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, without_folders
 from kb_assistant.retrieval.filters import AllOf, AnyOf, Condition, Filter, Not
 from kb_assistant.serve.conversation import PLAIN, PREFIX, named_views
 from kb_assistant.serve.errors import NoSuchModelError
@@ -33,7 +33,7 @@ def models(service: Serving, desk: Desking) -> dict[str, Any]:
     names = desk.bases()
     listed = [f"{PREFIX}{name}" for name in names]
     if names:
-        listed += [PLAIN, *(f"{service.settings.embedder}:{side}" for side in _SIDES)]
+        listed += [PLAIN, *(f"{_embedder(service)}:{side}" for side in _SIDES)]
     return {"object": "list", "data": [_model(name) for name in listed]}
 
 
@@ -94,7 +94,12 @@ async def embeddings(body: EmbeddingsRequest, request: Request, service: Serving
 def _side(service: Service, model: str) -> str:
     """Which texts a model's name says it embeds; "" for other models."""
     name, _colon, side = model.rpartition(":")
-    return side if name == service.settings.embedder and side in _SIDES else ""
+    return side if name in (_embedder(service), service.settings.embedder) and side in _SIDES else ""
+
+
+def _embedder(service: Service) -> str:
+    """Its name; of one that is named by its folder, without the folders above."""
+    return without_folders(service.settings.embedder)
 
 
 def _encoded(vector: Any, form: str | None) -> Any:
@@ -161,12 +166,13 @@ async def search_store(
         request, lambda _: view.retrieve(query, body.max_num_results, where=where, read=True)
     )
     service.metrics.searched(found.seconds)
+    naming = view.naming()
     data = [
         {
             "file_id": source_id(hit.source),
             "filename": file_name(hit.source),
             "score": score,
-            "attributes": {"id": hit.id, "path": hit.source, "place": str(hit.locator)},
+            "attributes": {"id": hit.id, "path": naming(hit.source), "place": str(hit.locator)},
             "content": [{"type": "text", "text": hit.text}],
         }
         for hit, score in zip(found.hits, scores(found.hits, found.evidence), strict=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import AllOf, AnyOf, Condition, Filter, Not
-from kb_assistant.serve.passages import Passage, file_name, scores
+from kb_assistant.serve.passages import file_name, located, scores
 from kb_assistant.serve.service import Desking, Serving
 
 router = APIRouter(tags=["Dify"])
@@ -62,15 +62,16 @@ async def retrieval(body: RetrievalRequest, request: Request, service: Serving, 
     )
     service.metrics.searched(found.seconds)
     address = service.url(request)
+    rated = zip(located(found.hits, [view]), scores(found.hits, found.evidence), strict=True)
     records = [
         Record(
-            content=hit.text,
+            content=one.hit.text,
             score=score,
-            title=file_name(hit.source),
-            metadata={"path": hit.source, "place": str(hit.locator), "id": hit.id,
-                      "url": Passage(view.name, hit).url(address)},
+            title=file_name(one.hit.source),
+            metadata={"path": one.told.source, "place": str(one.hit.locator), "id": one.hit.id,
+                      "url": one.url(address)},
         )
-        for hit, score in zip(found.hits, scores(found.hits, found.evidence), strict=True)
+        for one, score in rated
         if score >= body.retrieval_setting.score_threshold
     ]  # fmt: skip
     return Records(records=records)
@@ -116,6 +117,8 @@ def _comparison(asked: MetadataComparison) -> Filter:
             _("{operator!r} is no comparison, or lacks its value.", operator=operator),
             _("See Dify's document on external knowledge."),
         )
+    if compared == "^=":  # a path that isn't told whole begins below any folder
+        values += [f"/{value}" for value in values]
     return AnyOf(tuple(Condition(name, compared, value) for name in names for value in values))
 
 

@@ -19,7 +19,7 @@ from kb_assistant.serve.passages import source_of
 from kb_assistant.serve.service import Desking, Service, Serving
 from kb_assistant.serve.work import Stop
 from kb_assistant.types import Report
-from kb_assistant.workspace import folders
+from kb_assistant.workspace import discreet, folders
 from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.jobs import Job
 from kb_assistant.workspace.view import View
@@ -50,8 +50,14 @@ async def put_document(kb: str, name: str, request: Request, service: Serving, d
     if report.failed:
         reason = next(row.reason for row in report if row.status == "failed")
         error = UnreadableError(_("{name} can't be read: {reason}", name=safe, reason=reason))
-        return JSONResponse(error_body(request.url.path, error) | {"report": report.to_json()}, 422)
-    return JSONResponse(report.to_json())
+        return JSONResponse(error_body(request.url.path, error) | {"report": _named(view, report.to_json())}, 422)
+    return JSONResponse(_named(view, report.to_json()))
+
+
+def _named(view: View, value: Any) -> Any:
+    """A report or a job as the caller is told of it."""
+    naming = view.naming()
+    return value if naming is str else discreet.named(value, naming)
 
 
 async def _keep(request: Request, sent: BinaryIO) -> None:
@@ -64,7 +70,7 @@ def delete_source(kb: str, source: str, desk: Desking) -> dict[str, list[str]]:
     """Forget a source by its `id`; a file on disk stays, and the next reading of its folder brings it back."""
     view = desk.base(kb, "write")
     found = source_of(view, source)
-    return {"removed": view.remove([found.path])}
+    return {"removed": list(map(view.naming(), view.remove([found.path])))}
 
 
 class Ingest(BaseModel):
@@ -77,7 +83,7 @@ def ingest(kb: str, body: Ingest, service: Serving, desk: Desking, response: Res
     view = desk.base(kb, "write")
     job = view.ingest([_allowed(service, body.folder)])
     response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-    return {"job": _shown(kb, job)}
+    return {"job": _shown(view, job)}
 
 
 def _allowed(service: Service, folder: str) -> Path:
@@ -104,15 +110,16 @@ def _allowed(service: Service, folder: str) -> Path:
 
 @router.get("/api/v1/bases/{kb}/jobs")
 def list_jobs(kb: str, desk: Desking) -> dict[str, Any]:
-    """The last jobs of a knowledge base, latest first."""
-    return {"jobs": [_shown(kb, job) for job in desk.base(kb).jobs()]}
+    """The last jobs of a knowledge base, latest first, for who may write."""
+    view = desk.base(kb, "write")
+    return {"jobs": [_shown(view, job) for job in view.jobs()]}
 
 
 @router.get("/api/v1/jobs/{job}")
 def get_job(job: str, desk: Desking) -> dict[str, Any]:
     """A job: its state, how much is done, and in the end its report."""
     view, found = _job(desk, job)
-    return {"job": _shown(view.name, found)}
+    return {"job": _shown(view, found)}
 
 
 @router.delete("/api/v1/jobs/{job}")
@@ -120,20 +127,20 @@ def stop_job(job: str, desk: Desking) -> dict[str, Any]:
     """Stop a job after the files in work; what is done stays."""
     view, found = _job(desk, job)
     view.stop_job(found.id)
-    return {"job": _shown(view.name, found)}
+    return {"job": _shown(view, found)}
 
 
 def _job(desk: Desk, wanted: str) -> tuple[View, Job]:
     """
     Raises:
-        NotFoundError: there is none of this id in the knowledge bases that the caller may read.
+        NotFoundError: there is none of this id in the knowledge bases that the caller may write.
     """
     for view in map(desk.base, desk.bases()):
-        for job in view.jobs():
+        for job in view.jobs() if view.may("write") else ():
             if job.id == wanted:
                 return view, job
     raise NotFoundError(_("There is no job {id!r}.", id=wanted))
 
 
-def _shown(kb: str, job: Job) -> dict[str, Any]:
-    return {"kb": kb, **asdict(job)}
+def _shown(view: View, job: Job) -> dict[str, Any]:
+    return {"kb": view.name, **_named(view, asdict(job))}

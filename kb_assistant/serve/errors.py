@@ -17,7 +17,7 @@ from kb_assistant.errors import (
     QuestionError,
     SettingsError,
 )
-from kb_assistant.messages import Message, _
+from kb_assistant.messages import Message, _, without_folders
 
 
 class UnauthorizedError(KBError):
@@ -124,6 +124,13 @@ def status_of(error: KBError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
+def told_error(error: KBError) -> KBError:
+    """What is sent of an error: names for the paths that the server put in it. Its log has the whole."""
+    if isinstance(error, QuestionError | NotFoundError):  # it says again what was asked for
+        return error
+    return KBError(without_folders(error.message), without_folders(error.hint))
+
+
 def error_response(path: str, error: KBError, status: int | None = None) -> Response:
     """The answer to a failed request in the form of the protocol that the path belongs to."""
     status = status or status_of(error)
@@ -145,15 +152,15 @@ def error_body(path: str, error: KBError, status: int | None = None) -> dict[str
         return openai_error(error, status)
     if path.startswith("/retrieval"):
         code = 1001 if isinstance(error, MalformedTokenError) else _DIFY_CODES.get(status, status)
-        return {"error_code": code, "error_msg": str(error.full_message)}
-    return error.to_json()
+        return {"error_code": code, "error_msg": str(told_error(error).full_message)}
+    return told_error(error).to_json()
 
 
 def openai_error(error: KBError, status: int | None = None) -> dict[str, Any]:
     status = status or status_of(error)
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
     code = "model_not_found" if isinstance(error, NoSuchModelError) else _CODES.get(status)
-    return {"error": {"message": str(error.full_message), "type": kind, "param": None, "code": code}}
+    return {"error": {"message": str(told_error(error).full_message), "type": kind, "param": None, "code": code}}
 
 
 class NoSuchModelError(NotFoundError):

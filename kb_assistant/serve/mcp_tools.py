@@ -17,6 +17,7 @@ from kb_assistant.errors import KBError, NotFoundError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.serve.answers import Answer, answer
 from kb_assistant.serve.conversation import MOST_TURNS, Asked, Options
+from kb_assistant.serve.errors import UnreadableError, told_error
 from kb_assistant.serve.mcp_results import (
     Base,
     Bases,
@@ -76,7 +77,7 @@ def told(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await tool(*args, **kwargs)
         except KBError as error:
-            raise ToolError(str(error.full_message)) from error
+            raise ToolError(str(told_error(error).full_message)) from error
 
     return telling
 
@@ -185,13 +186,14 @@ class Tools:
     ) -> Sources:
         """The documents of a knowledge base, in path order."""
         view = self._desk(ctx).base(base)
+        naming = view.naming()
 
         def read(_: Stop) -> Sources:
             listed = [
                 Listed(
                     id=f"{base}:{_SOURCE}:{source_id(one.path)}",
                     title=one.title,
-                    path=one.path,
+                    path=naming(one.path),
                     chunks=one.chunks,
                     failed=one.failed,
                 )
@@ -212,7 +214,7 @@ class Tools:
         )
         self._service.metrics.ingested(report)
         if report.failed:
-            raise QuestionError(next(row.reason for row in report if row.status == "failed"))
+            raise UnreadableError(next(row.reason for row in report if row.status == "failed"))
         return Done(added=report.added, updated=report.updated, unchanged=report.unchanged)
 
     async def remove_source(self, id: str, ctx: Context) -> Done:
@@ -220,7 +222,7 @@ class Tools:
         base, _colon, source = id.partition(f":{_SOURCE}:")
         view = self._desk(ctx).base(base, "write")
         removed = await self._service.documents.call(lambda _: view.remove([source_of(view, source).path]))
-        return Done(removed=removed)
+        return Done(removed=list(map(view.naming(), removed)))
 
     def passage_text(self, base: str, id: str, ctx: Context) -> str:
         """The text of a passage."""
@@ -235,7 +237,7 @@ class Tools:
         try:
             return read()
         except NotFoundError as error:
-            raise ResourceNotFoundError(str(error.full_message)) from error
+            raise ResourceNotFoundError(str(told_error(error).full_message)) from error
 
     def _views(self, ctx: Context, names: list[str] | None) -> list[View]:
         desk = self._desk(ctx)
@@ -266,7 +268,7 @@ def _result(found: Passage, score: float, address: str) -> Found:
         title=found.title,
         url=_url(found, address),
         text=hit.text[:_SNIPPET],
-        source=hit.source,
+        source=found.told.source,
         where_in=str(hit.locator),
         score=score,
     )
@@ -307,7 +309,7 @@ def _fetched(desk: Desk, wanted: str, address: str) -> Fetched:
     found = passage(view, ":".join(rest))
     beside = around(view, found)
     text = "\n\n".join(part for part in (beside.before, found.hit.text, beside.after) if part)
-    known = {"source": found.hit.source, "where_in": str(found.hit.locator), "base": base,
+    known = {"source": found.told.source, "where_in": str(found.hit.locator), "base": base,
              "source_id": f"{base}:{_SOURCE}:{source_id(found.hit.source)}"}  # fmt: skip
     return Fetched(id=wanted, title=found.title, text=text, url=_url(found, address), metadata=known)
 
@@ -315,8 +317,9 @@ def _fetched(desk: Desk, wanted: str, address: str) -> Fetched:
 def _page(view: View, source: str, first: int, wanted: str) -> Fetched:
     known = source_of(view, source)
     text, following = source_text(view, known.path, first)
-    metadata = {"source": known.path, "base": view.name}
+    named = view.naming()(known.path)
+    metadata = {"source": named, "base": view.name}
     if following:
         metadata["next"] = f"{view.name}:{_SOURCE}:{source}:{following}"
     url = f"kb://{view.name}/sources/{source}"
-    return Fetched(id=wanted, title=known.title or known.path, text=text, url=url, metadata=metadata)
+    return Fetched(id=wanted, title=known.title or named, text=text, url=url, metadata=metadata)

@@ -15,16 +15,23 @@ from kb_assistant.messages import _
 from kb_assistant.retrieval.passages import repeated
 from kb_assistant.store import DOCUMENT_PREFIX, Source
 from kb_assistant.types import Hit
+from kb_assistant.workspace import discreet
 from kb_assistant.workspace.preview import Surroundings
 from kb_assistant.workspace.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage with the name of its knowledge base."""
+    """A passage with the name of its knowledge base.
+
+    Attributes:
+        hit: As it was found.
+        told: As the caller is told of it: maybe with names for the paths of sources.
+    """
 
     kb: str
     hit: Hit
+    told: Hit
 
     @property
     def id(self) -> str:
@@ -41,12 +48,13 @@ class Passage:
         return f"{address}/kb/{quote(self.kb)}/passages/{quote(self.hit.id)}"
 
     def to_json(self, address: str) -> dict[str, Any]:
-        return {"kb": self.kb, "url": self.url(address), "title": self.title, **self.hit.to_json()}
+        return {"kb": self.kb, "url": self.url(address), "title": self.title, **self.told.to_json()}
 
 
 def located(hits: Sequence[Hit], views: Sequence[View]) -> list[Passage]:
     """The passages of a search over several knowledge bases, each with the first that holds it."""
-    return [Passage(_holder(hit, views), hit) for hit in hits]
+    naming = views[0].naming(views[1:]) if views else str
+    return [Passage(_holder(hit, views), hit, discreet.hit(hit, naming)) for hit in hits]
 
 
 def _holder(hit: Hit, views: Sequence[View]) -> str:
@@ -63,7 +71,8 @@ def passage(view: View, chunk_id: str) -> Passage:
         NotFoundError: the knowledge base holds no such passage.
     """
     chunk = view.chunk(chunk_id)
-    return Passage(view.name, Hit(chunk.id, chunk.text.body, chunk.source, chunk.locator, 0.0))
+    hit = Hit(chunk.id, chunk.text.body, chunk.source, chunk.locator, 0.0)
+    return Passage(view.name, hit, discreet.hit(hit, view.naming()))
 
 
 def around(view: View, found: Passage) -> Surroundings:

@@ -16,11 +16,13 @@ from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.serve.answers import Answer, Found, answer, whole_answer
 from kb_assistant.serve.conversation import MOST_BASES, MOST_TURNS, Asked, Options
-from kb_assistant.serve.errors import ConflictError
+from kb_assistant.serve.errors import ConflictError, told_error
 from kb_assistant.serve.passages import around, located, passage, source_id
 from kb_assistant.serve.service import Desking, Serving
 from kb_assistant.serve.work import STREAMED, WAIT, EventStream, WorkStream, event
+from kb_assistant.store import DOCUMENT_PREFIX
 from kb_assistant.workspace import bases as homes
+from kb_assistant.workspace import discreet
 from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.view import View
 
@@ -127,7 +129,7 @@ async def _events(work: WorkStream[Found | str | Answer], address: str) -> Async
             else:
                 yield event(piece.json, "done")
     except KBError as error:
-        yield event(error.to_json(), "error")
+        yield event(told_error(error).to_json(), "error")
 
 
 def _views(desk: Desk, kb: str, body: Question) -> list[View]:
@@ -157,7 +159,7 @@ def show_passage(kb: str, passage_id: str, request: Request, service: Serving, d
     found = passage(view, passage_id)
     beside = around(view, found)
     text = [html.escape(part) for part in (beside.before, found.hit.text, beside.after)]
-    title, source = html.escape(found.title), html.escape(view.told(found.hit.source))
+    title, source = html.escape(found.title), html.escape(found.told.source.removeprefix(DOCUMENT_PREFIX))
     return HTMLResponse(_PAGE.format(title=title, source=source, before=text[0], text=text[1], after=text[2]))
 
 
@@ -187,5 +189,7 @@ def list_sources(
     """The known files in path order, as `kb sources --json`."""
     view = desk.base(kb)
     found = view.sources(contains, failed, offset=offset, limit=limit)
-    listed = [source.to_json() | {"id": source_id(source.path)} for source in found]
+    naming = view.naming()
+    told = found if naming is str else [discreet.named_source(source, naming) for source in found]
+    listed = [one.to_json() | {"id": source_id(source.path)} for one, source in zip(told, found, strict=True)]
     return {"sources": listed, "total": view.count_sources(contains, failed)}

@@ -13,7 +13,7 @@ from kb_assistant.messages import _
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.chats import Chat, SavedTurn
-from kb_assistant.workspace.seen_turns import seen_turns, without_folders
+from kb_assistant.workspace.seen_turns import seen_turns, without_places
 from kb_assistant.workspace.view import View
 from kb_assistant.workspace.workspace import Workspace
 
@@ -161,7 +161,7 @@ class Conversations:
         """A conversation as the text of a file; raises NotFoundError as `get`."""
         chat, turns = self.get(id_), self.turns(id_)
         if not self._principal.may("write", chat.kb):
-            turns = [without_folders(turn) for turn in turns]
+            turns = [without_places(turn) for turn in turns]
         return to_markdown(chat, turns) if form == "md" else to_json(chat, turns)
 
     def share(self, id_: str, *, without_token: bool = False) -> SharedLink:

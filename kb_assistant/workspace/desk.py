@@ -14,7 +14,7 @@ from kb_assistant.workspace import bases
 from kb_assistant.workspace.chats import Chat, SavedTurn
 from kb_assistant.workspace.conversations import Conversations
 from kb_assistant.workspace.rights import ANYONE, NOBODY, Grant, Principal, Right
-from kb_assistant.workspace.seen_turns import seen_turns, without_folders
+from kb_assistant.workspace.seen_turns import seen_turns, without_places
 from kb_assistant.workspace.shared_links import SharedLink
 from kb_assistant.workspace.view import View
 from kb_assistant.workspace.workspace import Workspace
@@ -86,7 +86,7 @@ class Desk:
             raise NotFoundError(_("There is no such link any more."), _("Ask for a new one."))
         visitor = self._visitor(link, chat.kb)
         turns = seen_turns(self._workspace, lambda: visitor, chat)
-        return chat, [without_folders(turn) for turn in turns]
+        return chat, [without_places(turn) for turn in turns]
 
     def _visitor(self, link: SharedLink, kb: str) -> Principal:
         """Who looks by a link; raises as `shared`."""

@@ -1,15 +1,61 @@
-"""What is told of sources, reports and jobs to somebody who may not read every source: no other is named."""
+"""What is told of sources, reports and jobs to somebody who may not read every source: no other is named; and to
+somebody who isn't told of this machine's folders: sources have names for their paths."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kb_assistant.store import Source
+from kb_assistant.messages import without_folders
+from kb_assistant.retrieval.filters import Filter
+from kb_assistant.store import DOCUMENT_PREFIX, Source
 from kb_assistant.store.readers import Sighted
-from kb_assistant.types import FileResult
+from kb_assistant.types import FileResult, Hit
 from kb_assistant.workspace.jobs import Job, Reading
+
+Naming = Callable[[str], str]
+"""How a source's path is told; `str` for as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A condition on sources as they are named: nobody finds out by conditions where they lie."""
+
+    filter: Filter
+    naming: Naming
+
+    def holds(self, source: Source) -> bool:
+        name = self.naming(source.path)
+        # A place below the folders that are known is written as below any folder: "*/plans/*".
+        return self.filter.holds(replace(source, path=name if name.startswith(DOCUMENT_PREFIX) else f"/{name}"))
+
+
+def hit(found: Hit, naming: Naming) -> Hit:
+    """A passage whose sources are named so."""
+    return replace(
+        found,
+        source=naming(found.source),
+        also_in=tuple(map(naming, found.also_in)),
+        near_in=tuple(map(naming, found.near_in)),
+    )
+
+
+def named_source(found: Source, naming: Naming) -> Source:
+    """A source that is named so."""
+    return replace(found, path=naming(found.path), reason=without_folders(found.reason))
+
+
+def named(value: Any, naming: Naming) -> Any:
+    """A report, a job or the like in its JSON form, with names for the paths in it."""
+    match value:
+        case dict():
+            return {key: named(one, naming) for key, one in value.items()}
+        case list() | tuple():
+            return [named(one, naming) for one in value]
+        case str():
+            return naming(value) if value.startswith(("/", DOCUMENT_PREFIX)) else without_folders(value)
+    return value
 
 
 def source(found: Source, sees: Sighted) -> Source:

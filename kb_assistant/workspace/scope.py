@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from glob import escape
 from pathlib import PurePath
@@ -26,14 +27,17 @@ class Scope:
     paths: tuple[str, ...] = ()
     name: str = ""
 
-    def conditions(self) -> list[str]:
+    def conditions(self, naming: Callable[[str], str] = str) -> list[str]:
         """
+        Args:
+            naming: How sources' paths are told to who asks.
+
         >>> Scope(("md", "pdf"), name="plans").conditions()
         ['type=md\\npdf', 'path=*plans*']
         """
         found = ["type=" + "\n".join(self.types)] if self.types else []
         if self.paths:
-            found.append("path=" + "\n".join(map(escape, self.paths)))
+            found.append("path=" + "\n".join(escape(naming(path)) for path in self.paths))
         return [*found, f"path=*{escape(self.name)}*"] if self.name else found
 
 

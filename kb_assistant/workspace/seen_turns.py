@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.messages import _
+from kb_assistant.messages import _, without_folders
 from kb_assistant.store.readers import Sighted
 from kb_assistant.types import Hit
 from kb_assistant.workspace.chats import Chat, SavedTurn
@@ -25,11 +25,20 @@ def seen_turns(workspace: Workspace, who: Callable[[], Principal], chat: Chat) -
     if not who().may("read", chat.kb):
         return [_withheld(turn) for turn in saved]
     view = View(workspace, chat.kb, who)
+    if view.may("manage"):
+        return saved
     sees = view.sight
-    return saved if sees is None else [_checked(turn, sees, view) for turn in saved]
+    checked = saved if sees is None else [_checked(turn, sees, view) for turn in saved]
+    return [_without_causes(turn) for turn in checked]
 
 
-def without_folders(turn: SavedTurn) -> SavedTurn:
+def _without_causes(turn: SavedTurn) -> SavedTurn:
+    """The turn without the folders of this machine that an error names."""
+    causes = {name: without_folders(turn.reply[name]) for name in ("error", "hint") if name in turn.reply}
+    return replace(turn, reply={**turn.reply, **causes}) if causes else turn
+
+
+def without_places(turn: SavedTurn) -> SavedTurn:
     """The turn with files' names for their paths, as for who isn't told of the folders of this machine."""
     reply = dict(turn.reply)
     for name in ("hits", "citations"):

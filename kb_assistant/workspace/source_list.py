@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -45,6 +46,27 @@ def facets(base: KnowledgeBase, sees: Sees | None = None) -> Facets:
     folders = Counter(folder for path in paths if (folder := folder_of(path)))
     most = sorted(folder for folder, _ in folders.most_common(MOST_FOLDERS))
     return Facets(tuple(kind for kind, _ in kinds.most_common()), tuple(most))
+
+
+def name_in(known: Sequence[Folders], path: str) -> str:
+    """How a source is named to who isn't told of this machine's folders: by its place below a followed folder or
+    the uploads, else by the file's name alone. Documents that aren't files keep their names.
+
+    >>> from pathlib import Path
+    >>> from kb_assistant.workspace.folders import Folders
+    >>> known = [Folders(Path("/home/uploads/0"), (Path("/data/plans"),))]
+    >>> name_in(known, "/data/plans/2026/roof.md"), name_in(known, "/home/ann/cv.md"), name_in(known, "document:a")
+    ('plans/2026/roof.md', 'cv.md', 'document:a')
+    """
+    if path.startswith(DOCUMENT_PREFIX):
+        return path
+    given = PurePath(path)
+    for folders in known:
+        if given.is_relative_to(folders.uploads):
+            return given.relative_to(folders.uploads).as_posix()
+    watched = {folder for folders in known for folder in folders.watched if given.is_relative_to(folder)}
+    nearest = max(watched, key=lambda one: len(one.parts), default=given)
+    return PurePath(nearest.name, given.relative_to(nearest)).as_posix()
 
 
 def place_of(path: str, folders: Folders) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.answering.history import asked, turns
-from kb_assistant.errors import ForbiddenError, NotFoundError
+from kb_assistant.errors import ForbiddenError, NotFoundError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
-from kb_assistant.store import DOCUMENT_PREFIX, Chunk, Source, SourceQuery
+from kb_assistant.store import Chunk, Source, SourceQuery
 from kb_assistant.store.readers import ReaderRules, Sighted
 from kb_assistant.types import Hit, MissingFiles, Report
 from kb_assistant.workspace import (
@@ -101,9 +102,30 @@ class View:
         sees = self.sight
         return sees is None or sees(path)
 
-    def told(self, path: str) -> str:
-        """A source's path as it is shown: who may only read isn't told of the folders of this machine."""
-        return path if self.may("write") else PurePath(path.removeprefix(DOCUMENT_PREFIX)).name
+    def naming(self, beside: Sequence[View] = ()) -> discreet.Naming:
+        """How sources' paths are told: who doesn't manage it isn't told of the folders of this machine.
+
+        Args:
+            beside: Searched together with it; then everything is told only to who manages all of them.
+        """
+        views = (self, *beside)
+        if all(view.may("manage") for view in views):
+            return str
+        return partial(source_list.name_in, [known for view in views if (known := view._known_folders())])
+
+    def _known_folders(self) -> folders.Folders | None:
+        try:
+            return folders.folders_of(self._base.settings)
+        except StoreError:
+            return None
+
+    def _conditions(self, where: Iterable[str | Filter], beside: Sequence[View] = ()) -> tuple[Filter, ...]:
+        """
+        Raises:
+            QuestionError: a condition has the wrong form.
+        """
+        given, naming = parse_conditions(where), self.naming(beside)
+        return given if naming is str else tuple(discreet.Named(one, naming) for one in given)
 
     def may(self, right: Right) -> bool:
         """Whether the principal has this right, or a wider one; raises NotFoundError as `right`."""
@@ -138,7 +160,7 @@ class View:
         if (sees := self.sight) is not None:
             known |= self._counts(sees)
             known["megabytes"] = known["index"] = None
-        return known
+        return known if self.may("manage") else dict(discreet.named(known, self.naming()))
 
     def _counts(self, sees: Sighted) -> dict[str, int]:
         with self._base.store.read() as snapshot:
@@ -167,16 +189,15 @@ class View:
         read: bool = False,
         beside: Sequence[View] = (),
     ) -> Retrieval:
-        """See KnowledgeBase.retrieve."""
+        """See KnowledgeBase.retrieve. Conditions on paths are about sources as `naming` has them."""
+        chosen = self._conditions(where, beside)
         if not beside:
-            return self._base.retrieve(question, k, history, where=where, read=read, audience=self._audience)
+            return self._base.retrieve(question, k, history, where=chosen, read=read, audience=self._audience)
         from kb_assistant.retrieval.federated import FederatedSearcher
 
         searchers = [view._base.searcher(view._audience) for view in (self, *beside)]
         count = self._base.settings.k if k is None else k
-        return FederatedSearcher(searchers).search(
-            asked(question), turns(history), count, where=parse_conditions(where), read=read
-        )
+        return FederatedSearcher(searchers).search(asked(question), turns(history), count, where=chosen, read=read)
 
     def ask(
         self,
@@ -190,38 +211,44 @@ class View:
         model: str = "",
         stop: Callable[[], bool] = lambda: False,
     ) -> Reply:
-        """See KnowledgeBase.ask."""
+        """See KnowledgeBase.ask; for `where` see `retrieve`."""
         from kb_assistant.answering.reply import Reply
 
         searchers = [view._base.searcher(view._audience) for view in (self, *beside)]
         chain = self._base.chain_over(searchers, self._base.another_model(model) if model else None)
-        return Reply(chain, question, history, tuple(where), answers, k, stop)
+        return Reply(chain, question, history, self._conditions(where, beside), answers, k, stop)
 
     def sources(
         self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
     ) -> list[Source]:
-        """See KnowledgeBase.sources."""
-        if (sees := self.sight) is None:
-            return self._base.sources(contains, failed, offset=offset, limit=limit)
-        seen = [source for source in self._base.sources(contains, failed) if sees(source.path)]
-        return [discreet.source(source, sees) for source in seen[offset:][:limit]]
+        """See KnowledgeBase.sources, and `find_sources`."""
+        return self.find_sources(SourceQuery(contains, failed), offset=offset, limit=limit)
 
     def count_sources(self, contains: str = "", failed: bool | None = None) -> int:
-        """See KnowledgeBase.count_sources."""
-        if self.sight is None:
-            return self._base.count_sources(contains, failed)
-        return len(self.sources(contains, failed))
+        """See KnowledgeBase.count_sources, and `find_sources`."""
+        return self.count_found(SourceQuery(contains, failed))
 
     def find_sources(self, query: SourceQuery, *, offset: int = 0, limit: int | None = None) -> list[Source]:
-        """See KnowledgeBase.find_sources."""
-        if (sees := self.sight) is None:
+        """See KnowledgeBase.find_sources. A text is looked for in title and path as `naming` has it."""
+        if self._is_found_whole(query):
             return self._base.find_sources(query, offset=offset, limit=limit)
-        seen = [source for source in self._base.find_sources(query) if sees(source.path)]
-        return [discreet.source(source, sees) for source in seen[offset:][:limit]]
+        return self._found(query)[offset:][:limit]
 
     def count_found(self, query: SourceQuery) -> int:
         """See KnowledgeBase.count_found."""
-        return self._base.count_found(query) if self.sight is None else len(self.find_sources(query))
+        return self._base.count_found(query) if self._is_found_whole(query) else len(self._found(query))
+
+    def _is_found_whole(self, query: SourceQuery) -> bool:
+        """Whether the store alone can tell what is found."""
+        return self.sight is None and (not query.contains or self.may("manage"))
+
+    def _found(self, query: SourceQuery) -> list[Source]:
+        sees, naming, text = self.sight, self.naming(), query.contains.casefold()
+        return [
+            source if sees is None else discreet.source(source, sees)
+            for source in self._base.find_sources(replace(query, contains=""))
+            if (sees is None or sees(source.path)) and text in f"{naming(source.path)} {source.title}".casefold()
+        ]
 
     def facets(self) -> source_list.Facets:
         """See source_list.facets."""

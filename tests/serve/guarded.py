@@ -122,12 +122,18 @@ def bodies(kb: str) -> dict[tuple[str, str], list[Any]]:
     }
 
 
-def requests(client: httpx.Client, kb: str, ids: dict[str, str]) -> Iterator[tuple[str, httpx.Response]]:
-    """Every route of the description about one knowledge base, each with all its bodies."""
+def requests(
+    client: httpx.Client, kb: str, ids: dict[str, str], *, keep: bool = False
+) -> Iterator[tuple[str, httpx.Response]]:
+    """Every route of the description about one knowledge base, each with all its bodies.
+
+    Args:
+        keep: Not the one that deletes it.
+    """
     known = bodies(kb)
     for template, methods in described(client).items():
         for method in methods:
-            if (method, template) == ("delete", "/api/v1/bases/{kb}") and kb == "garden":
+            if keep and (method, template) == ("delete", "/api/v1/bases/{kb}"):
                 continue
             path = template.replace("{model}", f"kb/{kb}").replace("{kb}", kb)
             for name, value in ids.items():
