@@ -194,6 +194,7 @@ class Turn:
         hits: The passages that the answer cites.
         cited: The numbers of its marks `[n]`, in the order of `hits`; None if unknown.
         cut: Whether the answer ended early and can go on: see kb_assistant.answering.history.unfinished.
+        shown: The passages that the model was given, in the order of their numbers; empty if unknown.
     """
 
     question: str
@@ -201,6 +202,7 @@ class Turn:
     hits: tuple[Hit, ...] = ()
     cited: tuple[int, ...] | None = field(default=None, compare=False)
     cut: bool = field(default=False, compare=False)
+    shown: tuple[Hit, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from langchain_core.runnables.utils import AddableDict
 
 from kb_assistant.answering import modes
 from kb_assistant.answering.citations import CitedStream
+from kb_assistant.answering.continued import go_on
 from kb_assistant.answering.digest import digested
 from kb_assistant.answering.history import asked, turns, unfinished
 from kb_assistant.answering.instructions import EchoFilter
@@ -103,6 +104,8 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
         answers = modes.checked(input.get("answers") or self._settings.answers)
         where = parse_conditions(input.get("where") or ())
         count: int = input.get("k") or self._settings.k
+        if where:  # the passages of earlier turns may not fulfil the conditions
+            history = tuple(replace(turn, shown=()) for turn in history)
         begun = ""
         if rest := unfinished(question, history):
             question, begun, history = rest.question, rest.begun, rest.before
@@ -203,16 +206,11 @@ class AnswerChain(Runnable[Mapping[str, Any], AddableDict]):
     def _prompt(
         self, model: BaseChatModel, question: str, history: Sequence[Turn], found: Retrieval, begun: str = ""
     ) -> Prompt:
-        return fit(
-            question,
-            found.hits,
-            history,
-            partial(count_tokens, model),
-            prompt_tokens(model, self._settings),
-            language=found.language,
-            form=form_for(model, self._settings),
-            begun=begun,
-        )
+        form, count = form_for(model, self._settings), partial(count_tokens, model)
+        limit = prompt_tokens(model, self._settings)
+        given: Any = {"language": found.language, "form": form, "begun": begun}
+        told = go_on(question, found.hits, history, count, limit, self._searcher, **given)
+        return told or fit(question, found.hits, history, count, limit, **given)
 
     def _digest(
         self,

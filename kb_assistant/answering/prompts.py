@@ -1,13 +1,14 @@
 """The prompt: earlier turns unchanged, then rules, passages and question in the last message.
 
 Earlier turns are always rendered the same way and without their passages, so that the model's cache of them serves
-the next turn. For small models the previous turn stands next to the question instead, because they lose the
-meaning of "it" otherwise; and they are asked for one short sentence. For them, too, the best passage comes last
-and the task follows it. Template, role, length and language are settings (`PromptForm`). The rules stand in the
-last message because some models, such as ChatGLM2, have no system role. The answer must be in the question's
-language, or in the one that is set, whatever the passages' language. Passages, with file names and headings, are
-fenced as data. Passages that don't fit the context are left out whole; earlier turns are first shortened to the
-first sentence of their answers, then left out whole.
+the next turn; where most of the passages stood in the last prompt, `continued.py` lets that one go on. For small
+models the previous turn stands next to the question instead, because they lose the meaning of "it" otherwise; and
+they are asked for one short sentence. For them, too, the best passage comes last and the task follows it.
+Template, role, length and language are settings (`PromptForm`). The rules stand in the last message because some
+models, such as ChatGLM2, have no system role. The answer must be in the question's language, or in the one that is
+set, whatever the passages' language. Passages, with file names and headings, are fenced as data. Passages that
+don't fit the context are left out whole; earlier turns are first shortened to the first sentence of their answers,
+then left out whole.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kb_assistant.answering.instructions import instructions_in
 from kb_assistant.errors import ModelError
@@ -183,13 +184,29 @@ def render(
         messages += [HumanMessage(turn.question), AIMessage(unmarked(turn.answer, turn.cited))]
     language = language or language_of(question)
     before = [f"{turn.question} {unmarked(turn.answer, turn.cited)}" for turn in history[len(apart) :]]
-    passages = [_passage(n, hit) for n, hit in enumerate(hits, start=1)]
     parts = {
-        **_instructions(language, hits, form),
-        "passages": "\n\n".join(reversed(passages)),
+        **instruction_parts(language, hits, form),
+        "passages": numbered(hits),
         "question": " ".join([*before, question]),
     }
-    values = {
+    values = passage_values(question, hits, history, language)
+    text = fill(form.template if hits else DEFAULT, parts)
+    if begun:
+        messages += [HumanMessage(text), AIMessage(begun)]
+        text = wording(language_for(form.language, language)).go_on
+    return [*messages, HumanMessage(text, additional_kwargs=values)]
+
+
+def numbered(hits: Sequence[Hit], first: int = 1) -> str:
+    """Passages as a prompt holds them, the best one, which has the first number, at the end."""
+    return "\n\n".join(reversed([_passage(n, hit) for n, hit in enumerate(hits, start=first)]))
+
+
+def passage_values(
+    question: str, hits: Sequence[Hit], history: Sequence[Turn], language: Language
+) -> dict[str, Any]:
+    """What the quoting model reads of a prompt, in place of its text."""
+    return {
         "question": question,
         "language": language,
         "earlier": history[-1].question if history else "",
@@ -198,11 +215,6 @@ def render(
         "answers": [(hit.answer.start, hit.answer.end, hit.answer.score) if hit.answer else None for hit in hits],
         "also": [hit.answer.also if hit.answer else None for hit in hits],
     }
-    text = fill(form.template if hits else DEFAULT, parts)
-    if begun:
-        messages += [HumanMessage(text), AIMessage(begun)]
-        text = wording(language_for(form.language, language)).go_on
-    return [*messages, HumanMessage(text, additional_kwargs=values)]
 
 
 def instructions(
@@ -210,13 +222,13 @@ def instructions(
 ) -> tuple[str, ...]:
     """What the prompt tells the model to do, for EchoFilter."""
     language = language or language_of(question)
-    parts = {**_instructions(language, hits, form), "passages": "", "question": ""}
+    parts = {**instruction_parts(language, hits, form), "passages": "", "question": ""}
     go_on = wording(language_for(form.language, language)).go_on
     text = fill(form.template if hits else DEFAULT, parts)
     return instructions_in(f"{text}\n{go_on}", [question, *(hit.text for hit in hits)])
 
 
-def _instructions(language: Language, hits: Sequence[Hit], form: PromptForm) -> dict[str, str]:
+def instruction_parts(language: Language, hits: Sequence[Hit], form: PromptForm) -> dict[str, str]:
     """Role, rules and task: whatever of a prompt isn't passages, turns or the question."""
     if form.plain and not hits:
         return {"role": "", "rules": "", "task": ""}

@@ -119,7 +119,8 @@ class Reply:
         """Question and answer as history for the next question; waits for the rest of the answer."""
         citations = self.citations
         hits, numbers = tuple(one.hit for one in citations), tuple(one.n for one in citations)
-        return Turn(self.question, self.answer, hits, numbers, cut=self.cut or self.stopped)
+        shown = self.hits if self.origin == "documents" and self.kind == "answer" else ()
+        return Turn(self.question, self.answer, hits, numbers, self.cut or self.stopped, shown)
 
     def to_json(self) -> dict[str, Any]:
         return {

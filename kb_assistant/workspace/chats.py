@@ -97,7 +97,10 @@ class SavedTurn:
         hits = self.hits
         cited = tuple(citation["n"] for citation in self.reply.get("citations", ()))
         cut = self.state == "stopped" or bool(self.reply.get("cut"))
-        return Turn(self.question, self.answer, tuple(hits[n - 1] for n in cited), cited, cut)
+        asked = (self.reply.get("origin"), self.reply.get("kind")) == ("documents", "answer")
+        return Turn(
+            self.question, self.answer, tuple(hits[n - 1] for n in cited), cited, cut, hits if asked else ()
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
