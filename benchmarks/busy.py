@@ -5,7 +5,7 @@ and beside three processes a core that multiply matrices with two threads each, 
 cores is .50 beside the loops and, with as many threads as cores, .14 beside the matrices; the goals are .40 and
 .15. Figures mean something on an otherwise idle machine alone: it says how busy it was before.
 
-Engines: single texts by ONNX Runtime, batches by torch (where it is installed), a small chat model by llama.cpp.
+Engines: texts by ONNX Runtime and by torch (where it is installed), a small chat model by llama.cpp.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def parse() -> argparse.Namespace:
 
 def open_engines(models: ModelHome) -> Mapping[str, Engine]:
     embedder = models.get("multilingual-e5-small", "embedder")
-    single, batches = LocalEmbeddings(embedder, few=1 << 30), LocalEmbeddings(embedder, few=0)
+    by_onnx, by_torch = LocalEmbeddings(embedder, "cpu"), LocalEmbeddings(embedder, "cpu", by_torch=True)
     server = open_server(models.get("smollm2-135m-instruct", "chat").path, 2048, os.cpu_count() or 1)
-    found: dict[str, Engine] = {"texts by ONNX Runtime": lambda: len(single.encode_passages([TEXT]))}
+    found: dict[str, Engine] = {"texts by ONNX Runtime": lambda: len(by_onnx.encode_passages([TEXT] * 8))}
     if is_installed("torch"):
-        found["texts by torch"] = lambda: len(batches.encode_passages([TEXT] * 8))
+        found["texts by torch"] = lambda: len(by_torch.encode_passages([TEXT] * 8))
     return found | {"tokens by llama.cpp": lambda: generate(server)}
 
 

@@ -47,7 +47,7 @@ def under_bfloat16(embedder: LocalEmbeddings, texts: list[str]) -> Vectors:
 def measure(model: str, texts: list[str], against: Path | None) -> tuple[dict[str, tuple[float, float]], Vectors]:
     """Changes by way of embedding, and the vectors of each text alone."""
     described = ModelHome(Settings.load().models_dir).get(model, "embedder")
-    by_torch, by_onnx = LocalEmbeddings(described, "cpu", few=0), LocalEmbeddings(described, "cpu", few=len(texts))
+    by_torch, by_onnx = LocalEmbeddings(described, "cpu", by_torch=True), LocalEmbeddings(described, "cpu")
     alone = np.concatenate([by_torch.encode_passages([text]) for text in texts])
     ways: dict[str, Callable[[], Vectors]] = {
         "torch, float32, in batches": lambda: by_torch.encode_passages(texts),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 from kb_assistant.errors import ModelError
@@ -16,6 +18,9 @@ from kb_assistant.messages import _
 from kb_assistant.openmp import waiting_asleep
 
 Device = Literal["cpu", "cuda"]
+
+_DRIVERS = ("nvidiactl", "nvmap", "dxg", "kfd")
+"""NVIDIA's, Jetson's, Windows' under Linux, and AMD's, which torch also calls CUDA."""
 
 
 def is_installed(package: str) -> bool:
@@ -62,17 +67,23 @@ def _make_fork_safe(torch: Any) -> None:
 
 
 def torch_device(wanted: str) -> Device:
-    """The device for a setting: `cpu`, `cuda`, or `auto` for CUDA if available.
+    """The device for a setting: `cpu`, `cuda`, or `auto` for CUDA if available. torch is loaded only where a GPU
+    may be there.
 
     Raises:
         ModelError: torch can't be loaded, or `cuda` is wanted and there is none.
     """
-    if wanted == "cpu":
+    if wanted == "cpu" or (wanted == "auto" and not (_has_gpu() and is_installed("torch"))):
         return "cpu"
     available = import_torch().cuda.is_available()
     if wanted == "cuda" and not available:
         raise ModelError(_("There is no CUDA device that torch can use."), _('Set device = "cpu" or "auto".'))
     return "cuda" if available else "cpu"
+
+
+def _has_gpu() -> bool:
+    """Whether a driver for a GPU that torch may use is there; True where that can't be told."""
+    return sys.platform != "linux" or any(Path("/dev", name).exists() for name in _DRIVERS)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_passages_are_not_embedded_on_the_parents_gpu(models_home: Path, monkeyp
         raise RuntimeError("Cannot re-initialize CUDA in forked subprocess.")
 
     model = ModelHome(models_home / "models").get("multilingual-e5-small", "embedder")
-    embedder = LocalEmbeddings(model, "cpu", few=0)
+    embedder = LocalEmbeddings(model, "cpu", by_torch=True)
     monkeypatch.setattr(embedder._network, "encode", refuse)
     with pytest.raises(ModelError, match="forked from one that uses it"):
         embedder.encode_passages(["x"])

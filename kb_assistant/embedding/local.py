@@ -1,8 +1,7 @@
 """Embeds texts with a local sentence-transformers model, as LangChain `Embeddings`.
 
-Importing this module, counting tokens and reading the fingerprint load neither torch nor transformers. Questions
-and a few passages don't either, if ONNX Runtime can run the model; nor does any number of passages without torch
-installed. Nothing here uses the network.
+Importing this module, counting tokens and reading the fingerprint load neither torch nor transformers. Nor does
+embedding, where ONNX Runtime can run the model and no GPU computes. Nothing here uses the network.
 
 All arithmetic is float32, on every device, so that one index can hold vectors made on two machines; see
 COSINE_TOLERANCE.
@@ -21,13 +20,14 @@ from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.network import load_network
+from kb_assistant.embedding.onnx_encoder import BATCH_TOKENS
 from kb_assistant.embedding.tokenizer import load_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, embedding_dimension
 from kb_assistant.once import once, one_at_a_time
-from kb_assistant.torch_runtime import Device, import_torch, is_installed, no_gpu_in_a_fork, torch_device
+from kb_assistant.torch_runtime import Device, import_torch, no_gpu_in_a_fork, torch_device
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -47,9 +47,9 @@ QUESTIONS = 512
 """Most cached vectors of questions: a conversation searches for its earlier questions again."""
 
 FEW = 64
-"""Up to this many passages ONNX Runtime is quicker than loading torch."""
+"""Up to this many passages ONNX Runtime is quicker than loading torch for a GPU."""
 
-_BATCH_TOKENS = {"cpu": 2048, "cuda": 65536}
+_TORCH_TOKENS = {"cpu": 2048, "cuda": 65536}
 _SPECIAL_TOKENS = 2
 
 
@@ -63,20 +63,19 @@ class LocalEmbeddings(Embeddings):
     Args:
         model: An embedder (see `kb_assistant.models.home.ModelHome.get`).
         device: `auto` (CUDA if available), `cpu` or `cuda`.
-        threads: Threads of torch for this process; 0 leaves torch's own choice.
-        batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device.
-        few: Up to this many passages are embedded one by one without torch, while it isn't loaded and `device`
-            isn't `cuda`.
+        threads: Threads for one batch, and torch's for this process; 0 leaves the libraries' own choice.
+        batch_tokens: Most tokens in one batch, padding included; 0 takes a value for the device and the library.
+        by_torch: Whether torch embeds even what ONNX Runtime could.
     """
 
     def __init__(
-        self, model: Model, device: str = "auto", threads: int = 0, batch_tokens: int = 0, few: int = FEW
+        self, model: Model, device: str = "auto", threads: int = 0, batch_tokens: int = 0, by_torch: bool = False
     ) -> None:
         self.model = model
         self._device = device
         self._threads = threads
         self._batch_tokens = batch_tokens
-        self._few = few
+        self._by_torch = by_torch
         self._lock = RLock()
         self._question = lru_cache(maxsize=QUESTIONS)(self._encode_question)
         survive_forks(self)
@@ -146,14 +145,12 @@ class LocalEmbeddings(Embeddings):
         Raises:
             ModelError: the model, or torch if it needs it, can't be loaded.
         """
-        prefix = self.model.passage_prefix
-        few = len(texts) <= self._few and not self._loaded
-        if (few or not is_installed("torch")) and self._device != "cuda" and self._encoder:
-            for row, text in enumerate(texts):
-                yield [row], self._encode_one(text, prefix, self._encoder)[None]
+        if not texts:
             return
-        for rows in self._batches(texts, prefix):
-            yield rows, self._encode([texts[row] for row in rows], prefix)
+        encoder = None if self._on_gpu(len(texts)) else self._encoder
+        for rows in self._batches(texts, BATCH_TOKENS if encoder else _TORCH_TOKENS[self._on]):
+            batch, prefix = [texts[row] for row in rows], self.model.passage_prefix
+            yield rows, self._by_onnx(encoder, batch, prefix) if encoder else self._encode(batch, prefix)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of n questions: float32 (n, dimension), rows of length 1, in the order of `texts`."""
@@ -163,18 +160,25 @@ class LocalEmbeddings(Embeddings):
         """float32 (dimension,), of length 1."""
         if (encoder := self._encoder) is None:
             return np.asarray(self._encode([text], self.model.query_prefix)[0], np.float32)
-        return self._encode_one(text, self.model.query_prefix, encoder)
+        return np.asarray(self._by_onnx(encoder, [text], self.model.query_prefix)[0], np.float32)
 
-    def _encode_one(self, text: str, prefix: str, encoder: OnnxEncoder) -> Vectors:
-        """float32 (dimension,), of length 1."""
-        ids = self._tokenizer.encode(prefix + _clean(text)).ids
-        if len(ids) > self._longest:  # the closing token stays
-            ids = [*ids[: self._longest - 1], ids[-1]]
-        return np.asarray(self._normalised(encoder.encode(ids)[None])[0], np.float32)
+    def _by_onnx(self, encoder: OnnxEncoder, texts: Sequence[str], prefix: str) -> Vectors:
+        encodings = self._tokenizer.encode_batch([prefix + _clean(text) for text in texts])
+        ids = [encoding.ids for encoding in encodings]
+        short = [row if len(row) <= self._longest else [*row[: self._longest - 1], row[-1]] for row in ids]
+        return self._normalised(encoder.encode(short))  # of a long text the closing token stays
+
+    def _on_gpu(self, count: int) -> bool:
+        """Whether a GPU embeds this many passages."""
+        if self._device != "cuda" and count <= FEW and not self._loaded:
+            return False
+        return self._on == "cuda"
 
     @once
     def _encoder(self) -> OnnxEncoder | None:
-        """Embeds single texts without torch, in a third of its time; None for other kinds of models."""
+        """Embeds without torch, in half its time; None for kinds of models that it can't run."""
+        if self._by_torch:
+            return None
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder
         from kb_assistant.embedding.onnx_graph import Shape
 
@@ -185,14 +189,12 @@ class LocalEmbeddings(Embeddings):
             _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
             return None
 
-    def _batches(self, texts: Sequence[str], prefix: str) -> list[list[int]]:
-        if not texts:
-            return []
-        (prefix_tokens,) = self.count_tokens([prefix])
+    def _batches(self, texts: Sequence[str], most_tokens: int) -> list[list[int]]:
+        (prefix_tokens,) = self.count_tokens([self.model.passage_prefix])
         lengths = [
             min(count + prefix_tokens + _SPECIAL_TOKENS, self._longest) for count in self.count_tokens(texts)
         ]
-        return pack(lengths, self._batch_tokens or _BATCH_TOKENS[self._on])
+        return pack(lengths, self._batch_tokens or most_tokens)
 
     @property
     def _longest(self) -> int:

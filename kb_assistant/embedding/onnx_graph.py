@@ -96,11 +96,11 @@ class Shape:
 class EncoderGraph:
     """The ONNX graph under construction: every method adds nodes and returns the name of their result.
 
-    Its inputs are "ids" and "positions", int64 (texts, tokens); its output is "hidden", float32 (texts, tokens,
-    dimension). All texts have the same number of tokens.
+    Its inputs are "ids", "positions" and "mask", int64 (texts, tokens), the mask 0 where a text is filled up; its
+    output is "hidden", float32 (texts, tokens, dimension).
     """
 
-    inputs: tuple[str, ...] = ("ids", "positions")
+    inputs = ("ids", "positions", "mask")
     output = "hidden"
 
     def __init__(self, shape: Shape) -> None:
@@ -146,7 +146,12 @@ class EncoderGraph:
         return self._normalised(self._node("Add", [narrow, middle]), named("output.LayerNorm"))
 
     def _attention(self, parts: list[str]) -> str:
-        return self._node("MultiHeadAttention", parts, domain=_CONTRIBUTED, num_heads=self._shape.heads)
+        from onnx import TensorProto
+
+        mask = self._node("Cast", ["mask"], to=TensorProto.INT32)
+        return self._node(
+            "MultiHeadAttention", [*parts, "", mask], domain=_CONTRIBUTED, num_heads=self._shape.heads
+        )
 
     def _finished(self, hidden: str) -> str:
         """What the graph gives, from the last layer's result."""

@@ -24,15 +24,13 @@ _NUMPY = {"F16": np.float16, "F32": np.float32}
 
 
 class ReaderGraph(EncoderGraph):
-    """Inputs are the encoder's and "mask", int64 (texts, tokens), 0 where a text is filled up; the output is
-    "logits", float32 (texts, tokens, 4).
+    """Inputs are the encoder's; the output is "logits", float32 (texts, tokens, 4).
 
     Args:
         folder: The embedder's folder.
         learned: Adapters and heads, by the names that kb_assistant.training.reader.network gives them.
     """
 
-    inputs = ("ids", "positions", "mask")
     output = "logits"
 
     def __init__(self, folder: Path, shape: Shape, learned: Mapping[str, NDArray[np.float16]]) -> None:
@@ -50,14 +48,6 @@ class ReaderGraph(EncoderGraph):
         inputs = [hidden, self._constant(f"{name} 8 bit", rounded), self._constant(f"{name} scale", scale)]
         inputs += ["", self._constant(f"{name} bias", bias)]
         return self._node("DynamicQuantizeMatMul", inputs, domain=_CONTRIBUTED)
-
-    def _attention(self, parts: list[str]) -> str:
-        from onnx import TensorProto
-
-        mask = self._node("Cast", ["mask"], to=TensorProto.INT32)
-        return self._node(
-            "MultiHeadAttention", [*parts, "", mask], domain=_CONTRIBUTED, num_heads=self._shape.heads
-        )
 
     def _finished(self, hidden: str) -> str:
         weight = self._constant("heads", self._learned["heads.weight"].astype(np.float32).T)

@@ -25,10 +25,12 @@ TEXTS = ["Who maintains the pump?", "水泵由谁维护？", "", "a", "lone \udc
 
 
 def both(model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """The texts as questions, and as torch embeds them with the same prefix."""
-    asked = LocalEmbeddings(model, device="cpu").encode_queries(TEXTS)
+    """The texts as questions and as passages in batches; and twice as torch embeds them, with the same prefix."""
     as_passages = replace(model, passage_prefix=model.query_prefix)
-    return asked, LocalEmbeddings(as_passages, device="cpu", few=0).encode_passages(TEXTS)
+    by_onnx = LocalEmbeddings(as_passages, device="cpu")
+    found = np.concatenate([by_onnx.encode_queries(TEXTS), by_onnx.encode_passages(TEXTS)])
+    expected = LocalEmbeddings(as_passages, device="cpu", by_torch=True).encode_passages(TEXTS)
+    return found, np.concatenate([expected, expected])
 
 
 @pytest.fixture

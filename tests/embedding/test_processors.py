@@ -37,7 +37,8 @@ import numpy as np
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.models.home import ModelHome
 model = ModelHome(Path({str(models_home / "models")!r})).get({E5!r}, "embedder")
-np.save({str(tmp_path / "passages.npy")!r}, LocalEmbeddings(model, "cpu", few=0).encode_passages({TEXTS!r}))
+vectors = LocalEmbeddings(model, "cpu", by_torch=True).encode_passages({TEXTS!r})
+np.save({str(tmp_path / "passages.npy")!r}, vectors)
 import torch
 print(torch.backends.cpu.get_cpu_capability())
 """
@@ -45,7 +46,7 @@ print(torch.backends.cpu.get_cpu_capability())
         [sys.executable, "-c", code], env=os.environ | AVX2, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "AVX2\n"), done.stderr
-    here = LocalEmbeddings(ModelHome(models_home / "models").get(E5, "embedder"), "cpu", few=0)
+    here = LocalEmbeddings(ModelHome(models_home / "models").get(E5, "embedder"), "cpu", by_torch=True)
     assert_same_vectors(np.load(tmp_path / "passages.npy"), here.encode_passages(TEXTS))
 
 

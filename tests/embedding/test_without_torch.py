@@ -40,11 +40,13 @@ import numpy as np
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.models.home import ModelHome
 model = ModelHome(Path({str(models_home / "models")!r})).get({E5!r}, "embedder")
-np.save({str(tmp_path / "passages.npy")!r}, LocalEmbeddings(model, few=0).encode_passages({TEXTS!r}))
+np.save({str(tmp_path / "passages.npy")!r}, LocalEmbeddings(model).encode_passages({TEXTS!r}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert_same_vectors(np.load(tmp_path / "passages.npy"), LocalEmbeddings(e5, few=0).encode_passages(TEXTS))
+    assert_same_vectors(
+        np.load(tmp_path / "passages.npy"), LocalEmbeddings(e5, by_torch=True).encode_passages(TEXTS)
+    )
 
 
 def test_a_folder_is_ingested_and_searched(home: Path, tmp_path: Path) -> None:
