@@ -8,7 +8,13 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from kb_assistant.llm.extract import ExtractChat
-from kb_assistant.llm.extract.marked import naming_what_is_asked, quote_answers, with_what_it_is_about
+from kb_assistant.llm.extract.marked import (
+    naming_fully,
+    naming_what_is_asked,
+    quote_answers,
+    with_what_is_announced,
+    with_what_it_is_about,
+)
 from kb_assistant.llm.extract.question_forms import is_open, two_questions
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
@@ -87,6 +93,28 @@ def test_whether_something_is_so_is_said_by_what_names_it() -> None:
     assert naming_what_is_asked(question, [tickets, tower], [passage], []) == [tower]
     assert naming_what_is_asked(question, [tickets], [passage], []) == []
     assert naming_what_is_asked("Is there a boat?", [tickets], [passage], []) == [tickets]
+
+
+def test_of_two_alike_names_the_one_that_is_asked_about_is_quoted() -> None:
+    passages = ["儿童班1580元，教练周海燕。成人班1280元，教练周海洋。", "游泳馆在河边。"]
+    child, adult = Sentence("儿童班1580元，教练周海燕。", 1), Sentence("成人班1280元，教练周海洋。", 1)
+    assert naming_fully("周海洋", [child], passages) == [adult]
+    assert naming_fully("周海燕", [child], passages) == [child]
+    assert naming_fully("李宁", [child], passages) == [child]
+
+
+def test_what_is_announced_follows_as_far_as_there_is_room() -> None:
+    passage = (
+        "140 places. Decided:\n1. The rent rises to 180 yuan.\n2. Guests pay 5 yuan.\n\nAlso decided:\n3. Nothing."
+    )
+    announced = Sentence("Decided:", 1)
+    told = with_what_is_announced([announced], [passage])
+    assert [one.text for one in told] == ["Decided:", "1. The rent rises to 180 yuan.", "2. Guests pay 5 yuan."]
+    assert len(with_what_is_announced([announced], [passage], characters=40)) == 2
+    assert with_what_is_announced([Sentence("Decided:", 1), told[1]], [passage])[:2] == told[:2]
+    assert with_what_is_announced([Sentence("Decided:", 1)], ["Decided:"]) == [Sentence("Decided:", 1)]
+    places = Sentence("140 places.", 1)
+    assert with_what_is_announced([places, Sentence("Decided:", 1)], ["140 places. Decided:"]) == [places]
 
 
 def test_the_second_of_equal_sentences_counts_where_it_is_meant() -> None:

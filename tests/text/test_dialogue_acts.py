@@ -32,6 +32,7 @@ TURNS = {
         "今天天气怎么样？", "现在几点了", "今天星期几？", "明天會下雨嗎",
     ),
     "about": (
+        "你能干嘛", "你有什么功能？", "你会做啥",
         "Which documents are there?", "list all files", "How many sources do you have?", "What's in this library?",
         "what questions can I ask you?", "who are you?", "Hello, what can you do?", "what is the latest document?",
         "有哪些资料", "知识库里一共有几份文件？", "你能回答哪些问题", "我可以问你什么？", "最近更新的文档是哪个", "這個知識庫有什麼內容",

@@ -13,9 +13,15 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
-from kb_assistant.llm.extract.marked import naming_what_is_asked, quote_answers, with_what_it_is_about
+from kb_assistant.llm.extract.marked import (
+    naming_fully,
+    naming_what_is_asked,
+    quote_answers,
+    with_what_is_announced,
+    with_what_it_is_about,
+)
 from kb_assistant.llm.extract.narrowed import on_focus, on_the_topic, on_what_is_named, with_code
-from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, two_questions
+from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, name_asked, two_questions
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
 from kb_assistant.llm.extract.table_rows import row_told, rows_under
@@ -115,13 +121,16 @@ class ExtractChat(StreamingChat):
         found = on_the_topic(question, earlier, found, passages, values.get("headings", ()))
         if is_yes_or_no(question):
             found = naming_what_is_asked(question, found, passages, values.get("headings", ()))
+        if name := name_asked(question):
+            found = naming_fully(name, found, passages)
         if found:
             also = (one for part in two_questions(question) for one in quoting(part, most=1))
             found = _by_passage([*found, *also])
         about = on_focus(values.get("focus", ""), passages, values.get("headings", ()))
         found = [one for one in found if (not named or one in named) and (not about or one in about)]
         found = with_code(question, found or quoting(question, most=self.sentences, among=named))
-        return with_what_it_is_about(question, found, passages, most=most, characters=characters)
+        found = with_what_it_is_about(question, found, passages, most=most, characters=characters)
+        return with_what_is_announced(found, passages, most=most, characters=characters)
 
     def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
         """Rows of tables are quoted with the names of their columns, and what announces a table with the row that

@@ -94,6 +94,41 @@ def naming_what_is_asked(
     return [] if any(telling & one.terms for one in others) else list(found)
 
 
+def naming_fully(name: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
+    """The sentences that have most of a name's words; if another one has more, the first such in its place, as of
+    two alike names a small reader takes one for the other. All if no sentence has any."""
+    wanted = set(analyze(name))
+    every = [
+        Sentence(text, n) for n, passage in enumerate(passages, start=1) for text in unmarked_sentences(passage)
+    ]
+    most = max((len(wanted & one.terms) for one in every), default=0)
+    naming = [one for one in (*found, *every) if len(wanted & one.terms) == most]
+    kept = [one for one in found if one in naming]
+    return (kept or naming[:1]) if most else list(found)
+
+
+def with_what_is_announced(
+    found: Sequence[Sentence], passages: Sequence[str], *, most: int = 3, characters: int = 300
+) -> list[Sentence]:
+    """The sentences; behind one that ends with a colon what follows it, as far as there is room. What announces
+    nothing that can be quoted is left out, unless it is all there is."""
+    told: list[Sentence] = []
+    room = characters - sum(len(one.text) for one in found)
+    for one in found:
+        if not one.text.rstrip("*_ ").endswith((":", "：")):
+            told.append(one)
+            continue
+        following = [Sentence(text, one.passage) for text in _following(one, passages[one.passage - 1])]
+        quoted = list[Sentence]()
+        for each in following[:most]:
+            if (quoted and len(each.text) > room) or each in found:
+                break
+            quoted.append(each)
+            room -= len(each.text)
+        told += [one, *quoted] if quoted or len(found) == 1 or any(each in found for each in following[:1]) else []
+    return told
+
+
 def _quoted_on(picked: Sequence[Sentence], passages: Sequence[str], most: int, characters: int) -> list[Sentence]:
     """The sentences, each with those behind it in its paragraph as far as there is room; the first ones first."""
     found, count, room = [], len(picked), characters - sum(len(one.text) for one in picked)
@@ -114,6 +149,14 @@ def _before(sentence: Sentence, passage: str) -> Sentence | None:
     texts = unmarked_sentences(line)
     place = texts.index(sentence.text) if sentence.text in texts else 0
     return Sentence(texts[place - 1], sentence.passage) if place else None
+
+
+def _following(sentence: Sentence, passage: str) -> list[str]:
+    """The sentences behind one, up to the next that announces something."""
+    texts = unmarked_sentences(passage)
+    behind = texts[texts.index(sentence.text) + 1 :] if sentence.text in texts else []
+    ends = (place for place, text in enumerate(behind) if text.rstrip("*_ ").endswith((":", "：")))
+    return behind[: next(ends, None)]
 
 
 def _behind(sentence: Sentence, passage: str) -> list[str]:

@@ -45,6 +45,15 @@ _YES_OR_NO = re.compile(
     re.I,
 )
 
+_ROLE_ENDS = "长员师者人生任理事席主管家手位们方导板么"
+_NAME_ASKED = re.compile(
+    r"\A\W*(?:who|what)(?:'s|\s+is|\s+was|\s+are|\s+were)\s+(?!(?:the|a|an|your|my|our|their|in|on|at|it|this|that)\b)"
+    r"(?P<english>[\w .'’-]{2,60}?)[\s?？!.]*\Z"
+    rf"|\A(?:请问|那|那么)?(?P<chinese>[^\s，,。？?]{{2,12}})(?<![{_ROLE_ENDS}])(?:是谁|是什么人|是哪位|是干什么的|是做什么的|是干嘛的)"
+    r"[呀啊呢？?。\s]*\Z",
+    re.I,
+)
+
 
 def is_open(question: str) -> bool:
     """Whether a question wants more than a name, a date, a number or a place; bare words don't tell.
@@ -63,6 +72,16 @@ def is_yes_or_no(question: str) -> bool:
     (True, True, False)
     """
     return _YES_OR_NO.search(question) is not None and not any(asked.search(question) for asked, _ in KINDS)
+
+
+def name_asked(question: str) -> str:
+    """The name that a question asks about, if it asks who somebody or what something of a name is; else "".
+
+    >>> [name_asked(one) for one in ("who is Ann Fell?", "周海洋是谁", "who is the keeper?", "站长是谁")]
+    ['Ann Fell', '周海洋', '', '']
+    """
+    found = _NAME_ASKED.match(question)
+    return (found["english"] or found["chinese"]).strip() if found else ""
 
 
 def two_questions(question: str) -> list[str]:
