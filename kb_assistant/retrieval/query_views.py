@@ -53,12 +53,14 @@ class QueryViews:
         words: The words of each view; those of single turns without the question's.
         language: The question's language.
         fresh: The question's words that no earlier turn has; None if it only points back, such as "and why?".
+        cited: The sources that the last answer with citations cites.
     """
 
     texts: Mapping[str, str]
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     language: Language = "en"
     fresh: Sequence[str] | None = None
+    cited: frozenset[str] = frozenset()
 
     @property
     def question(self) -> str:
@@ -117,7 +119,14 @@ def query_views(
     asked = set(words[QUESTION])
     for name in words.keys() - set(SEARCHED):
         words[name] = [word for word in words[name] if word not in asked]
-    return QueryViews(texts, words, language or language_of(question), _fresh(question, words[QUESTION], history))
+    cited = next((turn.hits for turn in reversed(history) if turn.hits), ())
+    return QueryViews(
+        texts,
+        words,
+        language or language_of(question),
+        _fresh(question, words[QUESTION], history),
+        frozenset(hit.source for hit in cited),
+    )
 
 
 def _fresh(question: str, words: Sequence[str], history: Sequence[Turn]) -> list[str] | None:

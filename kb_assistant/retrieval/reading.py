@@ -30,8 +30,9 @@ ALONE = 4
 """Passages that are read without the turns before, too: beside these, a question off the subject seems to be on
 it, and one that stands alone is answered by what was told. Not where the question says too little by itself."""
 
-_RANK, _RELEVANCE, _ANSWER = 2.0, 0.5, 0.5
-"""Weights for the order: of the logarithm of the search's rank, and of the reader's logits."""
+_RANK, _RELEVANCE, _ANSWER, _CITED = 2.0, 0.5, 0.5, 0.7
+"""Weights for the order: of the logarithm of the search's rank, of the reader's logits, and of a source that the
+answer before cites, which a short question such as "can I cancel?" goes on about."""
 
 READ_EVIDENCE = {"search": 0.5, "relevance": 1.3, "alone": 0.7, "foreign": 1.5, "foreign search": 0.5}
 """Weights of the logistic model for the probability that the passages bear on the question: of the logit of the
@@ -96,7 +97,7 @@ def read_hits(
         if reading
     ]
     unread = [hit for hit, reading in zip(first, readings, strict=True) if not reading]
-    ranked = sorted(read, key=lambda one: -_score(one[0], one[2]))
+    ranked = sorted(read, key=lambda one: -_score(one[0], one[2]) - _CITED * (one[1].source in views.cited))
     ordered = [*(_marked(views.question, hit, reading) for _, hit, reading in ranked), *unread, *hits[READ:]]
     if not ranked:
         return ReadHits(ordered, evidence, {})

@@ -93,6 +93,8 @@ def test_whether_something_is_so_is_said_by_what_names_it() -> None:
     assert naming_what_is_asked(question, [tickets, tower], [passage], []) == [tower]
     assert naming_what_is_asked(question, [tickets], [passage], []) == []
     assert naming_what_is_asked("Is there a boat?", [tickets], [passage], []) == [tickets]
+    refund = Sentence("七天内可以全额退款。", 1)
+    assert naming_what_is_asked("可以退吗", [refund], [refund.text + "退场请走南门。"], []) == [refund]
 
 
 def test_of_two_alike_names_the_one_that_is_asked_about_is_quoted() -> None:

@@ -124,3 +124,13 @@ def test_of_a_passage_in_another_language_the_search_counts_more() -> None:
 
     assert judged("The lamp is kept by Ann.", 0.7) < 0.5 < judged("灯由安看管。", 0.7)
     assert judged("灯由安看管。", 0.1) < 0.5
+
+
+def test_of_like_passages_that_of_the_document_answered_from_comes_first() -> None:
+    one, other = hits("a", "b")
+    before = Turn("where?", "Here.", (replace(other, source="/b.md"),))
+    views = query_views("can I cancel?", [before])
+    ordered = read_hits(Told([said(1.0), said(2.2)]), views, [one, replace(other, source="/b.md")], 0.5, 1).hits
+    assert [hit.text for hit in ordered] == ["b", "a"]
+    ordered = read_hits(Told([said(1.0), said(2.2)]), VIEWS, [one, other], 0.5, 1).hits
+    assert [hit.text for hit in ordered] == ["a", "b"]

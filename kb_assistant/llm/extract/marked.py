@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kb_assistant.llm.extract.narrowed import GOES_ON
 from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
-from kb_assistant.text.analyzer import analyze, analyze_query
+from kb_assistant.text.analyzer import analyze, analyze_query, fold, is_cjk
 from kb_assistant.text.marks import unmarked
 
 # How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
@@ -88,10 +88,18 @@ def naming_what_is_asked(
     places = {one.passage for one in found}
     above = {term for n, heading in enumerate(headings, start=1) if n in places for term in analyze(heading)}
     telling = set(analyze_query(question)) - above
-    if naming := [one for one in found if telling & one.terms]:
+    if naming := [one for one in found if _has_any(telling, one)]:
         return naming
     others = (Sentence(text, n) for n in places for text in unmarked_sentences(passages[n - 1]))
-    return [] if any(telling & one.terms for one in others) else list(found)
+    return [] if any(_has_any(telling, one) for one in others) else list(found)
+
+
+def _has_any(words: Collection[str], sentence: Sentence) -> bool:
+    """Whether a sentence has one of the words; a single Chinese character also as a part of a longer word."""
+    return any(
+        word in sentence.terms or (len(word) == 1 and is_cjk(word) and word in fold(sentence.text))
+        for word in words
+    )
 
 
 def naming_fully(name: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
