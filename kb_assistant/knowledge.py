@@ -26,7 +26,7 @@ from kb_assistant.lock import survive_forks
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.verify import VerifyReport, verify
 from kb_assistant.messages import _
-from kb_assistant.models.adapters import AdapterHome
+from kb_assistant.models.adapters import WEIGHTS, AdapterHome
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
@@ -721,14 +721,25 @@ class KnowledgeBase:
 
     @once
     def reader(self) -> Reader | None:
-        """Reads questions and passages together; None if it is off, or its base isn't installed."""
-        if self.settings.answer_reader == "off":
+        """Reads questions and passages together; None if it is off, or its base isn't installed.
+
+        Raises:
+            ModelError: the one that is named isn't there, is damaged, or stands on another embedder.
+        """
+        name = self.settings.answer_reader
+        if name == "off":
             return None
         from kb_assistant.reader.reader import BASE, open_reader
 
+        if name != "on":
+            trained = self.adapters.get(name)
+            trained.require("reader")
+            base = self.models.get(BASE, "embedder")
+            trained.require_base(base)
+            return open_reader(base.path, self.settings.threads, trained.path(WEIGHTS))
         installed = (model for model in self.models.installed() if model.kind == "embedder")
-        base = next((model for model in installed if model.name == BASE), None)
-        return open_reader(base.path, self.settings.threads) if base else None
+        found = next((model for model in installed if model.name == BASE), None)
+        return open_reader(found.path, self.settings.threads) if found else None
 
     def _check_embedder(self) -> None:
         with self.store.read() as snapshot:

@@ -28,7 +28,6 @@ CHOICES = {
     "rewrite": ("off", "model"),
     "device": ("auto", "cpu", "cuda"),
     "quantize": ("auto", "none", "int4", "nf4"),
-    "answer_reader": ("on", "off"),
 }
 """Settings that take one of a few words."""
 
@@ -100,7 +99,7 @@ class Settings:
         reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
         rerank_seconds: Time after which it reads no further passages.
         answer_reader: `on`: before an answer the reader reads the question together with the best passages, if
-            multilingual-e5-small is installed; `off`.
+            multilingual-e5-small is installed; `off`; or one that `kb train reader` made, by its name.
         answer_reader_seconds: Time after which no further passage is read.
         refuse_below: Evidence, from 0 to 1, below which a question is refused. Unset, the one that `kb eval
             --keep-floor` kept with the index; without it 0.5 for the embedder that comes along, 0 for those that

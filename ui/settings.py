@@ -118,7 +118,9 @@ def _fixed(name: str, places: Mapping[str, str]) -> str:
 def _words(name: str, value: Any) -> Sequence[str]:
     """What can be chosen, with the present value; none where it is typed."""
     if name == "adapter":
-        found = ["", *(adapter.name for adapter in admin().base(kb_name()).adapters.trained())]
+        found = ["", *_trained("lora", "prefix")]
+    elif name == "answer_reader":
+        found = ["on", "off", *_trained("reader")]
     elif name == "answer_length":
         found = list(LENGTHS)
     elif name in _MODELS:
@@ -129,6 +131,10 @@ def _words(name: str, value: Any) -> Sequence[str]:
     else:
         return ()
     return list(dict.fromkeys((*found, value)))
+
+
+def _trained(*methods: str) -> list[str]:
+    return [one.name for one in admin().base(kb_name()).adapters.trained() if one.method in methods]
 
 
 def _word(name: str, value: Any) -> str:

@@ -22,7 +22,8 @@ MEANINGS = {
     "rewrite_seconds": "改写的时间上限（秒），超时则不用改写继续检索。",
     "reranker": "对最佳段落重新排序的交叉编码器：已安装的名称或文件夹；留空则不用。",
     "rerank_seconds": "重排的时间上限（秒）。",
-    "answer_reader": "on：回答前由阅读模型对照问题阅读最佳段落（需已安装 multilingual-e5-small）；off：不阅读。",
+    "answer_reader": "on：回答前由阅读模型对照问题阅读最佳段落（需已安装 multilingual-e5-small）；off：不阅读；"
+    "或 kb train reader 训练出的阅读模型的名称。",
     "answer_reader_seconds": "超过此时间（秒）后不再阅读更多段落。",
     "refuse_below": "证据强度（0 到 1）低于此值则拒绝回答；kb eval 会给出建议。"
     "留空时，自带的向量模型为 0.5，未测定的模型为 0。",

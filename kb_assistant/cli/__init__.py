@@ -1,6 +1,7 @@
 """`kb`: a thin layer over KnowledgeBase and ModelHome. Heavy modules load inside the commands that need them.
 
-Exit codes: 0 done; 1 done, but something failed (a file, a check); 2 not done, the error says why; 130 stopped.
+Exit codes: 0 done; 1 done, but something failed (a file, a check); 2 not done, the error says why; 3 done, and not
+kept (kb train reader); 130 stopped.
 """
 
 from __future__ import annotations

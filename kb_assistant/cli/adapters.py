@@ -11,7 +11,7 @@ from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
 
 if TYPE_CHECKING:
-    from kb_assistant.models.adapters import AdapterHome
+    from kb_assistant.models.adapters import Adapter, AdapterHome
     from kb_assistant.models.home import ModelHome
 
 Name = Annotated[str, typer.Argument(help="An adapter of `kb train list`.")]
@@ -37,19 +37,35 @@ def list_adapters(home: Home = None, json: Json = False) -> None:
     trained, unfinished = adapters.trained(), adapters.unfinished()
     if json:
         rows = [
-            {"name": one.name, "base": one.base, "style": one.style, "folder": str(one.folder), **one.facts}
+            {
+                "name": one.name,
+                "method": one.method,
+                "base": one.base,
+                "style": one.style,
+                "folder": str(one.folder),
+                **one.facts,
+            }
             for one in trained
         ]
         show.as_json({"adapters": rows, "unfinished": unfinished})
         return
     for one in trained:
-        loss = one.facts.get("validation_loss") or one.facts.get("loss")
-        told = f"loss {loss:.3f}" if isinstance(loss, float) else ""
-        typer.echo(f"{one.name:<24} on {one.base:<24} {one.style:<14} {told:<12} {one.facts.get('created', '')}")
+        kind = "reader" if one.method == "reader" else one.style
+        typer.echo(f"{one.name:<24} on {one.base:<24} {kind:<14} {_told(one):<12} {one.facts.get('created', '')}")
     for name in unfinished:
         typer.echo(f"{name:<24} unfinished: repeat its `kb train` to go on, or: kb train rm {name}")
     if not trained and not unfinished:
         show.note("None yet: kb train MODEL DATA --name NAME")
+
+
+def _told(adapter: Adapter) -> str:
+    """How good it was at the end of its training."""
+    own = adapter.facts.get("own")
+    gain = own["gain"]["mean"] if adapter.method == "reader" and own else None
+    if isinstance(gain, float):
+        return f"gain {gain:+.3f}"
+    loss = adapter.facts.get("validation_loss") or adapter.facts.get("loss")
+    return f"loss {loss:.3f}" if isinstance(loss, float) else ""
 
 
 def rm(name: Name, home: Home = None) -> None:

@@ -1,4 +1,4 @@
-"""Commands that fine-tune: train MODEL DATA, and train data, init, eval, list, rm, export, merge."""
+"""Commands that fine-tune: train MODEL DATA, and train data, init, reader, eval, list, rm, export, merge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from kb_assistant.cli import adapters, show, train_data, train_eval, train_run
+from kb_assistant.cli import adapters, show, train_data, train_eval, train_reader, train_run
 
 
 class _Train(TyperGroup):
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(train_run.run)
 app.command()(train_data.data)
+app.command()(train_reader.reader)
 app.command("eval")(train_eval.evaluate)
 app.command("list")(adapters.list_adapters)
 for command in (adapters.rm, adapters.export, adapters.merge):

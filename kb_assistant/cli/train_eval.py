@@ -115,6 +115,7 @@ def _subject(base: KnowledgeBase, name: str, data: Path | None, neutral: int, qu
     from kb_assistant.training.held_back import held_back
 
     adapter = AdapterHome(base.settings.home).get(name)
+    adapter.require("lora", "prefix")
     held = held_back(adapter, data, neutral)
     found, _adapter = chosen(base.settings, base.models)
     chat = open_chat_model(base.settings.but(temperature=0.0), base.models, None)

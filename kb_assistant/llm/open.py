@@ -99,6 +99,8 @@ def chosen(settings: Settings, models: ModelHome) -> tuple[Model | None, Adapter
         ModelError: there is no such model or adapter, or they don't go together.
     """
     adapter = AdapterHome(settings.home).get(settings.adapter) if settings.adapter else None
+    if adapter:
+        adapter.require("lora", "prefix")
     elsewhere = settings.model == "extract" or is_provider(settings.model)
     if adapter and elsewhere:
         raise ModelError(

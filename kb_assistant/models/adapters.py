@@ -28,6 +28,8 @@ LEARNED = "learned.txt"
 """Keys of the questions that it was trained with, a line each; they tell no words."""
 FORMAT = 1
 
+Method = Literal["lora", "prefix", "reader"]
+
 _NAME = re.compile(r"[\w-][\w.-]{0,63}")
 _RUN = ".train-"
 _REMAKE = _("Train it anew, or take another adapter.")
@@ -39,7 +41,7 @@ class Adapter:
 
     Attributes:
         folder: Its folder, which has its name.
-        method: "lora", or "prefix" for P-Tuning v2.
+        method: "lora", "prefix" for P-Tuning v2, or "reader" for the answer reader (training/reader).
         base: Name of the model that it was trained on; "" if unknown.
         base_sha256: That model's fingerprint (`Model.base_sha256`); "" if unknown, as in official checkpoints.
         style: How questions became prompts in its training: "chat", "grounded", "plain", or several of them with
@@ -49,7 +51,7 @@ class Adapter:
     """
 
     folder: Path
-    method: Literal["lora", "prefix"]
+    method: Method
     base: str = ""
     base_sha256: str = ""
     style: str = ""
@@ -95,6 +97,24 @@ class Adapter:
         if LEARNED not in self.files:
             return frozenset()
         return frozenset(self.path(LEARNED).read_text(encoding="ascii").split())
+
+    def require(self, *methods: Method) -> None:
+        """Check that it is of one of these methods.
+
+        Raises:
+            ModelError: it is a reader and no adapter of a chat model, or the other way round.
+        """
+        if self.method in methods:
+            return
+        if self.method == "reader":
+            raise ModelError(
+                _("{name!r} is a reader, and no adapter of a chat model.", name=self.name),
+                _("Use it with the setting answer_reader."),
+            )
+        raise ModelError(
+            _("{name!r} is an adapter of a chat model, and no reader.", name=self.name),
+            _("Use it with the setting adapter; kb train list shows which are readers."),
+        )
 
     def require_base(self, model: Model) -> None:
         """Check that a model is the one that it was trained on.
@@ -229,8 +249,9 @@ def _read(folder: Path) -> Adapter:
     for key, value in texts.items():
         if not isinstance(value, str):
             raise damaged_field(path, key, value, _REMAKE)
-    if method != "lora" or not texts["base_sha256"]:
-        key, value = ("base_sha256", texts["base_sha256"]) if method == "lora" else ("method", method)
+    known = method in ("lora", "reader")
+    if not known or not texts["base_sha256"]:
+        key, value = ("base_sha256", texts["base_sha256"]) if known else ("method", method)
         raise damaged_field(path, key, value, _REMAKE)
     if not isinstance(files, dict) or not all(isinstance(one, str) for one in files.values()):
         raise damaged_field(path, "files", files, _REMAKE)

@@ -204,12 +204,12 @@ def _likeliest(scores: NDArray[np.float32]) -> tuple[int, int, float]:
     return int(first), int(last), float(scores[first, last])
 
 
-def open_reader(folder: Path, threads: int = 0) -> Reader:
+def open_reader(folder: Path, threads: int = 0, weights: Path = WEIGHTS) -> Reader:
     """The reader on this embedder's folder, loaded once for all knowledge bases of this process."""
-    return _open(folder.resolve(), threads)
+    return _open(folder.resolve(), threads, weights, weights.stat().st_mtime_ns)
 
 
 @one_at_a_time
 @lru_cache(maxsize=2)
-def _open(folder: Path, threads: int) -> Reader:
-    return Reader(folder, threads=threads)
+def _open(folder: Path, threads: int, weights: Path, _changed: int) -> Reader:
+    return Reader(folder, weights, threads)

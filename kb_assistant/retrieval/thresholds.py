@@ -76,10 +76,12 @@ def _kept(snapshot: Snapshot, settings: Settings) -> Thresholds | None:
 
 def _means(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """Identifies everything that evidence depends on."""
-    evidence = {
+    evidence: dict[str, Any] = {
         "same language": dict(EVIDENCE),
         "across": dict(CROSS_LINGUAL),
         "follow-up": dict(FOLLOW_UP),
-        "read": READ_EVIDENCE if settings.answer_reader == "on" else None,
+        "read": READ_EVIDENCE if settings.answer_reader != "off" else None,
     }
+    if settings.answer_reader not in ("on", "off"):
+        evidence["reader"] = settings.answer_reader
     return {"embedder": snapshot.meta("embedder"), "keywords": keywords.analyzer_version(), "evidence": evidence}

@@ -72,7 +72,8 @@ class Job:
         """
         if not self.start:
             return
-        if self.start.method != "lora":
+        self.start.require("lora", "prefix")
+        if self.start.method == "prefix":
             raise ModelError(
                 _("{name!r} is P-Tuning v2, which isn't trained here.", name=self.start.name),
                 _("Begin with an adapter of: kb train list"),
@@ -94,8 +95,11 @@ class Job:
             )
 
 
-def begin(run: Path, job: Job) -> Path | None:
+def begin(run: Path, name: str, made_of: dict[str, Any]) -> Path | None:
     """Look at what an earlier run has left, or begin; the checkpoint from which it goes on.
+
+    Args:
+        made_of: What must stay the same.
 
     Raises:
         SettingsError: it was made of something else, or nothing says of what.
@@ -104,26 +108,25 @@ def begin(run: Path, job: Job) -> Path | None:
         before = json.loads((run / _RUN).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         before = None
-    made_of = job.made_of()
     if not isinstance(before, dict):
         if any(run.glob("checkpoint-*")):
             raise SettingsError(
                 _(
                     "{path} is missing or damaged, which says what {name!r} is trained on.",
                     path=run / _RUN,
-                    name=job.name,
+                    name=name,
                 ),
-                _("Begin anew: kb train rm {name}", name=job.name),
+                _("Begin anew: kb train rm {name}", name=name),
             )
         write_whole(run / _RUN, json.dumps(made_of, indent=2))
     elif changed := sorted(key for key in before if made_of.get(key) != before[key]):
         raise SettingsError(
             _(
                 "The training of {name!r} was begun with other {changed}.",
-                name=job.name,
+                name=name,
                 changed=", ".join(changed),
             ),
-            _("Go on with the same, or begin anew: kb train rm {name}", name=job.name),
+            _("Go on with the same, or begin anew: kb train rm {name}", name=name),
         )
     return checkpoints.last_whole(run)
 

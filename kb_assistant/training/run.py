@@ -66,7 +66,7 @@ def train(
     with _alone(run, job.name):
         args = _arguments(job, run)
         with args.main_process_first():
-            resume = begin(run, job)
+            resume = begin(run, job.name, job.made_of())
         if not _finished(run):
             trainer = _trainer(job, args, adapted(job), say, stopped)
             if not _run_to_end(trainer, run, resume, job):

@@ -18,9 +18,8 @@ def random_encoder(folder: Path, e5: Model, kind: str, pooling: dict[str, Any], 
 
     torch.manual_seed(1)
     sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40}
-    made = AutoConfig.for_model(
-        kind, vocab_size=250_037, max_position_embeddings=140, pad_token_id=1, **sizes | config
-    )
+    sizes["max_position_embeddings"] = 140
+    made = AutoConfig.for_model(kind, vocab_size=250_037, pad_token_id=1, **sizes | config)
     AutoModel.from_config(made).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "modules.json", "2_Normalize"):
         source = e5.path / name

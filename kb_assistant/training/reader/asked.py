@@ -50,7 +50,7 @@ def asked_in(conversations: Iterable[Conversation]) -> list[Asked]:
 
 def _asked(one: Conversation) -> Asked | None:
     passages = tuple(
-        (_without(with_file_name(passage.source, passage.heading), one.question), passage.text)
+        (with_file_name(passage.source, _without(passage.heading, one.question)), passage.text)
         for passage in one.passages
     )
     earlier: list[str] = []

@@ -6,6 +6,7 @@ python -m kb_assistant.training.reader.measure SET… --embedder FOLDER --weight
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from kb_assistant.evaluate.datasets import EvalDocument, Question
 from kb_assistant.evaluate.metrics import exact_match, token_f1
 from kb_assistant.reader.reader import Reader
 from kb_assistant.training.reader.asked import Asked
-from kb_assistant.training.reader.train import held_out, tfidf_nearest
+from kb_assistant.training.reader.examples import held_out, tfidf_nearest
 from kb_assistant.training.reader.written import open_set
 
 _CANDIDATES = 8
@@ -48,13 +49,18 @@ class Measured:
     area: float
     caught: float
 
+    def to_json(self) -> dict[str, float | None]:
+        """The figures, None for those that the set doesn't give."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return {name: None if math.isnan(value) else round(value, 4) for name, value in found.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What a reader says, question by question, in their order.
 
     Attributes:
-        f1, exact: Of the likeliest span in the right passage, where an answer is known.
+        f1, exact: Of the likeliest span in the right passage; NaN where no answer is known.
         first: 1 where no other passage is more relevant than the right one, else 0.
         held: Logit of the answer, for the right passages,
         missing: and for questions that aren't answered the largest one.
@@ -66,9 +72,15 @@ class Scores:
     held: list[float]
     missing: list[float]
 
+    @property
+    def values(self) -> list[float]:
+        """Of each question with an answer: how far the right passage comes first, and is marked rightly."""
+        pairs = zip(self.first, self.f1, strict=True)
+        return [first if math.isnan(f1) else (first + f1) / 2 for first, f1 in pairs]
+
     def summed(self) -> Measured:
         """The figures of all of them."""
-        mean = [float(np.mean(values)) if values else float("nan") for values in (self.f1, self.exact, self.first)]
+        mean = [_mean(values) for values in (self.f1, self.exact, self.first)]
         area, caught = _told_apart(np.array(self.held), np.array(self.missing))
         return Measured(len(self.first), mean[0], mean[1], mean[2], area, caught)
 
@@ -84,11 +96,15 @@ def scores(reader: Reader, asked: Sequence[Asked]) -> Scores:
         right = readings[one.right]
         found.first.append(float(right.relevance >= max(reading.relevance for reading in readings)))
         found.held.append(right.answer)
-        if one.answers:
-            said = one.passages[one.right][1][slice(*right.span)]
-            found.f1.append(token_f1(said, one.answers))
-            found.exact.append(exact_match(said, one.answers))
+        said = one.passages[one.right][1][slice(*right.span)]
+        found.f1.append(token_f1(said, one.answers) if one.answers else math.nan)
+        found.exact.append(exact_match(said, one.answers) if one.answers else math.nan)
     return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def measure(reader: Reader, folder: Path, limit: int, kept: Callable[[str, str], bool], seed: int = 0) -> Measured:
@@ -113,15 +129,16 @@ def asked_of_set(folder: Path, limit: int, kept: Callable[[str, str], bool], see
     for question, found in zip(answerable, near, strict=True):
         right = places[_document(question)]
         candidates = [right, *[place for place in found if place != right][: _CANDIDATES - 1]]
-        passages = [_passage(documents[place]) for place in candidates]
+        passages = [passage_of(documents[place]) for place in candidates]
         made.append(Asked(question.text, (), tuple(passages), 0, tuple(question.answers), ()))
     for question in others:
-        passages = [_passage(documents[places[_document(question)]])]
+        passages = [passage_of(documents[places[_document(question)]])]
         made.append(Asked(question.text, (), tuple(passages), None, (), (0,)))
     return made
 
 
-def _passage(document: EvalDocument) -> tuple[str, str]:
+def passage_of(document: EvalDocument) -> tuple[str, str]:
+    """Heading and body."""
     return document.title, document.text
 
 

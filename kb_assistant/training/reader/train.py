@@ -9,7 +9,6 @@ kept in FOLDER/state.pt, and `--resume` goes on from there.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import random
@@ -25,7 +24,7 @@ from torch.nn import functional
 
 from kb_assistant.errors import KBError
 from kb_assistant.reader.inputs import InputEncoder, ReaderInput
-from kb_assistant.training.reader.examples import examples
+from kb_assistant.training.reader.examples import examples, held_out, tfidf_nearest
 from kb_assistant.training.reader.network import ReaderNetwork
 from kb_assistant.training.reader.pairs import Group, Pair
 
@@ -38,27 +37,6 @@ _TOLD = 20
 """Number of steps between two lines of progress."""
 _SORTED = 64
 """Number of groups that are sorted by length before they are parted into batches."""
-
-
-def held_out(name: str, title: str) -> bool:
-    """Whether a document serves for measuring only: a tenth of each set, by its title."""
-    return hashlib.sha256(f"{name}/{title}".encode()).digest()[0] < 26
-
-
-def tfidf_nearest(questions: Sequence[str], texts: Sequence[str], count: int) -> list[list[int]]:
-    """The nearest texts by words."""
-    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-
-    from kb_assistant.text.analyzer import analyze
-
-    vectorizer = TfidfVectorizer(analyzer=analyze, sublinear_tf=True, dtype=np.float32)
-    rows = vectorizer.fit_transform(texts).T.tocsc()
-    found = []
-    for start in range(0, len(questions), 256):
-        scores = (vectorizer.transform(questions[start : start + 256]) @ rows).toarray()
-        best = np.argpartition(-scores, min(count, scores.shape[1] - 1), axis=1)[:, :count]
-        found += [row[np.argsort(-score[row])].tolist() for row, score in zip(best, scores, strict=True)]
-    return found
 
 
 def batches(

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from kb_assistant.errors import DatasetError
-from kb_assistant.training.reader.examples import examples
-from kb_assistant.training.reader.train import tfidf_nearest
+from kb_assistant.training.reader.examples import examples, tfidf_nearest
 from kb_assistant.training.reader.written import WIDER, open_set, read_written
 
 ITEMS = Path(__file__).parents[3] / "kb_assistant" / "training" / "reader" / "items"
