@@ -71,7 +71,7 @@ def passages_a_second(network: Any, texts: list[str]) -> tuple[float, Any]:
 def by_local_embeddings(model: Any, device: str, texts: list[str]) -> dict[str, Any]:
     from kb_assistant.embedding.local import LocalEmbeddings
 
-    embedder = LocalEmbeddings(model, device, few=0)
+    embedder = LocalEmbeddings(model, device, by_torch=True)
     embedder.encode_passages(texts[:64])
     began = time.perf_counter()
     embedder.encode_passages(texts)

@@ -7,8 +7,9 @@ search limited to some texts runs on the CPU.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import ModelError
@@ -26,6 +27,9 @@ GPU_MOST = 2048
 
 FEW = 4096
 """A search limited to at most this many texts computes all products, whatever the index."""
+
+_BLOCK = 4096
+"""Vectors that are read from the store at once."""
 
 
 def import_faiss() -> Any:
@@ -82,7 +86,8 @@ class FlatIndex:
         Raises:
             StoreError: a vector is missing or damaged.
         """
-        return cls(ids, _flat(snapshot.vectors(ids.tolist()), snapshot.dimension))
+        blocks = (vectors for _, vectors in batches(snapshot, ids))
+        return cls(ids, _flat(blocks, len(ids), snapshot.dimension))
 
     @property
     def dimension(self) -> int:
@@ -99,10 +104,11 @@ class FlatIndex:
 
         kept = np.isin(self.ids, live, assume_unique=True)
         new = np.setdiff1d(live, self.ids, assume_unique=True)
-        vectors = vectors_in(self.index)[kept]
-        if len(new):
-            vectors = np.concatenate([vectors, snapshot.vectors(new.tolist())])
-        return FlatIndex(np.concatenate([self.ids[kept], new]), _flat(vectors, snapshot.dimension))
+        rows = vectors_in(self.index)
+        held = (rows[part] for part in np.array_split(np.flatnonzero(kept), -(-len(rows) // _BLOCK) or 1))
+        added = (vectors for _, vectors in batches(snapshot, new))
+        ids = np.concatenate([self.ids[kept], new])
+        return FlatIndex(ids, _flat(chain(held, added), len(ids), snapshot.dimension))
 
     def search(
         self, _: Snapshot, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
@@ -211,18 +217,35 @@ def vectors_in(index: Any) -> NDArray[np.float32]:
     return vectors
 
 
-def _flat(vectors: NDArray[np.float32], dimension: int) -> Any:
-    """An exact inner-product index over unit vectors, shape (n, dimension)."""
+def batches(snapshot: Snapshot, ids: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Ids and their vectors in parts: all float32 vectors at once may not fit into memory."""
+    for start in range(0, len(ids), _BLOCK):
+        part = ids[start : start + _BLOCK]
+        yield part, snapshot.vectors(part.tolist())
+
+
+def _flat(blocks: Iterable[NDArray[np.float32]], count: int, dimension: int) -> Any:
+    """An exact inner-product index over `count` unit vectors that come in blocks of shape (n, dimension). They are
+    written where they stay: FAISS's own `add` would hold them twice."""
     index = import_faiss().IndexFlatIP(dimension)
-    if len(vectors):
-        index.add(vectors)
+    index.codes.resize(count * index.code_size)
+    index.ntotal = count
+    rows, done = vectors_in(index), 0
+    for block in blocks:
+        rows[done : done + len(block)] = block
+        done += len(block)
     return index
 
 
 def _halved(index: Any) -> Any:
     """The vectors of an exact index in half precision: half the memory traffic, several times as fast."""
+    import numpy as np
+
     faiss = import_faiss()
     halved = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    halved.codes.resize(index.ntotal * halved.code_size)
+    halved.ntotal = index.ntotal
     if index.ntotal:
-        halved.add(vectors_in(index))
+        codes = faiss.rev_swig_ptr(halved.codes.data(), index.ntotal * halved.code_size)
+        codes.view(np.float16).reshape(index.ntotal, index.d)[:] = vectors_in(index)
     return halved

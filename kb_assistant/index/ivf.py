@@ -22,11 +22,10 @@ All of this runs on the CPU, even with a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.index.flat import FEW, import_faiss, ranked, selector
+from kb_assistant.index.flat import FEW, batches, import_faiss, ranked, selector
 from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
@@ -58,7 +57,6 @@ _CANDIDATES = {"ivf-int8": 2, "ivf-pq": 10}
 """Candidates per requested neighbour, by kind: coarse codes need more."""
 
 _SEED = 20
-_BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,17 +254,8 @@ def _trained(kind: str, snapshot: Snapshot, ids: NDArray[np.int64]) -> Any:
 
 
 def _add(ivf: Any, snapshot: Snapshot, ids: NDArray[np.int64]) -> None:
-    for part, vectors in _batches(snapshot, ids):
+    for part, vectors in batches(snapshot, ids):
         ivf.add_with_ids(vectors, part)
-
-
-def _batches(
-    snapshot: Snapshot, ids: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Ids and their vectors in parts: all float32 vectors at once may not fit into memory."""
-    for start in range(0, len(ids), _BATCH):
-        part = ids[start : start + _BATCH]
-        yield part, snapshot.vectors(part.tolist())
 
 
 def _questions(snapshot: Snapshot, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -286,7 +275,7 @@ def _nearest(snapshot: Snapshot, ids: NDArray[np.int64], questions: NDArray[np.f
     import numpy as np
 
     ids_best, scores_best = [], []
-    for part, vectors in _batches(snapshot, ids):
+    for part, vectors in batches(snapshot, ids):
         scores = questions @ vectors.T
         top = _largest(scores)
         ids_best.append(part[top])
