@@ -24,7 +24,7 @@ from kb_assistant.types import IngestRequest, Report
 if TYPE_CHECKING:
     from langchain_core.documents import Document
 
-    from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.embedding.base import TextEmbeddings
     from kb_assistant.types import Changes
 
 
@@ -41,7 +41,7 @@ class DocumentWriter:
         self,
         settings: Settings,
         open_store: Callable[[], KnowledgeStore],
-        embedder: Callable[[], LocalEmbeddings],
+        embedder: Callable[[], TextEmbeddings],
         index: VectorIndex,
     ) -> None:
         self._settings, self._open_store, self._index = settings, open_store, index

@@ -19,6 +19,7 @@ from kb_assistant import telemetry
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
+from kb_assistant.embedding.model_server import is_served, served_model, server_key
 from kb_assistant.errors import BusyError, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter
@@ -27,6 +28,7 @@ from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.verify import VerifyReport, verify
 from kb_assistant.messages import _
 from kb_assistant.models.adapters import WEIGHTS, AdapterHome
+from kb_assistant.models.catalogue import CATALOGUE
 from kb_assistant.models.home import ModelHome
 from kb_assistant.once import once
 from kb_assistant.retrieval.bm25 import PostingsCache
@@ -49,8 +51,9 @@ if TYPE_CHECKING:
     from kb_assistant.adapters.vectorstore import KnowledgeVectorStore
     from kb_assistant.answering.chain import AnswerChain
     from kb_assistant.answering.reply import Reply
-    from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.embedding.base import TextEmbeddings
     from kb_assistant.embedding.reranker import Reranker
+    from kb_assistant.embedding.served_reranker import ServedReranker
     from kb_assistant.llm.open import ChatModels
     from kb_assistant.reader.reader import Reader
     from kb_assistant.types import Progress
@@ -72,7 +75,7 @@ class KnowledgeBase:
 
     Args:
         settings: Its location and its models.
-        embedder: Used instead of the settings' embedder; it must have LocalEmbeddings' methods.
+        embedder: Used instead of the settings' embedder; it must have TextEmbeddings' methods.
         chat_model: Used instead of the settings' model: any LangChain chat model.
 
     Example:
@@ -88,7 +91,7 @@ class KnowledgeBase:
         self,
         settings: Settings | None = None,
         *,
-        embedder: LocalEmbeddings | None = None,
+        embedder: TextEmbeddings | None = None,
         chat_model: BaseChatModel | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
@@ -147,18 +150,42 @@ class KnowledgeBase:
             return self._store
 
     @once
-    def embedder(self) -> LocalEmbeddings:
+    def embedder(self) -> TextEmbeddings:
         """The embedding model; its weights load when it first embeds.
 
         Raises:
-            ModelError: it isn't installed.
+            ModelError: it isn't installed, or no server can be named so.
         """
         if self._given_embedder is not None:
             return self._given_embedder
+        if is_served(self.settings.embedder):
+            return self._served_embedder()
         from kb_assistant.embedding.local import open_embeddings
 
         model = self.models.get(self.settings.embedder, "embedder")
         return open_embeddings(model, self.settings.device, self.settings.threads)
+
+    def _served_embedder(self) -> TextEmbeddings:
+        from kb_assistant.embedding.served import ServedEmbeddings, open_encoder
+
+        served = served_model(self.settings.embedder, self.settings.base_url)
+        offer = CATALOGUE.get(served.model.rpartition("/")[2])
+        known = offer.model if offer else None
+        encoder = open_encoder(
+            served,
+            server_key("embedder"),
+            self.settings.server_seconds,
+            self.settings.query_prefix or (known.query_prefix if known else ""),
+            self.settings.passage_prefix or (known.passage_prefix if known else ""),
+        )
+        return ServedEmbeddings(encoder, self._kept_fingerprints, known.background_cosines if known else None)
+
+    def _kept_fingerprints(self) -> list[dict[str, str | int]]:
+        """Of the index's vectors, and of those being built."""
+        if not self._path.exists():
+            return []
+        with self.store.read() as snapshot:
+            return [found for name in ("embedder", "rebuild") if (found := snapshot.meta(name))]
 
     @once
     def chat_model(self) -> BaseChatModel:
@@ -489,11 +516,11 @@ class KnowledgeBase:
 
     @property
     def _background_cosines(self) -> tuple[float, float] | None:
-        return getattr(getattr(self.embedder, "model", None), "background_cosines", None)
+        return getattr(self.embedder, "background_cosines", None)
 
     def _is_measured(self) -> bool:
         """Whether the default thresholds apply to this embedder, which needn't be opened or installed."""
-        if self._given_embedder is not None:
+        if self._given_embedder is not None or is_served(self.settings.embedder):
             return self._background_cosines is not None
         try:
             return self.models.get(self.settings.embedder, "embedder").background_cosines is not None
@@ -711,9 +738,14 @@ class KnowledgeBase:
         return ChatModels(self.settings, self.models, self.embedder, self._given_model)
 
     @once
-    def _reranker(self) -> Reranker | None:
+    def _reranker(self) -> Reranker | ServedReranker | None:
         if not self.settings.reranker:
             return None
+        if is_served(self.settings.reranker):
+            from kb_assistant.embedding.served_reranker import open_served_reranker
+
+            served = served_model(self.settings.reranker, self.settings.base_url)
+            return open_served_reranker(served, server_key("reranker"), self.settings.rerank_seconds)
         from kb_assistant.embedding.reranker import open_reranker
 
         model = self.models.get(self.settings.reranker, "reranker")

@@ -77,13 +77,19 @@ class Settings:
     Attributes:
         home: Folder that holds knowledge bases, models and caches.
         kb: Name of the knowledge base in that home.
-        embedder: Installed model's name or folder (see `kb models list`).
+        embedder: Installed model's name or folder (see `kb models list`); or `openai:MODEL@URL`, a server that
+            speaks the OpenAI API.
+        query_prefix: What a server's embedder wants before a question, such as "query: "; multilingual-e5-small's
+            is known.
+        passage_prefix: The same before a passage.
+        server_seconds: Time after which one request to the server of an embedder has failed.
         model: Chat model: `auto` (the largest one installed; quotes where none is, or all are very small),
             `extract` (quotes, no language model), an installed model's name, a .gguf file, or `provider:model`
             for LangChain's init_chat_model.
         adapter: What was trained on the model: a name of `kb train list`, or a folder; unset, none. With it,
             `model = "auto"` is the model that it was trained on.
-        base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`.
+        base_url: Address of an OpenAI-compatible server, with `model = "openai:NAME"`; also of an embedder or
+            reranker without `@URL`.
         answers: `documents`: only the documents answer. `documents-first`: where they hold no answer, the chat
             model answers by itself, which is marked. `model`: a plain chat, nothing is searched.
         answer_length: `short`, `medium` (as the question needs), `long`, or a number of words, in Chinese of
@@ -96,7 +102,8 @@ class Settings:
         k: Passages given to the model.
         rewrite: `off`, or `model`: the chat model puts a follow-up as a question of its own, to be searched, too.
         rewrite_seconds: Time after which the search goes on without.
-        reranker: Cross-encoder that orders the best passages anew: an installed name or a folder; unset, none.
+        reranker: Cross-encoder that orders the best passages anew: an installed name or a folder, or
+            `openai:MODEL@URL`, a server with `/rerank`; unset, none.
         rerank_seconds: Time after which it reads no further passages.
         answer_reader: `on`: before an answer the reader reads the question together with the best passages, if
             multilingual-e5-small is installed; `off`; or one that `kb train reader` made, by its name.
@@ -134,6 +141,9 @@ class Settings:
     home: Path
     kb: str = "default"
     embedder: str = "multilingual-e5-small"
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    server_seconds: float = 60.0
     model: str = "auto"
     adapter: str = ""
     base_url: str = ""
@@ -212,6 +222,7 @@ class Settings:
         self._require(
             "telemetry", _is_address(self.telemetry), _("an address that begins with http:// or https://")
         )
+        self._require("server_seconds", self.server_seconds > 0, _("more than 0"))
         for name in (
             "temperature",
             "threads",

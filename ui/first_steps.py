@@ -23,9 +23,9 @@ _BEGUN = "install-begun"
 
 
 def has_embedder() -> bool:
-    """Whether documents can be read: an embedder of the settings' name is installed."""
+    """Whether documents can be read: an embedder of the settings' name is installed, or behind a server."""
     wanted = chosen().embedder
-    return wanted in installed_models("embedder") or "/" in wanted
+    return wanted in installed_models("embedder") or "/" in wanted or wanted.startswith("openai:")
 
 
 def first_steps(base: View) -> None:

@@ -3,12 +3,17 @@
 MEANINGS = {
     "home": "存放知识库、模型和缓存的文件夹。",
     "kb": "该文件夹中知识库的名称。",
-    "embedder": "已安装的向量模型名称或文件夹（见 kb models list）。",
+    "embedder": "已安装的向量模型名称或文件夹（见 kb models list）；"
+    "或 openai:模型@地址，即兼容 OpenAI 接口的服务器。",
+    "query_prefix": "服务器上的向量模型要求加在问题前的文字，如“query: ”；"
+    "multilingual-e5-small 的已知，无需设置。",
+    "passage_prefix": "同上，加在段落前。",
+    "server_seconds": "对向量模型服务器的一次请求的时间上限（秒）。",
     "model": "回答所用的模型：auto（已安装中最大的；没有或都很小时摘录）、extract（摘录）、已安装模型的名称、"
     ".gguf 文件，或供 LangChain 使用的 provider:model。",
     "adapter": "在模型上训练得到的适配器：kb train list 中的名称，或文件夹；留空则不用。"
     "设置后，model = auto 即训练它所用的模型。",
-    "base_url": "兼容 OpenAI 接口的服务器地址。",
+    "base_url": "兼容 OpenAI 接口的服务器地址；向量模型或重排模型未写“@地址”时也用它。",
     "answers": "documents：只根据文档回答；documents-first：文档中没有答案时，由模型自行回答，并注明；"
     "model：普通对话，不检索文档。",
     "answer_length": "回答的长度：short（一两句）、medium（视问题而定）、long（详细），或字数（英文为词数）。"
@@ -20,7 +25,8 @@ MEANINGS = {
     "k": "交给模型的段落数。",
     "rewrite": "off，或 model：由模型把追问改写成独立的问题，一并检索。",
     "rewrite_seconds": "改写的时间上限（秒），超时则不用改写继续检索。",
-    "reranker": "对最佳段落重新排序的交叉编码器：已安装的名称或文件夹；留空则不用。",
+    "reranker": "对最佳段落重新排序的交叉编码器：已安装的名称或文件夹，"
+    "或 openai:模型@地址（提供 /rerank 的服务器）；留空则不用。",
     "rerank_seconds": "重排的时间上限（秒）。",
     "answer_reader": "on：回答前由阅读模型对照问题阅读最佳段落（需已安装 multilingual-e5-small）；off：不阅读；"
     "或 kb train reader 训练出的阅读模型的名称。",

@@ -19,7 +19,10 @@ Home = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Embedder = Annotated[
-    str | None, typer.Option("--embedder", help="Embedding model: an installed name or a folder.", metavar="MODEL")
+    str | None,
+    typer.Option(
+        "--embedder", help="Embedding model: an installed name, a folder, or openai:MODEL@URL.", metavar="MODEL"
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -10,15 +10,15 @@ COSINE_TOLERANCE.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
+from kb_assistant.embedding.base import TextEmbeddings
 from kb_assistant.embedding.network import load_network
 from kb_assistant.embedding.onnx_encoder import BATCH_TOKENS
 from kb_assistant.embedding.tokenizer import load_tokenizer
@@ -57,7 +57,7 @@ _of_the_parent: list[object] = []
 """Sessions that a forked child inherited. Freeing one would wait for threads that don't exist."""
 
 
-class LocalEmbeddings(Embeddings):
+class LocalEmbeddings(TextEmbeddings):
     """Embeds passages and questions, each with the model's prefix. Safe to share between threads.
 
     Args:
@@ -105,39 +105,18 @@ class LocalEmbeddings(Embeddings):
             "passage_prefix": self.model.passage_prefix,
         }
 
+    @property
+    def background_cosines(self) -> tuple[float, float] | None:
+        return self.model.background_cosines
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Number of tokens of each text by the model's tokenizer, without special tokens, prefix and
         truncation."""
         encodings = self._tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
         return [len(encoding) for encoding in encodings]
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        rows: list[list[float]] = self.encode_passages(texts).tolist()
-        return rows
-
-    def embed_query(self, text: str) -> list[float]:
-        row: list[float] = self.encode_queries([text])[0].tolist()
-        return row
-
-    def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """Vectors of passages.
-
-        Args:
-            texts: n passages; the model truncates them at its maximum length.
-            progress: Called after each batch with the number of passages it added.
-
-        Returns:
-            float32 (n, dimension), rows of length 1, in the order of `texts`.
-        """
-        vectors = np.empty((len(texts), self.dimension), np.float32)
-        for rows, batch in self.encode_batches(texts):
-            vectors[rows] = batch
-            if progress:
-                progress(len(rows))
-        return vectors
-
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
-        """The same batch by batch, so that the caller can stop or save in between. Longest first, if many.
+        """As TextEmbeddings.encode_batches.
 
         Yields:
             Positions in `texts`, and their vectors: float32 (number of positions, dimension).

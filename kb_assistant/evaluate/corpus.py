@@ -20,11 +20,11 @@ from kb_assistant.store import DOCUMENT_PREFIX
 from kb_assistant.types import Hit, Report
 
 if TYPE_CHECKING:
-    from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.embedding.base import TextEmbeddings
     from kb_assistant.types import Progress
 
 
-def open_corpus(data: EvalSet, settings: Settings, embedder: LocalEmbeddings) -> KnowledgeBase:
+def open_corpus(data: EvalSet, settings: Settings, embedder: TextEmbeddings) -> KnowledgeBase:
     """The knowledge base for a set's documents, in the home's folder `eval`; `fill` puts them in."""
     name = re.sub(r"[^\w-]", "-", data.name)[:40].strip("-") or "set"
     place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]

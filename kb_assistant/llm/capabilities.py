@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kb_assistant.settings import Settings
+from kb_assistant.text.token_estimate import estimated_tokens
 
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from kb_assistant.model_folder import Model
 
-_NARROW_PER_TOKEN = 3
 _PER_MESSAGE = 8
 # Most tokens of answers by their wanted length; a word, or a Chinese character, takes at most two.
 _BRIEF = 256
@@ -85,13 +85,7 @@ def count_tokens(model: BaseChatModel, messages: Sequence[BaseMessage]) -> int:
         return 0
     if isinstance(model, LocalChat):
         return model.get_num_tokens_from_messages(list(messages))
-    return sum(_PER_MESSAGE + _estimate(str(message.text)) for message in messages)
-
-
-def _estimate(text: str) -> int:
-    """One token per character outside the European alphabets, one per three others."""
-    wide = sum(character >= "\u0600" for character in text)
-    return wide - -(len(text) - wide) // _NARROW_PER_TOKEN
+    return sum(_PER_MESSAGE + estimated_tokens(str(message.text)) for message in messages)
 
 
 def prompt_tokens(model: BaseChatModel, settings: Settings) -> int:

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from kb_assistant.embedding.model_server import is_served, served_model, server_key
+from kb_assistant.embedding.served import open_encoder
 from kb_assistant.errors import KBError
 from kb_assistant.llm.capabilities import context_of
 from kb_assistant.llm.open import best_installed, chosen, is_provider
@@ -22,6 +24,7 @@ from kb_assistant.models.home import ModelHome
 from kb_assistant.openmp import waiting_asleep
 from kb_assistant.settings import Settings, home_option
 
+_SERVER_S = 5.0
 # Linux's and llama.cpp's names of instruction sets.
 _FASTER = {
     "avx512f": "AVX512",
@@ -228,7 +231,7 @@ def _adapter(home: ModelHome, settings: Settings) -> list[Finding]:
 def _embedder_and_chat(home: ModelHome, settings: Settings) -> list[Finding]:
     chat = settings.model
     if chat == "auto":
-        return [_installed(home, "embedder", settings.embedder), *_best_chat(home, settings)]
+        return [_embedder(home, settings), *_best_chat(home, settings)]
     if chat == "extract":
         found = Finding(_("chat model"), "ok", _("extract: quotes passages, no language model"))
     elif is_provider(chat):
@@ -239,8 +242,24 @@ def _embedder_and_chat(home: ModelHome, settings: Settings) -> list[Finding]:
         )
         found = Finding(_("chat model"), "ok", where)
     else:
-        return [_installed(home, "embedder", settings.embedder), *_chat(home, chat, settings)]
-    return [_installed(home, "embedder", settings.embedder), found]
+        return [_embedder(home, settings), *_chat(home, chat, settings)]
+    return [_embedder(home, settings), found]
+
+
+def _embedder(home: ModelHome, settings: Settings) -> Finding:
+    """The embedder; a server is asked for a vector, because nothing can be found without it."""
+    if not is_served(settings.embedder):
+        return _installed(home, "embedder", settings.embedder)
+    try:
+        served = served_model(settings.embedder, settings.base_url)
+        seconds = min(settings.server_seconds, _SERVER_S)
+        numbers = open_encoder(served, server_key("embedder"), seconds).dimension
+    except KBError as error:
+        return Finding(_("embedder"), "broken", error.message, error.hint)
+    told = _(
+        "{name} at {address}, {numbers} numbers a text", name=served.model, address=served.url, numbers=numbers
+    )
+    return Finding(_("embedder"), "ok", told)
 
 
 def _chat(home: ModelHome, name: str, settings: Settings) -> list[Finding]:

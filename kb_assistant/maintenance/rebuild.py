@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kb_assistant.store import KnowledgeStore
 
 if TYPE_CHECKING:
-    from kb_assistant.embedding.local import LocalEmbeddings
+    from kb_assistant.embedding.base import TextEmbeddings
 
 BATCH = 256
 """Vectors committed together: the most that a kill can lose."""
@@ -16,7 +16,7 @@ BATCH = 256
 
 def rebuild(
     store: KnowledgeStore,
-    embedder: LocalEmbeddings,
+    embedder: TextEmbeddings,
     progress: Callable[[int, int], None],
     stop: Callable[[], bool],
 ) -> bool:
@@ -39,7 +39,7 @@ def rebuild(
     return True
 
 
-def _embed(store: KnowledgeStore, embedder: LocalEmbeddings, text_ids: Sequence[int]) -> None:
+def _embed(store: KnowledgeStore, embedder: TextEmbeddings, text_ids: Sequence[int]) -> None:
     with store.read() as snapshot:
         texts = [text.embedded for text in snapshot.texts(text_ids)]
     rows = embedder.encode_passages(texts)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kb_assistant.embedding.reranker import Reranker
+    from kb_assistant.embedding.served_reranker import ServedReranker
 
 DEPTH = 30
 """Number of texts from each list before fusion, or twice the requested number."""
@@ -83,7 +84,7 @@ class Searcher:
         thresholds: Callable[[Snapshot], Thresholds] = lambda _: NO_THRESHOLDS,
         background_cosines: tuple[float, float] | None = None,
         postings: PostingsCache | None = None,
-        reranker: Reranker | None = None,
+        reranker: Reranker | ServedReranker | None = None,
         rewriter: Rewriter | None = None,
         reader: Callable[[], PassageReader | None] = lambda: None,
         reader_seconds: float = math.inf,
@@ -280,6 +281,8 @@ class Searcher:
         question = views.texts.get(WITH_QUESTIONS, views.question)
         bodies = [text.embedded for text in snapshot.texts([one.text_id for one in ranked[:RERANKED]])]
         scores = self._reranker.scores(question, bodies)
+        if not scores:
+            return ranked
         best = [replace(one, score=score) for one, score in zip(ranked, scores, strict=False)]
         best.sort(key=lambda one: -one.score)
         lowest = best[-1].score if best else 0.0

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from kb_assistant.embedding.model_server import is_served, served_model
 from kb_assistant.errors import QuestionError
 from kb_assistant.messages import _, without_folders
 from kb_assistant.retrieval.filters import AllOf, AnyOf, Condition, Filter, Not
@@ -98,8 +99,12 @@ def _side(service: Service, model: str) -> str:
 
 
 def _embedder(service: Service) -> str:
-    """Its name; of one that is named by its folder, without the folders above."""
-    return without_folders(service.settings.embedder)
+    """Its name; of one that is named by its folder, without the folders above; of one behind a server, without the
+    server's address."""
+    name = service.settings.embedder
+    if is_served(name):
+        return served_model(name, service.settings.base_url).model
+    return without_folders(name)
 
 
 def _encoded(vector: Any, form: str | None) -> Any:

@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ def test_a_repair_keeps_them(tmp_path: Path, docs: Path) -> None:
 def test_they_win_over_the_usual_ones(tmp_path: Path, docs: Path) -> None:
     with base(tmp_path) as made:
         made.ingest(docs)
-        made.embedder.model = SimpleNamespace(background_cosines=(0.7, 0.04))  # type: ignore[assignment]
+        made.embedder.background_cosines = (0.7, 0.04)  # type: ignore[misc]
         assert made.status()["floors"] == {"refuse": REFUSE, "certain": CERTAIN, "from": "usual"}
         made.keep_thresholds(KEPT)
         assert made.thresholds == KEPT
