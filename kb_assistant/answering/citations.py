@@ -11,6 +11,7 @@ Paraphrases and translations aren't recognised; they count as not supported.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -146,7 +147,7 @@ class CitedStream:
     def _shown(self, n: int) -> str:
         """A mark, after a space in text written with spaces."""
         last = self._sentence[-1:]
-        spaced = (last.isascii() and bool(last.strip())) or binds(last)
+        spaced = (last.isascii() and bool(last.strip())) or binds(last) or _is_narrow(last)
         return f" [{n}]" if spaced else f"[{n}]"
 
     def _close_sentence(self) -> str:
@@ -167,6 +168,13 @@ class CitedStream:
             self._held.append(all(shares[n - 1] >= SUPPORT for n in self._marks))
         self._sentence, self._marks = "", []
         return added
+
+
+def _is_narrow(character: str) -> bool:
+    """Whether it is a letter or a sign of text written with spaces, such as é or €."""
+    return (
+        unicodedata.category(character or " ")[0] in "LNS" and unicodedata.east_asian_width(character) not in "WF"
+    )
 
 
 def _share(words: set[str], passage: set[str]) -> float:

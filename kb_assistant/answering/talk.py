@@ -67,13 +67,14 @@ class Talk:
     def answer(self, question: str, history: Sequence[Turn]) -> Told | None:
         """The answer to a turn that needs no search of its own; None for any other."""
         act, before = dialogue_act(question), weighing(history)
-        words = replies(_language(question, act, history), question)
+        language = _language(question, act, history)
+        words = replies(language, question)
         if act.kind in COURTESIES:
             return Told("courtesy", words.courtesy(act.kind))
         if chosen := self._chosen(question, history):
             return self._summary(chosen)
         if act.kind == "about":
-            return Told("about", self._about(act, words))
+            return Told("about", self._about(act, words, language))
         if act.kind == "document":
             return self._document(act, before, words)
         if act.kind in ("more", "form"):
@@ -84,7 +85,7 @@ class Talk:
             return Told("unclear", words.unclear)
         return None
 
-    def _about(self, act: Act, words: Replies) -> str:
+    def _about(self, act: Act, words: Replies, language: Language) -> str:
         """How many documents there are, their titles, and what may be asked."""
         sources = self._library.documents(self._where)
         if not sources:
@@ -95,21 +96,22 @@ class Talk:
             lines += ["", words.newest, *(f"- {documents.label(one)}, {one.ingested_at[:10]}" for one in latest)]
         else:
             lines += ["", words.documents, *_listed(sources, words)]
-        if asked := self._examples(sources):
+        if asked := self._examples(sources, language):
             lines += ["", words.examples, *(f"- {one}" for one in asked)]
         return "\n".join(lines)
 
-    def _examples(self, sources: Sequence[Source]) -> list[str]:
-        """Questions about headings of documents spread over all."""
+    def _examples(self, sources: Sequence[Source], language: Language) -> list[str]:
+        """Questions about headings of documents spread over all, in the turn's language where there are any."""
         found: dict[str, None] = {}
-        for source in sources[:: max(1, len(sources) // (2 * EXAMPLES))]:
+        for source in sources[:: max(1, len(sources) // (4 * EXAMPLES))]:
             chunks = self._library.document(source.path).chunks[:_HEADINGS]
             headings = {
                 chunk.locator.heading or "": None for chunk in chunks if chunk.locator.heading != source.title
             }
             if asked := [question for heading in headings if (question := documents.question_about(heading))]:
                 found[asked[len(asked) // 2]] = None
-        return list(found)[:EXAMPLES]
+        spoken = [question for question in found if language_of(question) == language] or list(found)
+        return spoken[:: max(1, len(spoken) // EXAMPLES)][:EXAMPLES]
 
     def _document(self, act: Act, before: Sequence[Turn], words: Replies) -> Told | None:
         sources = self._library.documents(self._where)

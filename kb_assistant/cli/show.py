@@ -291,6 +291,6 @@ class _Lines:
 
 
 def _speed(now: Progress) -> str:
-    rate = f"{now.embedded / now.seconds:.1f} chunks/s" if now.seconds else ""
+    rate = f"{now.embedded:,} chunks embedded, {now.embedded / now.seconds:.1f}/s" if now.seconds else ""
     left = now.seconds_left
     return rate if left is None else f"{rate}, about {left:.0f} s left"

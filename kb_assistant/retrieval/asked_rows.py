@@ -15,7 +15,7 @@ from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.rows import Row, Span, tables_and_lists
 
 
-def asked_row(question: str, passage: str, answer: Span) -> Span:
+def asked_row(question: str, passage: str, answer: Span, before: str = "") -> Span:
     """The answer that the reader marked; or, where it lies in a row or an item though another one has more of the
     question's words, the same cell of that one. From among the names of the columns it moves to the row as well.
 
@@ -25,13 +25,18 @@ def asked_row(question: str, passage: str, answer: Span) -> Span:
 
     Args:
         answer: Start and end in characters of the passage.
+        before: The question of the turn before, which tells the row where this one has no word that does: "and
+            for members?", "who runs it?".
     """
     for lines in tables_and_lists(passage):
         held = next((line for line in lines if line.start <= answer[0] < line.end), None)
         if held is None:
             continue
         rows = [line for line in lines if line.kind != "names"]
-        best = _best(question, rows, held)
+        scores = _scores(question, rows)
+        if before and not any(scores):
+            scores = _scores(before, rows)
+        best = _best(scores, rows, held)
         return answer if best is None else _same_cell(passage, held, best, answer)
     return answer
 
@@ -41,17 +46,21 @@ def in_rows(passage: str, place: int) -> bool:
     return any(lines[0].start <= place < lines[-1].end for lines in tables_and_lists(passage))
 
 
-def _best(question: str, rows: Sequence[Row], held: Row) -> Row | None:
-    """The row with most of the question's telling words, if it has more than the one that is held."""
+def _scores(question: str, rows: Sequence[Row]) -> list[float]:
+    """What each row has of the question's words that not all rows have, the rarer the heavier."""
     asked = set(analyze_query(question))
     terms = [asked & set(analyze(row.text)) for row in rows]
     spread = Counter(term for row in terms for term in row)
-    scores = [math.fsum(math.log(len(rows) / spread[term]) for term in row) for row in terms]
+    return [math.fsum(math.log(len(rows) / spread[term]) for term in row) for row in terms]
+
+
+def _best(scores: Sequence[float], rows: Sequence[Row], held: Row) -> Row | None:
+    """The row that has most, if it has more than the one that is held."""
     most = max(scores, default=0.0)
     if not most or (held.kind != "names" and scores.count(most) > 1):
         return None
     own = scores[rows.index(held)] if held in rows else 0.0
-    if own >= most or (held.kind == "item" and own):
+    if own >= most or (held.kind in ("item", "label") and own):
         return None
     return rows[scores.index(most)]
 

@@ -11,11 +11,12 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kb_assistant.retrieval.asked_rows import asked_row, in_rows
 from kb_assistant.retrieval.query_views import QueryViews
-from kb_assistant.text.conversation import is_unclear
+from kb_assistant.text.conversation import is_unclear, points_back
 from kb_assistant.text.file_names import with_file_name
 from kb_assistant.text.language import language_of
 from kb_assistant.types import AnswerSpan, Hit
@@ -30,9 +31,17 @@ ALONE = 4
 """Passages that are read without the turns before, too: beside these, a question off the subject seems to be on
 it, and one that stands alone is answered by what was told. Not where the question says too little by itself."""
 
-_RANK, _RELEVANCE, _ANSWER, _CITED = 2.0, 0.5, 0.5, 0.7
-"""Weights for the order: of the logarithm of the search's rank, of the reader's logits, and of a source that the
-answer before cites, which a short question such as "can I cancel?" goes on about."""
+_RANK, _RELEVANCE, _ANSWER = 2.0, 0.5, 0.5
+"""Weights for the order: of the logarithm of the search's rank, and of the reader's logits."""
+
+CITED, CITED_LONG, LONG = 0.7, 2.0, 4
+"""What a passage gains in this order for its source being cited by the answer before, which a short question such
+as "can I cancel?" goes on about: in a source of a few passages, and in one of LONG or more, which says more than
+one thing."""
+
+_ELSEWHERE = 0.5
+"""How much less sure, as a logit, an answer in another source is for each of these points; its span must be surer
+by the whole of them to be marked."""
 
 READ_EVIDENCE = {"search": 0.5, "relevance": 1.3, "alone": 0.7, "foreign": 1.5, "foreign search": 0.5}
 """Weights of the logistic model for the probability that the passages bear on the question: of the logit of the
@@ -70,7 +79,12 @@ class ReadHits(NamedTuple):
 
 
 def read_hits(
-    reader: PassageReader, views: QueryViews, hits: Sequence[Hit], evidence: float, seconds: float
+    reader: PassageReader,
+    views: QueryViews,
+    hits: Sequence[Hit],
+    evidence: float,
+    seconds: float,
+    gains: Mapping[str, float] = MappingProxyType({}),
 ) -> ReadHits:
     """Read the passages, the best ones also without the turns before.
 
@@ -78,6 +92,7 @@ def read_hits(
         hits: Best first; at most READ of them are read.
         evidence: The probability by the search alone.
         seconds: After this time no further passage is read.
+        gains: What passages gain in the order, by source; see CITED.
     """
     deadline = time.monotonic() + seconds
     first = hits[:READ]
@@ -85,7 +100,7 @@ def read_hits(
     readings = reader.read(views.question, told, views.earlier, seconds)
     alone: dict[int, Reading] = {}
     left = deadline - time.monotonic()
-    if views.earlier and left > 0 and not is_unclear(views.question):
+    if views.earlier and left > 0 and not is_unclear(views.question) and not points_back(views.question):
         places = sorted((n for n, one in enumerate(readings) if one), key=lambda n: -_relevance(readings[n]))[
             :ALONE
         ]
@@ -97,8 +112,13 @@ def read_hits(
         if reading
     ]
     unread = [hit for hit, reading in zip(first, readings, strict=True) if not reading]
-    ranked = sorted(read, key=lambda one: -_score(one[0], one[2]) - _CITED * (one[1].source in views.cited))
-    ordered = [*(_marked(views.question, hit, reading) for _, hit, reading in ranked), *unread, *hits[READ:]]
+    ranked = sorted(read, key=lambda one: -_score(one[0], one[2]) - gains.get(one[1].source, 0.0))
+    most = max((gains.get(hit.source, 0.0) for _, hit, _ in ranked), default=0.0)
+    ordered = [
+        *(_marked(views, hit, reading, most - gains.get(hit.source, 0.0)) for _, hit, reading in ranked),
+        *unread,
+        *hits[READ:],
+    ]
     if not ranked:
         return ReadHits(ordered, evidence, {})
     signs = _signs([one for one in readings if one], list(alone.values()), evidence)
@@ -138,12 +158,12 @@ def _score(rank: int, reading: Reading) -> float:
     return -_RANK * math.log1p(rank) + _RELEVANCE * reading.relevance + _ANSWER * reading.answer
 
 
-def _marked(question: str, hit: Hit, reading: Reading) -> Hit:
-    if reading.span_score < _NO_SPAN:
+def _marked(views: QueryViews, hit: Hit, reading: Reading, elsewhere: float) -> Hit:
+    if reading.span_score < _NO_SPAN + elsewhere:
         return hit
-    span = asked_row(question, hit.text, reading.span)
+    span = asked_row(views.question, hit.text, reading.span, views.texts.get("question 1", ""))
     also = reading.also if reading.also and not in_rows(hit.text, reading.also[0]) else None
-    return replace(hit, answer=AnswerSpan(*span, _sigmoid(reading.answer), also))
+    return replace(hit, answer=AnswerSpan(*span, _sigmoid(reading.answer - _ELSEWHERE * elsewhere), also))
 
 
 def _sigmoid(logit: float) -> float:

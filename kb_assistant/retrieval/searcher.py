@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +27,7 @@ from kb_assistant.retrieval.fusion import IN_USE, Background, FusionWeights, Poo
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views, speakable
-from kb_assistant.retrieval.reading import READ, PassageReader, read_hits
+from kb_assistant.retrieval.reading import CITED, CITED_LONG, LONG, READ, PassageReader, read_hits
 from kb_assistant.retrieval.relevance import NAMED, TOP, names_code, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
@@ -179,12 +179,13 @@ class Searcher:
                 clock.lap("rerank")
             reader = self._reader() if read and len(sides) > 1 else None
             wanted = max(k, READ) if reader else k
+            gains = _gains(snapshot, views.cited) if reader else {}
             hits = with_files(snapshot, passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted))
             clock.lap("passages")
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
         if reader and hits:
-            ordered, sure, _signs = read_hits(reader, views, hits, sure, self._reader_seconds)
+            ordered, sure, _signs = read_hits(reader, views, hits, sure, self._reader_seconds, gains)
             if names_code(found.views, found.pool, best):  # whatever words are around it
                 sure = max(sure, NAMED)
             ordered, sure = named_first(views.question, ordered, sure)
@@ -288,6 +289,12 @@ class Searcher:
         lowest = best[-1].score if best else 0.0
         others = [replace(one, score=lowest - place) for place, one in enumerate(ranked[len(scores) :], start=1)]
         return [*best, *others]
+
+
+def _gains(snapshot: Snapshot, cited: Iterable[str]) -> dict[str, float]:
+    """What passages of the sources gain that the answer before cites: see reading.CITED."""
+    known = ((path, snapshot.source(path)) for path in cited)
+    return {path: CITED_LONG if source.chunks >= LONG else CITED for path, source in known if source}
 
 
 def foreign_texts(snapshot: Snapshot, language: Language, text_ids: Sequence[int]) -> list[int]:

@@ -23,8 +23,10 @@ _CLAUSE = re.compile(r"[,;.!?，；。！？]+")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _ELLIPSIS = re.compile(
     r"(?:and|but|or|what about|how about|and what about|and how about)\b.*"
-    r"|why(?: not)?|how so|how come|when|where|who|which one"
+    r"|why(?: not)?|how so|how come|when|where|who|what|which one|what time"
+    r"|how(?: much| many| long| far| often| old| big)?"
     r"|(?:the )?(?:first|second|third|fourth|fifth|last|other|latter|former|next) (?:one)?s?"
+    r"|(?:要|在|是|需要)?(?:多少钱?|几点钟?|多久|多长时间|什么时候|何时|哪里|哪儿|哪个|谁|什么|怎么办)[啊呀]?"
     r"|(?:那|那么|还有|以及)?.{0,12}呢|为什么|为啥|怎么会|然后|第[一二三四五六七八九十\d]+[个种条项份]?|最后一?[个种条项份]",
     re.IGNORECASE,
 )
@@ -60,14 +62,17 @@ def is_unclear(question: str) -> bool:
 
     >>> [is_unclear(one) for one in ("When did he start?", "and for members?", "Is it safe to swim?")]
     [True, True, False]
+    >>> [is_unclear(one) for one in ("can I extend it?", "is tea better with milk in it?")]
+    [True, False]
     """
     text = fold(question).strip().rstrip("?？!！。. ")
     if _ELLIPSIS.fullmatch(text):
         return True
     for pronoun, most in _PRONOUNS:
         if found := pronoun.search(text):
-            # What stands before the pronoun may be what it means.
-            return not _telling(text[: found.start()]) and len(_telling(text[found.end() :])) <= most
+            # What stands before the pronoun may be what it means, but not a single verb whose object it is.
+            before, after = text[: found.start()], text[found.end() :]
+            return _is_object(before, after) or (not _telling(before) and len(_telling(after)) <= most)
     return False
 
 
@@ -79,9 +84,16 @@ def points_back(question: str) -> bool:
     """
     for clause in _CLAUSE.split(fold(question)):
         for pronoun, _ in _PRONOUNS:
-            if (found := pronoun.search(clause)) and not _telling(clause[: found.start()]):
-                return True
+            if found := pronoun.search(clause):
+                before, after = clause[: found.start()], clause[found.end() :]
+                if not _telling(before) or _is_object(before, after):
+                    return True
     return False
+
+
+def _is_object(before: str, after: str) -> bool:
+    """Whether a pronoun ends what is said, behind one word that says something: a verb."""
+    return not after.strip("?？!！。.， ,") and len(_telling(before)) <= 1
 
 
 def names_nothing(question: str) -> bool:

@@ -9,6 +9,7 @@ from itertools import groupby
 
 _IN_A_RULE = frozenset(" \t|:+-")
 _ITEM = re.compile(r"\s*(?:[-*+•·‣▪]|\d{1,3}[.)、])\s")
+_LABELLED = re.compile(r"\s*[^\s:：|。，,.]{1,24}(?: [^\s:：|。，,.]{1,24}){0,3}\s?[:：](?!//)\s*\S")
 _PIPE, _BAR = re.compile(r"(?<!\\)\|"), re.compile(r" \| ")
 
 Span = tuple[int, int]
@@ -20,7 +21,8 @@ class Row:
 
     Attributes:
         kind: "row" of a Markdown table, "names" of its columns, "rule" below them, "named" for a row that repeats
-            the names of its columns, "item" of a list, or "" for any other line.
+            the names of its columns, "item" of a list, "label" for a line that begins with some words and a colon,
+            or "" for any other line.
         start: Its place in the passage.
     """
 
@@ -80,7 +82,9 @@ def _kind(line: str) -> str:
         return "named"
     if _ITEM.match(line):
         return "item"
-    return "row" if "|" in line else ""
+    if "|" in line:
+        return "row"
+    return "label" if _LABELLED.match(line) else ""
 
 
 def _told_in_brackets(line: str) -> Span | None:

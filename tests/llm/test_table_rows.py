@@ -56,9 +56,9 @@ def test_a_table_without_a_row_that_stands_out_is_told_only_where_there_is_room(
 
 
 def test_a_row_is_told_with_the_names_of_its_columns() -> None:
-    assert row_told("| 城东店 | 120 | 9000 |", RENT) == "店: 城东店 | 面积: 120 | 月租: 9000"
-    assert row_told("| 1 | 2 |", RENT) == "| 1 | 2 |"
-    assert row_told("a | b", "no table") == "a | b"
+    assert row_told("| 城东店 | 120 | 9000 |", RENT, "", 300) == ["店: 城东店 | 面积: 120 | 月租: 9000"]
+    assert row_told("| 1 | 2 |", RENT, "", 300) == ["| 1 | 2 |"]
+    assert row_told("a | b", "no table", "", 300) == ["a | b"]
 
 
 def test_what_is_no_table_has_no_rows() -> None:
@@ -77,11 +77,26 @@ def test_the_answer_holds_caption_and_row() -> None:
 
 
 def test_cells_keep_their_columns() -> None:
-    assert row_told("|Sales|5|6|", "||Jan|Feb|\n|---|---|---|\n|Sales|5|6|") == "Sales | Jan: 5 | Feb: 6"
-    assert row_told("|a \\| b|x|", "|Cmd|Use|\n|---|---|\n|a \\| b|x|") == "Cmd: a | b | Use: x"
+    assert row_told("|Sales|5|6|", "||Jan|Feb|\n|---|---|---|\n|Sales|5|6|", "", 300) == [
+        "Sales | Jan: 5 | Feb: 6"
+    ]
+    assert row_told("|a \\| b|x|", "|Cmd|Use|\n|---|---|\n|a \\| b|x|", "", 300) == ["Cmd: a | b | Use: x"]
 
 
 def test_only_the_sentence_before_the_table_announces_it() -> None:
     passage = f"The pump is blue. {SALES}"
     assert rows_under("The pump is blue.", passage, "pump", 300) == []
     assert rows_under(LARCH, passage, "Q4", 300) == ["Q: 4 | 2023: 415 | 2024: 466"]
+
+
+def test_the_names_of_columns_are_no_answer_but_the_rows_are() -> None:
+    names = "| 店 | 面积 | 月租 |"
+    assert row_told(names, RENT, "城东店多大", 300) == ["店: 城东店 | 面积: 120 | 月租: 9000"]
+    every = row_told(names, RENT, "有哪些店", 300)
+    assert len(every) > 1
+    assert row_told(names, RENT, "有哪些店", 10) == every[:1]
+
+
+def test_a_row_that_repeats_its_columns_is_told_once() -> None:
+    row = "Friday\t10:00\tclosed (Day: Friday | Main: 10:00 | Branch: closed)"
+    assert row_told(row, row, "friday", 300) == ["Day: Friday | Main: 10:00 | Branch: closed"]

@@ -87,3 +87,22 @@ def test_the_row_that_is_asked_for_is_quoted(home: Path, tmp_path: Path) -> None
             span = answer.hits[0].answer
             assert span is not None
             assert answer.hits[0].text[span.start : span.end] == dish
+
+
+def test_the_turn_before_tells_the_row_where_this_one_names_a_column() -> None:
+    passage = (
+        "| 床位 | 会员 | 非会员 |\n| --- | --- | --- |\n| 通铺 | 60 元 | 90 元 |\n| 双人间 | 150 元 | 200 元 |"
+    )
+    start = passage.index("非会员")
+    held = (start, start + 3)
+    assert passage[slice(*asked_row("非会员呢", passage, held, "双人间会员多少钱"))] == "200 元"
+    assert asked_row("非会员呢", passage, held) == held
+
+
+def test_lines_with_a_label_are_alike_and_the_turn_before_tells_which() -> None:
+    passage = "成人班：12节课，1280元，教练周海洋。\n儿童班：15节课，1580元，教练周海燕。\n\n缺课可以补。"
+    start = passage.index("周海燕")
+    held = (start, start + 3)
+    assert "周海洋" in passage[slice(*asked_row("教练是谁", passage, held, "成人班多少钱"))]
+    assert asked_row("教练是谁", passage, held, "儿童班多少钱") == held
+    assert asked_row("教练是谁", passage, held) == held

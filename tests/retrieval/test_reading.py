@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kb_assistant.reader.reader import Reading
 from kb_assistant.retrieval.query_views import query_views
-from kb_assistant.retrieval.reading import READ, read_hits
+from kb_assistant.retrieval.reading import CITED, CITED_LONG, READ, read_hits
 from kb_assistant.types import AnswerSpan, Hit, Locator, Turn
 
 
@@ -128,9 +128,22 @@ def test_of_a_passage_in_another_language_the_search_counts_more() -> None:
 
 def test_of_like_passages_that_of_the_document_answered_from_comes_first() -> None:
     one, other = hits("a", "b")
-    before = Turn("where?", "Here.", (replace(other, source="/b.md"),))
-    views = query_views("can I cancel?", [before])
-    ordered = read_hits(Told([said(1.0), said(2.2)]), views, [one, replace(other, source="/b.md")], 0.5, 1).hits
-    assert [hit.text for hit in ordered] == ["b", "a"]
-    ordered = read_hits(Told([said(1.0), said(2.2)]), VIEWS, [one, other], 0.5, 1).hits
+    both = [one, replace(other, source="/b.md")]
+    readings = [said(1.0, span_score=1.0), said(2.2)]
+    ordered = read_hits(Told(readings), VIEWS, both, 0.5, 1).hits
     assert [hit.text for hit in ordered] == ["a", "b"]
+    ordered = read_hits(Told(readings), VIEWS, both, 0.5, 1, {"/b.md": CITED}).hits
+    assert [hit.text for hit in ordered] == ["b", "a"]
+    long = read_hits(Told(readings), VIEWS, both, 0.5, 1, {"/b.md": CITED_LONG}).hits
+    assert long[1].answer
+    assert ordered[1].answer
+    assert long[1].answer.score < ordered[1].answer.score
+    unsure = [said(1.0, span_score=-1.0), said(2.2)]
+    assert read_hits(Told(unsure), VIEWS, both, 0.5, 1).hits[0].answer
+    assert read_hits(Told(unsure), VIEWS, both, 0.5, 1, {"/b.md": CITED_LONG}).hits[1].answer is None
+
+
+def test_the_last_answer_that_cites_tells_what_is_talked_of() -> None:
+    cited = Turn("where?", "Here.", tuple(hits("a")))
+    assert query_views("and when?", [cited, Turn("thanks", "You're welcome.")]).cited == {"/a.md"}
+    assert query_views("and when?", [Turn("where?", "Here.")]).cited == frozenset()

@@ -133,13 +133,13 @@ class ExtractChat(StreamingChat):
         return with_what_is_announced(found, passages, most=most, characters=characters)
 
     def _with_rows(self, question: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:
-        """Rows of tables are quoted with the names of their columns, and what announces a table with the row that
-        is asked for."""
+        """Rows of tables are quoted with the names of their columns, and what announces a table, or the names
+        themselves, with the row that is asked for."""
         told: list[Sentence] = []
         for one in found:
             passage = passages[one.passage - 1]
-            told.append(Sentence(row_told(one.text, passage), one.passage))
-            rows = rows_under(one.text, passage, question, self.characters)
+            rows = row_told(one.text, passage, question, self.characters)
+            rows += rows_under(one.text, passage, question, self.characters)
             told += [Sentence(row, one.passage) for row in rows]
         return list(dict.fromkeys(told))
 
@@ -149,7 +149,8 @@ def _by_passage(found: Iterable[Sentence]) -> list[Sentence]:
 
 
 def _line(sentence: Sentence) -> str:
-    return f"{sentence.text} [{sentence.passage}]"
+    """A quote with its mark, without Markdown's signs for bold: of a part one would be left open."""
+    return f"{sentence.text.replace('**', '')} [{sentence.passage}]"
 
 
 def _is_foreign(sentence: Sentence, passages: Sequence[str], language: Language) -> bool:

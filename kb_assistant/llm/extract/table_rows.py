@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.rows import row_of, tables_and_lists
@@ -49,12 +50,20 @@ def tables(passage: str) -> list[Table]:
     ]
 
 
-def row_told(sentence: str, passage: str) -> str:
-    """A sentence that is a row of a table with the names of its columns; any other as it is."""
+def row_told(sentence: str, passage: str, question: str, characters: int) -> list[str]:
+    """A sentence that is a row of a table with the names of its columns, once; in place of the names themselves
+    the row that is asked for, else as many as there is room for. Any other sentence as it is."""
     if "|" not in sentence:
-        return sentence
-    cells = row_of(sentence).texts
-    return next((table.told(row) for table in tables(passage) for row in table.rows if row == cells), sentence)
+        return [sentence]
+    row = row_of(sentence)
+    if row.kind == "named":
+        return [" | ".join(row.texts)]
+    for table in tables(passage):
+        if row.texts == table.names and table.rows:
+            return _asked(table, question) or _fitting(table, characters)
+        if row.texts in table.rows:
+            return [table.told(row.texts)]
+    return [sentence]
 
 
 def rows_under(sentence: str, passage: str, question: str, characters: int) -> list[str]:
@@ -64,14 +73,24 @@ def rows_under(sentence: str, passage: str, question: str, characters: int) -> l
         above = passage[: table.start].rstrip().rpartition("\n")[2]
         if not above.rstrip(" *_").endswith(sentence.rstrip(" *_")) or not table.rows:
             continue
-        words, numbers = set(analyze_query(question)), _numbers(question)
-        scores = [_matches(row, words, numbers) for row in table.rows]
-        best = max(scores)
-        if best and scores.count(best) == 1:
-            return [table.told(table.rows[scores.index(best)])]
         every = [table.told(row) for row in table.rows]
-        return every if sum(map(len, every)) <= characters else []
+        return _asked(table, question) or (every if sum(map(len, every)) <= characters else [])
     return []
+
+
+def _asked(table: Table, question: str) -> list[str]:
+    """The row with most of the question's words and numbers, if it is the only one."""
+    words, numbers = set(analyze_query(question)), _numbers(question)
+    scores = [_matches(row, words, numbers) for row in table.rows]
+    best = max(scores)
+    return [table.told(table.rows[scores.index(best)])] if best and scores.count(best) == 1 else []
+
+
+def _fitting(table: Table, characters: int) -> list[str]:
+    """The first rows that fit, one at least."""
+    every = [table.told(row) for row in table.rows]
+    lengths = list(accumulate(map(len, every)))
+    return every[: max(1, sum(length <= characters for length in lengths))]
 
 
 def _matches(row: Sequence[str], words: Collection[str], numbers: Collection[str]) -> int:
