@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +152,26 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="reader"):
         Reader(tmp_path).read("a", [STATION])
+
+
+def test_the_graph_is_the_same_whatever_the_number_of_threads(folder: Path) -> None:
+    """Its rounded weights must not depend on the order of sums, which numpy's library of matrices lets threads
+    decide."""
+    code = (
+        "import hashlib, sys; from pathlib import Path; from safetensors.numpy import load_file;"
+        "from kb_assistant.embedding.onnx_graph import Shape; from kb_assistant.reader.graph import ReaderGraph;"
+        "from kb_assistant.reader.reader import WEIGHTS; folder = Path(sys.argv[1]);"
+        "graph = ReaderGraph(folder, Shape.read(folder), load_file(WEIGHTS));"
+        "print(hashlib.sha256(graph.serialized()).hexdigest())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(folder)],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "5")
+    }
+    assert len(said) == 1
