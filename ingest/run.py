@@ -17,7 +17,7 @@ from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant import telemetry
 from kb_assistant.messages import _, join
-from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text, persistently
 from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
 
 if TYPE_CHECKING:
@@ -228,9 +228,12 @@ class Run:
 
     def _note_missing(self, chunks: list[NewChunk]) -> None:
         texts = {chunk.text.hash: chunk.text.embedded for chunk in chunks}
-        with self.store.read() as snapshot:
-            known = snapshot.known_vectors(texts)
+        known = persistently(lambda: self._known_vectors(texts))
         self.missing.update({key: text for key, text in texts.items() if key not in known})
+
+    def _known_vectors(self, keys: Iterable[bytes]) -> set[bytes]:
+        with self.store.read() as snapshot:
+            return snapshot.known_vectors(keys)
 
     def _flush(self) -> None:
         """Embed missing texts, then commit every waiting source whose texts all have vectors."""
@@ -258,19 +261,23 @@ class Run:
 
     def _commit(self, ready: _Ready, vectors: dict[bytes, bytes]) -> None:
         path, began = ready.source.path, time.monotonic()
+        status = persistently(lambda: self._put(ready, vectors))
+        ready.watched.step("commit", time.monotonic() - began)
+        ready.watched.became(status, len(ready.chunks))
+        self._done(FileResult(path, status, len(ready.chunks), ready.reason), ready.size)
+
+    def _put(self, ready: _Ready, vectors: dict[bytes, bytes]) -> Status:
+        """Store a source in one transaction. Returns what became of it."""
+        path = ready.source.path
         with self.store.write(self.embedder.fingerprint) as transaction:
             old = transaction.source(path)
             before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
             same = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
             if same and before == ready.chunks:
                 transaction.update_source(ready.source)
-                status: Status = "failed" if ready.source.failed else "unchanged"
-            else:
-                transaction.put_source(ready.source, ready.chunks, vectors)
-                status = ready.status
-        ready.watched.step("commit", time.monotonic() - began)
-        ready.watched.became(status, len(ready.chunks))
-        self._done(FileResult(path, status, len(ready.chunks), ready.reason), ready.size)
+                return "failed" if ready.source.failed else "unchanged"
+            transaction.put_source(ready.source, ready.chunks, vectors)
+            return ready.status
 
     def _done(self, row: FileResult, size: int) -> None:
         self.plan.rows[row.path] = row

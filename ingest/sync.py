@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from ingest.discover import Choice
@@ -18,7 +19,7 @@ from ingest.run import PassageEmbedder, Run, report_of
 from ingest.sandbox.pool import ReaderPool
 from ingest.split import Splitter
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore
+from kb_assistant.store import KnowledgeStore, persistently
 from kb_assistant.store.presence import MOUNTS, mount_points
 from kb_assistant.store.readers import ANYONE, load_rules, set_readers
 from kb_assistant.types import FileResult, IngestRequest, Report
@@ -51,12 +52,14 @@ def sync(
     run = Run(store, embedder, splitter, recipe, plan, request, started)
     stopped = run.read_and_commit(pool)
     if not stopped:
-        run.remove_vanished()
-        run.note_archives()
-        run.remove_moved()
-        with store.write() as transaction:
-            transaction.purge_orphaned()
+        for step in (run.remove_vanished, run.note_archives, run.remove_moved, partial(_purge, store)):
+            persistently(step)
     return run.report(stopped)
+
+
+def _purge(store: KnowledgeStore) -> None:
+    with store.write() as transaction:
+        transaction.purge_orphaned()
 
 
 def _note_mounts(store: KnowledgeStore, plan: Plan) -> None:

@@ -61,6 +61,10 @@ class CorruptStore(StoreError):
     """The store's file is damaged; `verify` with repair fixes it."""
 
 
+class LostConnection(StoreError):
+    """The server of the store can't be reached now, or went away; nothing of the transaction was kept."""
+
+
 class BusyError(KBError):
     """Another process is writing to this knowledge base."""
 

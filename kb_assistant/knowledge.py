@@ -25,7 +25,8 @@ from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter
 from kb_assistant.lock import survive_forks
 from kb_assistant.maintenance.rebuild import rebuild
-from kb_assistant.maintenance.verify import VerifyReport, verify
+from kb_assistant.maintenance.sqlite_check import SQLiteCheck
+from kb_assistant.maintenance.verify import Checkable, VerifyReport, verify
 from kb_assistant.messages import _
 from kb_assistant.models.adapters import WEIGHTS, AdapterHome
 from kb_assistant.models.catalogue import CATALOGUE
@@ -37,8 +38,9 @@ from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings
-from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, SourceQuery, SQLiteStore, Text
+from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, SourceQuery, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
+from kb_assistant.store.opening import FILE, exists, is_on_server, open_store
 from kb_assistant.store.presence import missing_files
 from kb_assistant.store.readers import ReaderRules, load_rules, rule_path, set_readers
 from kb_assistant.types import Hit, IngestRequest, MissingFiles, Report
@@ -146,7 +148,7 @@ class KnowledgeBase:
         """
         with self._lock:
             if self._store is None:
-                self._store = SQLiteStore(self._path)
+                self._store = self._open_store()
             return self._store
 
     @once
@@ -182,7 +184,7 @@ class KnowledgeBase:
 
     def _kept_fingerprints(self) -> list[dict[str, str | int]]:
         """Of the index's vectors, and of those being built."""
-        if not self._path.exists():
+        if not self._exists:
             return []
         with self.store.read() as snapshot:
             return [found for name in ("embedder", "rebuild") if (found := snapshot.meta(name))]
@@ -493,7 +495,7 @@ class KnowledgeBase:
         """Evidence below which a question is refused, and below which an answer is marked uncertain: from the
         settings, else kept with the index, else the defaults, which refuse nothing with an unmeasured embedder."""
         measured = self._background_cosines is not None
-        if not self._path.exists():
+        if not self._exists:
             return choose_thresholds(self.settings, None, measured).thresholds
         with self.store.read() as snapshot:
             return choose_thresholds(self.settings, snapshot, measured).thresholds
@@ -647,12 +649,12 @@ class KnowledgeBase:
             StoreError: there is no such knowledge base, or it can't be read or locked, which isn't damage.
             BusyError: another process is writing (only with `repair`).
         """
-        if not self._path.exists():
+        if not self._exists:
             raise StoreError(
-                _("There is no knowledge base at {folder}.", folder=self._path.parent),
+                _("There is no knowledge base at {folder}.", folder=self.settings.kb_dir),
                 _("Make it with `kb ingest FOLDER`."),
             )
-        report = verify(self._path, lambda: self.store, self._index, self.settings.lock_seconds, repair)
+        report = verify(self._checkable(), self._index, self.settings.lock_seconds, repair)
         return replace(report, missing=self.missing_files()) if report.sound else report
 
     @renamed_arguments(progress="on_progress")
@@ -712,12 +714,22 @@ class KnowledgeBase:
         return [(chunk, score) for text_id, score in ranked for chunk in places.get(text_id, ())]
 
     @property
-    def _path(self) -> Path:
-        return self.settings.kb_dir / "kb.sqlite"
+    def _exists(self) -> bool:
+        return exists(self.settings.store, self.settings.kb_dir, self.settings.kb)
+
+    def _checkable(self) -> Checkable:
+        if is_on_server(self.settings.store):
+            from kb_assistant.maintenance.postgres_check import PostgresCheck
+
+            return PostgresCheck(lambda: self.store)
+        return SQLiteCheck(self.settings.kb_dir / FILE, lambda: self.store)
+
+    def _open_store(self, create: bool = False) -> KnowledgeStore:
+        return open_store(self.settings.store, self.settings.kb_dir, self.settings.kb, create)
 
     def _peek(self) -> KnowledgeStore | None:
         """The store for read-only use; None if there is none yet."""
-        if not self._path.exists():
+        if not self._exists:
             return None
         with self.store.read() as snapshot:
             used = snapshot.counts()["texts"] > 0
@@ -728,7 +740,7 @@ class KnowledgeBase:
     def _create(self) -> KnowledgeStore:
         with self._lock:
             if self._store is None:
-                self._store = SQLiteStore(self._path, create=True)
+                self._store = self._open_store(create=True)
             return self._store
 
     @once

@@ -63,6 +63,13 @@ def _is_address(text: str) -> bool:
     return not text or re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text) is not None
 
 
+def _has_password(address: str) -> bool:
+    """Whether the address of a server has one, in either place."""
+    place, _mark, options = address.partition("?")
+    user, at, _host = place.partition("://")[2].rpartition("@")
+    return (bool(at) and ":" in user) or "password=" in options.casefold()
+
+
 def default_home() -> Path:
     """Folder for knowledge bases and models: the platform's place for user data."""
     from platformdirs import user_data_path
@@ -134,6 +141,9 @@ class Settings:
         archive_megabytes: Largest zip or tar archive that is read, packed and unpacked.
         archive_members: Most files in such an archive.
         lock_seconds: How long a second writer waits for the first.
+        store: `sqlite`: a file for each knowledge base in the home. `postgresql://USER@HOST/DATABASE`: a schema
+            for each in that database, which several machines may fill and search. A password isn't part of it:
+            name a file with `?passfile=FILE`, or by PGPASSFILE.
         telemetry: Address of an OpenTelemetry receiver (OTLP over HTTP) that is told what takes how long, such as
             `http://127.0.0.1:4318`; unset, none.
     """
@@ -179,6 +189,7 @@ class Settings:
     archive_megabytes: int = 1000
     archive_members: int = 10_000
     lock_seconds: float = 10.0
+    store: str = "sqlite"
     telemetry: str = ""
 
     def __post_init__(self) -> None:
@@ -223,6 +234,7 @@ class Settings:
             "telemetry", _is_address(self.telemetry), _("an address that begins with http:// or https://")
         )
         self._require("server_seconds", self.server_seconds > 0, _("more than 0"))
+        self._require_store()
         for name in (
             "temperature",
             "threads",
@@ -235,6 +247,15 @@ class Settings:
             "answer_reader_seconds",
         ):
             self._require(name, (getattr(self, name) or 0) >= 0, _("0 or more"))
+
+    def _require_store(self) -> None:
+        if _has_password(self.store):  # which no message shows
+            raise SettingsError(
+                _("A password stands in the setting {name!r}.", name="store"),
+                _("Write it into a file as PostgreSQL's .pgpass; name that with ?passfile=FILE or by PGPASSFILE."),
+            )
+        address = re.fullmatch(r"postgres(ql)?://[^\s#]*", self.store) is not None
+        self._require("store", self.store == "sqlite" or address, _("sqlite, or postgresql://USER@HOST/DATABASE"))
 
     def _require_prompt(self) -> None:
         length = self.answer_length

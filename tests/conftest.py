@@ -18,7 +18,9 @@ from hypothesis import settings
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.models.home import CATALOGUE, ModelHome
 from kb_assistant.settings import Settings
+from tests import stores
 from tests.homes import link_models
+from tests.postgres_server import PostgresServer
 from tests.real import RememberedEmbeddings
 from tests.samples import SAMPLE_DOCS
 
@@ -98,6 +100,35 @@ def _refuse_engines(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_engines)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What uses `either_store` runs over both stores; a test with the mark `sqlite` is about the file."""
+    if "either_store" in metafunc.fixturenames:
+        about_files = metafunc.definition.get_closest_marker("sqlite")
+        metafunc.parametrize(
+            "either_store", ["sqlite"] if about_files else ["sqlite", "postgresql"], indirect=True
+        )
+
+
+@pytest.fixture
+def either_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The kind of store that `small_kb` and `tests/stores.py` open in this test."""
+    if request.param == "sqlite":
+        yield "sqlite"
+        return
+    server = request.getfixturevalue("postgres_server")
+    monkeypatch.setenv(stores.SERVER, server.address)
+    yield "postgresql"
+    stores.drop_databases()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server of this session; skips where there is none."""
+    server = PostgresServer.start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ from kb_assistant.settings import Settings
 from kb_assistant.store import Text
 from tests.fakes import HashEmbeddings
 from tests.fts import keyword_search
+from tests.stores import store_of
 
 
 def small_kb(home: Path, embedder: HashEmbeddings | None = None, **settings: Any) -> KnowledgeBase:
     """A knowledge base with short chunks and one reader process."""
-    options: dict[str, Any] = {"readers": 1, "chunk_tokens": 32, **settings}
+    options: dict[str, Any] = {"readers": 1, "chunk_tokens": 32, "store": store_of(home), **settings}
     return KnowledgeBase(Settings(home=home, **options), embedder=embedder or HashEmbeddings())
 
 
@@ -32,15 +35,20 @@ def contents(kb: KnowledgeBase) -> dict[str, Any]:
             for path in sources
         }
         embedder = snapshot.meta("embedder")
-    path = kb.settings.kb_dir / "kb.sqlite"
-    with closing(sqlite3.connect(path)) as db:
-        texts = db.execute(
-            "SELECT t.hash, t.heading, t.body, v.vector, k.tokens FROM texts t"
-            " LEFT JOIN vectors v ON v.text_id = t.id LEFT JOIN keywords k ON k.rowid = t.id ORDER BY t.hash"
-        ).fetchall()
-        counts = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("vectors", "keywords")]
-        db.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab (main, keywords, row)")
-        vocabulary = db.execute("SELECT term, doc, cnt FROM temp.words ORDER BY term").fetchall()
+        db = snapshot.database
+        lines = db.token_lines(list(db.indexed_ids()))
+        rows = db.rows(
+            "SELECT t.hash, t.heading, t.body, v.vector, t.id FROM texts t"
+            " LEFT JOIN vectors v ON v.text_id = t.id ORDER BY t.hash"
+        )
+        texts = [(*row[:4], lines.get(row[4])) for row in rows]
+        counts = [next(iter(db.rows("SELECT count(*) FROM vectors"))), (len(lines),)]
+    vocabulary = _vocabulary(lines.values())
+    if kb.settings.store == "sqlite":
+        with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite")) as file:
+            file.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab (main, keywords, row)")
+            indexed = file.execute("SELECT term, doc, cnt FROM temp.words ORDER BY term").fetchall()
+        assert indexed == vocabulary
     return {
         "sources": sources,
         "chunks": chunks,
@@ -51,12 +59,20 @@ def contents(kb: KnowledgeBase) -> dict[str, Any]:
     }
 
 
+def _vocabulary(lines: Collection[str]) -> list[tuple[str, int, int]]:
+    """Each word, in how many lines it is, and how often."""
+    counts = Counter(word for line in lines for word in line.split())
+    holders = Counter(word for line in lines for word in set(line.split()))
+    return [(word, holders[word], counts[word]) for word in sorted(counts, key=str.encode)]
+
+
 def answers(kb: KnowledgeBase, questions: list[str]) -> dict[str, Any]:
     """What searches find, by each side alone, where equal scores come in any order, and fused."""
     found: dict[str, Any] = {}
     for question in questions:
         with kb.store.read() as snapshot:
-            words = keyword_search(snapshot.place, question.lower().split(), 1000)
+            place = snapshot.place
+            words = keyword_search(place, question.lower().split(), 1000) if isinstance(place, Path) else []
             texts = dict(zip([i for i, _ in words], snapshot.texts(i for i, _ in words), strict=True))
         hits = kb.search(question, 1000)
         found[question] = {

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.store import NewChunk, Source, SQLiteStore, Text
+from kb_assistant.store import NewChunk, Source, Text
+from tests.stores import opened
 
 DIMENSION = 48
 MODEL = {"name": "random", "dimension": DIMENSION}
@@ -19,7 +20,7 @@ class Vectors:
 
     def __init__(self, folder: Path, seed: int = 0) -> None:
         self.draw = np.random.default_rng(seed)
-        self.store = SQLiteStore(folder / "kb.sqlite", create=True)
+        self.store = opened(folder, create=True)
         self.by_hash: dict[bytes, NDArray[np.float32]] = {}
         self.ever: dict[bytes, NDArray[np.float32]] = {}
         with self.store.write() as transaction:

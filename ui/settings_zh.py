@@ -53,6 +53,8 @@ MEANINGS = {
     "archive_megabytes": "可读取的最大 zip 或 tar 压缩包（MB），压缩前后都算。",
     "archive_members": "这样一个压缩包里最多的文件数。",
     "lock_seconds": "后来的写入者等待前一个的时间（秒）。",
+    "store": "sqlite：每个知识库在主目录中各有一个文件。postgresql://用户@主机/数据库：每个知识库在该数据库中各有一个"
+    "模式（schema），可由多台机器写入和检索。地址中不写密码：用 ?passfile=文件 或 PGPASSFILE 指定密码文件。",
     "telemetry": "OpenTelemetry 接收端的地址（OTLP over HTTP），如 http://127.0.0.1:4318，用于报告各步骤的耗时；"
     "留空则不发送。",
 }

@@ -1,55 +1,17 @@
 """Checks that sources, chunks, texts, vectors, keyword index and FAISS agree, and repairs them if they don't.
 
-A repair copies every completely sound source into a new file and swaps that in; the next ingest reads the others
-again. The damaged file is kept beside it.
+A repair keeps every completely sound source; the next ingest reads the others again.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import shutil
-import sqlite3
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kb_assistant.deprecation import renamed_attribute
-from kb_assistant.errors import CorruptStore, EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.lock import writing
-from kb_assistant.messages import _
-from kb_assistant.retrieval import thresholds
-from kb_assistant.store import (
-    Database,
-    KnowledgeStore,
-    NewChunk,
-    Snapshot,
-    Source,
-    SQLiteStore,
-    Text,
-    chunk_id,
-    row_checksum,
-)
-from kb_assistant.store.faults import CorruptRow, explained, map_sqlite_errors
-from kb_assistant.store.presence import MOUNTS
-from kb_assistant.store.records import read_reason
-from kb_assistant.store.sqlite_database import TOKENIZER, SQLiteDatabase
 from kb_assistant.types import MissingFiles
-
-_COUNTERS_MS = 3000
-"""How long the check that needs a write waits for another transaction."""
-
-_TOGETHER = 500
-"""Texts that are checked together."""
-
-MOST_FAULTS = 20
-"""Most listed faults of one kind; a damaged page can cause thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,323 +48,43 @@ class VerifyReport:
         }
 
 
-def verify(
-    path: Path, open_store: Callable[[], KnowledgeStore], index: VectorIndex, patience: float, repair: bool
-) -> VerifyReport:
+class Checkable(Protocol):
+    """A store of one engine, as it is checked and repaired."""
+
+    def check(self, index: VectorIndex) -> VerifyReport:
+        """All disagreements.
+
+        Raises:
+            StoreError: it can't be read now, which says nothing about its content.
+        """
+
+    def writing(self, patience: float) -> AbstractContextManager[None]:
+        """Hold the writer's lock."""
+
+    def repair(self) -> tuple[str, ...]:
+        """Keep what is sound. Returns the sources that are lost until they are read again.
+
+        The caller holds the writer's lock. A kill at any moment leaves all of the old state or all of the new one.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+
+
+def verify(store: Checkable, index: VectorIndex, patience: float, repair: bool) -> VerifyReport:
     """See KnowledgeBase.verify.
 
     Args:
-        path: The store's file.
-        open_store: Opens the store.
         patience: Seconds that a repair waits for one other writer.
     """
-    report = _check(path, open_store, index)
+    report = store.check(index)
     if not report.faults or not repair:
         return report
-    with writing(path.parent, patience):
-        report = _check(path, open_store, index)  # another process may have repaired it meanwhile
+    with store.writing(patience):
+        report = store.check(index)  # another process may have repaired it meanwhile
         if not report.faults:
             return report
-        with contextlib.suppress(CorruptStore):
-            open_store().close()
-        to_reingest = _repair(path)
+        to_reingest = store.repair()
         index.forget()
-        after = _check(path, open_store, index)
+        after = store.check(index)
     return VerifyReport(report.faults, not after.faults, to_reingest, after.unchecked)
-
-
-def _check(path: Path, open_store: Callable[[], KnowledgeStore], index: VectorIndex) -> VerifyReport:
-    """All disagreements.
-
-    Raises:
-        StoreError: the file can't be read now, which says nothing about its content.
-    """
-    try:
-        open_store()
-    except CorruptStore as error:
-        return VerifyReport((error.message,))
-    try:
-        with contextlib.closing(_raw(path)) as db:
-            db.execute("BEGIN")  # one view for all queries, whatever is written meanwhile
-            database = SQLiteDatabase(path, db)
-            snapshot = Snapshot(database)
-            faults = [*_database_faults(db), *_meta_faults(db)] or list(_content_faults(database, snapshot))
-            faults = faults or _postings_faults(db) or index.check(snapshot)
-            db.execute("ROLLBACK")
-            unchecked = [] if faults else _check_counters(path, db)
-    except CorruptStore as error:
-        return VerifyReport((error.message,))
-    except (sqlite3.Error, CorruptRow, ValueError, TypeError) as error:
-        if isinstance(error, sqlite3.Error) and not _is_damage(path, error):
-            raise explained(path, error) from error
-        return VerifyReport((_("the database can't be read: {reason}", reason=error),))
-    return VerifyReport(tuple(faults), unchecked=tuple(unchecked))
-
-
-def _is_damage(path: Path, error: sqlite3.Error) -> bool:
-    """Whether the file is the cause, not a lock, a full disk or missing permissions."""
-    return isinstance(explained(path, error), CorruptStore)
-
-
-def _raw(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=30, isolation_level=None)
-
-
-def _database_faults(db: sqlite3.Connection) -> Iterator[str]:
-    for (line,) in db.execute(f"PRAGMA integrity_check({MOST_FAULTS})"):
-        if line != "ok":
-            yield _("database: {reason}", reason=line)
-    for table, rowid, *_rest in db.execute("PRAGMA foreign_key_check"):
-        yield _("database: row {row} of {table} points nowhere", row=rowid, table=table)
-
-
-def _meta_faults(db: sqlite3.Connection) -> Iterator[str]:
-    for key, value, crc in db.execute("SELECT key, value, crc FROM meta"):
-        if not _is_whole(value, crc):
-            yield _("database: the {key} was altered", key=key)
-
-
-def _is_whole(value: object, crc: object) -> bool:
-    return zlib.crc32(value if isinstance(value, bytes) else str(value).encode()) == crc
-
-
-def _content_faults(db: Database, snapshot: Snapshot) -> Iterator[str]:
-    yield from _chunk_faults(db)
-    live = {row[0] for row in db.rows("SELECT DISTINCT text_id FROM chunks")}
-    indexed = set(db.indexed_ids())
-    if missing := live - indexed:
-        yield _("keywords: {count} texts are not in the keyword index", count=len(missing))
-    if stale := indexed - live:
-        yield _("keywords: {count} texts in the keyword index belong to no chunk", count=len(stale))
-    fit, size = snapshot.keywords_fit, 4 * snapshot.dimension
-    texts = vectors = entries = 0
-    rows = db.rows(
-        "SELECT t.id, t.hash, t.heading, t.body, v.vector, v.crc FROM texts t"
-        " LEFT JOIN vectors v ON v.text_id = t.id"
-    )
-    while part := list(islice(rows, _TOGETHER)):
-        known: dict[int, Text] = {}
-        for text_id, digest, heading, body, vector, crc in part:
-            text = Text.stored(heading, body)
-            if text_id in indexed:
-                known[text_id] = text
-            texts += text.hash != digest
-            vectors += not (isinstance(vector, bytes) and len(vector) == size and _is_whole(vector, crc))
-        if fit:
-            lines = db.token_lines(known)
-            entries += sum(lines[text_id] != line for text_id, line in snapshot.keyword_lines(known).items())
-    if texts:
-        yield _("texts: {count} differ from their hash", count=texts)
-    if vectors:
-        yield _("vectors: {count} are missing or altered", count=vectors)
-    if entries:
-        yield _("keywords: {count} entries differ from their text", count=entries)
-
-
-def _postings_faults(db: sqlite3.Connection) -> list[str]:
-    """Compare the keyword index with a new one. SQLite's own check xors weak hashes: a byte that alters a word in
-    two texts often goes unnoticed."""
-    db.execute(f"CREATE VIRTUAL TABLE temp.anew USING fts5 (tokens, content = '', tokenize = \"{TOKENIZER}\")")
-    db.execute("INSERT INTO temp.anew (rowid, tokens) SELECT rowid, tokens FROM keywords")
-    sums = []
-    for index in ("main, keywords", "temp, anew"):
-        db.execute(f"CREATE VIRTUAL TABLE temp.places USING fts5vocab ({index}, instance)")
-        query = "SELECT term, count(*), sum(doc), sum(offset), sum(doc * offset) FROM temp.places GROUP BY term"
-        sums.append(db.execute(query).fetchall())
-        db.execute("DROP TABLE temp.places")
-    return [] if sums[0] == sums[1] else [_("keywords: the index disagrees with its text")]
-
-
-def _check_counters(path: Path, db: sqlite3.Connection) -> list[str]:
-    """SQLite's own check of the keyword index, for its counters. It is a write, so it can't be part of the view.
-    Returns what stays unchecked if nothing can be written now; words and positions were compared before.
-
-    Raises:
-        CorruptStore: the index disagrees with its text.
-    """
-    try:
-        db.execute(f"PRAGMA busy_timeout = {_COUNTERS_MS}")
-        db.execute("INSERT INTO keywords (keywords) VALUES ('integrity-check')")
-    except sqlite3.DatabaseError as error:
-        cause = explained(path, error)
-        if isinstance(cause, CorruptStore):
-            found = _("keywords: the index disagrees with its text: {reason}", reason=error)
-            raise CorruptStore(found, cause.hint) from error
-        return [_("keywords: the counters of the index: {reason}", reason=cause.message)]
-    return []
-
-
-def _chunk_faults(db: Database) -> Iterator[str]:
-    for id_, path, checksum in list(db.rows("SELECT id, path, seal FROM sources")):
-        if checksum != row_checksum(db, id_):
-            yield _("sources: {path} or its list of chunks was altered", path=path)
-    seen: Counter[tuple[str, bytes]] = Counter()
-    wrong = 0
-    rows = db.rows(
-        "SELECT c.id, s.path, t.heading, t.body FROM chunks c JOIN sources s ON s.id = c.source_id"
-        " JOIN texts t ON t.id = c.text_id ORDER BY c.source_id, c.seq"
-    )
-    for id_, path, heading, body in rows:
-        text = Text.stored(heading, body)
-        wrong += id_ != chunk_id(path, text, seen[path, text.hash])
-        seen[path, text.hash] += 1
-    if wrong:
-        yield _("chunks: {count} ids differ from what they stand for", count=wrong)
-
-
-def _repair(path: Path) -> tuple[str, ...]:
-    """Swap in a new file with everything sound. Returns the sources that are lost until they are read again.
-
-    The caller holds the writer's lock. A kill at any moment leaves all of the old state or all of the new one.
-
-    Raises:
-        StoreError: the disk is full, the folder can't be written, or another program holds the file open.
-    """
-    fresh = path.with_name(path.name + ".repair")
-    try:
-        with map_sqlite_errors(fresh):
-            for leftover in _with_side_files(fresh):
-                leftover.unlink(missing_ok=True)
-            to_reingest = _copy_sound(path, fresh)
-            _move_log_into(fresh, keep=False)
-            _swap(path, fresh)
-    except OSError as error:
-        raise StoreError(
-            _("{path} can't be written: {reason}.", path=path.parent, reason=error),
-            _("Check its permissions and the free space."),
-        ) from error
-    return to_reingest
-
-
-def _copy_sound(path: Path, fresh: Path) -> tuple[str, ...]:
-    to_reingest: list[str] = []
-    with contextlib.closing(SQLiteStore(fresh, create=True)) as new, contextlib.closing(_raw(path)) as old:
-        known = _copy_meta(old, new, "embedder")
-        _copy_meta(old, new, thresholds.META)
-        _copy_meta(old, new, MOUNTS)
-        with new.read() as snapshot:
-            embedder = snapshot.meta("embedder")
-        for source_id, source in _sources(old):
-            if not known:  # vectors of an unknown model are useless
-                to_reingest.append(source.path)
-                continue
-            try:
-                chunks, vectors = _sound_parts(path, old, source_id, source)
-            except (sqlite3.Error, ValueError, TypeError):
-                to_reingest.append(source.path)
-                continue
-            try:
-                with new.write(embedder) as transaction:
-                    transaction.put_source(source, chunks, vectors)
-            except EmbedderMismatch:  # vectors of another length
-                to_reingest.append(source.path)
-    return tuple(to_reingest)
-
-
-def _copy_meta(old: sqlite3.Connection, new: SQLiteStore, key: str) -> bool:
-    """Copy a meta value to the new file. Returns False if the old file lacks it or can't be read."""
-    try:
-        value, crc = old.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
-    except (sqlite3.Error, ValueError, TypeError):
-        return False
-    if not _is_whole(value, crc):
-        return False
-    with new.write() as transaction:
-        transaction.put_meta(key, json.loads(value))
-    return True
-
-
-def _sources(db: sqlite3.Connection) -> list[tuple[int, Source]]:
-    """The readable sources: from the first forward, and from the last backward, up to a damaged page."""
-    found: dict[int, Source] = {}
-    for order in ("ASC", "DESC"):
-        query = (
-            "SELECT id, path, digest, recipe, title, reason, failed, ingested_at, metadata, chunks"
-            f" FROM sources NOT INDEXED ORDER BY id {order}"
-        )
-        with contextlib.suppress(sqlite3.Error, ValueError, TypeError):
-            for row in db.execute(query):
-                id_, path, digest, recipe, title, reason, failed, at, metadata, chunks = row
-                meta = json.loads(metadata)
-                found[id_] = Source(
-                    path, digest, recipe, title, read_reason(reason), bool(failed), at, chunks, meta
-                )
-    return sorted(found.items())
-
-
-def _sound_parts(
-    path: Path, db: sqlite3.Connection, source_id: int, source: Source
-) -> tuple[list[NewChunk], dict[bytes, bytes]]:
-    """A source's chunks and vectors.
-
-    Raises:
-        ValueError, TypeError: a part is missing or altered.
-        sqlite3.Error: a part can't be read.
-    """
-    (checksum,) = db.execute("SELECT seal FROM sources WHERE id = ?", (source_id,)).fetchone()
-    if checksum != row_checksum(SQLiteDatabase(path, db), source_id):
-        raise ValueError("its row or those of its chunks were altered")
-    chunks, vectors = [], {}
-    rows = db.execute(
-        "SELECT t.hash, t.heading, t.body, v.vector, v.crc, c.*"
-        " FROM chunks c LEFT JOIN texts t ON t.id = c.text_id LEFT JOIN vectors v ON v.text_id = c.text_id"
-        " WHERE c.source_id = ? ORDER BY c.seq",
-        (source_id,),
-    ).fetchall()
-    if len(rows) != source.chunks:
-        raise ValueError("chunks are missing")
-    for place, (digest, heading, body, vector, crc, *places) in enumerate(rows):
-        _, _, seq, _, page, first, last, *part = places  # stores of version 1 have no `part`
-        if seq != place or not isinstance(vector, bytes) or not _is_whole(vector, crc):
-            raise ValueError("a part is missing")
-        text = Text.stored(heading, body)
-        if text.hash != digest:
-            raise ValueError("a text was altered")
-        chunks.append(
-            NewChunk.stored(text, page, None if first is None else (first, last), part[0] if part else None)
-        )
-        vectors[digest] = vector
-    return chunks, vectors
-
-
-def _with_side_files(path: Path) -> list[Path]:
-    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))]
-
-
-def _move_log_into(path: Path, keep: bool) -> None:
-    """Move everything from the write-ahead log into the main file, which is then complete without it.
-
-    Args:
-        keep: Keep the file's mode; else it changes to one without a log.
-    """
-    with contextlib.closing(_raw(path)) as db:
-        db.execute("PRAGMA synchronous = FULL")
-        _, pages, moved = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if pages != moved:
-            raise sqlite3.OperationalError("database is locked")
-        if not keep:
-            db.execute("PRAGMA journal_mode = DELETE")
-
-
-def _swap(path: Path, fresh: Path) -> None:
-    """Replace the old file by the new one. The old one needs its log until all of it is in the main file: a log
-    beside the new file would be applied to that, and the old file without its log is an older state."""
-    try:
-        _move_log_into(path, keep=True)
-    except sqlite3.Error as error:
-        if not _is_damage(path, error):
-            raise
-    kept = path.with_name(path.name + ".damaged")
-    for old in _with_side_files(kept):
-        old.unlink(missing_ok=True)
-    try:
-        os.link(path, kept)
-    except OSError:  # no hard links here, as on exFAT
-        shutil.copyfile(path, kept)
-    for side, aside in zip(_with_side_files(path)[1:], _with_side_files(kept)[1:], strict=True):
-        with contextlib.suppress(FileNotFoundError):
-            side.replace(aside)
-    fresh.replace(path)
-    for aside in _with_side_files(kept)[1:]:
-        if aside.exists() and (aside.name.endswith("-shm") or not aside.stat().st_size):
-            aside.unlink()

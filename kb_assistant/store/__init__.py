@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kb_assistant.store.database import Database
 from kb_assistant.store.faults import damaged
-from kb_assistant.store.knowledge_store import KnowledgeStore
+from kb_assistant.store.knowledge_store import KnowledgeStore, persistently
 from kb_assistant.store.records import DOCUMENT_PREFIX, Chunk, NewChunk, Source, Text, chunk_id
 from kb_assistant.store.snapshot import Snapshot, row_checksum
 from kb_assistant.store.source_query import ORDERS, Order, SourceQuery
@@ -32,5 +32,6 @@ __all__ = [
     "Transaction",
     "chunk_id",
     "damaged",
+    "persistently",
     "row_checksum",
 ]

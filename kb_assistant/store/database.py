@@ -42,8 +42,8 @@ class Database(Protocol):
     def run_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
         """Run a statement once for each row of values."""
 
-    def delete_among(self, statement: str, members: Iterable[Value]) -> None:
-        """Run a statement with `{among}`, as in `rows_among`."""
+    def derived(self, path: str, title: str) -> dict[str, Value]:
+        """What this engine keeps of a source besides, by column."""
 
     def postings(self, token: str) -> NDArray[np.int64]:
         """Ids of the texts that contain the token, ascending, int64."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from kb_assistant.errors import LostConnection
 from kb_assistant.store.snapshot import Snapshot
 from kb_assistant.store.transaction import Transaction
+
+T = TypeVar("T")
+
+_ATTEMPTS = 3
 
 
 class KnowledgeStore(Protocol):
@@ -53,3 +58,17 @@ class KnowledgeStore(Protocol):
 
     def close(self) -> None:
         """Close all connections, those in use as soon as they no longer are. A later read opens a new one."""
+
+
+def persistently(work: Callable[[], T]) -> T:
+    """Do what is one transaction, or may be done twice, again where the server went away meanwhile.
+
+    Raises:
+        LostConnection: the server stays away.
+    """
+    for _attempt in range(_ATTEMPTS - 1):
+        try:
+            return work()
+        except LostConnection:
+            pass  # the store waits for the server when it next begins
+    return work()

@@ -76,7 +76,8 @@ class NewChunk:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file in the store. `recipe` names reader and splitter: another recipe gives another result."""
+    """A file in the store. `recipe` names reader and splitter: another recipe gives another result. NUL characters
+    in path, title and reason are removed, as in Text."""
 
     path: str
     digest: str
@@ -87,6 +88,11 @@ class Source:
     ingested_at: str
     chunks: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("path", "title", "reason"):
+            if "\0" in (value := getattr(self, name)):
+                object.__setattr__(self, name, str(value).replace("\0", ""))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -45,6 +45,11 @@ class Snapshot:
         self._db = database
 
     @property
+    def database(self) -> Database:
+        """What it reads, for checks."""
+        return self._db
+
+    @property
     def place(self) -> Path | str:
         """Where the store lies: a file, or an address without a password."""
         return self._db.place

@@ -89,6 +89,7 @@ class Transaction(Snapshot):
             "ingested_at": source.ingested_at,
             "metadata": json.dumps(dict(source.metadata), ensure_ascii=False),
             "chunks": chunks,
+            **self._db.derived(source.path, source.title),
         }
         marks = ", ".join("?" * len(row))
         inserted = f"INSERT INTO sources ({', '.join(row)}) VALUES ({marks}) RETURNING id"
@@ -126,11 +127,15 @@ class Transaction(Snapshot):
 
     def update_source(self, source: Source) -> None:
         """Record a new recipe, title and reason for a source whose chunks stay as they are."""
-        changed = self._one(
-            "UPDATE sources SET recipe = ?, title = ?, reason = ?, failed = ? WHERE path = ? RETURNING id",
-            (source.recipe, source.title, written_reason(source.reason), int(source.failed), source.path),
-        )
-        self._put_checksum(changed[0])
+        row: dict[str, Value] = {
+            "recipe": source.recipe,
+            "title": source.title,
+            "reason": written_reason(source.reason),
+            "failed": int(source.failed),
+            **self._db.derived(source.path, source.title),
+        }
+        changed = f"UPDATE sources SET {', '.join(f'{name} = ?' for name in row)} WHERE path = ? RETURNING id"
+        self._put_checksum(self._one(changed, [*row.values(), source.path])[0])
 
     def purge_orphaned(self) -> int:
         """Delete texts and vectors that no chunk uses. Returns their number."""

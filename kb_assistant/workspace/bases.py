@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
-from kb_assistant.store import SQLiteStore
+from kb_assistant.store import KnowledgeStore
+from kb_assistant.store.opening import exists as is_there
+from kb_assistant.store.opening import is_on_server, names, open_store, postgres
 from kb_assistant.workspace.folders import delete_uploads
 
 ATTACHED = "chat."
 """Name prefix of the knowledge bases with the files of one conversation; they are never listed."""
 
-_STORE = "kb.sqlite"
 _GONE = ".deleted-"
 
 
@@ -36,7 +38,7 @@ def odd_names(settings: Settings) -> list[str]:
 
 
 def _names(settings: Settings) -> list[str]:
-    return sorted(file.parent.name for file in (settings.home / "kbs").glob(f"[!.]*/{_STORE}"))
+    return names(settings.store, settings.home / "kbs")
 
 
 def _is_name(settings: Settings, name: str) -> bool:
@@ -49,7 +51,7 @@ def _is_name(settings: Settings, name: str) -> bool:
 
 def exists(settings: Settings) -> bool:
     """Whether the knowledge base named by the settings exists."""
-    return (settings.kb_dir / _STORE).exists()
+    return is_there(settings.store, settings.kb_dir, settings.kb)
 
 
 def is_listed(settings: Settings, name: str) -> bool:
@@ -67,7 +69,7 @@ def create_base(settings: Settings) -> None:
         raise StoreError(
             _("There is a knowledge base {name!r} already.", name=settings.kb), _("Choose another name.")
         )
-    SQLiteStore(settings.kb_dir / _STORE, create=True).close()
+    _open(settings, create=True).close()
 
 
 def rename_base(settings: Settings, name: str) -> None:
@@ -81,9 +83,13 @@ def rename_base(settings: Settings, name: str) -> None:
     new = settings.but(kb=name)
     if not exists(settings):
         raise StoreError(_("There is no knowledge base {name!r}.", name=settings.kb), _("Make it first."))
-    if new.kb_dir.exists():
+    served = is_on_server(settings.store)
+    if exists(new) if served else new.kb_dir.exists():
         raise StoreError(_("There is a knowledge base {name!r} already.", name=name), _("Choose another name."))
-    with writing(settings.kb_dir, settings.lock_seconds):
+    with closing(_open(settings)) as store, store.writing(settings.lock_seconds):
+        if served:
+            postgres("catalogue").rename_in(settings.store, settings.kb, name)
+            _set_aside(new)  # what a knowledge base of this name left on this machine
         _move(settings.kb_dir, new.kb_dir)
 
 
@@ -96,13 +102,25 @@ def delete_base(settings: Settings) -> None:
         StoreError: it can't be deleted.
         BusyError: it is being written.
     """
-    folder = settings.home / "kbs"
+    if is_on_server(settings.store) and exists(settings):
+        with closing(_open(settings)) as store, store.writing(settings.lock_seconds):
+            postgres("catalogue").drop_in(settings.store, settings.kb)
     if settings.kb_dir.exists():
         with writing(settings.kb_dir, settings.lock_seconds):
-            _move(settings.kb_dir, folder / f"{_GONE}{uuid.uuid4().hex}")
-    for left in folder.glob(f"{_GONE}*"):
+            _set_aside(settings)
+    for left in (settings.home / "kbs").glob(f"{_GONE}*"):
         delete_uploads(settings, left)
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _open(settings: Settings, create: bool = False) -> KnowledgeStore:
+    return open_store(settings.store, settings.kb_dir, settings.kb, create)
+
+
+def _set_aside(settings: Settings) -> None:
+    """Move the folder of a knowledge base, if there is one, to where the next deletion finds it."""
+    if settings.kb_dir.exists():
+        _move(settings.kb_dir, settings.home / "kbs" / f"{_GONE}{uuid.uuid4().hex}")
 
 
 def _move(old: Path, new: Path) -> None:

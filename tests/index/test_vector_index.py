@@ -11,9 +11,11 @@ import pytest
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.index.vector_index import GPU_MOST, VectorIndex, import_faiss
-from kb_assistant.store import SQLiteStore
 from tests.forking import run_forking
+from tests.stores import opened
 from tests.vectors import Vectors
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_values_and_ids_are_exact_on_a_gpu(vectors: Vectors, tmp_path: Path) -> 
         vectors.check(VectorIndex(tmp_path / "index.cache"), k=k)
 
 
+@pytest.mark.sqlite
 def test_more_neighbours_than_a_gpu_can_find_are_found_on_the_cpu(
     vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +99,7 @@ def test_an_index_from_nothing_grows_and_empties(vectors: Vectors, tmp_path: Pat
 def test_a_snapshot_taken_before_a_removal_doesnt_bring_it_back(vectors: Vectors, tmp_path: Path) -> None:
     index = VectorIndex(tmp_path / "index.cache")
     vectors.add(range(20))
-    other = SQLiteStore(tmp_path / "kb.sqlite")
+    other = opened(tmp_path)
     with other.read() as early:
         early.counts()
         vectors.remove(range(5))

@@ -66,6 +66,7 @@ def test_long_histories_equal_one_fresh_ingest(script: list[Any]) -> None:
     play(script)
 
 
+@pytest.mark.usefixtures("either_store")
 def test_a_file_changes_places_with_another(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()
@@ -81,6 +82,7 @@ def test_a_file_changes_places_with_another(tmp_path: Path) -> None:
         check_the_law(kb, fresh)
 
 
+@pytest.mark.usefixtures("either_store")
 def test_a_file_becomes_a_folder_and_a_file_again(tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     (docs / "a.md").mkdir(parents=True)

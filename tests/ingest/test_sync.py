@@ -25,6 +25,8 @@ from tests.law import contents, files_under, small_kb
 from tests.real import RememberedEmbeddings
 from tests.samples import SAMPLE_DOCS
 
+pytestmark = pytest.mark.usefixtures("either_store")
+
 STATION = "The station on the northern ridge was founded in 1957 by two meteorologists."
 PUMP = "水泵由维修组每周检查一次，发现漏水时立即关闭阀门。"
 BACKUP = "Nightly backups of the database run at two o'clock and are kept for ninety days."
@@ -369,6 +371,7 @@ def test_other_settings_read_files_again_but_embed_only_new_texts(kb: KnowledgeB
         assert rows(other.ingest(docs))["long.md"] == "unchanged"
 
 
+@pytest.mark.sqlite
 def test_an_overlap_in_kb_toml_splits_unchanged_files_anew_and_readers_see_no_sentence_twice(
     kb: KnowledgeBase, docs: Path
 ) -> None:
@@ -618,6 +621,7 @@ def test_what_a_reader_notes_is_in_the_report_and_a_sheet_in_the_hit(kb: Knowled
     assert str(hit.locator) == "sheet Prices, rows 1–3"
 
 
+@pytest.mark.sqlite
 def test_with_overlap_chunks_are_no_longer_and_are_found(
     tmp_path: Path, real_embedder: RememberedEmbeddings
 ) -> None:
@@ -634,6 +638,7 @@ def test_with_overlap_chunks_are_no_longer_and_are_found(
         assert found.startswith("明前茶占三成。南坡有两块地受到霜冻，损失不大。"), "with the sentence before"
 
 
+@pytest.mark.sqlite
 @pytest.mark.engine
 def test_pages_beyond_the_limit_of_ocr_are_named_and_read_when_it_is_raised(
     docs: Path, tmp_path: Path, embedder: HashEmbeddings

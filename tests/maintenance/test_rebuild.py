@@ -12,6 +12,8 @@ from kb_assistant.knowledge import KnowledgeBase
 from tests.fakes import HashEmbeddings
 from tests.law import answers, contents, small_kb
 
+pytestmark = pytest.mark.usefixtures("either_store")
+
 COUNT = 700
 
 

@@ -18,7 +18,7 @@ import pytest
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.lock import writing
-from kb_assistant.maintenance import verify
+from kb_assistant.maintenance import sqlite_check
 from tests.fakes import HashEmbeddings
 from tests.law import small_kb
 from tests.processes import ROOT, in_a_fork
@@ -47,7 +47,7 @@ def test_a_long_transaction_of_another_program_is_no_fault(kb: KnowledgeBase) ->
 def test_a_file_that_another_program_holds_alone_is_said_to_be_in_use(
     kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kb_assistant.store.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("kb_assistant.store.sqlite_store.BUSY_SECONDS", 0.1)
     kb.close()
     with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite", isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -110,8 +110,8 @@ def test_a_rebuild_that_ends_meanwhile_is_no_fault(
     """The length of the vectors was read later than the vectors."""
     kb.search("heron")
     with small_kb(tmp_path / "home", HashEmbeddings("b", dimension=32)) as other:
-        check = verify._meta_faults
-        monkeypatch.setattr(verify, "_meta_faults", lambda db: other.rebuild() and check(db))
+        check = sqlite_check.meta_faults
+        monkeypatch.setattr(sqlite_check, "meta_faults", lambda db: other.rebuild() and check(db))
         assert kb.verify().faults == ()
         assert other.verify().faults == ()
 
@@ -143,7 +143,7 @@ def test_without_the_name_of_the_embedder_all_sources_are_named_and_the_old_file
 DYING = """
 import os, sys
 from pathlib import Path
-import kb_assistant.maintenance.verify as verify
+import kb_assistant.maintenance.sqlite_check as verify
 left = [int(sys.argv[2])]
 def dying(call):
     def one(*given, **more):

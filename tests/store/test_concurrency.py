@@ -89,6 +89,7 @@ def test_threads_search_while_a_writer_ingests(tmp_path: Path, docs: Path) -> No
         assert kb.verify().faults == ()
 
 
+@pytest.mark.usefixtures("either_store")
 def test_one_object_serves_a_writer_and_its_readers(tmp_path: Path, docs: Path) -> None:
     with small_kb(tmp_path / "home") as kb:
         kb.ingest(docs)
@@ -126,6 +127,7 @@ def test_processes_search_while_a_writer_ingests(tmp_path: Path, docs: Path) -> 
         check(searches, commits)
 
 
+@pytest.mark.usefixtures("either_store")
 def test_what_was_removed_is_not_found_and_what_is_new_is(tmp_path: Path, docs: Path) -> None:
     """In a process that has searched before, whichever process writes."""
     with small_kb(tmp_path / "home") as kb, small_kb(tmp_path / "home") as writer:
@@ -160,6 +162,7 @@ def test_a_second_writer_waits_then_says_who_is_writing(tmp_path: Path, docs: Pa
         assert kb.ingest(docs).removed == 1
 
 
+@pytest.mark.usefixtures("either_store")
 def test_a_second_writer_goes_on_as_soon_as_the_first_is_done(tmp_path: Path, docs: Path) -> None:
     with small_kb(tmp_path / "home", lock_seconds=PATIENCE) as kb:
         kb.ingest(docs / "still1.md")

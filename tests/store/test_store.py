@@ -18,7 +18,10 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, SQLiteStore, Text, chunk_id
 from tests.law import contents, small_kb
 from tests.samples import ROOT
+from tests.stores import opened
 from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 MODEL = {"name": "none", "dimension": 64}
 
@@ -36,7 +39,7 @@ def put(store: KnowledgeStore, path: str, *bodies: str) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> KnowledgeStore:
-    made = SQLiteStore(tmp_path / "kb.sqlite", create=True)
+    made = opened(tmp_path, create=True)
     with made.write() as transaction:
         transaction.put_meta("embedder", MODEL)
     return made
@@ -59,6 +62,7 @@ def test_ids_depend_on_path_text_and_occurrence_alone(store: KnowledgeStore) -> 
     assert chunk_id("/a", Text("Heading", "文本"), 1) == "2738f40d0d25ca2614d1a2c34bc357fe"
 
 
+@pytest.mark.sqlite
 def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path, store: KnowledgeStore) -> None:
     store.close()
     with closing(sqlite3.connect(tmp_path / "kb.sqlite")) as db:
@@ -69,6 +73,7 @@ def test_a_newer_file_is_refused_with_the_way_out(tmp_path: Path, store: Knowled
         assert caught.value.hint == "Upgrade kb-assistant."
 
 
+@pytest.mark.sqlite
 def test_a_file_of_version_1_is_read_and_gets_its_new_column(tmp_path: Path, store: KnowledgeStore) -> None:
     put(store, "/a", "one", "two")
     before = ids(store, "/a")
@@ -103,7 +108,7 @@ def test_an_error_within_a_transaction_undoes_all_of_it(store: KnowledgeStore) -
 
 def test_a_view_stays_as_it_was(store: KnowledgeStore, tmp_path: Path) -> None:
     put(store, "/a", "one")
-    other = SQLiteStore(tmp_path / "kb.sqlite")
+    other = opened(tmp_path)
     with store.read() as snapshot:
         assert snapshot.counts()["chunks"] == 1
         put(other, "/b", "two")
@@ -150,6 +155,7 @@ def test_threads_that_ended_leave_no_open_file(store: KnowledgeStore) -> None:
     assert open_files_after(threads=40) <= few + 4
 
 
+@pytest.mark.sqlite
 def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from kb_assistant.store import SQLiteStore\n"
@@ -170,6 +176,7 @@ def test_processes_that_create_it_at_once_make_one(tmp_path: Path) -> None:
         assert snapshot.revision == 1
 
 
+@pytest.mark.sqlite
 def test_a_file_that_was_deleted_is_missed_in_words(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("A valve.")
     with small_kb(tmp_path / "home") as kb:
@@ -243,6 +250,7 @@ def test_sources_are_counted_filtered_and_paged(store: KnowledgeStore) -> None:
         assert paths(offset=3) == []
 
 
+@pytest.mark.sqlite
 def test_what_no_store_can_hold_is_taken_out_of_a_text_once() -> None:
     """Other stores refuse zero bytes, and half a surrogate pair is no UTF-8."""
     text = Text("nul \0 heading", "one\0 two\udc80")

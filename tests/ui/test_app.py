@@ -123,18 +123,18 @@ def test_no_session_question_or_rerun_opens_anything_again(
             f"{place}.{name}", lambda *given, **named: opened.append(name) or made(*given, **named)
         )
 
-    counted("kb_assistant.knowledge", "SQLiteStore")
+    counted("kb_assistant.knowledge", "open_store")
     counted("kb_assistant.index.vector_index", "_of")  # makes every index, read from disk or built
     counted("kb_assistant.embedding.local", "open_embeddings")
     counted("kb_assistant.llm.open", "open_chat_model")
     monkeypatch.setattr("ui.app_state.follow_folders", lambda *_: None)
     app_state().begin()
-    assert sorted(opened) == ["SQLiteStore", "_of", "open_embeddings"]
+    assert sorted(opened) == ["_of", "open_embeddings", "open_store"]
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
-    assert sorted(opened) == ["SQLiteStore", "_of", "open_chat_model", "open_embeddings"]
+    assert sorted(opened) == ["_of", "open_chat_model", "open_embeddings", "open_store"]
     app = answered(app.chat_input[0].set_value("Who runs it now?").run())
     answered(filled().chat_input[0].set_value(FOUNDER).run())
-    assert sorted(opened) == ["SQLiteStore", "_of", "open_chat_model", "open_embeddings"]
+    assert sorted(opened) == ["_of", "open_chat_model", "open_embeddings", "open_store"]
     assert len(app_state().chats.turns(app.session_state["chat"])) == 2
 
 

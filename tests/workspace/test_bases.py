@@ -14,11 +14,14 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases, folders
 from tests.fakes import HashEmbeddings
+from tests.stores import store_of
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", readers=1)
+    return Settings(home=tmp_path / "home", readers=1, store=store_of(tmp_path / "home"))
 
 
 def open_base(settings: Settings) -> KnowledgeBase:
