@@ -24,6 +24,7 @@ from kb_assistant.llm.gguf_header import read_gguf_header
 from kb_assistant.llm.llama_server import LlamaServer, lora_at, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
 from kb_assistant.models.adapters import Adapter
+from kb_assistant.priority import usable_cores
 
 # Number of weights, however many bits each has: smaller models lose the thread and drift off. Models named "1B"
 # have 0.9 to 1.5 billion.
@@ -64,7 +65,7 @@ class LlamaCppChat(LocalChat):
     def server(self) -> LlamaServer:
         """The loaded model, with address and key of its OpenAI-compatible port. A forked process loads its own."""
         if self._server is None or self._server.process != os.getpid():
-            threads = self.threads or os.cpu_count() or 1
+            threads = self.threads or usable_cores()
             self._server = open_server(
                 self.model_path, self.context_tokens, threads, self.adapter, self._switching
             )
