@@ -21,7 +21,8 @@ from ingest.split import Splitter
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, persistently
 from kb_assistant.store.presence import MOUNTS, mount_points
-from kb_assistant.store.readers import ANYONE, load_rules, set_readers
+from kb_assistant.store.readers import ANYONE
+from kb_assistant.store.shared_rules import rules_at, set_rules_at
 from kb_assistant.types import FileResult, IngestRequest, Report
 
 READERS_VERSION = 8
@@ -77,7 +78,7 @@ def _note_mounts(store: KnowledgeStore, plan: Plan) -> None:
 
 def _keep_readers(store: KnowledgeStore, folder: Path, plan: Plan) -> None:
     """Give what moved out of a rule on who reads it a rule of its own, before it is found at its new place."""
-    rules = load_rules(folder)
+    rules = rules_at(store, folder)
     if not rules or not plan.remove:
         return
     with store.read() as snapshot:
@@ -88,7 +89,7 @@ def _keep_readers(store: KnowledgeStore, folder: Path, plan: Plan) -> None:
     for path, before in came.items():
         readers = rules.readers_of(before)
         if readers != (ANYONE,) and rules.readers_of(path) == (ANYONE,):
-            set_readers(folder, [path], readers)
+            set_rules_at(store, folder, [path], readers)
 
 
 def open_pool(settings: Settings, passwords: Sequence[str] = ()) -> ReaderPool:

@@ -18,7 +18,8 @@ from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
 from kb_assistant.store.compatibility import open_for_writing
-from kb_assistant.store.readers import set_readers
+from kb_assistant.store.opening import is_on_server
+from kb_assistant.store.shared_rules import set_rules_at
 from kb_assistant.types import IngestRequest, Report
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class DocumentWriter:
         given_in = import_ingest("documents")
         given = [given_in.given(document) for document in documents]
         if readers is not None:  # first: nothing is found by others meanwhile
-            set_readers(self._settings.kb_dir, [one.path for one in given], readers)
+            store = self._open_store() if is_on_server(self._settings.store) else None
+            set_rules_at(store, self._settings.kb_dir, [one.path for one in given], readers)
         with self._pool(request) as pool, self.writing() as store, telemetry.ingest(self._settings.kb):
             report: Report = given_in.put_documents(store, self._embedder(), self._settings, given, request, pool)
             self.save_index(store)

@@ -42,7 +42,8 @@ from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, S
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.store.opening import FILE, exists, is_on_server, open_store
 from kb_assistant.store.presence import missing_files
-from kb_assistant.store.readers import ReaderRules, load_rules, rule_path, set_readers
+from kb_assistant.store.readers import ReaderRules, rule_path
+from kb_assistant.store.shared_rules import rules_at, set_rules_at
 from kb_assistant.types import Hit, IngestRequest, MissingFiles, Report
 
 if TYPE_CHECKING:
@@ -565,7 +566,8 @@ class KnowledgeBase:
         Raises:
             StoreError: they are damaged.
         """
-        return load_rules(self.settings.kb_dir)
+        shared = is_on_server(self.settings.store)
+        return rules_at(self.store if shared and self._exists else None, self.settings.kb_dir)
 
     def set_readers(self, paths: Iterable[str | Path], readers: Collection[str] | None) -> None:
         """Say who may read what is at and under files, folders, and documents (`document:NAME`), now and later. It
@@ -578,7 +580,9 @@ class KnowledgeBase:
             SettingsError: a reader is neither a user nor a group, or there are none.
             StoreError: the rules are damaged, or can't be written.
         """
-        set_readers(self.settings.kb_dir, map(rule_path, paths), readers)
+        shared = is_on_server(self.settings.store)
+        store = self._create() if shared else None
+        set_rules_at(store, self.settings.kb_dir, map(rule_path, paths), readers)
 
     def paths_of(self, documents: Iterable[Document | str | tuple[str, bytes]]) -> list[str]:
         """The paths of the sources that `add` makes of these documents.

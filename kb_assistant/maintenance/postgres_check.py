@@ -15,6 +15,7 @@ from kb_assistant.messages import _
 from kb_assistant.store import Database, KnowledgeStore, Transaction, chunk_id
 from kb_assistant.store.faults import CorruptRow
 from kb_assistant.store.postgres_schema import keys_of
+from kb_assistant.store.shared_rules import RULES
 
 
 class PostgresCheck:
@@ -42,9 +43,9 @@ class PostgresCheck:
         """See Checkable."""
         with self._open().write() as transaction:
             db = transaction.database
-            altered = [
-                key for key, value, crc in db.rows("SELECT key, value, crc FROM meta") if not is_whole(value, crc)
-            ]
+            rows = db.rows("SELECT key, value, crc FROM meta")
+            # Altered rules on who reads what stay: without them everybody would.
+            altered = [key for key, value, crc in rows if key != RULES and not is_whole(value, crc)]
             for key in altered:
                 db.run("DELETE FROM meta WHERE key = ?", (key,))
             lost = [path for source_id, path in list(db.rows("SELECT id, path FROM sources ORDER BY path"))

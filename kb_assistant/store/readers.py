@@ -88,11 +88,20 @@ def load_rules(folder: Path) -> ReaderRules:
     """
     file = folder / _FILE
     try:
-        return ReaderRules(tuple(sorted(_rules(json.loads(file.read_text(encoding="utf-8"))).items())))
+        return rules_of(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return ReaderRules()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file, error) from error
+
+
+def rules_of(value: Any) -> ReaderRules:
+    """The rules from their stored form.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it isn't theirs.
+    """
+    return ReaderRules(tuple(sorted(_rules(value).items())))
 
 
 def set_readers(folder: Path, paths: Iterable[str], readers: Collection[str] | None) -> None:
@@ -106,6 +115,19 @@ def set_readers(folder: Path, paths: Iterable[str], readers: Collection[str] | N
         SettingsError: a reader is neither a user nor a group, or there are none.
         StoreError: the rules are damaged, or can't be written.
     """
+    file = folder / _FILE
+    changed = changed_rules(paths, readers)
+    if readers is None and not file.exists():
+        return
+    try:
+        update_json(file, changed, what=_("the list of readers"), mode=0o600, indent=1)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(file, error) from error
+
+
+def changed_rules(paths: Iterable[str], readers: Collection[str] | None) -> Callable[[Any], Any]:
+    """Gives the stored rules, None for none, with those of paths changed as by `set_readers`, which says what it
+    raises."""
     chosen = None if readers is None else list(dict.fromkeys(map(checked_grantee, readers)))
     if chosen == []:
         raise SettingsError(_("Nobody could read it."), _("Name its readers, or `anyone`."))
@@ -120,13 +142,7 @@ def set_readers(folder: Path, paths: Iterable[str], readers: Collection[str] | N
                 rules[path] = tuple(chosen)
         return {"rules": {path: list(to) for path, to in sorted(rules.items())}}
 
-    file = folder / _FILE
-    if chosen is None and not file.exists():
-        return
-    try:
-        update_json(file, changed, what=_("the list of readers"), mode=0o600, indent=1)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(file, error) from error
+    return changed
 
 
 def rule_path(path: str | Path) -> str:

@@ -246,3 +246,50 @@ def test_an_ingest_goes_on_when_the_server_starts_again(server: PostgresServer, 
         plain.ingest(docs)
         assert contents(kb) == contents(plain)
         assert kb.verify().faults == ()
+
+
+def test_rights_said_on_one_machine_hold_on_the_other(server: PostgresServer, tmp_path: Path) -> None:  # noqa: ARG001
+    address = stores.store_of(tmp_path)
+    with small_kb(tmp_path / "one", store=address) as one, small_kb(tmp_path / "two", store=address) as two:
+        one.add([("pay.txt", b"The salary is 7."), ("menu.txt", b"The menu is soup.")])
+        assert len(two.search("the", audience={"user:bob"})) == 2
+        one.set_readers(["document:pay.txt"], ["user:ann"])
+        assert [hit.text for hit in two.search("the", audience={"user:bob"})] == ["The menu is soup."]
+        assert len(two.search("the", audience={"user:ann"})) == 2
+        two.add([("note.txt", b"The note is secret.")], readers=["ann"])
+        assert [hit.text for hit in one.search("the", audience={"user:bob"})] == ["The menu is soup."]
+        one.set_readers(["document:pay.txt"], None)
+        assert len(two.search("the", audience={"user:bob"})) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE texts SET body = body || '!' WHERE id = 1",
+        "UPDATE vectors SET crc = crc + 1 WHERE text_id = 1",
+        "UPDATE chunks SET seq = seq + 1 WHERE text_id = 1",
+        "UPDATE sources SET title = 'x' WHERE id = 1",
+        "UPDATE sources SET folded = 'x'",
+        "UPDATE keywords SET line = 'x' WHERE text_id = 1",
+        "UPDATE keywords SET tokens = '{x}' WHERE text_id = 1",
+        "DELETE FROM keywords",
+        "DELETE FROM vectors WHERE text_id = 1",
+        "UPDATE meta SET value = '1' WHERE key = 'generation'",
+        "UPDATE meta SET value = '{}' WHERE key = 'embedder'",
+    ],
+)
+def test_damage_is_named_and_repaired(server: PostgresServer, tmp_path: Path, damage: str) -> None:  # noqa: ARG001
+    documents = [(f"{number}.txt", f"Valve {number}.".encode()) for number in range(3)]
+    with small_kb(tmp_path) as kb:
+        kb.add(documents)
+        before = contents(kb)
+        assert kb.verify().faults == ()
+        with kb.store.write() as transaction:
+            assert transaction.database.run(damage)
+        assert kb.verify().faults != ()
+        report = kb.verify(repair=True)
+        assert report.repaired
+        kb.add(documents)
+        assert contents(kb) == before
+        assert kb.verify().faults == ()
+        assert len(kb.search("valve", 9)) == 3
