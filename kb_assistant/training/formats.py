@@ -7,6 +7,7 @@ conversations, and rows in our own form; a file may mix them. A row that can't b
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,6 +136,8 @@ def _name(row: Mapping[str, Any], own: str, known: Sequence[str]) -> str:
 
 def _said(value: Any, name: str) -> str:
     """A text that isn't empty; a number is one, too."""
+    if isinstance(value, float) and not math.isfinite(value):  # what pandas writes for an empty cell
+        value = None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) and value is not None:

@@ -79,7 +79,7 @@ def file_rows(file: Path, knows: Callable[[Sequence[str]], bool], encoding: str 
     Raises:
         DatasetError: it can't be read, is empty, or is a table of other columns.
     """
-    text = _text(file, encoding)
+    text = _text(file, encoding).lstrip("\ufeff")  # one for each program that saved it
     if not text.strip():
         raise DatasetError(_("{path} is empty.", path=file), _("Give a file with questions and answers."))
     return _rows(text, file, knows)

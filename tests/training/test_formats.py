@@ -114,6 +114,7 @@ GOOD = {"prompt": "a", "response": "b"}
         ('{"prompt": "", "response": "b"}', "prompt is empty"),
         ('{"prompt": "a", "response": " \\n"}', "response is empty"),
         ('{"prompt": "a", "response": null}', "response is empty"),
+        ('{"prompt": "a", "response": NaN}', "response is empty"),
         ('{"prompt": {"x": 1}, "response": "b"}', "prompt isn't a text"),
         ('{"prompt": "a", "response": "b", "history": "c"}', "history isn't a list"),
         ('{"prompt": "a", "response": "b", "history": [["c"]]}', "history isn't a list"),
@@ -132,6 +133,10 @@ def test_a_broken_row_is_told_with_its_line_and_the_others_are_read(row: str, re
     ((fault,),) = [found.faults]
     assert fault.line == 3
     assert reason in fault.reason
+
+
+def test_marks_of_byte_order_count_for_nothing(tmp_path: Path) -> None:
+    assert said(read(tmp_path, b"\xef\xbb\xbf" * 2 + json.dumps(GOOD).encode())) == [("a", "b")]
 
 
 def test_numbers_are_texts(tmp_path: Path) -> None:
