@@ -283,6 +283,10 @@ def open_data(path: Path, style: Style = "chat") -> DataSet:
               path=path, count=len(read.faults), line=first.line, reason=first.reason),
             _("kb train data {path} leaves them out and lists them.", path=path),
         )  # fmt: skip
+    if not read.conversations:
+        raise DatasetError(
+            _("{path} holds no conversation.", path=path), _("Give a file with questions and answers.")
+        )
     return DataSet(read.conversations, [], [], [], _digest(path))
 
 

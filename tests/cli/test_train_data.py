@@ -112,3 +112,23 @@ def test_documents_and_rated_answers_become_a_folder(tmp_path: Path, monkeypatch
     assert done.returncode == 2
     assert "thumb" in json.loads(done.stdout)["error"]
     assert run("train", "data").returncode == 2
+
+
+def test_general_dialogue_needs_the_model_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "faq.csv").write_text(ROWS, encoding="utf-8")
+    done = kb("train", "data", tmp_path / "faq.csv", "--replay", "2", home=tmp_path / "home")
+    assert (done.code, "name it with --model" in done.stderr) == (2, True)
+    assert not (tmp_path / "faq-data").exists()
+
+
+@pytest.mark.engine
+def test_both_kinds_of_general_dialogue_go_together(tmp_path: Path) -> None:
+    (tmp_path / "faq.csv").write_text(ROWS, encoding="utf-8")
+    general = [f"general question {word},answer" for word in "rain snow wind hail fog".split()]
+    (tmp_path / "general.csv").write_text("question,answer\n" + "\n".join(general), encoding="utf-8")
+    options = ("--mix", tmp_path / "general.csv", "--replay", "1", "--ratio", "0.3", "--model", TINY)
+    done = kb("train", "data", tmp_path / "faq.csv", *options, "--json", home=tmp_path / "home")
+    assert done.code == 0, done.stderr
+    assert "0 of 1 neutral prompts were answered to the end" in done.stderr  # the tiny model never ends
+    assert done.json["parts"]["neutral"] == 1
+    assert done.json["parts"]["train"] == 11  # three of them general

@@ -133,6 +133,30 @@ def test_what_cannot_be_trained_is_told(home: Path, options: tuple[str, ...], sa
     assert "x" not in AdapterHome(home).unfinished()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"question,answer\n", "holds no conversation"),
+        ("question,answer\n问,答\n".encode("gb18030"), "isn't UTF-8"),
+        (b"question,answer\nwhy,\n", "rows that can't be used: 1; line 2"),
+        (b"\x00" * 100, "no columns of questions and answers"),
+    ],
+)
+def test_files_that_cannot_be_learned_are_told(home: Path, tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "odd.csv").write_bytes(content)
+    done = train(home, "--name", "x", data=tmp_path / "odd.csv")
+    assert done.code == 2
+    assert said in done.stderr
+    assert "x" not in AdapterHome(home).unfinished()
+
+
+def test_a_single_pair_can_be_learned(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("question,answer\nwhy,because\n")
+    assert train(home, "--name", "one", *SHORT, data=tmp_path / "one.csv").code == 0
+    assert AdapterHome(home).get("one").facts["examples"] == 1
+
+
 def test_packed_weights_are_not_shared_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "int4 weights can't be shared out" in train(home, "--name", "x", "--precision", "int4", "--fsdp").stderr

@@ -18,7 +18,7 @@ from kb_assistant.answering.prompts import render
 from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import ModelError, SettingsError, StoreError
 from kb_assistant.llm.open import open_chat_model
-from kb_assistant.models.adapters import AdapterHome
+from kb_assistant.models.adapters import Adapter, AdapterHome
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.training import checkpoints
@@ -274,6 +274,11 @@ def test_a_training_begins_with_an_earlier_adapter(home: AdapterHome, job: Job) 
         for adapter in (first, second)
     ]
     assert losses[1] < losses[0] / 2
+    prefix, reader = home.folder.parent / "prefix", home.folder.parent / "reader"
+    for folder in (prefix, reader):
+        folder.mkdir()
+    (prefix / "pytorch_model.bin").write_bytes(b"")
+    Adapter(reader, "reader", "multilingual-e5-small", "0").write()
     shape = {"rank": 4, "alpha": 8.0, "targets": ("query_key_value",)}
     for name, said in (
         ("rank", "rank 8, not rank 4"),
@@ -283,6 +288,9 @@ def test_a_training_begins_with_an_earlier_adapter(home: AdapterHome, job: Job) 
         other = replace(job, name="third", start=first, recipe=job.recipe.with_values({name: shape[name]}))
         with pytest.raises(SettingsError, match=said):
             train(other, home)
+    for folder, said in ((prefix, "is P-Tuning v2, which isn't trained here"), (reader, "is a reader")):
+        with pytest.raises(ModelError, match=said):
+            train(replace(job, name="third", start=home.get(str(folder))), home)
     assert "third" not in home.unfinished()
     dropped = train(replace(job, name="third", start=first, recipe=replace(job.recipe, dropout=0.0)), home)
     assert dropped is not None
