@@ -85,6 +85,7 @@ def export(
 
     adapter = _adapters(home).get(name)
     if gguf:
+        adapter.require("lora", "prefix")
         adapter = with_gguf(adapter, trainable(_models(home), adapter.base), show.note)
     if folder is None:
         if not gguf:
@@ -105,6 +106,7 @@ def merge(
     from kb_assistant.training.merge import merge as merged
 
     adapter, models = _adapters(home).get(name), _models(home)
+    adapter.require("lora", "prefix")
     base = trainable(models, adapter.base)
     with show.share("writing") as progress:
         model = merged(adapter, base, models, as_name, precision, show.note, progress)

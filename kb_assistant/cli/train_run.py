@@ -131,6 +131,7 @@ def _job(
         )
     begun = AdapterHome(settings.home).get(start) if start else None
     if begun:
+        begun.require("lora", "prefix")
         begun.require_base(base)
     return Job(
         name, base, train, validation, content.sha256, recipe, _style(content), torch_device(settings.device),

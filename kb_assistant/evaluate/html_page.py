@@ -13,6 +13,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 90rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+.texts th, .texts td { text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: break-word; }
+.texts td { min-width: 6rem; }
 svg { max-width: min(100%, 54rem); height: auto; background: #fff; }
 small { color: #555; }
 @media (prefers-color-scheme: dark) { body { background: #1c1c1c; color: #ddd; } small { color: #aaa; } }
@@ -29,13 +31,18 @@ def document(title: str, body: str) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; its cells are texts, which are escaped."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: bool = False) -> str:
+    """A table; its cells are escaped.
+
+    Args:
+        texts: It holds sentences rather than numbers: they stand at the left and are broken into lines.
+    """
 
     def line(tag: str, cells: Sequence[str]) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-    return f"<table>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+    kind = ' class="texts"' if texts else ""
+    return f"<table{kind}>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
 
 
 def figure(height: float):  # type: ignore[no-untyped-def]  # matplotlib's own types load with it

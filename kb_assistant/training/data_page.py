@@ -10,6 +10,7 @@ from kb_assistant.training.checks import KINDS
 from kb_assistant.training.prepare import Prepared
 
 _SHOWN = 200
+_BINS = 40
 
 
 def data_page(prepared: Prepared) -> str:
@@ -25,12 +26,17 @@ def data_page(prepared: Prepared) -> str:
         table(["form", "rows"], [[name, f"{count:,}"] for name, count in report["forms"].items()]),
         _lengths(prepared.lengths, report),
         "<h2>What is left out</h2>",
-        table(["where", "why"], [[one.source, f"{one.kind}: {one.reason}"] for one in prepared.left_out[:_SHOWN]]),
-        f"<p>{len(prepared.left_out):,} rows; all of them are in left_out.jsonl.</p>",
+        table(
+            ["where", "why"],
+            [[one.source, f"{one.kind}: {one.reason}"] for one in prepared.left_out[:_SHOWN]],
+            texts=True,
+        ),
+        f"<p>Rows: {len(prepared.left_out):,}; all of them are in left_out.jsonl.</p>",
         "<h2>What is odd</h2>",
         table(
             ["what", "where"],
             [[KINDS[one.kind], ", ".join(one.sources)] for one in prepared.findings[:_SHOWN]],
+            texts=True,
         ),
     ]
     return document("Training data", "\n".join(parts))
@@ -45,10 +51,12 @@ def _lengths(lengths: Sequence[tuple[int, int]], report: Mapping[str, object]) -
         assert isinstance(found, dict)
         rows.append([name, *(f"{value:,}" for value in found.values())])
     drawn, axes = figure(height=3.2)
-    axes.hist([whole for whole, _learned in lengths], bins=40, color="#4477aa", label="prompt and answer")
-    axes.hist([learned for _whole, learned in lengths], bins=40, color="#cc6677", alpha=0.7, label="answer")
+    longest = max(whole for whole, _learned in lengths)
+    bins = [longest * n / _BINS for n in range(_BINS + 1)]
+    axes.hist([whole for whole, _learned in lengths], bins=bins, color="#4477aa", label="prompt and answer")
+    axes.hist([learned for _whole, learned in lengths], bins=bins, color="#cc6677", alpha=0.7, label="answer")
     limit = report["limit"]
-    if isinstance(limit, int) and limit and limit < 3 * max(whole for whole, _learned in lengths):
+    if isinstance(limit, int) and limit and limit < 3 * longest:
         axes.axvline(limit, color="#555555", linestyle=":", label="limit")
     axes.set(xlabel="tokens", ylabel="answers to learn")
     axes.legend()

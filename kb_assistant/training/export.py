@@ -50,7 +50,6 @@ def with_gguf(adapter: Adapter, base: Model, say: Callable[[str], None]) -> Adap
     Raises:
         ModelError: the package gguf is missing, or the model is another.
     """
-    adapter.require("lora")
     if GGUF in adapter.files:
         return adapter
     require_writer()

@@ -29,7 +29,7 @@ def measure_page(name: str, base: str, compared: Compared, grounded: list[Answer
     if grounded:
         parts += ["<h2>Answers from documents</h2>", *map(_grounded, grounded)]
     rows = [[one.question, one.reference, one.base, one.adapted, one.source] for one in compared.answers[:_SHOWN]]
-    parts += ["<h2>Answers</h2>", table(["question", "right", "base", "adapted", "from"], rows)]
+    parts += ["<h2>Answers</h2>", table(["question", "right", "base", "adapted", "from"], rows, texts=True)]
     return document(f"Adapter {name}", "\n".join(parts))
 
 

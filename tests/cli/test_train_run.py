@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.open import open_chat_model
-from kb_assistant.models.adapters import AdapterHome
+from kb_assistant.models.adapters import Adapter, AdapterHome
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from tests.chatglm2_data import TINY
@@ -155,6 +155,23 @@ def test_a_single_pair_can_be_learned(home: Path, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("question,answer\nwhy,because\n")
     assert train(home, "--name", "one", *SHORT, data=tmp_path / "one.csv").code == 0
     assert AdapterHome(home).get("one").facts["examples"] == 1
+
+
+def test_a_reader_is_no_adapter_of_a_chat_model(home: Path) -> None:
+    folder = AdapterHome(home).folder / "read"
+    folder.mkdir()
+    Adapter(folder, "reader", "multilingual-e5-small", "0").write()
+    for command in (
+        ("export", "read", "--gguf"),
+        ("merge", "read", "--as", "other"),
+        ("eval", "read", home / "pairs.jsonl", "--model", "tiny"),
+        ("tiny", home / "pairs.jsonl", "--name", "x", "--start", "read"),
+    ):
+        done = kb("train", *command, home=home)
+        assert done.code == 2, command
+        assert "is a reader" in done.stderr, (command, done.stderr)
+    assert "reader" in kb("train", "list", home=home).stdout
+    assert kb("train", "rm", "read", home=home).code == 0
 
 
 def test_packed_weights_are_not_shared_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,7 @@ def test_the_command_compares_and_writes_a_page(home: Path, tmp_path: Path) -> N
     assert done.json["measures"]["bleu-4"].keys() == {"base", "adapted", "gained"}
     html = page.read_text(encoding="utf-8")
     assert "<svg" in html
+    assert '<table class="texts"><tr><th>question</th>' in html  # answers are broken into lines, side by side
     assert done.json["answers"][0]["question"] in html
     told = kb(*command, home=home)
     assert "perplexity of right answers: base " in told.stdout

@@ -44,7 +44,7 @@ _LOST = 0.01
 """Most that may be lost on the questions that come along."""
 _CALIBRATED = 128
 """Number of groups by which the scores keep their meaning."""
-MEASURED = 200
+MEASURED = 100
 """Number of the questions that come along which are measured, of those with an answer and of those without."""
 _SECONDS_A_PAIR, _SECONDS_A_PASSAGE = 0.1, 0.012
 """On one core of an EPYC of 2024, roughly."""
