@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kb_assistant import telemetry
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
+from kb_assistant.base_settings import given, with_own
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.embedding.model_server import is_served, served_model, server_key
 from kb_assistant.errors import BusyError, ModelError, QuestionError, StoreError
@@ -116,9 +117,10 @@ class KnowledgeBase:
     def open(cls, kb: str | None = None, **settings: Any) -> KnowledgeBase:
         """Open a knowledge base by name, any settings by keyword: `KnowledgeBase.open("notes", model="extract")`.
 
+        What the knowledge base has of its own counts for more than the home's settings; see base_settings.
         Nothing is created on disk before the first ingest.
         """
-        return cls(Settings.load(kb=kb, **settings))
+        return cls(with_own(Settings.load(kb=kb, **settings), given(kb=kb, **settings)))
 
     def __enter__(self) -> Self:
         return self

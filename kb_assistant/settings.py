@@ -371,7 +371,7 @@ def write_setting(home: Path, name: str, value: Any, /, **flags: Any) -> None:
             layers[str(path)][name] = new
             Settings(**_values(layers))
             Settings(home=home, **_values({str(path): layers[str(path)]}))
-        _write(path, name, new)
+        write_line(path, name, new)
 
 
 def new_name(name: str) -> str:
@@ -379,7 +379,8 @@ def new_name(name: str) -> str:
     return OLD_NAMES.get(name, name)
 
 
-def _write(path: Path, name: str, value: Any) -> None:
+def write_line(path: Path, name: str, value: Any) -> None:
+    """Write one setting into a kb.toml; None takes it out. Hold the lock of the home."""
     import tomlkit
 
     text = decode_text(path.read_bytes()) if path.exists() else ""
@@ -406,7 +407,7 @@ def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
     environment = _from_environment(os.environ)
     home = home_of(given.get("home"))
     path = home / "kb.toml"
-    return home, {str(path): _from_toml(path), "environment": environment, "arguments": given}
+    return home, {str(path): read_settings(path), "environment": environment, "arguments": given}
 
 
 def _by_new_names(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -440,7 +441,8 @@ def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
         )
 
 
-def _from_toml(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a kb.toml says; nothing if there is none. Raises SettingsError as Settings.load."""
     try:
         text = _with_line_feeds(decode_text(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):

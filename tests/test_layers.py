@@ -18,7 +18,7 @@ LAYERS = (
     "small_file text torch_runtime",
     "model_folder",
     "chatglm2 settings store embedding",
-    "models index reader",
+    "models index reader base_settings",
     "llm retrieval",
     "answering maintenance adapters ingestion",
     "knowledge",
@@ -108,7 +108,7 @@ def test_the_page_knows_the_public_door_and_the_workspace_alone() -> None:
     for module, others in arrows().items():
         if module.startswith("ui"):
             rooms = {room(other) for other in others if other.startswith("kb_assistant")}
-            known = {"door", "workspace", "settings", "messages", "errors"}
+            known = {"door", "workspace", "settings", "base_settings", "messages", "errors"}
             assert rooms <= known | ({"cli"} if module == "ui.cli" else set()), (module, rooms)
 
 

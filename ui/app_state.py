@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import KBError, KnowledgeBase, Settings
+from kb_assistant.base_settings import given
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
 from kb_assistant.settings import write_setting
@@ -71,7 +72,7 @@ class AppState(Workspace):
 
 @st.cache_resource(show_spinner=False)
 def app_state() -> AppState:
-    shared = AppState(Settings.load(**options().flags))
+    shared = AppState(Settings.load(**options().flags), given(**options().flags))
     if not bases.list_bases(shared.settings):
         shared.create_base(shared.settings.kb)
     return shared

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from ui.opened import close_passage
 from ui.options import MOST_MEGABYTES
 from ui.sanitize import escaped, short, strip_invisible
 from ui.strings import say
+from ui.turn_view import conditions_said
 from ui.uploads import too_much
 
 LISTED_SOURCES = 500
@@ -42,43 +44,70 @@ def scope() -> Scope:
 
 
 def _choose_scope(base: View) -> None:
+    said = conditions_said(scope().conditions())
+    st.button(
+        say("search_some", what=escaped(short(said, 40))) if said else say("search_all"),
+        icon=":material/filter_alt:", type="tertiary", key="scope-box", on_click=attempt, args=(_open_scope,),
+    )  # fmt: skip
+    if st.session_state.pop("scope-open", False):
+        _scope_dialog(base)
+
+
+def _open_scope() -> None:
+    st.session_state["scope-open"] = True
+
+
+def _scope_dialog(base: View) -> None:
+    """A dialog: above the field there isn't room enough for a list."""
     now = scope()
-    label = say("search_all") if now == Scope() else say("search_some", what=escaped(short(told(now), 40)))
-    box = st.popover(label, icon=":material/filter_alt:", type="tertiary", key="scope-box", on_change="rerun")
-    if not box.open:
-        return
-    with box, st.form("scope-form", border=False):
-        types = base.types()
+
+    @st.dialog(say("search_where"))
+    def choose() -> None:
+        with st.form("scope-form", border=False):
+            _pills("types", base.types(), now.types)
+            known = [source.path for source in base.sources(failed=False, limit=LISTED_SOURCES)]
+            st.multiselect(
+                say("sources"), known, default=[path for path in now.paths if path in known], key="scope-paths",
+                format_func=lambda path: strip_invisible(path.rsplit("/", 1)[-1]), placeholder=say("all"),
+            )  # fmt: skip
+            st.text_input(say("folder_or_name"), value=now.name, key="scope-name")
+            with st.container(horizontal=True):
+                for name, day in (("since", now.since), ("until", now.until)):
+                    given = date.fromisoformat(day) if day else None
+                    st.date_input(say(f"dated_{name}"), value=given, key=f"scope-{name}")
+            _pills("tags", base.tags(), now.tags)
+            with st.container(horizontal=True):
+                done = st.form_submit_button(say("apply"), type="primary", on_click=attempt, args=(_set_scope,))
+                all_of_it = st.form_submit_button(say("search_everything"), on_click=attempt, args=(_clear_scope,))
+        if done or all_of_it:
+            st.rerun()
+
+    choose()
+
+
+def _pills(name: str, known: Sequence[str], chosen_ones: Sequence[str]) -> None:
+    if known:
         st.pills(
-            say("types"), types, selection_mode="multi", key="scope-types",
-            default=[one for one in now.types if one in types],
+            say(name), known, selection_mode="multi", key=f"scope-{name}", format_func=escaped,
+            default=[one for one in chosen_ones if one in known],
         )  # fmt: skip
-        known = [source.path for source in base.sources(failed=False, limit=LISTED_SOURCES)]
-        st.multiselect(
-            say("sources"), known, default=[path for path in now.paths if path in known], key="scope-paths",
-            format_func=lambda path: strip_invisible(path.rsplit("/", 1)[-1]), placeholder=say("all"),
-        )  # fmt: skip
-        st.text_input(say("folder_or_name"), value=now.name, key="scope-name")
-        with st.container(horizontal=True):
-            st.form_submit_button(say("apply"), type="primary", on_click=attempt, args=(_set_scope,))
-            st.form_submit_button(say("search_everything"), on_click=attempt, args=(_clear_scope,))
 
 
 def _set_scope() -> None:
     state = st.session_state
+    since, until = (state[f"scope-{name}"] for name in ("since", "until"))
     st.session_state.scope = Scope(
-        tuple(state["scope-types"] or ()), tuple(state["scope-paths"]), state["scope-name"].strip()
+        tuple(state.get("scope-types") or ()),
+        tuple(state["scope-paths"]),
+        state["scope-name"].strip(),
+        tuple(state.get("scope-tags") or ()),
+        since.isoformat() if since else "",
+        until.isoformat() if until else "",
     )
 
 
 def _clear_scope() -> None:
     st.session_state.pop("scope", None)
-
-
-def told(now: Scope) -> str:
-    """Where is searched, in words."""
-    names = [path.rsplit("/", 1)[-1] for path in now.paths]
-    return ", ".join([*now.types, *names, *([now.name] if now.name else ())])
 
 
 def _choose_answerer() -> None:

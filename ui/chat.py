@@ -18,6 +18,7 @@ from ui.chat_list import chat_head, chat_list, open_chat
 from ui.document import document_panel
 from ui.errors import attempt, show_error, show_problem, showing_errors
 from ui.first_steps import first_steps, has_embedder
+from ui.options import options
 from ui.passage import passage_panel
 from ui.sanitize import escaped, strip_invisible
 from ui.strings import language, say, words
@@ -49,6 +50,7 @@ _WORDS = (
     "next_questions",
     "keep_note",
     "kept_note",
+    "see_prompt",
 )
 
 
@@ -106,6 +108,8 @@ def _body(chat: Chat | None) -> None:
         document_panel(base, *(desk().conversations.beside(chat.id) if chat else ()))
     if chat is not None and (turn := st.session_state.pop("why", None)):
         _ask_why(chat, turn)
+    if chat is not None and (turn := st.session_state.pop("prompt_of", None)):
+        _show_prompt(chat, turn)
     dropped_files(chat)
     question_field(chat, base)
 
@@ -166,6 +170,7 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
             "open": f"{opened.get('turn')}:{opened.get('mark')}" if opened else "",
             "follow": True,
             "may_keep": _may_write(chat),
+            "may_see_prompt": chat.kb in kb_names() and view(chat.kb).may("manage"),
         },
         key=key,
         on_open_change=partial(attempt, lambda: st.session_state.update(passage=told("open"))),
@@ -173,6 +178,7 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
         on_retry_change=partial(attempt, lambda: ask_again(chat, int(told("retry")["turn"]))),
         on_ask_change=partial(attempt, lambda: ask(chat, str(told("ask")["text"]))),
         on_note_change=partial(attempt, lambda: _keep_note(chat, int(told("note")["turn"]))),
+        on_prompt_change=partial(attempt, lambda: st.session_state.update(prompt_of=int(told("prompt")["turn"]))),
         on_edit_change=partial(
             attempt, lambda: ask_again(chat, int(told("edit")["turn"]), str(told("edit")["text"]))
         ),
@@ -224,9 +230,25 @@ def _ask_why(chat: Chat, turn: int) -> None:
             kinds = ["why_wrong", "why_missing", "why_source", "why_form"]
             st.pills(say("reason"), kinds, format_func=say, key="why-kind", label_visibility="collapsed")
             st.text_input(say("why_text"), key="why-text", max_chars=500)
-            st.form_submit_button(say("save"), type="primary", on_click=attempt, args=(_keep_why, chat.id, turn))
+            if options().login:
+                st.caption(say("why_seen"))
+            done = st.form_submit_button(
+                say("save"), type="primary", on_click=attempt, args=(_keep_why, chat.id, turn)
+            )
+        if done:
+            st.rerun()  # closes it
 
     ask_for_it()
+
+
+def _show_prompt(chat: Chat, turn: int) -> None:
+    """What the model was given for an answer."""
+
+    @st.dialog(say("see_prompt"), width="large")
+    def show() -> None:
+        st.code(strip_invisible(desk().conversations.prompt(chat.id, turn)), language=None, wrap_lines=True)
+
+    show()
 
 
 def _keep_why(chat: str, turn: int) -> None:

@@ -15,12 +15,12 @@ import streamlit as st
 from kb_assistant import Source
 from kb_assistant.workspace.desk import View
 from kb_assistant.workspace.removals import Removal
-from kb_assistant.workspace.source_list import Facets, Order, SourceQuery
+from kb_assistant.workspace.source_list import Facets, Order, SourceQuery, size_of
 from ui import components
 from ui.adding import read_again
 from ui.errors import attempt
 from ui.opened import open_document, opened_document
-from ui.sanitize import escaped, short, strip_invisible
+from ui.sanitize import escaped, short, size, strip_invisible
 from ui.strings import language, localized, said_when, say, words
 from ui.undo import offer_undo, undo_line
 
@@ -29,7 +29,7 @@ REASONS = 3
 """Most reasons of failures that are named."""
 
 _DAYS = {"any_time": 0, "day": 1, "week": 7, "month": 30}
-_WORDS = ("file", "type", "folder_column", "chunks", "date", "status", "select_all", "select", "sources")
+_WORDS = ("file", "type", "folder_column", "size", "chunks", "date", "status", "select_all", "select", "sources")
 
 
 def sources_section(base: View) -> None:
@@ -154,6 +154,7 @@ def _row(source: Source, place: str, told: bool) -> dict[str, Any]:
         "name": PurePath(source.path).name,
         "type": PurePath(source.path).suffix[1:].upper(),
         "folder": place or say("uploads"),
+        "size": size(found) if (found := size_of(source.path)) is not None else "",
         "chunks": f"{source.chunks:,}",
         "date": said_when(source.ingested_at),
         "state": state,

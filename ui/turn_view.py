@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
@@ -83,6 +84,7 @@ def _shown(key: _Key, last: bool, lang: str) -> Shown:
         "sources": [] if kind == "refused" else _sources(hits, found),
         "nearest": [_near(n, hit) for n, hit in enumerate(hits[:_NEAREST], 1)] if kind == "refused" else [],
         "facts": _facts(turn),
+        "prompted": bool(turn.reply.get("prompted")),
         "fact_line": _fact_line(turn),
         "rating": turn.rating,
         "copy": turn.answer,
@@ -94,7 +96,7 @@ def _base(turn: int, question: str, kind: str) -> Shown:
     return {
         "id": turn, "version": "", "question": question, "kind": kind, "tree": [], "marks": [], "head": "",
         "note": "", "status": "", "remarks": [], "nearest": [], "sources": [], "next": [], "facts": [],
-        "fact_line": "", "rating": 0, "copy": "", "last": False, "live": False,
+        "prompted": False, "fact_line": "", "rating": 0, "copy": "", "last": False, "live": False,
     }  # fmt: skip
 
 
@@ -118,10 +120,20 @@ def _head(turn: SavedTurn, kind: str) -> str:
     return say(kind) if kind == "refused" or (kind == "failed" and not turn.answer) else ""
 
 
-def _conditions(where: list[str]) -> str:
+def conditions_said(where: list[str]) -> str:
     """Conditions on sources in short: values without their fields, paths without their folders."""
-    values = [value for one in where for value in one.partition("=")[2].split("\n")]
-    return ", ".join(value.strip("*").rsplit("/", 1)[-1] for value in values)
+    said = []
+    for one in where:
+        field, _, value = one.partition("=")
+        if field in ("date>", "date<"):
+            said.append(say("dated_from" if field == "date>" else "dated_to", day=value))
+        else:
+            said += [_PATTERN.sub(r"\1", part.strip("*")).rsplit("/", 1)[-1] for part in value.split("\n")]
+    return ", ".join(said)
+
+
+_PATTERN = re.compile(r"\[([*?[])\]")
+"""A sign that stands for itself in a path's pattern."""
 
 
 def _still_unread(turn: SavedTurn) -> list[str]:
@@ -177,7 +189,7 @@ def _remarks(turn: SavedTurn, found: list[Mark]) -> list[str]:
     said = [say("by_itself")] if turn.reply.get("origin") == "model" else []
     said += _still_unread(turn)
     if where := turn.reply.get("where"):
-        said.append(say("searched_in", what=_conditions(where)))
+        said.append(say("searched_in", what=conditions_said(where)))
     if turn.reply.get("cut"):
         said.append(say("cut"))
     if turn.reply.get("uncertain"):

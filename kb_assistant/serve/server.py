@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant import telemetry
+from kb_assistant.base_settings import given
 from kb_assistant.errors import KBError
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
@@ -87,7 +88,7 @@ def _alone(options: ServeOptions, settings: Settings) -> None:
 
     from kb_assistant.serve.connections import PatientProtocol
 
-    workspace = Workspace(settings)
+    workspace = Workspace(settings, given(**options.flags))
     service = _service(options, lambda: workspace)
     api = Api(service, options, warm=lambda: _warm(workspace))
     address = address_text(options.host, options.port, options.certificate is not None)
@@ -226,7 +227,7 @@ def serve_stdio(flags: dict[str, Any], names: Sequence[str], *, allow_write: boo
     from kb_assistant.serve.service import Service
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    workspace = Workspace(Settings.load(**flags))
+    workspace = Workspace(Settings.load(**flags), given(**flags))
     service = Service(lambda: workspace, public_url=public_url)
     limited = frozenset(names) if names else None
     principal = replace(LOCAL_USER, bases=limited, most="write" if allow_write else "read")

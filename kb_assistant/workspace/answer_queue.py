@@ -134,6 +134,8 @@ class AnswerQueue:
             reading: Tells, when the search begins, which documents are still being read; the saved reply's
                 "reading" keeps it.
 
+        What a chat model is given is saved, too, see ChatStore.prompt; then "prompted" is true.
+
         Raises:
             StoreError: the question can't be saved.
         """
@@ -226,8 +228,13 @@ class AnswerQueue:
                 saved = time.monotonic()
         whole = reply.to_json()
         running.text = whole.pop("answer")
+        prompted = {}
+        if reply.prompt:
+            told = (f"--- {'assistant' if one.type == 'ai' else 'user'}\n{one.text}" for one in reply.prompt)
+            self.chats.keep_prompt(running.turn, "\n".join(told))
+            prompted = {"prompted": True}
         unread = {"reading": running.reading.to_json()} if running.reading else {}
-        return whole | running.asked | unread | {"seconds": {"found": found}}
+        return whole | running.asked | unread | prompted | {"seconds": {"found": found}}
 
 
 def _wait(running: PendingAnswer, after: Callable[[], object]) -> None:

@@ -48,6 +48,9 @@ _COLUMNS = {
     "chats": ("deleted_at", "TEXT NOT NULL DEFAULT ''"),
 }
 """Columns that came later: added to a file that lacks them. Earlier versions still read it."""
+_PROMPTS = """CREATE TABLE IF NOT EXISTS prompts (
+    turn INTEGER PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE, prompt TEXT NOT NULL)"""
+"""What chat models were given, by turn: seldom looked at, and as long as the rest."""
 _DELETED = "CREATE TABLE IF NOT EXISTS deleted (chat TEXT PRIMARY KEY) WITHOUT ROWID"
 """The same for a table: the ids of conversations that were deleted, whose files may be deleted, too."""
 
@@ -123,6 +126,21 @@ class Chat:
     title: str
     created_at: str
     changed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criticism:
+    """An answer with a thumb down, for who manages the knowledge base. It isn't told what it said, which may rest
+    on a conversation's own files.
+
+    Attributes:
+        reason: Why, in the reader's words, or "".
+    """
+
+    owner: str
+    asked_at: str
+    question: str
+    reason: str
 
 
 class ChatStore:
@@ -242,6 +260,18 @@ class ChatStore:
                 "UPDATE turns SET answer = ?, state = ?, reply = ? WHERE id = ?", (answer, state, written, turn)
             )
 
+    def keep_prompt(self, turn: int, prompt: str) -> None:
+        """Save what the chat model was given."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO prompts (turn, prompt) VALUES (?, ?)", (turn, prompt))
+
+    def prompt(self, chat: str, turn: int) -> str:
+        """What the chat model was given for a turn; "" if none was asked."""
+        query = "SELECT prompt FROM prompts JOIN turns ON turns.id = turn WHERE turn = ? AND chat = ?"
+        with self._read() as db:
+            row = db.execute(query, (turn, chat)).fetchone() if db else None
+        return row[0] if row else ""
+
     def rate(self, chat: str, turn: int, rating: int, reason: str = "") -> None:
         """Save a thumb up (1), down (-1) or none (0) for a turn, and why."""
         with self._write() as db:
@@ -249,15 +279,15 @@ class ChatStore:
                 "UPDATE turns SET rating = ?, reason = ? WHERE id = ? AND chat = ?", (rating, reason, turn, chat)
             )
 
-    def rated_bad(self, owner: str, limit: int = 50) -> list[SavedTurn]:
-        """An owner's turns with a thumb down, latest first."""
+    def rated_bad(self, kb: str, limit: int = 50) -> list[Criticism]:
+        """The answers about a knowledge base with a thumb down, of all owners, latest first."""
         query = (
-            f"SELECT {_TURN} FROM turns WHERE rating < 0 AND NOT replaced"
-            " AND chat IN (SELECT id FROM chats WHERE owner = ? AND deleted_at = '') ORDER BY id DESC LIMIT ?"
+            "SELECT owner, asked_at, question, reason FROM turns JOIN chats ON chats.id = chat"
+            " WHERE kb = ? AND rating < 0 AND NOT replaced AND deleted_at = '' ORDER BY turns.id DESC LIMIT ?"
         )
         with self._read() as db:
-            rows = db.execute(query, (owner, limit)).fetchall() if db else []
-        return [_turn(row) for row in rows]
+            rows = db.execute(query, (kb, limit)).fetchall() if db else []
+        return [Criticism(*row) for row in rows]
 
     def replace(self, chat: str, turn: int) -> None:
         """Remove a turn from its conversation. It stays in the file. For asking again, see `begin`."""
@@ -355,6 +385,7 @@ def _connect(file: Path) -> sqlite3.Connection:
             with suppress(sqlite3.OperationalError):  # another process added it meanwhile
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     db.execute(_DELETED)
+    db.execute(_PROMPTS)
     # FULL: in WAL mode NORMAL syncs only at checkpoints, and a power cut would undo the last turns.
     db.execute("PRAGMA synchronous = FULL")
     return db

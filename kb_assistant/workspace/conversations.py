@@ -142,6 +142,17 @@ class Conversations:
         """See ChatStore.rate; raises NotFoundError as `get`."""
         self._workspace.chats.rate(self.get(id_).id, turn, rating, reason)
 
+    def prompt(self, id_: str, turn: int) -> str:
+        """What the chat model was given for an answer: instructions, passages, and earlier turns. "" if none was
+        asked, or if the principal doesn't manage the knowledge base: it names files, and earlier turns may tell of
+        documents that may not be read any more.
+
+        Raises:
+            NotFoundError: as for `get` and Desk.base.
+        """
+        chat = self.get(id_)
+        return self._workspace.chats.prompt(chat.id, turn) if self._base(chat.kb).may("manage") else ""
+
     def keep_note(self, id_: str, turn: int, folder: str) -> Job | None:
         """Put an answer into the conversation's knowledge base, as a document in this folder of the uploads. None
         if there is no such answer.

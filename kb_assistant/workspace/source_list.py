@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from kb_assistant.store import DOCUMENT_PREFIX, ORDERS, Order, SourceQuery
@@ -67,6 +67,14 @@ def name_in(known: Sequence[Folders], path: str) -> str:
     watched = {folder for folders in known for folder in folders.watched if given.is_relative_to(folder)}
     nearest = max(watched, key=lambda one: len(one.parts), default=given)
     return PurePath(nearest.name, given.relative_to(nearest)).as_posix()
+
+
+def size_of(path: str) -> int | None:
+    """Bytes of a source's file; None if it isn't a file that is there."""
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):
+        return None
 
 
 def place_of(path: str, folders: Folders) -> str:

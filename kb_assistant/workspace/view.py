@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant import base_settings
 from kb_assistant.answering.history import asked, turns
 from kb_assistant.errors import ForbiddenError, NotFoundError, StoreError
 from kb_assistant.messages import _
@@ -27,7 +28,7 @@ from kb_assistant.workspace import (
     suggestions,
 )
 from kb_assistant.workspace.rights import RIGHTS, Grant, Principal, Right, checked_grantee
-from kb_assistant.workspace.scope import types_of
+from kb_assistant.workspace.scope import tags_of, types_of
 from kb_assistant.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.retrieval.filters import Filter
     from kb_assistant.retrieval.result import Retrieval
-    from kb_assistant.workspace.chats import SavedTurn
+    from kb_assistant.workspace.chats import Criticism, SavedTurn
     from kb_assistant.workspace.jobs import Job, Reading
 
 
@@ -340,6 +341,10 @@ class View:
         """See scope.types_of."""
         return types_of(self._base, self.sight)
 
+    def tags(self) -> list[str]:
+        """See scope.tags_of."""
+        return tags_of(self._base, self.sight)
+
     def reading(self) -> Reading | None:
         """See Jobs.reading; nothing is told of sources that may not be read."""
         found, sees = self._workspace.jobs.reading(self._base), self.sight
@@ -513,6 +518,11 @@ class View:
         self.expect("manage")
         folders.unwatch_folder(self._base.settings, folder)
 
+    def rated_bad(self) -> list[Criticism]:
+        """See ChatStore.rated_bad; raises as `verify`."""
+        self.expect("manage")
+        return self._workspace.chats.rated_bad(self.name)
+
     def grants(self) -> list[Grant]:
         """What is granted on it alone; raises as `verify`."""
         self.expect("manage")
@@ -528,6 +538,16 @@ class View:
         """See Access.withdraw; raises as `verify`, too."""
         self.expect("manage")
         return self._workspace.access.withdraw(self.name, to)
+
+    def own_settings(self) -> dict[str, str]:
+        """See base_settings.own_settings; raises as `verify`, too."""
+        self.expect("manage")
+        return base_settings.own_settings(self._workspace.named(self.name))
+
+    def change_own(self, setting: str, value: str | None) -> None:
+        """See Workspace.change_own; raises as `verify`, too."""
+        self.expect("manage")
+        self._workspace.change_own(self.name, setting, value)
 
     def rename(self, name: str) -> None:
         """See Workspace.rename_base; raises as `verify`, too."""

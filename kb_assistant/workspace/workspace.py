@@ -10,10 +10,11 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from kb_assistant.base_settings import with_own, write_own
 from kb_assistant.errors import BusyError, KBError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
@@ -43,11 +44,12 @@ class Workspace:
     """The knowledge bases and services of a home, opened once. Threads may share it.
 
     Args:
-        settings: Settings of its knowledge bases, except for their names.
+        settings: Settings of its knowledge bases, except for their names and what they have of their own.
+        fixed: Settings that count for more than those; see base_settings.given.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, fixed: Collection[str] = ()) -> None:
+        self.settings, self._fixed = settings, frozenset(fixed)
         self.chats = ChatStore(settings.home / "chats.sqlite")
         self.answers = AnswerQueue(self.chats)
         self.jobs = Jobs()
@@ -68,7 +70,7 @@ class Workspace:
     def base(self, name: str) -> KnowledgeBase:
         """The knowledge base of that name; all callers share one object while it is open."""
         with self._lock:
-            found = self._open.get(name) or KnowledgeBase(self.named(name))
+            found = self._open.get(name) or KnowledgeBase(with_own(self.named(name), self._fixed))
             self._open[name] = found
             self._open.move_to_end(name)
             surplus = self._take_surplus()
@@ -116,6 +118,20 @@ class Workspace:
                 base = self.base(name)
                 if paths := unread_paths(self.jobs.of(base)):
                     self.jobs.ingest(base, paths)
+
+    def change_own(self, base: str, setting: str, value: str | None) -> None:
+        """Change what a knowledge base has of its own, None for what holds for all; and reopen everything with it.
+
+        Raises:
+            BusyError: as for `change`.
+            SettingsError, StoreError: as for `base_settings.write_own`.
+        """
+
+        def load() -> Settings:
+            write_own(self.named(base), setting, value)
+            return self.settings
+
+        self.change(load)
 
     def close(self, name: str) -> None:
         """Close a knowledge base before it is renamed or deleted."""

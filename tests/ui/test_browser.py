@@ -482,6 +482,32 @@ def test_an_error_in_the_middle_of_an_answer_keeps_what_was_said(
     running.stop()
 
 
+def test_a_knowledge_base_answers_in_its_own_way_and_the_prompt_can_be_seen(
+    visits: Visits, models_home: Path, sample_home: Path, tmp_path: Path
+) -> None:
+    home = sample_copy(models_home, sample_home, tmp_path)
+    running = start_server(home, KB_SLOW_MODEL="The station was founded", KB_SLOW_SECONDS="0.01")
+    page = visits.open(f"{running.url}/library")
+    page.get_by_text("How it answers").click()
+    field = page.get_by_label("Who answers, in one sentence")
+    field.wait_for()
+    assert axe(page) == []
+    field.fill("You are the keeper of the lighthouse.")
+    field.press("Enter")
+    page.get_by_text("Saved. It holds from the next question").wait_for()
+    assert (home / "kbs" / "default" / "kb.toml").read_text() == 'role = "You are the keeper of the lighthouse."\n'
+    page.get_by_role("link", name="Chat").click()
+    ask(page, FOUNDER)
+    turn = answered(page)
+    turn.locator("summary").click()
+    turn.get_by_role("button", name="What the model was given").click()
+    prompt = page.get_by_role("dialog").locator("code")
+    prompt.get_by_text("You are the keeper of the lighthouse.").wait_for()
+    assert FOUNDER in prompt.inner_text()
+    assert axe(page) == []
+    running.stop()
+
+
 def test_two_browsers_do_not_mix(visits: Visits, server: Server) -> None:
     one, two = visits.open(server.url), visits.open(server.url, locale="zh-CN")
     two.get_by_text("你想了解什么？").wait_for()

@@ -60,6 +60,14 @@ def test_an_answer_is_saved_as_it_grows_and_in_full(
     assert turn.answer == "The pump is red and weighs nine kilograms. [1]"
     assert turn.hits[0].text.startswith("The pump of the station")
     assert turn.reply["seconds"]["total"] >= turn.reply["seconds"]["found"] >= 0
+    assert turn.reply["prompted"]
+    prompt = answers.chats.prompt(chat, turn.id)
+    assert prompt.startswith("--- user\n")
+    assert "The pump of the station" in prompt
+    assert "What colour is the pump?" in prompt
+    assert answers.chats.prompt("another", turn.id) == ""
+    answers.chats.delete(chat)
+    assert answers.chats.prompt(chat, turn.id) == ""
 
 
 def test_a_stop_keeps_what_was_said_and_the_next_question_knows_it(

@@ -227,11 +227,11 @@ def test_a_thumb_down_keeps_its_reason_and_is_listed_for_its_owner(store: ChatSt
     turn, other = store.begin(chat.id, "Which pump?"), store.begin(chat.id, "Which tide?")
     store.rate(chat.id, turn, -1, "The page is wrong.")
     store.rate(chat.id, other, 1)
-    (bad,) = store.rated_bad("ann")
-    assert (bad.id, bad.reason) == (turn, "The page is wrong.")
-    assert store.rated_bad("bob") == []
+    (bad,) = store.rated_bad(chat.kb)
+    assert (bad.owner, bad.question, bad.reason) == ("ann", "Which pump?", "The page is wrong.")
+    assert store.rated_bad("another") == []
     store.rate(chat.id, turn, 0)
-    assert store.rated_bad("ann") == []
+    assert store.rated_bad(chat.kb) == []
 
 
 def test_a_file_of_before_is_read_and_gets_what_it_lacks(store: ChatStore) -> None:
@@ -244,4 +244,4 @@ def test_a_file_of_before_is_read_and_gets_what_it_lacks(store: ChatStore) -> No
     again = ChatStore(store.file)
     assert [one.question for one in again.turns(chat.id)] == ["Which pump?"]
     again.rate(chat.id, turn, -1, "Wrong.")
-    assert again.rated_bad("ann")[0].reason == "Wrong."
+    assert again.rated_bad("default")[0].reason == "Wrong."

@@ -367,3 +367,15 @@ def test_what_moved_keeps_its_readers(workspace: Workspace, docs: Path, ingested
     assert {base.reader_rules.readers_of(str(path)) for path in moved.iterdir()} == {("group:board",)}
     assert base.reader_rules.readers_of(str(docs / "open" / "open-pump.md")) == ("anyone",)
     assert all(MARKER not in hit.text for hit in base.search(MARKER, 20, audience=("user:ann",)))
+
+
+def test_what_the_model_was_given_is_for_who_may_read_everything(workspace: Workspace) -> None:
+    """Earlier turns in it may tell of what was taken away since."""
+    told = {}
+    for name in ("ann", "mia"):
+        desk = Desk(workspace, workspace.access.register().user(name))  # type: ignore[arg-type]
+        chat = desk.conversations.create("default").id
+        turn = workspace.chats.begin(chat, "?")
+        workspace.chats.keep_prompt(turn, "--- user\nThe pump is red.")
+        told[name] = desk.conversations.prompt(chat, turn)
+    assert told == {"ann": "", "mia": "--- user\nThe pump is red."}

@@ -175,3 +175,14 @@ def test_odd_names_are_not_listed_but_said(workspace: Workspace) -> None:
     (odd / "kb.sqlite").touch()
     assert bases.list_bases(workspace.settings) == ["default"]
     assert bases.odd_names(workspace.settings) == ["my notes"]
+
+
+def test_what_a_knowledge_base_has_of_its_own_holds_for_it_alone(workspace: Workspace) -> None:
+    workspace.create_base("tea")
+    workspace.create_base("boats")
+    workspace.change_own("tea", "role", "You are a gardener.")
+    assert [workspace.base(name).settings.role for name in ("tea", "boats")] == ["You are a gardener.", ""]
+    workspace.rename_base("tea", "herbs")
+    assert workspace.base("herbs").settings.role == "You are a gardener."
+    workspace.change_own("herbs", "role", None)
+    assert workspace.base("herbs").settings.role == ""

@@ -195,13 +195,20 @@ function nextQuestions(turn, words, send) {
   return row;
 }
 
-function facts(turn, words) {
+function facts(turn, words, send) {
   if (!turn.facts.length) return null;
   const details = make("details", "facts");
   details.appendChild(make("summary", "", turn.fact_line || words.details));
   const list = make("ul");
   for (const fact of turn.facts) list.appendChild(make("li", "", fact));
   details.appendChild(list);
+  if (turn.prompted && words.may_see_prompt) {
+    const open = make("button", "link", words.see_prompt);
+    open.type = "button";
+    open.dataset.mark = `${turn.id}:prompt`;
+    open.onclick = () => send("prompt", { turn: turn.id, at: Date.now() });
+    details.appendChild(open);
+  }
   return details;
 }
 
@@ -242,7 +249,7 @@ function build(root, turn, words, send) {
     if (turn.sources.length) answer.appendChild(sourceCards(root, turn, words, send));
     const foot = make("div", "foot");
     foot.appendChild(actions(turn, words, send, bubble));
-    const told = facts(turn, words);
+    const told = facts(turn, words, send);
     if (told) foot.appendChild(told);
     answer.appendChild(foot);
     if (turn.next.length) answer.appendChild(nextQuestions(turn, words, send));
@@ -271,6 +278,7 @@ function focused(list) {
 export default function (component) {
   const { data, parentElement: root, setTriggerValue: send } = component;
   data.words.may_keep = data.may_keep;
+  data.words.may_see_prompt = data.may_see_prompt;
   const list = root.querySelector(".turns");
   list.lang = data.lang;
   const page = scroller(list);

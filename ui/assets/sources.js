@@ -6,7 +6,7 @@ function make(tag, cls, text) {
   return element;
 }
 
-const COLUMNS = [["name", "file"], ["kind", "type"], ["folder", "folder_column"], ["chunks", "chunks"], ["date", "date"], ["state", "status"]];
+const COLUMNS = [["name", "file"], ["kind", "type"], ["folder", "folder_column"], ["size", "size"], ["chunks", "chunks"], ["date", "date"], ["state", "status"]];
 
 function box(label, checked, run) {
   const cell = make("td", "box");
@@ -36,6 +36,11 @@ function head(data, chosen, tell, send) {
     cell.scope = "col";
     const mine = data.order === order;
     if (mine) cell.setAttribute("aria-sort", data.descending ? "descending" : "ascending");
+    if (order === "size") {  // told by the disk, so there is no order by it
+      cell.append(make("span", "plain", data.words[word]));
+      row.append(cell);
+      continue;
+    }
     const sort = make("button", "", data.words[word]);
     sort.type = "button";
     sort.dataset.focus = `sort-${order}`;
@@ -69,7 +74,7 @@ function line(data, one, chosen, tell, send) {
   if (one.reason) name.append(make("span", "reason", one.reason));
   const place = make("td", "folder");  // cut at its beginning, where it is too long
   place.append(make("bdi", "", one.folder));
-  row.append(name, make("td", "kind", one.type), place, make("td", "chunks", one.chunks),
+  row.append(name, make("td", "kind", one.type), place, make("td", "size", one.size), make("td", "chunks", one.chunks),
     make("td", "date", one.date));
   const state = make("td", "state");
   state.append(make("span", "badge", one.said));

@@ -1,0 +1,63 @@
+"""What a knowledge base has of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kb_assistant.base_settings import OWN, own_settings, with_own, write_own
+from kb_assistant.errors import SettingsError
+from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.settings import Settings
+
+
+def own(home: Path, kb: str, text: str) -> Settings:
+    folder = home / "kbs" / kb
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "kb.toml").write_text(text, encoding="utf-8")
+    return Settings(home=home, kb=kb)
+
+
+def test_it_counts_for_more_than_the_home_and_for_less_than_flags_and_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kb.toml").write_text('role = "You are a clerk."\nanswer_length = "long"\n')
+    own(tmp_path, "tea", 'role = "You are a gardener."\nanswer_language = "zh"\n')
+    with KnowledgeBase.open("tea", home=tmp_path) as tea, KnowledgeBase.open("boats", home=tmp_path) as boats:
+        assert (tea.settings.role, tea.settings.answer_language) == ("You are a gardener.", "zh")
+        assert (boats.settings.role, boats.settings.answer_language) == ("You are a clerk.", "")
+        assert tea.settings.answer_length == "long"
+    with KnowledgeBase.open("tea", home=tmp_path, role="You are a sailor.") as base:
+        assert base.settings.role == "You are a sailor."
+    monkeypatch.setenv("KB_ANSWER_LANGUAGE", "de")
+    with KnowledgeBase.open("tea", home=tmp_path) as base:
+        assert base.settings.answer_language == "de"
+
+
+def test_writing_keeps_the_other_lines_and_none_takes_one_out(tmp_path: Path) -> None:
+    settings = own(tmp_path, "tea", '# ours\nanswer_language = "zh"\n')
+    write_own(settings, "role", "You are a gardener.")
+    write_own(settings, "answer_language", None)
+    assert own_settings(settings) == {"role": "You are a gardener."}
+    assert "# ours" in (tmp_path / "kbs" / "tea" / "kb.toml").read_text()
+    assert with_own(settings).role == "You are a gardener."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("role", "two\nlines"), ("answer_length", "gigantic"), ("answer_language", "1"), ("model", "openai:x")],
+)
+def test_what_is_not_possible_is_refused_and_nothing_written(tmp_path: Path, name: str, value: str) -> None:
+    settings = own(tmp_path, "tea", "")
+    with pytest.raises(SettingsError):
+        write_own(settings, name, value)
+    assert own_settings(settings) == {}
+
+
+def test_other_settings_in_its_file_are_refused_by_name(tmp_path: Path) -> None:
+    """Among them such as would send questions to another machine."""
+    settings = own(tmp_path, "tea", 'base_url = "http://192.0.2.1"\n')
+    with pytest.raises(SettingsError, match="base_url") as caught:
+        own_settings(settings)
+    assert all(name in caught.value.hint for name in OWN)
