@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui import chat, library, people, system
+from ui import chat, components, library, people, system
 from ui.app_state import is_admin, kb_name, kb_names, known_bases, principal, view
 from ui.chat_list import open_chat
 from ui.errors import attempt, showing_errors
@@ -84,6 +84,7 @@ def _head(known: Sequence[str], pages: Sequence[Any]) -> None:
     with st.container(key="pages", gap=None):
         for one in pages:
             st.page_link(one)
+        components.waiting_links()
 
 
 def _foot() -> None:

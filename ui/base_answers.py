@@ -37,11 +37,12 @@ def _field(base: View, name: str, value: str | None, fixed: bool) -> None:
         "help": say("fixed_arguments") if fixed else None,
     }  # fmt: skip
     if name == "role":
-        st.text_input(say("own_role"), placeholder=say("own_role_example"), max_chars=500, **how)
+        st.text_input(say("own_role"), value=value, placeholder=say("own_role_example"), max_chars=500, **how)
         return
     known = list(LENGTHS) if name == "answer_length" else list(LANGUAGES)
+    offered = [*known, *([value] if value and value not in known else ())]
     st.selectbox(
-        say(f"own_{name}"), [*known, *([value] if value and value not in known else ())], index=None,
+        say(f"own_{name}"), offered, index=offered.index(value) if value else None,
         format_func=lambda one: _word(name, one), placeholder=everywhere, accept_new_options=True, **how,
     )  # fmt: skip
 

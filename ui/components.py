@@ -49,6 +49,16 @@ def sources(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     return mount(data=strip_all_invisible(data), key=key, **told)
 
 
+def waiting_links() -> None:
+    """Lets links to other pages wait for what is being typed; shows nothing."""
+    _links()(key="links")
+
+
+@st.cache_resource(show_spinner=False)
+def _links() -> Any:
+    return st.components.v2.component("kb_links", js=_read("links.js"))
+
+
 def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Positions in a browser's units: characters beyond the first plane count twice."""
     return [(len(text[:a].encode("utf-16-le")) // 2, len(text[:b].encode("utf-16-le")) // 2) for a, b in spans]

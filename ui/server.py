@@ -80,6 +80,8 @@ def config(host: str, port: int) -> dict[str, Any]:
         "client.allowedOrigins": [],
         "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
+        # Fields of settings get their value as a default, too: a browser that has lost theirs sends the default.
+        "global.disableWidgetStateDuplicationWarning": True,
         "runner.magicEnabled": False,
         # A full collection after each of the many fragment runs would take a second once a model is loaded.
         "runner.postScriptGC": False,

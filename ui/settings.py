@@ -74,7 +74,11 @@ def _advanced(now: Settings, places: Mapping[str, str]) -> None:
 
 
 def _field(now: Settings, name: str, places: Mapping[str, str], label: str) -> None:
-    """One setting: what is entered is kept at once."""
+    """One setting: what is entered is kept at once.
+
+    The value is the field's default as well: where the page was left and come back to, a browser may send the
+    default before it hears of the value, and that would be kept.
+    """
     value, key = getattr(now, name), f"set-{name}"
     if st.session_state.get(key, key) != value:  # changed elsewhere, or what was entered was refused
         st.session_state[key] = value
@@ -87,14 +91,14 @@ def _field(now: Settings, name: str, places: Mapping[str, str], label: str) -> N
         shown = {one: _word(name, one) for one in known}
         new = name == "answer_length"  # also a number of words
         how |= {"accept_new_options": new, "format_func": lambda one: shown.get(one, one)}
-        st.selectbox(label, known, **how)
+        st.selectbox(label, known, index=list(known).index(value), **how)
     elif name in _LONG_TEXTS:
-        st.text_area(label, **how)
+        st.text_area(label, value=value, **how)
     elif TYPES[name] is str:
-        st.text_input(label, placeholder=say("unset"), **how)
+        st.text_input(label, value=value, placeholder=say("unset"), **how)
     else:
         number = {"step": 1} if TYPES[name] is int else {"step": 0.1, "format": "%g"}
-        st.number_input(label, placeholder=say("unset"), **number, **how)
+        st.number_input(label, value=value, placeholder=say("unset"), **number, **how)
     if name in _AFTERWARDS and value != defaults()[name]:
         st.caption(say(_AFTERWARDS[name]))
     if not fixed and value != defaults()[name]:
@@ -164,7 +168,7 @@ def _strictness(now: Settings, places: Mapping[str, str]) -> None:
     fixed = _fixed("refuse_below", places) or _fixed("uncertain_below", places)
     st.select_slider(
         say("set_strictness"), list(steps), format_func=shown.__getitem__, key="set-strictness",
-        disabled=bool(fixed), help=fixed or say("strictness_help"), on_change=attempt,
+        value=present, disabled=bool(fixed), help=fixed or say("strictness_help"), on_change=attempt,
         args=(_keep_strictness,),
     )  # fmt: skip
 

@@ -61,6 +61,20 @@ def test_a_setting_gets_the_value_that_was_typed(visits: Visits, own: Server) ->
     until(lambda: (own.home / "kb.toml").exists() and (own.home / "kb.toml").read_text() == "k = 3\n")
 
 
+def test_a_setting_is_kept_and_the_page_left_however_soon_the_link_is_clicked(visits: Visits, own: Server) -> None:
+    """Nothing else is changed by it: a browser that has lost the values of fields sends their defaults."""
+    page = visits.open(f"{own.url}/system")
+    for number in (4, 7, 2):
+        field = page.get_by_role("spinbutton", name="Passages given to the model")
+        field.wait_for()
+        at_rest(page.get_by_role("link", name="Chat"))
+        field.fill(str(number))
+        page.get_by_role("link", name="Chat").click()
+        page.get_by_placeholder("Ask your documents").wait_for()
+        until(lambda wanted=f"k = {number}\n": (own.home / "kb.toml").read_text() == wanted)
+        page.get_by_role("link", name="Models and settings").click()
+
+
 def test_knowledge_bases_and_folders_get_the_names_that_were_typed(
     visits: Visits, own: Server, tmp_path: Path
 ) -> None:
