@@ -294,7 +294,7 @@ def _empty(base: View) -> None:
         return
     st.header(say("hello"))
     seed = st.session_state.setdefault("seed", 0)
-    if not (examples := base.example_questions(3, seed)):
+    if not (examples := base.example_questions(3, seed, language())):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(say("try"))

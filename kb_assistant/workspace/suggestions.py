@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kb_assistant.answering.documents import question_about
 from kb_assistant.errors import KBError
 from kb_assistant.store.readers import Sees
+from kb_assistant.text.language import language_of
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
@@ -21,26 +22,31 @@ _HEADINGS = 50
 """Most chunks of a source whose headings are looked at."""
 
 
-def example_questions(base: KnowledgeBase, count: int = 4, seed: int = 0, sees: Sees | None = None) -> list[str]:
+def example_questions(
+    base: KnowledgeBase, count: int = 4, seed: int = 0, sees: Sees | None = None, language: str = ""
+) -> list[str]:
     """Questions suggested by the documents' headings, in their language. No model is asked.
 
     Args:
         seed: The same seed gives the same questions.
         sees: Which sources may be read; None for all.
+        language: Those in this one, such as "zh", come first.
     """
     chance = random.Random(seed)
     with base.store.read() as snapshot:
         paths = [path for path in snapshot.paths() if sees is None or sees(path)]
         found: dict[str, None] = {}
+        others: dict[str, None] = {}
         for path in chance.sample(paths, min(len(paths), _LOOKED_AT * count)):
             chunks = snapshot.chunks_of_source(path)[:_HEADINGS]
             headings = [chunk.locator.heading or "" for chunk in chunks]
             asked = [question_about(heading) for heading in dict.fromkeys(headings)]
             if fit := [question for question in asked if question]:
-                found[chance.choice(fit)] = None
+                question = chance.choice(fit)
+                (found if language in ("", language_of(question)) else others)[question] = None
             if len(found) == count:
                 break
-    return list(found)
+    return list(found | others)[:count]
 
 
 def follow_up_questions(

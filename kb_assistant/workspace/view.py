@@ -329,9 +329,9 @@ class View:
         """
         return preview.page_image(self.source(path).path, page, quotes, width)
 
-    def example_questions(self, count: int = 4, seed: int = 0) -> list[str]:
+    def example_questions(self, count: int = 4, seed: int = 0, language: str = "") -> list[str]:
         """See suggestions.example_questions."""
-        return suggestions.example_questions(self._base, count, seed, self.sight)
+        return suggestions.example_questions(self._base, count, seed, self.sight, language)
 
     def follow_up_questions(self, turn: SavedTurn, count: int = 3) -> list[str]:
         """See suggestions.follow_up_questions."""

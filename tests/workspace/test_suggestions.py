@@ -6,6 +6,7 @@ import pytest
 
 from kb_assistant.answering.documents import question_about
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.text.language import language_of
 from kb_assistant.workspace.chats import SavedTurn
 from kb_assistant.workspace.suggestions import example_questions, follow_up_questions
 
@@ -39,6 +40,9 @@ def test_examples_come_from_both_languages_and_are_answered(sample_kb: Knowledge
     assert any("What" in one for one in asked)
     assert any("有哪些内容" in one for one in asked)
     assert example_questions(sample_kb, 3, seed=1) == example_questions(sample_kb, 3, seed=1)
+    for language in ("en", "zh"):
+        wanted = example_questions(sample_kb, 3, seed=1, language=language)
+        assert [language_of(question) for question in wanted] == [language] * 3
     refused = [question for question in asked if sample_kb.ask(question).refused]
     assert refused == []
 
