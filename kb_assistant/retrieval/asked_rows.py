@@ -33,10 +33,13 @@ def asked_row(question: str, passage: str, answer: Span, before: str = "") -> Sp
         if held is None:
             continue
         rows = [line for line in lines if line.kind != "names"]
-        scores = _scores(question, rows)
+        asked = question
+        scores = _scores(asked, rows)
         if before and not any(scores):
-            scores = _scores(before, rows)
+            asked, scores = before, _scores(before, rows)
         best = _best(scores, rows, held)
+        if best and best.kind in ("item", "label") and not _named(asked, best):
+            best = None
         return answer if best is None else _same_cell(passage, held, best, answer)
     return answer
 
@@ -52,6 +55,12 @@ def _scores(question: str, rows: Sequence[Row]) -> list[float]:
     terms = [asked & set(analyze(row.text)) for row in rows]
     spread = Counter(term for row in terms for term in row)
     return [math.fsum(math.log(len(rows) / spread[term]) for term in row) for row in terms]
+
+
+def _named(question: str, row: Row) -> bool:
+    """Whether a row has a third of the question's words: an item is about much, and may have one by chance."""
+    asked = set(analyze_query(question))
+    return 3 * len(asked & set(analyze(row.text))) >= len(asked)
 
 
 def _best(scores: Sequence[float], rows: Sequence[Row], held: Row) -> Row | None:

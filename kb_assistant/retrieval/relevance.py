@@ -85,6 +85,9 @@ NAMED = 0.6
 """Least evidence if a best text contains a code of the question, such as ERR-1042: the rest of the question may be
 in another language."""
 
+UNKNOWN = 0.4
+"""Most evidence if no text contains the question's codes."""
+
 _LEAST = 100.0
 
 TOP = 5
@@ -150,7 +153,7 @@ def relevance(
     found = _within(views, pool, best, embed)
     if foreign and pool.background.prior and found < CERTAIN:
         found = max(found, _across(views, pool, foreign, embed))
-    return max(found, NAMED) if names_code(views, pool, best) else found
+    return judged_by_code(found, views, pool, best)
 
 
 def _within(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
@@ -178,6 +181,20 @@ def _joined(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) ->
             return guess
         pool = pool.with_view(WITH_ANSWERS, embed([views.texts[WITH_ANSWERS]])[0])
     return probability(EVIDENCE, relevance_features(views, pool, best))
+
+
+def judged_by_code(evidence: float, views: QueryViews, pool: Pool, best: Sequence[int]) -> float:
+    """The evidence, at least NAMED if one of the best texts has a code of the question, whatever words are around
+    it; at most UNKNOWN if no text has one: what else is said of E62 is no answer to what E30 means."""
+    if names_code(views, pool, best):
+        return max(evidence, NAMED)
+    return min(evidence, UNKNOWN) if _names_unknown_code(views, pool) else evidence
+
+
+def _names_unknown_code(views: QueryViews, pool: Pool) -> bool:
+    """Whether the question names codes that begin with a letter, and no text that was found has one."""
+    named = [word for word in codes(views.question) if word[0].isascii() and word[0].isalpha()]
+    return bool(named) and not (pool.table.term_coverage(named) > 0).any()
 
 
 def names_code(views: QueryViews, pool: Pool, best: Sequence[int]) -> bool:

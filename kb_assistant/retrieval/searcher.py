@@ -27,8 +27,16 @@ from kb_assistant.retrieval.fusion import IN_USE, Background, FusionWeights, Poo
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views, speakable
-from kb_assistant.retrieval.reading import CITED, CITED_LONG, LONG, READ, PassageReader, read_hits
-from kb_assistant.retrieval.relevance import NAMED, TOP, names_code, relevance
+from kb_assistant.retrieval.reading import (
+    CITED,
+    CITED_LONG,
+    LONG,
+    READ,
+    PassageReader,
+    answers_somewhere,
+    read_hits,
+)
+from kb_assistant.retrieval.relevance import TOP, judged_by_code, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
 from kb_assistant.store.compatibility import require_embedder
@@ -45,6 +53,9 @@ if TYPE_CHECKING:
 
 DEPTH = 30
 """Number of texts from each list before fusion, or twice the requested number."""
+
+_JUST = 0.01
+"""How far below the threshold of certain answers the evidence is of passages that answer nowhere."""
 
 Side = Literal["dense", "keyword"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -185,11 +196,12 @@ class Searcher:
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
         if reader and hits:
-            ordered, sure, _signs = read_hits(reader, views, hits, sure, self._reader_seconds, gains)
-            if names_code(found.views, found.pool, best):  # whatever words are around it
-                sure = max(sure, NAMED)
+            ordered, sure, signs = read_hits(reader, views, hits, sure, self._reader_seconds, gains)
+            sure = judged_by_code(sure, found.views, found.pool, best)
             ordered, sure = named_first(views.question, ordered, sure)
             hits = tuple(ordered[:k])
+            if signs and thresholds.uncertain_below and not answers_somewhere(hits):
+                sure = min(sure, max(thresholds.uncertain_below - _JUST, thresholds.refuse_below))
             clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)
         return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)

@@ -63,7 +63,7 @@ def tables_and_lists(passage: str) -> Iterator[list[Row]]:
         lines = list(group)
         if kind == "row" and len(lines) > 1 and lines[1].kind == "rule":
             lines = [Row("names", lines[0].text, lines[0].start), *lines[2:]]
-        if kind:
+        if kind and (kind != "label" or len(lines) > 1):  # a single one is a sentence like any other
             yield [line for line in lines if line.kind != "rule"]
 
 

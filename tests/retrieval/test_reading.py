@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kb_assistant.reader.reader import Reading
 from kb_assistant.retrieval.query_views import query_views
-from kb_assistant.retrieval.reading import CITED, CITED_LONG, READ, read_hits
+from kb_assistant.retrieval.reading import CITED, CITED_LONG, READ, answers_somewhere, read_hits
 from kb_assistant.types import AnswerSpan, Hit, Locator, Turn
 
 
@@ -147,3 +147,10 @@ def test_the_last_answer_that_cites_tells_what_is_talked_of() -> None:
     cited = Turn("where?", "Here.", tuple(hits("a")))
     assert query_views("and when?", [cited, Turn("thanks", "You're welcome.")]).cited == {"/a.md"}
     assert query_views("and when?", [Turn("where?", "Here.")]).cited == frozenset()
+
+
+def test_a_doubtful_mark_is_no_answer() -> None:
+    (one,) = hits("a")
+    assert not answers_somewhere([one])
+    assert not answers_somewhere([replace(one, answer=AnswerSpan(0, 1, 0.1))])
+    assert answers_somewhere([one, replace(one, answer=AnswerSpan(0, 1, 0.5))])

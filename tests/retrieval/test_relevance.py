@@ -20,8 +20,11 @@ from kb_assistant.retrieval.relevance import (
     CROSS_LINGUAL,
     EVIDENCE,
     GUESS,
+    NAMED,
     RUNNER_UP,
+    UNKNOWN,
     cross_lingual_features,
+    judged_by_code,
     probability,
     relevance,
 )
@@ -60,6 +63,14 @@ def test_nothing_found_has_no_evidence(base: KnowledgeBase) -> None:
 def test_a_question_of_other_things_has_less_evidence(base: KnowledgeBase) -> None:
     asked = relevance(*seen(base, "Where does the pump stand?"), unasked)
     assert asked > relevance(*seen(base, "Is there a good recipe for lentil soup?"), unasked)
+
+
+def test_of_a_code_that_no_text_has_nothing_is_known(base: KnowledgeBase) -> None:
+    base.add(["E62 means that the water of the pump is too hot.", "E41 means that the door is open."])
+    assert relevance(*seen(base, "What does E62 mean?"), unasked) >= NAMED
+    assert relevance(*seen(base, "What does E30 of the pump mean?"), unasked) <= UNKNOWN
+    assert judged_by_code(0.9, *seen(base, "What does E30 mean?")) == UNKNOWN
+    assert judged_by_code(0.9, *seen(base, "Is the gate open at 5pm?")) == 0.9
 
 
 @pytest.mark.parametrize(("low", "high", "times"), [(0.0, 1.0, 1), (0.0, 0.0, 0), (1.0, 1.0, 0)])
