@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -432,7 +432,7 @@ def test_an_embedder_that_was_never_measured_refuses_nothing_unless_told(docs_ho
         assert not base.ask("Whereabouts unknown zebra?").refused
     with KnowledgeBase(Settings(home=docs_home, refuse_below=0.6), embedder=embedder) as base:
         assert base.thresholds == Thresholds(0.6, 0.6)
-    embedder.model = SimpleNamespace(background_cosines=(0.7, 0.04))
+    embedder.background_cosines = (0.7, 0.04)
     with KnowledgeBase(Settings(home=docs_home), embedder=embedder) as base:
         assert base.thresholds == Thresholds(REFUSE, CERTAIN)
 
