@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kb_assistant import Access
-from kb_assistant.workspace.listening import LOOPBACK, address_text, check_address, check_rules
+from kb_assistant.workspace.listening import Listening
 from ui.options import MOST_MEGABYTES, Options, set_options
 
 SCRIPT = Path(__file__).with_name("app.py")
@@ -34,28 +34,19 @@ class Beside(Protocol):
 def serve(
     options: Options,
     home: Path,
-    host: str = "127.0.0.1",
-    port: int = 8501,
+    at: Listening,
     *,
-    certificate: Path | None = None,
-    key: Path | None = None,
     browser: bool = True,
     beside: Beside | None = None,
 ) -> None:
-    """Serve the page until Ctrl-C.
-
-    Raises:
-        KBError: it would be open to others without a token, only one of certificate and key is given, or the
-            server can't listen on the address.
-    """
+    """Serve the page until Ctrl-C; raises as `Listening.check`."""
     access = Access(home)
-    check_rules(access, options.login, certificate, key)
-    check_address(host, port)
+    at.check(access)
     set_options(options)
-    settings = config(host, port)
-    if certificate and key:
-        settings |= {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)}
-    app(options, access, host, certificate is not None, port, browser, beside).run(config=settings)
+    settings = config(at.host, at.port)
+    if at.certificate and at.key:
+        settings |= {"server.sslCertFile": str(at.certificate), "server.sslKeyFile": str(at.key)}
+    app(access, at, browser, beside).run(config=settings)
 
 
 def config(host: str, port: int) -> dict[str, Any]:
@@ -90,15 +81,7 @@ def config(host: str, port: int) -> dict[str, Any]:
     }
 
 
-def app(
-    options: Options,
-    access: Access,
-    host: str,
-    secure: bool,
-    port: int,
-    browser: bool,
-    beside: Beside | None = None,
-) -> Any:
+def app(access: Access, at: Listening, browser: bool, beside: Beside | None = None) -> Any:
     """The ASGI application."""
     import streamlit as st
     from starlette.middleware import Middleware
@@ -108,10 +91,9 @@ def app(
 
     @asynccontextmanager
     async def told(_: Any) -> AsyncGenerator[None]:
-        address = address_text(host, port, secure)
-        print(f"The page is at {address} (Ctrl-C ends it).", flush=True)
-        if browser and host in LOOPBACK:
-            webbrowser.open(address)
+        print(f"The page is at {at.address} (Ctrl-C ends it).", flush=True)
+        if browser and at.is_local:
+            webbrowser.open(at.address)
         threading.Thread(target=_warm, name="warm", daemon=True).start()
         async with AsyncExitStack() as stack:
             if beside:
@@ -120,9 +102,9 @@ def app(
 
     auth = Middleware(
         AuthMiddleware,
-        access=access if options.login else None,
-        secure=secure,
-        any_host=host not in LOOPBACK,
+        access=access if at.needs_token else None,
+        secure=at.certificate is not None,
+        any_host=not at.is_local,
         held=_held,
     )
     front = [Middleware(beside.over)] if beside else []

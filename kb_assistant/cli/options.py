@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.workspace.listening import Listening
 
 Kb = Annotated[str | None, typer.Option("--kb", help="Name of the knowledge base [default].", metavar="NAME")]
 Home = Annotated[
@@ -52,7 +53,30 @@ Answers = Annotated[
         metavar="FROM",
     ),
 ]
+Host = Annotated[str, typer.Option(help="Address to listen on. Any but this machine's own asks for a token.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
+Login = Annotated[bool, typer.Option("--login", help="Ask for a token on this machine, too.")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--folder",
+        help="Only folders under it may be named to be read, with tokens; repeatable.",
+        metavar="DIR",
+    ),
+]
+Certificate = Annotated[Path | None, typer.Option("--cert", help="TLS certificate.", metavar="FILE")]
+Key = Annotated[Path | None, typer.Option("--key", help="Its key.", metavar="FILE")]
 K = Annotated[int | None, typer.Option("-k", help="How many passages.", min=1)]
+
+
+def listening(
+    host: str, port: int, login: bool, folders: list[Path] | None, certificate: Path | None, key: Path | None
+) -> Listening:
+    """Where a server listens, by its options."""
+    from kb_assistant.workspace.listening import Listening
+
+    below = tuple(folder.resolve() for folder in folders or ())
+    return Listening(host, port, login, below, certificate, key)
 
 
 def open_kb(kb: str | None, home: Path | None, **settings: Any) -> KnowledgeBase:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kb_assistant.cli.options import Home, K, Kb, Model
+from kb_assistant.cli.options import (
+    Certificate,
+    Folders,
+    Home,
+    Host,
+    K,
+    Kb,
+    Key,
+    Login,
+    Model,
+    Port,
+    listening,
+)
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
 
 
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on. Any but this machine's own asks for a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8502,
-    login: Annotated[bool, typer.Option("--login", help="Ask for a token on this machine, too.")] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8502,
+    login: Login = False,
     page: Annotated[bool, typer.Option("--page", help="Serve the page as well, from one process.")] = False,
-    folders: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--folder",
-            help="With tokens: folders under it may be named to be read; repeatable.",
-            metavar="DIR",
-        ),
-    ] = None,
-    cert: Annotated[Path | None, typer.Option(help="TLS certificate.", metavar="FILE")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its key.", metavar="FILE")] = None,
+    folders: Folders = None,
+    cert: Certificate = None,
+    key: Key = None,
     public_url: Annotated[
         str, typer.Option(help="Where clients reach it, if a proxy stands before it.", metavar="URL")
     ] = "",
@@ -53,12 +55,7 @@ def serve(
     run(
         ServeOptions(
             flags={"model": model, "k": k, "kb": kb, "home": home},
-            host=host,
-            port=port,
-            login=login,
-            folders=tuple(folder.resolve() for folder in folders or ()),
-            certificate=cert,
-            key=key,
+            listening=listening(host, port, login, folders, cert, key),
             public_url=public_url,
             waiting=queue,
             page=page,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kb_assistant.errors import KBError
@@ -30,12 +30,14 @@ class Metrics:
     Args:
         waiting: Returns how many requests of each kind run and wait.
         bases: Returns the knowledge bases to describe.
+        read: Returns how many files jobs have read with each outcome.
     """
 
     def __init__(
         self,
         waiting: Callable[[], Mapping[str, int]] = dict,
         bases: Callable[[], Iterable[KnowledgeBase]] = tuple,
+        read: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._registry = CollectorRegistry(auto_describe=True)
         made = self._registry
@@ -49,7 +51,7 @@ class Metrics:
             "kb_retrieval_seconds", "Stages of searches.", ("stage",), registry=made, buckets=_SECONDS
         )
         self._documents = Counter("kb_documents", "Documents that were sent.", ("status",), registry=made)
-        made.register(_Now(waiting, bases))
+        made.register(_Now(waiting, bases, read))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route or "none", str(status)).inc()
@@ -82,9 +84,12 @@ class _Now(Collector):
     """What is so at the moment of asking."""
 
     def __init__(
-        self, waiting: Callable[[], Mapping[str, int]], bases: Callable[[], Iterable[KnowledgeBase]]
+        self,
+        waiting: Callable[[], Mapping[str, int]],
+        bases: Callable[[], Iterable[KnowledgeBase]],
+        read: Callable[[], Mapping[str, int]],
     ) -> None:
-        self._waiting, self._bases = waiting, bases
+        self._waiting, self._bases, self._read = waiting, bases, read
         self._began = time.time()
 
     def describe(self) -> Iterable[Metric]:
@@ -95,14 +100,20 @@ class _Now(Collector):
         queue = GaugeMetricFamily("kb_queue", "Requests that run and wait.", labels=("kind",))
         for kind, count in self._waiting().items():
             queue.add_metric([kind], count)
+        read = CounterMetricFamily("kb_files_read", "Files that jobs came to, by outcome.", labels=("status",))
+        for outcome, count in dict(self._read()).items():
+            read.add_metric([outcome], count)
         counts = GaugeMetricFamily("kb_base", "What a knowledge base holds.", labels=("kb", "what"))
         for base in list(self._bases())[:MOST_BASES]:
             try:
                 status = base.status()
+                with base.store.read() as snapshot:
+                    generation = snapshot.revision
             except (KBError, OSError):
                 continue
             found = {what: status[what] for what in ("sources", "chunks", "texts", "failed")}
+            found["generation"] = generation
             found["vectors"] = (status["index"] or {}).get("vectors", 0)
             for what, count in found.items():
                 counts.add_metric([base.settings.kb, what], count)
-        return (started, queue, counts)
+        return (started, queue, read, counts)

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant import telemetry
@@ -19,7 +18,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.folder_sync import follow_folders
-from kb_assistant.workspace.listening import LOOPBACK, address_text, check_address, check_rules
+from kb_assistant.workspace.listening import Listening
 from kb_assistant.workspace.rights import LOCAL_USER
 from kb_assistant.workspace.workspace import Workspace
 
@@ -39,8 +38,6 @@ class ServeOptions:
 
     Attributes:
         flags: Settings given as flags.
-        login: Whether a token is asked for on this machine, too.
-        folders: Folders below which others may name one to be read.
         public_url: Where clients reach the server, if a proxy stands before it.
         waiting: How many requests of a kind may wait.
         page: Whether the page is served, too.
@@ -48,20 +45,11 @@ class ServeOptions:
     """
 
     flags: dict[str, Any] = field(default_factory=dict)
-    host: str = "127.0.0.1"
-    port: int = 8502
-    login: bool = False
-    folders: tuple[Path, ...] = ()
-    certificate: Path | None = None
-    key: Path | None = None
+    listening: Listening = field(default_factory=Listening)
     public_url: str = ""
     waiting: int = 32
     page: bool = False
     allow_write: bool = False
-
-    @property
-    def needs_token(self) -> bool:
-        return self.login or self.host not in LOOPBACK
 
 
 def serve(options: ServeOptions) -> None:
@@ -73,8 +61,7 @@ def serve(options: ServeOptions) -> None:
     settings = Settings.load(**options.flags)
     telemetry.start(settings.telemetry)
     access = Access(settings.home)
-    check_rules(access, options.needs_token, options.certificate, options.key)
-    check_address(options.host, options.port)
+    options.listening.check(access)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kb_assistant.audit").setLevel(logging.INFO)
     if options.page:
@@ -91,14 +78,14 @@ def _alone(options: ServeOptions, settings: Settings) -> None:
     workspace = Workspace(settings, given(**options.flags))
     service = _service(options, lambda: workspace)
     api = Api(service, options, warm=lambda: _warm(workspace))
-    address = address_text(options.host, options.port, options.certificate is not None)
-    print(f"The API is at {address} (Ctrl-C ends it).", flush=True)
+    at = options.listening
+    print(f"The API is at {at.address} (Ctrl-C ends it).", flush=True)
     uvicorn.run(
         api,
-        host=options.host,
-        port=options.port,
-        ssl_certfile=options.certificate,
-        ssl_keyfile=options.key,
+        host=at.host,
+        port=at.port,
+        ssl_certfile=at.certificate,
+        ssl_keyfile=at.key,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -112,27 +99,19 @@ def _with_page(options: ServeOptions, settings: Settings) -> None:
     page = import_module("ui.server")
     shared: Callable[[], Workspace] = import_module("ui.app_state").app_state
     service = _service(options, shared)
-    chosen = import_module("ui.options").Options(options.flags, options.needs_token, service.folders)
+    at = options.listening
+    chosen = import_module("ui.options").Options(options.flags, at.needs_token, at.readable)
     import_module("ui.options").set_options(chosen)  # what both share is opened with them
     signed_in = import_module("ui.gate").sessions.signed_in
     api = Api(service, options, warm=lambda: _until_warm(shared()), signed_in=signed_in)
-    page.serve(
-        chosen,
-        settings.home,
-        options.host,
-        options.port,
-        certificate=options.certificate,
-        key=options.key,
-        browser=False,
-        beside=api,
-    )
+    page.serve(chosen, settings.home, at, browser=False, beside=api)
 
 
 def _service(options: ServeOptions, workspace: Callable[[], Workspace]) -> Service:
     from kb_assistant.serve.service import Service
 
-    folders = options.folders if options.needs_token or options.folders else None
-    return Service(workspace, options.needs_token, folders, options.public_url, options.waiting)
+    at = options.listening
+    return Service(workspace, at.needs_token, at.readable, options.public_url, options.waiting)
 
 
 class Api:
@@ -156,7 +135,7 @@ class Api:
 
         self._service, self._warm = service, warm
         self._mcp = McpOverHttp(service, allow_write=options.allow_write)
-        self._app = gated(service, self._mcp, any_host=options.host not in LOOPBACK, signed_in=signed_in)
+        self._app = gated(service, self._mcp, any_host=not options.listening.is_local, signed_in=signed_in)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

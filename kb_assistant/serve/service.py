@@ -54,7 +54,7 @@ class Service:
         self.answers = WorkPool("serve-answer", ANSWERS_AT_ONCE, self.waiting)
         self.searches = WorkPool("serve-search", SEARCHES_AT_ONCE, self.waiting)
         self.documents = WorkPool("serve-document", 1, self.waiting)
-        self.metrics = Metrics(self._inside, self._bases)
+        self.metrics = Metrics(self._inside, self._bases, lambda: self.workspace.jobs.outcomes)
 
     @property
     def workspace(self) -> Workspace:

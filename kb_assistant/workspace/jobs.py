@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -98,9 +98,14 @@ _Work = Callable[[Job, threading.Event], JobState]
 
 
 class Jobs:
-    """The unfinished jobs of this process, by knowledge base folder."""
+    """The unfinished jobs of this process, by knowledge base folder.
+
+    Attributes:
+        outcomes: How many files of this process' ingests had each outcome, such as "added".
+    """
 
     def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._live: dict[Path, list[Job]] = {}
         self._ends: dict[str, threading.Event] = {}
@@ -166,6 +171,8 @@ class Jobs:
                 [Path(path) for path in job.paths], changed=changed, on_progress=told, stop=stop.is_set
             )
             job.result = report.to_json()
+            with self._lock:
+                self.outcomes.update(row.status for row in report)
             return "stopped" if report.stopped else "done"
 
         return self._begin(base, "ingest", [str(path) for path in paths], work, quiet)

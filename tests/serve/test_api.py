@@ -137,6 +137,9 @@ def test_folders_are_read_by_jobs_below_allowed_ones(workspace: ModelledWorkspac
         until(lambda: client.get(place).json()["job"]["state"] == "done")
         assert client.get(place).json()["job"]["result"]["added"] == 1
         assert client.get("/api/v1/bases/other/jobs").json()["jobs"][0]["kb"] == "other"
+        told = client.get("/metrics").text
+        assert 'kb_files_read_total{status="added"} 1.0' in told
+        assert 'kb_base{kb="other",what="generation"}' in told
         assert client.delete(place).status_code == 200
         assert client.get("/api/v1/jobs/none").status_code == 404
 
