@@ -1,6 +1,7 @@
-"""What serving costs: an answer over HTTP against the same in Python, and many clients at once against one.
+"""What serving costs: how soon it listens, a search over HTTP against the same in Python, many clients at once
+against one, and what clients that leave leave behind.
 
-python benchmarks/serving.py HOME [--clients 20] [--rounds 5]
+python benchmarks/serving.py HOME [--clients 20] [--rounds 5] [--leaving 200]
 
 HOME holds a knowledge base `default`; its questions come from its own headings. The server runs in a process of
 its own, `kb serve --model extract`.
@@ -9,19 +10,24 @@ its own, `kb serve --model extract`.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
+import psutil
 
 from kb_assistant import KnowledgeBase, Settings
-from kb_assistant.workspace.preview import example_questions
+from kb_assistant.workspace.suggestions import example_questions
 
 PORT = 8599
+_JSON = {"content-type": "application/json"}
 
 
 def main() -> None:
@@ -29,20 +35,25 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--leaving", type=int, default=200)
     given = parser.parse_args()
     base = KnowledgeBase(Settings(home=given.home, model="extract"))
     questions = example_questions(base, 8)
     command = [sys.executable, "-m", "kb_assistant", "serve", "--home", str(given.home), "--model", "extract"]
+    client = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=600)
+    began = time.perf_counter()
     server = subprocess.Popen(
         [*command, "--port", str(PORT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=600)
-        _until_ready(client)
+        for path, said in (("/healthz", "listens"), ("/readyz", "is ready for the first question")):
+            _until(client, path)
+            print(f"it {said} after {time.perf_counter() - began:.1f} s")
         trivial = [_seconds(lambda: client.get("/v1/models")) for _ in range(200)]
         print(f"a route that computes nothing: p50 {_p(trivial, 50) * 1000:.1f} ms")
         _overhead(base, client, questions, given.rounds)
         _many(client, questions, given.clients, given.rounds)
+        _leaving(client, psutil.Process(server.pid), questions, given.leaving)
     finally:
         server.kill()
         server.wait()
@@ -70,6 +81,25 @@ def _many(client: httpx.Client, questions: list[str], clients: int, rounds: int)
     print(f"answers of one client: p50 {_p(alone, 50):.2f} s, p95 {_p(alone, 95):.2f} s")
     print(f"answers of {clients} at once: p50 {_p(together, 50):.2f} s, p95 {_p(together, 95):.2f} s, "
           f"{len(every) / took:.1f} a second (one client: {1 / statistics.mean(alone):.1f})")  # fmt: skip
+    print(f"p95 of {clients} at once is {_p(together, 95) / _p(alone, 95):.1f} times that of one alone")
+
+
+def _leaving(client: httpx.Client, server: psutil.Process, questions: list[str], count: int) -> None:
+    """Clients that ask and close the connection at once, and by turns after the first bytes of a stream."""
+    before = (server.num_threads(), server.num_fds())
+    for turn in range(count):
+        body = {"model": "kb/default", "messages": [{"role": "user", "content": questions[turn % len(questions)]}]}
+        connection = HTTPConnection("127.0.0.1", PORT)
+        connection.request("POST", "/v1/chat/completions", json.dumps(body | {"stream": turn % 2 == 1}), _JSON)
+        if turn % 2:
+            connection.getresponse().read(10)
+        connection.close()
+    took = _seconds(lambda: _ask(client, questions[0]))
+    time.sleep(2)
+    after = (server.num_threads(), server.num_fds())
+    queued = [line for line in client.get("/metrics").text.splitlines() if line.startswith("kb_queue{")]
+    print(f"{count} clients that left: threads {before[0]} → {after[0]}, open files {before[1]} → {after[1]}, "
+          f"{'; '.join(queued)}; the next answer took {took:.2f} s")  # fmt: skip
 
 
 def _search(client: httpx.Client, question: str) -> None:
@@ -81,15 +111,13 @@ def _ask(client: httpx.Client, question: str) -> None:
     client.post("/v1/chat/completions", json=body).raise_for_status()
 
 
-def _until_ready(client: httpx.Client) -> None:
-    for _ in range(600):
-        try:
-            if client.get("/readyz").status_code == 200:
+def _until(client: httpx.Client, path: str) -> None:
+    for _ in range(6000):
+        with suppress(httpx.TransportError):
+            if client.get(path).status_code == 200:
                 return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("the server doesn't get ready")
+        time.sleep(0.02)
+    raise SystemExit(f"{path} doesn't get ready")
 
 
 def _seconds(work: object) -> float:

@@ -40,7 +40,7 @@ def _without_causes(turn: SavedTurn) -> SavedTurn:
 
 def without_places(turn: SavedTurn) -> SavedTurn:
     """The turn with files' names for their paths, as for who isn't told of the folders of this machine."""
-    reply = dict(turn.reply)
+    reply = dict(_without_causes(turn).reply)
     for name in ("hits", "citations"):
         if name in reply:
             reply[name] = [_named(one) for one in reply[name]]

@@ -198,7 +198,12 @@ async def all_tools(caller: Client, ids: dict[str, str]) -> str:
                                 .replace("{source}", ids["source"]))  # fmt: skip
             result: Any = await caller.call_tool(name, filled)
             said.append(str(result.content))
-    for uri in ("kb://vault/{passage_id}", "kb://vault/sources/{source}", "kb://station/sources/{source}"):
+    offered = (await caller.list_resource_templates()).resource_templates
+    assert {one.uri_template for one in offered} == {"kb://{base}/{id}", "kb://{base}/sources/{id}"}
+    assert not (await caller.list_resources()).resources
+    assert not (await caller.list_prompts()).prompts
+    ends = ("{passage_id}", "sources/{source}")
+    for uri in (f"kb://{base}/{end}" for base in ("vault", "station") for end in ends):
         try:
             said.append(str(await caller.read_resource(uri.format(**ids))))
         except Exception as error:

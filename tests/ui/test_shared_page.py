@@ -1,4 +1,5 @@
-"""The page of a shared conversation: plain, escaped, and closed to whoever it isn't for."""
+"""What the page shows at addresses of their own: shared conversations, plain and escaped, and downloads. Each is
+closed to whoever it isn't for."""
 
 from __future__ import annotations
 
@@ -13,12 +14,18 @@ from starlette.testclient import TestClient
 from kb_assistant import Chat, Hit, Locator, SavedTurn
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.chats import ChatStore
+from kb_assistant.workspace.desk import Desk
+from kb_assistant.workspace.rights import LOCAL_USER
 from kb_assistant.workspace.workspace import Workspace
+from tests.fakes import HashEmbeddings
+from tests.serve.running import ModelledWorkspace
+from tests.waiting import until
 from ui import app_state as states
 from ui import downloads, gate, shared_page
 from ui.gate import AuthMiddleware, Sessions
 from ui.options import Options, options, set_options
 
+ROUTES = [*shared_page.routes(), *downloads.routes()]
 HOST = "http://127.0.0.1:8501"
 EVIL = '<script>alert(1)</script> <img src=x onerror="alert(2)">'
 ANSWER = f"The **pump** is red [1].\n\n{EVIL}\n\n[x](javascript:alert(3)) ![y](http://evil.example/y.png)\n"
@@ -28,7 +35,8 @@ ANSWER = f"The **pump** is red [1].\n\n{EVIL}\n\n[x](javascript:alert(3)) ![y](h
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     from kb_assistant.settings import Settings
 
-    made = Workspace(Settings(home=tmp_path / "home", model="extract"))
+    settings = Settings(home=tmp_path / "home", model="extract", answer_reader="off", readers=1)
+    made = ModelledWorkspace(settings, HashEmbeddings())
     made.create_base("notes")
     before = options()
     set_options(Options(login=True))
@@ -43,7 +51,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 
 @pytest.fixture
 def visitor(workspace: Workspace) -> Callable[[], TestClient]:
-    inside = Starlette(routes=[*shared_page.routes(), *downloads.routes()])
+    inside = Starlette(routes=ROUTES)
     app = AuthMiddleware(inside, access=workspace.access, any_host=True)
     return lambda: TestClient(app, base_url=HOST, follow_redirects=False)
 
@@ -133,3 +141,47 @@ def test_a_withheld_answer_says_why_in_the_readers_language() -> None:
     shown = shared_page.shown(Chat("x", "ann", "notes", "", "", ""), [turn], "zh")
     assert "may not read" not in shown
     assert "由 ann 共享，只读" in shown
+
+
+SECRET = "xylograph"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("who", "sees"), [("board", True), ("reader", False), ("stranger", False), ("", False)])
+def test_no_address_tells_what_may_not_be_read(
+    workspace: Workspace, visitor: Callable[[], TestClient], who: str, sees: bool
+) -> None:
+    """Each address of the page, for each knowledge base: `notes` has one document for the board alone, `vault` is
+    the board's."""
+    workspace.create_base("vault")
+    secret = [("cellar.md", f"# Cellar\n\nIt keeps the {SECRET}.".encode())]
+    places = {}
+    for name in ("notes", "vault"):
+        base = Desk(workspace, LOCAL_USER).base(name)
+        workspace.jobs.wait(base.upload(secret).id)
+        (source,) = base.sources()
+        places[name] = base.pieces(source.path)[0].id
+        if name == "notes":
+            workspace.base(name).set_readers([source.path], ["group:board"])
+        workspace.access.grant(name, "group:board", "read")
+    workspace.access.put_user("board", ["board"])
+    for name in ("reader", "stranger"):
+        workspace.access.put_user(name)
+    workspace.access.grant("notes", "user:reader", "read")
+    desk = Desk(workspace, workspace.access.principal(workspace.access.new_token("board", "owner")) or LOCAL_USER)
+    chat = desk.conversations.create("vault").id
+    desk.conversations.ask(chat, "What does the cellar keep?")
+    until(lambda: not workspace.answers.running(chat))
+    key = desk.conversations.share(chat).key
+    browser = visitor()
+    if who:
+        browser.post("/login", data={"token": workspace.access.new_token(who)})
+    telling = set()
+    for route in ROUTES:
+        for name, chunk in places.items():
+            known = {"form": "json", "chat": chat, "base": name, "chunk": chunk, "key": key}
+            answer = browser.get(route.path.format(**known))
+            assert answer.status_code < 500
+            if SECRET in answer.text:
+                telling.add(route.path)
+    assert telling == ({route.path for route in ROUTES} if sees else set())
