@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import Response
 
 from kb_assistant.errors import KBError
 from kb_assistant.serve.mcp_tools import Tools
@@ -63,6 +64,9 @@ class McpOverHttp:
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":  # a stream on which, without sessions, nothing would ever be sent
+            await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
+            return
         writing = self._allow_write and _may_write(Desk(self._service.workspace, scope["state"]["principal"]))
         await _until_left(self._apps[writing], scope, receive, send)
 

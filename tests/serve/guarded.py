@@ -42,7 +42,9 @@ GRANTED = (
 @contextmanager
 def guarded(home: Path) -> Iterator[Running]:
     """`vault` is the board's; `station` is everybody's but stranger's, with one document for the board alone."""
-    settings = Settings(home=home, model="extract", refuse_below=0.0, answer_reader="off", readers=1)
+    settings = Settings(
+        home=home, model="extract", embedder="hash", refuse_below=0.0, answer_reader="off", readers=1
+    )
     workspace: Any = ModelledWorkspace(settings, HashEmbeddings())
     for name in ("vault", "station", "garden"):
         workspace.create_base(name)

@@ -167,6 +167,11 @@ def test_another_name_of_this_machine_gets_nothing(server: Running, host: str) -
         assert raw.recv(100)[9:12] in (b"400", b"403", b"421")
 
 
+def test_no_stream_is_held_open_for_mcp_clients(server: Running) -> None:
+    answer = httpx.get(f"{server.url}/mcp", headers={"accept": "text/event-stream"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 def test_a_hundred_silent_connections_hinder_nobody(server: Running) -> None:
     silent = [_connected(server) for _ in range(100)]
     try:

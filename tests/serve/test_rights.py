@@ -21,6 +21,7 @@ from tests.serve.guarded import (
     secret_ids,
 )
 from tests.serve.running import Running
+from tests.waiting import until
 
 CALLERS = ("nobody", "expired", "stranger", "reader", "writer")
 
@@ -148,6 +149,9 @@ def test_the_audit_names_who_asked_what_and_no_texts(server: Running, caplog: py
     with caplog.at_level("INFO", logger="kb_assistant.audit"), client(server, "board") as caller:
         caller.post("/api/v1/bases/vault/search", json={"question": QUESTION})
         caller.get("/api/v1/bases/vault/sources", params={"under": "secret"})
+        until(
+            lambda: sum(one.name == "kb_assistant.audit" for one in caplog.records) == 2
+        )  # told after the answer
     lines = [json.loads(record.message) for record in caplog.records if record.name == "kb_assistant.audit"]
     assert [(one["user"], one["route"], one["bases"], one["status"]) for one in lines] == [
         ("board", "/api/v1/bases/{kb}/search", ["vault"], 200),
