@@ -71,7 +71,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(READY)
-	$(PIP) install -c constraints.txt -e ".[cpu,llama,torch,nf4,train,openai,eval,ui,serve,telemetry,postgres,ocr,locked,dev]"
+	$(PIP) install -c constraints.txt -e ".[cpu,llama,torch,nf4,train,openai,eval,ui,serve,telemetry,postgres,s3,ocr,locked,dev]"
 	@touch $@
 
 # The system's browser: installed where that can be done, else named.

@@ -82,6 +82,7 @@ class Run:
         self.recipe, self.plan, self.request, self.started = recipe, plan, request, started
         self.files = self.bytes = self.chunks = self.embedded = 0
         self.ocr_pages, self.ocr_seconds = 0, 0.0
+        self.facts: Mapping[str, Mapping[str, Any]] = {}  # metadata of sources, beside what their readers find
         self.cut: set[str] = set()  # sources of which OCR left pages
         self.all_files = len(plan.tasks)
         self.all_bytes = sum(task.size for task in plan.tasks.values())
@@ -191,7 +192,9 @@ class Run:
                     FileResult(path, "failed", kept, join((outcome.error, kept_note(known)), "; ")), task.size
                 )
                 return
-        self._prepare(path, task, digest, outcome.content, outcome.error, {}, outcome.seconds)
+        self._prepare(
+            path, task, digest, outcome.content, outcome.error, self.facts.get(path, {}), outcome.seconds
+        )
 
     def _prepare(
         self,

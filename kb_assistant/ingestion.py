@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant import telemetry
-from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.errors import BusyError, KBError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
@@ -67,6 +67,8 @@ class DocumentWriter:
 
     def watch(self, request: IngestRequest, say: Callable[[str], None]) -> Iterator[Report]:
         """See KnowledgeBase.watch."""
+        if object_addresses(request.paths):
+            raise KBError(_("Objects can't be watched."), _("Run `kb ingest s3://…` again from time to time."))
         watching = import_ingest("watch")
         roots = [Path(os.path.abspath(path)) for path in request.paths]  # noqa: PTH100 - links stay
         whole = replace(request, paths=roots)
@@ -151,8 +153,26 @@ class DocumentWriter:
 
     def _sync(self, store: KnowledgeStore | None, request: IngestRequest, pool: Any) -> Report:
         with telemetry.ingest(self._settings.kb):
+            if addresses := object_addresses(request.paths):
+                objects = import_ingest("objects")
+                found: Report = objects.sync_objects(
+                    store, self._embedder(), self._settings, request, addresses, pool
+                )
+                return found
             report: Report = import_ingest("sync").sync(store, self._embedder(), self._settings, request, pool)
         return report
+
+
+def object_addresses(paths: Sequence[Path]) -> list[str]:
+    """The addresses of objects among the paths, `s3://bucket/prefix`, which a path shows with one slash.
+
+    Raises:
+        KBError: there are files, too.
+    """
+    found = [f"s3://{text[4:].lstrip('/')}" for path in paths if f"{(text := str(path))}/".startswith("s3:/")]
+    if found and len(found) < len(paths):
+        raise KBError(_("Files and objects can't be read at once."), _("Give each a command of its own."))
+    return found
 
 
 def import_ingest(module: str) -> ModuleType:

@@ -21,9 +21,9 @@ from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.base_settings import given, with_own
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.embedding.model_server import is_served, served_model, server_key
-from kb_assistant.errors import BusyError, ModelError, QuestionError, StoreError
+from kb_assistant.errors import BusyError, KBError, ModelError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.ingestion import DocumentWriter
+from kb_assistant.ingestion import DocumentWriter, object_addresses
 from kb_assistant.lock import survive_forks
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.sqlite_check import SQLiteCheck
@@ -255,6 +255,8 @@ class KnowledgeBase:
         if dry_run:
             return self._documents.foretell(self._peek(), request)
         if readers is not None:  # first: nothing is found by others meanwhile
+            if object_addresses(request.paths):
+                raise KBError(_("Objects can't have readers of their own."), _("Use a knowledge base of its own."))
             self.set_readers(request.paths, readers)
         return self._documents.ingest(request)
 
@@ -843,6 +845,8 @@ def _under(roots: Sequence[str | Path], known: Sequence[str]) -> list[str]:
 
 
 def _files_at(root: str | Path, known: Sequence[str]) -> list[str]:
+    if str(root).startswith("s3://"):
+        return [path for path in known if path == root or path.startswith(f"{str(root).rstrip('/')}/")]
     folder = os.path.abspath(_expanded(root))  # noqa: PTH100 - links stay
     below = folder.rstrip(os.sep) + os.sep
     return [path for path in known if path in (str(root), folder) or path.startswith(below)]

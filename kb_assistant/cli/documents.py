@@ -28,7 +28,9 @@ _BUSY = 2.0
 def ingest(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Files and folders; - for a document from standard input.", show_default=False),
+        typer.Argument(
+            help="Files and folders; s3://bucket/prefix; - for a document from standard input.", show_default=False
+        ),
     ],
     include: Annotated[
         list[str] | None, typer.Option(help="Only files matching this pattern, as in .gitignore; repeatable.")

@@ -58,7 +58,7 @@ def place(source: str, locator: object) -> str:
         path = os.path.relpath(source)
     except ValueError:  # another drive on Windows
         path = source
-    shown = source if path.startswith("..") or source.startswith("document:") else path
+    shown = source if path.startswith("..") or source.startswith(("document:", "s3://")) else path
     return plain(", ".join(part for part in (shown, str(locator)) if part))
 
 
