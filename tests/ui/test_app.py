@@ -26,6 +26,7 @@ from tests.waiting import PATIENCE, until
 from ui import chat, components
 from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
+from ui.settings import _PLACES
 
 pytestmark = pytest.mark.engine
 
@@ -179,7 +180,7 @@ def test_models_and_settings_are_shown(lang: str) -> None:
         str(one.key) for kind in (app.selectbox, app.number_input, app.text_input, app.text_area) for one in kind
     }
     strictness = {"set-refuse_below", "set-uncertain_below"}
-    assert {f"set-{name}" for name in defaults()} - drawn - strictness == {"set-home", "set-kb", "set-base_url"}
+    assert {f"set-{name}" for name in defaults()} - drawn - strictness == {f"set-{name}" for name in _PLACES}
 
 
 @pytest.mark.usefixtures("start")
