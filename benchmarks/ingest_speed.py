@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from ingest.discover import discover
 from kb_assistant import KnowledgeBase, Settings
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.index.vector_index import VectorIndex
-from kb_assistant.model_folder import Model
+from kb_assistant.model_folder import INT8, Model
 from kb_assistant.models.home import ModelHome
 from kb_assistant.store import NewChunk, Source, SQLiteStore
 
@@ -61,6 +62,7 @@ STEPS: dict[str, Callable[[Model, int], LocalEmbeddings]] = {
     "torch, sorted": lambda model, threads: _ByLength(model, "cpu", threads, by_torch=True),
     "torch, packed": lambda model, threads: LocalEmbeddings(model, "cpu", threads, by_torch=True),
     "one by one": lambda model, threads: LocalEmbeddings(model, "cpu", threads, batch_tokens=1),
+    "8 bits": lambda model, threads: LocalEmbeddings(replace(model, name=f"{model.name}{INT8}"), "cpu", threads),
     "as it is": lambda model, threads: LocalEmbeddings(model, "cpu", threads),
 }
 """Our embedder, step by step; a new one is a line here."""

@@ -18,6 +18,8 @@ ModelKind = Literal["embedder", "chat", "reranker"]
 T = TypeVar("T")
 
 DESCRIPTION = "model.json"
+INT8 = ":int8"
+"""Behind an embedder's name: it embeds passages in 8-bit integers."""
 # Most characters of an invalid value in a message.
 _SHOWN = 80
 _WEIGHTS = {".safetensors", ".gguf"}
@@ -67,6 +69,11 @@ class Model:
     template: Literal["", "chatglm2", "chatglm3"] = ""
     source: str = ""
     source_sha256: str = ""
+
+    @property
+    def int8(self) -> bool:
+        """Whether it embeds passages in 8-bit integers."""
+        return self.name.endswith(INT8)
 
     @property
     def base_sha256(self) -> str:

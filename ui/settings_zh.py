@@ -3,7 +3,7 @@
 MEANINGS = {
     "home": "存放知识库、模型和缓存的文件夹。",
     "kb": "该文件夹中知识库的名称。",
-    "embedder": "已安装的向量模型名称或文件夹（见 kb models list）；"
+    "embedder": "已安装的向量模型名称或文件夹（见 kb models list），后面加 :int8 则以 8 位整数计算段落的向量；"
     "或 openai:模型@地址，即兼容 OpenAI 接口的服务器。",
     "query_prefix": "服务器上的向量模型要求加在问题前的文字，如“query: ”；"
     "multilingual-e5-small 的已知，无需设置。",

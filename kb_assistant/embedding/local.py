@@ -4,7 +4,8 @@ Importing this module, counting tokens and reading the fingerprint load neither 
 embedding, where ONNX Runtime can run the model and no GPU computes. Nothing here uses the network.
 
 All arithmetic is float32, on every device, so that one index can hold vectors made on two machines; see
-COSINE_TOLERANCE.
+COSINE_TOLERANCE. A model whose name says so embeds passages in 8-bit integers (`onnx_int8.py`), which gives other
+vectors; questions are embedded in float32 all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from kb_assistant.embedding.tokenizer import load_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
-from kb_assistant.model_folder import Model, embedding_dimension
+from kb_assistant.model_folder import INT8, Model, embedding_dimension
 from kb_assistant.once import once, one_at_a_time
 from kb_assistant.torch_runtime import Device, import_torch, no_gpu_in_a_fork, torch_device
 
@@ -86,8 +87,8 @@ class LocalEmbeddings(TextEmbeddings):
     def after_fork(self) -> None:
         """Continue in a forked child, which has one thread: ONNX Runtime's session is reopened."""
         self._lock = RLock()
-        if "_encoder" in vars(self):
-            _of_the_parent.append(vars(self).pop("_encoder"))
+        for name in {"_encoder", "_int8_encoder"} & vars(self).keys():
+            _of_the_parent.append(vars(self).pop(name))
 
     @once
     def dimension(self) -> int:
@@ -126,7 +127,10 @@ class LocalEmbeddings(TextEmbeddings):
         """
         if not texts:
             return
-        encoder = None if self._on_gpu(len(texts)) else self._encoder
+        if self.model.int8:
+            encoder: OnnxEncoder | None = self._int8_encoder
+        else:
+            encoder = None if self._on_gpu(len(texts)) else self._encoder
         for rows in self._batches(texts, BATCH_TOKENS if encoder else _TORCH_TOKENS[self._on]):
             batch, prefix = [texts[row] for row in rows], self.model.passage_prefix
             yield rows, self._by_onnx(encoder, batch, prefix) if encoder else self._encode(batch, prefix)
@@ -156,14 +160,25 @@ class LocalEmbeddings(TextEmbeddings):
     @once
     def _encoder(self) -> OnnxEncoder | None:
         """Embeds without torch, in half its time; None for kinds of models that it can't run."""
-        if self._by_torch:
-            return None
+        return None if self._by_torch else self._opened(int8=False)
+
+    @once
+    def _int8_encoder(self) -> OnnxEncoder:
+        found = self._opened(int8=True)
+        if found is None:
+            raise ModelError(
+                _("{name} can't compute in 8-bit integers: only BERT and XLM-RoBERTa can.", name=self.model.name),
+                _("Name it without {suffix}.", suffix=INT8),
+            )
+        return found
+
+    def _opened(self, int8: bool) -> OnnxEncoder | None:
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder
         from kb_assistant.embedding.onnx_graph import Shape
 
         try:
             shape = Shape.read(self.model.path)
-            return OnnxEncoder(self.model.path, shape, self._threads) if shape else None
+            return OnnxEncoder(self.model.path, shape, self._threads, int8) if shape else None
         except Exception as error:  # of many classes; torch reports better what is wrong with a folder
             _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
             return None

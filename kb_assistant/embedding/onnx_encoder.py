@@ -1,10 +1,11 @@
 """BERT encoders by ONNX Runtime: in less time than by torch, which needn't even be installed.
 
-Both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`).
+Both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`), unless 8-bit integers are chosen.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
+from kb_assistant.embedding.onnx_int8 import Int8Graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,14 +34,15 @@ class OnnxEncoder:
     Args:
         folder: The folder of `shape`.
         threads: Threads for one batch; 0 leaves the runtime's own choice.
+        int8: Whether it computes in 8-bit integers.
 
     Raises:
         Exception: the runtime refuses the graph or the weights; it has no common error class.
     """
 
-    def __init__(self, folder: Path, shape: Shape, threads: int = 0) -> None:
+    def __init__(self, folder: Path, shape: Shape, threads: int = 0, int8: bool = False) -> None:
         self._shape = shape
-        self._session = open_session(EncoderGraph(shape), folder, threads)
+        self._session = open_session((Int8Graph if int8 else EncoderGraph)(folder, shape), folder, threads)
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The pooled vectors of n texts, given by their token ids with special tokens: float32 (n, dimension), not
@@ -67,7 +70,20 @@ def open_session(graph: EncoderGraph, folder: Path, threads: int) -> InferenceSe
     options.log_severity_level = 3
     # Beside other programs a spinning thread takes the processor from the one that it waits for.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not multiplies_int8():
+        # Of sums of 8-bit products AVX2's instructions lose what is too large; this option's slower ones don't.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return onnxruntime.InferenceSession(
         graph.serialized(), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW
     )
+
+
+@cache
+def multiplies_int8() -> bool:
+    """Whether the processor has instructions for sums of 8-bit products; False where it doesn't tell."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text("utf-8").partition("flags")[2].partition("\n")[0].split())
+    except OSError:
+        return False
+    return bool(flags & {"avx512_vnni", "avx_vnni", "amx_int8"})

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
 
 _WEIGHTS = "model.safetensors"
 _OPSET = 20
 _CONTRIBUTED = "com.microsoft"
-_DTYPES = ("F16", "F32")
+_NUMPY = {"F16": np.float16, "F32": np.float32}
 _LAYER = "encoder.layer.{}.{}"
 _DEFAULTS: dict[str, dict[str, Any]] = {
     kind: {
@@ -79,7 +82,7 @@ class Shape:
             and not tokens.get("do_lower_case")  # applied before the tokenizer
         )
         found = [name for name in tensors if name.endswith("embeddings.word_embeddings.weight")]
-        if not plain or len(found) != 1 or any(tensor["dtype"] not in _DTYPES for tensor in tensors.values()):
+        if not plain or len(found) != 1 or any(tensor["dtype"] not in _NUMPY for tensor in tensors.values()):
             return None
         return cls(
             layers=config["num_hidden_layers"],
@@ -103,8 +106,8 @@ class EncoderGraph:
     inputs = ("ids", "positions", "mask")
     output = "hidden"
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
+    def __init__(self, folder: Path, shape: Shape) -> None:
+        self._folder, self._shape = folder, shape
         self._nodes: list[NodeProto] = []
         self._weights: dict[str, TensorProto] = {}
 
@@ -189,6 +192,22 @@ class EncoderGraph:
             data_location=TensorProto.EXTERNAL,
             external_data=[StringStringEntryProto(key=key, value=str(value)) for key, value in place.items()],
         )
+        return name
+
+    def _values(self, name: str) -> NDArray[np.float32]:
+        """A tensor of the weights file."""
+        told = self._shape.tensors[self._shape.prefix + name]
+        start, end = told["data_offsets"]
+        dtype = np.dtype(_NUMPY[told["dtype"]])
+        offset, count = self._shape.data_start + start, (end - start) // dtype.itemsize
+        values = np.fromfile(self._folder / _WEIGHTS, dtype, count, offset=offset)
+        return values.reshape(told["shape"]).astype(np.float32)
+
+    def _constant(self, name: str, values: NDArray[Any]) -> str:
+        """A tensor of its own, under its name once."""
+        from onnx import numpy_helper
+
+        self._weights[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
         return name
 
     def _node(self, kind: str, inputs: list[str], domain: str = "", **attributes: Any) -> str:

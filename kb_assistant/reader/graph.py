@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
+from kb_assistant.embedding.onnx_int8 import rounded
 
 HEADS = ("relevance", "answer", "first", "last")
 """What the four columns of the logits stand for; the first two are read at the first token."""
 
 _CONTRIBUTED = "com.microsoft"
-_LARGEST = 127
 _ALONE = 1 << 18
 """Up to so many multiplications OpenBLAS starts no threads for a product of matrices."""
-_NUMPY = {"F16": np.float16, "F32": np.float32}
 
 
 class ReaderGraph(EncoderGraph):
@@ -37,20 +36,16 @@ class ReaderGraph(EncoderGraph):
     output = "logits"
 
     def __init__(self, folder: Path, shape: Shape, learned: Mapping[str, NDArray[np.float16]]) -> None:
-        super().__init__(shape)
+        super().__init__(folder, shape)
         self._learned = learned
-        self._file = np.memmap(folder / "model.safetensors", mode="r", offset=shape.data_start)
 
     def _linear(self, hidden: str, name: str) -> str:
         matrix, bias = self._values(f"{name}.weight"), self._values(f"{name}.bias")
         down, up = (self._learned.get(f"encoder.{name}.{part}") for part in ("down", "up"))
         if down is not None and up is not None:
             matrix += _product(up.astype(np.float32), down.astype(np.float32))
-        # In place and row by row: this is most of what loading the reader takes.
-        scale = np.maximum(np.maximum(matrix.max(axis=1), -matrix.min(axis=1)), 1e-8) / _LARGEST
-        np.rint(np.divide(matrix, scale[:, None], out=matrix), out=matrix)
-        rounded = matrix.astype(np.int8).T
-        inputs = [hidden, self._constant(f"{name} 8 bit", rounded), self._constant(f"{name} scale", scale)]
+        eight, scale = rounded(matrix)
+        inputs = [hidden, self._constant(f"{name} 8 bit", eight), self._constant(f"{name} scale", scale)]
         inputs += ["", self._constant(f"{name} bias", bias)]
         return self._node("DynamicQuantizeMatMul", inputs, domain=_CONTRIBUTED)
 
@@ -58,19 +53,6 @@ class ReaderGraph(EncoderGraph):
         weight = self._constant("heads", self._learned["heads.weight"].astype(np.float32).T)
         bias = self._constant("heads bias", self._learned["heads.bias"].astype(np.float32))
         return self._node("Add", [self._node("MatMul", [hidden, weight]), bias])
-
-    def _values(self, name: str) -> NDArray[np.float32]:
-        """A tensor of the embedder's weights file."""
-        told = self._shape.tensors[self._shape.prefix + name]
-        start, end = told["data_offsets"]
-        values = self._file[start:end].view(_NUMPY[told["dtype"]])
-        return values.reshape(told["shape"]).astype(np.float32)
-
-    def _constant(self, name: str, values: NDArray[np.float32] | NDArray[np.int8]) -> str:
-        from onnx import numpy_helper
-
-        self._weights[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
-        return name
 
 
 def _product(up: NDArray[np.float32], down: NDArray[np.float32]) -> NDArray[np.float32]:
