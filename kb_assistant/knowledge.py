@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from kb_assistant.embedding.reranker import Reranker
     from kb_assistant.embedding.served_reranker import ServedReranker
     from kb_assistant.llm.open import ChatModels
+    from kb_assistant.maintenance.copying import Copied
     from kb_assistant.reader.reader import Reader
     from kb_assistant.types import Progress
 
@@ -686,6 +687,36 @@ class KnowledgeBase:
                 return False
             self._documents.save_index(store)
         return True
+
+    def copy(
+        self,
+        store: str,
+        *,
+        on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Copied:
+        """Copy the knowledge base into another store, which then holds the same; nothing is embedded. Searches go
+        on meanwhile. After a stop or a kill the next call continues.
+
+        Args:
+            store: As the setting of this name: "sqlite", or "postgresql://USER@HOST/DATABASE".
+            on_progress: Called with the number of sources done and of all.
+
+        Raises:
+            SettingsError: there is no such kind of store.
+            StoreError: it is the knowledge base's own, or can't be reached or written.
+            EmbedderMismatch: a knowledge base of this name is there, embedded by another embedder.
+            BusyError: another process is writing there.
+        """
+        from kb_assistant.maintenance.copying import copy_into
+
+        settings = self.settings.but(store=store)
+        source = self.store
+        target = open_store(settings.store, settings.kb_dir, settings.kb, create=True)
+        try:
+            return copy_into(target, source, settings.kb_dir, settings.lock_seconds, on_progress, stop)
+        finally:
+            target.close()
 
     def put_texts(self, sources: Sequence[tuple[Source, Text]]) -> None:
         """Store texts as sources of one chunk each, in one transaction; a source with the same path is replaced.

@@ -34,6 +34,7 @@ for command in (
     documents.status,
     documents.verify,
     documents.rebuild,
+    documents.copy,
     settings.settings,
     models.doctor,
     bundle.bundle,

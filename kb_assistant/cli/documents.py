@@ -303,3 +303,29 @@ def rebuild(embedder: Embedder = None, kb: Kb = None, home: Home = None) -> None
     typer.echo(f"The index uses {name} now.")
     if embedder:
         show.note(f"Keep it: kb settings embedder {shlex.quote(embedder)}   (or pass --embedder from now on)")
+
+
+def copy(
+    to: Annotated[
+        str, typer.Option(help="Where to: sqlite, or postgresql://USER@HOST/DATABASE.", metavar="STORE")
+    ],
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Copy the knowledge base into another store: from its file to a PostgreSQL server, or back.
+
+    Nothing is embedded anew. Stopped or killed, it goes on where it was; run again, it brings what has changed.
+    """
+    stopped = threading.Event()
+    with open_kb(kb, home) as base, stopping(stopped.set), show.share("copying") as progress:
+        done = base.copy(to, on_progress=lambda now, total: progress(now / total), stop=stopped.is_set)
+    if json:
+        show.as_json(done.to_json())
+    elif not done.stopped:
+        there = f", {done.removed} removed there" if done.removed else ""
+        typer.echo(f"{done.copied} of {done.sources} sources copied{there}; the others were there already.")
+        show.note(f"Use it: kb settings store {shlex.quote(to)}")
+    if done.stopped:
+        show.note("Stopped. Run it again to go on.")
+        raise typer.Exit(130)

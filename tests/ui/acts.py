@@ -51,13 +51,19 @@ def axe(page: Any) -> list[dict[str, Any]]:
     file = Path(os.environ.get("KB_AXE", ""))
     if not file.is_file():
         pytest.fail("KB_AXE must name axe.min.js; `make test-ui` fetches it.")
+    at_rest(page)  # what fades in or is being drawn again has less contrast meanwhile
     page.evaluate(file.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
 
 
-def picture(page: Any) -> bytes:
-    """A picture, once nothing is loading."""
+def at_rest(page: Any) -> None:
+    """Wait until nothing is loading."""
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
     time.sleep(0.5)
+
+
+def picture(page: Any) -> bytes:
+    """A picture, once nothing is loading."""
+    at_rest(page)
     return bytes(page.screenshot())
