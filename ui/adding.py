@@ -12,7 +12,7 @@ from kb_assistant.workspace import bases
 from kb_assistant.workspace.desk import View
 from ui.app_state import admin, is_admin, not_followed
 from ui.errors import attempt, show_error
-from ui.options import options
+from ui.options import MOST_PASTED, options
 from ui.sanitize import escaped, strip_invisible
 from ui.strings import say
 from ui.uploads import drop_zone
@@ -24,8 +24,23 @@ def add_documents(base: View) -> None:
     with st.expander(say("add_documents"), icon=":material/upload_file:", expanded=empty, key=key):
         drop_zone(base, "library")
         drop_zone(base, "folder", whole=True)
+        _paste(base)
         if base.may("manage"):
             _folder(base)
+
+
+def _paste(base: View) -> None:
+    """A text that is pasted or written here becomes a document."""
+    with st.popover(say("paste_text"), icon=":material/content_paste:"), st.form("paste", border=False):
+        st.text_input(say("paste_title"), key="paste-title", max_chars=200)
+        st.text_area(say("paste_body"), key="paste-body", height=200, max_chars=MOST_PASTED)
+        st.form_submit_button(say("paste_save"), on_click=attempt, args=(_pasted, base))
+
+
+def _pasted(base: View) -> None:
+    state = st.session_state
+    base.paste(state["paste-title"], state["paste-body"])
+    state["paste-title"] = state["paste-body"] = ""
 
 
 def _folder(base: View) -> None:

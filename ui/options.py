@@ -18,6 +18,9 @@ MOST_MEGABYTES = 100
 MOST_TOTAL_MEGABYTES = 500
 """Largest total size of the files in one upload."""
 
+MOST_PASTED = 1_000_000
+"""Most characters of a text that is pasted."""
+
 MOST_HELD_MEGABYTES = 2000
 """Largest total size of all users' uploads that wait in memory."""
 

@@ -319,6 +319,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "chunks": ("Passages", "段落"),
     "upload_files": ("Upload files", "上传文件"),
     "upload_folder": ("Upload a folder", "上传文件夹"),
+    "paste_text": ("Paste a text", "粘贴文本"),
+    "paste_title": ("Title (else its first line)", "标题（不填则用第一行）"),
+    "paste_body": ("Text", "文本"),
+    "paste_save": ("Save and read", "保存并读取"),
     "folder": ("A folder on this machine", "本机文件夹"),
     "folder_hint": (
         "Its whole path. New, changed and vanished files are taken over.",

@@ -98,6 +98,16 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     return list(free.values())
 
 
+def free_name(settings: Settings, name: str) -> str:
+    """The safe name of a file, with a number if there is an upload of that name."""
+    place, given = folders_of(settings).uploads, PurePosixPath(safe_name(name))
+    number, one = 1, given
+    while (place / one).exists():
+        number += 1
+        one = given.with_name(f"{given.stem} ({number}){given.suffix}")
+    return str(one)
+
+
 def put_upload(settings: Settings, name: str, data: bytes) -> Path:
     """Save an uploaded file under a safe name, replacing a file of that name. Returns its path.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant import base_settings
 from kb_assistant.answering.history import asked, turns
-from kb_assistant.errors import ForbiddenError, NotFoundError, StoreError
+from kb_assistant.errors import ForbiddenError, NotFoundError, QuestionError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.store import Chunk, Source, SourceQuery
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from kb_assistant.retrieval.result import Retrieval
     from kb_assistant.workspace.chats import Criticism, SavedTurn
     from kb_assistant.workspace.jobs import Job, Reading
+
+_TITLE = 80
+"""Most characters of a pasted text's title."""
 
 
 class View:
@@ -445,6 +448,23 @@ class View:
         place = folders.folders_of(self._base.settings).uploads
         self._expect_free([str(place / name) for name in folders.distinct_names(name for name, _data in given)])
         return self.ingest(folders.put_uploads(self._base.settings, given))
+
+    def paste(self, title: str, text: str) -> Job:
+        """Save a text as a document of its own and begin to read it.
+
+        Args:
+            title: Its title and name; else its first line is.
+
+        Raises:
+            QuestionError: it is empty.
+            ForbiddenError, StoreError: as for upload.
+        """
+        if not text.strip():
+            raise QuestionError(_("There is no text."), _("Paste or write one."))
+        first = " ".join((title.strip() or text.strip().splitlines()[0].lstrip("# ")).split())[:_TITLE]
+        written = text if text.lstrip().startswith("# ") else f"# {first}\n\n{text.strip()}\n"
+        name = folders.free_name(self._base.settings, f"{' '.join(first.replace('/', ' ').split())}.md")
+        return self.upload([(name, written.encode())])
 
     def add_samples(self) -> Job:
         """Begin to read the sample documents; raises as `upload`."""

@@ -396,6 +396,25 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
     assert bool(said) == bool(told)
 
 
+@pytest.mark.usefixtures("filled", "table")
+def test_a_text_that_is_pasted_becomes_a_document() -> None:
+    app = library()
+    for _ in range(2):  # a second one of this title is another document
+        app.text_input(key="paste-title").set_value("Boat / times")
+        app.text_area(key="paste-body").set_value("The ferry Selkie leaves at 4:17.")
+        next(button for button in app.button if button.label == "Save and read").click()
+        app.run()
+        assert not app.error
+    base = app_state().base("default")
+    until(lambda: not app_state().jobs.busy(base))
+    assert {Path(one.path).name for one in base.sources("Boat")} == {"Boat times.md", "Boat times (2).md"}
+    assert base.search("When does the ferry Selkie leave?")[0].text == "The ferry Selkie leaves at 4:17."
+    assert app.text_area(key="paste-body").value == ""
+    next(button for button in app.button if button.label == "Save and read").click()
+    app.run()
+    assert "There is no text." in texts(app)
+
+
 @pytest.mark.usefixtures("filled")
 def test_readers_cannot_change_anything(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(monkeypatch, "read")
