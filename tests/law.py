@@ -43,12 +43,14 @@ def contents(kb: KnowledgeBase) -> dict[str, Any]:
         )
         texts = [(*row[:4], lines.get(row[4])) for row in rows]
         counts = [next(iter(db.rows("SELECT count(*) FROM vectors"))), (len(lines),)]
+        state, by_these_rules = snapshot.revision_id, snapshot.keywords_fit
     vocabulary = _vocabulary(lines.values())
-    if kb.settings.store == "sqlite":
+    if kb.settings.store == "sqlite" and by_these_rules:
         with closing(sqlite3.connect(kb.settings.kb_dir / "kb.sqlite")) as file:
             file.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab (main, keywords, row)")
             indexed = file.execute("SELECT term, doc, cnt FROM temp.words ORDER BY term").fetchall()
-        assert indexed == vocabulary
+        with kb.store.read() as snapshot:
+            assert indexed == vocabulary or snapshot.revision_id != state, "written meanwhile"
     return {
         "sources": sources,
         "chunks": chunks,

@@ -103,8 +103,8 @@ def test_a_chat_keeps_its_rounds_and_the_model_remembers_them(
     last = prompts[-1]
     assert last.startswith("[Round 1]\n\n问：Who built the lighthouse?\n\n答：")
     assert "\n\n[Round 2]\n\n问：When was the lighthouse built?\n\n答：" in last
-    first_round = last[: last.index("[Round 2]")]
-    assert any(text.startswith(first_round) and "[Round 3]" not in text for text in prompts), "the same bytes"
+    first, second = (next(text for text in prompts if text.count("[Round ") == n) for n in (1, 2))
+    assert second.startswith(first), "the passage was found again: the second prompt goes on, byte for byte"
     before, _, now = last.partition("[Round 3]")
     assert "<passage>" not in before
     assert "<passage>" in now
