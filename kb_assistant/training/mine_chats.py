@@ -1,5 +1,6 @@
 """Conversations to learn from saved chats: turns with a thumb up, in exactly the prompt they were answered with.
 
+One whose prompt went on from the last one is learned as if it had begun anew, with the same passages.
 Turns with a thumb down are never learned; they go to a list of what was wrong.
 """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
-from kb_assistant.store import TOKENIZER
+from kb_assistant.store.sqlite_database import TOKENIZER
 from kb_assistant.text.analyzer import (
     ANALYZER_VERSION,
     analyze,
@@ -234,8 +234,9 @@ def test_width_makes_no_difference(text: str) -> None:
     assert fold(wide) == fold(text)
 
 
-@given(st.text(st.sampled_from("abz3 .观鸟塔，'"), max_size=20))
+@given(st.text(st.sampled_from("xqz3 .观鸟塔，'"), max_size=20))
 def test_case_makes_no_difference(text: str) -> None:
+    """Except of units, such as the A of 3 A."""
     assert analyze(text.upper()) == analyze(text)
 
 

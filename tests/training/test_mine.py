@@ -145,11 +145,18 @@ def test_without_a_model_that_writes_it_says_so(base: KnowledgeBase) -> None:
     assert "--model" in refused.value.hint
 
 
-def answered(base: KnowledgeBase, store: ChatStore, chat: str, question: str, pieces: list[str]) -> list[Any]:
+def answered(
+    base: KnowledgeBase,
+    store: ChatStore,
+    chat: str,
+    question: str,
+    pieces: list[str],
+    settings: Settings | None = None,
+) -> list[Any]:
     """Ask as the page does, save the turn, and give the prompt that the model got."""
     before = [one.turn for one in store.turns(chat) if one.state == "done"]
     model = ScriptedChat(pieces=pieces, native_history=True, full_answers=True)
-    with KnowledgeBase(base.settings, embedder=HashEmbeddings(), chat_model=model) as asking:
+    with KnowledgeBase(settings or base.settings, embedder=HashEmbeddings(), chat_model=model) as asking:
         turn = store.begin(chat, question)
         reply = asking.ask(question, before)
         text = str(reply)
@@ -162,8 +169,9 @@ def test_a_turn_with_a_thumb_up_is_learned_in_exactly_the_prompt_it_was_answered
 ) -> None:
     store = ChatStore(tmp_path / "chats.sqlite")
     chat = store.create("local", "default")
-    answered(base, store, chat.id, "Who pays for the hotel?", ["The department pays [1]."])
-    (prompt,) = answered(base, store, chat.id, "Is breakfast included there?", ["Yes, it is [1]."])
+    one_passage = base.settings.but(k=1)  # another one each time, so that no prompt goes on from the last
+    answered(base, store, chat.id, "Where is the tide table of pier 1?", ["In the hall [1]."], one_passage)
+    (prompt,) = answered(base, store, chat.id, "Is breakfast included there?", ["Yes, it is [1]."], one_passage)
     first, second = store.turns(chat.id)
     assert first.turn == Turn(first.question, first.answer, first.turn.hits)
     store.rate(chat.id, second.id, 1)
@@ -174,14 +182,33 @@ def test_a_turn_with_a_thumb_up_is_learned_in_exactly_the_prompt_it_was_answered
     assert (one.answer, one.group) == (second.answer, f"chat {chat.id}")
 
 
-def test_a_turn_after_an_answer_from_a_document_with_readers_is_not_learned(
+def test_a_turn_whose_prompt_went_on_from_the_last_is_learned_as_if_begun_anew(
     base: KnowledgeBase, tmp_path: Path
 ) -> None:
     store = ChatStore(tmp_path / "chats.sqlite")
     chat = store.create("local", "default")
     answered(base, store, chat.id, "Who pays for the hotel?", ["The department pays [1]."])
+    (prompt,) = answered(base, store, chat.id, "Is breakfast included there?", ["Yes, it is [1]."])
+    assert len(prompt) == 3
+    assert "<passage>" in prompt[0].text, "the first message is as it was, with its passages"
+    second = store.turns(chat.id)[1]
+    store.rate(chat.id, second.id, 1)
+    (one,) = from_chats(base, store, ["local"]).good
+    assert [passage.text for passage in one.passages] == [hit.text for hit in second.turn.shown]
+    *_, (_, asked) = encoder_for(read_checkpoint(TINY), base.settings).messages(one)
+    assert asked.count("<passage>") == len(one.passages)
+    assert "Is breakfast included there?" in asked
+
+
+def test_a_turn_after_an_answer_from_a_document_with_readers_is_not_learned(
+    base: KnowledgeBase, tmp_path: Path
+) -> None:
+    store = ChatStore(tmp_path / "chats.sqlite")
+    chat = store.create("local", "default")
+    one_passage = base.settings.but(k=1)
+    answered(base, store, chat.id, "Who pays for the hotel?", ["The department pays [1]."], one_passage)
     tides = ["The tide table of pier 1 hangs in the hall [1]."]
-    answered(base, store, chat.id, "And where is the tide table of pier 1?", tides)
+    answered(base, store, chat.id, "And where is the tide table of pier 1?", tides, one_passage)
     second = store.turns(chat.id)[1]
     cited = second.reply["hits"][:1]  # without the other passages, the first document's among them
     assert "other1" in cited[0]["source"]
