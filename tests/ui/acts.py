@@ -52,6 +52,8 @@ def axe(page: Any) -> list[dict[str, Any]]:
     if not file.is_file():
         pytest.fail("KB_AXE must name axe.min.js; `make test-ui` fetches it.")
     at_rest(page)  # what fades in or is being drawn again has less contrast meanwhile
+    # Streamlit's toasts, which go by themselves, have no accessible name.
+    page.wait_for_function("() => !document.querySelector('[data-testid=stToast]')")
     page.evaluate(file.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
