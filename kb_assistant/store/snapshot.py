@@ -43,6 +43,7 @@ class Snapshot:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._read_values: dict[str, str | None] = {}
 
     @property
     def database(self) -> Database:
@@ -60,12 +61,22 @@ class Snapshot:
         Raises:
             StoreError: it was altered.
         """
+        value = self._value(key)
+        return None if value is None else json.loads(value)
+
+    def _value(self, key: str) -> str | None:
+        """The text stored under `key`, which stays as it is within a snapshot."""
+        if key not in self._read_values:
+            self._read_values[key] = self._stored_value(key)
+        return self._read_values[key]
+
+    def _stored_value(self, key: str) -> str | None:
         row = self._first("SELECT value, crc FROM meta WHERE key = ?", (key,))
         if row is None:
             return None
         if zlib.crc32(str(row[0]).encode()) != row[1]:
             raise damaged(self.place, _("the {key} was altered", key=key))
-        return json.loads(row[0])
+        return str(row[0])
 
     @property
     def revision(self) -> int:

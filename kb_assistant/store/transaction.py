@@ -30,6 +30,9 @@ class Transaction(Snapshot):
         super().__init__(database)
         self._embedder = embedder
 
+    def _value(self, key: str) -> str | None:
+        return self._stored_value(key)  # it may have been written since
+
     def put_meta(self, key: str, value: Any) -> None:
         text = json.dumps(value)
         self._db.run(
