@@ -54,16 +54,13 @@ def go_on(
         documents: Where a passage that wasn't found again must still be, as it was.
     """
     whole, found = standing(hits, history, form), {hit.id for hit in hits}
-    if not whole or not all(_is_there(hit, documents) for hit in whole if hit.id not in found):
+    other = [hit for hit in whole if hit.id not in found]
+    if not whole or len(documents.still_there(other)) < len(other):
         return None
     messages = render_on(question, whole, history, language=language, form=form, begun=begun)
     if count(messages) > limit:
         return None
     return Prompt(messages, whole, Dropped(), instructions(question, whole, language=language, form=form))
-
-
-def _is_there(hit: Hit, documents: Searcher | FederatedSearcher) -> bool:
-    return any(chunk.id == hit.id for chunk in documents.document(hit.source).chunks)
 
 
 def standing(hits: Sequence[Hit], history: Sequence[Turn], form: PromptForm) -> tuple[Hit, ...]:

@@ -66,6 +66,10 @@ class FederatedSearcher:
             hits = searcher.with_files(hits)
         return tuple(hits)
 
+    def still_there(self, hits: Sequence[Hit]) -> set[str]:
+        """The ids of those passages that one of them holds."""
+        return {id_ for searcher in self._searchers for id_ in searcher.still_there(hits)}
+
     def document(self, path: str) -> Document:
         """The document in the first that knows it."""
         return max((searcher.document(path) for searcher in self._searchers), key=lambda found: len(found.chunks))

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 DEPTH = 30
 """Number of texts from each list before fusion, or twice the requested number."""
 
-_JUST = 0.01
+_UNCERTAIN_BY = 0.01
 """How far below the threshold of certain answers the evidence is of passages that answer nowhere."""
 
 Side = Literal["dense", "keyword"]
@@ -201,7 +201,7 @@ class Searcher:
             ordered, sure = named_first(views.question, ordered, sure)
             hits = tuple(ordered[:k])
             if signs and thresholds.uncertain_below and not answers_somewhere(hits):
-                sure = min(sure, max(thresholds.uncertain_below - _JUST, thresholds.refuse_below))
+                sure = min(sure, max(thresholds.uncertain_below - _UNCERTAIN_BY, thresholds.refuse_below))
             clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)
         return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
@@ -223,6 +223,11 @@ class Searcher:
         with self._store.read() as snapshot:
             chunks = snapshot.chunks_of_source(path) if self._sees(path) else []
             return Document(tuple(chunks), snapshot.vectors([chunk.text_id for chunk in chunks]))
+
+    def still_there(self, hits: Sequence[Hit]) -> set[str]:
+        """The ids of those passages that the documents hold as they are."""
+        with self._store.read() as snapshot:
+            return {chunk.id for chunk in snapshot.chunks([hit.id for hit in hits if self._sees(hit.source)])}
 
     def _sees(self, path: str) -> bool:
         return self._sight is None or self._sight.sees(path)
