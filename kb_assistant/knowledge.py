@@ -692,6 +692,7 @@ class KnowledgeBase:
         self,
         store: str,
         *,
+        replace: bool = False,
         on_progress: Callable[[int, int], None] = lambda _done, _all: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Copied:
@@ -700,11 +701,13 @@ class KnowledgeBase:
 
         Args:
             store: As the setting of this name: "sqlite", or "postgresql://USER@HOST/DATABASE".
+            replace: Whether the documents of another knowledge base of this name there may go.
             on_progress: Called with the number of sources done and of all.
 
         Raises:
             SettingsError: there is no such kind of store.
-            StoreError: it is the knowledge base's own, or can't be reached or written.
+            StoreError: it is the knowledge base's own, can't be reached or written, or holds another one of this
+                name.
             EmbedderMismatch: a knowledge base of this name is there, embedded by another embedder.
             BusyError: another process is writing there.
         """
@@ -714,7 +717,7 @@ class KnowledgeBase:
         source = self.store
         target = open_store(settings.store, settings.kb_dir, settings.kb, create=True)
         try:
-            return copy_into(target, source, settings.kb_dir, settings.lock_seconds, on_progress, stop)
+            return copy_into(target, source, settings.kb_dir, settings.lock_seconds, replace, on_progress, stop)
         finally:
             target.close()
 

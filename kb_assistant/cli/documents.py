@@ -309,6 +309,10 @@ def copy(
     to: Annotated[
         str, typer.Option(help="Where to: sqlite, or postgresql://USER@HOST/DATABASE.", metavar="STORE")
     ],
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Also where another knowledge base of this name is: its documents go."),
+    ] = False,
     kb: Kb = None,
     home: Home = None,
     json: Json = False,
@@ -319,7 +323,9 @@ def copy(
     """
     stopped = threading.Event()
     with open_kb(kb, home) as base, stopping(stopped.set), show.share("copying") as progress:
-        done = base.copy(to, on_progress=lambda now, total: progress(now / total), stop=stopped.is_set)
+        done = base.copy(
+            to, replace=replace, on_progress=lambda now, total: progress(now / total), stop=stopped.is_set
+        )
     if json:
         show.as_json(done.to_json())
     elif not done.stopped:

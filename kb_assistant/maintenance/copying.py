@@ -18,6 +18,10 @@ _KEPT = (META,)
 """What is known of a whole knowledge base and holds in another store as well, besides its embedder."""
 
 
+_ORIGIN = "copy of"
+"""Under this name a copy keeps the vector epoch of what it is a copy of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
     """What a copy did.
@@ -48,6 +52,7 @@ def copy_into(
     source: KnowledgeStore,
     folder: Path,
     patience: float,
+    replace: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Copied:
@@ -58,10 +63,12 @@ def copy_into(
     Args:
         folder: The knowledge base's on this machine, where the rules of a store in a file lie.
         patience: Seconds to wait for another writer.
+        replace: Whether the documents of another knowledge base in the target may go.
         progress: Called with the number of sources done and of all.
 
     Raises:
-        StoreError: both are the same, or one can't be read or written.
+        StoreError: both are the same, one can't be read or written, or the target has documents and is no copy of
+            the source, nor the source of it.
         EmbedderMismatch: the target has texts, embedded by another embedder.
         BusyError: another process is writing to the target.
     """
@@ -71,12 +78,27 @@ def copy_into(
         )
     with source.read() as origin:
         fingerprint = origin.meta("embedder")
+        _check_kin(target, origin, replace)
         with open_for_writing(target, patience, fingerprint):
+            _check_kin(target, origin, replace)  # it may have been filled meanwhile
+            with target.write() as transaction:
+                transaction.put_meta(_ORIGIN, origin.vector_epoch)
             _copy_rules(target, source, folder)
             found = _copy_sources(target, origin, fingerprint, progress, stop)
             if not found.stopped:
                 _finish(target, origin)
     return found
+
+
+def _check_kin(target: KnowledgeStore, origin: Snapshot, replace: bool) -> None:
+    """Refuse to remove documents that never were the source's."""
+    with target.read() as there:
+        kin = there.meta(_ORIGIN) == origin.vector_epoch or origin.meta(_ORIGIN) == there.vector_epoch
+        if not replace and not kin and there.counts()["sources"]:
+            raise StoreError(
+                _("{path} holds another knowledge base of this name.", path=target.place),
+                _("Rename yours, or add --replace: then its documents go."),
+            )
 
 
 def _copy_rules(target: KnowledgeStore, source: KnowledgeStore, folder: Path) -> None:

@@ -122,7 +122,25 @@ def test_another_embedders_knowledge_base_is_not_overwritten(tmp_path: Path, doc
     with opened(tmp_path / "more", embedder=HashEmbeddings("other")) as second:
         second.ingest(docs)
         with pytest.raises(EmbedderMismatch):
-            second.copy(server)
+            second.copy(server, replace=True)
+
+
+def test_documents_of_another_knowledge_base_stay_unless_they_may_go(
+    tmp_path: Path, docs: Path, server: str
+) -> None:
+    with opened(tmp_path / "colleague", server) as theirs:
+        theirs.add(["What a colleague wrote."])
+    with filled(tmp_path / "home", docs) as base:
+        with pytest.raises(StoreError, match="another knowledge base") as caught:
+            base.copy(server)
+        assert "--replace" in caught.value.hint
+        with opened(tmp_path / "home", server) as there:
+            assert there.count_sources() == 1
+        assert base.copy(server, replace=True).removed == 1
+        with opened(tmp_path / "home", server) as there:
+            there.add(["Written on the server since."])
+            assert there.copy("sqlite").copied == 1, "what it is a copy of is no other one"
+        assert base.count_sources() == len(TEXTS) + 2
 
 
 def test_nothing_is_copied_onto_itself(tmp_path: Path, docs: Path) -> None:
