@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import stat
-import threading
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -20,31 +17,29 @@ from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.base_settings import given, with_own
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
-from kb_assistant.embedding.model_server import is_served, served_model, server_key
-from kb_assistant.errors import BusyError, KBError, ModelError, QuestionError, StoreError
+from kb_assistant.errors import KBError, QuestionError, StoreError
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.ingestion import DocumentWriter, object_addresses
-from kb_assistant.lock import survive_forks
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.sqlite_check import SQLiteCheck
 from kb_assistant.maintenance.verify import Checkable, VerifyReport, verify
 from kb_assistant.messages import _
-from kb_assistant.models.adapters import WEIGHTS, AdapterHome
-from kb_assistant.models.catalogue import CATALOGUE
-from kb_assistant.models.home import ModelHome
-from kb_assistant.once import once
+from kb_assistant.open_models import OpenModels
 from kb_assistant.retrieval.bm25 import PostingsCache
-from kb_assistant.retrieval.filters import Filter, Scope, Sight, parse_conditions
+from kb_assistant.retrieval.filters import Filter, Scope, parse_conditions
 from kb_assistant.retrieval.result import Retrieval, Thresholds
 from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
+from kb_assistant.retrieval.sights import Sights
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings
-from kb_assistant.store import DOCUMENT_PREFIX, Chunk, KnowledgeStore, Source, SourceQuery, Text
+from kb_assistant.store import Chunk, KnowledgeStore, Source, SourceQuery, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
-from kb_assistant.store.opening import FILE, exists, is_on_server, open_store
+from kb_assistant.store.held_store import HeldStore
+from kb_assistant.store.opening import FILE, is_on_server, open_store
 from kb_assistant.store.presence import missing_files
 from kb_assistant.store.readers import ReaderRules, rule_path
 from kb_assistant.store.shared_rules import rules_at, set_rules_at
+from kb_assistant.store.source_paths import given_paths, named_sources
 from kb_assistant.types import Hit, IngestRequest, MissingFiles, Report
 
 if TYPE_CHECKING:
@@ -56,20 +51,11 @@ if TYPE_CHECKING:
     from kb_assistant.answering.chain import AnswerChain
     from kb_assistant.answering.reply import Reply
     from kb_assistant.embedding.base import TextEmbeddings
-    from kb_assistant.embedding.reranker import Reranker
-    from kb_assistant.embedding.served_reranker import ServedReranker
-    from kb_assistant.llm.open import ChatModels
     from kb_assistant.maintenance.copying import Copied
     from kb_assistant.reader.reader import Reader
     from kb_assistant.types import Progress
 
 _log = logging.getLogger(__name__)
-
-_MOST_SIGHTS = 32
-"""Most audiences for which it is remembered what they see."""
-
-_OTHER_MODELS = 2
-"""Most models that stay open besides the one of the settings."""
 
 MOST_PASSAGES = 1_000_000
 """Most passages of one search; a larger k gives no more."""
@@ -101,17 +87,13 @@ class KnowledgeBase:
     ) -> None:
         self.settings = settings or Settings.load()
         telemetry.start(self.settings.telemetry)
-        self.models = ModelHome(self.settings.models_dir)
-        self.adapters = AdapterHome(self.settings.home)
-        self._given_embedder, self._given_model = embedder, chat_model
-        self._other_models: dict[str, BaseChatModel] = {}
-        self._lock = threading.RLock()
-        self._store: KnowledgeStore | None = None
+        self._held = HeldStore(self.settings.store, self.settings.kb_dir, self.settings.kb)
+        self._open = OpenModels(self.settings, self._kept_fingerprints, embedder, chat_model)
+        self.models, self.adapters = self._open.home, self._open.adapters
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()
-        self._sights: dict[tuple[ReaderRules, frozenset[str]], Sight] = {}
-        survive_forks(self)
-        self._documents = DocumentWriter(self.settings, self._create, lambda: self.embedder, self._index)
+        self._sights = Sights(lambda: self.reader_rules)
+        self._documents = DocumentWriter(self.settings, self._held.create, lambda: self.embedder, self._index)
 
     @classmethod
     @renamed_arguments(**OLD_NAMES)
@@ -129,19 +111,9 @@ class KnowledgeBase:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def before_fork(self) -> None:
-        """Do nothing: store, index and models prepare themselves."""
-
-    def after_fork(self) -> None:
-        """Create a new lock in a forked child."""
-        self._lock = threading.RLock()
-
     def close(self) -> None:
         """Close the store. Models stay loaded for other knowledge bases of this process."""
-        with self._lock:
-            store, self._store = self._store, None
-        if store is not None:  # without the lock: closing waits for readers, which may need it
-            store.close()
+        self._held.close()
 
     @property
     def store(self) -> KnowledgeStore:
@@ -150,57 +122,34 @@ class KnowledgeBase:
         Raises:
             StoreError: there is no such knowledge base, or its file is damaged.
         """
-        with self._lock:
-            if self._store is None:
-                self._store = self._open_store()
-            return self._store
+        return self._held.open()
 
-    @once
+    @property
     def embedder(self) -> TextEmbeddings:
         """The embedding model; its weights load when it first embeds.
 
         Raises:
             ModelError: it isn't installed, or no server can be named so.
         """
-        if self._given_embedder is not None:
-            return self._given_embedder
-        if is_served(self.settings.embedder):
-            return self._served_embedder()
-        from kb_assistant.embedding.local import open_embeddings
+        return self._open.embedder
 
-        model = self.models.get(self.settings.embedder, "embedder")
-        return open_embeddings(model, self.settings.device, self.settings.threads)
-
-    def _served_embedder(self) -> TextEmbeddings:
-        from kb_assistant.embedding.served import ServedEmbeddings, open_encoder
-
-        served = served_model(self.settings.embedder, self.settings.base_url)
-        offer = CATALOGUE.get(served.model.rpartition("/")[2])
-        known = offer.model if offer else None
-        encoder = open_encoder(
-            served,
-            server_key("embedder"),
-            self.settings.server_seconds,
-            self.settings.query_prefix or (known.query_prefix if known else ""),
-            self.settings.passage_prefix or (known.passage_prefix if known else ""),
-        )
-        return ServedEmbeddings(encoder, self._kept_fingerprints, known.background_cosines if known else None)
-
-    def _kept_fingerprints(self) -> list[dict[str, str | int]]:
-        """Of the index's vectors, and of those being built."""
-        if not self._exists:
-            return []
-        with self.store.read() as snapshot:
-            return [found for name in ("embedder", "rebuild") if (found := snapshot.meta(name))]
-
-    @once
+    @property
     def chat_model(self) -> BaseChatModel:
         """The model that answers; it loads when it is first asked.
 
         Raises:
             ModelError: it isn't installed.
         """
-        return self._chat_models.answering
+        return self._open.chat_models.answering
+
+    @property
+    def reader(self) -> Reader | None:
+        """Reads questions and passages together; None if it is off, or its base isn't installed.
+
+        Raises:
+            ModelError: the one that is named isn't there, is damaged, or stands on another embedder.
+        """
+        return self._open.reader
 
     @renamed_arguments(progress="on_progress")
     def ingest(
@@ -243,7 +192,7 @@ class KnowledgeBase:
             StoreError: the disk is full, or the home can't be written.
         """
         request = IngestRequest(
-            _as_paths(paths),
+            given_paths(paths),
             include,
             exclude,
             prune,
@@ -293,7 +242,7 @@ class KnowledgeBase:
             As ingest does.
         """
         request = IngestRequest(
-            _as_paths(paths), include, exclude, prune, passwords=passwords, on_progress=on_progress, stop=stop
+            given_paths(paths), include, exclude, prune, passwords=passwords, on_progress=on_progress, stop=stop
         )
         return self._documents.watch(request, on_message)
 
@@ -391,8 +340,8 @@ class KnowledgeBase:
 
     def searcher(self, audience: Collection[str] | None = None) -> Searcher:
         """The searcher over the current state; `audience` as for search."""
-        self._renew_keywords()
-        cosines = self._background_cosines
+        self._held.renew_keywords()
+        models, cosines = self._open, self._open.background_cosines
         return Searcher(
             self.store,
             self._index,
@@ -400,11 +349,11 @@ class KnowledgeBase:
             partial(thresholds_at, self.settings, cosines is not None),
             cosines,
             self._postings,
-            self._reranker,
-            partial(rewritten, self._chat_models, self.settings) if self.settings.rewrite == "model" else None,
+            models.reranker,
+            partial(rewritten, models.chat_models, self.settings) if self.settings.rewrite == "model" else None,
             lambda: self.reader,
             self.settings.answer_reader_seconds,
-            self._sight(audience),
+            self._sights.of(audience),
             self.settings.kb,
         )
 
@@ -449,15 +398,7 @@ class KnowledgeBase:
         Raises:
             ModelError: there is no such model, or it can't be opened.
         """
-        from kb_assistant.llm.open import open_chat_model
-
-        with self._lock:
-            if name not in self._other_models:
-                for old in list(self._other_models)[: 1 - _OTHER_MODELS]:
-                    del self._other_models[old]
-                settings = self.settings.but(model=name)
-                self._other_models[name] = open_chat_model(settings, self.models, self.embedder)
-            return self._other_models[name]
+        return self._open.another_chat_model(name)
 
     def as_chain(
         self, beside: Sequence[KnowledgeBase] = (), chat_model: BaseChatModel | None = None
@@ -474,13 +415,10 @@ class KnowledgeBase:
     def chain_over(self, searchers: Sequence[Searcher], chat_model: BaseChatModel | None = None) -> AnswerChain:
         """The same over given searchers, of this knowledge base or others; at least one."""
         from kb_assistant.answering.chain import AnswerChain
-        from kb_assistant.llm.open import ChatModels
         from kb_assistant.retrieval.federated import FederatedSearcher
 
         both = FederatedSearcher(searchers) if len(searchers) > 1 else searchers[0]
-        models = self._chat_models
-        if chat_model is not None:
-            models = ChatModels(self.settings, self.models, self.embedder, chat_model)
+        models = self._open.chat_models if chat_model is None else self._open.chat_models_with(chat_model)
         return AnswerChain(both, models, self.settings)
 
     def as_retriever(self, k: int | None = None, where: Iterable[str] = ()) -> BaseRetriever:
@@ -500,10 +438,10 @@ class KnowledgeBase:
     def thresholds(self) -> Thresholds:
         """Evidence below which a question is refused, and below which an answer is marked uncertain: from the
         settings, else kept with the index, else the defaults, which refuse nothing with an unmeasured embedder."""
-        measured = self._background_cosines is not None
-        if not self._exists:
+        measured = self._open.background_cosines is not None
+        if (store := self._held.if_any()) is None:
             return choose_thresholds(self.settings, None, measured).thresholds
-        with self.store.read() as snapshot:
+        with store.read() as snapshot:
             return choose_thresholds(self.settings, snapshot, measured).thresholds
 
     def keep_thresholds(self, thresholds: Thresholds) -> None:
@@ -521,19 +459,6 @@ class KnowledgeBase:
 
     floors = renamed_attribute("floors", "thresholds")
     keep_floors = renamed_attribute("keep_floors", "keep_thresholds")
-
-    @property
-    def _background_cosines(self) -> tuple[float, float] | None:
-        return getattr(self.embedder, "background_cosines", None)
-
-    def _is_measured(self) -> bool:
-        """Whether the default thresholds apply to this embedder, which needn't be opened or installed."""
-        if self._given_embedder is not None or is_served(self.settings.embedder):
-            return self._background_cosines is not None
-        try:
-            return self.models.get(self.settings.embedder, "embedder").background_cosines is not None
-        except ModelError:
-            return False
 
     def sources(
         self, contains: str = "", failed: bool | None = None, *, offset: int = 0, limit: int | None = None
@@ -572,7 +497,7 @@ class KnowledgeBase:
             StoreError: they are damaged.
         """
         shared = is_on_server(self.settings.store)
-        return rules_at(self.store if shared and self._exists else None, self.settings.kb_dir)
+        return rules_at(self._held.if_any() if shared else None, self.settings.kb_dir)
 
     def set_readers(self, paths: Iterable[str | Path], readers: Collection[str] | None) -> None:
         """Say who may read what is at and under files, folders, and documents (`document:NAME`), now and later. It
@@ -586,7 +511,7 @@ class KnowledgeBase:
             StoreError: the rules are damaged, or can't be written.
         """
         shared = is_on_server(self.settings.store)
-        store = self._create() if shared else None
+        store = self._held.create() if shared else None
         set_rules_at(store, self.settings.kb_dir, map(rule_path, paths), readers)
 
     def paths_of(self, documents: Iterable[Document | str | tuple[str, bytes]]) -> list[str]:
@@ -596,19 +521,6 @@ class KnowledgeBase:
             TypeError: as for add.
         """
         return self._documents.paths_of(documents)
-
-    def _sight(self, audience: Collection[str] | None) -> Sight | None:
-        """What somebody sees; None for everything."""
-        rules = ReaderRules() if audience is None else self.reader_rules
-        if audience is None or not rules:
-            return None
-        key = (rules, frozenset(audience))
-        with self._lock:
-            sight = self._sights.pop(key, None) or Sight(rules.seen_by(audience))
-            self._sights[key] = sight  # the last one: dictionaries keep their order
-            while len(self._sights) > _MOST_SIGHTS:
-                del self._sights[next(iter(self._sights))]
-        return sight
 
     def missing_files(self) -> MissingFiles:
         """The sources that have no file now. Looks for the file of each; searches find them as before, and say so
@@ -625,8 +537,7 @@ class KnowledgeBase:
         Raises:
             BusyError: another process is writing.
         """
-        roots = list(paths)
-        return self._documents.remove(self.store, partial(_under, roots))
+        return self._documents.remove(self.store, partial(named_sources, list(paths)))
 
     def status(self) -> dict[str, Any]:
         """Counts, sizes, index (see `VectorIndex.describe`) and models, as JSON values. Loads no model."""
@@ -634,7 +545,7 @@ class KnowledgeBase:
             counts, embedder = snapshot.counts(), snapshot.meta("embedder")
             failed = snapshot.count_sources(failed=True)
             index = self._index.describe(snapshot)
-            thresholds = choose_thresholds(self.settings, snapshot, self._is_measured())
+            thresholds = choose_thresholds(self.settings, snapshot, self._open.is_measured())
         return {
             "kb": self.settings.kb,
             "folder": str(self.settings.kb_dir),
@@ -658,7 +569,7 @@ class KnowledgeBase:
             StoreError: there is no such knowledge base, or it can't be read or locked, which isn't damage.
             BusyError: another process is writing (only with `repair`).
         """
-        if not self._exists:
+        if not self._held.exists:
             raise StoreError(
                 _("There is no knowledge base at {folder}.", folder=self.settings.kb_dir),
                 _("Make it with `kb ingest FOLDER`."),
@@ -755,10 +666,6 @@ class KnowledgeBase:
             places = scope.chunks_of_texts([text_id for text_id, _ in ranked])
         return [(chunk, score) for text_id, score in ranked for chunk in places.get(text_id, ())]
 
-    @property
-    def _exists(self) -> bool:
-        return exists(self.settings.store, self.settings.kb_dir, self.settings.kb)
-
     def _checkable(self) -> Checkable:
         if is_on_server(self.settings.store):
             from kb_assistant.maintenance.postgres_check import PostgresCheck
@@ -766,82 +673,21 @@ class KnowledgeBase:
             return PostgresCheck(lambda: self.store)
         return SQLiteCheck(self.settings.kb_dir / FILE, lambda: self.store)
 
-    def _open_store(self, create: bool = False) -> KnowledgeStore:
-        return open_store(self.settings.store, self.settings.kb_dir, self.settings.kb, create)
-
     def _peek(self) -> KnowledgeStore | None:
         """The store for read-only use; None if there is none yet."""
-        if not self._exists:
-            return None
-        with self.store.read() as snapshot:
-            used = snapshot.counts()["texts"] > 0
-        if used:
-            self._check_embedder()
-        return self.store
+        store = self._held.if_any()
+        if store is not None:
+            with store.read() as snapshot:
+                if snapshot.counts()["texts"] > 0:
+                    require_embedder(snapshot, self.embedder.fingerprint)
+        return store
 
-    def _create(self) -> KnowledgeStore:
-        with self._lock:
-            if self._store is None:
-                self._store = self._open_store(create=True)
-            return self._store
-
-    @once
-    def _chat_models(self) -> ChatModels:
-        from kb_assistant.llm.open import ChatModels
-
-        return ChatModels(self.settings, self.models, self.embedder, self._given_model)
-
-    @once
-    def _reranker(self) -> Reranker | ServedReranker | None:
-        if not self.settings.reranker:
-            return None
-        if is_served(self.settings.reranker):
-            from kb_assistant.embedding.served_reranker import open_served_reranker
-
-            served = served_model(self.settings.reranker, self.settings.base_url)
-            return open_served_reranker(served, server_key("reranker"), self.settings.rerank_seconds)
-        from kb_assistant.embedding.reranker import open_reranker
-
-        model = self.models.get(self.settings.reranker, "reranker")
-        return open_reranker(model, self.settings.device, self.settings.rerank_seconds)
-
-    @once
-    def reader(self) -> Reader | None:
-        """Reads questions and passages together; None if it is off, or its base isn't installed.
-
-        Raises:
-            ModelError: the one that is named isn't there, is damaged, or stands on another embedder.
-        """
-        name = self.settings.answer_reader
-        if name == "off":
-            return None
-        from kb_assistant.reader.reader import BASE, open_reader
-
-        if name != "on":
-            trained = self.adapters.get(name)
-            trained.require("reader")
-            base = self.models.get(BASE, "embedder")
-            trained.require_base(base)
-            return open_reader(base.path, self.settings.threads, trained.path(WEIGHTS))
-        installed = (model for model in self.models.installed() if model.kind == "embedder")
-        found = next((model for model in installed if model.name == BASE), None)
-        return open_reader(found.path, self.settings.threads) if found else None
-
-    def _check_embedder(self) -> None:
-        with self.store.read() as snapshot:
-            require_embedder(snapshot, self.embedder.fingerprint)
-
-    def _renew_keywords(self) -> None:
-        """Rebuild a keyword index of an older version, unless another process writes: it may be rebuilding it.
-        Until then, searches are dense only."""
-        with self.store.read() as snapshot:
-            if snapshot.keywords_fit:
-                return
-        try:
-            with open_for_writing(self.store, patience=0):
-                pass
-        except (BusyError, StoreError) as error:
-            _log.warning("Searching by meaning alone, words can't be indexed anew now: %s", error.message)
+    def _kept_fingerprints(self) -> list[dict[str, str | int]]:
+        """Of the index's vectors, and of those being built."""
+        if (store := self._held.if_any()) is None:
+            return []
+        with store.read() as snapshot:
+            return [found for name in ("embedder", "rebuild") if (found := snapshot.meta(name))]
 
 
 def _count(k: object) -> int:
@@ -857,43 +703,6 @@ def _count(k: object) -> int:
     if count < 1:
         raise QuestionError(_("k = {k} is not possible.", k=repr(k)), _("Ask for at least one passage."))
     return min(count, MOST_PASSAGES)
-
-
-def _as_paths(paths: str | Path | Iterable[str | Path]) -> list[Path]:
-    roots = [paths] if isinstance(paths, str | Path) else paths
-    return [_expanded(root) for root in roots]
-
-
-def _expanded(path: str | Path) -> Path:
-    """The path with the user's home in place of ~; a name such as ~draft.md stays."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # there is no such user
-        return Path(path)
-
-
-def _under(roots: Sequence[str | Path], known: Sequence[str]) -> list[str]:
-    """The known sources that are a root, lie under one, or are documents of its name."""
-    chosen = {path for root in roots for path in (_files_at(root, known) or _documents_named(root, known))}
-    return [path for path in known if path in chosen]
-
-
-def _files_at(root: str | Path, known: Sequence[str]) -> list[str]:
-    if str(root).startswith("s3://"):
-        return [path for path in known if path == root or path.startswith(f"{str(root).rstrip('/')}/")]
-    folder = os.path.abspath(_expanded(root))  # noqa: PTH100 - links stay
-    below = folder.rstrip(os.sep) + os.sep
-    return [path for path in known if path in (str(root), folder) or path.startswith(below)]
-
-
-def _documents_named(root: str | Path, known: Sequence[str]) -> list[str]:
-    """Documents without a file of this name, in whatever Unicode normal form it is typed."""
-    name = unicodedata.normalize("NFC", str(root))
-    names = {name, f"{DOCUMENT_PREFIX}{name}"}
-    return [
-        path for path in known
-        if path.startswith(DOCUMENT_PREFIX) and unicodedata.normalize("NFC", path) in names
-    ]  # fmt: skip
 
 
 def _size(path: Path) -> int:

@@ -20,7 +20,7 @@ LAYERS = (
     "chatglm2 settings store embedding",
     "models index reader base_settings",
     "llm retrieval",
-    "answering maintenance adapters ingestion",
+    "answering maintenance adapters ingestion open_models",
     "knowledge",
     "workspace evaluate",
     "training serve",
