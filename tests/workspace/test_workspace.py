@@ -141,7 +141,7 @@ def test_few_conversations_stay_open(workspace: Workspace) -> None:
     for number in range(3 * workspaces.MOST_ATTACHED):
         workspace.attached(f"{number}")
     assert len(workspace._open) <= workspaces.MOST_ATTACHED + 1
-    assert held._store is None
+    assert held._held._store is None
     assert [hit.text for hit in held.search("pump", 1)] == ["The pump is red."], "who holds it reads on"
     assert workspace.attached(first) is not held
     assert workspace.base("default") is workspace.base("default")
