@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +18,10 @@ from pypdfium2 import raw
 
 from ingest.readers.blocks import one_line
 from ingest.readers.pdf.columns import Box, turned
+from ingest.readers.pdf.ruling_lines import NEAR, Rule, grids_of, joined_rules, rules_of
 from ingest.readers.tables import Cell, Row, continued_lines, names_of, table_lines
 
-_NEAR = 3.0  # lines within this many points are one
-_SHORTEST = 8.0  # length in points of a ruling line
-_THICKEST = 3.0
-_MOST_OBJECTS = 4_000
-_MOST_SEGMENTS = 2_000  # for paths that draw more than a box
-_SMALLEST_GRID = 24.0
 _MOST_FIELDS = 4_000
-_WHOLE_PAGE = 0.9
 _MOST_CUT = 0.005  # largest share of letters in another field than their word
 _WIDE_LINE = 3  # number of fields that a wide line of text spans
 _UNRULED_LINES = 6  # this many wide lines in one row of the grid are separate rows without ruling lines
@@ -46,148 +40,22 @@ class Table:
     edges: tuple[float, ...] = ()
 
 
-class _Rule(NamedTuple):
-    """A straight line: at `at` on one axis, from `start` to `end` on the other."""
-
-    at: float
-    start: float
-    end: float
-
-
 def tables_of(page: Any, layer: Any, text: str) -> list[Table]:
     """The tables of a page; `text` is pdfium's, a character for each of its indexes."""
-    across, down = _rules(page)
+    across, down = rules_of(page)
     if len(across) < 3 or len(down) < 3:
         return []
-    across, down = _joined(across), _joined(down)
+    across, down = joined_rules(across), joined_rules(down)
     if len(across) < 3 or len(down) < 3:
         return []
     words = _Layer(text, layer, page.get_rotation())
     lines = _text_lines(words)
     found = []
-    for rows, columns in _groups(across, down):
+    for rows, columns in grids_of(across, down):
         table = _table(words, lines, rows, columns)
         if table:
             found.append(table)
     return found
-
-
-def _rules(page: Any) -> tuple[list[_Rule], list[_Rule]]:
-    """All horizontal and vertical lines, including the edges of rectangles."""
-    across: list[_Rule] = []
-    down: list[_Rule] = []
-    rotation = page.get_rotation()
-    whole = page.get_width() * page.get_height() * _WHOLE_PAGE
-    budget = _MOST_SEGMENTS
-    count = raw.FPDFPage_CountObjects(page)
-    if count > _MOST_OBJECTS:
-        return across, down
-    edges = [ctypes.c_float() for _ in range(4)]
-    pointers = [ctypes.byref(edge) for edge in edges]
-    for index in range(count):
-        item = raw.FPDFPage_GetObject(page, index)
-        if raw.FPDFPageObj_GetType(item) != raw.FPDF_PAGEOBJ_PATH:
-            continue
-        if not raw.FPDFPageObj_GetBounds(item, *pointers):
-            continue
-        left, bottom, right, top = turned(
-            (edges[0].value, edges[1].value, edges[2].value, edges[3].value), rotation
-        )
-        if (right - left) * (top - bottom) > whole:
-            continue
-        segments = raw.FPDFPath_CountSegments(item)
-        if segments <= 6:
-            _add_box(across, down, left, bottom, right, top)
-        elif (
-            min(right - left, top - bottom) >= _SMALLEST_GRID and budget > 0
-        ):  # smaller ones are letters and marks
-            budget -= segments
-            _add_path(across, down, item, min(segments, _MOST_SEGMENTS), rotation)
-    return across, down
-
-
-def _add_box(across: list[_Rule], down: list[_Rule], left: float, bottom: float, right: float, top: float) -> None:
-    width, height = right - left, top - bottom
-    if height <= _THICKEST:
-        if width >= _SHORTEST:
-            across.append(_Rule((bottom + top) / 2, left, right))
-    elif width <= _THICKEST:
-        if height >= _SHORTEST:
-            down.append(_Rule((left + right) / 2, bottom, top))
-    elif width >= _SHORTEST and height >= _SHORTEST:
-        across += [_Rule(bottom, left, right), _Rule(top, left, right)]
-        down += [_Rule(left, bottom, top), _Rule(right, bottom, top)]
-
-
-def _add_path(across: list[_Rule], down: list[_Rule], item: Any, segments: int, rotation: int) -> None:
-    """The straight segments of a path that draws many lines at once."""
-    matrix = raw.FS_MATRIX()
-    raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
-    x, y = ctypes.c_float(), ctypes.c_float()
-    before: tuple[float, float] | None = None
-    for index in range(segments):
-        segment = raw.FPDFPath_GetPathSegment(item, index)
-        if not raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y)):
-            return
-        across_page = matrix.a * x.value + matrix.c * y.value + matrix.e
-        up_page = matrix.b * x.value + matrix.d * y.value + matrix.f
-        point = turned((across_page, up_page, across_page, up_page), rotation)[:2]
-        if before and raw.FPDFPathSegment_GetType(segment) == raw.FPDF_SEGMENT_LINETO:
-            (x0, y0), (x1, y1) = before, point
-            if abs(y0 - y1) < 0.5 and abs(x0 - x1) >= _SHORTEST:
-                across.append(_Rule(y0, min(x0, x1), max(x0, x1)))
-            elif abs(x0 - x1) < 0.5 and abs(y0 - y1) >= _SHORTEST:
-                down.append(_Rule(x0, min(y0, y1), max(y0, y1)))
-        before = point
-
-
-def _joined(rules: list[_Rule]) -> list[_Rule]:
-    """Join touching lines at one position."""
-    found: list[_Rule] = []
-    level: list[_Rule] = []
-    for rule in sorted(rules):
-        if level and rule.at - level[0].at > _NEAR:
-            found += _merged(level)
-            level = []
-        level.append(rule)
-    return found + _merged(level)
-
-
-def _merged(level: list[_Rule]) -> list[_Rule]:
-    found: list[_Rule] = []
-    for rule in sorted(level, key=lambda one: one.start):
-        if found and rule.start <= found[-1].end + _NEAR:
-            last = found[-1]
-            found[-1] = _Rule(last.at, last.start, max(last.end, rule.end))
-        else:
-            found.append(rule)
-    return found
-
-
-def _groups(across: list[_Rule], down: list[_Rule]) -> Iterable[tuple[list[_Rule], list[_Rule]]]:
-    """Groups of lines that cross each other, directly or through others: each is a grid."""
-    group_of = list(range(len(across) + len(down)))
-
-    def root(one: int) -> int:
-        while group_of[one] != one:
-            group_of[one] = group_of[group_of[one]]
-            one = group_of[one]
-        return one
-
-    levels = [rule.at for rule in across]
-    order = sorted(range(len(across)), key=levels.__getitem__)
-    sorted_levels = [levels[index] for index in order]
-    for number, rule in enumerate(down, len(across)):
-        for place in range(bisect_left(sorted_levels, rule.start - _NEAR), len(order)):
-            index = order[place]
-            if levels[index] > rule.end + _NEAR:
-                break
-            if across[index].start - _NEAR <= rule.at <= across[index].end + _NEAR:
-                group_of[root(number)] = root(index)
-    groups: dict[int, tuple[list[_Rule], list[_Rule]]] = {}
-    for index, rule in enumerate([*across, *down]):
-        groups.setdefault(root(index), ([], []))[index >= len(across)].append(rule)
-    return [group for group in groups.values() if len(group[0]) >= 3 and len(group[1]) >= 3]
 
 
 _GridField = tuple[int, int]  # row and column in the grid
@@ -231,7 +99,7 @@ def _text_lines(layer: _Layer) -> list[_TextLine | None]:
     return found
 
 
-def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], columns: list[_Rule]) -> Table | None:
+def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[Rule], columns: list[Rule]) -> Table | None:
     levels = _levels(rule.at for rule in rows)[::-1]  # from top to bottom
     edges = _levels(rule.at for rule in columns)
     height, width = len(levels) - 1, len(edges) - 1
@@ -241,9 +109,9 @@ def _table(layer: _Layer, lines: list[_TextLine | None], rows: list[_Rule], colu
         index
         for index, line in enumerate(lines)
         if line
-        and levels[-1] - _NEAR <= line.y <= levels[0] + _NEAR
-        and edges[0] - _NEAR <= line.x <= edges[-1] + _NEAR
-        and line.right <= edges[-1] + 2 * _NEAR
+        and levels[-1] - NEAR <= line.y <= levels[0] + NEAR
+        and edges[0] - NEAR <= line.x <= edges[-1] + NEAR
+        and line.right <= edges[-1] + 2 * NEAR
     ]
     if not inside:
         return None
@@ -293,20 +161,20 @@ def _filled(lines: Sequence[str]) -> int:
 
 def _are_near(edges: Sequence[float], others: Sequence[float]) -> bool:
     return len(edges) == len(others) and all(
-        abs(one - other) <= _NEAR for one, other in zip(edges, others, strict=True)
+        abs(one - other) <= NEAR for one, other in zip(edges, others, strict=True)
     )
 
 
 def _levels(values: Iterable[float]) -> list[float]:
     found: list[float] = []
     for value in sorted(values):
-        if not found or value - found[-1] > _NEAR:
+        if not found or value - found[-1] > NEAR:
             found.append(value)
     return found
 
 
 def _owners(
-    levels: list[float], edges: list[float], rows: list[_Rule], columns: list[_Rule]
+    levels: list[float], edges: list[float], rows: list[Rule], columns: list[Rule]
 ) -> dict[_GridField, _GridField]:
     """The field of each cell of the grid: cells without a line between them are one field, named by its first
     cell."""
@@ -381,5 +249,5 @@ def _grid(owner: dict[_GridField, _GridField], words: dict[_GridField, str]) -> 
     return grid
 
 
-def _is_ruled(rules: list[_Rule], at: float, where: float) -> bool:
-    return any(abs(rule.at - at) <= _NEAR and rule.start <= where <= rule.end for rule in rules)
+def _is_ruled(rules: list[Rule], at: float, where: float) -> bool:
+    return any(abs(rule.at - at) <= NEAR and rule.start <= where <= rule.end for rule in rules)
