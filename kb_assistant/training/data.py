@@ -53,6 +53,7 @@ class Conversation:
         passages: Those of the last question, best first; for the style `grounded`, the others have none.
         learned: Whether all answers are learned, or the last alone.
         group: Conversations of one group are never parted into training and test: one document, one chat.
+        prompt: What a model was given for the last question; () where that isn't known.
     """
 
     messages: tuple[tuple[Role, str], ...]
@@ -61,6 +62,7 @@ class Conversation:
     passages: tuple[Passage, ...] = ()
     learned: Learned = "all"
     group: str = ""
+    prompt: tuple[tuple[Role, str], ...] = ()
 
     @property
     def system(self) -> str:
@@ -86,7 +88,7 @@ class Conversation:
     def to_json(self) -> dict[str, Any]:
         """The object of one line; what has its usual value is left out."""
         row: dict[str, Any] = {
-            "messages": [{"role": role, "content": content} for role, content in self.messages],
+            "messages": _written(self.messages),
             "style": self.style,
             "source": self.source,
         }
@@ -98,6 +100,8 @@ class Conversation:
             row["learned"] = self.learned
         if self.group:
             row["group"] = self.group
+        if self.prompt:
+            row["prompt"] = _written(self.prompt)
         return row
 
     @classmethod
@@ -118,7 +122,10 @@ class Conversation:
         passages = _passages(row.get("passages", ()))
         if bool(passages) != (style == "grounded"):
             raise ValueError(_("passages go with the style grounded, and only with it."))
-        return cls(checked(_messages(row.get("messages"))), style, source, passages, learned, group)
+        prompt = tuple(_messages(row["prompt"])) if "prompt" in row else ()
+        if prompt and prompt[-1][0] != "user":
+            raise ValueError(_("the prompt must end with the user's message."))
+        return cls(checked(_messages(row.get("messages"))), style, source, passages, learned, group, prompt)
 
 
 def checked(messages: Sequence[tuple[Role, str]]) -> tuple[tuple[Role, str], ...]:
@@ -191,6 +198,10 @@ def _read_line(file: Path, number: int, line: str) -> Conversation:
         raise DatasetError(
             _("{path}, line {line}: {reason}", path=file, line=number, reason=error), _again(file)
         ) from error
+
+
+def _written(messages: Sequence[tuple[Role, str]]) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in messages]
 
 
 def _messages(value: Any) -> list[tuple[Role, str]]:

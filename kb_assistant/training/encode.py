@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_assistant.answering.prompts import PromptForm, render
+from kb_assistant.answering.prompts import PromptForm, instruction_parts, render
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import build_tokenizer, read_tokenizer
@@ -20,7 +20,8 @@ from kb_assistant.llm.base import RoleText, role_texts
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
-from kb_assistant.text.prompt_template import DEFAULT
+from kb_assistant.text.language import language_of
+from kb_assistant.text.prompt_template import DEFAULT, fill
 from kb_assistant.training.data import Conversation, Passage
 from kb_assistant.training.loss import IGNORED
 from kb_assistant.types import Hit, Locator, Turn
@@ -106,7 +107,10 @@ class Encoder:
         return [kinds[role](content) for role, content in self.messages(conversation)]
 
     def messages(self, conversation: Conversation, place: int = -1) -> list[RoleText]:
-        """The messages that the model is given for the question at that place of the conversation."""
+        """The messages that the model is given for the question at that place of the conversation.
+
+        The prompt that the last one was answered with is taken as it was, if the model is still asked so.
+        """
         turns = conversation.turns
         place %= len(turns)
         before, question = turns[:place], turns[place][0]
@@ -114,9 +118,19 @@ class Encoder:
         if conversation.style == "plain":
             spoken = [one for asked, said in before for one in (("user", asked), ("assistant", said))]
             return [*system, *spoken, ("user", question)]
-        hits = [_hit(n, one) for n, one in enumerate(conversation.passages)] if place == len(turns) - 1 else []
+        last = place == len(turns) - 1
+        hits = [_hit(n, one) for n, one in enumerate(conversation.passages)] if last else []
+        if last and conversation.prompt and self._asks_as(conversation.prompt, question, hits):
+            return [*system, *conversation.prompt]
         history = [Turn(asked, said, cited=()) for asked, said in before]
         return [*system, *role_texts(render(question, hits, history, form=self.form))]
+
+    def _asks_as(self, prompt: Sequence[RoleText], question: str, hits: Sequence[Hit]) -> bool:
+        """Whether a prompt asks as this form does: for an answer of that length, in that role and language."""
+        known = dict.fromkeys(("passages", "question", "rules"), "")
+        asked = fill(self.form.template, instruction_parts(language_of(question), hits, self.form) | known)
+        said = "\n".join(text for _role, text in prompt)
+        return all(line.strip() in said for line in asked.splitlines())
 
 
 def encoded(conversations: Iterable[Conversation], encoder: Encoder) -> tuple[list[Example], list[TooLong]]:

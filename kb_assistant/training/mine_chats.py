@@ -1,17 +1,20 @@
 """Conversations to learn from saved chats: turns with a thumb up, in exactly the prompt they were answered with.
 
-One whose prompt went on from the last one is learned as if it had begun anew, with the same passages.
-Turns with a thumb down are never learned; they go to a list of what was wrong.
+Where that isn't kept, as in chats of earlier versions, it is rendered anew from the turns and passages. Turns with
+a thumb down are never learned; they go to a list of what was wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from kb_assistant.answering.history import unfinished
+from kb_assistant.answering.prompts import shortened
 from kb_assistant.errors import DatasetError
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.llm.base import RoleText
 from kb_assistant.messages import _
 from kb_assistant.store.readers import ANYONE
 from kb_assistant.text.completion import Completed, completed
@@ -50,7 +53,7 @@ def from_chats(kb: KnowledgeBase, chats: ChatStore, owners: Iterable[str]) -> Fr
     for owner in owners:
         for chat in chats.of(owner):
             if chat.kb == kb.settings.kb:
-                _take(found, kb, chat, chats.turns(chat.id))
+                _take(found, kb, chats, chat)
     if not (found.good or found.wrong or found.left_out):
         raise DatasetError(
             _("No answer of {name!r} has a thumb up or down.", name=kb.settings.kb),
@@ -59,7 +62,8 @@ def from_chats(kb: KnowledgeBase, chats: ChatStore, owners: Iterable[str]) -> Fr
     return found
 
 
-def _take(found: FromChats, kb: KnowledgeBase, chat: Chat, turns: Sequence[SavedTurn]) -> None:
+def _take(found: FromChats, kb: KnowledgeBase, chats: ChatStore, chat: Chat) -> None:
+    turns = chats.turns(chat.id)
     for place, turn in enumerate(turns):
         if turn.rating < 0:
             sources = [hit.source for hit in turn.hits]
@@ -80,7 +84,8 @@ def _take(found: FromChats, kb: KnowledgeBase, chat: Chat, turns: Sequence[Saved
             if reason:
                 found.left_out[reason] = found.left_out.get(reason, 0) + 1
             else:
-                found.good.append(_conversation(chat, turn, asked))
+                prompt = _prompt(chats.prompt_messages(chat.id, turn.id), turn, asked)
+                found.good.append(_conversation(chat, turn, asked, prompt))
 
 
 def _unfit(kb: KnowledgeBase, turn: SavedTurn, before: Sequence[SavedTurn]) -> str:
@@ -103,7 +108,22 @@ def _unfit(kb: KnowledgeBase, turn: SavedTurn, before: Sequence[SavedTurn]) -> s
     return ""
 
 
-def _conversation(chat: Chat, turn: SavedTurn, asked: Completed) -> Conversation:
+def _prompt(kept: Sequence[RoleText], turn: SavedTurn, asked: Completed) -> tuple[tuple[Role, str], ...]:
+    """What the model was given, if all that was said in it before still is part of the conversation; else ().
+
+    A turn that was asked again since may tell of documents that not everybody may read.
+    """
+    rest = unfinished(turn.question, asked.history)
+    said = {rest.begun} if rest else set()
+    for one in asked.history:
+        said |= {one.answer, unmarked(one.answer, one.cited), unmarked(shortened(one).answer, one.cited)}
+    answers = [text for role, text in kept if role == "assistant"]
+    return tuple((cast(Role, role), text) for role, text in kept) if said.issuperset(answers) else ()
+
+
+def _conversation(
+    chat: Chat, turn: SavedTurn, asked: Completed, prompt: tuple[tuple[Role, str], ...]
+) -> Conversation:
     """The turn as it was asked, completed, after the turns that still weigh, which have lost their marks."""
     messages: list[tuple[Role, str]] = []
     for one in asked.history:
@@ -111,4 +131,4 @@ def _conversation(chat: Chat, turn: SavedTurn, asked: Completed) -> Conversation
     messages += [("user", asked.question), ("assistant", turn.answer)]
     passages = tuple(passage_of(hit) for hit in turn.hits)
     source = f"chat {turn.asked_at}"
-    return Conversation(tuple(messages), "grounded", source, passages, "last", f"chat {chat.id}")
+    return Conversation(tuple(messages), "grounded", source, passages, "last", f"chat {chat.id}", prompt)

@@ -230,8 +230,8 @@ class AnswerQueue:
         running.text = whole.pop("answer")
         prompted = {}
         if reply.prompt:
-            told = (f"--- {'assistant' if one.type == 'ai' else 'user'}\n{one.text}" for one in reply.prompt)
-            self.chats.keep_prompt(running.turn, "\n".join(told))
+            told = [("assistant" if one.type == "ai" else "user", str(one.text)) for one in reply.prompt]
+            self.chats.keep_prompt(running.turn, told)
             prompted = {"prompted": True}
         unread = {"reading": running.reading.to_json()} if running.reading else {}
         return whole | running.asked | unread | prompted | {"seconds": {"found": found}}

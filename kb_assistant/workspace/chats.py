@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -260,17 +260,29 @@ class ChatStore:
                 "UPDATE turns SET answer = ?, state = ?, reply = ? WHERE id = ?", (answer, state, written, turn)
             )
 
-    def keep_prompt(self, turn: int, prompt: str) -> None:
-        """Save what the chat model was given."""
+    def keep_prompt(self, turn: int, messages: Sequence[tuple[str, str]]) -> None:
+        """Save what the chat model was given: roles and texts."""
+        written = json.dumps(list(messages), ensure_ascii=False)
         with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO prompts (turn, prompt) VALUES (?, ?)", (turn, prompt))
+            db.execute("INSERT OR REPLACE INTO prompts (turn, prompt) VALUES (?, ?)", (turn, written))
 
     def prompt(self, chat: str, turn: int) -> str:
-        """What the chat model was given for a turn; "" if none was asked."""
+        """What the chat model was given for a turn, as one text for people; "" if none was asked."""
+        kept = self._kept_prompt(chat, turn)
+        return kept if isinstance(kept, str) else "\n".join(f"--- {role}\n{text}" for role, text in kept)
+
+    def prompt_messages(self, chat: str, turn: int) -> list[tuple[str, str]]:
+        """The same as roles and texts; none if no model was asked, or an earlier version kept the text alone."""
+        kept = self._kept_prompt(chat, turn)
+        return [] if isinstance(kept, str) else kept
+
+    def _kept_prompt(self, chat: str, turn: int) -> str | list[tuple[str, str]]:
         query = "SELECT prompt FROM prompts JOIN turns ON turns.id = turn WHERE turn = ? AND chat = ?"
         with self._read() as db:
             row = db.execute(query, (turn, chat)).fetchone() if db else None
-        return row[0] if row else ""
+        if not row or not row[0].startswith("["):  # an earlier version's text begins with "---"
+            return row[0] if row else ""
+        return [(role, text) for role, text in json.loads(row[0])]
 
     def rate(self, chat: str, turn: int, rating: int, reason: str = "") -> None:
         """Save a thumb up (1), down (-1) or none (0) for a turn, and why."""

@@ -56,6 +56,8 @@ def messages(*roles: str) -> list[dict[str, str]]:
         ({"messages": [*messages("user"), {"role": "assistant", "content": " \n"}]}, "message 2 is empty"),
         ({"messages": messages("user", "assistant"), "style": "odd"}, "style is 'odd'"),
         ({"messages": messages("user", "assistant"), "style": "grounded"}, "passages go with"),
+        ({"messages": messages("user", "assistant"), "prompt": messages("user", "assistant")}, "prompt must end"),
+        ({"messages": messages("user", "assistant"), "prompt": []}, "no list of messages"),
         ({"messages": messages("user", "assistant"), "style": "grounded", "passages": [3]}, "no text"),
         ({"messages": messages("user", "assistant"), "learned": 3}, "learned is 3"),
         ({"messages": messages("user", "assistant"), "source": 3}, "must be texts"),

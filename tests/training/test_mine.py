@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kb_assistant.answering.prompts import PromptForm
 from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import DatasetError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.base import role_texts
 from kb_assistant.settings import Settings
 from kb_assistant.text.wording import is_refusal
-from kb_assistant.training.data import Conversation
-from kb_assistant.training.encode import encoder_for
+from kb_assistant.training.data import Conversation, read_data, write_data
+from kb_assistant.training.encode import Encoder, encoder_for
 from kb_assistant.training.mine import from_documents, from_model
 from kb_assistant.training.mine_chats import from_chats
 from kb_assistant.types import Turn
@@ -161,6 +163,7 @@ def answered(
         reply = asking.ask(question, before)
         text = str(reply)
         store.save(turn, text, "done", {k: v for k, v in reply.to_json().items() if k != "answer"})
+        store.keep_prompt(turn, role_texts(reply.prompt))
     return model.prompts
 
 
@@ -182,22 +185,77 @@ def test_a_turn_with_a_thumb_up_is_learned_in_exactly_the_prompt_it_was_answered
     assert (one.answer, one.group) == (second.answer, f"chat {chat.id}")
 
 
-def test_a_turn_whose_prompt_went_on_from_the_last_is_learned_as_if_begun_anew(
-    base: KnowledgeBase, tmp_path: Path
-) -> None:
+@pytest.fixture
+def went_on(base: KnowledgeBase, tmp_path: Path) -> tuple[ChatStore, str, list[Any]]:
+    """Chats, the id of one whose second turn went on from the first and is rated, and the second's prompt."""
     store = ChatStore(tmp_path / "chats.sqlite")
-    chat = store.create("local", "default")
-    answered(base, store, chat.id, "Who pays for the hotel?", ["The department pays [1]."])
-    (prompt,) = answered(base, store, chat.id, "Is breakfast included there?", ["Yes, it is [1]."])
+    chat = store.create("local", "default").id
+    answered(base, store, chat, "Who pays for the hotel?", ["The department pays [1]."])
+    (prompt,) = answered(base, store, chat, "Is breakfast included there?", ["Yes, it is [1]."])
     assert len(prompt) == 3
     assert "<passage>" in prompt[0].text, "the first message is as it was, with its passages"
-    second = store.turns(chat.id)[1]
-    store.rate(chat.id, second.id, 1)
+    store.rate(chat, store.turns(chat)[1].id, 1)
+    return store, chat, prompt
+
+
+def test_a_turn_whose_prompt_went_on_from_the_last_is_learned_in_that_very_prompt(
+    base: KnowledgeBase, went_on: tuple[ChatStore, str, list[Any]], tmp_path: Path
+) -> None:
+    store, _chat, prompt = went_on
     (one,) = from_chats(base, store, ["local"]).good
-    assert [passage.text for passage in one.passages] == [hit.text for hit in second.turn.shown]
+    encoder = encoder_for(read_checkpoint(TINY), base.settings)
+    write_data(tmp_path / "data.jsonl", [one])
+    assert read_data(tmp_path / "data.jsonl") == [one]
+    assert encoder.messages(one) == role_texts(prompt)
+    assert (one.question, one.answer) == ("Is breakfast included there?", "Yes, it is [1].")
+
+
+def begun_anew(base: KnowledgeBase, store: ChatStore) -> None:
+    (one,) = from_chats(base, store, ["local"]).good
+    assert not one.prompt
     *_, (_, asked) = encoder_for(read_checkpoint(TINY), base.settings).messages(one)
     assert asked.count("<passage>") == len(one.passages)
     assert "Is breakfast included there?" in asked
+
+
+def test_a_turn_of_an_earlier_version_is_learned_as_if_begun_anew(
+    base: KnowledgeBase, went_on: tuple[ChatStore, str, list[Any]]
+) -> None:
+    store, chat, prompt = went_on
+    second = store.turns(chat)[1].id
+    text = "\n".join(f"--- {role}\n{said}" for role, said in role_texts(prompt))
+    assert store.prompt(chat, second) == text
+    with sqlite3.connect(store.file) as db:  # as it was kept before
+        db.execute("UPDATE prompts SET prompt = ? WHERE turn = ?", (text, second))
+    assert store.prompt(chat, second) == text
+    begun_anew(base, store)
+
+
+def test_what_was_asked_again_since_is_not_learned_with_the_turn_after_it(
+    base: KnowledgeBase, went_on: tuple[ChatStore, str, list[Any]]
+) -> None:
+    store, chat, _prompt = went_on
+    first = store.turns(chat)[0]
+    store.save(first.id, "The guest pays [1].", "done", first.reply)
+    begun_anew(base, store)
+
+
+def test_a_prompt_that_asks_as_the_chat_does_no_more_is_rendered_anew(
+    base: KnowledgeBase, went_on: tuple[ChatStore, str, list[Any]]
+) -> None:
+    store, _chat, prompt = went_on
+    (one,) = from_chats(base, store, ["local"]).good
+    for changed, same in (
+        ({}, True),
+        ({"role": "You are the desk of Tidewell."}, False),
+        ({"answer_length": "short"}, False),
+        ({"answer_language": "fr"}, False),
+        ({"prompt_template": "Read this.\n{passages}\n{question}"}, False),
+    ):
+        messages = encoder_for(read_checkpoint(TINY), base.settings.but(**changed)).messages(one)
+        assert (messages == role_texts(prompt)) == same, changed
+    small = Encoder(encoder_for(read_checkpoint(TINY)).template, PromptForm())
+    assert small.messages(one) != role_texts(prompt)
 
 
 def test_a_turn_after_an_answer_from_a_document_with_readers_is_not_learned(

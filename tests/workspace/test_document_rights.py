@@ -376,6 +376,6 @@ def test_what_the_model_was_given_is_for_who_may_read_everything(workspace: Work
         desk = Desk(workspace, workspace.access.register().user(name))  # type: ignore[arg-type]
         chat = desk.conversations.create("default").id
         turn = workspace.chats.begin(chat, "?")
-        workspace.chats.keep_prompt(turn, "--- user\nThe pump is red.")
+        workspace.chats.keep_prompt(turn, [("user", "The pump is red.")])
         told[name] = desk.conversations.prompt(chat, turn)
     assert told == {"ann": "", "mia": "--- user\nThe pump is red."}
