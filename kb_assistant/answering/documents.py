@@ -10,7 +10,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from kb_assistant.text.analyzer import analyze_query, fold
-from kb_assistant.text.language import language_of
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 from kb_assistant.types import Hit, Locator
@@ -40,12 +39,6 @@ _SHORT = 5
 
 _STOP = re.compile(r"[.!。！；;…][”’」』）)\"'*_]*$")
 _QUESTION = re.compile(r"[?？:：][*_]*$")
-
-_LONGEST_HEADING = 60
-
-_NUMBERED = re.compile(r"[\W\d]*")
-_EXPLAINS = re.compile(r"[:：]\s|：|\s[–—-]\s|——")
-_SMALL_WORDS = frozenset("a an the its their our your how what where when who why".split())
 
 
 def named(sources: Sequence[Source], topic: str, naming: Naming) -> list[Source]:
@@ -175,38 +168,3 @@ def _prose(chunk: Chunk) -> list[str]:
 
 def _bare(text: str) -> str:
     return re.sub(r"[\s*_`|#>-]+", "", text)
-
-
-def question_about(heading: str) -> str:
-    """A question about a heading, in its language; "" if the heading says too little or too much.
-
-    >>> question_about("Tidewell: the tide energy project > The turbines")
-    'What can you tell me about the turbines of Tidewell?'
-    """
-    *above, last = (part.strip() for part in heading.split(" > "))
-    if not 2 <= len(last) <= _LONGEST_HEADING or _NUMBERED.fullmatch(last):
-        return ""
-    if last.endswith(("?", "？")):
-        return last
-    topic = _name(above[0]) if above else ""
-    if topic and (topic in last or last in topic):
-        topic = ""
-    if language_of(heading) == "zh":
-        return f"{topic}的“{last}”有哪些内容？" if topic else f"关于“{last}”，文档里有哪些内容？"
-    said = _within_a_sentence(last)
-    if not topic:
-        return f"What can you tell me about {said}?"
-    return f"What can you tell me about {said} of {_within_a_sentence(topic)}?"
-
-
-def _name(title: str) -> str:
-    """A title without what explains it."""
-    return _EXPLAINS.split(title, maxsplit=1)[0].strip()
-
-
-def _within_a_sentence(heading: str) -> str:
-    """An English heading as it is written within a sentence: an article or a common first word is small."""
-    first, _, more = heading.partition(" ")
-    plain = first[:1].isupper() and first[1:].islower()
-    common = first.lower() in _SMALL_WORDS or (more and not more[0].isupper() and plain and more[0].isalpha())
-    return f"{first.lower()}{heading[len(first) :]}" if plain and common else heading

@@ -11,6 +11,7 @@ from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.completion import asks, chosen_place
 from kb_assistant.text.conversation import is_unclear, weighing
 from kb_assistant.text.dialogue_acts import COURTESIES, Act, dialogue_act
+from kb_assistant.text.heading_questions import questions_about
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.replies import Replies, asks_which, replies
 from kb_assistant.types import Hit, Turn
@@ -29,8 +30,6 @@ LISTED = 20
 
 NEWEST = 3
 EXAMPLES = 3
-_HEADINGS = 50
-"""Most headings of a document that are looked at for an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +103,9 @@ class Talk:
         """Questions about headings of documents spread over all, in the turn's language where there are any."""
         found: dict[str, None] = {}
         for source in sources[:: max(1, len(sources) // (4 * EXAMPLES))]:
-            chunks = self._library.document(source.path).chunks[:_HEADINGS]
-            headings = {
-                chunk.locator.heading or "": None for chunk in chunks if chunk.locator.heading != source.title
-            }
-            if asked := [question for heading in headings if (question := documents.question_about(heading))]:
+            passages = self._library.document(source.path).chunks
+            every = questions_about((passage.locator.heading or "", passage.text.body) for passage in passages)
+            if asked := [question for heading, question in every.items() if heading != source.title]:
                 found[asked[len(asked) // 2]] = None
         spoken = [question for question in found if language_of(question) == language] or list(found)
         return spoken[:: max(1, len(spoken) // EXAMPLES)][:EXAMPLES]

@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kb_assistant.answering.documents import question_about
 from kb_assistant.errors import ReadError
 from kb_assistant.messages import _
 from kb_assistant.store.readers import Sees
 from kb_assistant.store.source_query import kind_of
+from kb_assistant.text.heading_questions import questions_about
 from kb_assistant.types import Locator
 from kb_assistant.workspace.preview import PreviewChunk
 
@@ -144,7 +144,7 @@ def original(source: Source, most_megabytes: int) -> bytes:
 def document_overview(source: Source, pieces: Sequence[PreviewChunk]) -> Overview:
     """What is in a document: what it tells of itself, its headings, and the questions that they suggest."""
     headings = list(dict.fromkeys(piece.locator.heading or "" for piece in pieces))
-    asked = dict.fromkeys(question for heading in headings if (question := question_about(heading)))
+    asked = dict.fromkeys(questions_about((piece.locator.heading or "", piece.text) for piece in pieces).values())
     shown = [heading for heading in headings if heading][:HEADINGS]
     return Overview(_facts(source.metadata), tuple(shown), tuple(asked)[:QUESTIONS])
 

@@ -6,20 +6,18 @@ import random
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kb_assistant.answering.documents import question_about
 from kb_assistant.errors import KBError
 from kb_assistant.store.readers import Sees
+from kb_assistant.text.heading_questions import questions_about
 from kb_assistant.text.language import language_of
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.store import Chunk
     from kb_assistant.workspace.chats import SavedTurn
 
 _LOOKED_AT = 16
 """Most sources inspected for each question; some suggest none."""
-
-_HEADINGS = 50
-"""Most chunks of a source whose headings are looked at."""
 
 
 def example_questions(
@@ -38,11 +36,8 @@ def example_questions(
         found: dict[str, None] = {}
         others: dict[str, None] = {}
         for path in chance.sample(paths, min(len(paths), _LOOKED_AT * count)):
-            chunks = snapshot.chunks_of_source(path)[:_HEADINGS]
-            headings = [chunk.locator.heading or "" for chunk in chunks]
-            asked = [question_about(heading) for heading in dict.fromkeys(headings)]
-            if fit := [question for question in asked if question]:
-                question = chance.choice(fit)
+            if fit := _asked(snapshot.chunks_of_source(path)):
+                question = chance.choice(list(fit.values()))
                 (found if language in ("", language_of(question)) else others)[question] = None
             if len(found) == count:
                 break
@@ -64,22 +59,26 @@ def follow_up_questions(
     known = {hit.locator.heading or "" for hit in hits}
     found: dict[str, None] = {}
     for hit in hits:
-        for heading in _nearest_headings(base, hit.source, hit.locator.heading or ""):
-            question = question_about(heading)
-            if heading not in known and question and question != turn.question:
+        for heading, question in _nearest(base, hit.source, hit.locator.heading or ""):
+            if heading not in known and question != turn.question:
                 found[question] = None
             if len(found) == count:
                 return list(found)
     return list(found)
 
 
-def _nearest_headings(base: KnowledgeBase, source: str, heading: str) -> Iterable[str]:
-    """The other headings of a source: those after a heading, then those before it, nearest first."""
+def _nearest(base: KnowledgeBase, source: str, heading: str) -> Iterable[tuple[str, str]]:
+    """The other headings of a source, with their questions: those after a heading, then those before it, nearest
+    first."""
     try:
         with base.store.read() as snapshot:
-            headings = [chunk.locator.heading or "" for chunk in snapshot.chunks_of_source(source)]
+            chunks = snapshot.chunks_of_source(source)
     except KBError:  # the knowledge base is gone
         return ()
-    every = list(dict.fromkeys(headings))
-    place = every.index(heading) if heading in every else -1
-    return [*every[place + 1 :], *reversed(every[: max(place, 0)])]
+    asked = list(_asked(chunks).items())
+    place = next((place for place, (one, _) in enumerate(asked) if one == heading), -1)
+    return [*asked[place + 1 :], *reversed(asked[: max(place, 0)])]
+
+
+def _asked(chunks: Iterable[Chunk]) -> dict[str, str]:
+    return questions_about((chunk.locator.heading or "", chunk.text.body) for chunk in chunks)
