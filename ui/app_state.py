@@ -46,6 +46,7 @@ class AppState(Workspace):
             base = self.base(self.settings.kb)
             example_questions(base)
             base.search("?", 1)
+            base.embedder.load()
 
     def problems(self, name: str) -> list[KBError]:
         """Which of a knowledge base's folders aren't watched now, and why."""

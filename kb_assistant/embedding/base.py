@@ -28,6 +28,9 @@ class TextEmbeddings(Embeddings):
     def background_cosines(self) -> tuple[float, float] | None:
         """Mean and standard deviation of cosines of unrelated questions and passages; None if not measured."""
 
+    def load(self) -> None:
+        """Load now, for a process that stays, what else loads after some questions. Not needed before use."""
+
     @abstractmethod
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Number of tokens of each text, without special tokens, prefix and truncation."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from threading import RLock
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kb_assistant.embedding.base import TextEmbeddings
 from kb_assistant.embedding.network import load_network
 from kb_assistant.embedding.onnx_encoder import BATCH_TOKENS
-from kb_assistant.embedding.tokenizer import load_tokenizer
+from kb_assistant.embedding.tokenizer import TextTokenizer, load_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
@@ -32,7 +32,6 @@ from kb_assistant.torch_runtime import Device, import_torch, no_gpu_in_a_fork, t
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from tokenizers import Tokenizer
 
     from kb_assistant.embedding.onnx_encoder import OnnxEncoder
 
@@ -110,6 +109,9 @@ class LocalEmbeddings(TextEmbeddings):
     def background_cosines(self) -> tuple[float, float] | None:
         return self.model.background_cosines
 
+    def load(self) -> None:
+        self._tokenizer.load()
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Number of tokens of each text by the model's tokenizer, without special tokens, prefix and
         truncation."""
@@ -141,6 +143,9 @@ class LocalEmbeddings(TextEmbeddings):
 
     def _encode_question(self, text: str) -> Vectors:
         """float32 (dimension,), of length 1."""
+        if "_encoder" not in vars(self):  # beside the tokenizer
+            Thread(target=lambda: self._encoder, name="open-encoder", daemon=True).start()
+            _ = self._tokenizer
         if (encoder := self._encoder) is None:
             return np.asarray(self._encode([text], self.model.query_prefix)[0], np.float32)
         return np.asarray(self._by_onnx(encoder, [text], self.model.query_prefix)[0], np.float32)
@@ -196,7 +201,7 @@ class LocalEmbeddings(TextEmbeddings):
         return self.model.context_tokens or 512
 
     @once
-    def _tokenizer(self) -> Tokenizer:
+    def _tokenizer(self) -> TextTokenizer:
         file = self.model.path / "tokenizer.json"
         try:
             return load_tokenizer(self.model.path)

@@ -9,12 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kb_assistant.embedding.tokenizer import load_tokenizer
-
-if TYPE_CHECKING:
-    from tokenizers import Encoding
+from kb_assistant.embedding.tokenizer import Encoded, load_tokenizer
 
 EARLIER, QUESTION, HEADING = 48, 48, 24
 """Most tokens of the earlier turns (the last ones), of the question and of the heading (the first ones)."""
@@ -47,7 +43,7 @@ class InputEncoder:
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = load_tokenizer(folder)
-        self._start, self._end = self._tokenizer.encode("", add_special_tokens=True).ids
+        self._start, self._end = self._tokenizer.encode_batch([""])[0].ids
 
     def encode(
         self, question: str, earlier: Sequence[str], passages: Sequence[tuple[str, str]], longest: int = LONGEST
@@ -66,7 +62,7 @@ class InputEncoder:
             for heading, body in zip(rest[::2], rest[1::2], strict=True)
         ]
 
-    def _windows(self, head: list[int], body: Encoding, asked: frozenset[int], longest: int) -> list[ReaderInput]:
+    def _windows(self, head: list[int], body: Encoded, asked: frozenset[int], longest: int) -> list[ReaderInput]:
         room = max(1, longest - len(head) - 1)
         last = max(0, len(body.ids) - room)
         starts = [*range(0, last, max(1, room * 3 // 4)), last]

@@ -192,7 +192,9 @@ def _warm(workspace: Workspace) -> None:
 
 def _until_warm(workspace: Workspace) -> None:
     with suppress(KBError):
-        workspace.base(workspace.settings.kb).retrieve("?", 1, read=True)
+        base = workspace.base(workspace.settings.kb)
+        base.retrieve("?", 1, read=True)
+        base.embedder.load()
 
 
 def serve_stdio(flags: dict[str, Any], names: Sequence[str], *, allow_write: bool, public_url: str = "") -> None:
