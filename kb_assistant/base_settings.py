@@ -42,6 +42,17 @@ def given(**flags: Any) -> frozenset[str]:
     return frozenset(name for name, place in origins(**flags).items() if place in ("arguments", "environment"))
 
 
+def origins_with_own(settings: Settings, **flags: Any) -> dict[str, str]:
+    """Where the settings that hold in the knowledge base that the settings name come from, as `origins` has it; of
+    its own ones the path of its kb.toml.
+
+    Raises:
+        SettingsError: as for `own_settings`.
+    """
+    found, fixed = origins(**flags), given(**flags)
+    return found | {name: str(settings.kb_dir / _FILE) for name in own_settings(settings) if name not in fixed}
+
+
 def with_own(settings: Settings, fixed: Collection[str] = ()) -> Settings:
     """The settings, with what the knowledge base that they name has of its own.
 
@@ -65,7 +76,8 @@ def write_own(settings: Settings, name: str, value: str | None) -> None:
     """
     if name not in OWN:
         raise SettingsError(
-            _("Unknown setting {name!r}.", name=name), _("Known settings: {names}.", names=", ".join(OWN))
+            _("{name!r} holds in all knowledge bases alike.", name=name),
+            _("A knowledge base has only these of its own: {names}.", names=", ".join(OWN)),
         )
     if value is not None:
         settings.but(**{name: value})

@@ -14,8 +14,8 @@ import streamlit as st
 
 from ui import chat, components, library, people, system
 from ui.app_state import is_admin, kb_name, kb_names, known_bases, principal, view
-from ui.chat_list import open_chat
 from ui.errors import attempt, showing_errors
+from ui.opened import open_chat
 from ui.options import MOST_MEGABYTES, options
 from ui.pictures import picture
 from ui.reading_bar import reading_bar

@@ -167,7 +167,7 @@ def ask(
     """
     conversations = desk().conversations
     chat = chat or conversations.create(kb_name())
-    st.session_state.chat = chat.id
+    st.session_state.chat, st.session_state.at_turn = chat.id, None
     conversations.ask(
         chat.id, question, after=after, instead_of=instead_of,
         answers=st.session_state.get("answers", ""), where=scope().conditions(view(chat.kb).naming()),

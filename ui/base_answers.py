@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant.base_settings import OWN, given
-from kb_assistant.settings import LENGTHS
+from kb_assistant.settings import LENGTHS, origins
 from kb_assistant.workspace.desk import View
 from ui.app_state import chosen
 from ui.errors import attempt
@@ -38,6 +38,7 @@ def _field(base: View, name: str, value: str | None, fixed: bool) -> None:
     }  # fmt: skip
     if name == "role":
         st.text_input(say("own_role"), value=value, placeholder=say("own_role_example"), max_chars=500, **how)
+        _level(name, value, fixed, everywhere)
         return
     known = list(LENGTHS) if name == "answer_length" else list(LANGUAGES)
     offered = [*known, *([value] if value and value not in known else ())]
@@ -45,6 +46,17 @@ def _field(base: View, name: str, value: str | None, fixed: bool) -> None:
         say(f"own_{name}"), offered, index=offered.index(value) if value else None,
         format_func=lambda one: _word(name, one), placeholder=everywhere, accept_new_options=True, **how,
     )  # fmt: skip
+    _level(name, value, fixed, everywhere)
+
+
+def _level(name: str, value: str | None, fixed: bool, everywhere: str) -> None:
+    """Where what holds here comes from, unless it is the default."""
+    if fixed:
+        st.caption(say("level_start"))
+    elif value:
+        st.caption(say("level_own"))
+    elif name in origins(**options().flags):
+        st.caption(escaped(everywhere))
 
 
 def _word(name: str, value: str) -> str:

@@ -9,8 +9,8 @@ from kb_assistant.messages import _
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.desk import View
 from ui.app_state import admin, desk, is_admin
-from ui.chat_list import open_chat
 from ui.errors import attempt
+from ui.opened import open_chat
 from ui.strings import say
 
 

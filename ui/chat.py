@@ -14,7 +14,8 @@ from kb_assistant.workspace.desk import View
 from ui import components, turn_view
 from ui.app_state import desk, kb_name, kb_names, view
 from ui.asking import answerers, ask, ask_again, dropped_files, model_name, question_field
-from ui.chat_list import chat_head, chat_list, open_chat
+from ui.chat_list import chat_list
+from ui.chat_menu import chat_head
 from ui.document import document_panel
 from ui.errors import attempt, show_error, show_problem, showing_errors
 from ui.first_steps import first_steps, has_embedder
@@ -22,12 +23,9 @@ from ui.options import options
 from ui.passage import passage_panel
 from ui.sanitize import escaped, strip_invisible
 from ui.strings import language, say, words
-from ui.uploads import too_much
 
 if TYPE_CHECKING:
     from kb_assistant.workspace.answer_queue import PendingAnswer
-
-__all__ = ["open_chat", "page", "too_much"]
 
 WINDOW = 30
 """Number of turns shown at first."""
@@ -145,7 +143,8 @@ def _again_with(chat: Chat, last: SavedTurn) -> None:
 
 
 def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
-    window = st.session_state.setdefault("window", WINDOW)
+    at = st.session_state.get("at_turn")
+    window = st.session_state.setdefault("window", max(WINDOW, _turns_from(saved, at)))
     hidden = max(0, len(saved) - window)
     if hidden:
         st.button(
@@ -169,6 +168,7 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
             "turns": turns,
             "open": f"{opened.get('turn')}:{opened.get('mark')}" if opened else "",
             "follow": True,
+            "at": at or 0,
             "may_keep": _may_write(chat),
             "may_see_prompt": chat.kb in kb_names() and view(chat.kb).may("manage"),
         },
@@ -183,6 +183,11 @@ def _conversation(chat: Chat, saved: Sequence[SavedTurn], idle: bool) -> None:
             attempt, lambda: ask_again(chat, int(told("edit")["turn"]), str(told("edit")["text"]))
         ),
     )
+
+
+def _turns_from(saved: Sequence[SavedTurn], turn: int | None) -> int:
+    """How many turns there are from this one on; 0 without it."""
+    return next((len(saved) - place for place, one in enumerate(saved) if one.id == turn), 0)
 
 
 def _next(chat: Chat, last: SavedTurn, version: str) -> dict[str, Any]:

@@ -1,31 +1,25 @@
-"""A user's conversations in the sidebar, by age, and the head of the open one."""
+"""A user's conversations in the sidebar, by age or as they are searched for, each with a menu."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import streamlit as st
 
 from kb_assistant import Chat
+from kb_assistant.workspace.chat_search import FoundChat
 from ui.app_state import desk
-from ui.downloads import download
+from ui.chat_menu import chat_menu
 from ui.errors import attempt
-from ui.opened import close_passage
-from ui.sanitize import escaped, short, strip_invisible
-from ui.sharing import share_section
+from ui.opened import open_chat
+from ui.sanitize import escaped, short
 from ui.strings import local_time, say, today
-from ui.undo import offer_undo, undo_line
+from ui.undo import undo_line
 
 LISTED = 30
 """Number of conversations listed at once."""
-
-
-def open_chat(id_: str | None) -> None:
-    st.session_state.chat = id_
-    st.session_state.pop("window", None)
-    close_passage()
 
 
 def chat_list(chat: Chat | None) -> None:
@@ -36,77 +30,53 @@ def chat_list(chat: Chat | None) -> None:
     )  # fmt: skip
     undo_line("chats")
     search = st.text_input(
-        say("search_chats"), key="search", placeholder=say("search_chats"), label_visibility="collapsed",
-        icon=":material/search:",
+        say("search_chats"), key="search", type="search", placeholder=say("search_chats"), live="400ms",
+        label_visibility="collapsed", icon=":material/search:", max_chars=200,
     )  # fmt: skip
-    found = desk().conversations.all(search)
+    found = desk().conversations.search(search, None if not search else LISTED + 1)
     if not found and search:
         st.caption(say("no_chats"))
     with st.container(key="chats", gap=None):
-        for age, some in groupby(found[:LISTED], _age):
+        for age, some in groupby(found[:LISTED], lambda one: _age(one.chat)):
             st.caption(say(age))
             _rows(list(some), chat)
     if len(found) > LISTED:
-        st.caption(say("more_chats", n=len(found) - LISTED))
+        st.caption(say("more_found") if search else say("more_chats", n=len(found) - LISTED))
 
 
-def _rows(some: Sequence[Chat], chat: Chat | None) -> None:
-    for one in some:
-        st.button(
-            escaped(short(one.title, 40)) or say("untitled"), key=f"chat-{one.id}", on_click=attempt,
-            args=(open_chat, one.id), type="secondary" if chat and one.id == chat.id else "tertiary",
-            width="stretch",
-        )  # fmt: skip
+def _rows(some: Sequence[FoundChat], opened: Chat | None) -> None:
+    for found in some:
+        one = found.chat
+        with st.container(horizontal=True, vertical_alignment="center", gap=None, key=f"row-{one.id}"):
+            st.button(
+                escaped(short(one.title, 40)) or say("untitled"), key=f"chat-{one.id}", on_click=attempt,
+                args=(open_chat, one.id, found.turn), width="stretch",
+                type="secondary" if opened and one.id == opened.id else "tertiary",
+            )  # fmt: skip
+            chat_menu(one, "list")
+        if found.line:
+            st.caption(_marked(found))
+
+
+def _marked(found: FoundChat) -> str:
+    """The line that was found, as text, with the words marked."""
+    ends = [0, *(place for span in found.spans for place in span), len(found.line)]
+    parts = [found.line[start:end] for start, end in pairwise(ends)]
+    return "".join(
+        f":yellow-background[{_part(part)}]" if odd else _part(part) for odd, part in _alternating(parts) if part
+    )
+
+
+def _alternating(parts: Sequence[str]) -> list[tuple[bool, str]]:
+    return [(bool(place % 2), part) for place, part in enumerate(parts)]
+
+
+def _part(text: str) -> str:
+    """Escaped, with the spaces at its ends, which may stand between words."""
+    bare = escaped(text)
+    return f"{' ' * text.startswith(' ')}{bare}{' ' * (text.endswith(' ') and bool(bare))}"
 
 
 def _age(chat: Chat) -> str:
     days = (today() - local_time(chat.changed_at).date()) / timedelta(days=1)
     return "age_today" if days <= 0 else "age_week" if days < 7 else "age_older"
-
-
-def _bring_back(chat: str) -> None:
-    desk().conversations.bring_back(chat)
-    open_chat(chat)
-
-
-def chat_head(chat: Chat) -> None:
-    """One line: the title, and a menu."""
-    with st.container(horizontal=True, vertical_alignment="center", key="head"):
-        st.markdown(f"**{escaped(short(chat.title, 90)) or say('untitled')}**")
-        with st.popover(say("chat_menu"), icon=":material/more_horiz:", type="tertiary"):
-            shown = strip_invisible(chat.title)
-            st.text_input(say("name"), value=shown, key=f"title-{chat.id}", max_chars=200)
-            st.button(say("rename"), on_click=attempt, args=(_rename, chat.id), key="rename-chat")
-            _exports(chat)
-            share_section(chat)
-            if files := _own_files(chat):
-                st.caption(say("own_files"))
-                st.text("\n".join(files))
-            st.button(
-                say("delete"), icon=":material/delete:", on_click=attempt, args=(_delete, chat.id),
-                key="delete-chat", type="tertiary",
-            )  # fmt: skip
-
-
-def _exports(chat: Chat) -> None:
-    download(say("export_md"), f"chats/md/{chat.id}")
-    download(say("export_json"), f"chats/json/{chat.id}")
-
-
-def _rename(chat: str) -> None:
-    desk().conversations.rename(chat, st.session_state[f"title-{chat}"])
-
-
-def _own_files(chat: Chat) -> list[str]:
-    return [
-        strip_invisible(source.path.rsplit("/", 1)[-1])
-        for own in desk().conversations.beside(chat.id)
-        for source in own.sources()
-    ]
-
-
-def _delete(chat: str) -> None:
-    """Take it out of the list; it is deleted for good a day later."""
-    desk().conversations.hide(chat)
-    open_chat(None)
-    offer_undo("chats", say("chat_deleted"), lambda: _bring_back(chat))

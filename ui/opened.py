@@ -1,8 +1,16 @@
-"""What is open beside the page: a passage, or a document."""
+"""What is open: a conversation, and beside it a passage or a document."""
 
 from __future__ import annotations
 
 import streamlit as st
+
+
+def open_chat(id_: str | None, turn: int | None = None) -> None:
+    """Open a conversation, at a turn or at its end; or, with None, a new one."""
+    st.session_state.chat = id_
+    st.session_state.pop("window", None)
+    st.session_state.at_turn = turn
+    close_passage()
 
 
 def close_passage() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from kb_assistant import Settings
+from kb_assistant.base_settings import OWN
 from kb_assistant.settings import CHOICES, LENGTHS, TYPES, defaults, meanings, origins
-from ui.app_state import admin, installed_models, kb_name
+from ui.app_state import admin, installed_models, kb_name, view
 from ui.errors import attempt
 from ui.options import options
 from ui.sanitize import escaped
@@ -99,10 +100,21 @@ def _field(now: Settings, name: str, places: Mapping[str, str], label: str) -> N
     else:
         number = {"step": 1} if TYPES[name] is int else {"step": 0.1, "format": "%g"}
         st.number_input(label, value=value, placeholder=say("unset"), **number, **how)
+    _level(name, places, fixed)
     if name in _AFTERWARDS and value != defaults()[name]:
         st.caption(say(_AFTERWARDS[name]))
     if not fixed and value != defaults()[name]:
         _back(name)
+
+
+def _level(name: str, places: Mapping[str, str], fixed: str) -> None:
+    """Where the value comes from, unless it is the default, and whether this knowledge base has another."""
+    if fixed:
+        st.caption(fixed)
+    elif name in places:
+        st.caption(say("level_home"))
+    if name in OWN and (own := view().own_settings().get(name)):
+        st.caption(escaped(say("level_kb", kb=kb_name(), value=_word(name, own))))
 
 
 def _back(name: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
-from kb_assistant.errors import KBError
+from kb_assistant.errors import KBError, NotFoundError
 from kb_assistant.messages import _
+
+if TYPE_CHECKING:
+    from kb_assistant.settings import Settings
 
 
 def settings(
@@ -18,6 +22,10 @@ def settings(
         str | None, typer.Argument(help="What it is from now on, kept in kb.toml.", show_default=False)
     ] = None,
     unset: Annotated[bool, typer.Option("--unset", help="Back to its default.")] = False,
+    kb: Annotated[
+        str | None,
+        typer.Option("--kb", help="What holds in this knowledge base alone, kept beside it.", metavar="NAME"),
+    ] = None,
     home: Home = None,
     json: Json = False,
 ) -> None:
@@ -29,9 +37,12 @@ def settings(
         raise KBError(_("There is no setting {name!r}.", name=name), _("`kb settings` lists them."))
     if unset and (name is None or value is not None):
         raise KBError(_("--unset takes the name of one setting."), _("Such as: kb settings k --unset"))
-    if name is not None and (value is not None or unset):
-        write_setting(home_of(home), name, value)
-    rows = [row for row in _rows(home) if shown in (None, row["name"])]
+    if shown is not None and (value is not None or unset):
+        if kb is None:
+            write_setting(home_of(home), shown, value)
+        else:
+            _keep_own(kb, home, shown, value)
+    rows = [row for row in _rows(home, kb) if shown in (None, row["name"])]
     if json:
         show.as_json(rows)
         return
@@ -42,10 +53,36 @@ def settings(
         show.note(f"KB_{rows[0]['name'].upper()} is set in the environment and counts for more.")
 
 
-def _rows(home: Any) -> list[dict[str, Any]]:
+def _keep_own(kb: str, home: Path | None, name: str, value: str | None) -> None:
+    """Write a setting of a knowledge base's own, or take it out."""
+    from kb_assistant.base_settings import write_own
+
+    write_own(_of(kb, home), name, value)
+
+
+def _of(kb: str, home: Path | None) -> Settings:
+    """
+    Raises:
+        NotFoundError: there is no such knowledge base.
+    """
+    from kb_assistant.settings import Settings
+    from kb_assistant.workspace import bases
+
+    settings = Settings.load(kb=kb, home=home)
+    if not bases.exists(settings):
+        raise NotFoundError(_("There is no knowledge base {name!r}.", name=kb), _("See which there are."))
+    return settings
+
+
+def _rows(home: Path | None, kb: str | None) -> list[dict[str, Any]]:
+    from kb_assistant.base_settings import origins_with_own, with_own
     from kb_assistant.settings import Settings, defaults, meanings, origins
 
-    now, places = Settings.load(home=home), origins(home=home)
+    if kb is None:
+        now, places = Settings.load(home=home), origins(home=home)
+    else:
+        now, places = _of(kb, home), origins_with_own(_of(kb, home), home=home)
+        now = with_own(now, [name for name, place in places.items() if place in ("arguments", "environment")])
     return [
         {
             "name": name,

@@ -6,12 +6,14 @@ The right to what an answer rests on may have been taken away since it was given
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.messages import _
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.chat_export import to_json, to_markdown
+from kb_assistant.workspace.chat_search import FoundChat, find_in
 from kb_assistant.workspace.chats import Chat, SavedTurn
 from kb_assistant.workspace.seen_turns import seen_turns, without_places
 from kb_assistant.workspace.view import View
@@ -39,14 +41,21 @@ class Conversations:
 
     def all(self, search: str = "") -> list[Chat]:
         """Latest first; with `search`, those that contain all its words, as far as they may be seen."""
-        found = self._workspace.chats.of(self._principal.name, search)
-        words = search.casefold().split()
-        return [chat for chat in found if not words or all(word in self._told(chat) for word in words)]
+        return [found.chat for found in self.search(search)]
 
-    def _told(self, chat: Chat) -> str:
-        """The words of a conversation, without withheld answers."""
-        turns = self.turns(chat.id)
-        return " ".join([chat.title, *(f"{one.question} {one.answer}" for one in turns)]).casefold()
+    def search(self, text: str, limit: int | None = None) -> list[FoundChat]:
+        """Those that contain all words of a text, as far as they may be seen, with a line that does; latest first.
+
+        Args:
+            text: "" finds all of them, without lines.
+            limit: Most that are found.
+        """
+        words = text.split()
+        known = self._workspace.chats.of(self._principal.name, text)
+        if not words:
+            return [FoundChat(chat) for chat in known][:limit]
+        found = (find_in(chat, self.turns(chat.id), words) for chat in known)
+        return list(islice(filter(None, found), limit))
 
     def get(self, id_: str) -> Chat:
         """

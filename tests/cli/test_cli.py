@@ -449,6 +449,35 @@ def test_a_setting_is_shown_and_kept_under_its_old_name(tmp_path: Path) -> None:
     assert (tmp_path / "kb.toml").read_text() == ""
 
 
+def test_a_knowledge_base_keeps_settings_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kbs" / "tea").mkdir(parents=True)
+    (tmp_path / "kbs" / "tea" / "kb.sqlite").touch()
+    kb("settings", "answer_language", "de", home=tmp_path)
+    kept = kb("settings", "answer_language", "zh", "--kb", "tea", home=tmp_path)
+    own = tmp_path / "kbs" / "tea" / "kb.toml"
+    assert f"answer_language = zh   (from {own}; default" in kept.stdout
+    assert own.read_text() == 'answer_language = "zh"\n'
+    (row,) = json.loads(kb("settings", "answer_language", "--json", home=tmp_path).stdout)
+    assert (row["value"], row["from"]) == ("de", str(tmp_path / "kb.toml"))
+    (row,) = json.loads(kb("settings", "answer_language", "--kb", "tea", "--json", home=tmp_path).stdout)
+    assert (row["value"], row["from"]) == ("zh", str(own))
+    monkeypatch.setenv("KB_ANSWER_LANGUAGE", "en")
+    assert "answer_language = en   (from environment" in kb("settings", "--kb", "tea", home=tmp_path).stdout
+    monkeypatch.delenv("KB_ANSWER_LANGUAGE")
+    kb("settings", "answer_language", "--unset", "--kb", "tea", home=tmp_path)
+    assert "answer_language = de" in kb("settings", "answer_language", "--kb", "tea", home=tmp_path).stdout
+    is_error(
+        kb("settings", "k", "3", "--kb", "tea", home=tmp_path),
+        "'k' holds in all knowledge bases",
+        "role, answer_language",
+    )
+    is_error(
+        kb("settings", "role", "x", "--kb", "boats", home=tmp_path),
+        "There is no knowledge base 'boats'",
+        "See which",
+    )
+
+
 def test_settings_say_what_is_wrong(tmp_path: Path) -> None:
     is_error(kb("settings", "colour", "blue", home=tmp_path), "There is no setting 'colour'", "kb settings")
     is_error(kb("settings", "k", "many", home=tmp_path), "k = 'many'", "a whole number")

@@ -23,10 +23,11 @@ from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.rights import EVERY_BASE, LOCAL_USER, Grant, Principal, Right
 from tests.ui.pages import FOUNDER, Table, answered, library, system, texts
 from tests.waiting import PATIENCE, until
-from ui import chat, components
+from ui import components
 from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 from ui.settings import _PLACES
+from ui.uploads import too_much
 
 pytestmark = pytest.mark.engine
 
@@ -124,7 +125,7 @@ def test_no_session_question_or_rerun_opens_anything_again(
             f"{place}.{name}", lambda *given, **named: opened.append(name) or made(*given, **named)
         )
 
-    counted("kb_assistant.knowledge", "open_store")
+    counted("kb_assistant.store.held_store", "open_store")
     counted("kb_assistant.index.vector_index", "_of")  # makes every index, read from disk or built
     counted("kb_assistant.embedding.local", "open_embeddings")
     counted("kb_assistant.llm.open", "open_chat_model")
@@ -150,13 +151,20 @@ def test_a_conversation_is_renamed_searched_and_deleted(filled: Callable[..., Ap
     app = filled()
     app = answered(app.chat_input[0].set_value(FOUNDER).run())
     chat = app.session_state["chat"]
-    app.text_input(key=f"title-{chat}").set_value("<b>Pumps</b>").run()
-    app.button(key="rename-chat").click().run()
+    app.session_state[f"head-menu-{chat}"] = app.session_state[f"list-menu-{chat}"] = True
+    app.run()
+    app.text_input(key=f"title-list-{chat}").set_value("Pumps").run()
+    app.button(key=f"rename-list-{chat}").click().run()
+    assert app_state().chats.of("local")[0].title == "Pumps"
+    app.text_input(key=f"title-head-{chat}").set_value("<b>Pumps</b>").run()
+    app.button(key=f"rename-head-{chat}").click().run()
     assert app_state().chats.of("local")[0].title == "<b>Pumps</b>"
     assert "<b>" not in texts(app)
+    app.text_input(key="search").set_value("miriam").run()
+    assert ":yellow-background[Miriam] Okafor" in texts(app), "the line that was found, with the word marked"
     app.text_input(key="search").set_value("nowhere").run()
     assert "No conversation found." in texts(app)
-    app.button(key="delete-chat").click().run()
+    app.button(key=f"delete-head-{chat}").click().run()
     assert app_state().chats.of("local") == []
     app.text_input(key="search").set_value("").run()
     app.button(key="undo-button-chats").click().run()
@@ -391,7 +399,7 @@ def test_a_folder_is_named_and_read(tmp_path: Path, table: Table) -> None:
 )
 def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
     files: list[Any] = [SimpleNamespace(name=f"{number}.md", size=size) for number, size in enumerate(sizes)]
-    told = chat.too_much(files)
+    told = too_much(files)
     assert said in told
     assert bool(said) == bool(told)
 

@@ -26,12 +26,14 @@ def test_a_deleted_conversation_comes_back_with_its_files_until_it_is_swept(
     here, chat = app_state(), app.session_state["chat"]
     own = here.attached(chat)
     bases.create_base(own.settings)
-    app.button(key="delete-chat").click().run()
+    app.session_state[f"head-menu-{chat}"] = True
+    app.run().button(key=f"delete-head-{chat}").click().run()
     assert not app.exception
     assert here.chats.of("local") == []
     app.button(key="undo-button-chats").click().run()
     assert [one.id for one in here.chats.of("local")] == [chat]
-    app.button(key="delete-chat").click().run()
+    app.session_state[f"head-menu-{chat}"] = True
+    app.run().button(key=f"delete-head-{chat}").click().run()
     here.sweep()
     assert bases.exists(own.settings)
     monkeypatch.setattr("kb_assistant.workspace.workspace.KEPT_HIDDEN_H", -1)
@@ -53,8 +55,9 @@ def test_whatever_goes_wrong_is_a_sentence(
     app = answered(filled().chat_input[0].set_value(FOUNDER).run())
     chat = app.session_state["chat"]
     monkeypatch.setattr(app_state().chats, "rename", fail)
-    app.text_input(key=f"title-{chat}").set_value("Pumps").run()
-    app.button(key="rename-chat").click().run()
+    app.session_state[f"head-menu-{chat}"] = True
+    app.run().text_input(key=f"title-head-{chat}").set_value("Pumps").run()
+    app.button(key=f"rename-head-{chat}").click().run()
     assert not app.exception
     assert said in texts(app).replace("\\", "")
     monkeypatch.setattr(Conversations, "turns", fail)  # while the page is drawn

@@ -48,7 +48,7 @@ def test_a_conversation_gets_the_name_that_was_typed(visits: Visits, own: Server
     answered(page)
     page.get_by_role("button", name="This conversation").click()
     type_and_click(page.get_by_label("Name"), "Pumps & co", page.get_by_role("button", name="Rename"))
-    page.get_by_role("button", name="Pumps & co").wait_for()
+    page.get_by_role("button", name="Pumps & co", exact=True).wait_for()
 
 
 def test_a_setting_gets_the_value_that_was_typed(visits: Visits, own: Server) -> None:

@@ -300,6 +300,10 @@ export default function (component) {
       requestAnimationFrame(() => { page.scrollTop = page.scrollHeight; });
     } else if (data.follow && grown) list.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
+  if (data.at && root.at !== data.at) {  // a turn that was searched for
+    requestAnimationFrame(() => list.querySelector(`[data-turn="${data.at}"]`)?.scrollIntoView({ block: "start" }));
+  }
+  root.at = data.at;
   root.chat = data.chat;
   for (const chip of list.querySelectorAll("[data-mark]")) {
     if (chip.dataset.mark === data.open) chip.setAttribute("aria-expanded", "true");
