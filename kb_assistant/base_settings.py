@@ -1,18 +1,20 @@
 """Settings that a knowledge base has of its own: who answers there, in which language, how long.
 
-They lie in `kb.toml` beside its documents and count for more than those of the home, and for less than flags and
-variables.
+They lie in `kb.toml` with the knowledge base (store.home) and count for more than those of the home, and for less
+than flags and variables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import SettingsError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
-from kb_assistant.settings import Settings, origins, read_settings, write_line
+from kb_assistant.settings import Settings, origins, parsed_settings, read_settings, with_line, write_line
+from kb_assistant.store.opening import is_on_server, open_home
 
 OWN = ("role", "answer_language", "answer_length")
 """The settings that may be a knowledge base's own."""
@@ -27,8 +29,12 @@ def own_settings(settings: Settings) -> dict[str, str]:
     Raises:
         SettingsError: its file can't be read, or has others than OWN.
     """
-    path = settings.kb_dir / _FILE
-    found = read_settings(path)
+    path = _place_of(settings)
+    if isinstance(path, Path):
+        found = read_settings(path)
+    else:
+        written = open_home(settings.store, settings.home).text(_name(settings))
+        found = parsed_settings(written.text, path) if written else {}
     if others := sorted(set(found) - set(OWN)):
         raise SettingsError(
             _("{name!r} can't be set in {path}.", name=others[0], path=path),
@@ -50,7 +56,7 @@ def origins_with_own(settings: Settings, **flags: Any) -> dict[str, str]:
         SettingsError: as for `own_settings`.
     """
     found, fixed = origins(**flags), given(**flags)
-    return found | {name: str(settings.kb_dir / _FILE) for name in own_settings(settings) if name not in fixed}
+    return found | {name: str(_place_of(settings)) for name in own_settings(settings) if name not in fixed}
 
 
 def with_own(settings: Settings, fixed: Collection[str] = ()) -> Settings:
@@ -81,6 +87,24 @@ def write_own(settings: Settings, name: str, value: str | None) -> None:
         )
     if value is not None:
         settings.but(**{name: value})
-    with writing(settings.home, _LOCK_S, _("the settings")):
-        own_settings(settings)
-        write_line(settings.kb_dir / _FILE, name, value)
+    path = _place_of(settings)
+    if isinstance(path, Path):
+        with writing(settings.home, _LOCK_S, _("the settings")):
+            own_settings(settings)
+            write_line(path, name, value)
+        return
+    own_settings(settings)
+    open_home(settings.store, settings.home).update(
+        _name(settings), lambda text: with_line(text or "", name, value), what=_("the settings")
+    )
+
+
+def _place_of(settings: Settings) -> Path | str:
+    """The file with what the knowledge base has of its own, or where it lies on a server."""
+    if not is_on_server(settings.store):
+        return settings.kb_dir / _FILE
+    return open_home(settings.store, settings.home).place_of(_name(settings))
+
+
+def _name(settings: Settings) -> str:
+    return f"kbs/{settings.kb}/{_FILE}"

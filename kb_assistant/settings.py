@@ -144,6 +144,8 @@ class Settings:
         store: `sqlite`: a file for each knowledge base in the home. `postgresql://USER@HOST/DATABASE`: a schema
             for each in that database, which several machines may fill and search. A password isn't part of it:
             name a file with `?passfile=FILE`, or by PGPASSFILE.
+        uploads: Folder of the uploaded files; unset, `uploads` in the home. Machines that share a `store` on a
+            server share this folder, too, under the same path.
         telemetry: Address of an OpenTelemetry receiver (OTLP over HTTP) that is told what takes how long, such as
             `http://127.0.0.1:4318`; unset, none.
     """
@@ -190,6 +192,7 @@ class Settings:
     archive_members: int = 10_000
     lock_seconds: float = 10.0
     store: str = "sqlite"
+    uploads: str = ""
     telemetry: str = ""
 
     def __post_init__(self) -> None:
@@ -256,6 +259,8 @@ class Settings:
             )
         address = re.fullmatch(r"postgres(ql)?://[^\s#]*", self.store) is not None
         self._require("store", self.store == "sqlite" or address, _("sqlite, or postgresql://USER@HOST/DATABASE"))
+        whole = not self.uploads or Path(self.uploads).expanduser().is_absolute()
+        self._require("uploads", whole and "\0" not in self.uploads, _("the whole path of a folder"))
 
     def _require_prompt(self) -> None:
         length = self.answer_length
@@ -289,6 +294,10 @@ class Settings:
     @property
     def kb_dir(self) -> Path:
         return self.home / "kbs" / self.kb
+
+    @property
+    def uploads_dir(self) -> Path:
+        return Path(self.uploads).expanduser() if self.uploads else self.home / "uploads"
 
     @property
     def models_dir(self) -> Path:
@@ -381,9 +390,14 @@ def new_name(name: str) -> str:
 
 def write_line(path: Path, name: str, value: Any) -> None:
     """Write one setting into a kb.toml; None takes it out. Hold the lock of the home."""
+    text = decode_text(path.read_bytes()) if path.exists() else ""
+    write_whole(path, with_line(text, name, value))
+
+
+def with_line(text: str, name: str, value: Any) -> str:
+    """The text of a kb.toml with one setting; None takes it out."""
     import tomlkit
 
-    text = decode_text(path.read_bytes()) if path.exists() else ""
     document = tomlkit.parse(_with_line_feeds(text))
     for old in [old for old, new in OLD_NAMES.items() if new == name and old in document]:
         if name in document:
@@ -397,7 +411,7 @@ def write_line(path: Path, name: str, value: Any) -> None:
     else:
         document[name] = value
     written = tomlkit.dumps(document)
-    write_whole(path, written.replace("\n", "\r\n") if "\r\n" in text else written)
+    return written.replace("\n", "\r\n") if "\r\n" in text else written
 
 
 def _layers(flags: Mapping[str, Any]) -> tuple[Path, dict[str, dict[str, Any]]]:
@@ -444,13 +458,19 @@ def _reject_unknown(layer: Mapping[str, Any], source: str) -> None:
 def read_settings(path: Path) -> dict[str, Any]:
     """What a kb.toml says; nothing if there is none. Raises SettingsError as Settings.load."""
     try:
-        text = _with_line_feeds(decode_text(path.read_bytes()))
+        text = decode_text(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise _unreadable(path, error, _("Mend or delete the file.")) from error
     except ValueError as error:
         raise _unreadable(path, error, _("Save it as UTF-8, or delete it.")) from error
+    return parsed_settings(text, path)
+
+
+def parsed_settings(text: str, path: Path | str) -> dict[str, Any]:
+    """What the text of a kb.toml says; `path` tells where it lies. Raises SettingsError as Settings.load."""
+    text = _with_line_feeds(text)
     try:
         layer = _by_new_names(tomllib.loads(text))
     except ValueError as error:
@@ -461,7 +481,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     return layer
 
 
-def _unreadable(path: Path, error: Exception, hint: str) -> SettingsError:
+def _unreadable(path: Path | str, error: Exception, hint: str) -> SettingsError:
     return SettingsError(_("{path} can't be read: {reason}.", path=path, reason=error), hint)
 
 

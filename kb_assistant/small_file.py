@@ -88,12 +88,17 @@ def update_json(
         ValueError: the file holds no JSON.
         Exception: what `change` raises; the file stays as it is.
     """
+    update_text(path, json_change(change, indent), what=what, mode=mode)
+
+
+def json_change(change: Callable[[Any], Any], indent: int | None = None) -> Callable[[str | None], str | None]:
+    """A change of a JSON value as one of its text."""
 
     def changed(before: str | None) -> str | None:
         value = change(None if before is None else json.loads(before))
         return None if value is None else json.dumps(value, ensure_ascii=False, indent=indent)
 
-    update_text(path, changed, what=what, mode=mode)
+    return changed
 
 
 def write_whole(path: Path, text: str, mode: int | None = None) -> None:

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore
-from kb_assistant.store.opening import open_store
+from kb_assistant.store.home import HomeStore
+from kb_assistant.store.opening import open_home, open_store
 
 SERVER = "KB_TEST_SERVER"
 """The variable with the address of the server, also for processes that a test starts; unset, stores are files."""
@@ -31,9 +33,19 @@ def store_of(home: Path) -> str:
     return urlsplit(server)._replace(path=f"/{name}").geturl()
 
 
+def settings_of(home: Path) -> Settings:
+    """Of a home that quotes, with one reader process and little patience."""
+    return Settings(home=home, readers=1, lock_seconds=0.2, model="extract", store=store_of(home))
+
+
 def opened(folder: Path, create: bool = False) -> KnowledgeStore:
     """The store of a knowledge base in this folder."""
     return open_store(store_of(folder), folder, "kb", create)
+
+
+def home_of(folder: Path) -> HomeStore:
+    """What the home in this folder keeps besides its knowledge bases."""
+    return open_home(store_of(folder), folder)
 
 
 def drop_databases() -> None:

@@ -10,18 +10,20 @@ from kb_assistant.base_settings import OWN, own_settings, with_own, write_own
 from kb_assistant.errors import SettingsError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from tests.stores import home_of, store_of
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 def own(home: Path, kb: str, text: str) -> Settings:
-    folder = home / "kbs" / kb
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kb.toml").write_text(text, encoding="utf-8")
-    return Settings(home=home, kb=kb)
+    home_of(home).update(f"kbs/{kb}/kb.toml", lambda _: text, what="")
+    return Settings(home=home, kb=kb, store=store_of(home))
 
 
 def test_it_counts_for_more_than_the_home_and_for_less_than_flags_and_variables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("KB_STORE", store_of(tmp_path))
     (tmp_path / "kb.toml").write_text('role = "You are a clerk."\nanswer_length = "long"\n')
     own(tmp_path, "tea", 'role = "You are a gardener."\nanswer_language = "zh"\n')
     with KnowledgeBase.open("tea", home=tmp_path) as tea, KnowledgeBase.open("boats", home=tmp_path) as boats:
@@ -40,7 +42,7 @@ def test_writing_keeps_the_other_lines_and_none_takes_one_out(tmp_path: Path) ->
     write_own(settings, "role", "You are a gardener.")
     write_own(settings, "answer_language", None)
     assert own_settings(settings) == {"role": "You are a gardener."}
-    assert "# ours" in (tmp_path / "kbs" / "tea" / "kb.toml").read_text()
+    assert "# ours" in home_of(tmp_path).text("kbs/tea/kb.toml").text  # type: ignore[union-attr]
     assert with_own(settings).role == "You are a gardener."
 
 

@@ -47,9 +47,11 @@ def ui(
     if find_spec("streamlit") is None:
         raise KBError(_("The page needs Streamlit."), _('Install it: pip install "kb-assistant[ui]"'))
     from kb_assistant.settings import Settings
+    from kb_assistant.workspace.access import Access
     from ui.options import Options
     from ui.server import serve
 
     flags = {"model": model, "k": k, "kb": kb, "home": home}
     at = listening(host, port, login, folders, cert, key)
-    serve(Options(flags, at.needs_token, at.readable), Settings.load(**flags).home, at, browser=browser)
+    settings = Settings.load(**flags)
+    serve(Options(flags, at.needs_token, at.readable), Access.of(settings), at, browser=browser)

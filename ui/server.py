@@ -33,14 +33,13 @@ class Beside(Protocol):
 
 def serve(
     options: Options,
-    home: Path,
+    access: Access,
     at: Listening,
     *,
     browser: bool = True,
     beside: Beside | None = None,
 ) -> None:
     """Serve the page until Ctrl-C; raises as `Listening.check`."""
-    access = Access(home)
     at.check(access)
     set_options(options)
     settings = config(at.host, at.port)

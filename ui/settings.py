@@ -17,7 +17,7 @@ from ui.sanitize import escaped
 from ui.settings_zh import MEANINGS
 from ui.strings import language, say
 
-_PLACES = ("home", "kb", "base_url", "store")
+_PLACES = ("home", "kb", "base_url", "store", "uploads")
 """Not changeable here: whoever starts the page decides on locations and on the receiver of questions."""
 
 _MODELS = {"embedder": ("embedder", ()), "model": ("chat", ("auto", "extract")), "reranker": ("reranker", ("",))}

@@ -55,6 +55,8 @@ MEANINGS = {
     "lock_seconds": "后来的写入者等待前一个的时间（秒）。",
     "store": "sqlite：每个知识库在主目录中各有一个文件。postgresql://用户@主机/数据库：每个知识库在该数据库中各有一个"
     "模式（schema），可由多台机器写入和检索。地址中不写密码：用 ?passfile=文件 或 PGPASSFILE 指定密码文件。",
+    "uploads": "上传文件所在的文件夹；留空则为主目录中的 uploads。共用服务器 store 的多台机器，"
+    "也要以相同路径共用此文件夹。",
     "telemetry": "OpenTelemetry 接收端的地址（OTLP over HTTP），如 http://127.0.0.1:4318，用于报告各步骤的耗时；"
     "留空则不发送。",
 }

@@ -143,6 +143,7 @@ def _mined(
         DatasetError: none of them gives anything, and there are no other rows.
     """
     from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.store.opening import open_home
     from kb_assistant.training.mine import from_documents, from_model
     from kb_assistant.training.mine_chats import from_chats
     from kb_assistant.workspace.chats import ChatStore
@@ -159,7 +160,7 @@ def _mined(
                 made.append(_read("the model's questions", from_model(base, questions, seed, progress)))
         if owners:
             with _put_off(nothing):
-                found = from_chats(base, ChatStore(settings.home / "chats.sqlite"), owners)
+                found = from_chats(base, ChatStore(open_home(settings.store, settings.home)), owners)
                 made.append(_read("chats", found.good))
                 wrong = found.wrong
                 for reason, count in found.left_out.items():

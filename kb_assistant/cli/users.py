@@ -147,7 +147,7 @@ def open_access(home: Path | None) -> Access:
     from kb_assistant.settings import Settings
     from kb_assistant.workspace.access import Access
 
-    return Access(Settings.load(home=home).home)
+    return Access.of(Settings.load(home=home))
 
 
 def expect_base(home: Path | None, name: str) -> None:

@@ -98,8 +98,8 @@ def _allowed(service: Service, folder: str) -> Path:
         path = Path(folder).resolve()
     except (OSError, RuntimeError):
         path = Path("/")
-    home = service.settings.home.resolve()  # what all users uploaded lies there
-    its_own = path.is_relative_to(home) or home.is_relative_to(path)
+    own = (service.settings.home.resolve(), service.settings.uploads_dir.resolve())  # what all users uploaded
+    its_own = any(path.is_relative_to(one) or one.is_relative_to(path) for one in own)
     roots = service.folders
     if roots is not None and (its_own or not any(path.is_relative_to(root) for root in roots)):
         raise ForbiddenError(_("This folder may not be read."), _("`kb serve --folder DIR` allows DIR."))

@@ -60,12 +60,12 @@ def serve(options: ServeOptions) -> None:
     """
     settings = Settings.load(**options.flags)
     telemetry.start(settings.telemetry)
-    access = Access(settings.home)
+    access = Access.of(settings)
     options.listening.check(access)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("kb_assistant.audit").setLevel(logging.INFO)
     if options.page:
-        _with_page(options, settings)
+        _with_page(options, access)
     else:
         _alone(options, settings)
 
@@ -95,7 +95,7 @@ def _alone(options: ServeOptions, settings: Settings) -> None:
     )
 
 
-def _with_page(options: ServeOptions, settings: Settings) -> None:
+def _with_page(options: ServeOptions, access: Access) -> None:
     page = import_module("ui.server")
     shared: Callable[[], Workspace] = import_module("ui.app_state").app_state
     service = _service(options, shared)
@@ -104,7 +104,7 @@ def _with_page(options: ServeOptions, settings: Settings) -> None:
     import_module("ui.options").set_options(chosen)  # what both share is opened with them
     signed_in = import_module("ui.gate").sessions.signed_in
     api = Api(service, options, warm=lambda: _until_warm(shared()), signed_in=signed_in)
-    page.serve(chosen, settings.home, at, browser=False, beside=api)
+    page.serve(chosen, access, at, browser=False, beside=api)
 
 
 def _service(options: ServeOptions, workspace: Callable[[], Workspace]) -> Service:

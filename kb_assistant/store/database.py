@@ -17,17 +17,14 @@ SourceFact = Literal["contains", "name", "kind", "folder"]
 """What a source is found or ordered by besides its columns: "contains" takes one value."""
 
 
-class Database(Protocol):
-    """A connection within a transaction. Statements are SQL that all engines understand, with `?` for each value;
-    what engines do differently are methods.
+class Statements(Protocol):
+    """A connection within a transaction. Statements are SQL that all engines understand, with `?` for each value.
 
     Attributes:
         place: Where it lies, for messages: a file, or an address without a password.
-        facts: The expression for each SourceFact.
     """
 
     place: Path | str
-    facts: Mapping[SourceFact, str]
 
     def rows(self, statement: str, values: Sequence[Value] = ()) -> Iterator[Row]:
         """The rows of a query."""
@@ -41,6 +38,16 @@ class Database(Protocol):
 
     def run_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
         """Run a statement once for each row of values."""
+
+
+class Database(Statements, Protocol):
+    """A knowledge base's: what engines do differently are methods.
+
+    Attributes:
+        facts: The expression for each SourceFact.
+    """
+
+    facts: Mapping[SourceFact, str]
 
     def derived(self, path: str, title: str) -> dict[str, Value]:
         """What this engine keeps of a source besides, by column."""

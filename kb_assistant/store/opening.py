@@ -1,4 +1,4 @@
-"""Which store a knowledge base has, by the setting `store`."""
+"""Which store a knowledge base has, and what a home keeps, by the setting `store`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from types import ModuleType
 
 from kb_assistant.errors import StoreError
 from kb_assistant.messages import _
+from kb_assistant.store.home import HomeStore
 from kb_assistant.store.knowledge_store import KnowledgeStore
+from kb_assistant.store.local_home import LocalHome
 from kb_assistant.store.sqlite_store import SQLiteStore
 
 FILE = "kb.sqlite"
@@ -34,6 +36,21 @@ def open_store(store: str, folder: Path, name: str, create: bool = False) -> Kno
     if not is_on_server(store):
         return SQLiteStore(folder / FILE, create)
     opened: KnowledgeStore = postgres("store").PostgresStore(store, name, folder, create)
+    return opened
+
+
+def open_home(store: str, folder: Path) -> HomeStore:
+    """What a home keeps, by the setting `store`.
+
+    Args:
+        folder: The home.
+
+    Raises:
+        StoreError: what speaks to the server isn't installed.
+    """
+    if not is_on_server(store):
+        return LocalHome(folder)
+    opened: HomeStore = postgres("home").open_postgres_home(store)
     return opened
 
 

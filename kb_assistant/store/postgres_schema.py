@@ -17,6 +17,9 @@ _LONGEST_KEY = 600
 
 PREFIX = "kb_"
 
+HOME = "kbhome"
+"""The schema of what a home keeps besides its knowledge bases."""
+
 TABLES = """
 CREATE TABLE meta (key text COLLATE "C" PRIMARY KEY, value text NOT NULL, crc bigint NOT NULL);
 CREATE TABLE sources (

@@ -1,7 +1,8 @@
 """Who may use a home that others can reach: users with groups, tokens, stored as hashes alone, and grants.
 
-Every change is one replacement of one small file, so that a kill leaves the old state or the new one, and every
-check reads that file: what is taken away is gone with the next request.
+Every change is one replacement of one small file of the home (store.home), so that a kill leaves the old state or
+the new one, and every check looks at that file: what is taken away is gone with the next request, also on other
+machines.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import Any, Literal
 from kb_assistant.errors import KBError, SettingsError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
-from kb_assistant.small_file import update_json
+from kb_assistant.store.home import HomeStore, SmallFile, update_json
+from kb_assistant.store.local_home import LocalHome
+from kb_assistant.store.opening import open_home
 from kb_assistant.workspace.register import OLD_ROLES, Register, Token, now, token_digest
 from kb_assistant.workspace.rights import (
     EVERY_BASE,
@@ -58,13 +61,26 @@ class User:
 
 
 class Access:
-    """The users of one home."""
+    """The users of one home.
 
-    def __init__(self, home: Path) -> None:
-        self.file = home / _FILE
-        self._uses = home / _USES
+    Args:
+        home: What the home keeps; or its folder on this machine.
+    """
+
+    def __init__(self, home: HomeStore | Path) -> None:
+        self._home: HomeStore = LocalHome(home) if isinstance(home, Path) else home
         self._seen: dict[str, datetime] = {}
-        self._read: tuple[tuple[int, int, int], Register] | None = None
+        self._read: tuple[SmallFile, Register] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Access:
+        """The users of the settings' home."""
+        return cls(open_home(settings.store, settings.home))
+
+    @property
+    def file(self) -> Path | str:
+        """Where they lie: a file, or an address without a password."""
+        return self._home.place_of(_FILE)
 
     def register(self) -> Register:
         """The current state. The file is read again once it is another one: each change replaces it.
@@ -72,14 +88,14 @@ class Access:
         Raises:
             StoreError: the file is damaged.
         """
+        read = self._read
         try:
-            now = self.file.stat()
-            state = now.st_ino, now.st_mtime_ns, now.st_size
-            if self._read is None or self._read[0] != state:
-                self._read = state, Register.from_json(json.loads(self.file.read_text(encoding="utf-8")))
-            return self._read[1]
-        except FileNotFoundError:
-            return Register()
+            now = self._home.text(_FILE, read and read[0])
+            if now is None:
+                return Register()
+            if read is None or now is not read[0]:
+                self._read = read = now, Register.from_json(json.loads(now.text))
+            return read[1]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(error) from error
 
@@ -231,9 +247,10 @@ class Access:
     def last_uses(self) -> dict[str, str]:
         """When tokens were last used, by id: ISO 8601 in UTC, to the minute."""
         try:
-            found = json.loads(self._uses.read_text(encoding="utf-8"))
+            uses = self._home.text(_USES)
+            found = json.loads(uses.text) if uses else {}
             return {str(id_): str(when) for id_, when in found.items()}
-        except (OSError, ValueError, AttributeError):
+        except (KBError, OSError, ValueError, AttributeError):
             return {}
 
     # What earlier versions knew: each user has one token, and a role for all knowledge bases.
@@ -259,11 +276,16 @@ class Access:
     def _as_user(self, principal: Principal | None) -> User | None:
         if principal is None or not principal.may("read", EVERY_BASE) or principal.bases is not None:
             return None
-        home = self.file.parent
-        ruled = next((home / "kbs").glob("*/readers.json"), None) or Settings.load(home=home).store != "sqlite"
-        if not principal.is_admin and ruled:  # on a server another machine may have made rules
+        if not principal.is_admin and self._has_rules():
             return None
         return User(principal.name, "full" if principal.is_admin else "read")
+
+    def _has_rules(self) -> bool:
+        """Whether there may be rules who reads which document; on a server another machine may have made them."""
+        if not isinstance(self._home, LocalHome):
+            return True
+        home = self._home.folder
+        return any((home / "kbs").glob("*/readers.json")) or Settings.load(home=home).store != "sqlite"
 
     def add(self, name: str, role: Role = "full") -> str:
         """Create a user with one token and a right on all knowledge bases; its earlier tokens become invalid.
@@ -297,14 +319,15 @@ class Access:
         self._seen[token] = when
         with suppress(KBError, ValueError):
             update_json(
-                self._uses,
+                self._home,
+                _USES,
                 lambda before: {**(before or {}), token: when.isoformat(timespec="minutes")},
                 what=_("the list of tokens' uses"),
                 mode=0o600,
             )
 
     def _update_if_any(self, change: Callable[[Register], Register]) -> None:
-        if self.file.exists():
+        if self._home.text(_FILE) is not None:
             self._update(change)
 
     def _update(self, change: Callable[[Register], Register]) -> None:
@@ -312,7 +335,7 @@ class Access:
             return change(Register() if value is None else Register.from_json(value)).to_json()
 
         try:
-            update_json(self.file, changed, what=_("the list of users"), mode=0o600, indent=1)
+            update_json(self._home, _FILE, changed, what=_("the list of users"), mode=0o600, indent=1)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(error) from error
 

@@ -105,11 +105,16 @@ def delete_base(settings: Settings) -> None:
     if is_on_server(settings.store) and exists(settings):
         with closing(_open(settings)) as store, store.writing(settings.lock_seconds):
             postgres("catalogue").drop_in(settings.store, settings.kb)
+    if is_on_server(settings.store):
+        for left in postgres("catalogue").left_in(settings.store):
+            delete_uploads(settings, left)
+            postgres("catalogue").forget_in(settings.store, left)
     if settings.kb_dir.exists():
         with writing(settings.kb_dir, settings.lock_seconds):
             _set_aside(settings)
     for left in (settings.home / "kbs").glob(f"{_GONE}*"):
-        delete_uploads(settings, left)
+        if not is_on_server(settings.store):
+            delete_uploads(settings, f"kbs/{left.name}")
         shutil.rmtree(left, ignore_errors=True)
 
 

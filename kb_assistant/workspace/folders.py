@@ -1,6 +1,7 @@
 """The folders that a knowledge base is synchronized with, and the folder of its uploads.
 
-Uploads lie beside the knowledge base, not in it: a rename must not change their paths.
+Uploads lie beside the knowledge base, not in it: a rename must not change their paths. Machines that serve the
+same knowledge bases share the folder of all uploads (the setting `uploads`) under one path.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import Any
 from kb_assistant.errors import StoreError
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
-from kb_assistant.small_file import update_json
+from kb_assistant.store.home import HomeStore, update_json
+from kb_assistant.store.opening import open_home
 
 MOST_NAME_BYTES = 180
 MOST_DEPTH = 12
 
-_LIST = "folders.json"
+LIST = "folders.json"
 _UPLOADS = re.compile(r"[0-9a-f]{32}")
 _UNFIT = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -49,13 +51,14 @@ def folders_of(settings: Settings) -> Folders:
     Raises:
         StoreError: the list is damaged or can't be written, or there is no such knowledge base.
     """
-    file = settings.kb_dir / _LIST
+    home, name = _list_of(settings)
     try:
-        return _folders(settings, json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return _update(settings, lambda folders: folders)
+        written = home.text(name)
+        if written is not None:
+            return _folders(settings, json.loads(written.text))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(file, error) from error
+        raise _damaged(home, name, error) from error
+    return _update(settings, lambda folders: folders)
 
 
 def watch_folder(settings: Settings, folder: str) -> Path:
@@ -138,16 +141,18 @@ def drop_uploads(settings: Settings, paths: list[str]) -> None:
                 path.unlink()
 
 
-def delete_uploads(settings: Settings, moved_to: Path | None = None) -> None:
+def delete_uploads(settings: Settings, moved_to: str = "") -> None:
     """Delete all files uploaded to the knowledge base; none if the list is damaged.
 
     Args:
-        moved_to: Its folder, if it differs from the settings'.
+        moved_to: Where the list is among what the home keeps, if the knowledge base was set aside.
     """
     with suppress(OSError, ValueError, KeyError, TypeError):
-        name = json.loads(((moved_to or settings.kb_dir) / _LIST).read_text(encoding="utf-8"))["uploads"]
+        home, name = _list_of(settings)
+        written = home.text(f"{moved_to}/{LIST}" if moved_to else name)
+        name = json.loads(written.text)["uploads"] if written else ""
         if _UPLOADS.fullmatch(name):
-            shutil.rmtree(settings.home / "uploads" / name, ignore_errors=True)
+            shutil.rmtree(settings.uploads_dir / name, ignore_errors=True)
 
 
 def safe_name(name: str) -> str:
@@ -176,30 +181,36 @@ def _safe_part(part: str) -> str:
 
 
 def _folders(settings: Settings, value: Any) -> Folders:
-    uploads = settings.home / "uploads" / Path(value["uploads"]).name
+    uploads = settings.uploads_dir / Path(value["uploads"]).name
     return Folders(uploads, tuple(Path(one) for one in value["kept"]))
 
 
 def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders:
     """Change the list, created if missing. Returns the new list."""
-    file, after = settings.kb_dir / _LIST, []
-    if not settings.kb_dir.is_dir():
+    (home, name), after = _list_of(settings), []
+    if not home.holds(settings.kb):
         raise StoreError(_("There is no knowledge base {name!r}.", name=settings.kb), _("Make it first."))
 
     def changed(value: Any) -> Any:
-        fresh = Folders(settings.home / "uploads" / uuid.uuid4().hex)
+        fresh = Folders(settings.uploads_dir / uuid.uuid4().hex)
         now = change(fresh if value is None else _folders(settings, value))
         after.append(now)
         return {"uploads": now.uploads.name, "kept": [str(path) for path in now.watched]}
 
     try:
-        update_json(file, changed, what=_("the list of folders"))
+        update_json(home, name, changed, what=_("the list of folders"))
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(file, error) from error
+        raise _damaged(home, name, error) from error
     return after[0]
 
 
-def _damaged(file: Path, error: Exception) -> StoreError:
+def _list_of(settings: Settings) -> tuple[HomeStore, str]:
+    """What the home keeps, and the name of the list of folders there."""
+    return open_home(settings.store, settings.home), f"kbs/{settings.kb}/{LIST}"
+
+
+def _damaged(home: HomeStore, name: str, error: Exception) -> StoreError:
     return StoreError(
-        _("{path} can't be read: {reason}.", path=file, reason=error), _("Delete it, and name your folders again.")
+        _("{path} can't be read: {reason}.", path=home.place_of(name), reason=error),
+        _("Delete it, and name your folders again."),
     )

@@ -1,28 +1,27 @@
 """Long-running work on knowledge bases, in threads: it runs without being watched, and its outcome is kept.
 
-A knowledge base runs one job at a time. The last ones are stored beside it, so that a report survives a restart,
-and interrupted work is shown as such.
+A knowledge base runs one job at a time in a process. The last ones are kept with it (job_list), so that a report
+survives a restart, other machines see what goes on, and interrupted work is shown as such.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from kb_assistant.errors import BusyError, KBError
-from kb_assistant.messages import _, from_json, to_json
+from kb_assistant.messages import _
 from kb_assistant.priority import lower_priority
-from kb_assistant.small_file import update_text
+from kb_assistant.workspace.job_list import KEPT, Job, JobKind, JobList, JobState, unread_paths
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
@@ -30,42 +29,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-JobKind = Literal["ingest", "verify", "repair", "rebuild"]
-JobState = Literal["waiting", "running", "done", "stopped", "failed", "interrupted"]
+__all__ = ["KEPT", "Job", "JobKind", "JobState", "Jobs", "Reading", "unread_paths"]
 
-KEPT = 20
-"""Jobs kept for each knowledge base."""
-
-_FILE = "jobs.json"
-
-
-@dataclass(slots=True)
-class Job:
-    """One piece of work.
-
-    Attributes:
-        paths: The paths of an ingest.
-        share: How much is done, from 0 to 1; None if unknown.
-        note: Its progress, for people: counts and the current file.
-        result: The report or verdict as JSON, at the end.
-        error, hint: Why it failed.
-    """
-
-    id: str
-    kind: JobKind
-    paths: list[str]
-    state: JobState = "waiting"
-    share: float | None = None
-    note: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] = field(default_factory=dict)
-    error: str = ""
-    hint: str = ""
-    asked_at: str = ""
-    seconds: float = 0.0
-
-    @property
-    def finished(self) -> bool:
-        return self.state not in ("waiting", "running")
+TOLD_EVERY_S = 2.0
+"""How often the list of jobs, which other machines read, is told how far one is; less often where writing it takes
+long."""
+_WRITING_SHARE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +67,7 @@ _Work = Callable[[Job, threading.Event], JobState]
 
 
 class Jobs:
-    """The unfinished jobs of this process, by knowledge base folder.
+    """The unfinished jobs of this process, by knowledge base.
 
     Attributes:
         outcomes: How many files of this process' ingests had each outcome, such as "added".
@@ -107,27 +76,30 @@ class Jobs:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._live: dict[Path, list[Job]] = {}
+        self._live: dict[JobList, list[Job]] = {}
         self._ends: dict[str, threading.Event] = {}
         self._stops: dict[str, threading.Event] = {}
-        self._queues: dict[Path, deque[tuple[Job, _Work, bool]]] = {}
+        self._tell_after: dict[JobList, float] = {}
+        self._queues: dict[JobList, deque[tuple[Job, _Work, bool]]] = {}
 
     def of(self, base: KnowledgeBase) -> list[Job]:
         """Its jobs, latest first: those of this process, then the stored ones."""
+        place = JobList.of(base.settings)
         with self._lock:
-            live = list(self._live.get(base.settings.kb_dir, ()))
+            live = list(self._live.get(place, ()))
         known = {job.id for job in live}
-        return [*reversed(live), *(job for job in _kept(base.settings.kb_dir) if job.id not in known)][:KEPT]
+        every = [*reversed(live), *(job for job in place.read(known) if job.id not in known)]
+        return sorted(every, key=lambda job: job.asked_at, reverse=True)[:KEPT]
 
     def busy(self, base: KnowledgeBase) -> bool:
         """Whether a job of this process waits or runs."""
         with self._lock:
-            return any(not job.finished for job in self._live.get(base.settings.kb_dir, ()))
+            return any(not job.finished for job in self._live.get(JobList.of(base.settings), ()))
 
     def reading(self, base: KnowledgeBase) -> Reading | None:
         """The progress of its unfinished ingests together; None if there are none."""
         with self._lock:
-            live = [job for job in self._live.get(base.settings.kb_dir, ()) if not job.finished]
+            live = [job for job in self._live.get(JobList.of(base.settings), ()) if not job.finished]
         ingests = [job for job in live if job.kind == "ingest"]
         if not ingests:
             return None
@@ -156,6 +128,8 @@ class Jobs:
             changed: As for KnowledgeBase.ingest.
         """
 
+        place = JobList.of(base.settings)
+
         def work(job: Job, stop: threading.Event) -> JobState:
             def told(now: Progress) -> None:
                 job.share = now.bytes / now.all_bytes if now.all_bytes else None
@@ -166,6 +140,8 @@ class Jobs:
                     "seconds_left": now.seconds_left,
                     "path": now.path or job.note.get("path", ""),
                 }
+                if not quiet:
+                    self._tell(place)
 
             report = base.ingest(
                 [Path(path) for path in job.paths], changed=changed, on_progress=told, stop=stop.is_set
@@ -189,19 +165,29 @@ class Jobs:
     def rebuild(self, base: KnowledgeBase) -> Job:
         """Embed all texts again."""
 
+        place = JobList.of(base.settings)
+
         def work(job: Job, stop: threading.Event) -> JobState:
             def told(done: int, total: int) -> None:
                 job.share = done / total if total else None
                 job.note = {"texts": done, "all_texts": total}
+                self._tell(place)
 
             return "done" if base.rebuild(told, stop.is_set) else "stopped"
 
         return self._begin(base, "rebuild", [], work)
 
-    def stop(self, job: str) -> None:
-        """End a job after its current step; finished work stays. Unknown ids are ignored."""
+    def stop(self, job: str, base: KnowledgeBase | None = None) -> None:
+        """End a job after its current step; finished work stays. Unknown ids are ignored.
+
+        Args:
+            base: Its knowledge base: then also the job of another process, of any machine, ends.
+        """
         if event := self._stops.get(job):
             event.set()
+        elif base is not None:
+            with suppress(KBError):
+                JobList.of(base.settings).ask_to_stop(job)
 
     def wait(self, job: str) -> None:
         """Wait until a job of this process is finished."""
@@ -215,7 +201,7 @@ class Jobs:
             BusyError: one still runs after that many seconds.
         """
         with self._lock:
-            ends = {job.id: self._ends[job.id] for job in self._live.get(base.settings.kb_dir, ())}
+            ends = {job.id: self._ends[job.id] for job in self._live.get(JobList.of(base.settings), ())}
         for job in ends:
             self.stop(job)
         deadline = time.monotonic() + seconds
@@ -233,40 +219,42 @@ class Jobs:
         work: _Work,
         quiet: bool = False,
     ) -> Job:
-        folder = base.settings.kb_dir
+        place = JobList.of(base.settings)
         job = Job(uuid.uuid4().hex, kind, paths, asked_at=datetime.now(UTC).isoformat(timespec="seconds"))
         with self._lock:
-            self._live.setdefault(folder, []).append(job)
+            self._live.setdefault(place, []).append(job)
             self._ends[job.id], self._stops[job.id] = threading.Event(), threading.Event()
         if not quiet:
-            self._keep(folder)
+            self._keep(place)
         with self._lock:
-            first = folder not in self._queues
-            self._queues.setdefault(folder, deque()).append((job, work, quiet))
+            first = place not in self._queues
+            self._queues.setdefault(place, deque()).append((job, work, quiet))
         if first:
             # The thread doesn't keep the program alive: interrupted work is consistent as far as it got.
-            threading.Thread(target=self._work, args=(folder,), name=f"job-{folder.name}", daemon=True).start()
+            threading.Thread(
+                target=self._work, args=(place,), name=f"job-{place.folder.name}", daemon=True
+            ).start()
         return job
 
-    def _work(self, folder: Path) -> None:
+    def _work(self, place: JobList) -> None:
         """Run the waiting jobs of a knowledge base until none is left, behind what people wait for."""
         lower_priority()
         while True:
             with self._lock:
-                if not self._queues[folder]:
-                    del self._queues[folder]
+                if not self._queues[place]:
+                    del self._queues[place]
                     return
-                job, work, quiet = self._queues[folder].popleft()
-            self._run(folder, job, work, quiet)
+                job, work, quiet = self._queues[place].popleft()
+            self._run(place, job, work, quiet)
 
-    def _run(self, folder: Path, job: Job, work: _Work, quiet: bool) -> None:
+    def _run(self, place: JobList, job: Job, work: _Work, quiet: bool) -> None:
         started = time.monotonic()
         stop = self._stops[job.id]
         state: JobState = "failed"
         try:
             job.state = "running"
             if not quiet:
-                self._keep(folder)
+                self._keep(place)
             state = "stopped" if stop.is_set() else work(job, stop)
         except KBError as error:
             job.error, job.hint = error.message, error.hint
@@ -277,53 +265,49 @@ class Jobs:
             job.seconds = round(time.monotonic() - started, 2)
             job.state = state
             ended = self._ends[job.id]
-            tells_nothing = quiet and _is_old_news(job, self._before(folder, job))
-            written = self._keep(folder, without=job if tells_nothing else None)
-            self._let_go(folder, job if tells_nothing or written else None)
+            tells_nothing = quiet and _is_old_news(job, self._before(place, job))
+            written = self._keep(place, without=job if tells_nothing else None)
+            self._let_go(place, job if tells_nothing or written else None)
             ended.set()
 
-    def _before(self, folder: Path, job: Job) -> Job | None:
+    def _before(self, place: JobList, job: Job) -> Job | None:
         """The last job finished before this one."""
         with self._lock:
-            finished = [one for one in self._live[folder] if one.finished and one is not job]
-        return next((one for one in [*reversed(finished), *_kept(folder)] if one.id != job.id), None)
+            finished = [one for one in self._live[place] if one.finished and one is not job]
+        return next((one for one in [*reversed(finished), *place.read()] if one.id != job.id), None)
 
-    def _let_go(self, folder: Path, done: Job | None) -> None:
+    def _let_go(self, place: JobList, done: Job | None) -> None:
         """Release a job that is stored or has nothing to report, and the oldest of too many."""
         with self._lock:
-            live = self._live[folder]
+            live = self._live[place]
             old = [job for job in live if job.finished][:-KEPT]
             for job in [job for job in live if job is done or job in old]:
                 live.remove(job)
                 del self._ends[job.id], self._stops[job.id]
             if not live:
-                del self._live[folder]
+                del self._live[place]
+                self._tell_after.pop(place, None)
 
-    def _keep(self, folder: Path, without: Job | None = None) -> bool:
+    def _keep(self, place: JobList, without: Job | None = None) -> bool:
         """Write the last jobs beside the knowledge base, best effort: a full disk is no reason to fail. Returns
         whether they can be released: they are written, or the knowledge base is gone."""
         with self._lock:
-            live = [job for job in self._live.get(folder, ()) if job is not without]
-        known = {job.id for job in live} | ({without.id} if without else set())
-
-        def latest(before: str | None) -> str:
-            kept = [job for job in _read(before or "[]") if job.id not in known]
-            return json.dumps(
-                to_json([asdict(job) for job in [*reversed(live), *kept][:KEPT]]), ensure_ascii=False
-            )
-
+            live = [job for job in self._live.get(place, ()) if job is not without]
         try:
-            if folder.is_dir():
-                update_text(folder / _FILE, latest, what=_("the list of jobs"))
+            wanted = place.write(live[::-1], without.id if without else "")
         except KBError:
             return False
+        for job in wanted & self._stops.keys():
+            self.stop(job)
         return True
 
-
-def unread_paths(jobs: Iterable[Job]) -> list[str]:
-    """What the last ingests were to read that failed as a whole, as for want of a model; jobs latest first."""
-    failed = takewhile(lambda job: (job.kind, job.state) == ("ingest", "failed"), jobs)
-    return list(dict.fromkeys(path for job in reversed(list(failed)) for path in job.paths))
+    def _tell(self, place: JobList) -> None:
+        """Keep how far its jobs are, unless that was done a moment ago."""
+        began = time.monotonic()
+        if began > self._tell_after.get(place, 0.0):
+            self._keep(place)
+            took = time.monotonic() - began
+            self._tell_after[place] = began + max(TOLD_EVERY_S, _WRITING_SHARE * took)
 
 
 def _is_old_news(job: Job, before: Job | None) -> bool:
@@ -331,23 +315,3 @@ def _is_old_news(job: Job, before: Job | None) -> bool:
     if job.state == "done":
         return all(row["status"] in ("unchanged", "duplicate") for row in job.result["files"])
     return job.state == "failed" and before is not None and before.error == job.error
-
-
-def _kept(folder: Path) -> list[Job]:
-    """The stored jobs, latest first."""
-    try:
-        return _read((folder / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-
-
-def _read(text: str) -> list[Job]:
-    """Jobs from their stored text; none if it is damaged. Unfinished ones were interrupted."""
-    try:
-        found = [Job(**one) for one in json.loads(text, object_hook=from_json)]
-    except (ValueError, TypeError):
-        return []
-    for job in found:
-        if not job.finished:
-            job.state = "interrupted"
-    return found

@@ -65,7 +65,7 @@ def bring_back(base: KnowledgeBase, done: Removal) -> list[Path]:
 
 def delete_old_removals(settings: Settings) -> None:
     """Delete for good what was removed long ago, in all knowledge bases of the home."""
-    for aside in settings.home.glob(f"uploads/*/{_FOLDER}/*"):
+    for aside in settings.uploads_dir.glob(f"*/{_FOLDER}/*"):
         with suppress(OSError):
             if aside.stat().st_mtime < time.time() - KEPT_H * 3600:
                 shutil.rmtree(aside)

@@ -1,16 +1,15 @@
-"""Links that show a conversation to others, to read only. They lie in a small file of the home."""
+"""Links that show a conversation to others, to read only. They lie in a small file of the home (store.home)."""
 
 from __future__ import annotations
 
 import json
 import secrets
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import StoreError
 from kb_assistant.messages import _
-from kb_assistant.small_file import update_json
+from kb_assistant.store.home import HomeStore, update_json
 from kb_assistant.workspace.chats import Chat
 from kb_assistant.workspace.register import now
 
@@ -38,8 +37,8 @@ class SharedLink:
 class SharedLinks:
     """The links of one home."""
 
-    def __init__(self, home: Path) -> None:
-        self._file = home / _FILE
+    def __init__(self, home: HomeStore) -> None:
+        self._home = home
 
     def of(self, chat: str) -> SharedLink | None:
         """The link to a conversation; raises StoreError as `find`."""
@@ -65,9 +64,8 @@ class SharedLinks:
 
     def _all(self) -> list[SharedLink]:
         try:
-            return _links(json.loads(self._file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return []
+            written = self._home.text(_FILE)
+            return _links(json.loads(written.text)) if written else []
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
@@ -77,13 +75,13 @@ class SharedLinks:
             return [asdict(one) for one in (*kept, *made)]
 
         try:
-            update_json(self._file, changed, what=_("the list of shared links"), mode=0o600, indent=1)
+            update_json(self._home, _FILE, changed, what=_("the list of shared links"), mode=0o600, indent=1)
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> StoreError:
         return StoreError(
-            _("{path} can't be read: {reason}.", path=self._file, reason=error),
+            _("{path} can't be read: {reason}.", path=self._home.place_of(_FILE), reason=error),
             _("Delete it and share the conversations again."),
         )
 

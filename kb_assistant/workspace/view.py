@@ -183,7 +183,7 @@ class View(ReadView):
         """
         found = self.job(id_)
         self.expect("write")
-        self._workspace.jobs.stop(found.id)
+        self._workspace.jobs.stop(found.id, self._base)
 
     def verify(self, repair: bool = False) -> Job:
         """See Jobs.verify.

@@ -20,6 +20,7 @@ from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
+from kb_assistant.store.opening import open_home
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.answer_queue import AnswerQueue
@@ -50,11 +51,12 @@ class Workspace:
 
     def __init__(self, settings: Settings, fixed: Collection[str] = ()) -> None:
         self.settings, self._fixed = settings, frozenset(fixed)
-        self.chats = ChatStore(settings.home / "chats.sqlite")
+        self.home = open_home(settings.store, settings.home)
+        self.chats = ChatStore(self.home)
         self.answers = AnswerQueue(self.chats)
         self.jobs = Jobs()
-        self.access = Access(settings.home)
-        self.links = SharedLinks(settings.home)
+        self.access = Access(self.home)
+        self.links = SharedLinks(self.home)
         self.installs = ModelInstalls(ModelHome(settings.models_dir), self._use_installed)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()

@@ -317,5 +317,5 @@ def test_a_port_that_is_taken_is_said_with_a_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(KBError, match=f"port {port}") as refused:
-            serve(Options(), tmp_path, Listening(port=port), browser=False)
+            serve(Options(), Access(tmp_path), Listening(port=port), browser=False)
     assert "--port" in refused.value.hint

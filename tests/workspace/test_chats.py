@@ -15,9 +15,14 @@ import pytest
 
 from kb_assistant.errors import StoreError
 from kb_assistant.messages import _, translate
+from kb_assistant.store.local_home import LocalHome
 from kb_assistant.types import Hit, Locator
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.chats import ChatStore
+from tests.stores import home_of
+from tests.waiting import until
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 HIT = Hit("id", "The pump is red.", "/docs/pump.md", Locator(None, (3, 4), "Pump > Colour"), 1.5, 0.8, ("/b.md",))
 REPLY = {
@@ -29,13 +34,13 @@ REPLY = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> ChatStore:
-    return ChatStore(tmp_path / "home" / "chats.sqlite")
+    return ChatStore(home_of(tmp_path / "home"))
 
 
-def test_nothing_is_written_before_the_first_conversation(store: ChatStore) -> None:
+def test_nothing_is_written_before_the_first_conversation(store: ChatStore, tmp_path: Path) -> None:
     assert store.of("ann") == []
     assert store.get("ann", "x") is None
-    assert not store.file.exists()
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_turn_comes_back_with_its_passages(store: ChatStore) -> None:
@@ -110,14 +115,18 @@ def test_a_rating_needs_the_right_conversation(store: ChatStore) -> None:
     assert store.turns(chat.id)[0].rating == 1
 
 
-def test_an_answer_whose_process_was_killed_is_interrupted_with_what_was_said(store: ChatStore) -> None:
+def test_an_answer_whose_process_was_killed_is_interrupted_with_what_was_said(
+    store: ChatStore, tmp_path: Path
+) -> None:
     chat = store.create("ann", "default")
     code = (
         "import os, pathlib, sys; from kb_assistant.workspace.chats import ChatStore;"
-        "store = ChatStore(pathlib.Path(sys.argv[1])); turn = store.begin(sys.argv[2], 'why?');"
+        "from tests.stores import home_of;"
+        "store = ChatStore(home_of(pathlib.Path(sys.argv[1]))); turn = store.begin(sys.argv[2], 'why?');"
         "store.save(turn, 'Because', 'answering', {}); os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(store.file), chat.id], check=False)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "home"), chat.id], check=False)
+    until(lambda: store.turns(chat.id)[0].state != "answering")
     (turn,) = store.turns(chat.id)
     assert (turn.state, turn.answer) == ("interrupted", "Because")
     assert store.turns(store.create("ann", "default").id) == []
@@ -145,9 +154,10 @@ def test_threads_write_at_once(store: ChatStore) -> None:
         assert [turn.answer for turn in store.turns(chat.id)] == [f"a{number}" for number in range(10)]
 
 
-def test_a_damaged_file_says_so(store: ChatStore) -> None:
-    store.file.parent.mkdir(parents=True)
-    store.file.write_bytes(b"no database at all, but long enough to be looked at" * 50)
+@pytest.mark.sqlite
+def test_a_damaged_file_says_so(store: ChatStore, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(parents=True)
+    (tmp_path / "home" / "chats.sqlite").write_bytes(b"no database at all, but long enough to be looked at" * 50)
     with pytest.raises(StoreError, match="can't be used"):
         store.of("ann")
 
@@ -162,30 +172,33 @@ def test_exports_hold_everything(store: ChatStore) -> None:
     assert value["turns"][0]["hits"][0]["text"] == "The pump is red."
 
 
+@pytest.mark.sqlite
 def test_a_question_is_on_disk_before_its_answer_begins(store: ChatStore) -> None:
     """In WAL mode only synchronous = FULL (2) syncs every commit; NORMAL leaves it to the next checkpoint."""
     store.create("ann", "default")
-    with store._write() as db:
-        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
+    with store._home.write() as db:
+        assert next(db.rows("PRAGMA journal_mode"))[0] == "wal"
+        assert next(db.rows("PRAGMA synchronous"))[0] == 2
 
 
+@pytest.mark.sqlite
 def test_calls_share_a_connection(store: ChatStore, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: opened.append(1) or connect(*given, **named))
     chat = store.create("ann", "default")
     store.begin(chat.id, "why?")
-    with pytest.raises(StoreError), store._write() as db:
-        db.execute("SELECT no_such_column")
+    with pytest.raises(StoreError), store._home.write() as db:
+        db.run("SELECT no_such_column")
     assert len(store.of("ann")) == len(store.turns(chat.id)) == 1
     assert store.get("ann", chat.id)
     assert len(opened) == 2  # the one that failed is not used again
 
 
+@pytest.mark.sqlite
 def test_a_file_that_was_replaced_is_opened_anew(store: ChatStore, tmp_path: Path) -> None:
     store.create("ann", "default")
-    for file in store.file.parent.iterdir():
+    for file in (tmp_path / "home").iterdir():
         file.rename(tmp_path / file.name)
     assert store.of("ann") == []
     store.create("bob", "default")
@@ -208,7 +221,8 @@ def test_a_forked_process_opens_its_own_connection(store: ChatStore) -> None:
         os._exit(0 if len(store.of("ann")) == 1 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert len(store.of("bob")) == 1
-    assert sorted(store._idle) == [os.getpid()]
+    if isinstance(store._home, LocalHome):
+        assert sorted(store._home._idle) == [os.getpid()]
 
 
 def test_a_hidden_conversation_comes_back_until_it_is_deleted(store: ChatStore) -> None:
@@ -234,14 +248,28 @@ def test_a_thumb_down_keeps_its_reason_and_is_listed_for_its_owner(store: ChatSt
     assert store.rated_bad(chat.kb) == []
 
 
-def test_a_file_of_before_is_read_and_gets_what_it_lacks(store: ChatStore) -> None:
+@pytest.mark.sqlite
+def test_a_file_of_before_is_read_and_gets_what_it_lacks(store: ChatStore, tmp_path: Path) -> None:
     chat = store.create("ann", "default")
     turn = store.begin(chat.id, "Which pump?")
     store.close()
-    with closing(sqlite3.connect(store.file)) as db:
+    file = tmp_path / "home" / "chats.sqlite"
+    with closing(sqlite3.connect(file)) as db:
         db.execute("ALTER TABLE turns DROP COLUMN reason")
+        db.execute("ALTER TABLE turns DROP COLUMN stopping")
         db.execute("ALTER TABLE chats DROP COLUMN deleted_at")
-    again = ChatStore(store.file)
+    again = ChatStore(file)
     assert [one.question for one in again.turns(chat.id)] == ["Which pump?"]
     again.rate(chat.id, turn, -1, "Wrong.")
     assert again.rated_bad("default")[0].reason == "Wrong."
+
+
+def test_an_answer_is_told_to_stop_by_whoever_asks(store: ChatStore) -> None:
+    chat = store.create("ann", "default")
+    turn, other = store.begin(chat.id, "Which pump?"), store.begin(chat.id, "Which tide?")
+    assert [one.id for one in store.answering(chat.id)] == [turn, other]
+    assert not store.save(turn, "The", "answering", {})
+    store.stop(turn)
+    assert store.save(turn, "The red", "answering", {})
+    assert not store.save(other, "High", "done", {})
+    assert [one.id for one in store.answering(chat.id)] == [turn]

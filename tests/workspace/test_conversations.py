@@ -11,12 +11,14 @@ import pytest
 
 from kb_assistant.errors import ForbiddenError, NotFoundError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.settings import Settings
 from kb_assistant.workspace import workspace as workspaces
 from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.workspace import Workspace
 from tests.fakes import HashEmbeddings
+from tests.stores import settings_of
 from tests.waiting import PATIENCE, until
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     """ann reads `station`, wes writes it."""
     embedder: Any = HashEmbeddings()
     monkeypatch.setattr(workspaces, "KnowledgeBase", lambda settings: KnowledgeBase(settings, embedder=embedder))
-    made = Workspace(Settings(home=tmp_path / "home", readers=1, lock_seconds=0.2, model="extract"))
+    made = Workspace(settings_of(tmp_path / "home"))
     made.create_base("station")
     (tmp_path / "pump.md").write_text("# Pump\n\nThe pump is red.\n")
     made.base("station").ingest(tmp_path / "pump.md")

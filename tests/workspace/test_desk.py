@@ -10,17 +10,19 @@ import pytest
 
 from kb_assistant.errors import ForbiddenError, KBError, NotFoundError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
 from kb_assistant.workspace import workspace as workspaces
 from kb_assistant.workspace.desk import Desk, View
 from kb_assistant.workspace.rights import EVERY_BASE, LOCAL_USER, Principal
 from kb_assistant.workspace.workspace import Workspace
 from tests.fakes import HashEmbeddings
+from tests.stores import settings_of
 from tests.waiting import PATIENCE
 
 MARKER = "xylograph"
 """A word that only the knowledge base `board` holds."""
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     """`station` and `board`, each with one document; ann reads `station`, wes writes it, mia manages it."""
     embedder: Any = HashEmbeddings()
     monkeypatch.setattr(workspaces, "KnowledgeBase", lambda settings: KnowledgeBase(settings, embedder=embedder))
-    made = Workspace(Settings(home=tmp_path / "home", readers=1, lock_seconds=0.2, model="extract"))
+    made = Workspace(settings_of(tmp_path / "home"))
     for name, text in (("station", "The pump is red."), ("board", f"The {MARKER} is sold.")):
         made.create_base(name)
         made.base(name).add([text])

@@ -11,15 +11,17 @@ import pytest
 
 from kb_assistant.errors import ForbiddenError, KBError, NotFoundError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.settings import Settings
 from kb_assistant.workspace import workspace as workspaces
 from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.rights import NOBODY, Principal
 from kb_assistant.workspace.workspace import Workspace
 from tests.fakes import HashEmbeddings
+from tests.stores import settings_of
 from tests.waiting import PATIENCE, until
 
 MARKER = "xylograph"
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     reads nothing."""
     embedder: Any = HashEmbeddings()
     monkeypatch.setattr(workspaces, "KnowledgeBase", lambda settings: KnowledgeBase(settings, embedder=embedder))
-    made = Workspace(Settings(home=tmp_path / "home", readers=1, lock_seconds=0.2, model="extract"))
+    made = Workspace(settings_of(tmp_path / "home"))
     made.create_base("station")
     made.base("station").add([("pump.md", b"The pump is red.")])
     secret = f"The {MARKER} is sold in March.".encode()
@@ -116,7 +118,7 @@ def test_a_link_ends(workspace: Workspace) -> None:
     third = owner.conversations.share(chat).key
     owner.conversations.delete(chat)
     assert gone(third)
-    assert json.loads((workspace.settings.home / "shared-links.json").read_text()) == []
+    assert json.loads(workspace.home.text("shared-links.json").text) == []  # type: ignore[union-attr]
 
 
 def test_the_link_of_a_user_who_is_gone_is_gone(workspace: Workspace) -> None:
@@ -139,7 +141,7 @@ def test_nobody_shares_the_conversation_of_another(workspace: Workspace) -> None
 def test_a_damaged_list_opens_nothing(workspace: Workspace, damage: str) -> None:
     owner, chat = talked(workspace, "bea")
     key = owner.conversations.share(chat).key
-    (workspace.settings.home / "shared-links.json").write_text(damage)
+    workspace.home.update("shared-links.json", lambda _: damage, what="")
     with pytest.raises(KBError):
         Desk(workspace, who(workspace, "mia")).shared(key)
     if damage != "{}":

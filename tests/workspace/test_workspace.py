@@ -11,20 +11,22 @@ import pytest
 
 from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace import workspace as workspaces
 from kb_assistant.workspace.workspace import Workspace
 from tests.fakes import HashEmbeddings
 from tests.processes import another_writer
+from tests.stores import settings_of
 from tests.waiting import until
+
+pytestmark = pytest.mark.usefixtures("either_store")
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     embedder: Any = HashEmbeddings()
     monkeypatch.setattr(workspaces, "KnowledgeBase", lambda settings: KnowledgeBase(settings, embedder=embedder))
-    made = Workspace(Settings(home=tmp_path / "home", readers=1, lock_seconds=0.2, model="extract"))
+    made = Workspace(settings_of(tmp_path / "home"))
     bases.create_base(made.settings)
     yield made
     made.change(lambda: made.settings)
@@ -123,6 +125,7 @@ def test_files_of_conversations_that_are_gone_are_swept_up(workspace: Workspace)
     assert bases.list_attached(workspace.settings) == [f"chat.{kept}"]
 
 
+@pytest.mark.sqlite
 def test_nothing_is_swept_where_no_conversations_are_known(workspace: Workspace) -> None:
     _, file = conversation(workspace)
     workspace.chats.close()
@@ -169,6 +172,7 @@ def test_a_name_goes_to_the_conversations_or_stays(workspace: Workspace, monkeyp
     assert workspace.chats.of("ann")[0].kb == "notes"
 
 
+@pytest.mark.sqlite
 def test_odd_names_are_not_listed_but_said(workspace: Workspace) -> None:
     odd = workspace.settings.home / "kbs" / "my notes"
     odd.mkdir()
