@@ -93,7 +93,9 @@ class KnowledgeBase:
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()
         self._sights = Sights(lambda: self.reader_rules)
-        self._documents = DocumentWriter(self.settings, self._held.create, lambda: self.embedder, self._index)
+        self._documents = DocumentWriter(
+            self.settings, self._held.create, lambda: self._open.embedder, self._index
+        )
 
     @classmethod
     @renamed_arguments(**OLD_NAMES)
@@ -126,12 +128,14 @@ class KnowledgeBase:
 
     @property
     def embedder(self) -> TextEmbeddings:
-        """The embedding model; its weights load when it first embeds.
+        """The embedding model, an `Embeddings` of LangChain; its weights load when it first embeds.
 
         Raises:
             ModelError: it isn't installed, or no server can be named so.
         """
-        return self._open.embedder
+        from kb_assistant.embedding.base import as_langchain
+
+        return as_langchain(self._open.embedder)
 
     @property
     def chat_model(self) -> BaseChatModel:
@@ -345,7 +349,7 @@ class KnowledgeBase:
         return Searcher(
             self.store,
             self._index,
-            self.embedder,
+            self._open.embedder,
             partial(thresholds_at, self.settings, cosines is not None),
             cosines,
             self._postings,
@@ -452,7 +456,7 @@ class KnowledgeBase:
             BusyError: another process is writing.
         """
         with (
-            open_for_writing(self.store, self.settings.lock_seconds, self.embedder.fingerprint) as store,
+            open_for_writing(self.store, self.settings.lock_seconds, self._open.embedder.fingerprint) as store,
             store.write() as transaction,
         ):
             keep_thresholds(transaction, thresholds, self.settings)
@@ -594,7 +598,7 @@ class KnowledgeBase:
             False if it was stopped before the end.
         """
         with open_for_writing(self.store, self.settings.lock_seconds) as store:
-            if not rebuild(store, self.embedder, on_progress, stop):
+            if not rebuild(store, self._open.embedder, on_progress, stop):
                 return False
             self._documents.save_index(store)
         return True
@@ -658,9 +662,9 @@ class KnowledgeBase:
             where: Conditions on sources, as for search.
         """
         k = _count(k)
-        vectors = self.embedder.encode_queries([question])
+        vectors = self._open.embedder.encode_queries([question])
         with self.store.read() as snapshot:
-            require_embedder(snapshot, self.embedder.fingerprint)
+            require_embedder(snapshot, self._open.embedder.fingerprint)
             scope = Scope.of(snapshot, parse_conditions(where))
             ranked = self._index.search(snapshot, vectors, k, scope.text_ids)[0]
             places = scope.chunks_of_texts([text_id for text_id, _ in ranked])
@@ -679,7 +683,7 @@ class KnowledgeBase:
         if store is not None:
             with store.read() as snapshot:
                 if snapshot.counts()["texts"] > 0:
-                    require_embedder(snapshot, self.embedder.fingerprint)
+                    require_embedder(snapshot, self._open.embedder.fingerprint)
         return store
 
     def _kept_fingerprints(self) -> list[dict[str, str | int]]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from langchain_core.embeddings import Embeddings
-
 if TYPE_CHECKING:
     import numpy as np
+    from langchain_core.embeddings import Embeddings
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
+else:
+    Embeddings = ABC  # to import LangChain's takes longer than a search: see as_langchain
 
 
 class TextEmbeddings(Embeddings):
-    """Embeds passages and questions; all vectors have length 1. Safe to share between threads."""
+    """Embeds passages and questions; all vectors have length 1. Safe to share between threads.
+
+    It has the methods of LangChain's `Embeddings`, and is one by `as_langchain`.
+    """
 
     @property
     @abstractmethod
@@ -59,6 +63,16 @@ class TextEmbeddings(Embeddings):
         row: list[float] = self.encode_queries([text])[0].tolist()
         return row
 
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        from asyncio import to_thread
+
+        return await to_thread(self.embed_documents, texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        from asyncio import to_thread
+
+        return await to_thread(self.embed_query, text)
+
     def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
         """Vectors of passages.
 
@@ -77,3 +91,11 @@ class TextEmbeddings(Embeddings):
             if progress:
                 progress(len(rows))
         return vectors
+
+
+def as_langchain(embedder: TextEmbeddings) -> TextEmbeddings:
+    """The same embedder, after LangChain was told that all such embedders are its `Embeddings`."""
+    from langchain_core.embeddings import Embeddings
+
+    Embeddings.register(TextEmbeddings)  # type: ignore[type-abstract]
+    return embedder

@@ -49,7 +49,8 @@ class PieceTokenizer:
         self._pieces: list[tuple[str, float]] = model["vocab"]
         self._numbers = {piece: number for number, (piece, __) in enumerate(self._pieces)}
         self._longest = max(map(len, self._numbers))
-        self._lowest = min(range(len(self._pieces)), key=lambda number: self._pieces[number][1])
+        scores = [score for __, score in self._pieces]
+        self._lowest = scores.index(min(scores))
         self._unknown: int = model["unk_id"]
         self._special = self._first(described)
         tokens = [

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,6 +116,11 @@ class Reader:
             done += len(batch)
         return found
 
+    def open(self) -> None:
+        """Load the network now. If it can't be loaded, reading says why."""
+        with suppress(ModelError):
+            self._session  # noqa: B018
+
     @once
     def _encoder(self) -> InputEncoder:
         with self._load_errors():
@@ -212,4 +218,6 @@ def open_reader(folder: Path, threads: int = 0, weights: Path = WEIGHTS) -> Read
 @one_at_a_time
 @lru_cache(maxsize=2)
 def _open(folder: Path, threads: int, weights: Path, _changed: int) -> Reader:
-    return Reader(folder, weights, threads)
+    reader = Reader(folder, weights, threads)
+    Thread(target=reader.open, name="open-reader", daemon=True).start()  # beside the search
+    return reader

@@ -176,6 +176,7 @@ class Searcher:
         if k < 1:
             raise QuestionError(_("k = {k} is not possible.", k=k), _("Ask for at least one passage."))
         clock = clock or Clock()
+        reader = self._reader() if read and len(sides) > 1 else None  # it loads beside the search
         with self._store.read() as snapshot:
             scope = Scope.of(snapshot, where, self._sight)
             found = self._measure(scope, self._index.sample(snapshot), views, max(DEPTH, 2 * k), sides, clock)
@@ -188,7 +189,6 @@ class Searcher:
             if self._reranker and rerank and len(sides) > 1:
                 ranked = self._reranked(snapshot, views, ranked)
                 clock.lap("rerank")
-            reader = self._reader() if read and len(sides) > 1 else None
             wanted = max(k, READ) if reader else k
             gains = _gains(snapshot, views.cited) if reader else {}
             hits = with_files(snapshot, passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted))

@@ -12,7 +12,8 @@ import pytest
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
-from kb_assistant.embedding.local import LocalEmbeddings, pack
+from kb_assistant.embedding.base import as_langchain
+from kb_assistant.embedding.local import LocalEmbeddings, open_embeddings, pack
 from kb_assistant.errors import ModelError
 from kb_assistant.models.home import ModelHome
 from tests.cosines import assert_same_vectors
@@ -259,6 +260,7 @@ class TestStandardUnit(EmbeddingsUnitTests):
     @pytest.fixture(autouse=True)
     def _model(self, models_home: Path) -> None:
         self.home = ModelHome(models_home / "models")
+        as_langchain(open_embeddings(self.home.get(E5, "embedder"), "cpu"))
 
     @property
     def embeddings_class(self) -> type[LocalEmbeddings]:
