@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.cli import main
-from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.open_models import OpenModels
 from tests.fakes import HashEmbeddings
 
 
@@ -36,5 +36,5 @@ def _log(entries: Sequence[str | None]) -> None:
 
 
 if __name__ == "__main__":
-    KnowledgeBase.embedder = SlowEmbeddings(os.environ.get("KB_FAKE_NAME", "hash"), batch=16)  # type: ignore[assignment]
+    OpenModels.embedder = SlowEmbeddings(os.environ.get("KB_FAKE_NAME", "hash"), batch=16)  # type: ignore[assignment]
     main()

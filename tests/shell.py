@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 from kb_assistant.cli import main
-from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.open_models import OpenModels
 from tests.fakes import HashEmbeddings
 from tests.waiting import PATIENCE
 
@@ -85,7 +85,7 @@ def is_told(done: subprocess.CompletedProcess[str], said: str) -> None:
 def kb_here(monkeypatch: pytest.MonkeyPatch, home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """`kb ARGUMENTS` in this process, with HashEmbeddings for a model."""
     out, err = io.StringIO(), io.StringIO()
-    monkeypatch.setattr(KnowledgeBase, "embedder", HashEmbeddings())
+    monkeypatch.setattr(OpenModels, "embedder", HashEmbeddings())
     monkeypatch.setattr(sys, "argv", ["kb", *map(str, arguments)])
     monkeypatch.setenv("KB_HOME", str(home))
     code = None

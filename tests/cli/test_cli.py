@@ -18,8 +18,8 @@ import pytest
 from langchain_core.messages import BaseMessage
 from numpy.typing import NDArray
 
-from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.open import ChatModels
+from kb_assistant.open_models import OpenModels
 from tests.fakes import HashEmbeddings, ScriptedChat
 from tests.real import RememberedEmbeddings
 from tests.shell import KB, Done, kb, kb_process
@@ -53,7 +53,7 @@ ANSWER = {"answer", "refused", "citations", "hits", "query", "dropped", "usage"}
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     """`kb` in this process uses vectors without a model."""
-    monkeypatch.setattr(KnowledgeBase, "embedder", HashEmbeddings())
+    monkeypatch.setattr(OpenModels, "embedder", HashEmbeddings())
     for name in ("KB_FLOOR", "KB_CERTAIN"):  # fitted to real embedders
         monkeypatch.setenv(name, "0")
 
@@ -357,7 +357,7 @@ def test_ctrl_c_while_passages_are_looked_for_ends_the_turn_not_the_chat(
 
     home = tmp_path / "home"
     kb("ingest", docs, home=home)
-    monkeypatch.setattr(KnowledgeBase, "embedder", Interrupted())
+    monkeypatch.setattr(OpenModels, "embedder", Interrupted())
     model = script(monkeypatch, "34 metres [1].")
     done = kb("chat", home=home, stdin="Too soon?\nHow high is the tower?\n")
     assert (done.code, done.stderr) == (0, "Stopped before the answer.\n")

@@ -27,10 +27,10 @@ CHAT = """
 import fcntl, termios, time
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from kb_assistant.cli import main
-from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.open_models import OpenModels
 from kb_assistant.llm.open import ChatModels
 from tests.fakes import HashEmbeddings, ScriptedChat
-KnowledgeBase.embedder = HashEmbeddings()
+OpenModels.embedder = HashEmbeddings()
 def think():
     print("(thinking)", flush=True)
     time.sleep(3600)

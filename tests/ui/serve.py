@@ -22,9 +22,8 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from kb_assistant.cli import main
-from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.llm.open import ChatModels
-from kb_assistant.models.home import ModelHome
+from kb_assistant.open_models import OpenModels
 from tests.real import RememberedEmbeddings
 
 
@@ -62,8 +61,8 @@ _lock = threading.Lock()
 _embedders: dict[Path, SavedEmbeddings] = {}
 
 
-def _embedder(base: KnowledgeBase) -> SavedEmbeddings:
-    model = ModelHome(base.settings.models_dir).get("multilingual-e5-small", "embedder")
+def _embedder(models: OpenModels) -> SavedEmbeddings:
+    model = models.home.get("multilingual-e5-small", "embedder")
     with _lock:
         return _embedders.setdefault(
             model.path, SavedEmbeddings(model, model.path.resolve().parents[1] / "vectors")
@@ -82,7 +81,7 @@ def _replace(owner: type, name: str, make: Any) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    _replace(KnowledgeBase, "embedder", _embedder)
+    _replace(OpenModels, "embedder", _embedder)
     if os.environ.get("KB_SLOW_MODEL"):
         _replace(ChatModels, "answering", _chat_model)
     main()
