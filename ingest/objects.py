@@ -7,24 +7,25 @@ and changed objects are fetched: some at a time into memory, never onto the disk
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ingest.archives import is_archive
 from ingest.discover import Choice, is_hidden
+from ingest.finish import purge, remove_vanished
 from ingest.object_store import Bucket, Found, TooLarge
 from ingest.plan import Plan, cut_recipe, kept_note, plan_documents
 from ingest.readers import SUFFIXES
-from ingest.run import PassageEmbedder, Run, report_of
+from ingest.run import PassageEmbedder, Reading, Run, report_of
 from ingest.sandbox.confine import MEGABYTE
 from ingest.sandbox.pool import ReaderPool
 from ingest.sync import recipe_of
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _, join
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore, Snapshot, Source
+from kb_assistant.store import KnowledgeStore, Snapshot, Source, Transaction
 from kb_assistant.types import FileResult, IngestRequest, Report
 
 AT_ONCE = 16
@@ -44,6 +45,7 @@ class ObjectSync:
         self.choice = Choice(tuple(request.include), tuple(request.exclude), request.prune)
         self.plan = Plan()  # of all; each window of objects has one of its own
         self.fetch: list[tuple[Bucket, Found, str]] = []
+        self.may_commit: Callable[[Transaction, FileResult], bool] = lambda _transaction, _row: True  # as in Run
         self.embedded, self.started = 0, time.monotonic()
 
     def look_at(self, snapshot: Snapshot | None, bucket: Bucket) -> None:
@@ -108,7 +110,7 @@ class ObjectSync:
         if window:
             yield window
 
-    def run(self, store: KnowledgeStore, pool: ReaderPool) -> bool:
+    def run(self, store: KnowledgeStore, pool: Reading) -> bool:
         """Fetch, read and commit. Returns True if it was stopped before the end."""
         done = [0, 0, 0, 0]
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch") as threads:
@@ -158,17 +160,13 @@ class ObjectSync:
                         metadata = {**known.metadata, **one.facts}
                         transaction.update_source(replace(known, metadata=metadata))
         run = Run(store, self.embedder, self.splitter, self.recipe, plan, self.request, self.started)
-        run.facts = {one.source: one.facts for one in found}
+        run.facts, run.may_commit = {one.source: one.facts for one in found}, self.may_commit
         run.all_files, run.all_bytes = len(self.fetch), sum(one.size for _b, one, _s in self.fetch)
         return run
 
     def remove_vanished(self, store: KnowledgeStore) -> None:
-        for path, reason in self.plan.remove.items():
-            with store.write() as transaction:
-                transaction.remove_source(path)
-            self.plan.rows[path] = FileResult(path, "removed", 0, reason)
-        with store.write() as transaction:
-            transaction.purge_orphaned()
+        remove_vanished(store, self.plan)
+        purge(store)
 
     def report(self, stopped: bool, dry_run: bool = False) -> Report:
         return report_of(self.plan.rows, self.plan, self.embedded, self.started, stopped, dry_run)

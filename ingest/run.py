@@ -3,21 +3,20 @@ transaction."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ingest.plan import Plan, Task, cut_recipe, kept_note, seal
+from ingest.finish import now
+from ingest.plan import Plan, Task, cut_recipe, kept_note
 from ingest.readers.blocks import Content, nest, says_title, title_above
-from ingest.sandbox.pool import Item, Outcome, ReaderPool, hash_file
+from ingest.sandbox.pool import Item, Outcome, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant import telemetry
 from kb_assistant.messages import _, join
-from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text, persistently
+from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text, Transaction, persistently
 from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
 
 if TYPE_CHECKING:
@@ -37,6 +36,12 @@ class PassageEmbedder(Protocol):
     def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], NDArray[np.float32]]]: ...
+
+
+class Reading(Protocol):
+    """Reads files; ReaderPool implements it."""
+
+    def read(self, items: Iterable[Item]) -> Iterator[Outcome]: ...
 
 
 def report_of(
@@ -66,7 +71,12 @@ class _Ready:
 
 
 class Run:
-    """One running ingest: reads, embeds and commits; keeps the counts."""
+    """One running ingest: reads, embeds and commits; keeps the counts.
+
+    Attributes:
+        may_commit: Asked with what becomes of a source, within the transaction that stores it; False for nothing
+            to be stored.
+    """
 
     def __init__(
         self,
@@ -84,6 +94,7 @@ class Run:
         self.ocr_pages, self.ocr_seconds = 0, 0.0
         self.facts: Mapping[str, Mapping[str, Any]] = {}  # metadata of sources, beside what their readers find
         self.cut: set[str] = set()  # sources of which OCR left pages
+        self.may_commit: Callable[[Transaction, FileResult], bool] = lambda _transaction, _row: True
         self.all_files = len(plan.tasks)
         self.all_bytes = sum(task.size for task in plan.tasks.values())
         self.waiting: list[_Ready] = []
@@ -93,7 +104,7 @@ class Run:
         done = report_of(self.plan.rows, self.plan, self.embedded, self.started, stopped, dry_run=False)
         return replace(done, ocr_pages=self.ocr_pages, ocr_seconds=self.ocr_seconds)
 
-    def read_and_commit(self, pool: ReaderPool, data: Mapping[str, bytes] | None = None) -> bool:
+    def read_and_commit(self, pool: Reading, data: Mapping[str, bytes] | None = None) -> bool:
         """Read and commit the planned sources. Returns True if it was stopped before the end.
 
         Args:
@@ -128,52 +139,6 @@ class Run:
         if len(self.missing) >= WINDOW or len(self.waiting) >= WINDOW:
             self._flush()
         return self.request.stop()
-
-    def remove_vanished(self) -> None:
-        """Remove what is no longer there or left out, but for what moved."""
-        for path, reason in self.plan.remove.items():
-            if path not in self.plan.moved:
-                with self.store.write() as transaction:
-                    transaction.remove_source(path)
-                self.plan.rows[path] = FileResult(path, "removed", 0, reason)
-        for path in self.plan.forget:
-            with self.store.write() as transaction:
-                transaction.remove_source(path)
-
-    def note_archives(self) -> None:
-        """Record archives, now that all their members are committed: after an earlier stop they are listed
-        again."""
-        failed = [row.path for row in self.plan.rows.values() if row.status == "failed"] + list(self.cut)
-        for path, archive in self.plan.archives.items():
-            with self.store.write() as transaction:
-                facts = {
-                    "again": any(name.startswith(f"{path}{os.sep}") for name in failed),
-                    "seal": seal(source for source in transaction.sources_under(path) if source.path != path),
-                }
-                source = replace(
-                    archive.source, metadata=facts | dict(archive.source.metadata), ingested_at=_now()
-                )
-                known = transaction.source(path)
-                if known is None or replace(known, ingested_at=source.ingested_at) != source:
-                    transaction.put_source(source, [], {})
-            self.plan.rows[path] = FileResult(path, archive.status, 0, archive.reason)
-
-    def remove_moved(self) -> None:
-        """Remove sources that are elsewhere now, once they are committed there. One that couldn't be read there
-        stays: nothing else holds its text."""
-        kept = list[str]()
-        for path, move in self.plan.moved.items():
-            row = self.plan.rows.get(move.to)
-            with self.store.write() as transaction:
-                old, now = transaction.source(path), transaction.source(move.to)
-                lost = now is None or now.failed or (row is not None and row.status == "failed")
-                if lost or (move.same and old and now and old.digest != now.digest):
-                    kept.append(path)
-                    continue
-                transaction.remove_source(path)
-            self.plan.rows[path] = FileResult(path, "removed", 0, self.plan.remove[path])
-        missing = self.plan.missing
-        self.plan.missing = replace(missing, gone=tuple(sorted({*missing.gone, *kept})))
 
     def _take(self, outcome: Outcome, given: bool) -> None:
         path = outcome.source
@@ -223,7 +188,7 @@ class Run:
                 self.cut.add(path)
         failed = content is None
         source = Source(
-            path, digest, recipe, _without_surrogates(title), lasting, failed, _now(), len(chunks), metadata
+            path, digest, recipe, _without_surrogates(title), lasting, failed, now(), len(chunks), metadata
         )
         status: Status = "failed" if failed else task.status
         self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size, watched))
@@ -265,22 +230,29 @@ class Run:
     def _commit(self, ready: _Ready, vectors: dict[bytes, bytes]) -> None:
         path, began = ready.source.path, time.monotonic()
         status = persistently(lambda: self._put(ready, vectors))
+        if status is None:
+            return
         ready.watched.step("commit", time.monotonic() - began)
         ready.watched.became(status, len(ready.chunks))
         self._done(FileResult(path, status, len(ready.chunks), ready.reason), ready.size)
 
-    def _put(self, ready: _Ready, vectors: dict[bytes, bytes]) -> Status:
-        """Store a source in one transaction. Returns what became of it."""
+    def _put(self, ready: _Ready, vectors: dict[bytes, bytes]) -> Status | None:
+        """Store a source in one transaction. Returns what became of it; None if it may not be stored."""
         path = ready.source.path
         with self.store.write(self.embedder.fingerprint) as transaction:
             old = transaction.source(path)
             before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
-            same = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
-            if same and before == ready.chunks:
+            alike = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
+            same = alike and before == ready.chunks
+            status: Status = "unchanged" if same and not ready.source.failed else ready.status
+            row = FileResult(path, status, len(ready.chunks), ready.reason)
+            if not self.may_commit(transaction, row):
+                return None
+            if same:
                 transaction.update_source(ready.source)
-                return "failed" if ready.source.failed else "unchanged"
-            transaction.put_source(ready.source, ready.chunks, vectors)
-            return ready.status
+            else:
+                transaction.put_source(ready.source, ready.chunks, vectors)
+            return status
 
     def _done(self, row: FileResult, size: int) -> None:
         self.plan.rows[row.path] = row
@@ -319,10 +291,6 @@ def _new_chunk(piece: Piece, title: str) -> NewChunk:
 def _as_it_was(chunk: Chunk) -> NewChunk:
     place = chunk.locator
     return NewChunk(chunk.text, place.page, place.lines, place.slide, place.sheet, place.attachment)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _hash_now(path: str) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
 from ingest.discover import Choice
+from ingest.finish import finish
 from ingest.plan import Plan, make_plan
 from ingest.readers.image import ocr
 from ingest.run import PassageEmbedder, Run, report_of
 from ingest.sandbox.pool import ReaderPool
 from ingest.split import Splitter
 from kb_assistant.settings import Settings
-from kb_assistant.store import KnowledgeStore, persistently
+from kb_assistant.store import KnowledgeStore
 from kb_assistant.store.presence import MOUNTS, mount_points
 from kb_assistant.store.readers import ANYONE
 from kb_assistant.store.shared_rules import rules_at, set_rules_at
@@ -48,22 +48,16 @@ def sync(
         plan = make_plan(snapshot, request.paths, choice, recipe, settings, pool, request.changed)
     if request.dry_run or store is None:
         return report_of(_foretold(plan), plan, 0, started, stopped=False, dry_run=True)
-    _note_mounts(store, plan)
-    _keep_readers(store, settings.kb_dir, plan)
+    note_mounts(store, plan)
+    keep_readers(store, settings.kb_dir, plan)
     run = Run(store, embedder, splitter, recipe, plan, request, started)
     stopped = run.read_and_commit(pool)
     if not stopped:
-        for step in (run.remove_vanished, run.note_archives, run.remove_moved, partial(_purge, store)):
-            persistently(step)
+        finish(store, plan, run.cut)
     return run.report(stopped)
 
 
-def _purge(store: KnowledgeStore) -> None:
-    with store.write() as transaction:
-        transaction.purge_orphaned()
-
-
-def _note_mounts(store: KnowledgeStore, plan: Plan) -> None:
+def note_mounts(store: KnowledgeStore, plan: Plan) -> None:
     """Record the drives that the files lie on, so that one that is away isn't taken for deleted files. This comes
     before the first of them is committed: a drive can be taken out while it is read."""
     folders = {Path(path).parent for path in (*plan.rows, *plan.archives)}
@@ -76,7 +70,7 @@ def _note_mounts(store: KnowledgeStore, plan: Plan) -> None:
             transaction.put_meta(MOUNTS, sorted(mounts.union(transaction.meta(MOUNTS) or ())))
 
 
-def _keep_readers(store: KnowledgeStore, folder: Path, plan: Plan) -> None:
+def keep_readers(store: KnowledgeStore, folder: Path, plan: Plan) -> None:
     """Give what moved out of a rule on who reads it a rule of its own, before it is found at its new place."""
     rules = rules_at(store, folder)
     if not rules or not plan.remove:

@@ -32,6 +32,7 @@ from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
 from kb_assistant.retrieval.sights import Sights
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings
+from kb_assistant.shared_work import SharedWork
 from kb_assistant.store import Chunk, KnowledgeStore, Source, SourceQuery, Text
 from kb_assistant.store.compatibility import open_for_writing, require_embedder
 from kb_assistant.store.held_store import HeldStore
@@ -69,6 +70,9 @@ class KnowledgeBase:
         embedder: Used instead of the settings' embedder; it must have TextEmbeddings' methods.
         chat_model: Used instead of the settings' model: any LangChain chat model.
 
+    Attributes:
+        shared_work: What several machines do together, where the knowledge base is on a server.
+
     Example:
         >>> with KnowledgeBase.open("handbook") as kb:       # doctest: +SKIP
         ...     kb.ingest("docs")
@@ -95,6 +99,9 @@ class KnowledgeBase:
         self._sights = Sights(lambda: self.reader_rules)
         self._documents = DocumentWriter(
             self.settings, self._held.create, lambda: self._open.embedder, self._index
+        )
+        self.shared_work = SharedWork(
+            self.settings, self._held, lambda: self._open.embedder, self._documents.save_index
         )
 
     @classmethod
@@ -167,7 +174,9 @@ class KnowledgeBase:
         passwords: Sequence[str] = (),
         changed: Sequence[Path] | None = None,
         readers: Collection[str] | None = None,
+        workers: bool = False,
         on_progress: Callable[[Progress], None] = lambda _: None,
+        on_message: Callable[[str], None] = _log.warning,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Synchronize the knowledge base with files and folders; sources elsewhere stay as they are.
@@ -186,7 +195,10 @@ class KnowledgeBase:
                 changed.
             readers: Who may read what is at and under the paths, from now on, as for set_readers; None leaves that
                 as it is.
+            workers: Have the workers of all machines read and embed (see shared_work), and wait for them; a stop
+                ends the waiting alone. Passwords are given to the workers instead.
             on_progress: Called with the progress.
+            on_message: Called with what the user should know, such as that no worker is there.
             stop: Called often; once it returns true, the ingest ends after the files in progress.
 
         Raises:
@@ -212,7 +224,7 @@ class KnowledgeBase:
             if object_addresses(request.paths):
                 raise KBError(_("Objects can't have readers of their own."), _("Use a knowledge base of its own."))
             self.set_readers(request.paths, readers)
-        return self._documents.ingest(request)
+        return self.shared_work.ingest(request, on_message) if workers else self._documents.ingest(request)
 
     @renamed_arguments(progress="on_progress", say="on_message")
     def watch(

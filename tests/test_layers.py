@@ -21,6 +21,7 @@ LAYERS = (
     "models index reader base_settings",
     "llm retrieval",
     "answering maintenance adapters ingestion open_models",
+    "shared_work",
     "knowledge",
     "workspace evaluate",
     "training serve",

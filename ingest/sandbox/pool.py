@@ -63,6 +63,7 @@ class Outcome:
         content: None if it couldn't be read.
         error: The reason, for the user; else empty.
         gone: True if the file disappeared before it was read.
+        lost: True if the process that read it ended, or was ended, without a reply.
         seconds: How long the reading took.
     """
 
@@ -72,6 +73,7 @@ class Outcome:
     error: str
     gone: bool = False
     seconds: float = 0.0
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ def _read(process: ReaderProcess, item: Item) -> tuple[Outcome, int]:
     began = time.monotonic()
     reply, error = process.reply(request, item.data, process.limits.seconds, decode)
     if reply is None:
-        return Outcome(item.source, "", None, error), 0
+        return Outcome(item.source, "", None, error, lost=True), 0
     (sha256, content, problem, gone), size = reply
     return Outcome(item.source, sha256, content, problem, gone, time.monotonic() - began), size
 

@@ -15,7 +15,20 @@ from importlib.metadata import entry_points
 
 import typer
 
-from kb_assistant.cli import bundle, documents, evaluate, grants, models, serve, settings, show, talk, train, users
+from kb_assistant.cli import (
+    bundle,
+    documents,
+    evaluate,
+    grants,
+    models,
+    serve,
+    settings,
+    show,
+    talk,
+    train,
+    users,
+    work,
+)
 from kb_assistant.errors import KBError
 
 app = typer.Typer(
@@ -37,6 +50,8 @@ for command in (
     documents.verify,
     documents.rebuild,
     documents.copy,
+    work.worker,
+    work.jobs,
     settings.settings,
     models.doctor,
     bundle.bundle,

@@ -65,6 +65,12 @@ def ingest(
     gentle: Annotated[
         bool, typer.Option("--gentle", help="Let other programs go first, and compute with one thread.")
     ] = False,
+    workers: Annotated[
+        bool,
+        typer.Option(
+            "--workers", help="Have the workers of all machines read (see kb worker), and wait for them."
+        ),
+    ] = False,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -75,7 +81,7 @@ def ingest(
     New and changed files are read, unchanged ones skipped, vanished ones removed. Ctrl-C stops after the files in
     work; what is committed stays, and the next run goes on from there. Zip and tar archives are read as folders.
     """
-    at_odds = dry_run and bool(watch or readers)
+    at_odds = (dry_run and bool(watch or readers)) or (workers and bool(watch or name or dry_run))
     _check_input(paths, name, at_odds, watch or dry_run or prune or bool(include or exclude))
     asked = [typer.prompt("Password", hide_input=True, err=True) if one == "-" else one for one in password or ()]
     choice: dict[str, Any] = {
@@ -87,7 +93,9 @@ def ingest(
     stopped = threading.Event()
 
     def stop() -> None:
-        if not watch:
+        if workers:
+            show.note("The workers go on; `kb jobs` shows how far they are, `kb jobs --cancel` ends it.")
+        elif not watch:
             show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
         stopped.set()
 
@@ -109,8 +117,9 @@ def ingest(
             )
         else:
             report = base.ingest(
-                paths, **choice, dry_run=dry_run, readers=readers, on_progress=progress, stop=stopped.is_set
-            )
+                paths, **choice, dry_run=dry_run, readers=readers, workers=workers, on_progress=progress,
+                on_message=show.note, stop=stopped.is_set,
+            )  # fmt: skip
     failed = _causes(report, kb, home)
     if json:
         show.as_json(report.to_json() | {"causes": [cause.to_json() for cause in failed]})
@@ -251,13 +260,15 @@ def rm(
 def status(kb: Kb = None, home: Home = None, json: Json = False) -> None:
     """Show counts, size and models."""
     with open_kb(kb, home) as base:
-        state, lost = base.status(), base.missing_files()
+        state, lost, work = base.status(), base.missing_files(), base.shared_work.state()
     if json:
-        show.as_json(state | {"missing": lost.to_json()})
+        show.as_json(state | {"missing": lost.to_json(), "work": work.to_json()})
     else:
         shown = state | {"index": show.facts(state["index"]), "floors": show.floors(state["floors"])}
         for name, value in shown.items():
             typer.echo(f"{name:>10}: {value}")
+        if work.summary:
+            typer.echo(f"{'work':>10}: {work.summary}")
         show.missing(lost)
 
 

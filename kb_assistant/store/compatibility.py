@@ -40,6 +40,20 @@ def open_for_writing(
         yield store
 
 
+def prepare_beside_others(store: KnowledgeStore, embedder: Fingerprint) -> None:
+    """Check that the vectors of a store that several fill at once are the embedder's, and its words indexed by the
+    current rules; each change is one transaction.
+
+    Raises:
+        EmbedderMismatch: it has texts, embedded by another embedder.
+    """
+    with store.read() as snapshot:
+        ready = snapshot.meta("embedder") == dict(embedder)
+    if not ready:
+        adopt_embedder(store, embedder)
+    renew_keywords(store)
+
+
 def require_embedder(snapshot: Snapshot, fingerprint: Fingerprint) -> None:
     """Check that the vectors of this snapshot are the embedder's.
 

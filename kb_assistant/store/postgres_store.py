@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Connection, sql
@@ -22,6 +22,7 @@ from kb_assistant.store.postgres_connections import Connections
 from kb_assistant.store.postgres_database import PostgresDatabase
 from kb_assistant.store.postgres_faults import map_postgres_errors
 from kb_assistant.store.postgres_schema import TABLES, VERSION, described, lock_of, schema_of
+from kb_assistant.store.postgres_work import WorkTable
 from kb_assistant.store.snapshot import Snapshot
 from kb_assistant.store.transaction import Transaction
 
@@ -97,6 +98,26 @@ class PostgresStore:
                 yield transaction
             connection.execute("COMMIT")
 
+    @property
+    def work(self) -> WorkTable:
+        """The work that machines share."""
+        return WorkTable(self._connections, str(self.place))
+
+    @contextmanager
+    def writing_beside_others(self, patience: float) -> Iterator[None]:
+        """Hold the writer's lock as one of several that each store sources of their own; whoever holds it alone
+        waits for all of them, and they for it.
+
+        Raises:
+            BusyError: somebody still holds it alone after that time.
+        """
+        with self._errors(), closing(self._connections.open()) as connection:
+            self._take_lock(connection, patience, "pg_try_advisory_lock_shared")
+            try:
+                yield
+            finally:
+                _unlock(connection)
+
     @contextmanager
     def writing(self, patience: float) -> Iterator[None]:
         """See KnowledgeStore. The lock of the folder keeps this machine's threads and processes in order, the
@@ -113,6 +134,7 @@ class PostgresStore:
                 finally:
                     if os.getpid() == process:
                         self._held = None
+                        _unlock(connection)
 
     def close(self) -> None:
         self._connections.close()
@@ -139,9 +161,11 @@ class PostgresStore:
         finally:
             self._local.current = before
 
-    def _take_lock(self, connection: Connection[Row], patience: float) -> None:
+    def _take_lock(
+        self, connection: Connection[Row], patience: float, take: LiteralString = "pg_try_advisory_lock"
+    ) -> None:
         number, deadline = lock_of(self.schema, "writer"), time.monotonic() + patience
-        while connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone() != (True,):
+        while connection.execute(f"SELECT {take}(%s)", (number,)).fetchone() != (True,):
             if time.monotonic() > deadline:
                 raise BusyError(
                     _(
@@ -192,6 +216,12 @@ class PostgresStore:
         return StoreError(
             _("There is no knowledge base at {path}.", path=self.place), _("Make it with `kb ingest FOLDER`.")
         )
+
+
+def _unlock(connection: Connection[Row]) -> None:
+    """Free its locks at once: the server sees that a connection was closed a little later."""
+    with suppress(psycopg.Error):
+        connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 def _holder(connection: Connection[Row], number: int) -> str:

@@ -1,0 +1,139 @@
+"""Commands on work that several machines share: worker, jobs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kb_assistant.cli import show
+from kb_assistant.cli.options import Embedder, Home, Json, Kb, open_kb, stopping
+from kb_assistant.errors import KBError
+from kb_assistant.messages import _
+
+if TYPE_CHECKING:
+    from kb_assistant.store.work import IngestState, Share
+    from kb_assistant.workspace.jobs import Job
+
+
+def worker(
+    until_empty: Annotated[
+        bool, typer.Option("--until-empty", help="End once nothing is left to read, also with other workers.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Take files once, then end.")] = False,
+    lease: Annotated[
+        float,
+        typer.Option(help="After so many seconds without a sign of life others take its files.", min=1.0),
+    ] = 30.0,
+    password: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For locked PDF and Office files; repeatable, each is tried; '-' asks for one.",
+            show_default=False,
+        ),
+    ] = None,
+    gentle: Annotated[
+        bool, typer.Option("--gentle", help="Let other programs go first, and compute with one thread.")
+    ] = False,
+    embedder: Embedder = None,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Read and embed what `kb ingest --workers` asks for, on this machine, for a knowledge base on a server.
+
+    Start one on each machine that sees the files under the same path, more where there are cores.
+    Ctrl-C ends it after the files in work; of a killed one others take over what it had. --json: a line a share.
+    """
+    if until_empty and once:
+        raise KBError(_("These options don't go together."), _("See `kb worker --help`."))
+    from kb_assistant.priority import lower_priority
+
+    if gentle:
+        lower_priority()
+    asked = [typer.prompt("Password", hide_input=True, err=True) if one == "-" else one for one in password or ()]
+    stopped, heard = threading.Event(), set[str]()
+
+    def note(message: str) -> None:
+        if message not in heard:  # one that waits says why once
+            heard.add(message)
+            show.note(message)
+
+    def told(share: Share) -> None:
+        heard.clear()
+        if json:
+            show.as_json_line(share.to_json())
+        elif share.files or share.lost:
+            show.note(_share(share))
+
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    with open_kb(kb, home, embedder=embedder, threads=1 if gentle else None) as base, stopping(stopped.set):
+        total = base.shared_work.work(
+            "empty" if until_empty else "once" if once else "stopped",
+            passwords=asked, lease_seconds=lease, stop=stopped.is_set, on_share=told, on_message=note,
+        )  # fmt: skip
+    if not json:
+        typer.echo(_share(total))
+    raise typer.Exit(130 if stopped.is_set() and (until_empty or once) else 0)
+
+
+def _share(share: Share) -> str:
+    given_back = f", {share.lost} given back" if share.lost else ""
+    return (
+        f"{share.files} files ({share.failed} failed{given_back}), {share.chunks} chunks,"
+        f" {share.embedded} embedded, {share.seconds:.1f} s"
+    )
+
+
+def jobs(
+    retry: Annotated[bool, typer.Option("--retry", help="Have workers try parked files again.")] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Take back what no worker has begun; nothing is removed.")
+    ] = False,
+    kb: Kb = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Show what goes on and what was done last: ingests by workers, the workers, parked files, the page's jobs."""
+    if retry and cancel:
+        raise KBError(_("These options don't go together."), _("See `kb jobs --help`."))
+    from kb_assistant.workspace.jobs import Jobs
+
+    with open_kb(kb, home) as base:
+        changed = base.shared_work.retry() if retry else base.shared_work.cancel() if cancel else None
+        state, own = base.shared_work.state(), Jobs().of(base)
+    if json:
+        count: dict[str, Any] = {} if changed is None else {"changed": changed}
+        show.as_json(state.to_json() | {"jobs": [asdict(job) for job in own]} | count)
+        return
+    if changed is not None:
+        typer.echo(f"{changed} files are to be tried again" if retry else f"{changed} files taken back")
+    for ingest in state.ingests:
+        typer.echo(_ingest(ingest))
+    for one in state.workers:
+        mark = f"lost {one.seen:.0f} s ago" if one.lost else "at work"
+        typer.echo(show.plain(f"  worker {one.host}, process {one.pid}: {mark}, {one.files} files"))
+    for file in state.parked:
+        typer.echo(f"  parked {show.place(file.path, file.reason)}")
+    for job in own:
+        typer.echo(_job(job))
+    if not (state.ingests or own):
+        show.note("No jobs.")
+
+
+def _ingest(one: IngestState) -> str:
+    counts = {
+        "done": one.done, "failed": one.failed, "reading": one.reading, "waiting": one.waiting,
+        "parked": one.parked,
+    }  # fmt: skip
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    where = show.plain(", ".join(one.paths))
+    return f"ingest {one.id} {one.state}: {where}: {told or 'nothing'} of {one.files} files; {one.asked_at}"
+
+
+def _job(job: Job) -> str:
+    where = show.plain(", ".join(job.paths))
+    return f"{job.kind} {job.state}: {where + '; ' if where else ''}{job.asked_at}"
