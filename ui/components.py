@@ -9,9 +9,13 @@ from typing import Any
 
 import streamlit as st
 
+from kb_assistant.workspace.tables import grids
 from ui.sanitize import strip_all_invisible
+from ui.strings import say
 
 _ASSETS = Path(__file__).parent / "assets"
+
+_PASSAGE = '<section class="passage"></section>'
 
 
 def _read(name: str) -> str:
@@ -19,9 +23,9 @@ def _read(name: str) -> str:
 
 
 @st.cache_resource(show_spinner=False)
-def _component(name: str, html: str, css: str = "") -> Any:
-    style = _read(f"{css or name}.css")
-    return st.components.v2.component(f"kb_{name}", html=html, css=style, js=_read(f"{name}.js"))
+def _component(name: str, html: str, css: str = "", before: str = "") -> Any:
+    style, script = _read(f"{css or name}.css"), (_read(before) if before else "") + _read(f"{name}.js")
+    return st.components.v2.component(f"kb_{name}", html=html, css=style, js=script)
 
 
 def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
@@ -32,13 +36,13 @@ def conversation(data: dict[str, Any], key: str, **told: Callable[[], None]) -> 
 
 def passage(data: dict[str, Any], key: str, **told: Callable[[], None]) -> Any:
     """A passage. `told`: on_close_change, on_step_change."""
-    mount = _component("passage", '<section class="passage"></section>')
+    mount = _component("passage", _PASSAGE, before="text.js")
     return mount(data=strip_all_invisible(data), key=key, **told)
 
 
 def document(data: dict[str, Any], key: str) -> Any:
     """Passages of a document, one after the other, with places marked."""
-    mount = _component("document", '<section class="passage"></section>', css="passage")
+    mount = _component("document", _PASSAGE, css="passage", before="text.js")
     return mount(data=strip_all_invisible(data), key=key)
 
 
@@ -57,6 +61,16 @@ def waiting_links() -> None:
 @st.cache_resource(show_spinner=False)
 def _links() -> Any:
     return st.components.v2.component("kb_links", js=_read("links.js"))
+
+
+def tables(text: str) -> list[dict[str, Any]]:
+    """The tables of a passage: where they stand, the names of their columns, and where their cells are."""
+    return [
+        {"start": start, "end": end, "names": list(table.names), "label": say("tab_table"),
+         "rows": [utf16(text, row) for row in table.rows]}
+        for table in grids(text)
+        for start, end in utf16(text, [(table.start, table.end)])
+    ]  # fmt: skip
 
 
 def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

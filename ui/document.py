@@ -167,7 +167,12 @@ def _drawn(_base: View, path: str, digest: str, number: int) -> bytes:
 
 
 def _piece(piece: PreviewChunk, spans: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    return {"place": piece.locator.heading or "", "text": piece.text, "spans": components.utf16(piece.text, spans)}
+    return {
+        "place": piece.locator.heading or "",
+        "text": piece.text,
+        "tables": components.tables(piece.text),
+        "spans": components.utf16(piece.text, spans),
+    }
 
 
 def _texts(pieces: list[dict[str, Any]]) -> None:

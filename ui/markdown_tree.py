@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant.workspace.tables import with_tables
 from ui.sanitize import strip_invisible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def tree(answer: str, marks: Sequence[Mark] = ()) -> list[Node]:
     text = _PRIVATE.sub("?", answer)
     for number, mark in reversed(list(enumerate(marks))):
         text = f"{text[: mark.start].rstrip(' ')}{_OPEN}{number}{_CLOSE}{text[mark.end :]}"
-    text = _BEHIND_ROW.sub(r"\1\3\2", text)
+    text = with_tables(_BEHIND_ROW.sub(r"\1\3\2", text))
     root: list[Node] = ["root"]
     _fill(_parser().parse(text), [root])
     return root[1:]

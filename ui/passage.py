@@ -12,6 +12,7 @@ import streamlit as st
 from kb_assistant import Hit, KBError, SavedTurn
 from kb_assistant.workspace.desk import View
 from kb_assistant.workspace.preview import Surroundings, highlights
+from kb_assistant.workspace.tables import without_bars
 from ui import components
 from ui.errors import attempt
 from ui.opened import close_passage, open_document
@@ -70,16 +71,26 @@ def _data(
         "place": " · ".join(filter(None, [*where(hit), _folder(bases, hit)])),
         "heading": hit.locator.heading or "",
         "warning": "" if around else say("passage_gone"),
-        "before": around.before if around else "",
-        "after": around.after if around else "",
+        "before": without_bars(around.before) if around else "",
+        "after": without_bars(around.after) if around else "",
         "text": hit.text,
         "page_first": _shows_page(hit) and around is not None,
+        "tables": components.tables(hit.text),
         "spans": components.utf16(hit.text, spans),
-        "answer": components.utf16(hit.text, [(hit.answer.start, hit.answer.end)])[0] if hit.answer else None,
+        "answer": components.utf16(hit.text, [answer])[0] if (answer := _answer(hit, spans)) else None,
         "notes": notes,
         "before_n": n > 1,
         "after_n": n < len(turn.hits),
     }
+
+
+def _answer(hit: Hit, spans: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """What the reader took for the answer, as far as it is within the sentence that is marked, if one is."""
+    if hit.answer is None:
+        return None
+    found = (hit.answer.start, hit.answer.end)
+    within = [(max(start, found[0]), min(end, found[1])) for start, end in spans] or [found]
+    return next(((start, end) for start, end in within if start < end), None)
 
 
 def _around(base: View, hit: Hit) -> Surroundings | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kb_assistant import Dropped, Hit, Mark, SavedTurn
 from kb_assistant.workspace.answer_queue import PendingAnswer
+from kb_assistant.workspace.tables import without_bars
 from ui.markdown_tree import tree
 from ui.sanitize import short
 from ui.strings import language, localized, say
@@ -159,13 +160,13 @@ def _mark(mark: Mark, hits: tuple[Hit, ...]) -> Shown:
         "n": mark.n,
         "supported": mark.supported,
         "place": place(hit),
-        "text": short(hit.text, PREVIEW_COLUMNS),
+        "text": short(without_bars(hit.text), PREVIEW_COLUMNS),
         "doubt": say("unsupported"),
     }
 
 
 def _near(n: int, hit: Hit) -> Shown:
-    return {"n": n, "place": place(hit), "text": short(hit.text, PREVIEW_COLUMNS // 2)}
+    return {"n": n, "place": place(hit), "text": short(without_bars(hit.text), PREVIEW_COLUMNS // 2)}
 
 
 def _sources(hits: tuple[Hit, ...], found: list[Mark]) -> list[Shown]:
@@ -179,7 +180,7 @@ def _sources(hits: tuple[Hit, ...], found: list[Mark]) -> list[Shown]:
             "file": PurePath(hits[n - 1].source).name,
             "type": PurePath(hits[n - 1].source).suffix[1:].upper()[:4] or "–",
             "place": " · ".join([*where(hits[n - 1]), hits[n - 1].locator.heading or ""]).strip(" ·"),
-            "text": short(" ".join(hits[n - 1].text.split()), CARD_COLUMNS),
+            "text": short(" ".join(without_bars(hits[n - 1].text).split()), CARD_COLUMNS),
         }
         for n in order
     ]

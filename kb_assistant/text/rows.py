@@ -12,6 +12,9 @@ _ITEM = re.compile(r"\s*(?:[-*+•·‣▪]|\d{1,3}[.)、])\s")
 _LABELLED = re.compile(r"\s*[^\s:：|。，,.]{1,24}(?: [^\s:：|。，,.]{1,24}){0,3}\s?[:：](?!//)\s*\S")
 _PIPE, _BAR = re.compile(r"(?<!\\)\|"), re.compile(r" \| ")
 
+LONGEST_NAME = 60
+"""Most characters of a column's name."""
+
 Span = tuple[int, int]
 
 
@@ -44,6 +47,18 @@ class Row:
             first = len(self.text) - len(self.text.lstrip().removeprefix("|"))
             return list(_parted(self.text[first:].rstrip().removesuffix("|"), self.start + first, _PIPE))
         return [(self.start, self.end)]
+
+    @property
+    def named(self) -> list[tuple[str, Span]]:
+        """Of a row that names each of its cells, such as `Day: Monday | Dish: Soup`, the names and the places of
+        what they name; none of another."""
+        found = []
+        for start, end in self.cells if self.kind in ("row", "named") else ():
+            name, colon, value = f"{self.text[start - self.start : end - self.start]} ".partition(": ")
+            if not colon or len(name) > LONGEST_NAME:
+                return []
+            found.append((name.strip(), (end - len(value.strip()), end)))
+        return found if len(found) > 1 else []
 
     @property
     def texts(self) -> list[str]:

@@ -86,6 +86,20 @@ def test_citations_become_elements_wherever_they_stand() -> None:
     assert "[1]" not in text_of(tree(answer, found))
 
 
+def test_rows_that_name_their_cells_become_tables() -> None:
+    answer = "Prices [1]\nBed: hall | Price: 60 [1]\nBed: tent | Price: 25\n```\na: b | c: d\n```\nEnd."
+    found = tree(answer, marks(answer, HITS))
+    (table,) = [node for node in found if isinstance(node, list) and node[0] == "table"]
+    head = ["thead", ["tr", ["th", "Bed"], ["th", "Price"]]]
+    assert table[1] == head
+    rows = [[text_of(cell[1:]) for cell in row[1:]] for row in table[2][1:]]
+    assert [[cell.strip() for cell in row] for row in rows] == [["hall", "60"], ["tent", "25"]]
+    assert ["cite", 1] in walk(table), "the mark stays in its row"
+    assert ["pre", ["code", "a: b | c: d\n"]] in found, "code stays as it is"
+    (single,) = [node for node in tree("A: 1 | B: 2 | C: 3 | D: 4") if node[0] == "table"]
+    assert [text_of(row[1:]) for row in single[2][1:]] == ["A1", "B2", "C3", "D4"], "a wide row has a cell a line"
+
+
 @given(st.text(alphabet=string.printable + "，。你好[]()!<>*_`\u202e\ue000\ue001", max_size=200))
 def test_any_answer_gives_a_tree(answer: str) -> None:
     for node in walk(tree(answer, marks(answer, HITS))):

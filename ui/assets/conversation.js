@@ -17,6 +17,7 @@ function fill(parent, nodes, chip) {
       const shown = /^h[1-6]$/.test(node[0]) ? "h4" : node[0];
       const element = make(shown);
       fill(element, node.slice(1), chip);
+      if (shown === "thead" && !element.textContent.trim()) continue;
       if (shown === "table") {
         const frame = make("div", "scroll");
         frame.tabIndex = 0;

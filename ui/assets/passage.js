@@ -1,11 +1,4 @@
-// A passage with its neighbours. Everything is set as text.
-function make(tag, cls, text) {
-  const element = document.createElement(tag);
-  if (cls) element.className = cls;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
+// A passage with its neighbours.
 function button(label, sign, run, disabled) {
   const element = make("button", "", sign);
   element.type = "button";
@@ -39,25 +32,8 @@ export default function (component) {
   if (data.heading) parts.push(make("p", "heading", data.heading));
   if (data.warning) parts.push(make("p", "warning", data.warning));
   if (data.before && !data.page_first) parts.push(make("p", "neighbour", data.before));
-  const text = make("p", "text");
-  const [first_bold, last_bold] = data.answer || [0, 0];
-  const put = (parent, start, end) => {
-    const from = Math.min(Math.max(first_bold, start), end);
-    const to = Math.max(Math.min(last_bold, end), from);
-    parent.append(document.createTextNode(data.text.slice(start, from)));
-    if (to > from) parent.append(make("strong", "", data.text.slice(from, to)));
-    parent.append(document.createTextNode(data.text.slice(to, end)));
-  };
-  let at = 0;
-  for (const [start, end] of data.spans) {
-    put(text, at, start);
-    const mark = make("mark", "", "");
-    put(mark, start, end);
-    text.append(mark);
-    at = end;
-  }
-  put(text, at, data.text.length);
-  if (!data.page_first) parts.push(text);
+  const layers = [["mark", data.spans], ["strong", data.answer ? [data.answer] : []]];
+  if (!data.page_first) parts.push(...texts(data.text, data.tables, layers));
   if (data.after && !data.page_first) parts.push(make("p", "neighbour", data.after));
   for (const line of data.notes) parts.push(make("p", "place", line));
   frame.replaceChildren(...parts);

@@ -1,0 +1,96 @@
+"""Tables as people look at them: of a passage, of an answer's rows, and without bars where there is no room."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from kb_assistant.text.rows import Row, Span, row_of, tables_and_lists
+
+_FENCE = re.compile(r"\s{0,3}(```|~~~)")
+_NARROW = 3
+"""Most columns of a single row that stands across; one with more stands with a cell a line."""
+
+Cells = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of a passage.
+
+    Attributes:
+        start, end: Its place in the passage.
+        names: Of its columns, if it has some.
+        rows: The places of their cells in the passage.
+    """
+
+    start: int
+    end: int
+    names: tuple[str, ...]
+    rows: tuple[tuple[Span, ...], ...]
+
+
+def grids(passage: str) -> Iterator[Grid]:
+    """The tables of a passage, in reading order. Where all rows name their cells, the names are told once."""
+    for lines in tables_and_lists(passage):
+        if lines[0].kind in ("row", "names", "named"):
+            yield _grid(lines)
+
+
+def without_bars(passage: str) -> str:
+    """A passage for a short look: rows without their bars, rules not at all."""
+    lines = [line for line in map(row_of, passage.splitlines()) if line.kind != "rule"]
+    return "\n".join(" · ".join(line.texts) if line.kind in ("row", "named") else line.text for line in lines)
+
+
+def _grid(lines: list[Row]) -> Grid:
+    start, end = lines[0].start, lines[-1].end
+    if lines[0].kind == "names":
+        return Grid(start, end, tuple(lines[0].texts), tuple(tuple(line.cells) for line in lines[1:]))
+    named = [line.named for line in lines]
+    told = named if named[0] else named[1:]  # the names alone may come first
+    names = tuple(name for name, _ in told[0]) if told else ()
+    if names and all(tuple(name for name, _ in one) == names for one in told):
+        return Grid(start, end, names, tuple(tuple(place for _, place in one) for one in told))
+    return Grid(start, end, (), tuple(tuple(line.cells) for line in lines))
+
+
+def with_tables(text: str) -> str:
+    """The text with its lines such as `Day: Monday | Dish: Soup` as tables: those that follow each other with
+    equal names are one. Lines of code stay."""
+    lines = list(_lines(text))
+    return "\n".join(
+        told
+        for names, group in groupby(lines, key=lambda one: tuple(name for name, _ in one[1]))
+        for told in (_table(names, [cells for _, cells in group]) if names else (line for line, _ in group))
+    )
+
+
+def _lines(text: str) -> Iterator[tuple[str, Cells]]:
+    in_code = False
+    for line in text.split("\n"):
+        in_code ^= bool(_FENCE.match(line))
+        plain = in_code or " | " not in line or line.lstrip().startswith(("|", "```", "~~~"))
+        yield line, [] if plain else _cells(line)
+
+
+def _cells(line: str) -> Cells:
+    row = row_of(line)
+    return [(name, line[start:end]) for name, (start, end) in row.named] if row.kind == "row" else []
+
+
+def _table(names: Sequence[str], rows: Sequence[Cells]) -> Iterator[str]:
+    yield ""
+    if len(rows) == 1 and len(names) > _NARROW:
+        yield "| | |"
+        yield "|---|---|"
+        for name, value in rows[0]:
+            yield f"| **{name}** | {value} |"
+    else:
+        yield f"| {' | '.join(names)} |"
+        yield f"|{'---|' * len(names)}"
+        for row in rows:
+            yield f"| {' | '.join(value for _, value in row)} |"
+    yield ""
