@@ -103,7 +103,7 @@ class EncoderGraph:
     output is "hidden", float32 (texts, tokens, dimension).
     """
 
-    inputs = ("ids", "positions", "mask")
+    inputs: tuple[str, ...] = ("ids", "positions", "mask")
     output = "hidden"
 
     def __init__(self, folder: Path, shape: Shape) -> None:
@@ -151,10 +151,9 @@ class EncoderGraph:
     def _attention(self, parts: list[str]) -> str:
         from onnx import TensorProto
 
-        mask = self._node("Cast", ["mask"], to=TensorProto.INT32)
-        return self._node(
-            "MultiHeadAttention", [*parts, "", mask], domain=_CONTRIBUTED, num_heads=self._shape.heads
-        )
+        if "mask" in self.inputs:
+            parts = [*parts, "", self._node("Cast", ["mask"], to=TensorProto.INT32)]
+        return self._node("MultiHeadAttention", parts, domain=_CONTRIBUTED, num_heads=self._shape.heads)
 
     def _finished(self, hidden: str) -> str:
         """What the graph gives, from the last layer's result."""

@@ -36,12 +36,16 @@ class Int8Graph(EncoderGraph):
 
     def _linear(self, hidden: str, name: str) -> str:
         whole, scales = self._rounded_tokens(hidden)
-        matrix, scale = rounded(self._values(f"{name}.weight"))
+        matrix, scale = rounded(self._matrix(name))
         inputs = [whole, self._constant(f"{name} 8 bit", matrix), self._number("one", 1)]
         inputs += [self._constant(f"{name} scale", scale), self._zero()]
         product = self._node("MatMulIntegerToFloat", inputs, domain=_CONTRIBUTED)
         bias = self._constant(f"{name} bias", self._values(f"{name}.bias"))
         return self._node("Add", [self._node("Mul", [product, scales]), bias])
+
+    def _matrix(self, name: str) -> NDArray[np.float32]:
+        """A linear layer's weights (outputs, inputs), of which the caller makes what it likes."""
+        return self._values(f"{name}.weight")
 
     def _rounded_tokens(self, hidden: str) -> tuple[str, str]:
         """Tokens as uint8 around 128, and their scales (texts, tokens, 1). Query, key and value share them."""

@@ -1,8 +1,5 @@
 """The reader as an ONNX graph: the embedder's encoder with the learned adapters merged into its matrices, which
 are rounded to 8 bits, and the heads.
-
-Activations are rounded to 8 bits on the way (ONNX Runtime's DynamicQuantizeMatMul): the processor's integer
-instructions (VNNI, AMX) are several times as fast as its float32 ones.
 """
 
 from __future__ import annotations
@@ -14,40 +11,38 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
-from kb_assistant.embedding.onnx_int8 import rounded
+from kb_assistant.embedding.onnx_graph import Shape
+from kb_assistant.embedding.onnx_int8 import Int8Graph
 
 HEADS = ("relevance", "answer", "first", "last")
 """What the four columns of the logits stand for; the first two are read at the first token."""
 
-_CONTRIBUTED = "com.microsoft"
 _ALONE = 1 << 18
 """Up to so many multiplications OpenBLAS starts no threads for a product of matrices."""
 
 
-class ReaderGraph(EncoderGraph):
-    """Inputs are the encoder's; the output is "logits", float32 (texts, tokens, 4).
+class ReaderGraph(Int8Graph):
+    """Inputs are the encoder's but the mask: texts are of one length. The output is "logits", float32 (texts,
+    tokens, 4).
 
     Args:
         folder: The embedder's folder.
         learned: Adapters and heads, by the names that kb_assistant.training.reader.network gives them.
     """
 
+    inputs = ("ids", "positions")
     output = "logits"
 
     def __init__(self, folder: Path, shape: Shape, learned: Mapping[str, NDArray[np.float16]]) -> None:
         super().__init__(folder, shape)
         self._learned = learned
 
-    def _linear(self, hidden: str, name: str) -> str:
-        matrix, bias = self._values(f"{name}.weight"), self._values(f"{name}.bias")
+    def _matrix(self, name: str) -> NDArray[np.float32]:
+        matrix = super()._matrix(name)
         down, up = (self._learned.get(f"encoder.{name}.{part}") for part in ("down", "up"))
         if down is not None and up is not None:
             matrix += _product(up.astype(np.float32), down.astype(np.float32))
-        eight, scale = rounded(matrix)
-        inputs = [hidden, self._constant(f"{name} 8 bit", eight), self._constant(f"{name} scale", scale)]
-        inputs += ["", self._constant(f"{name} bias", bias)]
-        return self._node("DynamicQuantizeMatMul", inputs, domain=_CONTRIBUTED)
+        return matrix
 
     def _finished(self, hidden: str) -> str:
         weight = self._constant("heads", self._learned["heads.weight"].astype(np.float32).T)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.once import once, one_at_a_time
+from kb_assistant.priority import usable_cores
 from kb_assistant.reader.graph import ReaderGraph
 from kb_assistant.reader.inputs import InputEncoder, ReaderInput
 
@@ -31,8 +33,8 @@ BASE = "multilingual-e5-small"
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 
-BATCH_TOKENS = 1024
-"""Most tokens of one run: between two runs the time is looked at."""
+SURELY_READ = 6
+"""So many windows are read however long it takes."""
 
 LONGEST_ANSWER = 40
 """Most tokens of an answer."""
@@ -69,10 +71,14 @@ class Reading:
 class Reader:
     """Safe to share between threads.
 
+    Each window of a passage is one run on one thread: what the reader says of it doesn't depend on what else is
+    read, nothing is filled up to a common length, and no thread waits for another's part. Windows of all who ask
+    are read in the order in which they come.
+
     Args:
         folder: The folder of the embedder that the reader was trained on, multilingual-e5-small.
         weights: What was learned, a safetensors file.
-        threads: Threads of one run; 0 leaves the runtime's own choice.
+        threads: How many windows are read at once; 0 takes all cores.
     """
 
     def __init__(self, folder: Path, weights: Path = WEIGHTS, threads: int = 0) -> None:
@@ -84,8 +90,7 @@ class Reader:
 
     def after_fork(self) -> None:
         """Continue in a forked child, which has one thread: the session is reopened."""
-        if "_session" in vars(self):
-            _of_the_parent.append(vars(self).pop("_session"))
+        _of_the_parent.extend(vars(self).pop(name) for name in ("_session", "_workers") if name in vars(self))
 
     def read(
         self,
@@ -99,21 +104,23 @@ class Reader:
 
         Args:
             earlier: The texts of the turns before, oldest first.
-            seconds: After this time no further run starts; one always runs.
+            seconds: After this time no further run starts, but of the first windows.
 
         Raises:
             ModelError: the model can't be loaded.
         """
         deadline = time.monotonic() + seconds
         order = _in_order(self._encoder.encode(question, earlier, passages))
+        session = self._session  # loaded by this thread alone
+
+        def read(number: int, made: ReaderInput) -> Reading | None:
+            in_time = number < SURELY_READ or time.monotonic() < deadline
+            return _reading(made, _logits(session, made.ids)) if in_time else None
+
+        readings = self._workers.map(read, range(len(order)), (made for _, made in order))
         found: list[Reading | None] = [None] * len(passages)
-        done = 0
-        while done < len(order) and (not done or time.monotonic() < deadline):
-            batch = _batch(order[done:])
-            rows = self._logits([made.ids for __, made in batch])
-            for (place, made), logits in zip(batch, rows, strict=True):
-                found[place] = _better(found[place], _reading(made, logits))
-            done += len(batch)
+        for (place, _), reading in zip(order, readings, strict=True):
+            found[place] = _better(found[place], reading)
         return found
 
     def open(self) -> None:
@@ -134,9 +141,12 @@ class Reader:
             shape = Shape.read(self._folder)
             if shape is None:
                 raise ValueError("another kind of encoder")
-            return open_session(
-                ReaderGraph(self._folder, shape, load_file(self._weights)), self._folder, self._threads
-            )
+            graph = ReaderGraph(self._folder, shape, load_file(self._weights))
+            return open_session(graph, self._folder, threads=1)
+
+    @once
+    def _workers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads or usable_cores(), thread_name_prefix="reader")
 
     @contextmanager
     def _load_errors(self) -> Iterator[None]:
@@ -149,16 +159,12 @@ class Reader:
                 _("Install its files again: kb models rm {name}, then kb models pull {name}", name=BASE),
             ) from error
 
-    def _logits(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """float32 (inputs, tokens, 4); see kb_assistant.reader.graph.HEADS."""
-        length = max(map(len, rows))
-        ids = np.zeros((len(rows), length), np.int64)
-        mask = np.zeros((len(rows), length), np.int64)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)], mask[place, : len(row)] = row, 1
-        positions = np.broadcast_to(np.arange(length, dtype=np.int64), ids.shape)
-        (logits,) = self._session.run(["logits"], {"ids": ids, "positions": positions, "mask": mask})
-        return np.asarray(logits, np.float32)
+
+def _logits(session: InferenceSession, ids: Sequence[int]) -> NDArray[np.float32]:
+    """float32 (tokens, 4); see kb_assistant.reader.graph.HEADS."""
+    positions = np.arange(len(ids), dtype=np.int64)
+    ((logits,),) = session.run(["logits"], {"ids": np.array([ids], np.int64), "positions": positions[None]})
+    return np.asarray(logits, np.float32)
 
 
 def _in_order(windows: Sequence[Sequence[ReaderInput]]) -> list[tuple[int, ReaderInput]]:
@@ -171,20 +177,9 @@ def _in_order(windows: Sequence[Sequence[ReaderInput]]) -> list[tuple[int, Reade
     return [(place, made) for __, __, place, made in ranked]
 
 
-def _batch(order: Sequence[tuple[int, ReaderInput]]) -> Sequence[tuple[int, ReaderInput]]:
-    """The first windows that fit in one run."""
-    count, longest = 0, 0
-    for __, made in order:
-        longest = max(longest, len(made.ids))
-        if count and (count + 1) * longest > BATCH_TOKENS:
-            break
-        count += 1
-    return order[:count]
-
-
-def _better(one: Reading | None, other: Reading) -> Reading:
+def _better(one: Reading | None, other: Reading | None) -> Reading | None:
     """The reading of two windows: the one likelier to hold the answer."""
-    return other if one is None or other.answer > one.answer else one
+    return other if one is None or (other is not None and other.answer > one.answer) else one
 
 
 def _reading(made: ReaderInput, logits: NDArray[np.float32]) -> Reading:
