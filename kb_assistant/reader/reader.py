@@ -117,9 +117,9 @@ class Reader:
             in_time = number < SURELY_READ or time.monotonic() < deadline
             return _reading(made, _logits(session, made.ids)) if in_time else None
 
-        readings = self._workers.map(read, range(len(order)), (made for _, made in order))
+        readings = self._workers.map(read, range(len(order)), (made for _place, made in order))
         found: list[Reading | None] = [None] * len(passages)
-        for (place, _), reading in zip(order, readings, strict=True):
+        for (place, _made), reading in zip(order, readings, strict=True):
             found[place] = _better(found[place], reading)
         return found
 
