@@ -28,6 +28,7 @@ from kb_assistant import KBError
 from kb_assistant.workspace.access import Access, token_digest
 from kb_assistant.workspace.attempts import Attempts, address_of
 from kb_assistant.workspace.rights import Principal
+from kb_assistant.workspace.shared_sessions import SharedSessions
 from ui.options import MEGABYTE, MOST_HELD_MEGABYTES
 
 if TYPE_CHECKING:
@@ -59,13 +60,21 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Finds, float]] = {}
+        self._shared: tuple[SharedSessions, Access] | None = None
 
-    def begin(self, user: Finds) -> str:
+    def share(self, access: Access) -> None:
+        """Keep sessions from now on where all machines that serve this home find them, if there are several."""
+        self._shared = (access.sessions, access) if access.sessions else None
+
+    def begin(self, user: Finds, digest: str = "") -> str:
         """Create a session. Returns its number, for the cookie.
 
         Args:
             user: Finds the session's user, each time; None once its token is no longer valid.
+            digest: Of the token.
         """
+        if self._shared:
+            return self._shared[0].begin(digest, SESSION_SECONDS)
         number = secrets.token_urlsafe(32)
         with self._lock:
             now = self._clock()
@@ -75,6 +84,8 @@ class Sessions:
 
     def find(self, number: str) -> Principal | None:
         """The user of a session, as it is now; None if there is no such session any more."""
+        if self._shared:
+            return _user_of_session(*self._shared, number)
         with self._lock:
             user, until = self._known.get(_hash(number), (lambda: None, 0.0))
         return user() if until > self._clock() else None
@@ -84,6 +95,9 @@ class Sessions:
         return self.find(cookies.get(COOKIE, ""))
 
     def end(self, number: str) -> None:
+        if self._shared:
+            self._shared[0].end(number)
+            return
         with self._lock:
             self._known.pop(_hash(number), None)
 
@@ -175,7 +189,8 @@ class AuthMiddleware:
         access, token, address = self.access, await _token(request), address_of(scope)
         if self.attempts.exhausted(address):
             return HTMLResponse(_form("Too many attempts; wait a minute. 尝试过多，请稍候。"), 429)
-        user = partial(_user, access, token_digest(token))
+        digest = token_digest(token)
+        user = partial(_user, access, digest)
         if (found := user()) is None:
             self.attempts.wrong(address)
             return HTMLResponse(
@@ -185,7 +200,7 @@ class AuthMiddleware:
             return HTMLResponse(_form(_NOTHING), 403)
         into = RedirectResponse(_next(request), 303)
         into.set_cookie(
-            COOKIE, sessions.begin(user), max_age=int(SESSION_SECONDS), httponly=True, samesite="strict",
+            COOKIE, sessions.begin(user, digest), max_age=int(SESSION_SECONDS), httponly=True, samesite="strict",
             secure=self.secure,
         )  # fmt: skip
         return into
@@ -213,6 +228,15 @@ def _user(access: Access, digest: str) -> Principal | None:
         return access.principal_of_digest(digest)
     except KBError:
         return None
+
+
+def _user_of_session(shared: SharedSessions, access: Access, number: str) -> Principal | None:
+    """The same for a session that all machines know."""
+    try:
+        digest = shared.digest_of(number) if number else ""
+    except (KBError, ValueError):
+        return None
+    return _user(access, digest) if digest else None
 
 
 def _next(request: Request) -> str:

@@ -40,7 +40,10 @@ def serve(
     beside: Beside | None = None,
 ) -> None:
     """Serve the page until Ctrl-C; raises as `Listening.check`."""
+    from ui.gate import sessions
+
     at.check(access)
+    sessions.share(access)
     set_options(options)
     settings = config(at.host, at.port)
     if at.certificate and at.key:

@@ -33,6 +33,7 @@ from kb_assistant.workspace.rights import (
     Right,
     checked_name,
 )
+from kb_assistant.workspace.shared_sessions import SharedSessions
 
 __all__ = ["LOCAL", "Access", "User", "token_digest"]
 
@@ -76,6 +77,11 @@ class Access:
     def of(cls, settings: Settings) -> Access:
         """The users of the settings' home."""
         return cls(open_home(settings.store, settings.home))
+
+    @property
+    def sessions(self) -> SharedSessions | None:
+        """Where signed-in sessions are kept that several machines know; None on one machine."""
+        return SharedSessions(self._home) if self._home.is_shared else None
 
     @property
     def file(self) -> Path | str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kb_assistant.errors import KBError
@@ -83,6 +84,26 @@ class PendingAnswer:
             self._reply.stop()
 
 
+@dataclass(slots=True)
+class AnswerElsewhere(PendingAnswer):
+    """An answer that another process gives."""
+
+    chats: ChatStore | None = None
+
+    @classmethod
+    def of(cls, turn: SavedTurn, chats: ChatStore) -> AnswerElsewhere:
+        asked = datetime.fromisoformat(turn.asked_at)
+        since = time.monotonic() - max(0.0, (datetime.now(UTC) - asked).total_seconds())
+        stage: Stage = "answering" if turn.answer else "searching"
+        return cls(turn.chat, turn.id, turn.question, stage, turn.answer, started=since, chats=chats)
+
+    def stop(self) -> None:
+        """Ask for its end: the process that gives it looks when it next saves its text."""
+        self.stopped = True
+        if self.chats is not None:
+            self.chats.stop(self.turn)
+
+
 class AnswerQueue:
     """The answers in progress: those of one conversation run one after another, in the order of the questions.
 
@@ -99,6 +120,11 @@ class AnswerQueue:
         """The unfinished answers of a conversation: the running one, then the queued ones."""
         with self._lock:
             return tuple(self._running.get(chat, ()))
+
+    def everywhere(self, chat: str) -> tuple[PendingAnswer, ...]:
+        """The same with those of other processes, of any machine, first: as far as they are saved."""
+        elsewhere = [AnswerElsewhere.of(turn, self.chats) for turn in self.chats.answered_elsewhere(chat)]
+        return (*elsewhere, *self.running(chat))
 
     def busy(self) -> bool:
         """Whether any answer is in progress."""
@@ -224,7 +250,8 @@ class AnswerQueue:
         for piece in reply:
             running.text += piece
             if time.monotonic() - saved > SAVED_EVERY_S:
-                self.chats.save(running.turn, running.text, "answering", {})
+                if self.chats.save(running.turn, running.text, "answering", {}):
+                    running.stop()
                 saved = time.monotonic()
         whole = reply.to_json()
         running.text = whole.pop("answer")

@@ -249,12 +249,13 @@ class ChatStore:
         with self._home.write() as db:
             db.run("UPDATE turns SET stopping = 1 WHERE id = ?", (turn,))
 
-    def answering(self, chat: str) -> list[SavedTurn]:
-        """The turns of a conversation that a living process answers, oldest first."""
+    def answered_elsewhere(self, chat: str) -> list[SavedTurn]:
+        """The turns of a conversation that another process is answering now, oldest first."""
         query = f"SELECT {_TURN} FROM turns WHERE chat = ? AND state = 'answering' AND replaced = 0"
         with self._home.read() as db:
             rows = list(db.rows(f"{query} ORDER BY id", (chat,))) if db else []
-        return [turn for turn in map(self._turn, rows) if turn.state == "answering"]
+        others = [row for row in rows if row[-1] != self._home.process()]
+        return [turn for turn in map(self._turn, others) if turn.state == "answering"]
 
     def keep_prompt(self, turn: int, messages: Sequence[tuple[str, str]]) -> None:
         """Save what the chat model was given: roles and texts."""

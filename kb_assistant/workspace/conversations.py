@@ -116,8 +116,8 @@ class Conversations:
         )
 
     def running(self, id_: str) -> tuple[PendingAnswer, ...]:
-        """Its answers in progress; raises NotFoundError as `get`."""
-        return self._workspace.answers.running(self.get(id_).id)
+        """Its answers in progress, on any machine; raises NotFoundError as `get`."""
+        return self._workspace.answers.everywhere(self.get(id_).id)
 
     def attached(self, id_: str) -> View:
         """The knowledge base for a conversation's own files, which needn't exist yet.

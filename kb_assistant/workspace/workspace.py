@@ -198,7 +198,7 @@ class Workspace:
         Raises:
             BusyError, StoreError: as for `delete_base`.
         """
-        for running in self.answers.running(chat):
+        for running in self.answers.everywhere(chat):
             running.stop()
         own = f"{bases.ATTACHED}{chat}"
         if bases.exists(self.named(own)):

@@ -18,6 +18,8 @@ from kb_assistant.errors import KBError
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.listening import Listening
 from kb_assistant.workspace.rights import LOCAL_USER
+from tests import stores
+from tests.postgres_server import PostgresServer
 from ui import gate as gates
 from ui.gate import COOKIE, AuthMiddleware, Sessions
 from ui.options import MEGABYTE, Options
@@ -96,6 +98,26 @@ def test_a_token_opens_and_its_cookie_cannot_be_read_by_scripts(access: Access) 
     visitor.post("/logout", headers={"Origin": HOST})
     visitor.cookies.set(COOKIE, answer.cookies[COOKIE])
     assert visitor.get("/_stcore/health").status_code == 401
+
+
+def test_a_cookie_of_another_machine_opens_as_long_as_its_token_holds(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(stores.SERVER, postgres_server.address)
+    access = Access(stores.home_of(tmp_path))
+    visitors = []
+    token = access.add("ann")
+    for place in range(2):
+        monkeypatch.setattr(gates, "sessions", Sessions())
+        gates.sessions.share(access)
+        visitors.append(client(access, any_host=True))
+        if place == 0:
+            visitors[0].post("/login", data={"token": token}, headers={"Origin": HOST})
+    visitors[1].cookies.set(COOKIE, visitors[0].cookies[COOKIE])
+    assert visitors[1].get("/").text == "inside"
+    access.revoke(token[:11])
+    assert visitors[1].get("/").status_code == 401
+    stores.drop_databases()
 
 
 def test_a_token_that_is_taken_away_or_made_anew_ends_its_sessions(access: Access) -> None:

@@ -17,10 +17,11 @@ from kb_assistant.errors import StoreError
 from kb_assistant.messages import _, translate
 from kb_assistant.store.local_home import LocalHome
 from kb_assistant.types import Hit, Locator
+from kb_assistant.workspace.answer_queue import AnswerQueue
 from kb_assistant.workspace.chat_export import to_json, to_markdown
 from kb_assistant.workspace.chats import ChatStore
 from tests.stores import home_of
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.usefixtures("either_store")
 
@@ -264,12 +265,24 @@ def test_a_file_of_before_is_read_and_gets_what_it_lacks(store: ChatStore, tmp_p
     assert again.rated_bad("default")[0].reason == "Wrong."
 
 
-def test_an_answer_is_told_to_stop_by_whoever_asks(store: ChatStore) -> None:
+def test_an_answer_of_another_process_is_seen_and_told_to_stop(store: ChatStore, tmp_path: Path) -> None:
     chat = store.create("ann", "default")
-    turn, other = store.begin(chat.id, "Which pump?"), store.begin(chat.id, "Which tide?")
-    assert [one.id for one in store.answering(chat.id)] == [turn, other]
-    assert not store.save(turn, "The", "answering", {})
-    store.stop(turn)
-    assert store.save(turn, "The red", "answering", {})
-    assert not store.save(other, "High", "done", {})
-    assert [one.id for one in store.answering(chat.id)] == [turn]
+    code = (
+        "import pathlib, sys, time; from kb_assistant.workspace.chats import ChatStore;"
+        "from tests.stores import home_of;"
+        "store = ChatStore(home_of(pathlib.Path(sys.argv[1]))); turn = store.begin(sys.argv[2], 'why?')\n"
+        "while not store.save(turn, 'Because', 'answering', {}): time.sleep(0.05)\n"
+        "store.save(turn, 'Because', 'stopped', {})"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "home"), chat.id])
+    own = store.begin(chat.id, "Which tide?")
+    queue = AnswerQueue(store)
+    until(lambda: bool(queue.everywhere(chat.id)) or other.poll() is not None)
+    [seen] = queue.everywhere(chat.id)
+    assert (seen.question, seen.turn != own) == ("why?", True)
+    seen.stop()
+    assert other.wait(PATIENCE) == 0
+    assert queue.everywhere(chat.id) == ()
+    assert sorted((turn.question, turn.state) for turn in store.turns(chat.id)) == [
+        ("Which tide?", "answering"), ("why?", "stopped"),
+    ]  # fmt: skip
