@@ -70,6 +70,16 @@ class Checkpoint:
         kv = self.groups * self.head_dim
         return self.heads * self.head_dim, kv, kv
 
+    def layer_shapes(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """The linear layers of one decoder layer by transformers' names, with their shapes [out, in]."""
+        queries, keys, values = self.qkv_rows
+        yield "q_proj", (queries, self.hidden)
+        yield "k_proj", (keys, self.hidden)
+        yield "v_proj", (values, self.hidden)
+        yield "o_proj", (self.hidden, queries)
+        yield "gate_up_proj", (2 * self.ffn, self.hidden)
+        yield "down_proj", (self.hidden, self.ffn)
+
     def linear_shapes(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """Names (without ".weight") and shapes [out, in] of the matrices packed in INT4."""
         for i in range(self.layers):

@@ -167,7 +167,10 @@ def set_strength(model: PeftModel, shape: LoraShape, strength: float) -> None:
 
 
 def translated(names: Sequence[str], heads: Sequence[str] = TARGETS) -> tuple[str, ...]:
-    """Names of linear layers as people give them, in this network's terms: ChatGLM2's own names are known, too.
+    """Names of linear layers as people give them, in a network's terms: ChatGLM2's own names are known, too.
+
+    Args:
+        heads: The network's linear layers.
 
     Raises:
         ModelError: there is no such layer.
@@ -186,7 +189,7 @@ def translated(names: Sequence[str], heads: Sequence[str] = TARGETS) -> tuple[st
 _OFFICIAL = {
     "query_key_value": ("q_proj", "k_proj", "v_proj"),
     "dense": ("o_proj",),
-    "dense_h_to_4h": ("gate_up_proj",),
+    "dense_h_to_4h": ("gate_up_proj", "gate_proj", "up_proj"),
     "dense_4h_to_h": ("down_proj",),
 }
 

@@ -11,7 +11,7 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Kb, Model
-from kb_assistant.errors import DatasetError
+from kb_assistant.errors import DatasetError, ModelError
 from kb_assistant.messages import _, join
 from kb_assistant.workspace.access import LOCAL
 
@@ -233,8 +233,16 @@ def _encoder(settings: Settings, limit: int, writes: bool) -> Encoder | None:
 def _only_writes(settings: Settings, models: ModelHome) -> bool:
     """Whether the model can write questions, but isn't one that is trained here."""
     from kb_assistant.llm.open import is_provider
+    from kb_assistant.training.network import require_trainable
 
-    return is_provider(settings.model) or not models.get(settings.model, "chat").template
+    if is_provider(settings.model):
+        return True
+    model = models.get(settings.model, "chat")
+    try:
+        require_trainable(model)
+    except ModelError:
+        return True
+    return False
 
 
 def _together(read: Sequence[Read]) -> Read:
@@ -251,19 +259,19 @@ def _together(read: Sequence[Read]) -> Read:
 
 def _planned(settings: Settings, recipe: Recipe, prepared: Prepared) -> Plan | None:
     """What the training will take, where the model that is to be trained is known."""
-    from kb_assistant.chatglm2.checkpoint import read_checkpoint
     from kb_assistant.llm.open import is_provider
     from kb_assistant.models.home import ModelHome
     from kb_assistant.torch_runtime import is_installed, torch_device
+    from kb_assistant.training.network import network_of
     from kb_assistant.training.plan import plan
 
     if settings.model in ("auto", "extract") or is_provider(settings.model) or not prepared.lengths:
         return None
-    folder = ModelHome(settings.models_dir).get(settings.model, "chat").path
-    if not folder.is_dir():
+    model = ModelHome(settings.models_dir).get(settings.model, "chat")
+    if model.template and not model.path.is_dir():
         return None
     device = torch_device(settings.device) if is_installed("torch") else "cpu"
-    return plan(read_checkpoint(folder), recipe, prepared.lengths, device)
+    return plan(network_of(model), recipe, prepared.lengths, device)
 
 
 def _tell(prepared: Prepared, folder: Path, planned: Plan | None, recipe: Recipe, json: bool) -> None:

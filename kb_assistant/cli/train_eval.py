@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kb_assistant.model_folder import Model as Described
     from kb_assistant.models.adapters import Adapter
     from kb_assistant.training.held_back import HeldBack
-    from kb_assistant.training.measure import Compared
+    from kb_assistant.training.measure import Compared, Probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ def evaluate(
         encoder = encoder_of(subject.model, base.settings)
         with show.share("measuring") as progress:
             style = style_of(subject.adapter)
-            compared = compare(subject.chat, encoder, chosen, subject.held.neutral, progress, style)
+            compared = compare(
+                subject.chat, encoder, chosen, subject.held.neutral, progress, style, _scorer(subject, base)
+            )
         grounded = list(_grounded(base, subject)) if subject.own else []
     if report:
         from kb_assistant.training.measure_page import measure_page
@@ -122,6 +124,22 @@ def _subject(base: KnowledgeBase, name: str, data: Path | None, neutral: int, qu
     assert found is not None
     assert isinstance(chat, LocalChat)
     return _Subject(adapter, chat, found, held, own_set(base, questions).questions if questions else ())
+
+
+def _scorer(subject: _Subject, base: KnowledgeBase) -> Callable[[], Probabilities] | None:
+    """What tells probabilities of a GGUF file that is trained as it is; None for ChatGLM2, or without torch."""
+    from kb_assistant.torch_runtime import is_installed, torch_device
+    from kb_assistant.training.network import network_of
+
+    if subject.model.template or not (is_installed("torch") and is_installed("peft")):
+        return None
+
+    def load() -> Probabilities:
+        from kb_assistant.training.scorer import Scorer
+
+        return Scorer(network_of(subject.model), subject.adapter, torch_device(base.settings.device))
+
+    return load
 
 
 def _grounded(base: KnowledgeBase, subject: _Subject) -> Iterator[Answers]:
@@ -174,7 +192,8 @@ def _tell(subject: _Subject, compared: Compared, grounded: Sequence[Answers], js
             typer.echo(f"{about}: {both}, KL {one.kl:.4f} ({one.tokens:,} tokens)")
     if compared.perplexity is None:
         show.note(
-            "llama.cpp gives no probabilities: perplexity and forgetting are measured with the official folder."
+            "llama.cpp gives no probabilities: perplexity and forgetting are measured with torch, for "
+            "ChatGLM2 with the official folder."
         )
     for answers in grounded:
         row = answers.ways[0]

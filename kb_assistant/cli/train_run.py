@@ -33,7 +33,12 @@ _EXAMPLES = 3
 
 def run(
     model: Annotated[
-        str, typer.Argument(help="A ChatGLM2: an installed name, or the official folder.", metavar="MODEL")
+        str,
+        typer.Argument(
+            help="A ChatGLM2: an installed name, or the official folder; or a GGUF file of a Llama, such as "
+            "smollm2-135m-instruct.",
+            metavar="MODEL",
+        ),
     ],
     data: Annotated[
         Path,
@@ -154,7 +159,8 @@ def _trained(job: Job, adapters: AdapterHome) -> Adapter | None:
 
 
 def trainable(models: ModelHome, name: str) -> Model:
-    """The official folder of a model; of a converted one the folder that it was made from, under its name.
+    """What a model is trained from: its GGUF file, or its official folder; of a converted ChatGLM2 the folder that
+    it was made from, under its name.
 
     Raises:
         ModelError: there is no such model, it is of another kind, or its folder is gone.
@@ -185,11 +191,11 @@ def _examples(rows: Any, encoder: Encoder) -> list[Example]:
 
 
 def _planned(job: Job) -> Plan:
-    from kb_assistant.chatglm2.checkpoint import read_checkpoint
+    from kb_assistant.training.network import network_of
     from kb_assistant.training.plan import plan
 
     lengths = [(len(one.ids), one.learned) for one in job.train]
-    return plan(read_checkpoint(job.base.path), job.recipe, lengths, job.device)
+    return plan(network_of(job.base), job.recipe, lengths, job.device)
 
 
 def _show(planned: Plan, recipe: Recipe, json: bool) -> None:

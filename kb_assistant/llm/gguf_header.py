@@ -37,6 +37,8 @@ _LONGEST = 10_000_000
 _DIMENSIONS = 4
 _ALIGNMENT = "general.alignment"
 _ALIGNED = 32
+# Number of weights, however many bits each has. Models named "1B" have 0.9 to 1.5 billion.
+_LARGE = 900_000_000
 # Most characters of an invalid value in a message.
 _SHOWN = 80
 
@@ -90,6 +92,11 @@ class GGUFHeader:
         if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in counts):
             raise _odd(self.path, name, self.fields)
         return counts
+
+
+def is_large(header: GGUFHeader) -> bool:
+    """Whether a model has a billion weights or more: smaller ones lose the thread and drift off."""
+    return header.parameters >= _LARGE
 
 
 def read_gguf_header(path: Path) -> GGUFHeader:

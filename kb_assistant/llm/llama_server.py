@@ -151,6 +151,12 @@ class LlamaServer:
         body = {"content": text, "add_special": control, "parse_special": control}
         return list(self._ask("/tokenize", body)["tokens"])
 
+    def pieces(self, text: str, *, control: bool) -> list[tuple[int, bytes]]:
+        """The same ids, each with the bytes that it stands for."""
+        body = {"content": text, "add_special": control, "parse_special": control, "with_pieces": True}
+        found = ((one["id"], one["piece"]) for one in self._ask("/tokenize", body)["tokens"])
+        return [(i, bytes(piece) if isinstance(piece, list) else piece.encode()) for i, piece in found]
+
     def escape_control(self, text: str) -> str:
         """The text with the model's control tokens broken by a space: a document can't pose as another role.
 

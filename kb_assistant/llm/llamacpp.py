@@ -20,15 +20,11 @@ from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import read_tokenizer
 from kb_assistant.errors import ModelError
 from kb_assistant.llm.base import CHATGLM2, LocalChat, RoleText, Sampling, role_texts
-from kb_assistant.llm.gguf_header import read_gguf_header
+from kb_assistant.llm.gguf_header import is_large, read_gguf_header
 from kb_assistant.llm.llama_server import LlamaServer, lora_at, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
 from kb_assistant.models.adapters import Adapter
 from kb_assistant.priority import usable_cores
-
-# Number of weights, however many bits each has: smaller models lose the thread and drift off. Models named "1B"
-# have 0.9 to 1.5 billion.
-_LARGE = 900_000_000
 
 
 class LlamaCppChat(LocalChat):
@@ -84,7 +80,7 @@ class LlamaCppChat(LocalChat):
     @cached_property
     def _is_large(self) -> bool:
         with suppress(ModelError):  # loading reports what is wrong with the file
-            return read_gguf_header(self.model_path).parameters >= _LARGE
+            return is_large(read_gguf_header(self.model_path))
         return False
 
     @property

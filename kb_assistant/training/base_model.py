@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
-from kb_assistant.chatglm2.lora import LoraShape, attach, load_lora, translated
+from kb_assistant.chatglm2.lora import LoraShape, attach, load_lora
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.torch_runtime import Device, gpu_errors
 from kb_assistant.training.job import Job
+from kb_assistant.training.llama_file import LlamaFile, load_llama
+from kb_assistant.training.network import Network, network_of, targets
 from kb_assistant.training.plan import dtype_of, precision_for
 from kb_assistant.training.recipe import Recipe
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
-def load_base(checkpoint: Checkpoint, recipe: Recipe, device: Device) -> Any:
+def load_base(network: Network, recipe: Recipe, device: Device) -> Any:
     """The base model as the recipe wants it, ready for an adapter.
 
     Raises:
@@ -26,16 +27,19 @@ def load_base(checkpoint: Checkpoint, recipe: Recipe, device: Device) -> Any:
     """
     from kb_assistant.chatglm2.model import load_model
 
-    if checkpoint.prefix_tokens:
+    precision = precision_for(network, recipe, device)
+    if isinstance(network, LlamaFile):
+        with gpu_errors():
+            return load_llama(network, dtype_of(precision, device), _own_device(device))
+    if network.prefix_tokens:
         raise ModelError(
-            _("{folder} has a prefix of P-Tuning v2 of its own.", folder=checkpoint.folder),
+            _("{folder} has a prefix of P-Tuning v2 of its own.", folder=network.folder),
             _("Train on the model without one."),
         )
-    precision = precision_for(checkpoint, recipe, device)
     quantize: Any = precision if precision in ("int4", "nf4") else None
     with gpu_errors():
         return load_model(
-            checkpoint.folder, dtype_of(precision, device), quantize, _own_device(device), trainable=True
+            network.folder, dtype_of(precision, device), quantize, _own_device(device), trainable=True
         )
 
 
@@ -48,10 +52,11 @@ def adapted(job: Job) -> PeftModel:
     """The base with a new adapter, or with the one that it begins with."""
     import torch
 
-    model = load_base(read_checkpoint(job.base.path), job.recipe, job.device)
+    network = network_of(job.base)
+    model = load_base(network, job.recipe, job.device)
     model.config.use_cache = False
     torch.manual_seed(job.recipe.seed)  # of the first A
     recipe = job.recipe
     if job.start:
         return load_lora(model, job.start.folder, trainable=True, dropout=recipe.dropout)
-    return attach(model, LoraShape(recipe.rank, recipe.alpha, translated(recipe.targets), recipe.dropout))
+    return attach(model, LoraShape(recipe.rank, recipe.alpha, targets(network, recipe.targets), recipe.dropout))

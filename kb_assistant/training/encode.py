@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kb_assistant.answering.prompts import PromptForm, instruction_parts, render
 from kb_assistant.chatglm2.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.prompt import ChatTemplate
 from kb_assistant.chatglm2.tokenizer import build_tokenizer, read_tokenizer
-from kb_assistant.errors import ModelError
 from kb_assistant.llm.base import RoleText, role_texts
-from kb_assistant.messages import _
+from kb_assistant.llm.gguf_header import is_large, read_gguf_header
 from kb_assistant.model_folder import Model
 from kb_assistant.settings import Settings
 from kb_assistant.text.language import language_of
 from kb_assistant.text.prompt_template import DEFAULT, fill
 from kb_assistant.training.data import Conversation, Passage
 from kb_assistant.training.loss import IGNORED
+from kb_assistant.training.network import require_trainable
 from kb_assistant.types import Hit, Locator, Turn
 
 if TYPE_CHECKING:
@@ -31,6 +31,22 @@ if TYPE_CHECKING:
 
 LARGE = PromptForm(native_history=True, full_answers=True)
 """How ChatGLM2 is asked, with no setting changed."""
+
+
+class Template(Protocol):
+    """What a model makes of conversations: `ChatTemplate` of ChatGLM2, `FileTemplate` of a GGUF file."""
+
+    def prompt(self, messages: Sequence[RoleText]) -> list[int]:
+        """Token ids of the prompt for messages."""
+
+    def answer(self, text: str) -> list[int]:
+        """Token ids of an answer as the model is to write it after the prompt, with the token that ends it."""
+
+    def token_bytes(self, i: int) -> bytes:
+        """The bytes that a token of these stands for; none for control tokens."""
+
+    def control_name(self, i: int) -> str:
+        """The name of a control token; "" for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,7 @@ class Encoder:
         limit: Most tokens of prompt, answer and end together; 0 for any.
     """
 
-    template: ChatTemplate
+    template: Template
     form: PromptForm = field(default=LARGE)
     limit: int = 0
 
@@ -154,29 +170,30 @@ def encoder_for(checkpoint: Checkpoint, settings: Settings | None = None, limit:
 
 
 def encoder_of(model: Model, settings: Settings, limit: int = 0) -> Encoder:
-    """The encoder of an installed ChatGLM, whichever engine it is for.
+    """The encoder of an installed ChatGLM, whichever engine it is for, or of a GGUF file of a plain Llama.
 
     Raises:
         ModelError: it is another model, or its tokenizer is missing or damaged.
     """
     if not model.template:
-        raise ModelError(
-            _("{name!r} isn't a ChatGLM2, the one kind of chat model that is trained here.", name=model.name),
-            _("Name one: kb models list; or give the official folder's path."),
-        )
+        from kb_assistant.llm.file_template import FileTemplate
+
+        require_trainable(model)
+        large = is_large(read_gguf_header(model.path))
+        return Encoder(FileTemplate(model.path), form_of(settings, large), limit)
     if model.path.is_dir():
         return encoder_for(read_checkpoint(model.path), settings, limit)
     tokenizer = read_tokenizer(model.path.with_name("tokenizer.json"))
     return Encoder(ChatTemplate(tokenizer, 3 if model.template == "chatglm3" else 2), form_of(settings), limit)
 
 
-def marked(example: Example, template: ChatTemplate) -> str:
+def marked(example: Example, template: Template) -> str:
     """An example as text for people: between ⟦ and ⟧ the tokens that are learned, parted by ·."""
     prompt = "".join(_spelled(example.ids[: example.prompt], template))
     return f"{prompt}⟦{'·'.join(_spelled(example.ids[example.prompt :], template))}⟧"
 
 
-def _spelled(ids: Sequence[int], template: ChatTemplate) -> list[str]:
+def _spelled(ids: Sequence[int], template: Template) -> list[str]:
     """Tokens as texts; bytes of one character are joined, control tokens are named."""
     spelled, held = [], b""
     for i in ids:
@@ -193,11 +210,11 @@ def _spelled(ids: Sequence[int], template: ChatTemplate) -> list[str]:
     return spelled
 
 
-def form_of(settings: Settings) -> PromptForm:
-    """How ChatGLM2 is asked with these settings."""
+def form_of(settings: Settings, large: bool = True) -> PromptForm:
+    """How a model is asked with these settings: ChatGLM2, or another large one, or a small one."""
     return PromptForm(
-        True,
-        True,
+        large,
+        large,
         settings.prompt_template or DEFAULT,
         settings.role,
         settings.answer_length,

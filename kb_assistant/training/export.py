@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.chatglm2.gguf_writer import require_writer
 from kb_assistant.errors import ModelError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, file_digest
 from kb_assistant.models.adapters import GGUF, WEIGHTS, Adapter
 from kb_assistant.small_file import unwritable
+from kb_assistant.training.network import network_of
 from kb_assistant.training.publish import add_gguf
 
 
@@ -45,7 +45,7 @@ def with_gguf(adapter: Adapter, base: Model, say: Callable[[str], None]) -> Adap
     """The adapter with its file for llama.cpp, written now if it has none.
 
     Args:
-        base: The folder that it was trained on.
+        base: The model that it was trained on.
 
     Raises:
         ModelError: the package gguf is missing, or the model is another.
@@ -56,7 +56,7 @@ def with_gguf(adapter: Adapter, base: Model, say: Callable[[str], None]) -> Adap
     adapter.require_base(base)
     for file in ("adapter_config.json", WEIGHTS):
         adapter.path(file)
-    add_gguf(adapter.folder, read_checkpoint(base.path), say)
+    add_gguf(adapter.folder, network_of(base), say)
     whole = replace(adapter, files={**adapter.files, GGUF: file_digest(adapter.folder / GGUF)})
     whole.write()
     return whole

@@ -1,9 +1,10 @@
-"""A LoRA adapter as the GGUF file that llama.cpp loads beside a model of the architecture `chatglm`.
+"""A LoRA adapter as the GGUF file that llama.cpp loads beside a model, of the architecture `chatglm` or `llama`.
 
-There the projections of query, key and value are one matrix, so that their three pairs become one: A stacked, B
-along a diagonal of blocks. llama.cpp divides `adapter.lora.alpha` by each tensor's own rank, which is not the
-adapter's for that pair; alpha is left out, and B holds the factor. Layout: the GGUF specification, and llama.cpp's
-`convert_lora`.
+In `chatglm` the projections of query, key and value are one matrix, so that their three pairs become one: A
+stacked, B along a diagonal of blocks. llama.cpp divides `adapter.lora.alpha` by each tensor's own rank, which is
+not the adapter's for that pair; alpha is left out, and B holds the factor. In `llama` each projection has a pair
+of its own, and the rows of B for queries and keys have llama.cpp's order. Layout: the GGUF specification, and
+llama.cpp's `convert_lora`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from kb_assistant.chatglm2.gguf_writer import require_writer
 from kb_assistant.chatglm2.lora import PREFIX, read_shape, read_tensors
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
+from kb_assistant.training.llama_file import ARCHITECTURE, NAMES, LlamaFile, interleaved
 
 if TYPE_CHECKING:
     import torch
 
     from kb_assistant.chatglm2.checkpoint import Checkpoint
+    from kb_assistant.training.network import Network
 
 Pair = tuple["torch.Tensor", "torch.Tensor"]
 """A [rank, in] and B [out, rank]."""
@@ -34,13 +37,13 @@ OFFICIAL = {
 """The official names of the matrices by those of llama.cpp."""
 
 
-def write_gguf_adapter(folder: Path, checkpoint: Checkpoint, file: Path) -> None:
+def write_gguf_adapter(folder: Path, network: Network, file: Path) -> None:
     """Write the adapter of a folder to `file`, in fp16: half of its size in training, and an error far below that
     of the quantised model.
 
     Args:
         folder: The adapter, in peft's form.
-        checkpoint: The model that it was trained on.
+        network: The model that it was trained on.
 
     Raises:
         ModelError: the adapter is damaged, the package gguf is missing, or the file can't be written.
@@ -51,11 +54,11 @@ def write_gguf_adapter(folder: Path, checkpoint: Checkpoint, file: Path) -> None
     pairs = pairs_of(folder)
     part = file.with_name(f"{file.name}.part")
     try:
-        writer = GGUFWriter(part, "chatglm")
+        writer = GGUFWriter(part, ARCHITECTURE if isinstance(network, LlamaFile) else "chatglm")
         writer.add_type("adapter")
         writer.add_string("adapter.type", "lora")
-        for layer in range(checkpoint.layers):
-            for name, (a, b) in fused(checkpoint, pairs, layer).items():
+        for layer in range(network.layers):
+            for name, (a, b) in _named(network, pairs, layer).items():
                 for suffix, tensor in (("lora_a", a), ("lora_b", b)):
                     writer.add_tensor(f"blk.{layer}.{name}.weight.{suffix}", _half(file, tensor).numpy())
         writer.write_header_to_file()
@@ -83,8 +86,19 @@ def pairs_of(folder: Path) -> dict[str, Pair]:
     }
 
 
-def fused(checkpoint: Checkpoint, pairs: Mapping[str, Pair], layer: int) -> dict[str, Pair]:
+def _named(network: Network, pairs: Mapping[str, Pair], layer: int) -> dict[str, Pair]:
     """The pairs of one layer by llama.cpp's names."""
+    if not isinstance(network, LlamaFile):
+        return fused(network, pairs, layer)
+    found = {theirs: pairs[f"{layer}.{ours}"] for theirs, ours in NAMES.items() if f"{layer}.{ours}" in pairs}
+    for name, heads in (("attn_q", network.heads), ("attn_k", network.groups)):
+        if name in found:
+            found[name] = (found[name][0], interleaved(found[name][1], heads))
+    return found
+
+
+def fused(checkpoint: Checkpoint, pairs: Mapping[str, Pair], layer: int) -> dict[str, Pair]:
+    """The pairs of one layer of ChatGLM2 by llama.cpp's names."""
     found = {}
     if any(f"{layer}.self_attn.{one}_proj" in pairs for one in "qkv"):
         found["attn_qkv"] = _stacked(checkpoint, pairs, layer)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.chatglm2.lora import CONFIG, WEIGHTS, read_shape, translated
+from kb_assistant.chatglm2.lora import CONFIG, WEIGHTS, read_shape
 from kb_assistant.errors import ModelError, SettingsError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
@@ -18,6 +18,7 @@ from kb_assistant.small_file import write_whole
 from kb_assistant.torch_runtime import Device
 from kb_assistant.training import checkpoints
 from kb_assistant.training.encode import Example
+from kb_assistant.training.network import network_of, targets
 from kb_assistant.training.recipe import Recipe
 
 _RUN = "run.json"
@@ -29,7 +30,7 @@ class Job:
 
     Attributes:
         name: Of the adapter.
-        base: The model, a folder of ChatGLM2.
+        base: The model: a folder of ChatGLM2, or a GGUF file of a Llama.
         train: What is learned.
         validation: What is measured meanwhile; none for no early end.
         data_sha256: Fingerprint of both.
@@ -80,9 +81,9 @@ class Job:
             )
         for file in (CONFIG, WEIGHTS):
             self.start.path(file)
-        shape = read_shape(self.start.folder)
-        wanted = {"rank": self.recipe.rank, "alpha": self.recipe.alpha, "targets": translated(self.recipe.targets)}
-        found = {"rank": shape.rank, "alpha": shape.alpha, "targets": translated(shape.targets)}
+        shape, network, recipe = read_shape(self.start.folder), network_of(self.base), self.recipe
+        wanted = {"rank": recipe.rank, "alpha": recipe.alpha, "targets": targets(network, recipe.targets)}
+        found = {"rank": shape.rank, "alpha": shape.alpha, "targets": targets(network, shape.targets)}
         if other := {name: value for name, value in found.items() if value != wanted[name]}:
             raise SettingsError(
                 _(

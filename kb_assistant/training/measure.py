@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kb_assistant.evaluate.metrics import Estimate, estimate
 from kb_assistant.training.data import Conversation, Style
@@ -19,13 +19,21 @@ from kb_assistant.training.neutral import replayed
 from kb_assistant.training.text_metrics import MEASURES
 
 if TYPE_CHECKING:
+    import torch
+
     from kb_assistant.llm.base import LocalChat
-    from kb_assistant.llm.torch_engine import TorchEngine
 
 SCALES: Mapping[str, float] = {"base": 0.0, "adapted": 1.0}
 """Strengths of the adapter by what is measured with them."""
 
 Done = Callable[[float], None]
+
+
+class Probabilities(Protocol):
+    """What a loaded model with an adapter expects: an engine of torch, or a Scorer."""
+
+    def log_probabilities(self, ids: Sequence[int], first: int, adapter_scale: float = 1.0) -> torch.Tensor:
+        """See TorchEngine.log_probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ def compare(
     neutral: Sequence[str],
     done: Done = lambda _share: None,
     style: Style = "chat",
+    scorer: Callable[[], Probabilities] | None = None,
 ) -> Compared:
     """Measure the base and the adapted model.
 
@@ -119,6 +128,7 @@ def compare(
         questions: Conversations that weren't learned, whose last question is asked.
         neutral: Prompts that have nothing to do with what was learned.
         style: How these are asked.
+        scorer: Loads what tells probabilities where the model's engine doesn't.
 
     Raises:
         ModelError: the model can't answer.
@@ -135,7 +145,7 @@ def compare(
         Answered(one.source, one.question, one.answer, base, adapted)
         for one, base, adapted in zip(questions, said["base"], said["adapted"], strict=True)
     )
-    engine = torch_engine(chat)
+    engine = torch_engine(chat) or (scorer() if scorer else None)
     if engine is None:
         return Compared(answers, None, None)
     own = replayed(chat, neutral, encoder, lambda share: done((steps - len(neutral) * (1 - share)) / steps), style)
@@ -143,14 +153,14 @@ def compare(
     return Compared(answers, likelihood(engine, encoder, asked), likelihood(engine, encoder, own))
 
 
-def torch_engine(chat: LocalChat) -> TorchEngine | None:
+def torch_engine(chat: LocalChat) -> Probabilities | None:
     """The engine that gives probabilities, loaded; None if the model is run by another."""
     from kb_assistant.llm.torch_chat import TorchChat
 
     return chat.engine if isinstance(chat, TorchChat) else None
 
 
-def likelihood(engine: TorchEngine, encoder: Encoder, texts: Sequence[Conversation]) -> Likelihood | None:
+def likelihood(engine: Probabilities, encoder: Encoder, texts: Sequence[Conversation]) -> Likelihood | None:
     """How probable the answers of conversations are to both models; None without any."""
     losses, divergence, tokens = dict.fromkeys(SCALES, 0.0), 0.0, 0
     for example in (one for text in texts for one in encoder.encode(text) if isinstance(one, Example)):

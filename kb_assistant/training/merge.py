@@ -107,6 +107,11 @@ def merge(
         )
     if adapter.method != "lora":
         raise ModelError(_("A prefix of P-Tuning v2 can't be merged."), _("Use it with --adapter."))
+    if not base.path.is_dir():
+        raise ModelError(
+            _("Only adapters of ChatGLM2 are merged here."),
+            _("Use it beside its model with --adapter; or merge what this writes with peft: kb train export"),
+        )
     require_writer()
     adapter.require_base(base)
     models.require_free(name)

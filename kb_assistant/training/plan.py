@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.chatglm2.checkpoint import Checkpoint
+from kb_assistant.errors import SettingsError
 from kb_assistant.llm.memory import free_bytes
 from kb_assistant.messages import Message, _
 from kb_assistant.torch_runtime import Device, is_installed
-from kb_assistant.training.recipe import TARGETS, Recipe
+from kb_assistant.training.llama_file import LlamaFile
+from kb_assistant.training.network import Network, targets
+from kb_assistant.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -97,28 +99,26 @@ class Plan:
         }  # fmt: skip
 
 
-def plan(
-    checkpoint: Checkpoint, recipe: Recipe, lengths: Sequence[tuple[int, int]], device: Device = "cpu"
-) -> Plan:
+def plan(network: Network, recipe: Recipe, lengths: Sequence[tuple[int, int]], device: Device = "cpu") -> Plan:
     """What it takes to train an adapter.
 
     Args:
         lengths: Of each example its tokens, and how many of them are learned.
         device: Where; figures of a GPU are asked of it.
     """
-    precision = precision_for(checkpoint, recipe, device)
+    precision = precision_for(network, recipe, device)
     longest = max((whole for whole, _learned in lengths), default=0)
     batch = min(recipe.batch, len(lengths))
     tokens = math.ceil(sum(whole for whole, _learned in lengths) * recipe.epochs)
     batches = math.ceil(len(lengths) / recipe.batch)
     steps = math.ceil(math.ceil(batches / recipe.accumulation) * recipe.epochs)
     passes = 6 if recipe.checkpointing else 4  # forward, backward to the inputs, and forward again
-    work = passes * checkpoint.parameters * tokens
+    work = passes * network.parameters * tokens
     least, most = speed(device)
     return Plan(
         device,
         precision,
-        _bytes(checkpoint, recipe, precision, device, batch * longest, batch * _logit_places(lengths, batch)),
+        _bytes(network, recipe, precision, device, batch * longest, batch * _logit_places(lengths, batch)),
         free_bytes("GPU memory" if device == "cuda" else "memory"),
         steps,
         tokens,
@@ -127,12 +127,24 @@ def plan(
     )
 
 
-def precision_for(checkpoint: Checkpoint, recipe: Recipe, device: Device) -> str:
-    """The meaning of `precision = "auto"` for a folder."""
+def precision_for(network: Network, recipe: Recipe, device: Device) -> str:
+    """The meaning of `precision = "auto"` for a model.
+
+    Raises:
+        SettingsError: the model can't be held so.
+    """
+    unpacked = isinstance(network, LlamaFile)
+    if unpacked and recipe.precision in ("int4", "nf4"):
+        raise SettingsError(
+            _("A GGUF file is trained unpacked, not in {precision}.", precision=recipe.precision),
+            _("Set precision to auto, bf16, fp16 or fp32."),
+        )
     if recipe.precision != "auto":
         return recipe.precision
-    if checkpoint.bits == 4:
+    if network.bits == 4:
         return "int4"
+    if device == "cuda" and unpacked:
+        return "bf16"
     if device == "cuda":
         return "nf4" if is_installed("bitsandbytes") else "bf16"
     return "fp32"
@@ -150,17 +162,11 @@ def dtype_of(precision: str, device: Device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.get_device_capability() >= (8, 0) else torch.float16
 
 
-def adapter_weights(checkpoint: Checkpoint, recipe: Recipe) -> int:
-    """Number of weights of the adapter; queries, keys and values have one each."""
-    hidden, (queries, keys, values) = checkpoint.hidden, checkpoint.qkv_rows
-    sizes = {
-        "query_key_value": 3 * hidden + queries + keys + values,
-        "dense": queries + hidden,
-        "dense_h_to_4h": hidden + 2 * checkpoint.ffn,
-        "dense_4h_to_h": checkpoint.ffn + hidden,
-    }
-    named = [name for name in TARGETS if name in recipe.targets] or list(TARGETS)
-    return checkpoint.layers * recipe.rank * sum(sizes[name] for name in named)
+def adapter_weights(network: Network, recipe: Recipe) -> int:
+    """Number of weights of the adapter."""
+    named = targets(network, recipe.targets)
+    sizes = {name: sum(shape) for name, shape in network.layer_shapes()}
+    return network.layers * recipe.rank * sum(sizes[name] for name in named)
 
 
 def speed(device: Device) -> tuple[float, float]:
@@ -185,21 +191,21 @@ def _logit_places(lengths: Sequence[tuple[int, int]], batch: int) -> int:
 
 
 def _bytes(
-    checkpoint: Checkpoint, recipe: Recipe, precision: str, device: Device, tokens: int, logits: int
+    network: Network, recipe: Recipe, precision: str, device: Device, tokens: int, logits: int
 ) -> dict[str, int]:
     """Bytes by part, for so many tokens in one batch, with logits at so many."""
     quantized = precision in ("int4", "nf4")
     width = 4 if precision == "fp32" or (quantized and device == "cpu") else 2
-    shapes = [rows * columns for _name, (rows, columns) in checkpoint.linear_shapes()]
+    shapes = [rows * columns for _name, (rows, columns) in network.linear_shapes()]
     linear = sum(shapes)
     each = {"int4": 0.5 + 4 / 128, "nf4": 0.5 + 4 / 64}.get(precision, float(width))
-    layer = _WHOLE_LAYER[width] * checkpoint.hidden * tokens
-    kept = checkpoint.layers * width * checkpoint.hidden * tokens
+    layer = _WHOLE_LAYER[width] * network.hidden * tokens
+    kept = network.layers * width * network.hidden * tokens
     return {
-        _("weights"): int(linear * each) + (checkpoint.parameters - linear) * width,
-        _("adapter with its optimizer"): _PER_ADAPTER_WEIGHT * adapter_weights(checkpoint, recipe),
-        _("activations"): kept + layer if recipe.checkpointing else checkpoint.layers * layer,
+        _("weights"): int(linear * each) + (network.parameters - linear) * width,
+        _("adapter with its optimizer"): _PER_ADAPTER_WEIGHT * adapter_weights(network, recipe),
+        _("activations"): kept + layer if recipe.checkpointing else network.layers * layer,
         _("unpacked matrices"): 2 * width * max(shapes) if quantized else 0,
-        _("logits"): _LOGIT_BYTES * checkpoint.vocabulary * logits,
+        _("logits"): _LOGIT_BYTES * network.vocabulary * logits,
         _("context of the device"): _CONTEXT[device],
     }

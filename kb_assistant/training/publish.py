@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.chatglm2.checkpoint import Checkpoint, read_checkpoint
 from kb_assistant.chatglm2.lora import CONFIG, WEIGHTS
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
@@ -19,6 +18,7 @@ from kb_assistant.small_file import write_whole
 from kb_assistant.torch_runtime import is_installed
 from kb_assistant.training import checkpoints
 from kb_assistant.training.job import Job
+from kb_assistant.training.network import Network, network_of
 
 
 def published(
@@ -45,7 +45,7 @@ def published(
         shutil.copy2(run / LOG, work / LOG)
         if not plot(rows, work / PLOT):
             say('There is no plot of the losses: pip install "kb-assistant[eval]"')
-        add_gguf(work, read_checkpoint(job.base.path), say)
+        add_gguf(work, network_of(job.base), say)
         described(job, work, _facts(job, finished["steps"], rows))
         checkpoints.seal(work)  # flushed to the disk
         work.rename(home.folder / job.name)
@@ -69,7 +69,7 @@ def described(job: Job, folder: Path, facts: dict[str, Any]) -> None:
     Adapter(folder, "lora", job.base.name, job.base.base_sha256, job.style, files, facts).write()
 
 
-def add_gguf(folder: Path, checkpoint: Checkpoint, say: Callable[[str], None]) -> None:
+def add_gguf(folder: Path, network: Network, say: Callable[[str], None]) -> None:
     """Write an adapter's file for llama.cpp beside it, if the package gguf is installed.
 
     Raises:
@@ -78,7 +78,7 @@ def add_gguf(folder: Path, checkpoint: Checkpoint, say: Callable[[str], None]) -
     from kb_assistant.training.gguf_adapter import write_gguf_adapter
 
     if is_installed("gguf"):
-        write_gguf_adapter(folder, checkpoint, folder / GGUF)
+        write_gguf_adapter(folder, network, folder / GGUF)
     else:
         say('There is no file for llama.cpp: pip install "kb-assistant[llama]"; then: kb train export NAME --gguf')
 

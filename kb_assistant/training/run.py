@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.chatglm2.checkpoint import read_checkpoint
 from kb_assistant.errors import ModelError, SettingsError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
@@ -23,6 +22,7 @@ from kb_assistant.torch_runtime import gpu_errors
 from kb_assistant.training import checkpoints
 from kb_assistant.training.base_model import adapted
 from kb_assistant.training.job import Job, begin
+from kb_assistant.training.network import DECODER_LAYERS, network_of
 from kb_assistant.training.plan import dtype_of, precision_for
 from kb_assistant.training.publish import described, published
 
@@ -93,9 +93,11 @@ def _is_first() -> bool:
 def _arguments(job: Job, run: Path) -> Any:
     from kb_assistant.training.trainer import arguments
 
-    dtype = dtype_of(precision_for(read_checkpoint(job.base.path), job.recipe, job.device), job.device)
+    network = network_of(job.base)
+    dtype = dtype_of(precision_for(network, job.recipe, job.device), job.device)
     cuda, measured = job.device == "cuda", bool(job.validation)
-    return arguments(job.recipe, run, cuda=cuda, dtype=dtype, measured=measured, fsdp=job.fsdp)
+    shared = DECODER_LAYERS[type(network)] if job.fsdp else ""
+    return arguments(job.recipe, run, cuda=cuda, dtype=dtype, measured=measured, shared=shared)
 
 
 def _trainer(

@@ -30,13 +30,14 @@ class NotFinite(Exception):
     """A loss or gradient that is no number."""
 
 
-def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, measured: bool, fsdp: bool) -> Any:
+def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, measured: bool, shared: str) -> Any:
     """The recipe in the Trainer's terms. Several processes share the batches of each step, so that one process and
     many take the same steps.
 
     Args:
         run: Folder of the checkpoints.
         measured: There is a validation set.
+        shared: The class of the layers that processes share out by FSDP; "" for none.
 
     Raises:
         SettingsError: the batches of a step can't be shared evenly.
@@ -68,9 +69,9 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
         report_to=[],
         **_steps(recipe),
         **_saving(recipe, measured),
-        **_sharing(processes, cuda, fsdp),
+        **_sharing(processes, cuda, shared),
     )
-    if fsdp and not cuda:
+    if shared and not cuda:
         # accelerate shares a model out between what it takes for GPUs only, though gloo does so on CPUs.
         made.distributed_state.distributed_type = DistributedType.MULTI_GPU
     return made
@@ -105,13 +106,13 @@ def _saving(recipe: Recipe, measured: bool) -> dict[str, Any]:
     return options
 
 
-def _sharing(processes: int, cuda: bool, fsdp: bool) -> dict[str, Any]:
+def _sharing(processes: int, cuda: bool, shared: str) -> dict[str, Any]:
     """How several processes share batches, and perhaps the model."""
     options: dict[str, Any] = {}
     if processes > 1:
         options |= {"ddp_backend": "nccl" if cuda else "gloo", "ddp_find_unused_parameters": False}
-    if fsdp:
-        options |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": ["GlmDecoderLayer"]}}
+    if shared:
+        options |= {"fsdp": True, "fsdp_config": {"transformer_layer_cls_to_wrap": [shared]}}
     return options
 
 
