@@ -153,6 +153,11 @@ class Scope:
         }
         return there_first(self.snapshot, {text_id: chunks for text_id, chunks in inside.items() if chunks})
 
+    def chunks(self, ids: Sequence[str]) -> list[Chunk]:
+        """The chunks of allowed sources with these ids that are still there."""
+        found = self.snapshot.chunks(ids) if ids else []
+        return [chunk for chunk in found if self.paths is None or chunk.source in self.paths]
+
 
 class Sight:
     """The sources that somebody may see; remembers what they are in the last state of the store. Threads may share

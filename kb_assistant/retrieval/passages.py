@@ -5,7 +5,7 @@ Seven versions of a manual must not fill the page, and two chunks of one section
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -20,6 +20,9 @@ Shorter ones may differ in the decisive number."""
 
 JOINED = 2
 """Most neighbouring chunks in one passage."""
+
+CITED = 3
+"""Most passages of the answer before that are read again."""
 
 _TIE = 1e-9
 
@@ -99,6 +102,22 @@ def passages(
                     return tuple(passage.hit() for passage in found)
                 found.append(_new(one, held, chunks[one.text_id]))
     return tuple(passage.hit() for passage in found)
+
+
+def with_cited(hits: Sequence[Hit], cited: Sequence[Hit], chunks: Iterable[Chunk], most: int) -> tuple[Hit, ...]:
+    """The passages, `most` at most, with those that the answer before cites: a follow-up may go on about these
+    though none of its words is in them. The missing ones come last.
+
+    Args:
+        chunks: Of the cited passages, as far as they are still there.
+    """
+    there = {chunk.id: chunk for chunk in chunks}
+    missing = [
+        _Passage([there[one.id]], hits[-1].score if hits else 0.0, None, frozenset()).hit()
+        for one in cited[:CITED]
+        if one.id in there and not any(one.source == hit.source and one.text in hit.text for hit in hits)
+    ]
+    return (*hits[: most - len(missing)], *missing)
 
 
 def _spread(part: Sequence[Ranked], chunks: Mapping[int, Sequence[Chunk]]) -> list[Ranked]:

@@ -16,7 +16,7 @@ from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.conversation import names_nothing, without_pronouns
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.text.sentences import sentences
-from kb_assistant.types import Turn
+from kb_assistant.types import Hit, Turn
 
 QUESTION = "question"
 WITH_QUESTIONS = "asked"
@@ -53,14 +53,14 @@ class QueryViews:
         words: The words of each view; those of single turns without the question's.
         language: The question's language.
         fresh: The question's words that no earlier turn has; None if it only points back, such as "and why?".
-        cited: The sources that the last answer with citations cites.
+        cited: The passages that the last answer with citations cites.
     """
 
     texts: Mapping[str, str]
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     language: Language = "en"
     fresh: Sequence[str] | None = None
-    cited: frozenset[str] = frozenset()
+    cited: tuple[Hit, ...] = ()
 
     @property
     def question(self) -> str:
@@ -69,6 +69,10 @@ class QueryViews:
     @property
     def is_first(self) -> bool:
         return len(self.texts) == 1
+
+    @property
+    def cited_sources(self) -> frozenset[str]:
+        return frozenset(hit.source for hit in self.cited)
 
     @property
     def earlier(self) -> tuple[str, ...]:
@@ -125,7 +129,7 @@ def query_views(
         words,
         language or language_of(question),
         _fresh(question, words[QUESTION], history),
-        frozenset(hit.source for hit in cited),
+        tuple(cited),
     )
 
 

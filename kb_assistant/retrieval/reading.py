@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from kb_assistant.retrieval.asked_rows import asked_row, in_rows
 from kb_assistant.retrieval.query_views import QueryViews
+from kb_assistant.retrieval.relevance import NAMED
+from kb_assistant.retrieval.told import Told, read_told, told_lines
 from kb_assistant.text.conversation import is_unclear, points_back
 from kb_assistant.text.file_names import with_file_name
 from kb_assistant.text.language import language_of
@@ -116,6 +118,8 @@ def read_hits(
         for rank, (hit, reading) in enumerate(zip(first, readings, strict=True))
         if reading
     ]
+    left = deadline - time.monotonic()
+    kept = _kept(reader, views, first, [heading for heading, _ in told], [one for _, _, one in read], left)
     unread = [hit for hit, reading in zip(first, readings, strict=True) if not reading]
     ranked = sorted(read, key=lambda one: -_score(one[0], one[2]) - gains.get(one[1].source, 0.0))
     most = max((gains.get(hit.source, 0.0) for _, hit, _ in ranked), default=0.0)
@@ -124,12 +128,35 @@ def read_hits(
         *unread,
         *hits[READ:],
     ]
+    if kept:
+        ordered = _answered_by(kept, first[kept.line.hit], ordered)
     if not ranked:
         return ReadHits(ordered, evidence, {})
     signs = _signs([one for one in readings if one], list(alone.values()), evidence)
     if language_of(ranked[0][1].text) != views.language:
         signs |= {"foreign": 1.0, "foreign search": signs["search"]}
-    return ReadHits(ordered, evidence_of(signs), signs)
+    return ReadHits(ordered, max(evidence_of(signs), NAMED if kept else 0.0), signs)
+
+
+def _kept(
+    reader: PassageReader,
+    views: QueryViews,
+    hits: Sequence[Hit],
+    headings: Sequence[str],
+    readings: Sequence[Reading],
+    seconds: float,
+) -> Told | None:
+    """What was told before, if that answers the question."""
+    lines = told_lines(views.texts.get("answer 1", ""), hits, views.cited_sources)
+    others = max((reading.answer for reading in readings), default=-math.inf)
+    return read_told(reader.read, views.question, views.earlier, lines, headings, others, seconds)
+
+
+def _answered_by(told: Told, passage: Hit, hits: Sequence[Hit]) -> list[Hit]:
+    """The passages, that with the line that was told first, and marked alone."""
+    answer = AnswerSpan(*told.span, _sigmoid(told.reading.answer))
+    others = [replace(hit, answer=None) for hit in hits if hit.id != passage.id]
+    return [replace(passage, answer=answer), *others]
 
 
 def answers_somewhere(hits: Sequence[Hit]) -> bool:

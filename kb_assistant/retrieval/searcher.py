@@ -25,7 +25,7 @@ from kb_assistant.retrieval.file_states import with_files
 from kb_assistant.retrieval.filters import Filter, Scope, Sight
 from kb_assistant.retrieval.fusion import IN_USE, Background, FusionWeights, Pool, fuse
 from kb_assistant.retrieval.named import named_first
-from kb_assistant.retrieval.passages import Ranked, passages
+from kb_assistant.retrieval.passages import Ranked, passages, with_cited
 from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views, speakable
 from kb_assistant.retrieval.reading import (
     CITED,
@@ -190,8 +190,11 @@ class Searcher:
                 ranked = self._reranked(snapshot, views, ranked)
                 clock.lap("rerank")
             wanted = max(k, READ) if reader else k
-            gains = _gains(snapshot, views.cited) if reader else {}
-            hits = with_files(snapshot, passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted))
+            gains = _gains(snapshot, views.cited_sources) if reader else {}
+            hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted)
+            if reader:
+                hits = with_cited(hits, views.cited, scope.chunks([one.id for one in views.cited]), wanted)
+            hits = with_files(snapshot, hits)
             clock.lap("passages")
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS

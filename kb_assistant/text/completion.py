@@ -15,6 +15,7 @@ from kb_assistant.text.analyzer import fold
 from kb_assistant.text.conversation import weighing, with_subject
 from kb_assistant.text.language import language_of
 from kb_assistant.text.marks import unmarked
+from kb_assistant.text.same_kind import exchanged
 from kb_assistant.types import Turn
 
 
@@ -42,7 +43,7 @@ _CORRECTIONS = tuple(
     for pattern in (
         r"(?:(?:no|nope|sorry|wait|actually|oh|well)\b[,.!\s]*)*i(?:'m| am| was)?(?: actually)? (?:meant|mean|asking|talking|asked"
         r"|wanted to know|want to know|thinking)(?: to ask)?(?: about| of)? (?P<what>.+?)(?:, not .+|,? instead)?",
-        r"(?:no|nope|sorry|wait|actually)\b[,.!\s]+(?:not (?:that|this)(?: one)?[,.\s]+)?(?P<what>(?:the|about|for|of|in|at) .+?)"
+        r"(?:(?:no|nope|sorry|wait|actually)\b[,.!\s]+)+(?:not (?:that|this)(?: one)?[,.\s]+)?(?P<what>(?:the|about|for|of|in|at) .+?)"
         r"(?:, not .+|,? instead)?",
         r"(?:no[,.\s]+)?not .+?(?:,| but) (?:but )?(?P<what>.+?)",
         r"(?:(?:不|不是|不对|错了|抱歉|对不起|哦|噢)[，,。.！!\s]*)*(?:我(?:想|要|是想|是要|刚才)?(?:问|说|指|讲)的?是?|我的意思是|我是(?:问|说|指))"
@@ -69,6 +70,9 @@ _PREPOSITION = re.compile(
 _PRONOUN = re.compile(
     r"\b(?P<own>its|his|her|their)\b|\b(?:it|he|she|they|him|them|that one|this one)\b|[它他她]们?", re.IGNORECASE
 )
+_PERSON = re.compile(r"\b(?P<own>his|her(?= \w)|their(?= \w))\b|\b(?:he|she|they|him|her|them)\b", re.IGNORECASE)
+_WHO = re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)
+_FULL_NAME = re.compile(r"\b[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)+")
 _IT = re.compile(r"\b(?P<own>its)\b|\bit\b|它", re.IGNORECASE)
 # A name: capital letters within a sentence, or what a Chinese question says something of.
 _NAME = re.compile(r"(?<=[\w,;:] )(?:the |a |an )?[A-Z][\w'-]*(?: (?:of |the |and )?[A-Z0-9][\w'-]*)*")
@@ -175,7 +179,8 @@ def _named(question: str, text: str, last: Turn, before: tuple[Turn, ...]) -> Co
     what = re.sub(r"['’]s?$|的$", "", _bare(alone["what"]))
     if not what or _QUESTION.search(what) or len(what.split()) > MOST_WORDS:
         return None
-    if _is_name(what) and (_PRONOUN.search(last.question) or _name_in(last.question)):
+    stands = _is_name(what) and (_PRONOUN.search(last.question) or _name_in(last.question))
+    if stands or exchanged(last.question, what):
         return Completed(_about(last.question, what, before), before[:-1], what)
     return Completed(question, before, _focus(what))
 
@@ -194,8 +199,10 @@ def _is_name(text: str) -> bool:
 
 
 def _resolved(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed:
-    """The name in the last question in place of "it"."""
+    """The name in the last question in place of "it"; that of whom it asked for in place of "she"."""
     it, name = _IT.search(question), _name_in(last.question)
+    if it is None and _WHO.search(last.question):
+        it, name = _PERSON.search(question), _full_name_in(last.answer)
     if it is None or not name or _name_in(question):
         return Completed(question, before)
     own = f"{name}'s" if it["own"] else name
@@ -204,6 +211,8 @@ def _resolved(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed:
 
 def _about(asked: str, what: str, before: Sequence[Turn]) -> str:
     """The question asked before, about something else."""
+    if other := exchanged(asked, what):
+        return other
     for turn in reversed(before):
         if label := next((label for label in _items(turn.answer) if label in asked), ""):
             return asked.replace(label, what)
@@ -221,6 +230,12 @@ def _name_in(question: str) -> str:
         return re.sub(r"['’]s?$", "", found[0])
     named = _OWNER.search(fold(question)) or _SUBJECT.search(fold(question))
     return named["name"] if named else ""
+
+
+def _full_name_in(answer: str) -> str:
+    """The only full name in the first line of an answer."""
+    names = dict.fromkeys(_FULL_NAME.findall(unmarked(answer).partition("\n")[0]))
+    return next(iter(names)) if len(names) == 1 else ""
 
 
 def _chosen(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed | None:

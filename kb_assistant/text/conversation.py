@@ -32,10 +32,11 @@ _ELLIPSIS = re.compile(
 )
 # What says nothing of the subject, beside the stop words.
 _LIGHT = frozenset(
-    "much many long far old high big tall often cost open close start begin end happen mean work know".split()
+    "much many long far old high big tall often cost take open close start begin end happen mean work know".split()
 )
 _ZH_LIGHT = re.compile(
-    r"什么时候|为什么|怎么样|多少钱|什么|怎么|多少|几点|多[久长大远高重宽深快]|[哪几][个里儿些年月天位种]|价格"
+    r"(?:什么时候|啥时候|怎么|几点|多久)(?:要|能|可以)?[上去来到走做办弄用付交修][吗呢啊呀]?$"
+    r"|什么时候|为什么|怎么样|多少钱|什么|怎么|多少|几点|多[久长大远高重宽深快]|[哪几][个里儿些年月天位种]|价格"
     r"|地方|名字|开门|关门|开放|开始|结束"
     r"|有没有|是不是|能不能|可以|谁|请问|告诉我|介绍|一下|知道|觉得|还记得|了解|听说|[哦嗯哇噢我你您]|[的是了吗呢吧啊呀在有叫做要能会和与从到被把就都也还]"
 )
@@ -72,7 +73,7 @@ def is_unclear(question: str) -> bool:
         if found := pronoun.search(text):
             # What stands before the pronoun may be what it means, but not a single verb whose object it is.
             before, after = text[: found.start()], text[found.end() :]
-            return _is_object(before, after) or (not _telling(before) and len(_telling(after)) <= most)
+            return _is_object(before, after) or (not telling(before) and len(telling(after)) <= most)
     return False
 
 
@@ -86,14 +87,14 @@ def points_back(question: str) -> bool:
         for pronoun, _ in _PRONOUNS:
             if found := pronoun.search(clause):
                 before, after = clause[: found.start()], clause[found.end() :]
-                if not _telling(before) or _is_object(before, after):
+                if not telling(before) or _is_object(before, after):
                     return True
     return False
 
 
 def _is_object(before: str, after: str) -> bool:
     """Whether a pronoun ends what is said, behind one word that says something: a verb."""
-    return not after.strip("?？!！。.， ,") and len(_telling(before)) <= 1
+    return not after.strip("?？!！。.， ,") and len(telling(before)) <= 1
 
 
 def names_nothing(question: str) -> bool:
@@ -102,7 +103,7 @@ def names_nothing(question: str) -> bool:
     >>> [names_nothing(one) for one in ("Why?", "and where is it?", "它在哪里？", "and the weather?")]
     [True, True, True, False]
     """
-    return not _telling(without_pronouns(question))
+    return not telling(without_pronouns(question))
 
 
 def without_pronouns(question: str) -> str:
@@ -113,7 +114,7 @@ def without_pronouns(question: str) -> str:
     return _ZH_LIGHT.sub(" ", text)
 
 
-def _telling(text: str) -> list[str]:
+def telling(text: str) -> list[str]:
     """The words, or in Chinese pieces of two characters, that say what a question is about."""
     words = [word for word in analyze_query(_HAN.sub("", text)) if word not in _LIGHT]
     left = "".join(_HAN.findall(_ZH_LIGHT.sub("", text)))

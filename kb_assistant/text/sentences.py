@@ -14,7 +14,7 @@ from kb_assistant.text.boundaries import SENTENCE, cuts_of
 _OWN_LINE = re.compile(
     r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|>|.*\|\s)"
 )
-_MARKER = re.compile(r"\A\s*(?:[-*+•·‣▪]\s+|>\s*|#{1,6}\s+)")
+_MARKER = re.compile(r"\A\s*(?:[-*+•·‣▪]\s+|(?:>\s*)+|#{1,6}\s+)")
 _TABLE_RULE = re.compile(r"[\s|:+=-]*")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _STANDS_ALONE = re.compile(r"\s*[|#]|.* \| |.*[;{}]\s*$")

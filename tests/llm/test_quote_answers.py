@@ -15,7 +15,8 @@ from kb_assistant.llm.extract.marked import (
     with_what_is_announced,
     with_what_it_is_about,
 )
-from kb_assistant.llm.extract.question_forms import is_open, two_questions
+from kb_assistant.llm.extract.narrowed import on_focus
+from kb_assistant.llm.extract.question_forms import is_open, name_asked, two_questions
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
 
@@ -200,6 +201,21 @@ def test_of_questions_and_answers_the_answer_is_quoted(faq: str, question: str, 
     by_words = quote(question, [faq], most=1)
     (by_reader,) = quote_answers([faq], [marked(faq, question[:-1] if question in faq else "带宠物入场")])
     assert ([one.text for one in by_words], by_reader.text) == ([answer], answer)
+
+
+def test_a_question_in_a_numbered_list_is_not_answered_by_the_next_item() -> None:
+    asked = "1. 茶歇要不要热饮？\n2. 若起大风,合影改在门厅,可以吗？\n3. 席卡颜色:米白或浅灰。\n"
+    (by_reader,) = quote_answers([asked], [marked(asked, "改在门厅")])
+    assert by_reader.text == "2. 若起大风,合影改在门厅,可以吗？"
+
+
+def test_a_single_character_names_a_longer_word_that_it_is_in() -> None:
+    dishes = ["材料:香菇8朵,冰糖5克。", "材料:酸菜200克,糖10克。"]
+    assert {one.passage for one in on_focus("糖", dishes)} == {1, 2}
+
+
+def test_whose_name_is_asked_for_is_no_name() -> None:
+    assert (name_asked("what is his name"), name_asked("what is Corran")) == ("", "Corran")
 
 
 def test_of_several_rows_the_one_with_the_code_is_quoted() -> None:

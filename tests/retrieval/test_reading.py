@@ -145,8 +145,8 @@ def test_of_like_passages_that_of_the_document_answered_from_comes_first() -> No
 
 def test_the_last_answer_that_cites_tells_what_is_talked_of() -> None:
     cited = Turn("where?", "Here.", tuple(hits("a")))
-    assert query_views("and when?", [cited, Turn("thanks", "You're welcome.")]).cited == {"/a.md"}
-    assert query_views("and when?", [Turn("where?", "Here.")]).cited == frozenset()
+    assert query_views("and when?", [cited, Turn("thanks", "You're welcome.")]).cited_sources == {"/a.md"}
+    assert query_views("and when?", [Turn("where?", "Here.")]).cited == ()
 
 
 def test_a_doubtful_mark_is_no_answer() -> None:

@@ -32,6 +32,8 @@ def after(*asked: str, answer: str = "It is so. [1]") -> list[Turn]:
         ),
         ("What does it cost?", "I meant the pump", "What does the pump cost?", "the pump"),
         ("What does it cost?", "No, I meant for children", "What does it cost? for children", "children"),
+        ("How far is the pump?", "no sorry, the roller", "How far is the pump? the roller", "the roller"),
+        ("What does E4 mean?", "I meant E7", "What does E7 mean?", "E7"),
         ("How old is he?", "No, I mean when was the station founded?", "when was the station founded", ""),
         ("图书室几点开门？", "我问的是茶室", "茶室图书室几点开门？", "茶室"),
         ("青松的保修期多长？", "不是，我说的是白杨", "白杨的保修期多长？", "白杨"),
@@ -73,6 +75,32 @@ def test_a_name_alone_stands_for_the_name_before() -> None:
     for turn, focus in (("and for members?", "members"), ("白杨呢？", "白杨"), ("那门票呢", "门票")):
         done = completed(turn, after("How much is it on Sundays?"))
         assert (done.question, done.focus, len(done.history)) == (turn, focus, 1), "any other part stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("before", "turn", "question"),
+    [
+        ("when is the pool open on tuesday", "and saturday?", "when is the pool open on saturday"),
+        ("what is new in 2.10.1", "and in 2.9?", "what is new in 2.9"),
+        ("how much is it for 2 people", "and for 4 people?", "how much is it for 4 people"),
+        ("周二第二节上什么课", "那周五呢", "周五第二节上什么课"),
+        ("H3是什么故障", "那H12呢", "H12是什么故障"),
+        ("三月份几号发工资", "五月份呢", "五月份几号发工资"),
+        ("when is the pool open on tuesday", "and in 2.9?", "and in 2.9?"),  # nothing of its kind
+        ("is the pool open from 8 to 12", "and at 14?", "and at 14?"),  # two of its kind
+        ("how much is a day for 2 people", "and for 4 dogs?", "and for 4 dogs?"),
+    ],
+)
+def test_a_day_a_code_or_a_number_alone_stands_for_the_one_before(before: str, turn: str, question: str) -> None:
+    assert completed(turn, after(before)).question == question
+
+
+def test_she_is_whom_the_answer_named() -> None:
+    told = Turn("who keeps the boat?", "It is kept by Anselm Roe, a widower. [1]")
+    assert completed("how can i reach him", [told]).question == "how can i reach Anselm Roe"
+    assert completed("whats his number", [told]).focus == "Anselm Roe"
+    both = Turn("who keeps the boat?", "It is kept by Anselm Roe and Una Falk. [1]")
+    assert completed("how can i reach him", [both]).question == "how can i reach him"
 
 
 def test_it_is_what_was_named() -> None:

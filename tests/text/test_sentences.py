@@ -54,3 +54,7 @@ def test_citations_agree(case: list[str], step: int) -> None:
 
 def hit(text: str) -> Hit:
     return Hit(id=text[:8], text=text, source="/docs/a.md", locator=Locator(), score=1.0)
+
+
+def test_the_signs_of_a_quoted_mail_are_no_part_of_a_sentence() -> None:
+    assert sentences(">> The pump is loud.\n> > 泵很响。\n> Why?") == ["The pump is loud.", "泵很响。", "Why?"]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from kb_assistant.llm.extract.narrowed import GOES_ON
 from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
-from kb_assistant.text.analyzer import analyze, analyze_query, fold, is_cjk
+from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.marks import unmarked
 
 # How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
@@ -95,11 +95,8 @@ def naming_what_is_asked(
 
 
 def _has_any(words: Collection[str], sentence: Sentence) -> bool:
-    """Whether a sentence has one of the words; a single Chinese character also as a part of a longer word."""
-    return any(
-        word in sentence.terms or (len(word) == 1 and is_cjk(word) and word in fold(sentence.text))
-        for word in words
-    )
+    """Whether a sentence has one of the words."""
+    return any(map(sentence.has, words))
 
 
 def naming_fully(name: str, found: Sequence[Sentence], passages: Sequence[str]) -> list[Sentence]:

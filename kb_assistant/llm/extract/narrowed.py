@@ -109,6 +109,6 @@ def places_on(focus: str, found: list[Sentence], headings: Sequence[str]) -> lis
     kept: list[int] = []
     for place, one in enumerate(found):
         follows = kept[-1:] == [place - 1] and found[place - 1].passage == one.passage
-        if wanted <= one.terms or one.passage in headed or (follows and GOES_ON.match(one.text)):
+        if all(map(one.has, wanted)) or one.passage in headed or (follows and GOES_ON.match(one.text)):
             kept.append(place)
     return kept

@@ -47,7 +47,7 @@ _YES_OR_NO = re.compile(
 
 _ROLE_ENDS = "长员师者人生任理事席主管家手位们方导板么"
 _NAME_ASKED = re.compile(
-    r"\A\W*(?:who|what)(?:'s|\s+is|\s+was|\s+are|\s+were)\s+(?!(?:the|a|an|your|my|our|their|in|on|at|it|this|that)\b)"
+    r"\A\W*(?:who|what)(?:'s|\s+is|\s+was|\s+are|\s+were)\s+(?!(?:the|a|an|your|my|our|their|his|her|its|in|on|at|it|this|that)\b)"
     r"(?P<english>[\w .'’-]{2,60}?)[\s?？!.]*\Z"
     rf"|\A(?:请问|那|那么)?(?P<chinese>[^\s，,。？?]{{2,12}})(?<![{_ROLE_ENDS}])(?:是谁|是什么人|是哪位|是干什么的|是做什么的|是干嘛的)"
     r"[呀啊呢？?。\s]*\Z",

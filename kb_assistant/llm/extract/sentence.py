@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from kb_assistant.text.analyzer import analyze
+from kb_assistant.text.analyzer import analyze, fold, is_cjk
 from kb_assistant.text.marks import unmarked
 from kb_assistant.text.sentences import sentences
 
 _SAME = 0.9
+_NUMBERED = re.compile(r"[(（]?(?:\d{1,3}|[一二三四五六七八九十]{1,3})[.)）、]")
 _QUESTION = re.compile(r"[?？][*_\"'”’」）)\s]*\Z")
 
 
@@ -21,6 +22,10 @@ class Sentence:
 
     text: str
     passage: int
+
+    def has(self, word: str) -> bool:
+        """Whether it has a word; a single Chinese character also as a part of a longer word."""
+        return word in self.terms or (len(word) == 1 and is_cjk(word) and word in fold(self.text))
 
     @cached_property
     def terms(self) -> frozenset[str]:
@@ -34,10 +39,12 @@ def unmarked_sentences(passage: str) -> list[str]:
 
 
 def answer_to(texts: Sequence[str], place: int) -> str:
-    """The sentence at a place; for a question, as in a list of questions and answers, the sentence behind it."""
-    behind = texts[place + 1 : place + 2]
+    """The sentence at a place; for a question, as in a list of questions and answers, the one behind it, unless
+    that is the next item of a list."""
+    behind = next(iter(texts[place + 1 : place + 2]), "")
     asks = _QUESTION.search(texts[place]) is not None
-    return behind[0] if asks and behind and not _QUESTION.search(behind[0]) else texts[place]
+    other = _QUESTION.search(behind) or (_NUMBERED.match(behind) and _NUMBERED.match(texts[place]))
+    return behind if asks and behind and not other else texts[place]
 
 
 def are_same(one: Sentence, other: Sentence) -> bool:
