@@ -51,6 +51,7 @@ class Choice:
 
     Attributes:
         prune: Remove known files that are now excluded.
+        left_out: Files that aren't taken though they are under the root.
         home: Home of knowledge bases; what the program keeps there isn't found on a walk through it.
     """
 
@@ -58,6 +59,7 @@ class Choice:
     exclude: Sequence[str] = ()
     prune: bool = False
     home: Path | None = None
+    left_out: frozenset[str] = frozenset()
 
     def leaves_out(self, relative: str, folder: bool = False) -> bool:
         """Whether a file is excluded. For a folder, such as an archive, only `exclude` counts."""
@@ -168,7 +170,7 @@ class _Walk:
         ignored = folder.ignored or _is_ignored(folder.rules, path, is_folder)
         if not is_folder:
             left_out = self.choice.leaves_out(path.relative_to(self._root).as_posix(), is_archive(path.name))
-            return self.file(path, ignored or left_out)
+            return self.file(path, ignored or left_out or str(path) in self.choice.left_out)
         whole = folder.whole or self._is_wanted(entry.path)
         return _Folder(path, folder.rules, ignored, entry.is_symlink(), folder.inside, whole)
 

@@ -43,7 +43,13 @@ def sync(
     """
     started = time.monotonic()
     splitter, recipe = recipe_of(embedder, settings)
-    choice = Choice(tuple(request.include), tuple(request.exclude), request.prune, settings.home)
+    choice = Choice(
+        tuple(request.include),
+        tuple(request.exclude),
+        request.prune,
+        settings.home,
+        frozenset(map(str, request.left_out)),
+    )
     with nullcontext(None) if store is None else store.read() as snapshot:
         plan = make_plan(snapshot, request.paths, choice, recipe, settings, pool, request.changed)
     if request.dry_run or store is None:

@@ -175,6 +175,7 @@ class KnowledgeBase:
         changed: Sequence[Path] | None = None,
         readers: Collection[str] | None = None,
         workers: bool = False,
+        left_out: Collection[Path] = (),
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_message: Callable[[str], None] = _log.warning,
         stop: Callable[[], bool] = lambda: False,
@@ -197,6 +198,7 @@ class KnowledgeBase:
                 as it is.
             workers: Have the workers of all machines read and embed (see shared_work), and wait for them; a stop
                 ends the waiting alone. Passwords are given to the workers instead.
+            left_out: Absolute paths of files that aren't taken where only their folder is named.
             on_progress: Called with the progress.
             on_message: Called with what the user should know, such as that no worker is there.
             stop: Called often; once it returns true, the ingest ends after the files in progress.
@@ -217,6 +219,7 @@ class KnowledgeBase:
             changed,
             on_progress=on_progress,
             stop=stop,
+            left_out=left_out,
         )
         if dry_run:
             return self._documents.foretell(self._peek(), request)

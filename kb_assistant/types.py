@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -402,6 +402,7 @@ class IngestRequest:
     changed: Sequence[Path] | None = None
     on_progress: Callable[[Progress], None] = lambda _: None
     stop: Callable[[], bool] = lambda: False
+    left_out: Collection[Path] = ()
 
 
 @dataclass(slots=True)

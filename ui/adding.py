@@ -13,7 +13,7 @@ from kb_assistant.workspace.desk import View
 from ui.app_state import admin, is_admin, not_followed
 from ui.errors import attempt, show_error
 from ui.options import MOST_PASTED, options
-from ui.sanitize import escaped, strip_invisible
+from ui.sanitize import escaped, short, strip_invisible
 from ui.strings import say
 from ui.uploads import drop_zone
 
@@ -60,7 +60,25 @@ def _folder(base: View) -> None:
                 say("let_go"), key=f"go-{folder}", on_click=attempt,
                 args=(base.unwatch_folder, folder), type="tertiary",
             )  # fmt: skip
+    _left_out(base)
     _not_followed(base)
+
+
+def _left_out(base: View) -> None:
+    """Files of followed folders that were removed, and so aren't synchronized."""
+    if not (files := base.folders().left_out):
+        return
+    with st.popover(say("left_out", n=len(files)), icon=":material/sync_disabled:", type="tertiary"):
+        st.caption(say("left_out_hint"))
+        for file in files[:_SHOWN]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(strip_invisible(short(str(file), 80)), width="stretch")
+                st.button(
+                    say("sync_again"), key=f"sync-again-{file}", on_click=attempt, args=(base.sync_again, file)
+                )
+
+
+_SHOWN = 50
 
 
 def _not_followed(base: View) -> None:

@@ -325,6 +325,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "paste_title": ("Title (else its first line)", "标题（不填则用第一行）"),
     "paste_body": ("Text", "文本"),
     "paste_save": ("Save and read", "保存并读取"),
+    "left_out": ("Files that aren't synced: {n}", "不同步的文件：{n} 个"),
+    "left_out_hint": (
+        "They were removed here and lie in a folder that is followed.",
+        "它们已在此移除，但仍位于同步的文件夹中。",
+    ),
+    "sync_again": ("Sync again", "重新同步"),
     "folder": ("A folder on this machine", "本机文件夹"),
     "folder_hint": (
         "Its whole path. New, changed and vanished files are taken over.",
@@ -378,8 +384,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "remove": ("Remove", "移除"),
     "remove_help": (
         "They are in no answer any more. Uploaded files are deleted for good after a day; files of your folders "
-        "stay where they are and come back when their folder is synced.",
-        "回答中不再使用。上传的文件一天后彻底删除；你文件夹中的文件保留原处，下次同步时会重新加入。",
+        "stay where they are and aren't synced any more.",
+        "回答中不再使用。上传的文件一天后彻底删除；你文件夹中的文件保留原处，不再同步。",
     ),
     "removed_count": ("{n} removed.", "已移除 {n} 个。"),
     "care": ("Check and rebuild", "检查与重建"),

@@ -11,7 +11,7 @@ import re
 import shutil
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -39,10 +39,12 @@ class Folders:
     Attributes:
         uploads: Folder of the uploaded files; managed by this program.
         watched: The user's own folders, absolute.
+        left_out: Files in them that aren't synchronized, absolute.
     """
 
     uploads: Path
     watched: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
 
 
 def folders_of(settings: Settings) -> Folders:
@@ -59,6 +61,16 @@ def folders_of(settings: Settings) -> Folders:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(home, name, error) from error
     return _update(settings, lambda folders: folders)
+
+
+def left_out(settings: Settings) -> tuple[Path, ...]:
+    """Files of watched folders that aren't synchronized; none where there is no list yet.
+
+    Raises:
+        StoreError: the list is damaged.
+    """
+    home, name = _list_of(settings)
+    return () if home.text(name) is None else folders_of(settings).left_out
 
 
 def watch_folder(settings: Settings, folder: str) -> Path:
@@ -78,7 +90,34 @@ def watch_folder(settings: Settings, folder: str) -> Path:
 
 def unwatch_folder(settings: Settings, folder: Path) -> None:
     """Stop watching a folder. Its sources stay until they are removed."""
-    _update(settings, lambda now: replace(now, watched=tuple(path for path in now.watched if path != folder)))
+
+    def without(now: Folders) -> Folders:
+        watched = tuple(path for path in now.watched if path != folder)
+        return replace(now, watched=watched, left_out=tuple(_within(now.left_out, watched)))
+
+    _update(settings, without)
+
+
+def leave_out(settings: Settings, files: Iterable[Path]) -> None:
+    """Stop synchronizing single files of watched folders; others are ignored."""
+    given = list(files)
+
+    def with_these(now: Folders) -> Folders:
+        return replace(now, left_out=tuple(dict.fromkeys((*now.left_out, *_within(given, now.watched)))))
+
+    if list(_within(given, folders_of(settings).watched)):
+        _update(settings, with_these)
+
+
+def take_in(settings: Settings, files: Iterable[Path]) -> None:
+    """Synchronize such files again."""
+    given = frozenset(files)
+    if given & set(folders_of(settings).left_out):
+        _update(settings, lambda now: replace(now, left_out=tuple(set(now.left_out) - given)))
+
+
+def _within(files: Iterable[Path], watched: Collection[Path]) -> Iterator[Path]:
+    return (file for file in files if any(file.is_relative_to(folder) for folder in watched))
 
 
 def put_uploads(settings: Settings, files: Iterable[tuple[str, bytes]]) -> list[Path]:
@@ -182,7 +221,7 @@ def _safe_part(part: str) -> str:
 
 def _folders(settings: Settings, value: Any) -> Folders:
     uploads = settings.uploads_dir / Path(value["uploads"]).name
-    return Folders(uploads, tuple(Path(one) for one in value["kept"]))
+    return Folders(uploads, *(tuple(map(Path, value.get(name, ()))) for name in ("kept", "left_out")))
 
 
 def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders:
@@ -195,7 +234,10 @@ def _update(settings: Settings, change: Callable[[Folders], Folders]) -> Folders
         fresh = Folders(settings.uploads_dir / uuid.uuid4().hex)
         now = change(fresh if value is None else _folders(settings, value))
         after.append(now)
-        return {"uploads": now.uploads.name, "kept": [str(path) for path in now.watched]}
+        lists = {"kept": [*map(str, now.watched)], "left_out": sorted(map(str, now.left_out))}
+        return {"uploads": now.uploads.name} | {
+            name: some for name, some in lists.items() if some or name == "kept"
+        }
 
     try:
         update_json(home, name, changed, what=_("the list of folders"))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kb_assistant.errors import BusyError, KBError
 from kb_assistant.messages import _
 from kb_assistant.priority import lower_priority
+from kb_assistant.workspace.folders import left_out
 from kb_assistant.workspace.job_list import KEPT, Job, JobKind, JobList, JobState, unread_paths
 
 if TYPE_CHECKING:
@@ -144,7 +145,11 @@ class Jobs:
                     self._tell(place)
 
             report = base.ingest(
-                [Path(path) for path in job.paths], changed=changed, on_progress=told, stop=stop.is_set
+                [Path(path) for path in job.paths],
+                changed=changed,
+                left_out=left_out(base.settings),
+                on_progress=told,
+                stop=stop.is_set,
             )
             job.result = report.to_json()
             with self._lock:

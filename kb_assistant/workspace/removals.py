@@ -39,9 +39,11 @@ class Removal:
 
 
 def remove_sources(base: KnowledgeBase, paths: Sequence[str]) -> Removal:
-    """Remove sources, and put their files aside if they were uploaded; other files stay where they are."""
+    """Remove sources, and put their files aside if they were uploaded; other files stay where they are, and aren't
+    synchronized any more."""
     done = Removal(uuid.uuid4().hex, tuple(paths))
     uploads = folders.folders_of(base.settings).uploads
+    folders.leave_out(base.settings, [path for path in map(Path, paths) if path.is_file()])
     base.forget_sources(paths)
     for path in _uploaded(uploads, paths):
         _move(path, uploads / _FOLDER / done.id / path.relative_to(uploads))
@@ -53,6 +55,7 @@ def bring_back(base: KnowledgeBase, done: Removal) -> list[Path]:
 
     A file that was uploaded under the same name since stays.
     """
+    folders.take_in(base.settings, map(Path, done.paths))
     uploads = folders.folders_of(base.settings).uploads
     aside = uploads / _FOLDER / Path(done.id).name
     for path in _uploaded(uploads, done.paths):

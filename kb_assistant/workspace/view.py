@@ -230,6 +230,12 @@ class View(ReadView):
         self.expect("manage")
         return self._workspace.access.withdraw(self.name, to)
 
+    def sync_again(self, file: Path) -> Job:
+        """Synchronize a file that was left out of its folder again, and read it; raises as `verify`, too."""
+        self.expect("manage")
+        folders.take_in(self._base.settings, [file])
+        return self.ingest([file])
+
     def own_settings(self) -> dict[str, str]:
         """See base_settings.own_settings; raises as `verify`, too."""
         self.expect("manage")

@@ -382,6 +382,14 @@ def test_a_folder_is_named_and_read(tmp_path: Path, table: Table) -> None:
     job = app_state().jobs.of(app_state().base("default"))[0]
     app_state().jobs.wait(job.id)
     assert job.result["added"] == 1
+    app = library()
+    assert table.names == ["boat.md"]
+    table.select("boat.md")
+    app.run().button(key="remove-sources").click().run()
+    app = library()
+    next(button for button in app.button if button.label == "Sync again").click().run()
+    app_state().jobs.wait(app_state().jobs.of(app_state().base("default"))[0].id)
+    table.selected = []
     library()
     assert table.names == ["boat.md"]
 
