@@ -44,17 +44,16 @@ PEER = Path(__file__).with_name("peer.py")
 class _InFileOrder(LocalEmbeddings):
     """Batches of BATCH in the order of the texts."""
 
-    def _batches(self, texts: Sequence[str], most_tokens: int) -> list[list[int]]:  # noqa: ARG002
-        return [list(range(start, min(start + BATCH, len(texts)))) for start in range(0, len(texts), BATCH)]
+    def _batches(self, lengths: Sequence[int], most_tokens: int) -> list[list[int]]:  # noqa: ARG002
+        return [list(range(start, min(start + BATCH, len(lengths)))) for start in range(0, len(lengths), BATCH)]
 
 
 class _ByLength(_InFileOrder):
     """Batches of BATCH of about the same length."""
 
-    def _batches(self, texts: Sequence[str], most_tokens: int) -> list[list[int]]:
-        lengths = self.count_tokens(texts)
-        order = sorted(range(len(texts)), key=lambda place: -lengths[place])
-        return [[order[place] for place in batch] for batch in super()._batches(texts, most_tokens)]
+    def _batches(self, lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
+        order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+        return [[order[place] for place in batch] for batch in super()._batches(lengths, most_tokens)]
 
 
 STEPS: dict[str, Callable[[Model, int], LocalEmbeddings]] = {

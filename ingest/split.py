@@ -124,10 +124,16 @@ class Splitter:
                     section.blocks = [replace(block, header="") for block in section.blocks]
 
     def _measure(self, sections: list[_Section]) -> None:
-        unknown = [(section, unit) for section in sections for unit in section.units if unit.tokens < 0]
-        counts = self._count([section.text[unit.start : unit.end].strip() for section, unit in unknown])
-        for (_, unit), tokens in zip(unknown, counts, strict=True):
-            unit.tokens = tokens
+        unknown = [
+            (unit, section.text[unit.start : unit.end].strip())
+            for section in sections
+            for unit in section.units
+            if unit.tokens < 0
+        ]
+        texts = list(dict.fromkeys(text for _, text in unknown))
+        counts = dict(zip(texts, self._count(texts), strict=True))
+        for unit, text in unknown:
+            unit.tokens = counts[text]
 
     def _refine(self, sections: list[_Section], rank: int, cuts: Callable[[str], list[int]]) -> bool:
         """Cut the units that are too long at the offsets from `cuts`; False if there are none."""

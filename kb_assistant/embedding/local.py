@@ -50,7 +50,6 @@ FEW = 64
 """Up to this many passages ONNX Runtime is quicker than loading torch for a GPU."""
 
 _TORCH_TOKENS = {"cpu": 2048, "cuda": 65536}
-_SPECIAL_TOKENS = 2
 
 
 _of_the_parent: list[object] = []
@@ -115,7 +114,8 @@ class LocalEmbeddings(TextEmbeddings):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Number of tokens of each text by the model's tokenizer, without special tokens, prefix and
         truncation."""
-        encodings = self._tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
+        plain = [_clean(text) for text in texts]
+        encodings = self._tokenizer.encode_batch(plain, add_special_tokens=False, placed=False)
         return [len(encoding) for encoding in encodings]
 
     def encode_batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
@@ -133,9 +133,12 @@ class LocalEmbeddings(TextEmbeddings):
             encoder: OnnxEncoder | None = self._int8_encoder
         else:
             encoder = None if self._on_gpu(len(texts)) else self._encoder
-        for rows in self._batches(texts, BATCH_TOKENS if encoder else _TORCH_TOKENS[self._on]):
-            batch, prefix = [texts[row] for row in rows], self.model.passage_prefix
-            yield rows, self._by_onnx(encoder, batch, prefix) if encoder else self._encode(batch, prefix)
+        ids = self._ids(texts, self.model.passage_prefix)
+        for rows in self._batches([len(row) for row in ids], BATCH_TOKENS if encoder else _TORCH_TOKENS[self._on]):
+            if encoder:
+                yield rows, self._normalised(encoder.encode([ids[row] for row in rows]))
+            else:
+                yield rows, self._encode([texts[row] for row in rows], self.model.passage_prefix)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of n questions: float32 (n, dimension), rows of length 1, in the order of `texts`."""
@@ -148,13 +151,14 @@ class LocalEmbeddings(TextEmbeddings):
             _ = self._tokenizer
         if (encoder := self._encoder) is None:
             return np.asarray(self._encode([text], self.model.query_prefix)[0], np.float32)
-        return np.asarray(self._by_onnx(encoder, [text], self.model.query_prefix)[0], np.float32)
+        ids = self._ids([text], self.model.query_prefix)
+        return np.asarray(self._normalised(encoder.encode(ids))[0], np.float32)
 
-    def _by_onnx(self, encoder: OnnxEncoder, texts: Sequence[str], prefix: str) -> Vectors:
-        encodings = self._tokenizer.encode_batch([prefix + _clean(text) for text in texts])
-        ids = [encoding.ids for encoding in encodings]
-        short = [row if len(row) <= self._longest else [*row[: self._longest - 1], row[-1]] for row in ids]
-        return self._normalised(encoder.encode(short))  # of a long text the closing token stays
+    def _ids(self, texts: Sequence[str], prefix: str) -> list[list[int]]:
+        """The token ids that the network reads for each text. Of a long one the closing token stays."""
+        encodings = self._tokenizer.encode_batch([prefix + _clean(text) for text in texts], placed=False)
+        rows, longest = [encoding.ids for encoding in encodings], self._longest
+        return [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in rows]
 
     def _on_gpu(self, count: int) -> bool:
         """Whether a GPU embeds this many passages."""
@@ -188,11 +192,8 @@ class LocalEmbeddings(TextEmbeddings):
             _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
             return None
 
-    def _batches(self, texts: Sequence[str], most_tokens: int) -> list[list[int]]:
-        (prefix_tokens,) = self.count_tokens([self.model.passage_prefix])
-        lengths = [
-            min(count + prefix_tokens + _SPECIAL_TOKENS, self._longest) for count in self.count_tokens(texts)
-        ]
+    def _batches(self, lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
+        """Positions of texts, given by the tokens of each, batch by batch."""
         return pack(lengths, self._batch_tokens or most_tokens)
 
     @property

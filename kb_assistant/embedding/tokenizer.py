@@ -49,14 +49,21 @@ class TextTokenizer:
         if self._pieces is None:
             self.load()
 
-    def encode_batch(self, texts: Sequence[str], add_special_tokens: bool = True) -> Sequence[Encoded]:
-        """The tokens of each text, none cut off and none filled up."""
+    def encode_batch(
+        self, texts: Sequence[str], add_special_tokens: bool = True, placed: bool = True
+    ) -> Sequence[Encoded]:
+        """The tokens of each text, none cut off and none filled up.
+
+        Args:
+            placed: Whether their places in the text are wanted, which takes a fifth longer.
+        """
         if (pieces := self._pieces) is not None:
             self._cut += sum(map(len, texts))
             if self._cut <= FEW_CHARACTERS:
                 return pieces.encode_batch(texts, add_special_tokens)
             self.load()
-        encodings: Sequence[Encoded] = self._whole.encode_batch(texts, add_special_tokens=add_special_tokens)
+        encode = self._whole.encode_batch if placed else self._whole.encode_batch_fast
+        encodings: Sequence[Encoded] = encode(texts, add_special_tokens=add_special_tokens)
         return encodings
 
     def load(self) -> None:

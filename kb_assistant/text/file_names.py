@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import PurePath
 
 from kb_assistant.text.analyzer import analyze, analyze_query, fold
@@ -26,6 +27,7 @@ _LONGEST = 100  # characters
 _SHARE = 0.5  # of a name's words: a heading that says so many makes the name needless
 
 
+@lru_cache(maxsize=1000)
 def said_by_path(path: str) -> str:
     """The names of a source's folder and file as words, joined by " > "; without those that say nothing, such as
     `index` or `IMG_2041`.

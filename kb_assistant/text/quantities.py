@@ -55,8 +55,9 @@ def _any(names: list[str]) -> str:
 _CHINESE = _any([name for name in _SYMBOL_OF if "\u4e00" <= name[0] <= "\u9fff"])
 _LATIN = _any([name for name in _SYMBOL_OF if not "\u4e00" <= name[0] <= "\u9fff"])
 _HAN = "零〇一二两三四五六七八九十百千万亿"
+_FIRST = rf"(?-i:(?=[-−$€¥£\d{_HAN}]))"  # halves the time
 _QUANTITY = re.compile(
-    r"(?<![A-Za-z0-9_.,第])(?P<minus>(?<!\w)[-−])?(?P<currency>[$€¥£]\s?)?"
+    rf"{_FIRST}(?<![A-Za-z0-9_.,第])(?P<minus>(?<!\w)[-−])?(?P<currency>[$€¥£]\s?)?"
     rf"(?:(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<myriad>[万亿])?|(?<![{_HAN}])(?P<han>[{_HAN}]{{1,12}}))"
     rf"(?:(?P<gap>[-\s]?)(?P<latin>{_LATIN})(?![A-Za-z0-9_/²³])|\s?(?P<chinese>{_CHINESE})|(?<=[\d万亿])(?!\w|\.\d|\s(?:thousand|million|billion|trillion|bn|m|k)\b))",
     re.IGNORECASE,

@@ -344,16 +344,16 @@ def test_lines_of_joined_blocks_and_of_inexact_ones() -> None:
     assert [piece.lines for piece in Splitter(count, 1).split(Content("", blocks))] == [(3, 3), (7, 20), (7, 20)]
 
 
-def test_tokens_are_counted_in_batches() -> None:
+def test_tokens_of_different_texts_are_counted_in_one_batch() -> None:
     calls: list[int] = []
 
     def counting(texts: Sequence[str]) -> list[int]:
         calls.append(len(texts))
         return count(texts)
 
-    blocks = tuple(Block("水泵停了。再等一等。", heading=str(i)) for i in range(50))
+    blocks = tuple(Block(f"水泵{i}停了。再等一等。", heading=str(i)) for i in range(50))
     Splitter(counting, 64).split(Content("", blocks))
-    assert calls == [100]
+    assert calls == [50 + 1]
 
 
 def test_fingerprint_tells_the_size_and_the_overlap() -> None:
