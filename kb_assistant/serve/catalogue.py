@@ -15,7 +15,7 @@ from kb_assistant.messages import _, without_folders
 from kb_assistant.retrieval.filters import AllOf, AnyOf, Condition, Filter, Not
 from kb_assistant.serve.conversation import PLAIN, PREFIX, named_views
 from kb_assistant.serve.errors import NoSuchModelError
-from kb_assistant.serve.passages import file_name, scores, source_id
+from kb_assistant.serve.passages import file_name, scores
 from kb_assistant.serve.service import Desking, Service, Serving
 from kb_assistant.serve.work import Stop
 from kb_assistant.workspace.view import View
@@ -174,10 +174,10 @@ async def search_store(
     naming = view.naming()
     data = [
         {
-            "file_id": source_id(hit.source),
+            "file_id": view.ids.source(hit.source),
             "filename": file_name(hit.source),
             "score": score,
-            "attributes": {"id": hit.id, "path": naming(hit.source), "place": str(hit.locator)},
+            "attributes": {"id": view.ids.told(hit.id), "path": naming(hit.source), "place": str(hit.locator)},
             "content": [{"type": "text", "text": hit.text}],
         }
         for hit, score in zip(found.hits, scores(found.hits, found.evidence), strict=True)

@@ -68,7 +68,7 @@ async def retrieval(body: RetrievalRequest, request: Request, service: Serving, 
             content=one.hit.text,
             score=score,
             title=file_name(one.hit.source),
-            metadata={"path": one.told.source, "place": str(one.hit.locator), "id": one.hit.id,
+            metadata={"path": one.told.source, "place": str(one.hit.locator), "id": one.told.id,
                       "url": one.url(address)},
         )
         for one, score in rated

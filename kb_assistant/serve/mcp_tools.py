@@ -37,7 +37,6 @@ from kb_assistant.serve.passages import (
     located,
     passage,
     scores,
-    source_id,
     source_of,
     source_text,
 )
@@ -191,7 +190,7 @@ class Tools:
         def read(_: Stop) -> Sources:
             listed = [
                 Listed(
-                    id=f"{base}:{_SOURCE}:{source_id(one.path)}",
+                    id=f"{base}:{_SOURCE}:{view.ids.source(one.path)}",
                     title=one.title,
                     path=naming(one.path),
                     chunks=one.chunks,
@@ -275,7 +274,7 @@ def _result(found: Passage, score: float, address: str) -> Found:
 
 
 def _url(found: Passage, address: str) -> str:
-    return found.url(address) if address else f"kb://{found.kb}/{found.hit.id}"
+    return found.url(address) if address else f"kb://{found.kb}/{found.told.id}"
 
 
 def _answered(given: Answer, address: str) -> Told:
@@ -310,7 +309,7 @@ def _fetched(desk: Desk, wanted: str, address: str) -> Fetched:
     beside = around(view, found)
     text = "\n\n".join(part for part in (beside.before, found.hit.text, beside.after) if part)
     known = {"source": found.told.source, "where_in": str(found.hit.locator), "base": base,
-             "source_id": f"{base}:{_SOURCE}:{source_id(found.hit.source)}"}  # fmt: skip
+             "source_id": f"{base}:{_SOURCE}:{view.ids.source(found.hit.source)}"}  # fmt: skip
     return Fetched(id=wanted, title=found.title, text=text, url=_url(found, address), metadata=known)
 
 

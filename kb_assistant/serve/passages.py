@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +25,8 @@ class Passage:
 
     Attributes:
         hit: As it was found.
-        told: As the caller is told of it: maybe with names for the paths of sources.
+        told: As the caller is told of it: its id as it is told, maybe names for the paths of
+            sources.
     """
 
     kb: str
@@ -36,7 +36,7 @@ class Passage:
     @property
     def id(self) -> str:
         """Names it among all knowledge bases."""
-        return f"{self.kb}:{self.hit.id}"
+        return f"{self.kb}:{self.told.id}"
 
     @property
     def title(self) -> str:
@@ -45,7 +45,7 @@ class Passage:
         return f"{file_name(self.hit.source)}, {place}" if place else file_name(self.hit.source)
 
     def url(self, address: str) -> str:
-        return f"{address}/kb/{quote(self.kb)}/passages/{quote(self.hit.id)}"
+        return f"{address}/kb/{quote(self.kb)}/passages/{quote(self.told.id)}"
 
     def to_json(self, address: str) -> dict[str, Any]:
         return {"kb": self.kb, "url": self.url(address), "title": self.title, **self.told.to_json()}
@@ -54,25 +54,35 @@ class Passage:
 def located(hits: Sequence[Hit], views: Sequence[View]) -> list[Passage]:
     """The passages of a search over several knowledge bases, each with the first that holds it."""
     naming = views[0].naming(views[1:]) if views else str
-    return [Passage(_holder(hit, views), hit, discreet.hit(hit, naming)) for hit in hits]
+    return [_passage(hit, _holder(hit, views), naming) for hit in hits]
 
 
-def _holder(hit: Hit, views: Sequence[View]) -> str:
+def _passage(hit: Hit, view: View, naming: discreet.Naming) -> Passage:
+    return Passage(view.name, hit, replace(discreet.hit(hit, naming), id=view.ids.told(hit.id)))
+
+
+def _holder(hit: Hit, views: Sequence[View]) -> View:
     for view in views[:-1]:
         with suppress(NotFoundError):
             view.chunk(hit.id)
-            return view.name
-    return views[-1].name
+            return view
+    return views[-1]
 
 
-def passage(view: View, chunk_id: str) -> Passage:
+def passage(view: View, told: str) -> Passage:
     """
+    Args:
+        told: The id that it is told as.
+
     Raises:
         NotFoundError: the knowledge base holds no such passage.
     """
-    chunk = view.chunk(chunk_id)
+    try:
+        chunk = view.chunk(view.ids.known(told))
+    except NotFoundError as error:  # which names an id that nobody is told
+        raise NotFoundError(_("There is no passage {id!r}.", id=told), _("Search again.")) from error
     hit = Hit(chunk.id, chunk.text.body, chunk.source, chunk.locator, 0.0)
-    return Passage(view.name, hit, discreet.hit(hit, view.naming()))
+    return _passage(hit, view, view.naming())
 
 
 def around(view: View, found: Passage) -> Surroundings:
@@ -80,17 +90,12 @@ def around(view: View, found: Passage) -> Surroundings:
     return view.surroundings(found.hit) or Surroundings("", "")
 
 
-def source_id(path: str) -> str:
-    """A short name of a source, for addresses."""
-    return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()[:24]
-
-
 def source_of(view: View, wanted: str) -> Source:
     """
     Raises:
         NotFoundError: the knowledge base has no source with this short name.
     """
-    found = next((source for source in view.sources() if source_id(source.path) == wanted), None)
+    found = next((source for source in view.sources() if view.ids.source(source.path) == wanted), None)
     if found is None:
         raise NotFoundError(_("There is no source {id!r}.", id=wanted), _("List the sources again."))
     return found

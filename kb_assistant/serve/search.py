@@ -17,7 +17,7 @@ from kb_assistant.retrieval.filters import parse_conditions
 from kb_assistant.serve.answers import Answer, Found, answer, whole_answer
 from kb_assistant.serve.conversation import MOST_BASES, MOST_TURNS, Asked, Options
 from kb_assistant.serve.errors import ConflictError, told_error
-from kb_assistant.serve.passages import around, located, passage, source_id
+from kb_assistant.serve.passages import around, located, passage
 from kb_assistant.serve.service import Desking, Serving
 from kb_assistant.serve.work import STREAMED, WAIT, EventStream, WorkStream, event
 from kb_assistant.store import DOCUMENT_PREFIX
@@ -143,7 +143,7 @@ def get_passage(kb: str, passage_id: str, request: Request, service: Serving, de
     found = passage(view, passage_id)
     beside = around(view, found)
     shown = {name: value for name, value in found.to_json(service.url(request)).items() if name not in _OF_SEARCH}
-    return shown | {"source_id": source_id(found.hit.source), "before": beside.before, "after": beside.after}
+    return shown | {"source_id": view.ids.source(found.hit.source), "before": beside.before, "after": beside.after}
 
 
 _OF_SEARCH = ("score", "similarity", "answer", "near_in")
@@ -191,5 +191,7 @@ def list_sources(
     found = view.sources(contains, failed, offset=offset, limit=limit)
     naming = view.naming()
     told = found if naming is str else [discreet.named_source(source, naming) for source in found]
-    listed = [one.to_json() | {"id": source_id(source.path)} for one, source in zip(told, found, strict=True)]
+    listed = [
+        one.to_json() | {"id": view.ids.source(source.path)} for one, source in zip(told, found, strict=True)
+    ]
     return {"sources": listed, "total": view.count_sources(contains, failed)}

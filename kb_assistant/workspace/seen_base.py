@@ -17,6 +17,7 @@ from kb_assistant.workspace import (
     source_list,
 )
 from kb_assistant.workspace.rights import RIGHTS, Principal, Right
+from kb_assistant.workspace.told_ids import ToldIds
 from kb_assistant.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class SeenBase:
     def _audience(self) -> frozenset[str] | None:
         """Whom searches are for; None finds everything: who manages it says who reads what, too."""
         return None if self.may("manage") else self.principal.audience
+
+    @property
+    def ids(self) -> ToldIds:
+        """How ids of its passages and sources are told."""
+        return self._workspace.ids
 
     @property
     def sight(self) -> Sighted | None:

@@ -29,6 +29,7 @@ from kb_assistant.workspace.jobs import Jobs, unread_paths
 from kb_assistant.workspace.model_installs import ModelInstalls
 from kb_assistant.workspace.removals import delete_old_removals
 from kb_assistant.workspace.shared_links import SharedLinks
+from kb_assistant.workspace.told_ids import ToldIds
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Workspace:
         self.jobs = Jobs()
         self.access = Access(self.home)
         self.links = SharedLinks(self.home)
+        self.ids = ToldIds(self.home)
         self.installs = ModelInstalls(ModelHome(settings.models_dir), self._use_installed)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, KnowledgeBase] = OrderedDict()

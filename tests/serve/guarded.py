@@ -15,7 +15,6 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from kb_assistant.serve.passages import source_id
 from kb_assistant.settings import Settings
 from kb_assistant.workspace.attempts import Attempts
 from tests.fakes import HashEmbeddings
@@ -77,11 +76,12 @@ def token(server: Running, who: str) -> str:
 
 def secret_ids(server: Running) -> dict[str, str]:
     """Names of what is secret, as an address needs them; only its readers could know them."""
-    vault = server.service.workspace.base("vault")
-    job = server.service.workspace.jobs.of(vault)[0]
+    workspace = server.service.workspace
+    vault = workspace.base("vault")
+    job = workspace.jobs.of(vault)[0]
     return {
-        "passage_id": vault.search(QUESTION)[0].id,
-        "source": source_id(LIST),
+        "passage_id": workspace.ids.told(vault.search(QUESTION)[0].id),
+        "source": workspace.ids.source(LIST),
         "job": job.id,
         "name": "cellar.md",
     }

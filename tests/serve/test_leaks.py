@@ -125,7 +125,8 @@ async def test_tools_use_the_same_door(server: Running, ids: dict[str, str]) -> 
 
 def test_an_id_belongs_to_its_base(server: Running, ids: dict[str, str]) -> None:
     """Open WebUI, CVE-2026-109287: a folder of one base was accepted under another that may be read."""
-    garden = server.service.workspace.base("garden").search("roses")[0].id
+    workspace = server.service.workspace
+    garden = workspace.ids.told(workspace.base("garden").search("roses")[0].id)
     server.service.workspace.access.put_user("both")
     for base in ("station", "garden"):
         server.service.workspace.access.grant(base, "user:both", "manage")
@@ -197,7 +198,8 @@ def test_a_narrower_token_is_narrower_everywhere(server: Running, ids: dict[str,
 def test_previews_and_links_are_checked(server: Running, ids: dict[str, str]) -> None:
     """RAGFlow 15267: previews and downloads by id were open to everybody."""
     passage = ids["passage_id"]
-    hidden = server.service.workspace.base("station").search(QUESTION)[0].id
+    workspace = server.service.workspace
+    hidden = workspace.ids.told(workspace.base("station").search(QUESTION)[0].id)
     for who in ("nobody", "reader", "stranger"):
         with client(server, who) as caller:
             for path in (f"/kb/vault/passages/{passage}", f"/kb/station/passages/{hidden}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def ids(server: Running) -> dict[str, str]:
     base = server.service.workspace.base("station")
     job = server.service.workspace.jobs.of(base)[0].id
     (hit, *_) = base.search("What does the cellar keep under its stairs?", where=["path=*/plans/*"])
-    return {"passage_id": hit.id, "source": "0" * 24, "job": job, "name": "cellar.md"}
+    told = server.service.workspace.ids.told(hit.id)
+    return {"passage_id": told, "source": "0" * 24, "job": job, "name": "cellar.md"}
 
 
 @pytest.mark.parametrize("who", ["reader", "writer", "board"])
@@ -120,6 +122,28 @@ def test_sources_are_named_by_their_place_in_a_followed_folder(server: Running) 
             assert hit["source"] in {*named, "document:cellar.md"}
         for hit in told["hits"]:
             assert set(hit["also_in"]) <= {*named, "document:cellar.md"}
+
+
+def test_no_id_tells_whether_a_guessed_path_is_right(server: Running, ids: dict[str, str]) -> None:
+    """Ids of the store are hashes of paths: who knows the text and an id could try folders."""
+    base = server.service.workspace.base("station")
+    with base.store.read() as snapshot:
+        paths = [source.path for source in snapshot.sources()]
+        kept = {chunk.id: chunk for path in paths for chunk in snapshot.chunks_of_source(path)}
+    named = {hashlib.sha256(path.encode()).hexdigest()[:24] for path in paths}
+    for who in ("reader", "board"):
+        with client(server, who) as caller:
+            said = "".join(answer.text for _, answer in requests(caller, "station", ids, keep=True))
+            assert not [one for one in (*kept, *named) if one in said]
+            for id_, chunk in kept.items():
+                at = "/api/v1/bases/station/passages"
+                assert caller.get(f"{at}/{id_}").status_code == 404, "nor by asking"
+                shown = caller.get(f"{at}/{server.service.workspace.ids.told(id_)}").json()
+                assert shown["text"] == chunk.text.body
+            none = "0" * 32
+            answer = caller.get(f"{at}/{server.service.workspace.ids.told(none)}")
+            assert answer.status_code == 404
+            assert none not in answer.text, "an error tells no id of the store"
 
 
 GUESSES = [PLACE, f"/{PLACE}/ann", "private", "/ann/", "home", "/"]

@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from kb_assistant import Access, KnowledgeBase
+from kb_assistant.store.local_home import LocalHome
+from kb_assistant.workspace.told_ids import ToldIds
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
@@ -85,7 +87,7 @@ def test_a_browser_that_is_signed_in_opens_citations(home: Path) -> None:
     access.grant("other", "user:bob", "read")
     tokens = {name: access.new_token(name) for name in ("ann", "bob")}
     with KnowledgeBase.open("notes", home=home, model="extract") as base:
-        passage = base.search("pump")[0].id
+        passage = ToldIds(LocalHome(home)).told(base.search("pump")[0].id)
     with serving(home, "--login") as url:
         link = f"{url}/kb/notes/passages/{passage}"
         browser = {"Accept": "text/html"}
