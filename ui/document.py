@@ -47,7 +47,7 @@ def document_panel(*bases: View) -> None:
             required=True, label_visibility="collapsed",
         )  # fmt: skip
         if tab == "tab_overview":
-            document_overview_shown(source, pieces)
+            document_overview_shown(base, source, pieces)
         elif parts and not _searched(path, pieces):
             _part(base, source, parts, tab or tabs[0])
 

@@ -108,6 +108,11 @@ def summary(document: Document) -> list[tuple[str, Chunk]]:
     return [(text, document.chunks[place]) for place, text in sorted(picked, key=lambda one: one[0])]
 
 
+def opening(document: Document) -> tuple[str, Chunk] | None:
+    """A document's first sentence, with its passage; None if it has none."""
+    return next(((text, chunk) for chunk in document.chunks for text in _prose(chunk)), None)
+
+
 def _section(document: Document, place: int) -> object:
     """What tells the section of a passage from others."""
     where = replace(document.chunks[place].locator, lines=None)

@@ -31,6 +31,9 @@ LISTED = 20
 NEWEST = 3
 EXAMPLES = 3
 
+OVERVIEW = 12
+"""Most documents that an overview of all tells of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -112,6 +115,8 @@ class Talk:
 
     def _document(self, act: Act, before: Sequence[Turn], words: Replies) -> Told | None:
         sources = self._library.documents(self._where)
+        if act.every:
+            return self._overview(sources) if sources else Told("about", words.none)
         found = self._meant(act, sources, before)
         if len(found) == 1:
             return self._summary(found[0])
@@ -122,6 +127,19 @@ class Talk:
     def _summary(self, source: Source) -> Told:
         document = self._library.document(source.path)
         return _told("document", documents.summary(document), _passages(document))
+
+    def _overview(self, sources: Sequence[Source]) -> Told:
+        """What documents spread over all say first, each in a sentence."""
+        if len(sources) == 1:
+            return self._summary(sources[0])
+        step = -(-len(sources) // OVERVIEW)
+        quotes, passages = [], []
+        for source in sources[::step]:
+            if opening := documents.opening(self._library.document(source.path)):
+                text, chunk = opening
+                quotes.append((f"- {source.title or documents.label(source)}: {text}", chunk))
+                passages.append(documents.as_hit(chunk))
+        return _told("document", quotes, tuple(passages))
 
     def _chosen(self, question: str, history: Sequence[Turn]) -> Source | None:
         """The document that the turn chooses where the last answer asked which one is meant."""

@@ -33,12 +33,14 @@ class Act:
         named: For "document" how well it must be named, because the same words may ask about a subject: "loosely"
             for a summary, "fully" if all words of the topic must be in its name, "exactly" if no others may be.
         newest: For "about": the latest documents are asked for.
+        every: For "document": a summary of all documents.
     """
 
     kind: Kind
     topic: str = ""
     named: Naming = "fully"
     newest: bool = False
+    every: bool = False
 
 
 def _any(words: str) -> str:
@@ -294,6 +296,11 @@ _NAMED = tuple(
         r"(?:请|帮我|麻烦|给我|能不能|可以)*(?:介绍|讲讲|说说|看看|打开|讲一讲|说一说|谈谈|讲一下|说一下)(?:一下)?(?P<topic>.+?)(?:吗|吧)?",
     )
 )
+_OF_A_FILE = re.compile(
+    r"^(?:(?:please )?(?:summari[sz]e|sum up|outline|open|show me|show|read|explain|describe) "
+    r"|(?:请|帮我)*(?:总结|概括|概述|介绍)(?:一下)?(?=\S*\.[a-z]))"
+)
+"""What is asked of a file that is named by its whole name."""
 _FILE = re.compile(r"[^/\\?？]*[^\s/\\?？.]\.[a-z]{1,4}[a-z0-9]?")
 _DOCUMENT: tuple[tuple[tuple[re.Pattern[str], ...], Naming], ...] = (
     (_SUMMARY, "loosely"),
@@ -310,6 +317,13 @@ _KIND_OF_TEXT = re.compile(
     rf"^(?:the |this |that |your |our |my )+|^{_TEXT_NOUN} | {_TEXT_NOUN}$"
     rf"|(?:这|那|该)?(?:一)?(?:个|份|篇|本)?的?{_ZH_TEXT_NOUN}$|^(?:一下|一篇|一份)"
 )
+_EVERY = re.compile(
+    r"everything|all(?: of (?:it|them))?|(?:(?:all|of|the|these|those|my|our|your|whole) )*"
+    rf"(?:documents|docs|files|papers|pdfs|sources|materials)|(?:(?:the|this|my|our|your|whole|entire) )*{_BASE}"
+    rf"|(?:所有|全部|这些|那些|整个|全体|我的|你的|各个?)+的?(?:{_ZH_TEXT_NOUN}|知识库|资料库|文档库)?(?:的|里|中)?"
+    r"|(?:这个|本|我的)?(?:知识库|资料库|文档库)(?:的|里|中)?"
+)
+"""All documents, as the topic of a summary."""
 _PRONOUN = re.compile(
     rf"(?:it|this|that|they|them|he|she|these|those|you|i|we|there|{_TEXT_NOUN})|(?:它|他|她|这|那|你|您|我)们?|这个|那个"
 )
@@ -352,11 +366,13 @@ def _courtesy(text: str) -> Kind | None:
 
 
 def _of_document(turn: str, text: str) -> Act:
-    name = fold(turn).casefold().strip()
+    name = _OF_A_FILE.sub("", fold(turn).casefold().strip(), count=1)
     if _FILE.fullmatch(name):
         return Act("document", name)
     for patterns, named in _DOCUMENT:
         if found := next(filter(None, (pattern.fullmatch(text) for pattern in patterns)), None):
+            if _EVERY.fullmatch(found["topic"] or ""):
+                return Act("document", every=True)
             topic = _KIND_OF_TEXT.sub("", found["topic"] or "").strip()
             if topic and not _PRONOUN.fullmatch(topic):
                 return Act("document", topic, named)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from kb_assistant.answering import documents
 from kb_assistant.answering.history import asked, turns
 from kb_assistant.errors import NotFoundError
 from kb_assistant.messages import _
@@ -176,6 +177,11 @@ class ReadView(SeenBase):
     def overview(self) -> document_view.Overview:
         """See document_view.base_overview."""
         return document_view.base_overview(self._base, self.example_questions(5), self.sight)
+
+    def summary(self, path: str) -> tuple[str, ...]:
+        """A few of a document's own sentences; none if there is no such source that may be read."""
+        document = self._base.searcher(self._audience).document(path)
+        return tuple(text for text, _ in documents.summary(document))
 
     def chunk(self, id_: str) -> Chunk:
         """The chunk with this id, which is the id of the passage that begins with it.

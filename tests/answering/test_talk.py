@@ -234,3 +234,20 @@ def test_what_is_meant_is_answered(sample_kb: KnowledgeBase, turns: list[str], h
     answer = talk(sample_kb, *turns)[-1].answer
     assert holds in answer
     assert not not_held or not_held not in answer
+
+
+@pytest.mark.parametrize("question", ["Give me an overview of all documents", "总结所有文档的内容"])
+def test_all_documents_are_summed_up_each_in_a_sentence_of_its_own(
+    sample_kb: KnowledgeBase, question: str
+) -> None:
+    reply = sample_kb.ask(question)
+    assert (reply.kind, reply.refused) == ("document", False)
+    assert len(cited(reply)) >= 9
+    assert all(line.startswith("- ") for line in reply.answer.splitlines())
+
+
+def test_a_model_sums_up_all_documents_from_a_passage_of_each(small_home: Path) -> None:
+    with small_base(small_home, ScriptedChat(pieces=["A tower and more [1]."])) as base:
+        reply = base.ask("Summarise everything")
+        assert (reply.answer, reply.kind) == ("A tower and more [1].", "document")
+        assert len({hit.source for hit in reply.hits}) == len(base.sources(failed=False)) > 1

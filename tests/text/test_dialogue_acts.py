@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_assistant.text.dialogue_acts import COURTESIES, dialogue_act
+from kb_assistant.text.dialogue_acts import COURTESIES, Act, dialogue_act
 
 TURNS = {
     "thanks": (
@@ -65,6 +65,8 @@ def test_a_turn_is_told_by_its_whole_text(kind: str, turn: str) -> None:
     ("turn", "topic", "named"),
     [
         ("Could you summarise the travel policy, please?", "travel policy", "loosely"),
+        ("Summarise travel-policy.docx", "travel-policy.docx", "fully"),
+        ("总结茶园简介.md", "茶园简介.md", "fully"),
         ("What is the travel policy document about?", "travel policy", "fully"),
         ("tell me about the travel policy", "travel policy", "exactly"),
         ("總結一下會議紀要這份文件", "会议纪要", "loosely"),
@@ -96,3 +98,26 @@ def test_a_long_turn_takes_no_long_time(unit: str) -> None:
     start = time.process_time()
     dialogue_act(unit * 400 + "x?")
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Give me an overview of all documents",
+        "Summarise everything",
+        "What are these documents about?",
+        "Sum up the knowledge base.",
+        "总结所有文档的内容",
+        "概括一下知识库的内容",
+        "这些文档主要讲了什么？",
+    ],
+)
+def test_a_summary_of_all_documents_is_told_from_one_of_a_document(question: str) -> None:
+    assert dialogue_act(question) == Act("document", every=True)
+
+
+@pytest.mark.parametrize(
+    "question", ["Summarise the document", "Summarise it", "总结一下这份文档", "Summarise all the minutes"]
+)
+def test_a_summary_of_one_document_stays_one(question: str) -> None:
+    assert not dialogue_act(question).every

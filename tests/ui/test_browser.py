@@ -136,6 +136,13 @@ def test_a_document_is_looked_through_searched_and_downloaded(visit: Callable[..
     assert Path(waiting.value.path()).read_bytes().startswith(b"%PDF")
     panel.get_by_text("Overview", exact=True).click()
     panel.get_by_text("Contents").wait_for()
+    panel.get_by_text("In its own words").wait_for()
+    panel.get_by_text(re.compile("BP-7.+pump", re.DOTALL)).first.wait_for()
+    panel.get_by_role("button", name="Close").click()
+    page.get_by_text("What is in it", exact=True).click()
+    page.get_by_role("button", name="Sum up all documents").click()
+    page.locator(".question", has_text="overview of all documents").wait_for()
+    assert answered(page).locator(".chip").count() >= 9
 
 
 def test_a_refusal_looks_different_and_shows_what_lies_nearest(visit: Callable[..., Any]) -> None:
