@@ -76,14 +76,15 @@ def list_tokens(home: Home = None, json: Json = False) -> None:
         show.as_json(rows)
         return
     for row in rows:
-        limits = [row["right"], ",".join(row["bases"] if row["bases"] is not None else ["*"])]
+        limits = [] if row["right"] == "manage" else [f"at most {row['right']}"]
+        limits += [] if row["bases"] is None else [f"in {','.join(row['bases'])}"]
         facts = [
             row["label"],
             f"until {row['expires'][:16]}" if row["expires"] else "",
             "expired" if row["expired"] else "",
             f"used {row['last_used'][:16]}" if row["last_used"] else "never used",
         ]
-        shown = f"{row['id']:<11}  {row['name']:<16}  {' '.join(limits):<16}  {', '.join(filter(None, facts))}"
+        shown = f"{row['id']:<11}  {row['name']:<16}  {' '.join(limits) or 'as its user':<16}  {', '.join(filter(None, facts))}"
         typer.echo(show.plain(shown))
 
 
@@ -159,7 +160,10 @@ def expect_base(home: Path | None, name: str) -> None:
     from kb_assistant.workspace import bases
 
     if not bases.is_listed(Settings.load(home=home), name):
-        raise KBError(_("There is no knowledge base {name!r}.", name=name), _("Make it first."))
+        raise KBError(
+            _("There is no knowledge base {name!r}.", name=name),
+            _("Make it first: kb ingest FOLDER --kb {name}", name=name),
+        )
 
 
 def expires_at(given: str | None) -> datetime | None:

@@ -109,9 +109,9 @@ class Reader:
         Raises:
             ModelError: the model can't be loaded.
         """
+        encoder, session = self._encoder, self._session  # loaded by this thread alone, outside of the time
         deadline = time.monotonic() + seconds
-        order = _in_order(self._encoder.encode(question, earlier, passages))
-        session = self._session  # loaded by this thread alone
+        order = _in_order(encoder.encode(question, earlier, passages))
 
         def read(number: int, made: ReaderInput) -> Reading | None:
             in_time = number < SURELY_READ or time.monotonic() < deadline

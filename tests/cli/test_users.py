@@ -55,6 +55,8 @@ def test_tokens_are_listed_without_what_opens(home: Path) -> None:
     assert laptop["last_used"]
     assert (narrow["role"], narrow["bases"], narrow["right"], narrow["last_used"]) == ("read", ["hr"], "read", "")
     shown = kb("token", "list", home=home)
+    assert ["at most read in hr" in line for line in shown.stdout.splitlines()] == [True, False]
+    assert ["as its user" in line for line in shown.stdout.splitlines()] == [False, True], "whatever that is"
     for told in (done, shown):
         assert made["token"] not in told.stdout
         assert "sha256" not in told.stdout
