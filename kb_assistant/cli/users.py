@@ -84,7 +84,8 @@ def list_tokens(home: Home = None, json: Json = False) -> None:
             "expired" if row["expired"] else "",
             f"used {row['last_used'][:16]}" if row["last_used"] else "never used",
         ]
-        shown = f"{row['id']:<11}  {row['name']:<16}  {' '.join(limits) or 'as its user':<16}  {', '.join(filter(None, facts))}"
+        may = " ".join(limits) or "as its user"
+        shown = f"{row['id']:<11}  {row['name']:<16}  {may:<16}  {', '.join(filter(None, facts))}"
         typer.echo(show.plain(shown))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import unicodedata
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,9 +36,7 @@ router = APIRouter(tags=["Documents"])
 async def put_document(kb: str, name: str, request: Request, service: Serving, desk: Desking) -> Response:
     """Add or replace a document: a file of any type that is read, as the body. Answers once it can be searched."""
     view = await run_in_threadpool(desk.base, kb, "write")
-    safe = folders.safe_name(name)
-    if not name.strip("/") or safe != name.strip("/"):
-        raise QuestionError(_("{name!r} can't name a document.", name=name), _("Such as {name!r}.", name=safe))
+    safe = document_name(name.strip("/"))
     with tempfile.TemporaryFile() as sent:
         await _keep(request, sent)
 
@@ -52,6 +51,18 @@ async def put_document(kb: str, name: str, request: Request, service: Serving, d
         error = UnreadableError(_("{name} can't be read: {reason}", name=safe, reason=reason))
         return JSONResponse(error_body(request.url.path, error) | {"report": _named(view, report.to_json())}, 422)
     return JSONResponse(_named(view, report.to_json()))
+
+
+def document_name(name: str) -> str:
+    """The name of a document that is sent. Accents may be parted from their letters, as on macOS.
+
+    Raises:
+        QuestionError: it can't be one.
+    """
+    safe = folders.safe_name(name)
+    if safe != unicodedata.normalize("NFC", name):
+        raise QuestionError(_("{name!r} can't name a document.", name=name), _("Such as {name!r}.", name=safe))
+    return safe
 
 
 def _named(view: View, value: Any) -> Any:

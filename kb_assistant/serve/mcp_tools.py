@@ -17,6 +17,7 @@ from kb_assistant.errors import KBError, NotFoundError, QuestionError
 from kb_assistant.messages import _
 from kb_assistant.serve.answers import Answer, answer
 from kb_assistant.serve.conversation import MOST_TURNS, Asked, Options
+from kb_assistant.serve.documents import document_name
 from kb_assistant.serve.errors import UnreadableError, told_error
 from kb_assistant.serve.mcp_results import (
     Base,
@@ -43,7 +44,6 @@ from kb_assistant.serve.passages import (
 from kb_assistant.serve.service import Service
 from kb_assistant.serve.work import Stop
 from kb_assistant.workspace.desk import Desk
-from kb_assistant.workspace.folders import safe_name
 from kb_assistant.workspace.view import View
 
 P = ParamSpec("P")
@@ -205,9 +205,8 @@ class Tools:
     async def add_document(self, base: str, name: str, text: str, ctx: Context) -> Done:
         """Add a text to a knowledge base, or replace the document of this name. The name may end in .md."""
         view = self._desk(ctx).base(base, "write")
-        if safe_name(name) != name:
-            raise QuestionError(_("{name!r} can't name a document.", name=name))
-        named = name if "." in name else f"{name}.txt"
+        named = document_name(name)
+        named = named if "." in named else f"{named}.txt"
         report = await self._service.documents.call(
             lambda stop: view.add([(named, text.encode("utf-8", "replace"))], stop=stop.is_set)
         )

@@ -109,6 +109,8 @@ def test_sources_and_documents(client: httpx.Client) -> None:
     listed = client.get("/api/v1/bases/default/sources", params={"contains": "leak"}).json()
     assert [one["path"] for one in listed["sources"]] == ["document:notes/leak.md"]
     assert listed["total"] == 1
+    parted = client.put("/api/v1/bases/default/documents/re\u0301sume\u0301 中文.md", content=b"# CV").json()
+    assert parted["files"][0]["path"] == "document:r\xe9sum\xe9 中文.md", "as macOS names files"
     bad = client.put("/api/v1/bases/default/documents/x.pdf", content=b"%PDF-1.4 nothing")
     assert bad.status_code == 422
     assert bad.json()["report"]["failed"] == 1
