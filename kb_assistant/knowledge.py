@@ -558,6 +558,12 @@ class KnowledgeBase:
         """
         return self._documents.remove(self.store, partial(named_sources, list(paths)))
 
+    def refresh(self) -> None:
+        """Bring the index in step with what others wrote, so that the next question doesn't wait for that. Does
+        nothing before the first question."""
+        with self.store.read() as snapshot:
+            self._index.refresh(snapshot)
+
     def status(self) -> dict[str, Any]:
         """Counts, sizes, index (see `VectorIndex.describe`) and models, as JSON values. Loads no model."""
         with self.store.read() as snapshot:

@@ -109,43 +109,65 @@ class SharedWork:
             StoreError: the knowledge base isn't on a server.
             EmbedderMismatch: the knowledge base's vectors are another embedder's.
         """
+        self._require_server()
         total = Share()
+
+        def told(share: Share) -> None:
+            nonlocal total
+            total += share
+            on_share(share)
+
+        while not stop():
+            try:
+                self._work(until, passwords, lease_seconds, stop, told, on_message)
+                break
+            except LostConnection as error:
+                if until != "stopped":
+                    raise
+                on_message(error.message)
+                _wait(_IDLE_S, stop)
+        return total
+
+    def _work(
+        self,
+        until: Until,
+        passwords: Sequence[str],
+        lease_seconds: float,
+        stop: Callable[[], bool],
+        told: Callable[[Share], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """Work as long as the server is there. Raises LostConnection where it isn't any more."""
         store = self._awaited(until, stop)
         if store is None:
-            return total
+            return
+        with store.write() as transaction:
+            store.work.prepare(transaction.database)
         with self._pool(passwords) as pool:
             worker: Worker = import_ingest("worker").Worker(
-                store, self._embedder(), self._settings, pool, stop, on_message
+                store, self._embedder(), self._settings, pool, stop, say
             )
             with _lease(store, worker, lease_seconds):
                 while not stop():
-                    done = self._next(worker, until, on_message)
+                    done = self._share(worker, say)
                     if done is not None:
-                        total += done
-                        on_share(done)
+                        told(done)
                     if until == "once" or (done is None and until == "empty" and worker.is_done()):
                         break
                     if done is None:
                         _wait(_IDLE_S, stop)
-        return total
 
-    def _next(self, worker: Worker, until: Until, say: Callable[[str], None]) -> Share | None:
-        """What the worker does next; None if it has to wait. Only who stays until stopped waits for a server that
-        stays away."""
+    def _share(self, worker: Worker, say: Callable[[str], None]) -> Share | None:
+        """What the worker does next; None if it has to wait."""
         try:
             with telemetry.ingest(self._settings.kb):
                 return worker.share()
         except BusyError as error:
             say(error.message)
-        except LostConnection as error:
-            if until != "stopped":
-                raise
-            say(error.message)
         return None
 
     def _awaited(self, until: Until, stop: Callable[[], bool]) -> PostgresStore | None:
         """The store, once there is one; None if nobody waits for it."""
-        self._require_server()
         while not self._held.exists:
             if until != "stopped" or stop():
                 return None

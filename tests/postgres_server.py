@@ -35,6 +35,7 @@ class PostgresServer:
     port: int
     before: tuple[str, ...]
     durable: bool = False
+    listens: str = "127.0.0.1"
 
     @property
     def address(self) -> str:
@@ -76,10 +77,16 @@ class PostgresServer:
         self._do("initdb", "--auth=scram-sha-256", f"--pwfile={given}", "--username=kb", "--encoding=UTF8",
                  "--no-locale", "--no-sync", "-D", str(self.folder / "data"))  # fmt: skip
 
+    def listen_everywhere(self) -> None:
+        """From the next start on other machines reach it, too."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all 10.0.0.0/8 scram-sha-256\n")
+        self.listens = "*"
+
     def run(self) -> None:
         """Start it, and wait until it answers."""
         quick = "" if self.durable else "-F "
-        options = f"{quick}-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        options = f"{quick}-p {self.port} -c listen_addresses={self.listens} -c unix_socket_directories="
         self._do("pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-w", "-t", "120",
                  "-o", options, "start")  # fmt: skip
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.samples import ROOT
@@ -19,11 +19,20 @@ from tests.waiting import PATIENCE
 
 @dataclass
 class Command:
-    """Runs `kb` with a fake embedder on one home. Its processes bear `scratch` as TMPDIR, and so are known."""
+    """Runs `kb` with a fake embedder on one home. Its processes bear `scratch` as TMPDIR, and so are known.
+
+    Attributes:
+        before: What stands before the command, as to run it in another namespace.
+        more: More variables.
+        module: What is run in place of `kb`.
+    """
 
     home: Path
     scratch: Path
     delay: float = 0.0
+    before: tuple[str, ...] = ()
+    more: dict[str, str] = field(default_factory=dict)
+    module: str = "tests.kb_fake"
 
     @property
     def log(self) -> Path:
@@ -56,9 +65,9 @@ class Command:
             "TMPDIR": str(self.scratch),
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.kb_fake", *map(str, arguments)],
+            [*self.before, sys.executable, "-m", self.module, *map(str, arguments)],
             cwd=ROOT,
-            env=os.environ | settings,
+            env=os.environ | settings | self.more,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -18,6 +18,7 @@ from kb_assistant.settings import write_setting
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.desk import Desk, View
 from kb_assistant.workspace.folder_sync import FolderSync, follow_folders
+from kb_assistant.workspace.index_refresh import follow_changes
 from kb_assistant.workspace.rights import LOCAL_USER, NOBODY, Principal
 from kb_assistant.workspace.suggestions import example_questions
 from kb_assistant.workspace.workspace import Workspace
@@ -42,6 +43,7 @@ class AppState(Workspace):
         with suppress(KBError):
             self.sweep()
         self._sync = follow_folders(self.jobs, self._listed)
+        follow_changes(self.settings.store, self.opened)
         with suppress(KBError):
             base = self.base(self.settings.kb)
             example_questions(base)

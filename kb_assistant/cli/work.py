@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +13,12 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Embedder, Home, Json, Kb, open_kb, stopping
-from kb_assistant.errors import KBError
+from kb_assistant.errors import KBError, LostConnection
 from kb_assistant.messages import _
 
 if TYPE_CHECKING:
+    from kb_assistant.knowledge import KnowledgeBase
+    from kb_assistant.shared_work import Until
     from kb_assistant.store.work import IngestState, Share
     from kb_assistant.workspace.jobs import Job
 
@@ -70,14 +74,29 @@ def worker(
             show.note(_share(share))
 
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    with open_kb(kb, home, embedder=embedder, threads=1 if gentle else None) as base, stopping(stopped.set):
+    until: Until = "empty" if until_empty else "once" if once else "stopped"
+    with (
+        stopping(stopped.set),
+        _opened(lambda: open_kb(kb, home, embedder=embedder, threads=1 if gentle else None), until, note) as base,
+    ):
         total = base.shared_work.work(
-            "empty" if until_empty else "once" if once else "stopped",
-            passwords=asked, lease_seconds=lease, stop=stopped.is_set, on_share=told, on_message=note,
+            until, passwords=asked, lease_seconds=lease, stop=stopped.is_set, on_share=told, on_message=note,
         )  # fmt: skip
     if not json:
         typer.echo(_share(total))
     raise typer.Exit(130 if stopped.is_set() and (until_empty or once) else 0)
+
+
+def _opened(open_base: Callable[[], KnowledgeBase], until: Until, say: Callable[[str], None]) -> KnowledgeBase:
+    """The knowledge base. Who stays until stopped waits for the server."""
+    while True:
+        try:
+            return open_base()
+        except LostConnection as error:
+            if until != "stopped":
+                raise
+            say(error.message)
+            time.sleep(1)
 
 
 def _share(share: Share) -> str:

@@ -142,6 +142,11 @@ class VectorIndex:
         """Prepare the index before the first search. Returns its number of vectors."""
         return len(self._at(snapshot).held.ids)
 
+    def refresh(self, snapshot: Snapshot) -> None:
+        """Follow the snapshot, if the index was needed before."""
+        if self._built is not None:
+            self._at(snapshot)
+
     def save(self, snapshot: Snapshot) -> None:
         """Update the cache file to the snapshot's revision."""
         clear_leftovers(self._cache)

@@ -18,6 +18,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
 from kb_assistant.workspace.folder_sync import follow_folders
+from kb_assistant.workspace.index_refresh import follow_changes
 from kb_assistant.workspace.listening import Listening
 from kb_assistant.workspace.rights import LOCAL_USER
 from kb_assistant.workspace.workspace import Workspace
@@ -187,6 +188,7 @@ def _warm(workspace: Workspace) -> None:
     with suppress(KBError):
         workspace.sweep()
     follow_folders(workspace.jobs, lambda: [workspace.base(name) for name in bases.list_bases(workspace.settings)])
+    follow_changes(workspace.settings.store, workspace.opened)
     _until_warm(workspace)
 
 

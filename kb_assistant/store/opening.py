@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -69,6 +70,12 @@ def names(store: str, folder: Path) -> list[str]:
         found: list[str] = postgres("catalogue").names_in(store)
         return found
     return sorted(file.parent.name for file in folder.glob(f"[!.]*/{FILE}"))
+
+
+def changes(store: str, stop: Callable[[], bool]) -> Iterator[set[str] | None]:
+    """The names of the knowledge bases that change on a server, until stopped; None for any. Nothing for files."""
+    if is_on_server(store):
+        yield from postgres("changes").changes_in(store, stop)
 
 
 def postgres(module: str) -> ModuleType:

@@ -18,6 +18,7 @@ from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.lock import survive_forks, writing
 from kb_assistant.messages import _
 from kb_assistant.store.database import Row
+from kb_assistant.store.postgres_changes import CHANNEL
 from kb_assistant.store.postgres_connections import Connections
 from kb_assistant.store.postgres_database import PostgresDatabase
 from kb_assistant.store.postgres_faults import map_postgres_errors
@@ -55,6 +56,8 @@ class PostgresStore:
         self.name, self.schema, self._folder = name, schema_of(name), folder
         self.place: Path | str = f"{address.partition('?')[0]}#{name}"
         self._connections = Connections(address, self.schema)
+        told = sql.SQL("SELECT pg_notify({}, {}); COMMIT")
+        self._commit = told.format(sql.Literal(CHANNEL), sql.Literal(name))  # together: one journey
         self._local = threading.local()
         self._held: Connection[Row] | None = None
         survive_forks(self)
@@ -96,7 +99,7 @@ class PostgresStore:
             transaction = Transaction(PostgresDatabase(str(self.place), connection), embedder)
             with self._being_current(transaction):
                 yield transaction
-            connection.execute("COMMIT")
+            connection.execute(self._commit)
 
     @property
     def work(self) -> WorkTable:

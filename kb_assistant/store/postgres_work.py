@@ -71,6 +71,12 @@ class WorkTable:
         with self.changing() as db:
             return bool(db.execute("SELECT to_regclass('work') IS NOT NULL").fetchone() == (True,))
 
+    def prepare(self, database: Database) -> None:
+        """Create the table, where there is none, in a transaction of the store."""
+        if next(database.rows("SELECT to_regclass('work') IS NULL"))[0]:
+            for statement in TABLES.strip().split(";\n"):
+                database.run(statement)
+
     def order(self, database: Database, order: WorkOrder) -> tuple[int, dict[str, str]]:
         """Put an ingest on the table, in a transaction of the store. Files that another ingest ordered and that
         aren't read yet pass over to this one; parked ones that haven't changed stay parked.
@@ -78,8 +84,7 @@ class WorkTable:
         Returns:
             The ingest's number, and the parked files with their reasons.
         """
-        for statement in TABLES.strip().split(";\n"):
-            database.run(statement)
+        self.prepare(database)
         [(ingest,)] = database.rows(
             "INSERT INTO work_ingests (paths, recipe, asked_by) VALUES (?, ?, ?) RETURNING id",
             (json.dumps(list(order.paths)), order.recipe, order.asked_by),

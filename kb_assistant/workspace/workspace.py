@@ -82,6 +82,11 @@ class Workspace:
             base.close()  # a caller that still reads it opens it again
         return found
 
+    def opened(self) -> dict[str, KnowledgeBase]:
+        """The knowledge bases that are open now, by name."""
+        with self._lock:
+            return dict(self._open)
+
     def attached(self, chat: str) -> KnowledgeBase:
         """The knowledge base for a conversation's own files."""
         return self.base(f"{bases.ATTACHED}{chat}")

@@ -119,6 +119,12 @@ def test_a_worker_of_another_machine_reads_what_is_ordered(kb: KnowledgeBase, do
     assert kb.shared_work.work("once") == Share()
 
 
+def test_a_worker_waits_where_nothing_was_ever_ordered(kb: KnowledgeBase, docs: Path) -> None:
+    kb.ingest(docs / "0.md")
+    with worker(kb):
+        assert kb.ingest(docs, workers=True).added == 12
+
+
 def test_a_file_that_changes_before_it_is_read_is_read_as_it_is_then(kb: KnowledgeBase, docs: Path) -> None:
     ordered(kb, docs)
     (docs / "0.md").write_text("It says something else.")
