@@ -58,13 +58,15 @@ def _failed(base: View, count: int) -> None:
     """What couldn't be read, by reason, and another try at all of it."""
     failed = base.find_sources(SourceQuery(failed=True), limit=1000)
     reasons = Counter(localized(source.reason) for source in failed).most_common(REASONS)
-    with st.container(border=True, key="failed-sources"):
-        st.markdown(f":material/error: **{escaped(say('failed_count', n=count))}**")
-        if base.may("write"):  # reasons may name places of this machine
-            for reason, times in reasons:
-                st.caption(escaped(f"{times} × {short(reason, 200)}"))
-            paths = [source.path for source in failed]
-            st.button(say("try_again"), key="retry-all", on_click=attempt, args=(read_again, base, paths))
+    may = base.may("write")  # reasons may name places of this machine
+    with st.container(border=True, key="failed-sources", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/error: **{escaped(say('failed_count', n=count))}**", width="stretch")
+            if may:
+                paths = [source.path for source in failed]
+                st.button(say("try_again"), key="retry-all", on_click=attempt, args=(read_again, base, paths))
+        for reason, times in reasons if may else ():
+            st.caption(escaped(f"{times} × {short(reason, 200)}"))
 
 
 def _query(base: View) -> SourceQuery:

@@ -258,6 +258,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "speed": ("{n} tokens/s", "每秒 {n} 个词元"),
     "reused": ("{n} remembered", "复用 {n} 个"),
     "passages": ("{n} passages", "{n} 个段落"),
+    "passages_one": ("1 passage", "1 个段落"),
     "dropped": (
         "Left out for want of room: {turns} turns, {passages} passages; {shortened} earlier answers shortened",
         "因上下文不足而略去：{turns} 轮较早的对话、{passages} 个段落；缩短 {shortened} 个较早的回答",
@@ -361,6 +362,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "all": ("All", "全部"),
     "only_failed": ("Failed", "失败"),
     "no_sources": ("No documents.", "没有文档。"),
+    "count_sources_one": ("1 document", "1 个文档"),
+    "count_chunks_one": ("1 passage", "1 个段落"),
     "count_sources": ("{n} documents", "{n} 个文档"),
     "count_chunks": ("{n} passages", "{n} 个段落"),
     "count_disk": ("{n} on disk", "占用 {n}"),
@@ -579,8 +582,9 @@ def say(key: str, **values: object) -> str:
 
 
 def say_in(lang: str, key: str, **values: object) -> str:
-    """The same in this language, where there is no session."""
-    text = _WORDS[key][lang == "zh"]
+    """The same in this language, where there is no session. One of something may have a text of its own."""
+    one = f"{key}_one" if str(values.get("n")) == "1" else ""
+    text = _WORDS[one if one in _WORDS else key][lang == "zh"]
     return text.format(**values) if values else text
 
 

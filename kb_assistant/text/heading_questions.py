@@ -14,7 +14,9 @@ LONGEST_HEADING = 60
 _LOOKED_AT = 50
 """Most passages of a document whose headings are looked at."""
 
-_NUMBERED = re.compile(r"[\W\d_]*")
+_NUMBERED = re.compile(
+    r"(?i:chapter|section|part|step|paragraph|article|appendix|figure|table|lesson|unit|slide|page|sheet)?[\W\d_]*"
+)
 _ENUMERATED = re.compile(
     r"(?:\(?\d+(?:\.\d+)*[.):、．]?|[IVX]+[.)]|[A-Z][.)]|§\s*\d+\w?|(?i:chapter|section|part|step|appendix)\s+\w{1,3}\b[.:]?"
     r"|[（(]?[一二三四五六七八九十百]+[)）、.．]|第[一二三四五六七八九十百\d]+[章节條条部篇])[\s:：–—-]*(?=\D)"

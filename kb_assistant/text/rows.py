@@ -52,13 +52,15 @@ class Row:
     def named(self) -> list[tuple[str, Span]]:
         """Of a row that names each of its cells, such as `Day: Monday | Dish: Soup`, the names and the places of
         what they name; none of another."""
-        found = []
+        found: list[tuple[str, Span]] = []
         for start, end in self.cells if self.kind in ("row", "named") else ():
             name, colon, value = f"{self.text[start - self.start : end - self.start]} ".partition(": ")
-            if not colon or len(name) > LONGEST_NAME:
+            if not colon and not found:  # the first column may have no name
+                name, value = "", name
+            elif not colon or len(name) > LONGEST_NAME:
                 return []
             found.append((name.strip(), (end - len(value.strip()), end)))
-        return found if len(found) > 1 else []
+        return found if any(name for name, _ in found[1:]) else []
 
     @property
     def texts(self) -> list[str]:
@@ -110,7 +112,8 @@ def _told_in_brackets(line: str) -> Span | None:
         depth += (line[place] == ")") - (line[place] == "(")
         if not depth:
             told = line[place + 1 : last]
-            return (place + 1, last) if place < last and ": " in told.partition(" | ")[0] else None
+            named = any(": " in part for part in told.split(" | ", 2)[:2])  # the first column may have no name
+            return (place + 1, last) if place < last and named else None
     return None
 
 

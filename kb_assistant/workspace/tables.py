@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from kb_assistant.text.rows import Row, Span, row_of, tables_and_lists
 
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
 _NARROW = 3
-"""Most columns of a single row that stands across; one with more stands with a cell a line."""
+"""Most columns of a single row that stands across: one with more stands with a cell a line; and least of rows that
+don't name their cells, which else may be a sentence."""
 
 Cells = list[tuple[str, str]]
 
@@ -36,7 +37,20 @@ def grids(passage: str) -> Iterator[Grid]:
     """The tables of a passage, in reading order. Where all rows name their cells, the names are told once."""
     for lines in tables_and_lists(passage):
         if lines[0].kind in ("row", "names", "named"):
-            yield _grid(lines)
+            yield _with_head(_grid(lines), passage)
+
+
+def _with_head(grid: Grid, passage: str) -> Grid:
+    """With the lines above it that hold only names of its columns, with tabs between them, as part of it."""
+    start = grid.start
+    while grid.names:
+        before = passage[:start].rstrip("\n")
+        line = before.rpartition("\n")[2]
+        cells = [cell.strip() for cell in line.split("\t") if cell.strip()]
+        if not cells or not all(any(cell in name for name in grid.names) for cell in cells):
+            break
+        start = len(before) - len(line)
+    return replace(grid, start=start)
 
 
 def without_bars(passage: str) -> str:
@@ -59,7 +73,7 @@ def _grid(lines: list[Row]) -> Grid:
 
 def with_tables(text: str) -> str:
     """The text with its lines such as `Day: Monday | Dish: Soup` as tables: those that follow each other with
-    equal names are one. Lines of code stay."""
+    equal names are one. So are rows of several cells without names. Lines of code stay."""
     lines = list(_lines(text))
     return "\n".join(
         told
@@ -78,12 +92,18 @@ def _lines(text: str) -> Iterator[tuple[str, Cells]]:
 
 def _cells(line: str) -> Cells:
     row = row_of(line)
-    return [(name, line[start:end]) for name, (start, end) in row.named] if row.kind == "row" else []
+    if row.kind != "row":
+        return []
+    named = [(name, line[start:end]) for name, (start, end) in row.named]
+    if named and all(name for name, _ in named):
+        return named
+    texts = [text.replace("|", "\\|") for text in row.texts]
+    return [("", text) for text in texts] if len(texts) >= _NARROW else []
 
 
 def _table(names: Sequence[str], rows: Sequence[Cells]) -> Iterator[str]:
     yield ""
-    if len(rows) == 1 and len(names) > _NARROW:
+    if len(rows) == 1 and len(names) > _NARROW and any(names):
         yield "| | |"
         yield "|---|---|"
         for name, value in rows[0]:

@@ -63,6 +63,7 @@ from kb_assistant.text.heading_questions import question_about, questions_about
         # nothing to ask about
         ("Report > 3.1", ""),
         ("Report > References", ""),
+        ("Report > Section 2.1.1", ""),
         ("手册 > 附录一", ""),
         ("x" * 80, ""),
         (" > ", ""),

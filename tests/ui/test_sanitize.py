@@ -17,6 +17,7 @@ from ui.components import utf16
 from ui.markdown_tree import tree
 from ui.sanitize import escaped, short, strip_all_invisible, strip_invisible, wide
 from ui.settings_zh import MEANINGS
+from ui.strings import say_in
 
 HITS = [Hit(str(n), "The pump is red.", "/a.md", Locator(), 1) for n in range(3)]
 HOSTILE = [
@@ -98,6 +99,9 @@ def test_rows_that_name_their_cells_become_tables() -> None:
     assert ["pre", ["code", "a: b | c: d\n"]] in found, "code stays as it is"
     (single,) = [node for node in tree("A: 1 | B: 2 | C: 3 | D: 4") if node[0] == "table"]
     assert [text_of(row[1:]) for row in single[2][1:]] == ["A1", "B2", "C3", "D4"], "a wide row has a cell a line"
+    (bare,) = tree("Lyon | 130 | abroad\nRennes | 801 | abroad")
+    assert [text_of(row[1:]) for row in bare[2][1:]] == ["Lyon130abroad", "Rennes801abroad"]
+    assert tree("either a | or b") == [["p", "either a | or b"]]
 
 
 @given(st.text(alphabet=string.printable + "，。你好[]()!<>*_`\u202e\ue000\ue001", max_size=200))
@@ -143,6 +147,13 @@ def test_every_text_is_there_in_both_languages_with_the_same_values() -> None:
             sorted(name for _, name, _, _ in string.Formatter().parse(one) if name) for one in (english, chinese)
         ]
         assert fields[0] == fields[1], key
+
+
+def test_one_of_something_is_told_in_the_singular() -> None:
+    assert [say_in("en", "passages", n=n) for n in (1, 2, "1", 0)] == [
+        "1 passage", "2 passages", "1 passage", "0 passages",
+    ]  # fmt: skip
+    assert say_in("zh", "passages", n=1) == "1 个段落"
 
 
 def test_every_setting_has_a_meaning_in_chinese() -> None:

@@ -22,6 +22,7 @@ ROWS = "Code | Meaning\nCode: E20 | Meaning: no water\nCode: E21 | Meaning: bloc
         (ROWS, ("Code", "Meaning"), [["E20", "no water"], ["E21", "blocked"]]),
         ("Code: E20 | Note:\nCode: E21 | Note: x", ("Code", "Note"), [["E20", ""], ["E21", "x"]]),
         ("Code: E20 | A: b\nCode: E21 | B: c", (), [["Code: E20", "A: b"], ["Code: E21", "B: c"]]),
+        ("R1\tTrue (R1 | Class: True | Kind: A)", ("", "Class", "Kind"), [["R1", "True", "A"]]),
         ("a | b\nc | d", (), [["a", "b"], ["c", "d"]]),
     ],
 )
@@ -31,6 +32,11 @@ def test_a_table_has_the_names_of_its_columns_and_the_places_of_its_cells(
     (grid,) = list(grids(passage))[:1]
     assert grid.names == names
     assert [[passage[start:end] for start, end in row] for row in grid.rows] == rows
+
+
+def test_the_names_above_a_table_are_its_head() -> None:
+    (grid,) = grids(f"Opening hours\n{NAMED}\nClosed on Sundays.")
+    assert (grid.start, grid.end) == (len("Opening hours\n"), len(f"Opening hours\n{NAMED}"))
 
 
 def test_sentences_and_lists_are_no_tables() -> None:
