@@ -47,7 +47,7 @@ class PostgresCheck:
             # Altered rules on who reads what stay: without them everybody would.
             altered = [key for key, value, crc in rows if key != RULES and not is_whole(value, crc)]
             for key in altered:
-                db.run("DELETE FROM meta WHERE key = ?", (key,))
+                transaction.delete_meta(key)
             lost = [path for source_id, path in list(db.rows("SELECT id, path FROM sources ORDER BY path"))
                     if "embedder" in altered or not _is_sound(transaction, source_id, path)]  # fmt: skip
             for path in lost:
@@ -55,7 +55,7 @@ class PostgresCheck:
             transaction.purge_orphaned()
             for source in transaction.sources():
                 _derive(db, source.path, source.title)
-            db.run("DELETE FROM meta WHERE key = 'keywords'")
+            transaction.delete_meta("keywords")
             transaction.renew_keywords()
             transaction.begin_vector_epoch()
         return tuple(lost)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kb_assistant.store import Snapshot
+from kb_assistant.store.database import Counting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,7 @@ class WordIndex:
 
     def rank(self, words: Sequence[str], limit: int) -> list[tuple[int, float]]:
         """The best texts that contain any of the words: id and BM25 score, best first, ties by id."""
+        self._learn(words)
         found = self._candidates(words, max(CANDIDATES, 2 * limit))
         if not found:
             return []
@@ -110,6 +112,7 @@ class WordIndex:
 
         self._read(text_ids)
         columns = {word: column for column, word in enumerate(dict.fromkeys(words))}
+        self._learn(columns)
         mean = self._mean(text_ids)
         counted = np.zeros((len(text_ids), len(columns)))
         for row, text_id in enumerate(text_ids):
@@ -128,12 +131,7 @@ class WordIndex:
 
         lists: list[NDArray[np.int64]] = []
         weights: list[NDArray[np.float64]] = []
-        read = 0.0
-        for word in sorted(words, key=self._count):
-            read += self._count(word)
-            if lists and read > POSTINGS:
-                break
-            postings = self._postings_of(word)
+        for word, postings in self._rarest(words).items():
             if self.allowed is not None:
                 postings = np.intersect1d(postings, self.allowed, assume_unique=True)
             lists.append(postings)
@@ -156,24 +154,32 @@ class WordIndex:
     def _count(self, word: str) -> float:
         """How many texts contain the word; partly inferred for a common word."""
         if word not in self._counts:
-            count, last = self._snapshot.count_postings(word, _FEW)
-            others = self._infer_count(word, last + 1) if count == _FEW else 0.0
-            self._counts[word] = min(count + others, max(self._total, count))
+            self._learn([word])
         return self._counts[word]
 
-    def _infer_count(self, word: str, first: int) -> float:
-        """How many texts with ids from `first` on contain the word; exact if the samples cover them all."""
-        end = self._snapshot.last_text_id + 1
-        step = max(1, math.ceil((end - first) / _SAMPLES))
-        size = min(step, _SAMPLE)
-        starts = range(first, end, step)
-        found = sum(self._snapshot.count_postings(word, size, start, start + size - 1)[0] for start in starts)
-        return found * step / size
+    def _learn(self, words: Iterable[str]) -> None:
+        """Count the texts that contain words, all at once: each question to a server takes its time."""
+        new = [word for word in dict.fromkeys(words) if word not in self._counts]
+        if not new:
+            return
+        for word, found in self._snapshot.holders(new, Counting(_FEW, _SAMPLES, _SAMPLE)).items():
+            self._counts[word] = min(found.number, max(self._total, _FEW))
+            if found.text_ids is not None:
+                self._postings[word] = found.text_ids
 
-    def _postings_of(self, word: str) -> NDArray[np.int64]:
-        if word not in self._postings:
-            self._postings[word] = self._snapshot.postings(word)
-        return self._postings[word]
+    def _rarest(self, words: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """The postings of the rarest of the words, at least of one, rarest first."""
+        chosen: list[str] = []
+        read = 0.0
+        for word in sorted(words, key=self._count):
+            read += self._count(word)
+            if chosen and read > POSTINGS:
+                break
+            chosen.append(word)
+        unread = [word for word in chosen if word not in self._postings]
+        if unread:
+            self._postings.update(self._snapshot.all_postings(unread))
+        return {word: self._postings[word] for word in chosen}
 
     def _read(self, text_ids: Iterable[int]) -> None:
         unread = [text_id for text_id in text_ids if text_id not in self._lines]

@@ -16,7 +16,7 @@ MOST_PLACES = 20
 
 def with_files(snapshot: Snapshot, hits: Sequence[Hit]) -> tuple[Hit, ...]:
     """The hits of sources that the store knows, with the states of their files; others as they are."""
-    states = file_states(snapshot, {hit.source for hit in hits if snapshot.source(hit.source)})
+    states = file_states(snapshot, snapshot.known_sources(hit.source for hit in hits).keys())
     return tuple(replace(hit, file=states.get(hit.source, hit.file)) for hit in hits)
 
 

@@ -313,8 +313,8 @@ class Searcher:
 
 def _gains(snapshot: Snapshot, cited: Iterable[str]) -> dict[str, float]:
     """What passages of the sources gain that the answer before cites: see reading.CITED."""
-    known = ((path, snapshot.source(path)) for path in cited)
-    return {path: CITED_LONG if source.chunks >= LONG else CITED for path, source in known if source}
+    known = snapshot.known_sources(cited)
+    return {path: CITED_LONG if source.chunks >= LONG else CITED for path, source in known.items()}
 
 
 def foreign_texts(snapshot: Snapshot, language: Language, text_ids: Sequence[int]) -> list[int]:

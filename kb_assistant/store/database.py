@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +16,41 @@ Row = tuple[Any, ...]
 
 SourceFact = Literal["contains", "name", "kind", "folder"]
 """What a source is found or ordered by besides its columns: "contains" takes one value."""
+
+
+class Counting(NamedTuple):
+    """How the texts that contain a token are counted.
+
+    Attributes:
+        few: Most that are counted, those with the smallest ids. For a more common token the number of the others
+            is inferred from samples.
+        samples: Number of samples, evenly spread over the ids of the others.
+        size: Most ids in each.
+    """
+
+    few: int
+    samples: int
+    size: int
+
+    def step(self, first: int, beyond: int) -> int:
+        """How far samples of the ids from `first` up to before `beyond` are apart."""
+        return max(1, math.ceil((beyond - first) / self.samples))
+
+    def inferred(self, sampled: int, step: int) -> float:
+        """How many there are, by the number in the samples."""
+        return sampled * step / min(step, self.size)
+
+
+class Holders(NamedTuple):
+    """The texts that contain a token.
+
+    Attributes:
+        number: How many there are, partly inferred for a common token.
+        text_ids: Their ids, ascending, int64, where they come along; see Database.postings.
+    """
+
+    number: float
+    text_ids: NDArray[np.int64] | None = None
 
 
 class Statements(Protocol):
@@ -52,11 +88,11 @@ class Database(Statements, Protocol):
     def derived(self, path: str, title: str) -> dict[str, Value]:
         """What this engine keeps of a source besides, by column."""
 
-    def postings(self, token: str) -> NDArray[np.int64]:
-        """Ids of the texts that contain the token, ascending, int64."""
+    def postings(self, tokens: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Ids of the texts that contain each token, ascending, int64."""
 
-    def count_postings(self, token: str, limit: int, first: int, last: int) -> tuple[int, int]:
-        """See Snapshot.count_postings."""
+    def holders(self, tokens: Sequence[str], counting: Counting) -> dict[str, Holders]:
+        """How many texts contain each token."""
 
     def token_lines(self, text_ids: Iterable[int]) -> dict[int, str]:
         """The tokens of texts in their order, with a blank between two, by text id."""

@@ -11,6 +11,7 @@ from kb_assistant.lock import survive_forks
 from kb_assistant.store.compatibility import open_for_writing
 from kb_assistant.store.knowledge_store import KnowledgeStore
 from kb_assistant.store.opening import exists, open_store
+from kb_assistant.text import analyzer as keywords
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class HeldStore:
     def __init__(self, store: str, folder: Path, name: str) -> None:
         self._where = store, folder, name
         self._store: KnowledgeStore | None = None
+        self._fitting: tuple[KnowledgeStore, str] | None = None
         self._lock = threading.RLock()
         survive_forks(self)
 
@@ -76,8 +78,12 @@ class HeldStore:
     def renew_keywords(self) -> None:
         """Rebuild a keyword index of an older version, unless another process writes: it may be rebuilding it.
         Until then, searches are dense only."""
-        with self.open().read() as snapshot:
+        fitting = store, _rules = self.open(), keywords.analyzer_version()
+        if fitting == self._fitting:  # what others write since, each search sees
+            return
+        with store.read() as snapshot:
             if snapshot.keywords_fit:
+                self._fitting = fitting
                 return
         try:
             with open_for_writing(self.open(), patience=0):

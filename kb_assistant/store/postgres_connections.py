@@ -21,8 +21,12 @@ _MOST_IDLE = 4
 
 _POLL_S = 0.2
 
-_ALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c jit=off"
-"""The server notices within a minute that a client's machine is gone, and frees what it held. Plans are short."""
+_ALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+"""The server notices within a minute that a client's machine is gone, and frees what it held."""
+
+_PLANS = "-c jit=off -c enable_seqscan=off"
+"""Statements are short and have their index. Fresh tables have no statistics, and comparing arrays one by one
+costs much more than the planner thinks."""
 
 
 class Connections:
@@ -60,7 +64,7 @@ class Connections:
     def _open(self) -> Connection[Row]:
         connection = psycopg.connect(
             self._address, autocommit=True, connect_timeout=10, keepalives_idle=30, client_encoding="UTF8",
-            options=_ALIVE, application_name="kb-assistant",
+            options=f"{_ALIVE} {_PLANS}", application_name="kb-assistant",
         )  # fmt: skip
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self._schema)))
         self._met = True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.store.database import Row, SourceFact, Value
+from kb_assistant.store.database import Counting, Holders, Row, SourceFact, Value
 from kb_assistant.store.faults import expect_type
 from kb_assistant.store.postgres_schema import key_of, keys_of
 from kb_assistant.store.source_query import folder_of, kind_of, name_of
@@ -22,20 +23,34 @@ if TYPE_CHECKING:
 _TOGETHER = 5_000
 """Most members of one statement: the client keeps all rows of one."""
 
-_PART = 10_000
-"""Most texts whose tokens are looked at one by one rather than in the index of tokens."""
+_HOLDERS = """
+SELECT asked.place, found.* FROM unnest(?::text[]) WITH ORDINALITY AS asked (token, place),
+ (SELECT coalesce(max(id), 0) + 1 AS beyond FROM texts) AS texts, LATERAL (
+ WITH holding AS MATERIALIZED (SELECT text_id FROM keywords WHERE tokens @> ARRAY[asked.token]),
+ number AS MATERIALIZED (SELECT count(*) AS count FROM holding),
+ few AS MATERIALIZED (SELECT text_id AS last FROM holding WHERE (SELECT count FROM number) >= ?::bigint
+  ORDER BY text_id OFFSET ?::bigint - 1 LIMIT 1),
+ sampling AS (SELECT last, greatest(1, ceil((beyond - last - 1) / ?::numeric))::bigint AS step FROM few)
+ SELECT (SELECT count FROM number), (SELECT last FROM few), beyond,
+  (SELECT count(*) FROM holding, sampling
+   WHERE text_id > last AND (text_id - last - 1) %% step < least(step, ?::bigint)),
+  (SELECT string_agg(int8send(text_id), '') FROM holding WHERE (SELECT count FROM number) < ?::bigint)) AS found
+"""
+"""Whole lists of holders are apart (MATERIALIZED), or the planner walks along the key and reads the tokens of
+every text. Samples are what `Counting` says, of the same lists."""
 
-_COUNTED = (
-    "WITH holding AS MATERIALIZED (SELECT text_id FROM keywords WHERE tokens @> ARRAY[?])"
-    " SELECT count(*), coalesce(max(text_id), 0) FROM (SELECT text_id FROM holding"
-    " WHERE text_id BETWEEN ? AND ? ORDER BY text_id LIMIT ?) found"
-)
-"""Apart, or the planner walks along the key and reads the tokens of every text."""
+_POSTINGS = """
+SELECT asked.place, found.ids FROM unnest(?::text[]) WITH ORDINALITY AS asked (token, place), LATERAL (
+ WITH holding AS MATERIALIZED (SELECT text_id FROM keywords WHERE tokens @> ARRAY[asked.token])
+ SELECT string_agg(int8send(text_id), '') AS ids FROM holding) AS found
+"""
 
-_COUNTED_IN_PART = (
-    "SELECT count(*), coalesce(max(text_id), 0) FROM (SELECT text_id FROM keywords"
-    " WHERE tokens @> ARRAY[?] AND text_id BETWEEN ? AND ? ORDER BY text_id LIMIT ?) found"
-)
+_ROWS = 500
+"""Most rows of one statement; it takes 65,535 values."""
+
+_VALUES = re.compile(r"VALUES (\(.*?\))(?: ON CONFLICT|$)")
+_PLAIN = re.compile(r"INSERT INTO (\w+) VALUES \([?, ]+\)")
+"""Rows that go into a table as they are: COPY takes them several times as fast."""
 
 _ARRAYS = {int: "bigint", str: "text", bytes: "bytea"}
 
@@ -65,14 +80,21 @@ class PostgresDatabase:
         while part := _cleaned(list(islice(left, _TOGETHER))):
             # psycopg gives an array the type of its values; a number's would depend on its size.
             asked = _translated(statement, _ARRAYS[type(part[0])])
-            yield from self._db.execute(asked, [part, *_cleaned(values)], binary=True)
+            given = "{%s}" % ",".join(map(str, part)) if type(part[0]) is int else part  # noqa: UP031
+            yield from self._db.execute(asked, [given, *_cleaned(values)], binary=True).fetchall()
 
     def run(self, statement: str, values: Sequence[Value] = ()) -> int:
         return self._db.execute(_translated(statement), _cleaned(values)).rowcount
 
     def run_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
-        with self._db.cursor() as cursor:
-            cursor.executemany(_translated(statement), [_cleaned(row) for row in rows])
+        if plain := _PLAIN.fullmatch(statement):
+            with self._db.cursor() as cursor, cursor.copy(f"COPY {plain[1]} FROM STDIN".encode()) as copy:
+                for row in rows:
+                    copy.write_row(_cleaned(row))
+            return
+        left = iter(rows)
+        while part := list(islice(left, _ROWS)):
+            self._db.execute(_with_rows(statement, len(part)), [value for row in part for value in _cleaned(row)])
 
     def derived(self, path: str, title: str) -> dict[str, Value]:
         return {
@@ -83,17 +105,22 @@ class PostgresDatabase:
             "folder": folder_of(path),
         }
 
-    def postings(self, token: str) -> NDArray[np.int64]:
-        import numpy as np
+    def postings(self, tokens: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        rows = self._db.execute(_translated(_POSTINGS), [_keys(tokens)], binary=True)
+        return {tokens[place - 1]: _numbers(ids) for place, ids in rows}
 
-        query = "SELECT string_agg(text_id::text, ',' ORDER BY text_id) FROM keywords WHERE tokens @> ARRAY[?]"
-        [(ids,)] = self.rows(query, (key_of(token),))
-        return np.fromstring(ids or "", dtype=np.int64, sep=",")
-
-    def count_postings(self, token: str, limit: int, first: int, last: int) -> tuple[int, int]:
-        asked = _COUNTED_IN_PART if last - first < _PART else _COUNTED
-        [(count, last)] = self.rows(asked, (key_of(token), first, last, limit))
-        return int(count), int(last)
+    def holders(self, tokens: Sequence[str], counting: Counting) -> dict[str, Holders]:
+        few, samples, size = counting
+        values = [_keys(tokens), few, few, samples, size, few]
+        found: dict[str, Holders] = {}
+        for place, count, last, beyond, sampled, ids in self._db.execute(
+            _translated(_HOLDERS), values, binary=True
+        ):
+            number = float(count)
+            if last is not None:
+                number = few + counting.inferred(sampled, counting.step(last + 1, beyond))
+            found[tokens[place - 1]] = Holders(number, _numbers(ids) if last is None else None)
+        return found
 
     def token_lines(self, text_ids: Iterable[int]) -> dict[int, str]:
         rows = self.rows_among("SELECT text_id, line FROM keywords WHERE text_id {among}", text_ids)
@@ -103,15 +130,17 @@ class PostgresDatabase:
         return (row[0] for row in self.rows("SELECT text_id FROM keywords"))
 
     def put_token_lines(self, lines: Mapping[int, str]) -> None:
-        statement = "INSERT INTO keywords (text_id, line, tokens) VALUES (%s, %s, %s)"
-        with self._db.cursor() as cursor:
-            cursor.executemany(statement, [(text_id, line, keys_of(line)) for text_id, line in lines.items()])
+        statement = "INSERT INTO keywords (text_id, line, tokens) VALUES (?, ?, string_to_array(?, chr(10)))"
+        left = iter(lines.items())
+        while part := list(islice(left, _ROWS)):
+            values = [value for text_id, line in part for value in (text_id, line, "\n".join(keys_of(line)))]
+            self._db.execute(_with_rows(statement, len(part)), values)
 
     def delete_token_lines(self, text_ids: Iterable[int] | None) -> None:
         if text_ids is None:
             self.run("DELETE FROM keywords")
-        else:
-            self._db.execute("DELETE FROM keywords WHERE text_id = ANY(%s::bigint[])", (list(text_ids),))
+        elif here := list(text_ids):
+            self._db.execute("DELETE FROM keywords WHERE text_id = ANY(%s::bigint[])", (here,))
 
     def clear_new_vectors(self) -> None:
         self.run("DELETE FROM new_vectors")
@@ -121,6 +150,25 @@ class PostgresDatabase:
         self.run("DELETE FROM vectors")
         self.run("INSERT INTO vectors SELECT text_id, vector, crc FROM new_vectors")
         self.run("DELETE FROM new_vectors")
+
+
+def _keys(tokens: Sequence[str]) -> list[Any]:
+    """Tokens as they are indexed."""
+    return _cleaned([key_of(token) for token in tokens])
+
+
+def _numbers(ids: bytes | None) -> NDArray[np.int64]:
+    """Numbers as the server sends them, in their order."""
+    import numpy as np
+
+    return np.sort(np.frombuffer(ids or b"", ">i8").astype(np.int64))
+
+
+@lru_cache(maxsize=256)
+def _with_rows(statement: str, number: int) -> bytes:
+    """The statement with as many rows of values: one for all is several times as fast as one for each."""
+    [row] = _VALUES.findall(statement)
+    return _translated(statement.replace(row, ", ".join([row] * number)))
 
 
 @lru_cache(maxsize=256)

@@ -45,10 +45,11 @@ CREATE TABLE chunks (
 CREATE INDEX chunks_source ON chunks (source_id, seq);
 CREATE INDEX chunks_text ON chunks (text_id);
 CREATE TABLE keywords (text_id bigint PRIMARY KEY, line text NOT NULL, tokens text[] COLLATE "C" NOT NULL);
-CREATE INDEX keywords_tokens ON keywords USING gin (tokens);
+CREATE INDEX keywords_tokens ON keywords USING gin (tokens) WITH (gin_pending_list_limit = 64);
 """
 """Paths and tokens have the order of their bytes, as in SQLite. A path of any length is found by its hash, and
-those under a folder by a prefix tree: an entry of a B-tree has at most 2.7 kB."""
+those under a folder by a prefix tree: an entry of a B-tree has at most 2.7 kB. Tokens wait to be sorted into their
+index in a list that every search reads, so it is short."""
 
 
 def schema_of(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.messages import _
-from kb_assistant.store.database import Database, Row, Value
+from kb_assistant.store.database import Counting, Database, Holders, Row, Value
 from kb_assistant.store.faults import damaged, expect_type
 from kb_assistant.store.records import Chunk, Source, Text, chunk_id, parts_of, read_reason
 from kb_assistant.store.source_query import SourceQuery
@@ -31,6 +31,9 @@ _CHUNKS = (
 _UNDER = "WHERE path = ? OR (path >= ? AND path < ?) ORDER BY path"
 _LARGEST = 2**63 - 1
 
+_SHORT = 2_000
+"""Longest value, in characters, that is read along with others."""
+
 _NAMES = 8
 """Most files whose names are searched with a text that they share."""
 
@@ -43,7 +46,7 @@ class Snapshot:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._read_values: dict[str, str | None] = {}
+        self._values: dict[str, tuple[str | None, int]] | None = None
 
     @property
     def database(self) -> Database:
@@ -65,18 +68,23 @@ class Snapshot:
         return None if value is None else json.loads(value)
 
     def _value(self, key: str) -> str | None:
-        """The text stored under `key`, which stays as it is within a snapshot."""
-        if key not in self._read_values:
-            self._read_values[key] = self._stored_value(key)
-        return self._read_values[key]
+        """The text stored under `key`, which stays as it is within a snapshot: all short ones are read at once."""
+        if self._values is None:
+            every = "SELECT key, CASE WHEN length(value) <= ? THEN value END, crc FROM meta"
+            self._values = {str(row[0]): (row[1], row[2]) for row in self._db.rows(every, (_SHORT,))}
+        if key not in self._values:
+            return None
+        value, crc = self._values[key]
+        return self._stored_value(key) if value is None else self._checked(key, value, crc)
 
     def _stored_value(self, key: str) -> str | None:
         row = self._first("SELECT value, crc FROM meta WHERE key = ?", (key,))
-        if row is None:
-            return None
-        if zlib.crc32(str(row[0]).encode()) != row[1]:
+        return None if row is None else self._checked(key, *row)
+
+    def _checked(self, key: str, value: Any, crc: Any) -> str:
+        if zlib.crc32(str(value).encode()) != crc:
             raise damaged(self.place, _("the {key} was altered", key=key))
-        return str(row[0])
+        return str(value)
 
     @property
     def revision(self) -> int:
@@ -137,6 +145,11 @@ class Snapshot:
     def source(self, path: str) -> Source | None:
         row = self._first(_SOURCES + " WHERE path = ?", (path,))
         return _source(row) if row else None
+
+    def known_sources(self, paths: Iterable[str]) -> dict[str, Source]:
+        """The sources with these paths, by path; those of others are missing."""
+        found = map(_source, self._db.rows_among(f"{_SOURCES} WHERE path {{among}}", dict.fromkeys(paths)))
+        return {source.path: source for source in found}
 
     def sources_under(self, path: str) -> Iterator[Source]:
         """The source at this path and those below it, in path order, one at a time."""
@@ -222,12 +235,15 @@ class Snapshot:
 
     def postings(self, token: str) -> NDArray[np.int64]:
         """Ids of the texts that contain the token, ascending, int64."""
-        return self._db.postings(token)
+        return self._db.postings([token])[token]
 
-    def count_postings(self, token: str, limit: int, first: int = 0, last: int = _LARGEST) -> tuple[int, int]:
-        """How many texts contain the token, up to `limit`, and the id of the last one counted, 0 for none; only
-        texts with ids from `first` to `last`."""
-        return self._db.count_postings(token, limit, first, last)
+    def all_postings(self, tokens: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """The same for several tokens at once."""
+        return self._db.postings(tokens)
+
+    def holders(self, tokens: Sequence[str], counting: Counting) -> dict[str, Holders]:
+        """How many texts contain each token."""
+        return self._db.holders(tokens, counting)
 
     def document_terms(self, text_ids: Sequence[int]) -> dict[int, list[str]]:
         """The tokens of texts as they were indexed, by text id."""
@@ -398,7 +414,12 @@ def row_checksum(db: Database, source_id: int) -> int:
         ),
         None,
     )
-    # The column `part` is missing in stores of version 1, whose seals must stay valid: an empty one is left out.
     rows = db.rows("SELECT * FROM chunks WHERE source_id = ? ORDER BY seq", (source_id,))
-    places = [(row[0], *row[2:7], *(part for part in row[7:] if part is not None)) for row in rows]
+    return rows_checksum(row, [(one[0], *one[2:]) for one in rows])
+
+
+def rows_checksum(row: Row | None, chunks: Iterable[Row]) -> int:
+    """The same for the rows as such: the source's without its id, the chunks' without that of the source."""
+    # The column `part` is missing in stores of version 1, whose seals must stay valid: an empty one is left out.
+    places = [(*one[:6], *(part for part in one[6:] if part is not None)) for one in chunks]
     return zlib.crc32(repr((row, places)).encode())

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_assistant.store.database import Row, SourceFact, Value
+from kb_assistant.store.database import Counting, Holders, Row, SourceFact, Value
 from kb_assistant.store.faults import expect_type
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ TOKENIZER = "unicode61 remove_diacritics 0 tokenchars '-_.''/:@+#'"
 
 _MOST_VALUES = 30_000
 """Most values of one statement; SQLite's own limit is 32,766."""
+
+_LARGEST = 2**63 - 1
 
 
 class SQLiteDatabase:
@@ -51,7 +53,10 @@ class SQLiteDatabase:
     def derived(self, path: str, title: str) -> dict[str, Value]:  # noqa: ARG002 - functions of SQLite give it
         return {}
 
-    def postings(self, token: str) -> NDArray[np.int64]:
+    def postings(self, tokens: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        return {token: self._postings(token) for token in tokens}
+
+    def _postings(self, token: str) -> NDArray[np.int64]:
         import numpy as np
 
         query = (
@@ -60,7 +65,25 @@ class SQLiteDatabase:
         ids: str | None = self._db.execute(query, (_phrase(token),)).fetchone()[0]
         return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
-    def count_postings(self, token: str, limit: int, first: int, last: int) -> tuple[int, int]:
+    def holders(self, tokens: Sequence[str], counting: Counting) -> dict[str, Holders]:
+        return {token: self._holders(token, counting) for token in tokens}
+
+    def _holders(self, token: str, counting: Counting) -> Holders:
+        """FTS5 gives the first ones without looking at the others, of which there may be millions."""
+        count, last = self._count(token, counting.few, 0, _LARGEST)
+        if count < counting.few:
+            return Holders(count)
+        beyond = int(self._db.execute("SELECT ifnull(max(id), 0) FROM texts").fetchone()[0]) + 1
+        step = counting.step(last + 1, beyond)
+        size = min(step, counting.size)
+        sampled = sum(
+            self._count(token, size, start, start + size - 1)[0] for start in range(last + 1, beyond, step)
+        )
+        return Holders(count + counting.inferred(sampled, step))
+
+    def _count(self, token: str, limit: int, first: int, last: int) -> tuple[int, int]:
+        """How many texts with ids from `first` to `last` contain the token, up to `limit`, and the id of the last
+        one counted."""
         query = (
             "SELECT count(*), ifnull(max(rowid), 0) FROM (SELECT rowid FROM keywords"
             " WHERE keywords MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid LIMIT ?)"

@@ -10,9 +10,9 @@ from typing import Any
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
 from kb_assistant.messages import _
-from kb_assistant.store.database import Database, Value
+from kb_assistant.store.database import Database, Row, Value
 from kb_assistant.store.records import NewChunk, Source, Text, chunk_id, written_reason
-from kb_assistant.store.snapshot import Snapshot, row_checksum
+from kb_assistant.store.snapshot import Snapshot, row_checksum, rows_checksum
 from kb_assistant.text import analyzer as keywords
 
 _BATCH = 1000
@@ -30,9 +30,6 @@ class Transaction(Snapshot):
         super().__init__(database)
         self._embedder = embedder
 
-    def _value(self, key: str) -> str | None:
-        return self._stored_value(key)  # it may have been written since
-
     def put_meta(self, key: str, value: Any) -> None:
         text = json.dumps(value)
         self._db.run(
@@ -40,6 +37,12 @@ class Transaction(Snapshot):
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value, crc = excluded.crc",
             (key, text, zlib.crc32(text.encode())),
         )
+        if self._values is not None:  # nobody else writes meanwhile
+            self._values[key] = (text, zlib.crc32(text.encode()))
+
+    def delete_meta(self, key: str) -> None:
+        self._db.run("DELETE FROM meta WHERE key = ?", (key,))
+        self._values = None
 
     def begin_vector_epoch(self) -> None:
         """Begin a new vector epoch: text ids may mean other vectors than before."""
@@ -72,16 +75,16 @@ class Transaction(Snapshot):
         before = self._texts_of(source.path)
         text_ids = self._put_texts({chunk.text.hash: chunk.text for chunk in chunks}, vectors)
         self._db.run("DELETE FROM sources WHERE path = ?", (source.path,))
-        source_id = self._put_row(source, len(chunks))
+        rows = list(_chunk_rows(source.path, chunks, text_ids))
+        source_id = self._put_row(source, rows)
         self._db.run_many(
             "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            list(_chunk_rows(source.path, source_id, chunks, text_ids)),
+            [(row[0], source_id, *row[1:]) for row in rows],
         )
-        self._put_checksum(source_id)
         self._sync_keywords(before | set(text_ids.values()), source.path)
 
-    def _put_row(self, source: Source, chunks: int) -> int:
-        """Insert the row of a source. Returns its id."""
+    def _put_row(self, source: Source, chunks: Sequence[Row]) -> int:
+        """Insert the row of a source with the rows of these chunks. Returns its id."""
         row: dict[str, Value] = {
             "path": source.path,
             "digest": source.digest,
@@ -91,7 +94,10 @@ class Transaction(Snapshot):
             "failed": int(source.failed),
             "ingested_at": source.ingested_at,
             "metadata": json.dumps(dict(source.metadata), ensure_ascii=False),
-            "chunks": chunks,
+            "chunks": len(chunks),
+        }
+        row |= {
+            "seal": rows_checksum(tuple(row.values()), chunks),
             **self._db.derived(source.path, source.title),
         }
         marks = ", ".join("?" * len(row))
@@ -171,7 +177,7 @@ class Transaction(Snapshot):
     def finish_rebuild(self, fingerprint: Any) -> None:
         """Replace the old vectors by the new ones."""
         self._db.adopt_new_vectors()
-        self._db.run("DELETE FROM meta WHERE key = 'rebuild'")
+        self.delete_meta("rebuild")
         self.put_meta("embedder", fingerprint)
         self.purge_orphaned()
         self.begin_vector_epoch()
@@ -224,13 +230,13 @@ class Transaction(Snapshot):
 
 
 def _chunk_rows(
-    path: str, source_id: int, chunks: Sequence[NewChunk], text_ids: Mapping[bytes, int]
+    path: str, chunks: Sequence[NewChunk], text_ids: Mapping[bytes, int]
 ) -> Iterator[tuple[str | int | None, ...]]:
-    """The rows of a source's chunks."""
+    """The rows of a source's chunks, without its id."""
     seen: dict[bytes, int] = {}
     for seq, chunk in enumerate(chunks):
         key = chunk.text.hash
         occurrence = seen[key] = seen.get(key, -1) + 1
         first, last = chunk.lines or (None, None)
         id_ = chunk_id(path, chunk.text, occurrence)
-        yield id_, source_id, seq, text_ids[key], chunk.page, first, last, chunk.part
+        yield id_, seq, text_ids[key], chunk.page, first, last, chunk.part

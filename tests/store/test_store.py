@@ -16,6 +16,7 @@ import pytest
 from kb_assistant.errors import StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, SQLiteStore, Text, chunk_id
+from kb_assistant.store.database import Counting
 from tests.law import contents, small_kb
 from tests.samples import ROOT
 from tests.stores import opened
@@ -131,7 +132,7 @@ def test_text_of_any_kind_comes_back_as_it_was(store: KnowledgeStore) -> None:
     with store.read() as snapshot:
         assert [chunk.text.body for chunk in snapshot.chunks_of_source("/a")] == bodies
         for word in ('"', "AND", "*", "'", "(", "emoji"):
-            assert len(snapshot.postings(word)) == snapshot.count_postings(word, 10)[0]
+            assert len(snapshot.postings(word)) == snapshot.holders([word], Counting(10, 10, 10))[word].number
 
 
 def test_threads_that_ended_leave_no_open_file(store: KnowledgeStore) -> None:
