@@ -20,6 +20,8 @@ T = TypeVar("T")
 DESCRIPTION = "model.json"
 INT8 = ":int8"
 """Behind an embedder's name: it embeds passages in 8-bit integers."""
+FLOAT32 = ":float32"
+"""Behind an embedder's name: it embeds passages in float32, whatever the processor is quicker with."""
 # Most characters of an invalid value in a message.
 _SHOWN = 80
 _WEIGHTS = {".safetensors", ".gguf"}

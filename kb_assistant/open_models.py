@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kb_assistant.embedding.model_server import is_served, served_model, server_key
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
+from kb_assistant.model_folder import FLOAT32, INT8
 from kb_assistant.models.adapters import WEIGHTS, AdapterHome
 from kb_assistant.models.catalogue import CATALOGUE
 from kb_assistant.models.home import ModelHome
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from kb_assistant.embedding.reranker import Reranker
     from kb_assistant.embedding.served_reranker import ServedReranker
     from kb_assistant.llm.open import ChatModels
+    from kb_assistant.model_folder import Model
     from kb_assistant.reader.reader import Reader
+
+_AS_GOOD_IN_INT8 = frozenset(("multilingual-e5-small",))
+"""Embedders that find as much with passages embedded in 8-bit integers (docs/measured.md). A new knowledge base
+has them so where the processor is quicker with such numbers."""
 
 _OTHER_CHAT_MODELS = 2
 """Most chat models that stay open besides the one of the settings."""
@@ -70,8 +76,19 @@ class OpenModels:
             return self._served_embedder()
         from kb_assistant.embedding.local import open_embeddings
 
-        model = self.home.get(self._settings.embedder, "embedder")
+        name = self._settings.embedder
+        model = self.home.get(name, "embedder")
+        if not name.endswith((INT8, FLOAT32)) and self._goes_on_in_int8(model):
+            model = self.home.get(f"{name}{INT8}", "embedder")
         return open_embeddings(model, self._settings.device, self._settings.threads)
+
+    def _goes_on_in_int8(self, model: Model) -> bool:
+        """Whether the kept vectors are of 8-bit integers; where there are none yet, whether new ones shall be."""
+        from kb_assistant.embedding.onnx_encoder import better_in_int8
+
+        if kept := self._kept_fingerprints():
+            return kept[0]["name"] == f"{model.name}{INT8}"
+        return model.name in _AS_GOOD_IN_INT8 and better_in_int8(model, self._settings.device)
 
     def _served_embedder(self) -> TextEmbeddings:
         from kb_assistant.embedding.served import ServedEmbeddings, open_encoder

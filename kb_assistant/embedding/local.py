@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.base import TextEmbeddings
+from kb_assistant.embedding.batches import at_once, pack
 from kb_assistant.embedding.network import load_network
 from kb_assistant.embedding.onnx_encoder import BATCH_TOKENS
 from kb_assistant.embedding.tokenizer import TextTokenizer, load_tokenizer
@@ -28,6 +29,7 @@ from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import INT8, Model, embedding_dimension
 from kb_assistant.once import once, one_at_a_time
+from kb_assistant.priority import usable_cores
 from kb_assistant.torch_runtime import Device, import_torch, no_gpu_in_a_fork, torch_device
 
 if TYPE_CHECKING:
@@ -134,11 +136,21 @@ class LocalEmbeddings(TextEmbeddings):
         else:
             encoder = None if self._on_gpu(len(texts)) else self._encoder
         ids = self._ids(texts, self.model.passage_prefix)
-        for rows in self._batches([len(row) for row in ids], BATCH_TOKENS if encoder else _TORCH_TOKENS[self._on]):
-            if encoder:
-                yield rows, self._normalised(encoder.encode([ids[row] for row in rows]))
-            else:
+        batches = self._batches([len(row) for row in ids], BATCH_TOKENS if encoder else _TORCH_TOKENS[self._on])
+        if encoder is None:
+            for rows in batches:
                 yield rows, self._encode([texts[row] for row in rows], self.model.passage_prefix)
+            return
+        made = at_once(
+            lambda rows: encoder.encode([ids[row] for row in rows]), batches, self._lanes if self.model.int8 else 1
+        )
+        for rows, raw in zip(batches, made, strict=True):
+            yield rows, self._normalised(raw)
+
+    @property
+    def _lanes(self) -> int:
+        """How many batches are embedded at once, each by one thread: as many as there are cores at this moment."""
+        return self._threads or usable_cores()
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of n questions: float32 (n, dimension), rows of length 1, in the order of `texts`."""
@@ -187,7 +199,7 @@ class LocalEmbeddings(TextEmbeddings):
 
         try:
             shape = Shape.read(self.model.path)
-            return OnnxEncoder(self.model.path, shape, self._threads, int8) if shape else None
+            return OnnxEncoder(self.model.path, shape, 1 if int8 else self._threads, int8) if shape else None
         except Exception as error:  # of many classes; torch reports better what is wrong with a folder
             _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
             return None
@@ -272,21 +284,6 @@ class LocalEmbeddings(TextEmbeddings):
 def open_embeddings(model: Model, device: str = "auto", threads: int = 0) -> LocalEmbeddings:
     """The model's embeddings, loaded once for all knowledge bases of this process."""
     return LocalEmbeddings(model, device, threads)
-
-
-def pack(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Positions in batches whose longest member times their number is at most `batch_tokens`.
-
-    Longest first, so that the start needs the most memory. A longer text gets a batch of its own.
-    """
-    batches: list[list[int]] = []
-    room = 0
-    for position in sorted(range(len(lengths)), key=lambda position: -lengths[position]):
-        if not batches or len(batches[-1]) >= room:
-            batches.append([])
-            room = max(1, batch_tokens // max(1, lengths[position]))
-        batches[-1].append(position)
-    return batches
 
 
 def _clean(text: str) -> str:

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
-from kb_assistant.embedding.onnx_int8 import Int8Graph
+from kb_assistant.embedding.onnx_int8 import PassageGraph
+from kb_assistant.torch_runtime import is_installed, torch_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onnxruntime import InferenceSession
+
+    from kb_assistant.model_folder import Model
 
 BATCH_TOKENS = 512
 """Tokens of a batch, padding included: enough for short texts, and what fits the processor's cache. In batches of
@@ -42,7 +45,7 @@ class OnnxEncoder:
 
     def __init__(self, folder: Path, shape: Shape, threads: int = 0, int8: bool = False) -> None:
         self._shape = shape
-        self._session = open_session((Int8Graph if int8 else EncoderGraph)(folder, shape), folder, threads)
+        self._session = open_session((PassageGraph if int8 else EncoderGraph)(folder, shape), folder, threads)
 
     def encode(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The pooled vectors of n texts, given by their token ids with special tokens: float32 (n, dimension), not
@@ -87,3 +90,11 @@ def multiplies_int8() -> bool:
     except OSError:
         return False
     return bool(flags & {"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
+def better_in_int8(model: Model, device: str) -> bool:
+    """Whether passages are embedded in less time in 8-bit integers: no GPU does it, the processor has instructions
+    for them, and ONNX Runtime can run the model."""
+    if not multiplies_int8() or torch_device(device) != "cpu":
+        return False
+    return all(map(is_installed, ("onnx", "onnxruntime"))) and Shape.read(model.path) is not None

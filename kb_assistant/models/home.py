@@ -17,7 +17,16 @@ from kb_assistant.deprecation import renamed_arguments
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
-from kb_assistant.model_folder import DESCRIPTION, INT8, Model, ModelKind, describe, require_space, weights_digest
+from kb_assistant.model_folder import (
+    DESCRIPTION,
+    FLOAT32,
+    INT8,
+    Model,
+    ModelKind,
+    describe,
+    require_space,
+    weights_digest,
+)
 from kb_assistant.models.catalogue import CATALOGUE, Offer
 from kb_assistant.models.chatglm2_add import Engine, add_chatglm2, is_chatglm_folder
 from kb_assistant.models.description import read_description
@@ -60,7 +69,7 @@ class ModelHome:
 
     def get(self, name_or_path: str, kind: ModelKind) -> Model:
         """An installed model by its name; or by its path, a folder in Hugging Face layout or a .gguf file. Behind
-        either INT8 may stand for an embedder.
+        either INT8 or FLOAT32 may stand for an embedder.
 
         A name is never taken as a path: files in the working folder must not replace a model.
 
@@ -70,6 +79,8 @@ class ModelHome:
         if kind == "embedder" and name_or_path.endswith(INT8):
             model = self.get(name_or_path.removesuffix(INT8), kind)
             return replace(model, name=f"{model.name}{INT8}")
+        if kind == "embedder" and name_or_path.endswith(FLOAT32):
+            return self.get(name_or_path.removesuffix(FLOAT32), kind)
         if Path(name_or_path).name != name_or_path or name_or_path.endswith(".gguf"):
             path = Path(name_or_path).expanduser().absolute()
             model = self._installed_at(path) or self._describe(path)

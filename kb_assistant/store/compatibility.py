@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from kb_assistant.errors import EmbedderMismatch
 from kb_assistant.messages import _
+from kb_assistant.model_folder import FLOAT32, INT8
 from kb_assistant.store import KnowledgeStore, Snapshot
 
 _log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def require_embedder(snapshot: Snapshot, fingerprint: Fingerprint) -> None:
             ),
             _(
                 "Run `kb rebuild --embedder {chosen}`, or go on with --embedder {before}.",
-                chosen=chosen,
+                chosen=f"{chosen}{FLOAT32}" if before == f"{chosen}{INT8}" else chosen,
                 before=before,
             ),
         )

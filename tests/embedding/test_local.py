@@ -13,7 +13,8 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
 from kb_assistant.embedding.base import as_langchain
-from kb_assistant.embedding.local import LocalEmbeddings, open_embeddings, pack
+from kb_assistant.embedding.batches import pack
+from kb_assistant.embedding.local import LocalEmbeddings, open_embeddings
 from kb_assistant.errors import ModelError
 from kb_assistant.models.home import ModelHome
 from tests.cosines import assert_same_vectors
