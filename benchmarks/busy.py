@@ -3,9 +3,11 @@
 `python benchmarks/busy.py --models HOME/models [--json]` measures each engine alone, beside one busy loop a core,
 and beside three processes a core that multiply matrices with two threads each, in turns. An equal share of the
 cores is .50 beside the loops and, with as many threads as cores, .14 beside the matrices; the goals are .40 and
-.15. Figures mean something on an otherwise idle machine alone: it says how busy it was before.
+.15. Figures mean something on an otherwise idle machine alone: it says how busy it was before. It takes three
+minutes.
 
-Engines: texts by ONNX Runtime and by torch (where it is installed), a small chat model by llama.cpp.
+Engines: texts by ONNX Runtime in float32 and in 8-bit integers, texts by torch (where it is installed), a small
+chat model by llama.cpp.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from measure import report
 
 from kb_assistant.embedding.local import LocalEmbeddings
 from kb_assistant.llm.llama_server import LlamaServer, open_server
+from kb_assistant.model_folder import INT8
 from kb_assistant.models.home import ModelHome
 from kb_assistant.torch_runtime import is_installed
 
@@ -69,7 +72,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="the models folder of a home")
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each engine, state and round")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each engine, state and round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -78,8 +81,12 @@ def parse() -> argparse.Namespace:
 def open_engines(models: ModelHome) -> Mapping[str, Engine]:
     embedder = models.get("multilingual-e5-small", "embedder")
     by_onnx, by_torch = LocalEmbeddings(embedder, "cpu"), LocalEmbeddings(embedder, "cpu", by_torch=True)
+    in_int8 = LocalEmbeddings(models.get(f"multilingual-e5-small{INT8}", "embedder"), "cpu")
     server = open_server(models.get("smollm2-135m-instruct", "chat").path, 2048, os.cpu_count() or 1)
-    found: dict[str, Engine] = {"texts by ONNX Runtime": lambda: len(by_onnx.encode_passages([TEXT] * 8))}
+    found: dict[str, Engine] = {
+        "texts by ONNX Runtime": lambda: len(by_onnx.encode_passages([TEXT] * 8)),
+        "texts in 8-bit integers": lambda: len(in_int8.encode_passages([TEXT] * 16)),
+    }
     if is_installed("torch"):
         found["texts by torch"] = lambda: len(by_torch.encode_passages([TEXT] * 8))
     return found | {"tokens by llama.cpp": lambda: generate(server)}

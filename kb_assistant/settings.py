@@ -84,8 +84,9 @@ class Settings:
     Attributes:
         home: Folder that holds knowledge bases, models and caches.
         kb: Name of the knowledge base in that home.
-        embedder: Installed model's name or folder (see `kb models list`), with `:int8` behind it to embed passages
-            in 8-bit integers; or `openai:MODEL@URL`, a server that speaks the OpenAI API.
+        embedder: Installed model's name or folder (see `kb models list`); or `openai:MODEL@URL`, a server that
+            speaks the OpenAI API. `:int8` or `:float32` behind a name says how passages are embedded; without it
+            the processor decides for a new knowledge base.
         query_prefix: What a server's embedder wants before a question, such as "query: "; multilingual-e5-small's
             is known.
         passage_prefix: The same before a passage.

@@ -131,6 +131,14 @@ def postgres_server() -> Iterator[PostgresServer]:
     server.remove()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def vectors_of_any_processor() -> Iterator[None]:
+    """A new knowledge base of this process has float32 vectors, whatever this processor is quicker with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kb_assistant.embedding.onnx_encoder.better_in_int8", lambda *_: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def models_home() -> Path:
     """A data home whose models are really downloaded. Shared by all sessions: don't write into it."""

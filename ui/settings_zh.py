@@ -3,8 +3,9 @@
 MEANINGS = {
     "home": "存放知识库、模型和缓存的文件夹。",
     "kb": "该文件夹中知识库的名称。",
-    "embedder": "已安装的向量模型名称或文件夹（见 kb models list），后面加 :int8 则以 8 位整数计算段落的向量；"
-    "或 openai:模型@地址，即兼容 OpenAI 接口的服务器。",
+    "embedder": "已安装的向量模型名称或文件夹（见 kb models list）；"
+    "或 openai:模型@地址，即兼容 OpenAI 接口的服务器。"
+    "名称后加 :int8（8 位整数）或 :float32 可指定段落向量的计算方式；不加则由处理器为新知识库决定。",
     "query_prefix": "服务器上的向量模型要求加在问题前的文字，如“query: ”；"
     "multilingual-e5-small 的已知，无需设置。",
     "passage_prefix": "同上，加在段落前。",

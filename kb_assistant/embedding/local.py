@@ -5,7 +5,7 @@ embedding, where ONNX Runtime can run the model and no GPU computes. Nothing her
 
 All arithmetic is float32, on every device, so that one index can hold vectors made on two machines; see
 COSINE_TOLERANCE. A model whose name says so embeds passages in 8-bit integers (`onnx_int8.py`), which gives other
-vectors; questions are embedded in float32 all the same.
+vectors: the name is part of the fingerprint. Questions are embedded in float32 all the same.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 from kb_assistant.embedding.batches import at_once
 from kb_assistant.embedding.local import LocalEmbeddings
+from kb_assistant.embedding.onnx_encoder import better_in_int8
 from kb_assistant.errors import EmbedderMismatch, ModelError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.models.home import ModelHome
@@ -76,6 +77,7 @@ def test_a_knowledge_base_goes_on_with_the_kind_of_vectors_it_has(models_home: P
 def test_the_processor_chooses_for_a_new_knowledge_base(
     models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quicker: bool
 ) -> None:
+    monkeypatch.setattr("kb_assistant.embedding.onnx_encoder.better_in_int8", better_in_int8)
     monkeypatch.setattr("kb_assistant.embedding.onnx_encoder.multiplies_int8", lambda: quicker)
     (tmp_path / "models").symlink_to(models_home / "models")
     with KnowledgeBase(Settings(home=tmp_path, readers=1, device="cpu")) as kb:
