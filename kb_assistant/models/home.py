@@ -269,6 +269,9 @@ class ModelHome:
             hint = _("kb models pull {name}{home}", name=name, home=self._home_option)
         else:
             hint = _("kb models list{home} shows what is installed.", home=self._home_option)
+        known = {file.parent.name for file in self.folder.glob(f"[!.]*/{DESCRIPTION}")} | CATALOGUE.keys()
+        if name not in known and (longer := sorted(one for one in known if name and one.startswith(name))):
+            hint = _("Did you mean {names}?", names=", ".join(longer))
         return ModelError(_("The model {name!r} isn't installed.", name=name), hint)
 
     def _fill_from_package(

@@ -160,6 +160,13 @@ class AdapterTrainer(Trainer):
         # Gradients of several processes are averaged, not summed.
         return total * self.accelerator.num_processes / num_items_in_batch
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule of the learning rate. It rises in whole steps, rounded down: the first of them has a rate
+        of zero, and a training of a few steps has none to give away."""
+        if self.args.warmup_steps < 1:
+            self.args.warmup_steps = int(num_training_steps * self.args.warmup_steps)
+        return super().create_scheduler(num_training_steps, optimizer)
+
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._require_finite(loss)

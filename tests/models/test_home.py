@@ -337,6 +337,14 @@ def test_a_bare_name_is_never_a_path(
     assert models_dir.get(f"./{E5}", "embedder").path == tmp_path / E5
 
 
+def test_a_part_of_a_name_is_answered_with_the_whole(models_dir: ModelHome, tmp_path: Path) -> None:
+    models_dir.add(gguf_file(tmp_path / "c.gguf"), "small-talk")
+    for part, whole in (("small", "small-talk"), ("smollm2", "smollm2-135m-instruct")):
+        with pytest.raises(ModelError, match="isn't installed") as caught:
+            models_dir.get(part, "chat")
+        assert caught.value.hint == f"Did you mean {whole}?"
+
+
 def test_the_kind_must_fit(home: Path) -> None:
     with pytest.raises(ModelError, match="is not a chat model but an embedder"):
         ModelHome(home / "models").get(E5, "chat")

@@ -297,3 +297,11 @@ def test_a_training_begins_with_an_earlier_adapter(home: AdapterHome, job: Job) 
     assert not same(weights(home, "second"), weights(home, "third"))  # which had a dropout of .1
     shutil.rmtree(first.folder)
     assert home.get("second").path("adapter.gguf").is_file()
+
+
+def test_a_training_of_one_step_learns_something(home: AdapterHome, job: Job) -> None:
+    """The first step of a rising rate has a rate of zero: a tenth of a few steps is none."""
+    adapter = train(replace(job, recipe=replace(job.recipe, epochs=1.0, batch=16, accumulation=1)), home)
+    assert adapter is not None
+    assert adapter.facts["steps"] == 1
+    assert any(bool(tensor.any()) for name, tensor in weights(home).items() if "lora_B" in name)
