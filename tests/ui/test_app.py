@@ -15,6 +15,9 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from kb_assistant import KBError
+from kb_assistant.llm.open import who_answers
+from kb_assistant.models.adapters import Adapter, AdapterHome
+from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import defaults
 from kb_assistant.store import Source
 from kb_assistant.store import snapshot as snapshots
@@ -259,6 +262,27 @@ def test_a_model_that_is_gone_is_said_and_another_can_be_chosen(home: Path) -> N
     assert (home / "kb.toml").read_text() == 'model = "extract"\n'
     app.button(key="use-smollm2-135m-instruct").click().run()
     assert (home / "kb.toml").read_text() == 'model = "smollm2-135m-instruct"\n'
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_adapter_is_chosen_with_the_model_that_it_was_trained_on(home: Path) -> None:
+    model = ModelHome(home / "models").get("smollm2-135m-instruct", "chat")
+    for name, method in (("tone", "lora"), ("marks", "reader")):
+        folder = AdapterHome(home).folder / name
+        folder.mkdir(parents=True)
+        Adapter(folder, method, model.name, model.base_sha256, "chat").write()  # type: ignore[arg-type]
+    set_options(Options({"home": home}))
+    streamlit.cache_resource.clear()
+    app = system()
+    app.session_state["advanced"] = True
+    app.run()
+    assert "tone" in app.selectbox(key="set-adapter").options
+    assert "marks" not in app.selectbox(key="set-adapter").options
+    app.selectbox(key="set-adapter").select("tone").run()
+    assert not app.exception
+    assert (home / "kb.toml").read_text() == 'adapter = "tone"\n'
+    settings = app_state().base("default").settings
+    assert who_answers(settings, ModelHome(settings.models_dir)) == ("smollm2-135m-instruct+tone", "llama.cpp")
 
 
 @pytest.mark.usefixtures("filled")
