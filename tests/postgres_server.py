@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +109,8 @@ class PostgresServer:
             )
             pids = [row[0] for row in connection.execute(query)]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # its client has left
+                os.kill(pid, signal.SIGKILL)
         return len(pids)
 
     def remove(self) -> None:
