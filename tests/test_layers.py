@@ -23,7 +23,7 @@ LAYERS = (
     "answering maintenance adapters ingestion open_models",
     "shared_work",
     "knowledge",
-    "workspace evaluate",
+    "workspace evaluate ray_workers",
     "training serve",
     "cli",
 )

@@ -14,6 +14,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.causes import Cause, causes
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
+from kb_assistant.cli.work import on_ray
 from kb_assistant.errors import KBError
 from kb_assistant.messages import _
 from kb_assistant.types import MissingFiles, Report
@@ -71,6 +72,13 @@ def ingest(
             "--workers", help="Have the workers of all machines read (see kb worker), and wait for them."
         ),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Likewise, and start a worker on each node of this Ray cluster; 'local' starts one.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     embedder: Embedder = None,
     kb: Kb = None,
     home: Home = None,
@@ -81,6 +89,7 @@ def ingest(
     New and changed files are read, unchanged ones skipped, vanished ones removed. Ctrl-C stops after the files in
     work; what is committed stays, and the next run goes on from there. Zip and tar archives are read as folders.
     """
+    workers = workers or ray is not None
     at_odds = (dry_run and bool(watch or readers)) or (workers and bool(watch or name or dry_run))
     _check_input(paths, name, at_odds, watch or dry_run or prune or bool(include or exclude))
     asked = [typer.prompt("Password", hide_input=True, err=True) if one == "-" else one for one in password or ()]
@@ -93,7 +102,7 @@ def ingest(
     stopped = threading.Event()
 
     def stop() -> None:
-        if workers:
+        if workers and not ray:
             show.note("The workers go on; `kb jobs` shows how far they are, `kb jobs --cancel` ends it.")
         elif not watch:
             show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
@@ -116,10 +125,11 @@ def ingest(
                 [(name, data)], passwords=asked, readers=readers, on_progress=progress, stop=stopped.is_set
             )
         else:
-            report = base.ingest(
-                paths, **choice, dry_run=dry_run, readers=readers, workers=workers, on_progress=progress,
-                on_message=show.note, stop=stopped.is_set,
-            )  # fmt: skip
+            with on_ray(ray, base):
+                report = base.ingest(
+                    paths, **choice, dry_run=dry_run, readers=readers, workers=workers, on_progress=progress,
+                    on_message=show.note, stop=stopped.is_set,
+                )  # fmt: skip
     failed = _causes(report, kb, home)
     if json:
         show.as_json(report.to_json() | {"causes": [cause.to_json() for cause in failed]})

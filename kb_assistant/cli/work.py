@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,6 +86,15 @@ def worker(
     if not json:
         typer.echo(_share(total))
     raise typer.Exit(130 if stopped.is_set() and (until_empty or once) else 0)
+
+
+def on_ray(address: str | None, base: KnowledgeBase) -> AbstractContextManager[object]:
+    """Within it workers run on the nodes of a Ray cluster, if there is an address."""
+    if address is None:
+        return nullcontext()
+    from kb_assistant.ray_workers import ray_workers
+
+    return ray_workers(address, base.settings, show.note)
 
 
 def _opened(open_base: Callable[[], KnowledgeBase], until: Until, say: Callable[[str], None]) -> KnowledgeBase:
