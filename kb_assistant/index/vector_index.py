@@ -9,8 +9,8 @@ approximate index of another state, which takes long to build, is reused as far 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from kb_assistant.index.ivf import IVFIndex
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
+from kb_assistant.text.language import Language, language_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,18 @@ EXACT_MOST = 200_000
 """Most texts for exact searches; beyond, they would take tens of milliseconds on two cores."""
 
 SAMPLE = 512
+SPOKEN = 128
+"""Of so many of these the language is looked at."""
+
 """A sample of texts that represents an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """How many vectors there are of one sort, and their mean, shape (d,), float32."""
+
+    count: int
+    mean: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,18 @@ class Sample:
     Attributes:
         vectors: Their vectors, shape (m, d), float32.
         has_headings: Whether at least half of them have a heading.
+        centres: Of some of them by their language.
     """
 
     vectors: NDArray[np.float32]
     has_headings: bool
+    centres: Mapping[Language, Centre] = field(default_factory=dict)
+
+
+def _centres(vectors: NDArray[np.float32], languages: Sequence[Language]) -> dict[Language, Centre]:
+    """The centre of each language's vectors."""
+    places = {name: [place for place, one in enumerate(languages) if one == name] for name in set(languages)}
+    return {name: Centre(len(rows), vectors[rows].mean(axis=0)) for name, rows in places.items()}
 
 
 class VectorIndex:
@@ -135,7 +155,11 @@ class VectorIndex:
             ids = built.held.ids if built.revision_id == snapshot.revision_id else snapshot.live_ids()
             spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
             titled = sum(map(bool, snapshot.headings(spread)))
-            kept = self._sample = (built, Sample(snapshot.vectors(spread), 2 * titled >= len(spread)))
+            vectors = snapshot.vectors(spread)
+            step = -(-len(spread) // SPOKEN) or 1
+            languages = [language_of(text.body) for text in snapshot.texts(spread[::step])]
+            sample = Sample(vectors, 2 * titled >= len(spread), _centres(vectors[::step], languages))
+            kept = self._sample = (built, sample)
         return kept[1]
 
     def load(self, snapshot: Snapshot) -> int:

@@ -14,14 +14,24 @@ from collections.abc import Sequence
 from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.rows import Row, Span, tables_and_lists
 
+_BOTH = 2
+"""So many rows with the same words are told together: the primers of a mixture, the two shifts of a role."""
+
 
 def asked_row(question: str, passage: str, answer: Span, before: str = "") -> Span:
-    """The answer that the reader marked; or, where it lies in a row or an item though another one has more of the
-    question's words, the same cell of that one. From among the names of the columns it moves to the row as well.
+    """The first of asked_rows.
 
     >>> passage = "| Day | Dish |\\n| --- | --- |\\n| Monday | Soup |\\n| Friday | Pie |"
     >>> passage[slice(*asked_row("dish on friday?", passage, (40, 44)))]
     'Pie'
+    """
+    return asked_rows(question, passage, answer, before)[0]
+
+
+def asked_rows(question: str, passage: str, answer: Span, before: str = "") -> list[Span]:
+    """The answer that the reader marked; or, where it lies in a row or an item though another one has more of the
+    question's words, the same cell of that one; of two rows that have as many, if it has none, of both. From among
+    the names of the columns it moves to the row as well.
 
     Args:
         answer: Start and end in characters of the passage.
@@ -37,11 +47,9 @@ def asked_row(question: str, passage: str, answer: Span, before: str = "") -> Sp
         scores = _scores(asked, rows)
         if before and not any(scores):
             asked, scores = before, _scores(before, rows)
-        best = _best(scores, rows, held)
-        if best and best.kind in ("item", "label") and not _named(asked, best):
-            best = None
-        return answer if best is None else _same_cell(passage, held, best, answer)
-    return answer
+        best = [row for row in _best(scores, rows, held) if not row.is_item or _named(asked, row)]
+        return [_same_cell(passage, held, row, answer) for row in best] or [answer]
+    return [answer]
 
 
 def in_rows(passage: str, place: int) -> bool:
@@ -63,15 +71,16 @@ def _named(question: str, row: Row) -> bool:
     return 3 * len(asked & set(analyze(row.text))) >= len(asked)
 
 
-def _best(scores: Sequence[float], rows: Sequence[Row], held: Row) -> Row | None:
-    """The row that has most, if it has more than the one that is held."""
+def _best(scores: Sequence[float], rows: Sequence[Row], held: Row) -> list[Row]:
+    """The row that has most, if it has more than the one that is held; two, if that one has nothing."""
     most = max(scores, default=0.0)
-    if not most or (held.kind != "names" and scores.count(most) > 1):
-        return None
     own = scores[rows.index(held)] if held in rows else 0.0
-    if own >= most or (held.kind in ("item", "label") and own):
-        return None
-    return rows[scores.index(most)]
+    best = [row for row, score in zip(rows, scores, strict=True) if score == most]
+    if own >= most or (held.is_item and 2 * own > most):
+        return []
+    if held.kind == "names":
+        return best[:1]
+    return best if len(best) == 1 or (len(best) == _BOTH and not own and not held.is_item) else []
 
 
 def _same_cell(passage: str, held: Row, best: Row, answer: Span) -> Span:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
 from kb_assistant import telemetry
+from kb_assistant.retrieval.clock import Clock
 from kb_assistant.retrieval.filters import Filter
 from kb_assistant.retrieval.result import Retrieval
-from kb_assistant.retrieval.searcher import Clock, Document, Searcher
+from kb_assistant.retrieval.searcher import Document, Searcher
 from kb_assistant.store import Source
 from kb_assistant.text.language import Language
 from kb_assistant.types import Hit, Turn

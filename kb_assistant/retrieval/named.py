@@ -34,11 +34,13 @@ def named_first(question: str, hits: Sequence[Hit], evidence: float) -> tuple[li
         return hits, evidence
     said = [mentions(hit.text) for hit in hits]
     above = [mentioned_above(name_path(hit)) for hit in hits]
+    headed = [asked.is_met_by(over) for over in above]
     met = [
-        asked.is_met_by(one.or_else(over)) or asked.is_met_by(over) for one, over in zip(said, above, strict=True)
+        over or asked.is_met_by(one.or_else(names)) for one, names, over in zip(said, above, headed, strict=True)
     ]
-    if any(met):
-        return [*_where(hits, met, True), *_where(hits, met, False)], evidence
+    if any(met):  # what stands under the name is on it more than what names it in passing
+        order = sorted(range(len(hits)), key=lambda place: -met[place] - headed[place])
+        return [hits[place] for place in order], evidence
     denied = any(asked.is_denied_by(one.or_else(over)) for one, over in zip(said, above, strict=True))
     return hits, min(evidence, OTHERWISE_NAMED) if denied else evidence
 

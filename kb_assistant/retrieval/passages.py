@@ -112,12 +112,16 @@ def with_cited(hits: Sequence[Hit], cited: Sequence[Hit], chunks: Iterable[Chunk
         chunks: Of the cited passages, as far as they are still there.
     """
     there = {chunk.id: chunk for chunk in chunks}
-    missing = [
-        _Passage([there[one.id]], hits[-1].score if hits else 0.0, None, frozenset()).hit()
-        for one in cited[:CITED]
-        if one.id in there and not any(one.source == hit.source and one.text in hit.text for hit in hits)
-    ]
-    return (*hits[: most - len(missing)], *missing)
+    chosen = [there[one.id] for one in cited[:CITED] if one.id in there]
+    score = hits[-1].score if hits else 0.0
+    return with_missing(hits, [_Passage([chunk], score, None, frozenset()).hit() for chunk in chosen], most)
+
+
+def with_missing(hits: Sequence[Hit], wanted: Iterable[Hit], most: int) -> tuple[Hit, ...]:
+    """The passages, `most` at most, and behind them those that are wanted and aren't among them, in place of the
+    last ones."""
+    missing = [one for one in wanted if not any(one.source == hit.source and one.text in hit.text for hit in hits)]
+    return (*hits[: max(most - len(missing), 0)], *missing[:most])
 
 
 def _spread(part: Sequence[Ranked], chunks: Mapping[int, Sequence[Chunk]]) -> list[Ranked]:

@@ -14,13 +14,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kb_assistant.retrieval.asked_rows import asked_row, in_rows
+from kb_assistant.retrieval.asked_rows import asked_rows, in_rows
 from kb_assistant.retrieval.query_views import QueryViews
 from kb_assistant.retrieval.relevance import NAMED
 from kb_assistant.retrieval.told import Told, read_told, told_lines
 from kb_assistant.text.conversation import is_unclear, points_back
 from kb_assistant.text.file_names import with_file_name
 from kb_assistant.text.language import language_of
+from kb_assistant.text.sentences import sentences
 from kb_assistant.types import AnswerSpan, Hit
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ _LIMIT = 8.0
 _NO_SPAN = -2.0
 """A passage whose best span scores less, against there being none, gets no mark."""
 
+
+_ITEM_SECONDS = 1.0
+"""Most time for reading an item again."""
 
 _DOUBTFUL = 0.2
 """A mark with a lower score is no answer. Of the answered questions of public sets 0 to 8 % have none better, most
@@ -114,8 +118,8 @@ def read_hits(
         again = reader.read(views.question, [told[n] for n in places], (), left)
         alone = {place: reading for place, reading in zip(places, again, strict=True) if reading}
     read = [
-        (rank, hit, _surer(reading, alone.get(rank)))
-        for rank, (hit, reading) in enumerate(zip(first, readings, strict=True))
+        (rank, hit, _surer(reading, alone.get(place)))
+        for place, (rank, hit, reading) in enumerate(zip(_ranks(views, first), first, readings, strict=True))
         if reading
     ]
     left = deadline - time.monotonic()
@@ -124,7 +128,7 @@ def read_hits(
     ranked = sorted(read, key=lambda one: -_score(one[0], one[2]) - gains.get(one[1].source, 0.0))
     most = max((gains.get(hit.source, 0.0) for _, hit, _ in ranked), default=0.0)
     ordered = [
-        *(_marked(views, hit, reading, most - gains.get(hit.source, 0.0)) for _, hit, reading in ranked),
+        *(_marked(reader, views, hit, reading, most - gains.get(hit.source, 0.0)) for _, hit, reading in ranked),
         *unread,
         *hits[READ:],
     ]
@@ -135,7 +139,8 @@ def read_hits(
     signs = _signs([one for one in readings if one], list(alone.values()), evidence)
     if language_of(ranked[0][1].text) != views.language:
         signs |= {"foreign": 1.0, "foreign search": signs["search"]}
-    return ReadHits(ordered, max(evidence_of(signs), NAMED if kept else 0.0), signs)
+    sure = kept or (signs["foreign"] and ranked[0][2].relevance > 0 and ranked[0][2].span_score > 0)
+    return ReadHits(ordered, max(evidence_of(signs), NAMED if sure else 0.0), signs)
 
 
 def _kept(
@@ -157,6 +162,13 @@ def _answered_by(told: Told, passage: Hit, hits: Sequence[Hit]) -> list[Hit]:
     answer = AnswerSpan(*told.span, _sigmoid(told.reading.answer))
     others = [replace(hit, answer=None) for hit in hits if hit.id != passage.id]
     return [replace(passage, answer=answer), *others]
+
+
+def _ranks(views: QueryViews, hits: Sequence[Hit]) -> list[int]:
+    """The places of the passages among those in their language, as similarities across languages don't compare;
+    those in another one than the question's come one later."""
+    foreign = [language_of(hit.text) != views.language for hit in hits]
+    return [int(one) + foreign[:place].count(one) for place, one in enumerate(foreign)]
 
 
 def answers_somewhere(hits: Sequence[Hit]) -> bool:
@@ -195,11 +207,21 @@ def _score(rank: int, reading: Reading) -> float:
     return -_RANK * math.log1p(rank) + _RELEVANCE * reading.relevance + _ANSWER * reading.answer
 
 
-def _marked(views: QueryViews, hit: Hit, reading: Reading, elsewhere: float) -> Hit:
+def _within(reader: PassageReader, views: QueryViews, hit: Hit, span: tuple[int, int]) -> tuple[int, int]:
+    """Where an item of several sentences answers."""
+    told = (hit.locator.heading or "", hit.text[slice(*span)])
+    (again,) = reader.read(views.question, [told], views.earlier, _ITEM_SECONDS)
+    return (span[0] + again.span[0], span[0] + again.span[1]) if again else span
+
+
+def _marked(reader: PassageReader, views: QueryViews, hit: Hit, reading: Reading, elsewhere: float) -> Hit:
     if reading.span_score < _NO_SPAN + elsewhere:
         return hit
-    span = asked_row(views.question, hit.text, reading.span, views.texts.get("question 1", ""))
+    span, *others = asked_rows(views.question, hit.text, reading.span, views.texts.get("question 1", ""))
+    if span != reading.span and len(sentences(hit.text[slice(*span)])) > 1:
+        span = _within(reader, views, hit, span)
     also = reading.also if reading.also and not in_rows(hit.text, reading.also[0]) else None
+    also = others[0] if others else also
     return replace(hit, answer=AnswerSpan(*span, _sigmoid(reading.answer - _ELSEWHERE * elsewhere), also))
 
 

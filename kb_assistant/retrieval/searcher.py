@@ -8,7 +8,6 @@ optional.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -20,13 +19,22 @@ from kb_assistant.embedding.reranker import RERANKED
 from kb_assistant.errors import QuestionError
 from kb_assistant.index.vector_index import Sample, VectorIndex
 from kb_assistant.messages import _
+from kb_assistant.retrieval.across import ACROSS, moved
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
+from kb_assistant.retrieval.clock import Clock
 from kb_assistant.retrieval.file_states import with_files
 from kb_assistant.retrieval.filters import Filter, Scope, Sight
 from kb_assistant.retrieval.fusion import IN_USE, Background, FusionWeights, Pool, fuse
 from kb_assistant.retrieval.named import named_first
-from kb_assistant.retrieval.passages import Ranked, passages, with_cited
-from kb_assistant.retrieval.query_views import SUMMED, WITH_QUESTIONS, QueryViews, query_views, speakable
+from kb_assistant.retrieval.passages import Ranked, passages, with_cited, with_missing
+from kb_assistant.retrieval.query_views import (
+    QUESTION,
+    SUMMED,
+    WITH_QUESTIONS,
+    QueryViews,
+    query_views,
+    speakable,
+)
 from kb_assistant.retrieval.reading import (
     CITED,
     CITED_LONG,
@@ -182,7 +190,8 @@ class Searcher:
             found = self._measure(scope, self._index.sample(snapshot), views, max(DEPTH, 2 * k), sides, clock)
             fused = fuse(found.views, found.pool, sides, self._weights)
             best = fused.text_ids[:TOP]
-            foreign = foreign_texts(snapshot, views.language, best)
+            across = foreign_texts(snapshot, views.language, found.across)[:ACROSS] if reader else []
+            foreign = foreign_texts(snapshot, views.language, best) or across
             sure = relevance(found.views, found.pool, best, self._embedder.encode_queries, foreign)
             clock.lap("fuse")
             ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
@@ -193,6 +202,7 @@ class Searcher:
             gains = _gains(snapshot, views.cited_sources) if reader else {}
             hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted)
             if reader:
+                hits = with_missing(hits, self._passages(scope, found, across), wanted)
                 hits = with_cited(hits, views.cited, scope.chunks([one.id for one in views.cited]), wanted)
             hits = with_files(snapshot, hits)
             clock.lap("passages")
@@ -208,6 +218,13 @@ class Searcher:
             clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)
         return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
+
+    def _passages(self, scope: Scope, found: _Found, text_ids: Sequence[int]) -> tuple[Hit, ...]:
+        """These texts as passages."""
+        places = found.pool.places(text_ids)
+        cosines = found.pool.cosines[QUESTION][places].tolist() if text_ids else []
+        ranked = [Ranked(text_id, cosine, cosine) for text_id, cosine in zip(text_ids, cosines, strict=True)]
+        return passages(ranked, scope.chunks_of_texts, found.words.words_of, len(ranked)) if ranked else ()
 
     def documents(self, where: Sequence[Filter] = ()) -> list[Source]:
         """The documents that could be read and fulfil the conditions, in path order."""
@@ -270,17 +287,22 @@ class Searcher:
             views = replace(views, words=dict.fromkeys(views.words, ()))
         words = WordIndex(snapshot, self._index.load(snapshot), scope.text_ids, self._postings.at(snapshot))
         found: set[int] = set()
+        across: list[int] = []
         if "dense" in sides:
             near = np.stack([vectors[name] for name in views.searched if name in vectors])
+            there = moved(near[0], sample, views.language)
+            near = near if there is None else np.concatenate([near, there[None]])
             lists = self._index.search(snapshot, near, depth, words.allowed)
             found = {text_id for ranked in lists for text_id, _ in ranked}
+            across = [] if there is None else [text_id for text_id, _ in lists[-1][:TOP]]
         clock.lap("dense")
         if "keyword" in sides:
             worded = [words.rank(views.words[name], depth) for name in views.keyword_views]
             found |= {text_id for ranked in worded for text_id, _ in ranked}
         clock.lap("keyword")
         stored, background = partial(self._index.vectors, snapshot), Background(sample, self._usual)
-        return _Found(views, Pool.of(snapshot, sorted(found), views, vectors, stored, background, words), words)
+        pool = Pool.of(snapshot, sorted(found), views, vectors, stored, background, words)
+        return _Found(views, pool, words, across)
 
     def _vectors(self, views: QueryViews, headed: bool) -> dict[str, NDArray[np.float32]]:
         """Unit vectors of the views, by name."""
@@ -333,26 +355,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The results of the searches: the searched conversation, the texts, and the known words."""
+    """The results of the searches: the searched conversation, the texts, the known words, and the nearest texts in
+    the other language of the index."""
 
     views: QueryViews
     pool: Pool
     words: WordIndex
-
-
-class Clock:
-    """Wall time of the steps of a search, in seconds, by name.
-
-    Args:
-        told: Called with each.
-    """
-
-    def __init__(self, told: Callable[[str, float], None] = lambda *_: None) -> None:
-        self._told = told
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name], self._last = now - self._last, now
-        self._told(name, self.laps[name])
+    across: Sequence[int] = ()

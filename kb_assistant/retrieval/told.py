@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST = 3
 """Most lines that are read again."""
 
-_LEAST_SPAN, _LEAST_HELD = -4.0, -8.0
+_LEAST_SPAN, _LEAST_HELD = -5.0, -8.0
 """The least score of an answer's span in a line that was told, and in one that has what the question names."""
 
 _HELD, _POINTING = 3.0, 1.5

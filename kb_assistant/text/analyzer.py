@@ -2,7 +2,8 @@
 
 Han text gives character bigrams (so that any two adjacent characters are found) and jieba's longer words (so that
 a rare word outranks its parts), with traditional characters folded to simplified ones. Latin text gives the stems
-of English words, and identifiers and numbers whole and in parts. Dates, numbers with units and names with numbers
+of English words, and identifiers and numbers whole and in parts. 周三 is
+星期三. Dates, numbers with units and names with numbers
 also give one form, however they are written. Not supported: synonyms, stems of other
 languages, irregular forms ("ran"), single characters within a Chinese word.
 """
@@ -18,7 +19,7 @@ from itertools import pairwise
 from kb_assistant.text.dates import date_spans
 from kb_assistant.text.quantities import quantities
 
-ANALYZER_VERSION = 5
+ANALYZER_VERSION = 6
 """Incremented when the same text gives other tokens, so that stores are reindexed."""
 
 _HAN = r"\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -44,6 +45,9 @@ _NUMBERED = re.compile(
     r"(?<![A-Za-z0-9.,])([A-Za-z]{2,20})\s(?!(?:1\d|2[01])\d\d\b)(\d{1,5})(?![A-Za-z0-9]|[.,:/]\d|\s?%)"
 )
 _BEFORE, _BEHIND = re.compile(rf"{_LETTER}[-_.'/:@]?\Z|[A-Za-z0-9_]\Z"), re.compile(r"[-_.'/:@]?[A-Za-z0-9_]")
+_DAY = re.compile(
+    r"(?:(?<![一二两三四五六七八九十几数\d])周|礼拜|星期)([一二三四五六日天])(?![次回遍趟个天本篇场])"
+)
 _MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)")
 
 # Function words: a question of these alone has no keyword. Deliberately short: a corpus's common words are
@@ -83,7 +87,7 @@ def analyze(text: str) -> list[str]:
     >>> analyze("ERR-1042：水泵, 4.5 kg")
     ['err-1042', 'err', '1042', 'err1042', '水泵', '4.5', '4', '5', 'kg', '4.5kg']
     """
-    folded = fold(text)
+    folded = _with_full_days(fold(text))
     found = _tokens(folded)
     return found + _forms(folded, found) if any(map(str.isnumeric, folded)) or _MONTH.search(folded) else found
 
@@ -95,7 +99,7 @@ def analyze_query(text: str) -> list[str]:
     >>> analyze_query("What weighs 4.5kg on 4 March?")
     ['weigh', 'kg', '--03-04', '--03', '4.5kg', '4.5']
     """
-    folded, forms = _without_dates(fold(text))
+    folded, forms = _without_dates(_with_full_days(fold(text)))
     folded, whole = _without_quantities(folded)
     forms += whole + [quantity.form for quantity in quantities(folded)]
     return [token for token in dict.fromkeys([*_tokens(folded), *forms]) if token not in STOPWORDS]
@@ -109,6 +113,11 @@ def codes(text: str) -> list[str]:
     """
     folded, whole = _without_quantities(_without_dates(fold(text))[0])
     return [token for token in dict.fromkeys([*_tokens(folded), *whole]) if is_code(token)]
+
+
+def _with_full_days(folded: str) -> str:
+    """周三 and 礼拜三 as 星期三; but 一周三次 is no day."""
+    return folded if folded.isascii() else _DAY.sub(lambda day: f"星期{day[1].replace('天', '日')}", folded)
 
 
 def _without_dates(folded: str) -> tuple[str, list[str]]:

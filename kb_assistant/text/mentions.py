@@ -1,7 +1,7 @@
 """What a text names with a number, whatever its form: dates, quantities, and names such as Halden 40 or ERR-1042.
 
 `2026-03-04` is `4 March 2026`, `4.5kg` is `4.5 kg`, and `Halden40` is `Halden-40`; but `8MHz` isn't `16MHz`, and
-`BAS16` isn't `BAS16J`. Not told apart here: years alone, and plain numbers.
+`BAS16` isn't `BAS16J`, nor `5.2.4` `5.2`. Not told apart here: years alone, and plain numbers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _NAME = re.compile(
     r"(?:\s(?P<number>\d{1,5}[A-Za-z]{0,2})(?![A-Za-z0-9]|[.,:/]\d|\s?%))?"
 )
 _LETTERS = re.compile(r"[a-z]+")
+_VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){2,5}")
 _YEAR = re.compile(r"(?:1\d|2[01])\d\d")
 
 
@@ -108,7 +109,7 @@ def _squeezed(match: re.Match[str]) -> str:
     """A name without hyphens and blanks, in small letters; "" for a word without a number."""
     word = re.sub(r"[-_]", "", match["word"]).casefold()
     if any(map(str.isdigit, word)):
-        return word if is_code(word) else ""
+        return word if is_code(word) or _VERSION.fullmatch(word) else ""
     number = match["number"]
     if not number or word in STOPWORDS or _YEAR.fullmatch(number):
         return ""

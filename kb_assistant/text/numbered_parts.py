@@ -46,7 +46,7 @@ _ONE_NUMBER = re.compile(_NUMBER)
 _DOES = re.compile(r"\b(?:i|to|we|you|they|please|can|could|shall|should|must|may|will)\s+\Z", re.I)
 _LABEL = re.compile(
     rf"[\s#*_-]*(?:(?P<unit>{_UNIT})\s{{1,3}}(?P<number>{_NUMBER})"
-    rf"|第\s?(?P<counted>{_FIGURES}|{_HAN})\s?(?P<counter>[条章节款项编篇部点步])"
+    rf"|(?:[^\s:|\d]{{1,12}}:\s?)?第\s?(?P<counted>{_FIGURES}|{_HAN})\s?(?P<counter>[条章节款项编篇部点步])"
     rf"|(?P<name>附件|附录|附表|步骤)\s?(?P<named>{_FIGURES}|{_HAN}|[A-Z](?![A-Za-z]))"
     r"|(?P<plain>\d{1,3}(?:\.\d{1,3}){1,6}(?=[\s.、:]|[^\x00-\x7f])|\d{1,3}(?=[.)、:](?!\d)|\s+[A-Z一-鿿])"
     rf"|[IVXLC]{{1,7}}(?=[.)、:]\s)|[A-Za-z](?=[.)]\s)|{_HAN}(?=[、.)]))"
@@ -132,8 +132,9 @@ class PartsAround:
 
 
 def count_met(asked: Sequence[Part], parts: Sequence[Part]) -> int:
-    """How many of the parts that are asked for are among these."""
-    return sum(any(part.is_meant_by(one) for part in parts) for one in asked)
+    """How many of the parts that are asked for are among these; one whose kind is said, too, counts twice."""
+    met = ([part.kind == one.kind != _ANY for part in parts if part.is_meant_by(one)] for one in asked)
+    return sum(1 + any(said) for said in met if said)
 
 
 def _chinese(match: re.Match[str]) -> Part | None:

@@ -38,6 +38,11 @@ class Row:
         return self.start + len(self.text)
 
     @property
+    def is_item(self) -> bool:
+        """Whether it is an item of a list, or a line with a label, which are about much."""
+        return self.kind in ("item", "label")
+
+    @property
     def cells(self) -> list[Span]:
         """The places of its cells in the passage; of an item its own."""
         if self.kind == "named" and (named := _told_in_brackets(self.text)):

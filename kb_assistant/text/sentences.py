@@ -12,9 +12,10 @@ from itertools import pairwise
 from kb_assistant.text.boundaries import SENTENCE, cuts_of
 
 _OWN_LINE = re.compile(
-    r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|>|.*\|\s)"
+    r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|.*\|\s)"
 )
-_MARKER = re.compile(r"\A\s*(?:[-*+•·‣▪]\s+|(?:>\s*)+|#{1,6}\s+)")
+_MARKER = re.compile(r"\A\s*(?:[-*+•·‣▪]\s+|#{1,6}\s+)")
+_QUOTED = re.compile(r"\s{0,3}(?:>\s?)+")
 _TABLE_RULE = re.compile(r"[\s|:+=-]*")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _STANDS_ALONE = re.compile(r"\s*[|#]|.* \| |.*[;{}]\s*$")
@@ -40,7 +41,12 @@ def _units(text: str) -> list[tuple[str, bool]]:
     """Paragraphs, list items, rows and lines of code; wrapped lines are joined."""
     units: list[tuple[str, bool]] = []
     fenced = open_end = False
-    for line in text.expandtabs(4).splitlines():
+    depth = 0  # of quotes, as of a mail in its answer
+    for whole in text.expandtabs(4).splitlines():
+        quoted = None if fenced else _QUOTED.match(whole)
+        line = whole[quoted.end() :] if quoted else whole
+        if (now := quoted[0].count(">") if quoted else 0) != depth:
+            depth, open_end = now, False
         if _FENCE.match(line):
             fenced, open_end = not fenced, False
         elif not line.strip():

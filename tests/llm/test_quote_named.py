@@ -111,3 +111,10 @@ def test_a_rate_names_no_quantity() -> None:
     passages = ["客人可以使用显微镜，但要提前一天登记。", "望远镜每天20元。"]
     answers = [None, (6, 9, 0.9)]
     assert quoted("望远镜租一天多少", passages, answers=answers) == "望远镜每天20元。 [2]"
+
+
+def test_what_stands_under_a_version_is_quoted_not_what_names_it_in_passing() -> None:
+    passages = ["Removed the old printer. Stay on 5.2.4 if you need it.", "Labels may be 40 characters long."]
+    names = [f"docs > news > News > {version}" for version in ("5.3.0 (May)", "5.2.4 (March)")]
+    marks = [(25, 53, 0.9), (0, 33, 0.3)]
+    assert quoted("and in 5.2.4?", passages, names, marks) == f"{passages[1]} [2]"

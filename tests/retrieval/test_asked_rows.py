@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retrieval.asked_rows import asked_row
+from kb_assistant.retrieval.asked_rows import asked_row, asked_rows
 from kb_assistant.settings import Settings
 from tests.waiting import ProcessorTime
 
@@ -106,3 +106,24 @@ def test_lines_with_a_label_are_alike_and_the_turn_before_tells_which() -> None:
     assert "周海洋" in passage[slice(*asked_row("教练是谁", passage, held, "成人班多少钱"))]
     assert asked_row("教练是谁", passage, held, "儿童班多少钱") == held
     assert asked_row("教练是谁", passage, held) == held
+
+
+WALKS = """Sunday 4 May: The weir and back. 9 km walk, flat. Guide: Ines Moll.
+Sunday 18 May: Orchid walk. 4 km, easy. Guide: Tor Lind.
+Sunday 1 June: Five summits. 24 km, hard. Guide: Una Beck."""
+MIXTURE = """| Part | Volume |
+| --- | --- |
+| Buffer | 10 µL |
+| Left primer | 0.7 µL |
+| Right primer | 0.9 µL |"""
+
+
+def test_an_entry_with_twice_as_much_of_the_question_is_meant() -> None:
+    assert "Una Beck" in marked("who guides the five summits walk", WALKS, "Tor Lind")
+    assert marked("who guides the walk to the weir", WALKS, "Ines Moll") == "Ines Moll"
+
+
+def test_two_rows_alike_are_both_meant() -> None:
+    start = MIXTURE.index("10 µL")
+    spans = asked_rows("how much primer", MIXTURE, (start, start + 5))
+    assert [MIXTURE[slice(*span)] for span in spans] == ["0.7 µL", "0.9 µL"]

@@ -118,3 +118,9 @@ def test_a_text_in_two_files_is_kept_once_and_found_by_both_names(tmp_path: Path
         kb.remove([docs / "Yard.md"])
         assert not kb.retrieve("yard", 5, sides=["keyword"]).hits
         assert kb.verify().faults == ()
+
+
+def test_what_stands_under_a_version_comes_before_what_names_it() -> None:
+    old = hit("Stay on 5.2.4 if you need the old printer.", heading="News > 5.3.0 (May)")
+    meant = hit("Labels may be 40 characters long.", heading="News > 5.2.4 (March)")
+    assert named_first("what changed in 5.2.4", [NOTES, old, meant], 0.9)[0] == [meant, old, NOTES]

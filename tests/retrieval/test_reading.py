@@ -149,6 +149,20 @@ def test_the_last_answer_that_cites_tells_what_is_talked_of() -> None:
     assert query_views("and when?", [Turn("where?", "Here.")]).cited == ()
 
 
+def test_an_entry_that_is_meant_is_read_by_itself() -> None:
+    text = (
+        "4 May: The weir. Guide: Ines Moll.\n18 May: Orchids. Guide: Tor Lind.\n1 June: Summits. Guide: Una Beck."
+    )
+    held, meant = text.index("Tor Lind"), "1 June: Summits. Guide: Una Beck."
+    place = meant.index("Una Beck")
+    reader = Told([said(3, (held, held + 8))], {meant: said(1, (place, place + 8))})
+    views = query_views("who guides the june summits", ())
+    reader.known = {text: said(3, (held, held + 8))}
+    (hit,) = read_hits(reader, views, hits(text), 0.5, 1).hits
+    assert hit.answer is not None
+    assert text[hit.answer.start : hit.answer.end] == "Una Beck"
+
+
 def test_a_doubtful_mark_is_no_answer() -> None:
     (one,) = hits("a")
     assert not answers_somewhere([one])

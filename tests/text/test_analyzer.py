@@ -301,3 +301,11 @@ def test_a_word_that_only_one_document_holds_is_found_by_search(
 ) -> None:
     found = [Path(hit.source).name for hit in wordy.retrieve(question, 2, sides=["keyword"]).hits]
     assert source in found
+
+
+def test_the_names_of_a_day_are_one_but_a_week_is_none() -> None:
+    wanted = set(analyze_query("礼拜三有什么课"))
+    assert set(analyze_query("周三有什么课")) == set(analyze_query("星期三有什么课")) == wanted
+    assert set(analyze("星期天")) == set(analyze("周日"))
+    for text in ("一周三次", "每周三次", "两周一次"):
+        assert not {"期一", "期三"} & set(analyze(text)), text

@@ -35,7 +35,7 @@ TURNS = {
         "你能干嘛", "你有什么功能？", "你会做啥",
         "Which documents are there?", "list all files", "How many sources do you have?", "What's in this library?",
         "what questions can I ask you?", "who are you?", "Hello, what can you do?", "what is the latest document?",
-        "有哪些资料", "知识库里一共有几份文件？", "你能回答哪些问题", "我可以问你什么？", "最近更新的文档是哪个", "這個知識庫有什麼內容",
+        "有哪些资料", "知识库里一共有几份文件？", "你能回答哪些问题", "你能回答哪方面的问题", "你可以解决哪类问题", "我可以问你什么？", "最近更新的文档是哪个", "這個知識庫有什麼內容",
     ),
     "document": (
         "Summarise the annual report", "What is the handbook about?", "a brief summary of notes.txt", "report.pdf", "TL;DR",

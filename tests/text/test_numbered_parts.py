@@ -81,6 +81,13 @@ def test_sentences_are_in_the_parts_above_and_before_them() -> None:
     assert count_met(asked_parts("clause 3"), around.then("(b) other")) == 1
 
 
+def test_a_row_begins_a_part_and_a_part_of_the_said_kind_is_meant_more() -> None:
+    asked = asked_parts("周二第二节是什么课")
+    assert count_met(asked, PartsAround().then("节次: 第二节 9:00 | 星期二: 物理")) == 2
+    assert count_met(asked, PartsAround().then("节次: 第三节 10:00 | 星期二: 历史")) == 0
+    assert count_met(asked, PartsAround("规定 > 2 值班").then("每天一人。")) == 1
+
+
 def test_time_is_linear() -> None:
     began = time.process_time()
     for text in ("第" * 100_000, "clause 1," * 20_000, "1." * 100_000, "section " * 30_000, "i" * 100_000):

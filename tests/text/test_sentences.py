@@ -57,4 +57,14 @@ def hit(text: str) -> Hit:
 
 
 def test_the_signs_of_a_quoted_mail_are_no_part_of_a_sentence() -> None:
+    wrapped = """> The pump is so loud that nobody in the yard
+> can sleep. Why?
+It is an old pump, and nobody repairs it
+> at all."""
+    assert sentences(wrapped) == [
+        "The pump is so loud that nobody in the yard can sleep.",
+        "Why?",
+        "It is an old pump, and nobody repairs it",
+        "at all.",
+    ]
     assert sentences(">> The pump is loud.\n> > 泵很响。\n> Why?") == ["The pump is loud.", "泵很响。", "Why?"]

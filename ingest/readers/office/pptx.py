@@ -118,10 +118,18 @@ class _Deck:
                 outline.add("\n".join(lines), "table")
         if shape.tag == f"{_P}sp":
             if text := paragraphs(shape):
-                outline.add(text)
+                outline.add(_apart(text) if _placeholder(shape) == "body" else text)
             return
         for words in charts_and_diagrams(shape, self.package.links(slide), self.package):
             outline.add(words)
+
+
+def _apart(text: str) -> str:
+    """The paragraphs of a slide's body as items: they are points, and no sentence goes on from one to the next."""
+    lines = text.split("\n")
+    return (
+        "\n".join(line if line.lstrip().startswith("- ") else f"- {line}" for line in lines) if lines[1:] else text
+    )
 
 
 def _placeholder(shape: Any) -> str:

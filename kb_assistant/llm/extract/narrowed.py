@@ -36,8 +36,9 @@ def on_what_is_named(
     if not asked and not others:
         return []
     found: list[tuple[Sentence, tuple[bool, bool, bool]]] = []
+    headed = _headed(asked, names)
     for number, passage in enumerate(passages, start=1):
-        if number in others:
+        if number in others or (headed and number not in headed):
             continue
         above = mentioned_above(names[number - 1] if names else "")
         only = mentions(passage).dates
@@ -50,6 +51,13 @@ def on_what_is_named(
     for sort in range(3):
         kept = [one for one in kept if one[1][sort]] or kept
     return [sentence for sentence, _ in kept] if others or any(any(shared) for _, shared in kept) else []
+
+
+def _headed(asked: Mentions, names: Sequence[str]) -> set[int]:
+    """The numbers of the passages whose headings name what is asked for with a number, such as a version."""
+    headings = [" > ".join(name.split(" > ")[2:]) for name in names]
+    above = enumerate(map(mentioned_above, headings), start=1)
+    return {number for number, over in above if asked.names & over.names}
 
 
 def _on_other_files(

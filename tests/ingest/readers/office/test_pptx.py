@@ -54,6 +54,15 @@ class TestPresentations:
         ]
         assert "Slide 2 is hidden" in content.notes[0]
 
+    def test_the_points_of_a_slide_are_items(self) -> None:
+        shape = "<p:sp><p:nvSpPr><p:nvPr><p:ph {}/></p:nvPr></p:nvSpPr><p:txBody>{}</p:txBody></p:sp>"
+        said = ("The check of the boiler takes up to three hours", "Two visits with a fitter")
+        words = "".join(f"<a:p><a:r><a:t>{one}</a:t></a:r></a:p>" for one in said)
+        for mark, text in (('idx="1"', "- {}\n- {}"), ('type="subTitle"', "{}\n{}")):
+            deck = presentation(SLIDE.format(title="Plan", body=shape.format(mark, words), show=""))
+            (block,) = read("a.pptx", deck).blocks
+            assert block.text == text.format(*said)
+
     def test_titles_and_axes_of_charts(self) -> None:
         written = f"<c:title>{RICH}</c:title>"
         cell = "<c:title><c:tx><c:strRef><c:strCache><c:pt><c:v>{}</c:v></c:pt></c:strCache></c:strRef></c:tx>"

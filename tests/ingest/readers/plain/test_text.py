@@ -84,3 +84,58 @@ class TestText:
     def test_unknown_suffix(self) -> None:
         with pytest.raises(ReadError, match=r"\.xyz"):
             read("a.xyz", b"")
+
+
+NOTICE = """MILL LANE SWIMMING CLUB
+
+TRAINING
+Juniors swim on Tuesday at 17:00.
+Bring a cap.
+
+FEES
+
+A year costs 84 euros.
+NO REFUNDS
+
+CONTACT
+Ask Petra.
+"""
+RULES = """游泳馆须知
+
+一、开放时间
+每天七点到九点。
+
+二、收费
+次票三十元。
+三、这一行前面没有空行
+
+四、请带泳帽。
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            NOTICE,
+            [
+                ("MILL LANE SWIMMING CLUB > TRAINING", "Juniors swim on Tuesday at 17:00.\nBring a cap.", (4, 5)),
+                ("MILL LANE SWIMMING CLUB > FEES", "A year costs 84 euros.\nNO REFUNDS", (9, 10)),
+                ("MILL LANE SWIMMING CLUB > CONTACT", "Ask Petra.", (13, 13)),
+            ],
+        ),
+        (
+            RULES,
+            [
+                ("", "游泳馆须知", (1, 1)),
+                ("一、开放时间", "每天七点到九点。", (4, 4)),
+                ("二、收费", "次票三十元。\n三、这一行前面没有空行\n\n四、请带泳帽。", (7, 10)),
+            ],
+        ),
+        ("NOTE\nThe pump is loud.\n\nIt runs.", [("", "NOTE\nThe pump is loud.\n\nIt runs.", (1, 4))]),
+        ("ERROR 1\nERROR 2\n\nFATAL\nERROR 3", [("", "ERROR 1\nERROR 2\n\nFATAL\nERROR 3", (1, 5))]),
+    ],
+)
+def test_what_can_only_be_a_heading_is_one(text: str, found: list[tuple[str, str, tuple[int, int]]]) -> None:
+    blocks = read("a.txt", text.encode()).blocks
+    assert [(block.heading, block.text, block.lines) for block in blocks] == found
