@@ -9,10 +9,22 @@ function make(tag, cls, text) {
   return element;
 }
 
+// A mark stands in one line with the end of the text before it.
+function cite(parent, chip) {
+  const last = parent.lastChild;
+  if (last?.className === "kept") { last.append(chip); return; }
+  const end = last?.nodeType === Node.TEXT_NODE && (/[\u2e80-\uffef]{1,2}$/.exec(last.data) || /\S{1,20}$/.exec(last.data));
+  if (!end) { parent.append(chip); return; }
+  last.data = last.data.slice(0, end.index);
+  const kept = make("span", "kept", end[0]);
+  kept.append(chip);
+  parent.append(kept);
+}
+
 function fill(parent, nodes, chip) {
   for (const node of nodes) {
     if (typeof node === "string") parent.appendChild(document.createTextNode(node));
-    else if (node[0] === "cite") parent.appendChild(chip(node[1]));
+    else if (node[0] === "cite") cite(parent, chip(node[1]));
     else if (ELEMENTS.has(node[0])) {
       const shown = /^h[1-6]$/.test(node[0]) ? "h4" : node[0];
       const element = make(shown);
