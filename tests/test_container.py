@@ -58,6 +58,32 @@ def test_the_compose_file_names_a_stage_and_the_port_that_is_checked(tmp_path: P
     assert service()["volumes"][0].endswith(":/data")
 
 
+def composer() -> list[str]:
+    """A program that reads compose files and is at hand; none of these needs a daemon for that."""
+    for command in (["docker", "compose"], ["podman-compose"], ["docker-compose"]):
+        found = shutil.which(command[0])
+        if found and not subprocess.run([*command, "version"], capture_output=True).returncode:
+            return command
+    return []
+
+
+@pytest.mark.skipif(not composer(), reason="neither docker compose nor podman-compose is installed")
+def test_compose_reads_the_file_as_it_is_meant() -> None:
+    read = subprocess.run(
+        [*composer(), "-f", str(ROOT / "compose.yaml"), "config"],
+        env=os.environ | {"KB_DOCUMENTS": "/srv/documents"},
+        capture_output=True,
+        text=True,
+    )
+    assert read.returncode == 0, read.stderr
+    (found,) = yaml.safe_load(read.stdout)["services"].values()
+    assert found["command"] == service()["command"]
+    assert found["read_only"] is True
+    assert found["cap_drop"] == ["ALL"]
+    assert "/srv/documents" in json.dumps(found["volumes"])
+    assert "127.0.0.1" in json.dumps(found["ports"])
+
+
 def test_every_extra_that_an_image_installs_is_one() -> None:
     import tomllib
 
