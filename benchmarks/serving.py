@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -52,8 +53,9 @@ def main() -> None:
         trivial = [_seconds(lambda: client.get("/v1/models")) for _ in range(200)]
         print(f"a route that computes nothing: p50 {_p(trivial, 50) * 1000:.1f} ms")
         _overhead(base, client, questions, given.rounds)
-        _many(client, questions, given.clients, given.rounds)
-        _leaving(client, psutil.Process(server.pid), questions, given.leaving)
+        process = psutil.Process(server.pid)
+        _many(client, process, questions, given.clients, given.rounds)
+        _leaving(client, process, questions, given.leaving)
     finally:
         server.kill()
         server.wait()
@@ -71,17 +73,30 @@ def _overhead(base: KnowledgeBase, client: httpx.Client, questions: list[str], r
     print("a search: " + "; ".join(f"{name} p50 {_p(times, 50) * 1000:.1f} ms" for name, times in told.items()))
 
 
-def _many(client: httpx.Client, questions: list[str], clients: int, rounds: int) -> None:
+def _many(client: httpx.Client, server: psutil.Process, questions: list[str], clients: int, rounds: int) -> None:
+    spent = [_processor_time(server)]
     alone = [_seconds(lambda: _ask(client, question)) for _ in range(rounds) for question in questions]  # noqa: B023
     every = [questions[n % len(questions)] for n in range(clients * rounds)]
+    spent.append(_processor_time(server))
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         together = list(pool.map(lambda question: _seconds(lambda: _ask(client, question)), every))
     took = time.perf_counter() - began
+    spent.append(_processor_time(server))
+    each = [(spent[1] - spent[0]) / len(alone), (spent[2] - spent[1]) / len(every)]
     print(f"answers of one client: p50 {_p(alone, 50):.2f} s, p95 {_p(alone, 95):.2f} s")
     print(f"answers of {clients} at once: p50 {_p(together, 50):.2f} s, p95 {_p(together, 95):.2f} s, "
           f"{len(every) / took:.1f} a second (one client: {1 / statistics.mean(alone):.1f})")  # fmt: skip
     print(f"p95 of {clients} at once is {_p(together, 95) / _p(alone, 95):.1f} times that of one alone")
+    least = each[1] * clients / (os.cpu_count() or 1)
+    print(f"processor time of an answer: {each[0]:.3f} s alone, {each[1]:.3f} s beside others")
+    times = least / _p(alone, 95)
+    print(f"so the last of {clients} waits {least:.2f} s at least, {times:.1f} times p95 of one alone")
+
+
+def _processor_time(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _leaving(client: httpx.Client, server: psutil.Process, questions: list[str], count: int) -> None:
