@@ -201,7 +201,7 @@ class AuthMiddleware:
         into = RedirectResponse(_next(request), 303)
         into.set_cookie(
             COOKIE, sessions.begin(user, digest), max_age=int(SESSION_SECONDS), httponly=True, samesite="strict",
-            secure=self.secure,
+            secure=self.secure or request.url.scheme == "https",  # as a proxy says
         )  # fmt: skip
         return into
 

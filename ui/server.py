@@ -106,7 +106,7 @@ def app(access: Access, at: Listening, browser: bool, beside: Beside | None = No
         AuthMiddleware,
         access=access if at.needs_token else None,
         secure=at.certificate is not None,
-        any_host=not at.is_local,
+        any_host=at.needs_token,  # a proxy on this machine passes its own name
         held=_held,
     )
     front = [Middleware(beside.over)] if beside else []

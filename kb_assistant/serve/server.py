@@ -136,7 +136,7 @@ class Api:
 
         self._service, self._warm = service, warm
         self._mcp = McpOverHttp(service, allow_write=options.allow_write)
-        self._app = gated(service, self._mcp, any_host=not options.listening.is_local, signed_in=signed_in)
+        self._app = gated(service, self._mcp, any_host=service.login, signed_in=signed_in)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

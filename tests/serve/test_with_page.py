@@ -91,9 +91,14 @@ def test_a_browser_that_is_signed_in_opens_citations(home: Path) -> None:
     with serving(home, "--login") as url:
         link = f"{url}/kb/notes/passages/{passage}"
         browser = {"Accept": "text/html"}
-        assert httpx.get(link, headers=browser).status_code == 401
+        assert httpx.get(link, headers=browser, timeout=PATIENCE).status_code == 401
+        behind_a_proxy = {"Host": "kb.example.org"}
+        assert httpx.get(f"{url}/healthz", headers=behind_a_proxy, timeout=PATIENCE).status_code == 200
+        assert httpx.get(f"{url}/v1/models", headers=behind_a_proxy, timeout=PATIENCE).status_code == 401
+        page = httpx.get(url, headers=behind_a_proxy | browser, timeout=PATIENCE)
+        assert (page.status_code, page.headers["location"]) == (303, "/login")
         for name, status in (("ann", 200), ("bob", 404)):
-            with httpx.Client() as visitor:
+            with httpx.Client(timeout=PATIENCE) as visitor:
                 assert visitor.post(f"{url}/login", data={"token": tokens[name]}).status_code == 303
                 answer = visitor.get(link, headers=browser)
                 assert (answer.status_code, "Marta Keel" in answer.text) == (status, status == 200)

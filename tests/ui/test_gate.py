@@ -90,6 +90,10 @@ def test_a_token_opens_and_its_cookie_cannot_be_read_by_scripts(access: Access) 
     cookie = answer.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+    assert "; secure" not in cookie
+    proxied = client(access, any_host=True, base="https://kb.example.org")
+    answered = proxied.post("/login", data={"token": token}, headers={"Origin": "https://kb.example.org"})
+    assert "; secure" in answered.headers["set-cookie"].lower(), "over TLS"
     assert token not in str(answer.headers)
     assert visitor.get("/").text == "inside"
     found = gates.sessions.find(visitor.cookies[COOKIE])
