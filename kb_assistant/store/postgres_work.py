@@ -95,9 +95,8 @@ class WorkTable:
         )
         parked = {key: _outcome(row)["reason"] for key, digest, row in known if hashes[key].digest == digest}
         new = [(key, file) for key, file in hashes.items() if key not in parked]
-        database.run_many(
-            "DELETE FROM work WHERE path_hash = ? AND state <> 'done'", [(key,) for key, _file in new]
-        )
+        passed_over = "DELETE FROM work WHERE state <> 'done' AND path_hash {among} RETURNING id"
+        list(database.rows_among(passed_over, [key for key, _ in new]))
         database.run_many(
             "INSERT INTO work (ingest, path, path_hash, digest, size, task) VALUES (?, ?, ?, ?, ?, ?)",
             [(ingest, one.path, key, one.digest, one.size, _json(one.task)) for key, one in new],
