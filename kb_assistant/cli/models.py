@@ -114,6 +114,27 @@ def rm(name: Annotated[str, typer.Argument(help="Its name.")], home: Home = None
     typer.echo(f"{name} removed")
 
 
+@app.command("build-engine")
+def build_engine(
+    again: Annotated[bool, typer.Option("--again", help="Even if it is there.")] = False,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Build llama.cpp for this machine's processor; prompts are read faster then. The packaged one stays.
+
+    It needs CMake, a C++ compiler and some eleven minutes of one core, and lets other programs go first.
+    """
+    from kb_assistant.models.native_engine import build_engine
+    from kb_assistant.settings import Settings
+
+    with show.share("building") as progress:
+        built = build_engine(Settings.load(home=home).home, progress, again)
+    if json:
+        show.as_json({"path": str(built.path), "seconds": round(built.seconds, 1), "system": built.system})
+    else:
+        typer.echo(f"{built.path}: {built.system}")
+
+
 def doctor(
     model: Model = None,
     context: Annotated[int | None, typer.Option(help="Tokens of prompt and answer.", min=1)] = None,

@@ -28,6 +28,7 @@ from kb_assistant.llm.request_queue import Emit, RequestQueue, never
 from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
 from kb_assistant.models.adapters import GGUF, Adapter
+from kb_assistant.models.native_engine import import_engine
 from kb_assistant.openmp import waiting_asleep
 
 # Prompt tokens processed between two checks whether the reader has gone away.
@@ -258,10 +259,9 @@ def lora_at(strength: float) -> list[dict[str, Any]]:
 def _engine() -> Any:
     try:
         with waiting_asleep():
-            import xllamacpp
+            return import_engine()
     except ImportError as error:
         raise ModelError(_("Package xllamacpp is missing."), _('pip install "kb-assistant[llama]"')) from error
-    return xllamacpp
 
 
 def _refusal(error: dict[str, Any]) -> ModelError:

@@ -200,7 +200,9 @@ def _open_file(model: Model, settings: Settings, adapter: Adapter | None) -> Bas
     if not is_installed("xllamacpp"):
         raise ModelError(_("Package xllamacpp is missing."), _('pip install "kb-assistant[llama]"'))
     from kb_assistant.llm.llamacpp import LlamaCppChat
+    from kb_assistant.models.native_engine import prefer
 
+    prefer(settings.home)
     if model.template:
         options["tokenizer_path"] = model.path.with_name("tokenizer.json")
         options["generation"] = 3 if model.template == "chatglm3" else 2

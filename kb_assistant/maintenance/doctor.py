@@ -21,6 +21,7 @@ from kb_assistant.llm.open import best_installed, chosen, is_provider
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
+from kb_assistant.models.native_engine import cpu_flags, import_engine, prefer
 from kb_assistant.openmp import waiting_asleep
 from kb_assistant.settings import Settings, home_option
 
@@ -36,12 +37,7 @@ _FASTER = {
     "i8mm": "MATMUL_INT8",
     "sve": "SVE",
 }
-NATIVE_BUILD = _(
-    'CMAKE_ARGS="-DLLAMA_BUILD_BORINGSSL=OFF -DLLAMA_LLGUIDANCE=OFF" '
-    "{executable} -m pip install --force-reinstall --no-deps --no-binary xllamacpp xllamacpp "
-    "(needs a C++ compiler, CMake and some fifteen minutes)",
-    executable=sys.executable,
-)
+NATIVE_BUILD = _("kb models build-engine (needs a C++ compiler, CMake and some eleven minutes of one core)")
 
 FindingState = Literal["ok", "missing", "broken"]
 
@@ -61,6 +57,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All checks. Loads faiss and, if installed, torch and llama.cpp; no model."""
+    prefer(settings.home)
     return [_python(), _home(settings.home), _faiss(), _torch(), _llama(), *_models(settings)]
 
 
@@ -192,22 +189,11 @@ def _llama() -> Finding:
 def _unused_instructions() -> list[str]:
     """Instruction sets that speed up INT4 and that this CPU has, but the installed llama.cpp doesn't use."""
     with waiting_asleep():
-        import xllamacpp
-
-    parts = xllamacpp.get_system_info().partition(":")[2].split("|")
+        engine = import_engine()
+    parts = engine.get_system_info().partition(":")[2].split("|")
     used = {part.strip().removesuffix(" = 1") for part in parts}
-    there = _cpu_flags()
+    there = cpu_flags()
     return sorted({name for flag, name in _FASTER.items() if flag in there} - used)
-
-
-def _cpu_flags() -> set[str]:
-    """The CPU's features by Linux's names; empty on other systems, where the wheels differ anyway."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    found = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
-    return set(next(found, "").split())
 
 
 def _models(settings: Settings) -> list[Finding]:

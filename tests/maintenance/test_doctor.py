@@ -117,11 +117,11 @@ def test_too_little_memory_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_faster_build_is_recommended_where_the_cpu_would_gain(monkeypatch: pytest.MonkeyPatch) -> None:
     used = "CPU : AVX2 = 1 | AVX512 = 1 | REPACK = 1 | "
     monkeypatch.setattr("xllamacpp.get_system_info", lambda: used)
-    monkeypatch.setattr(doctor, "_cpu_flags", lambda: {"avx2", "avx512f", "avx512_vnni"})
+    monkeypatch.setattr(doctor, "cpu_flags", lambda: {"avx2", "avx512f", "avx512_vnni"})
     found = doctor._llama()
     assert "without this CPU's AVX512_VNNI" in found.detail
-    assert "--no-binary xllamacpp" in found.advice
-    monkeypatch.setattr(doctor, "_cpu_flags", lambda: {"avx2", "avx512f"})
+    assert "kb models build-engine" in found.advice
+    monkeypatch.setattr(doctor, "cpu_flags", lambda: {"avx2", "avx512f"})
     assert doctor._llama().advice == ""
 
 
