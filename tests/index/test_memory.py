@@ -1,4 +1,5 @@
-"""How much memory an index takes while it is made, beside what it holds: its vectors, and half as much again."""
+"""How much memory an index takes while it is made, beside what it holds: its vectors, and a quarter as much
+again."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import pytest
 
 from kb_assistant.store import NewChunk, Source, SQLiteStore, Text
 
-COUNT, DIMENSION = 40_000, 512
+COUNT, DIMENSION = 60_000, 512
 VECTORS = 4 * COUNT * DIMENSION
 
 MAKE = """
@@ -48,4 +49,4 @@ def test_the_vectors_are_held_once_while_it_is_made(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         share = int(done.stdout) / VECTORS
-        assert share < 1.85, f"{share:.2f} times its vectors, made {made}"
+        assert share < 1.45, f"{share:.2f} times its vectors, made {made}"
