@@ -19,16 +19,27 @@ PASSAGE_TOKENS = 256
 
 
 def tests(findings: Findings, dry: bool) -> None:
-    """The tests marked `gpu`; without a GPU they are collected only."""
+    """The tests marked `gpu`; without a GPU they are collected only. Those of the network need neither the
+    fixtures of all tests nor the packages of these."""
+    findings.measure("network", lambda: tested(["--noconftest", "tests/chatglm2/test_gpu.py"], dry))
+    findings.measure("index", lambda: tested(["tests/index/test_vector_index.py"], dry))
+
+
+def tested(given: list[str], dry: bool) -> dict[str, Any]:
+    """How many passed.
+
+    Raises:
+        RuntimeError: one failed, or none was found: what pytest said last.
+    """
     # Its own options: pytest-asyncio and the plugins that pyproject.toml names may be missing.
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-o", "addopts=--import-mode=importlib -q", "-rfE"]
-    command += ["--tb=short", "tests/chatglm2/test_gpu.py", "tests/index/test_vector_index.py"]
-    done = subprocess.run(
-        [*command, "--collect-only"] if dry else command, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
-    said = done.stdout.splitlines()[-60 if done.returncode else -2 :] + done.stderr.splitlines()[-10:]
-    findings.note("pytest", {"exit status": done.returncode, **counts, "said": said})
+    command += ["--tb=short", *given, *(["--collect-only"] if dry else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = done.stdout.splitlines()[-60:] + done.stderr.splitlines()[-10:]
+    if done.returncode:
+        raise RuntimeError("\n".join([f"pytest ended with status {done.returncode}", *said]))
+    counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|skipped)", done.stdout)}
+    return {"exit status": 0, **counts, "said": said[-2:]}
 
 
 def embedding(findings: Findings, dry: bool, where: Path) -> None:

@@ -23,7 +23,7 @@ from measure import report
 from synthetic import FULL, SMALL, random_network
 
 from kb_assistant.chatglm2.checkpoint import Checkpoint
-from kb_assistant.chatglm2.lora import LoraShape, attach
+from kb_assistant.chatglm2.lora import LoraShape, attach, checkpointing
 from kb_assistant.torch_runtime import Device
 from kb_assistant.training.loss import IGNORED, answer_loss
 from kb_assistant.training.plan import dtype_of, plan
@@ -37,7 +37,8 @@ def adapted(checkpoint: Checkpoint, precision: str, dtype: torch.dtype, device: 
     model = random_network(checkpoint, precision, dtype, device, trainable=True)
     model.config.use_cache = False
     whole = attach(model, LoraShape())
-    whole.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    name = checkpointing()
+    getattr(whole, f"{name}_enable")(**{f"{name}_kwargs": {"use_reentrant": False}})
     return whole.train()
 
 

@@ -76,6 +76,15 @@ def attach(model: PreTrainedModel, shape: LoraShape) -> PeftModel:
     return adapted
 
 
+def checkpointing() -> str:
+    """transformers' name for computing layers anew instead of keeping what they gave: it was another one before
+    5.20."""
+    from transformers import PreTrainedModel
+
+    new = "activation_checkpointing"
+    return new if hasattr(PreTrainedModel, f"{new}_enable") else "gradient_checkpointing"
+
+
 def load_lora(model: PreTrainedModel, folder: Path, *, trainable: bool = False, dropout: float = 0.0) -> PeftModel:
     """The model with the adapter of a folder.
 

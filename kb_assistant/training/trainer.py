@@ -14,7 +14,7 @@ from accelerate.utils import DistributedType
 from safetensors import SafetensorError
 from transformers import Trainer, TrainingArguments, logging
 
-from kb_assistant.chatglm2.lora import read_tensors
+from kb_assistant.chatglm2.lora import checkpointing, read_tensors
 from kb_assistant.errors import SettingsError, StoreError
 from kb_assistant.messages import _
 from kb_assistant.training import checkpoints
@@ -49,6 +49,11 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
             _("Set accumulation to a multiple of {count}.", count=processes),
         )
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    recomputed = checkpointing()
+    recomputing: dict[str, Any] = {
+        recomputed: recipe.checkpointing,
+        f"{recomputed}_kwargs": {"use_reentrant": False} if recipe.checkpointing else None,
+    }
     made = TrainingArguments(
         output_dir=str(run),
         num_train_epochs=recipe.epochs,
@@ -56,8 +61,7 @@ def arguments(recipe: Recipe, run: Path, *, cuda: bool, dtype: torch.dtype, meas
         per_device_eval_batch_size=recipe.batch,
         gradient_accumulation_steps=recipe.accumulation // processes,
         # FSDP's own doesn't draw the same dropout again.
-        activation_checkpointing=recipe.checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False} if recipe.checkpointing else None,
+        **recomputing,
         fp16=cuda and dtype == torch.float16,  # scales losses, so that small gradients aren't zero in fp16
         logging_steps=1,
         logging_nan_inf_filter=False,
