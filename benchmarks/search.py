@@ -34,8 +34,9 @@ from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.model_folder import Model
 from kb_assistant.models.home import ModelHome
 from kb_assistant.retrieval.bm25 import WordIndex
+from kb_assistant.retrieval.candidates import DEPTH
 from kb_assistant.retrieval.query_views import query_views
-from kb_assistant.retrieval.searcher import DEPTH, Searcher
+from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, SQLiteStore, Text
 
 LIMIT_MS = 40.0

@@ -26,9 +26,10 @@ from kb_assistant.maintenance.verify import Checkable, VerifyReport, verify
 from kb_assistant.messages import _
 from kb_assistant.open_models import OpenModels
 from kb_assistant.retrieval.bm25 import PostingsCache
+from kb_assistant.retrieval.candidates import SIDES, Side
 from kb_assistant.retrieval.filters import Filter, Scope, parse_conditions
 from kb_assistant.retrieval.result import Retrieval, Thresholds
-from kb_assistant.retrieval.searcher import SIDES, Searcher, Side
+from kb_assistant.retrieval.searcher import Searcher
 from kb_assistant.retrieval.sights import Sights
 from kb_assistant.retrieval.thresholds import choose_thresholds, keep_thresholds, thresholds_at
 from kb_assistant.settings import OLD_NAMES, Settings

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from kb_assistant.evaluate.datasets import Question
 from kb_assistant.knowledge import KnowledgeBase
+from kb_assistant.retrieval.candidates import Side
 from kb_assistant.retrieval.result import Retrieval
-from kb_assistant.retrieval.searcher import Side
 from kb_assistant.types import Hit
 
 OURS = "kb"

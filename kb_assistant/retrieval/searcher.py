@@ -1,35 +1,34 @@
 """From a question with its earlier turns to passages: fused dense and keyword search over several views.
 
-Each view of the question (query_views.py) is searched by dense and keyword search; every result is then measured
-against all views (fusion.py). A model that rewrites the question and one that reranks the best passages are
-optional.
+Each view of the question (query_views.py) is searched by dense and keyword search (candidates.py); every result is
+then measured against all views (fusion.py). A model that rewrites the question and one that reranks the best
+passages are optional.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from kb_assistant import telemetry
 from kb_assistant.embedding.reranker import RERANKED
 from kb_assistant.errors import QuestionError
-from kb_assistant.index.vector_index import Sample, VectorIndex
+from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.messages import _
-from kb_assistant.retrieval.across import ACROSS, moved
-from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
+from kb_assistant.retrieval.across import ACROSS
+from kb_assistant.retrieval.bm25 import PostingsCache
+from kb_assistant.retrieval.candidates import DEPTH, SIDES, Candidates, CandidateSearch, QueryEmbedder, Side
 from kb_assistant.retrieval.clock import Clock
 from kb_assistant.retrieval.file_states import with_files
 from kb_assistant.retrieval.filters import Filter, Scope, Sight
-from kb_assistant.retrieval.fusion import IN_USE, Background, FusionWeights, Pool, fuse
+from kb_assistant.retrieval.fusion import IN_USE, FusionWeights, Pool, fuse
 from kb_assistant.retrieval.named import named_first
 from kb_assistant.retrieval.passages import Ranked, passages, with_cited, with_missing
 from kb_assistant.retrieval.query_views import (
     QUESTION,
-    SUMMED,
     WITH_QUESTIONS,
     QueryViews,
     query_views,
@@ -47,7 +46,6 @@ from kb_assistant.retrieval.reading import (
 from kb_assistant.retrieval.relevance import TOP, judged_by_code, relevance
 from kb_assistant.retrieval.result import NO_THRESHOLDS, Retrieval, Thresholds
 from kb_assistant.store import Chunk, KnowledgeStore, Snapshot, Source
-from kb_assistant.store.compatibility import require_embedder
 from kb_assistant.text.conversation import weighing
 from kb_assistant.text.language import Language, language_of
 from kb_assistant.types import Hit, Turn
@@ -59,25 +57,10 @@ if TYPE_CHECKING:
     from kb_assistant.embedding.reranker import Reranker
     from kb_assistant.embedding.served_reranker import ServedReranker
 
-DEPTH = 30
-"""Number of texts from each list before fusion, or twice the requested number."""
-
 _UNCERTAIN_BY = 0.01
 """How far below the threshold of certain answers the evidence is of passages that answer nowhere."""
 
-Side = Literal["dense", "keyword"]
-SIDES: tuple[Side, ...] = get_args(Side)
-
 Rewriter = Callable[[str, Sequence[Turn], Language], str]
-
-
-class QueryEmbedder(Protocol):
-    """The embedding interface that retrieval needs."""
-
-    @property
-    def fingerprint(self) -> dict[str, str | int]: ...
-
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 class Searcher:
@@ -111,8 +94,8 @@ class Searcher:
         name: str = "",
     ) -> None:
         self._store, self._index, self._embedder = store, index, embedder
-        self._thresholds, self._usual = thresholds, background_cosines
-        self._postings, self._reranker, self._rewriter = postings or PostingsCache(), reranker, rewriter
+        self._candidates = CandidateSearch(index, embedder, background_cosines, postings or PostingsCache())
+        self._thresholds, self._reranker, self._rewriter = thresholds, reranker, rewriter
         self._reader, self._reader_seconds = reader, reader_seconds
         self._sight, self.name = sight, name
         self._weights = IN_USE
@@ -187,39 +170,67 @@ class Searcher:
         reader = self._reader() if read and len(sides) > 1 else None  # it loads beside the search
         with self._store.read() as snapshot:
             scope = Scope.of(snapshot, where, self._sight)
-            found = self._measure(scope, self._index.sample(snapshot), views, max(DEPTH, 2 * k), sides, clock)
-            fused = fuse(found.views, found.pool, sides, self._weights)
-            best = fused.text_ids[:TOP]
-            across = foreign_texts(snapshot, views.language, found.across)[:ACROSS] if reader else []
-            foreign = foreign_texts(snapshot, views.language, best) or across
-            sure = relevance(found.views, found.pool, best, self._embedder.encode_queries, foreign)
-            clock.lap("fuse")
-            ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
-            if self._reranker and rerank and len(sides) > 1:
-                ranked = self._reranked(snapshot, views, ranked)
-                clock.lap("rerank")
-            wanted = max(k, READ) if reader else k
-            gains = _gains(snapshot, views.cited_sources) if reader else {}
-            hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted)
-            if reader:
-                hits = with_missing(hits, self._passages(scope, found, across), wanted)
-                hits = with_cited(hits, views.cited, scope.chunks([one.id for one in views.cited]), wanted)
-            hits = with_files(snapshot, hits)
-            clock.lap("passages")
+            found = self._ranked(scope, views, k, sides, rerank, reader is not None, clock)
             # Without words relevance can't be judged.
             thresholds = self._thresholds(snapshot) if snapshot.keywords_fit else NO_THRESHOLDS
-        if reader and hits:
-            ordered, sure, signs = read_hits(reader, views, hits, sure, self._reader_seconds, gains)
-            sure = judged_by_code(sure, found.views, found.pool, best)
-            ordered, sure = named_first(views.question, ordered, sure)
-            hits = tuple(ordered[:k])
-            if signs and thresholds.uncertain_below and not answers_somewhere(hits):
-                sure = min(sure, max(thresholds.uncertain_below - _UNCERTAIN_BY, thresholds.refuse_below))
+        if reader and found.hits:
+            found = self._read(reader, found, k, thresholds)
             clock.lap("read")
         queries = tuple(views.texts[name] for name in views.searched)
-        return Retrieval(queries, hits, sure, thresholds, clock.laps, views.language)
+        return Retrieval(queries, tuple(found.hits), found.evidence, thresholds, clock.laps, views.language)
 
-    def _passages(self, scope: Scope, found: _Found, text_ids: Sequence[int]) -> tuple[Hit, ...]:
+    def _ranked(
+        self,
+        scope: Scope,
+        views: QueryViews,
+        k: int,
+        sides: Sequence[Side],
+        rerank: bool,
+        to_be_read: bool,
+        clock: Clock,
+    ) -> _Found:
+        """The passages in the order of the search, with its evidence.
+
+        Args:
+            to_be_read: Whether a reader follows, which takes more of them, and those in the other language.
+        """
+        snapshot = scope.snapshot
+        sample = self._index.sample(snapshot)
+        found = self._candidates.find(scope, sample, views, max(DEPTH, 2 * k), sides, clock)
+        fused = fuse(found.views, found.pool, sides, self._weights)
+        best = fused.text_ids[:TOP]
+        across = foreign_texts(snapshot, views.language, found.across)[:ACROSS] if to_be_read else []
+        foreign = foreign_texts(snapshot, views.language, best) or across
+        sure = relevance(found.views, found.pool, best, self._embedder.encode_queries, foreign)
+        clock.lap("fuse")
+        ranked = [Ranked(*one) for one in zip(fused.text_ids, fused.scores, fused.similarities, strict=True)]
+        if self._reranker and rerank and len(sides) > 1:
+            ranked = self._reranked(snapshot, views, ranked)
+            clock.lap("rerank")
+        wanted = max(k, READ) if to_be_read else k
+        hits = passages(ranked, scope.chunks_of_texts, found.words.words_of, wanted)
+        if to_be_read:
+            hits = with_missing(hits, self._passages(scope, found, across), wanted)
+            hits = with_cited(hits, views.cited, scope.chunks([one.id for one in views.cited]), wanted)
+        gains = _gains(snapshot, views.cited_sources) if to_be_read else {}
+        hits = with_files(snapshot, hits)
+        clock.lap("passages")
+        return _Found(hits, sure, found, best, gains)
+
+    def _read(self, reader: PassageReader, ranked: _Found, k: int, thresholds: Thresholds) -> _Found:
+        """The k passages that are best by what the reader says of them, with its evidence."""
+        found, best = ranked.candidates, ranked.best
+        views = found.views
+        ordered, sure, signs = read_hits(
+            reader, views, ranked.hits, ranked.evidence, self._reader_seconds, ranked.gains
+        )
+        sure = judged_by_code(sure, views, found.pool, best)
+        ordered, sure = named_first(views.question, ordered, sure)
+        if signs and thresholds.uncertain_below and not answers_somewhere(ordered[:k]):
+            sure = min(sure, max(thresholds.uncertain_below - _UNCERTAIN_BY, thresholds.refuse_below))
+        return ranked._replace(hits=ordered[:k], evidence=sure)
+
+    def _passages(self, scope: Scope, found: Candidates, text_ids: Sequence[int]) -> tuple[Hit, ...]:
         """These texts as passages."""
         places = found.pool.places(text_ids)
         cosines = found.pool.cosines[QUESTION][places].tolist() if text_ids else []
@@ -264,59 +275,8 @@ class Searcher:
             sample = self._index.sample(snapshot)
             sample = sample if headed is None else replace(sample, has_headings=headed)
             views = query_views(question, history)
-            found = self._measure(Scope(snapshot), sample, views, DEPTH, SIDES, Clock())
+            found = self._candidates.find(Scope(snapshot), sample, views, DEPTH, SIDES, Clock())
         return found.views, found.pool
-
-    def _measure(
-        self,
-        scope: Scope,
-        sample: Sample,
-        views: QueryViews,
-        depth: int,
-        sides: Sequence[Side],
-        clock: Clock,
-    ) -> _Found:
-        """The first `depth` texts of each search, measured against all views."""
-        import numpy as np
-
-        snapshot = scope.snapshot
-        require_embedder(snapshot, self._embedder.fingerprint)
-        vectors = self._vectors(views, sample.has_headings)
-        clock.lap("embed")
-        if not snapshot.keywords_fit:
-            views = replace(views, words=dict.fromkeys(views.words, ()))
-        words = WordIndex(snapshot, self._index.load(snapshot), scope.text_ids, self._postings.at(snapshot))
-        found: set[int] = set()
-        across: list[int] = []
-        if "dense" in sides:
-            near = np.stack([vectors[name] for name in views.searched if name in vectors])
-            there = moved(near[0], sample, views.language)
-            near = near if there is None else np.concatenate([near, there[None]])
-            lists = self._index.search(snapshot, near, depth, words.allowed)
-            found = {text_id for ranked in lists for text_id, _ in ranked}
-            across = [] if there is None else [text_id for text_id, _ in lists[-1][:TOP]]
-        clock.lap("dense")
-        if "keyword" in sides:
-            worded = [words.rank(views.words[name], depth) for name in views.keyword_views]
-            found |= {text_id for ranked in worded for text_id, _ in ranked}
-        clock.lap("keyword")
-        stored, background = partial(self._index.vectors, snapshot), Background(sample, self._usual)
-        pool = Pool.of(snapshot, sorted(found), views, vectors, stored, background, words)
-        return _Found(views, pool, words, across)
-
-    def _vectors(self, views: QueryViews, headed: bool) -> dict[str, NDArray[np.float32]]:
-        """Unit vectors of the views, by name."""
-        import numpy as np
-
-        vectors = self._embedded(views, views.dense_views(headed))
-        if WITH_QUESTIONS in views.texts:
-            asked = np.sum([share * vectors[name] for name, share in SUMMED.items() if name in vectors], axis=0)
-            vectors[WITH_QUESTIONS] = asked / max(float(np.linalg.norm(asked)), 1e-12)
-        return vectors
-
-    def _embedded(self, views: QueryViews, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        vectors = self._embedder.encode_queries([views.texts[name] for name in names])
-        return dict(zip(names, vectors, strict=True))
 
     def _reranked(self, snapshot: Snapshot, views: QueryViews, ranked: list[Ranked]) -> list[Ranked]:
         """The texts that the reranker read, in its order, then the others in their order."""
@@ -331,6 +291,17 @@ class Searcher:
         lowest = best[-1].score if best else 0.0
         others = [replace(one, score=lowest - place) for place, one in enumerate(ranked[len(scores) :], start=1)]
         return [*best, *others]
+
+
+class _Found(NamedTuple):
+    """Passages, best first, the probability that they bear on the question, and what they were chosen from: the
+    candidates, the ids of the best texts, and what passages gain, by source (reading.CITED)."""
+
+    hits: Sequence[Hit]
+    evidence: float
+    candidates: Candidates
+    best: Sequence[int]
+    gains: Mapping[str, float]
 
 
 def _gains(snapshot: Snapshot, cited: Iterable[str]) -> dict[str, float]:
@@ -351,14 +322,3 @@ class Document:
 
     chunks: tuple[Chunk, ...]
     vectors: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The results of the searches: the searched conversation, the texts, the known words, and the nearest texts in
-    the other language of the index."""
-
-    views: QueryViews
-    pool: Pool
-    words: WordIndex
-    across: Sequence[int] = ()
