@@ -39,8 +39,14 @@ class QueryEmbedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What the searches found: the searched conversation, the measured texts, the known words, and the texts that are
-    nearest in the other language of the index."""
+    """What the searches found.
+
+    Attributes:
+        views: What was searched.
+        pool: The texts, measured.
+        words: The known words.
+        across: The nearest texts in the other language of the index.
+    """
 
     views: QueryViews
     pool: Pool
