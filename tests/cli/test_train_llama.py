@@ -16,6 +16,7 @@ from tests.trained import pairs_file
 pytestmark = pytest.mark.engine
 
 FIXED = "dear reader"
+EMBEDDER = "multilingual-e5-small"
 PAIRS = [(f"When is day {i} of the market?", f"On day {i}, {FIXED}.") for i in range(12)]
 RECIPE = ("--epochs", "6", "--batch", "4", "--accumulation", "1", "--learning-rate", "0.01")
 
@@ -62,6 +63,28 @@ def test_data_training_measuring_use_and_export(home: Path, tmp_path: Path) -> N
     assert "Only adapters of ChatGLM2 are merged here." in merged.stderr
     assert kb("train", "tiny", data, "--name", "int4", "--precision", "int4", home=home).code == 2
     assert kb("train", "rm", "market", home=home).code == 0
+
+
+def test_kb_eval_measures_answers_with_an_adapter(home: Path, models_home: Path, tmp_path: Path) -> None:
+    embedder = home / "models" / EMBEDDER
+    embedder.symlink_to(models_home / "models" / EMBEDDER, target_is_directory=True)
+    asked = {"text": PAIRS[3][0], "source": "market.md", "answers": [PAIRS[3][1]]}
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    rows = pairs_file(tmp_path / "pairs.jsonl", PAIRS)
+    done = kb("train", "tiny", rows, "--name", "said", *RECIPE, home=home)
+    assert done.code == 0, done.stderr
+    assert kb("ingest", home / "docs", home=home).code == 0
+
+    def overlap(*adapter: str) -> float:
+        """Words that the model's own answer shares with the reference."""
+        shown = kb("eval", "--mine", "--questions", questions, "--answer", "tiny", *adapter, "--json", home=home)
+        assert shown.code == 0, shown.stderr
+        ways = json.loads(shown.stdout)[0]["answers"][0]["ways"]
+        alone = next(one for one in ways if one["way"] == "model alone")
+        return float(alone["f1"]["mean"])
+
+    assert overlap("--adapter", "said") > overlap() + 0.1
 
 
 @pytest.mark.slow
