@@ -77,8 +77,8 @@ def attach(model: PreTrainedModel, shape: LoraShape) -> PeftModel:
 
 
 def checkpointing() -> str:
-    """transformers' name for computing layers anew instead of keeping what they gave: it was another one before
-    5.20."""
+    """transformers' name for computing layers anew instead of keeping what they gave: 5.17 had another one than
+    5.23."""
     from transformers import PreTrainedModel
 
     new = "activation_checkpointing"
