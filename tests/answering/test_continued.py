@@ -84,7 +84,7 @@ def test_each_prompt_begins_with_the_last_one_and_its_answer(home: Path) -> None
         for question in (
             "How long does the light of pier 1 shine?",
             "And the light of pier 1 rests?",
-            "And pier 2?",
+            "And which light is at pier 2?",
         ):
             reply = base.ask(question, history=turns)
             assert reply.answer == "It is red [1]."

@@ -31,7 +31,7 @@ GROUPS = ("token", "user", "grant", "readers", "train", "models")
 COMMANDS = (
     *GROUPS,
     *("ui", "serve", "mcp", "ingest", "search", "ask", "chat", "settings", "sources", "rm", "status", "verify"),
-    *("rebuild", "copy", "doctor", "eval", "bundle"),
+    *("rebuild", "copy", "worker", "jobs", "doctor", "eval", "bundle"),
 )
 FOUNDER = "Who founded the Corran Lighthouse Cooperative?"
 REPORT = {
