@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from kb_assistant.answering import documents
@@ -107,7 +108,8 @@ class Talk:
         found: dict[str, None] = {}
         for source in sources[:: max(1, len(sources) // (4 * EXAMPLES))]:
             passages = self._library.document(source.path).chunks
-            every = questions_about((passage.locator.heading or "", passage.text.body) for passage in passages)
+            told = ((passage.locator.heading or "", passage.text.body) for passage in passages)
+            every = questions_about(told, source.title or PurePath(source.path).stem)
             if asked := [question for heading, question in every.items() if heading != source.title]:
                 found[asked[len(asked) // 2]] = None
         spoken = [question for question in found if language_of(question) == language] or list(found)

@@ -9,7 +9,6 @@ lacks ends the process.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import logging
 import os
 import platform
@@ -96,7 +95,7 @@ def import_engine() -> ModuleType:
     if PACKAGE not in sys.modules and _homes and (native := engine_folder(_homes[0])).is_dir():
         sys.path.insert(0, str(native))
         try:
-            return importlib.import_module(PACKAGE)
+            return __import__(PACKAGE)
         except Exception as error:  # damaged, or of another Python: the package is there
             _log.warning(
                 "%s", _("{path} can't be used, so the packaged engine is: {reason}", path=native, reason=error)
@@ -105,7 +104,7 @@ def import_engine() -> ModuleType:
                 del sys.modules[name]
         finally:
             sys.path.remove(str(native))
-    return importlib.import_module(PACKAGE)
+    return __import__(PACKAGE)
 
 
 def build_engine(

@@ -136,12 +136,17 @@ def completed(question: str, history: Sequence[Turn]) -> Completed:
     """
     before: tuple[Turn, ...] = ()
     for turn in with_subject(history):
-        before = (*before, replace(turn, question=_completed(turn.question, before).question))
+        before = (*before, replace(turn, question=_completed(turn.question, before, people=False).question))
     done = _completed(question, before)
     return replace(done, history=weighing(done.history))
 
 
-def _completed(question: str, before: tuple[Turn, ...]) -> Completed:
+def _completed(question: str, before: tuple[Turn, ...], people: bool = True) -> Completed:
+    """
+    Args:
+        people: Whether the name of whom the last turn asked for stands for "she". Not in an earlier question: "it"
+            would then seem to mean the person.
+    """
     text = fold(question)
     if both := _first(_BOTH, text):
         rest = (both["rest"] or "").strip()
@@ -158,7 +163,7 @@ def _completed(question: str, before: tuple[Turn, ...]) -> Completed:
         _corrected(text, last, before)
         or _chosen(text, last, before)
         or _named(question, text, last, before)
-        or _resolved(question, last, before)
+        or _resolved(question, last, before, people)
     )
 
 
@@ -198,10 +203,10 @@ def _is_name(text: str) -> bool:
     return any(word[0].isupper() or word[0].isdigit() for word in text.split())
 
 
-def _resolved(question: str, last: Turn, before: tuple[Turn, ...]) -> Completed:
+def _resolved(question: str, last: Turn, before: tuple[Turn, ...], people: bool) -> Completed:
     """The name in the last question in place of "it"; that of whom it asked for in place of "she"."""
     it, name = _IT.search(question), _name_in(last.question)
-    if it is None and _WHO.search(last.question):
+    if it is None and people and _WHO.search(last.question):
         it, name = _PERSON.search(question), _full_name_in(last.answer)
     if it is None or not name or _name_in(question):
         return Completed(question, before)

@@ -27,16 +27,23 @@ _MARKUP = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)|^#+ ")
 _EXPLAINS = re.compile(r"[:：]\s|：|\s[–—|-]\s|——")
 
 
-def questions_about(passages: Iterable[tuple[str, str]]) -> dict[str, str]:
+def questions_about(passages: Iterable[tuple[str, str]], title: str = "") -> dict[str, str]:
     """Questions about the headings of a document, by heading, in reading order.
 
     Args:
         passages: Heading and text of each.
+        title: The document's: what its headings are about, where they don't say it themselves.
     """
     some = list(islice(passages, _LOOKED_AT))
     text = "\n".join(text for _, text in some)
-    asked = {heading: question_about(heading, text) for heading, _ in some}
+    asked = {heading: question_about(_under(title, heading), text) for heading, _ in some}
     return {heading: question for heading, question in asked.items() if question}
+
+
+def _under(title: str, heading: str) -> str:
+    """A heading under the document's title, unless it stands under one already or is the title."""
+    alone = title and heading and " > " not in heading and title.casefold() not in heading.casefold()
+    return f"{title} > {heading}" if alone else heading
 
 
 def question_about(heading: str, text: str = "") -> str:

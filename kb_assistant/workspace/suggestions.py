@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from kb_assistant.errors import KBError
@@ -13,7 +14,7 @@ from kb_assistant.text.language import language_of
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
-    from kb_assistant.store import Chunk
+    from kb_assistant.store import Snapshot
     from kb_assistant.workspace.chats import SavedTurn
 
 _LOOKED_AT = 16
@@ -36,7 +37,7 @@ def example_questions(
         found: dict[str, None] = {}
         others: dict[str, None] = {}
         for path in chance.sample(paths, min(len(paths), _LOOKED_AT * count)):
-            if fit := _asked(snapshot.chunks_of_source(path)):
+            if fit := _asked(snapshot, path):
                 question = chance.choice(list(fit.values()))
                 (found if language in ("", language_of(question)) else others)[question] = None
             if len(found) == count:
@@ -72,13 +73,15 @@ def _nearest(base: KnowledgeBase, source: str, heading: str) -> Iterable[tuple[s
     first."""
     try:
         with base.store.read() as snapshot:
-            chunks = snapshot.chunks_of_source(source)
+            asked = list(_asked(snapshot, source).items())
     except KBError:  # the knowledge base is gone
         return ()
-    asked = list(_asked(chunks).items())
     place = next((place for place, (one, _) in enumerate(asked) if one == heading), -1)
     return [*asked[place + 1 :], *reversed(asked[: max(place, 0)])]
 
 
-def _asked(chunks: Iterable[Chunk]) -> dict[str, str]:
-    return questions_about((chunk.locator.heading or "", chunk.text.body) for chunk in chunks)
+def _asked(snapshot: Snapshot, path: str) -> dict[str, str]:
+    """Questions about the headings of a source, by heading."""
+    source, chunks = snapshot.source(path), snapshot.chunks_of_source(path)
+    passages = ((chunk.locator.heading or "", chunk.text.body) for chunk in chunks)
+    return questions_about(passages, (source.title if source else "") or PurePath(path).stem)

@@ -249,7 +249,7 @@ def test_models_are_opened_once_however_many_threads_ask(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("kb_assistant.embedding.local.open_embeddings", slowly)
     monkeypatch.setattr("kb_assistant.models.home.ModelHome.get", lambda *_: None)
-    base = KnowledgeBase(Settings(home=tmp_path))
+    base = KnowledgeBase(Settings(home=tmp_path, embedder="any:float32"))
     found = in_threads(*[lambda: base.embedder] * WORKERS)
     assert len(opened) == len(set(map(id, found))) == 1
 
