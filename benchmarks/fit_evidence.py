@@ -162,12 +162,11 @@ def show_order(seen: Mapping[str, Sequence[Asked]], as_json: bool) -> None:
 def main() -> None:
     arguments = parse()
     settings = Settings.load(home=arguments.home)
-    embedder = KnowledgeBase(settings).embedder
     sets = [read_set(folder) for folder in arguments.sets]
     ask = as_searched if arguments.search else as_read
     seen = {}
     for data in sets:
-        with open_corpus(data, settings, embedder) as kb:
+        with open_corpus(data, settings) as kb:
             fill(kb, data)
             found = [ask(kb, kind, question) for kind, question in questions_of(data, sets, arguments.limit)]
             seen[data.name] = [one for one in found if one]

@@ -89,11 +89,13 @@ class KnowledgeBase:
         *,
         embedder: TextEmbeddings | None = None,
         chat_model: BaseChatModel | None = None,
+        models: Settings | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
         telemetry.start(self.settings.telemetry)
         self._held = HeldStore(self.settings.store, self.settings.kb_dir, self.settings.kb)
-        self._open = OpenModels(self.settings, self._kept_fingerprints, embedder, chat_model)
+        self.model_settings = models or self.settings
+        self._open = OpenModels(self.model_settings, self._kept_fingerprints, embedder, chat_model)
         self.models, self.adapters = self._open.home, self._open.adapters
         self._index = VectorIndex(self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()

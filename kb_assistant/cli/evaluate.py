@@ -178,7 +178,7 @@ def _sets(base: KnowledgeBase, folders: Sequence[Path]) -> Iterator[tuple[EvalSe
         if data is None:
             yield from _everyday(base, folder)
             continue
-        with open_corpus(data, base.settings, base.embedder) as filled:
+        with open_corpus(data, base.settings) as filled:
             with _filling() as (progress, stop):
                 fill(filled, data, progress, stop)
             yield data, filled
@@ -192,7 +192,7 @@ def _everyday(base: KnowledgeBase, folder: Path) -> Iterator[tuple[EvalSet, Know
     if not (folder / DOCUMENTS).is_dir():
         yield everyday_set(base, folder), base
         return
-    with open_corpus(EvalSet(folder.resolve(), ()), base.settings, base.embedder) as filled:
+    with open_corpus(EvalSet(folder.resolve(), ()), base.settings) as filled:
         with _filling() as (progress, stop):
             report = fill_from(filled, folder / DOCUMENTS, progress, stop)
         for row in report:

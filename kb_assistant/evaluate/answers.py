@@ -135,7 +135,7 @@ def open_model(kb: KnowledgeBase, name: str) -> BaseChatModel:
     Raises:
         ModelError: there is none.
     """
-    return open_chat_model(kb.settings.but(model=name, temperature=0.0), kb.models, kb.embedder)
+    return open_chat_model(kb.model_settings.but(model=name, temperature=0.0), kb.models, kb.embedder)
 
 
 def measure_answers(

@@ -14,7 +14,6 @@ from kb_assistant.errors import DatasetError
 from kb_assistant.evaluate.datasets import EvalSet
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
-from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.store import DOCUMENT_PREFIX
 from kb_assistant.types import Hit, Report
@@ -24,13 +23,17 @@ if TYPE_CHECKING:
     from kb_assistant.types import Progress
 
 
-def open_corpus(data: EvalSet, settings: Settings, embedder: TextEmbeddings) -> KnowledgeBase:
-    """The knowledge base for a set's documents, in the home's folder `eval`; `fill` puts them in."""
+def open_corpus(data: EvalSet, settings: Settings, embedder: TextEmbeddings | None = None) -> KnowledgeBase:
+    """The knowledge base for a set's documents, in the home's folder `eval`; `fill` puts them in.
+
+    Args:
+        settings: Of the home, whose models and adapters it uses.
+        embedder: Used instead of the settings' embedder.
+    """
     name = re.sub(r"[^\w-]", "-", data.name)[:40].strip("-") or "set"
     place = hashlib.sha256(str(data.folder).encode("utf-8", "replace")).hexdigest()[:8]
-    kb = KnowledgeBase(settings.but(home=settings.home / "eval", kb=f"{name}-{place}"), embedder=embedder)
-    kb.models = ModelHome(settings.models_dir)  # use the home's chat models and rerankers
-    return kb
+    own = settings.but(home=settings.home / "eval", kb=f"{name}-{place}")
+    return KnowledgeBase(own, embedder=embedder, models=settings)
 
 
 def fill(

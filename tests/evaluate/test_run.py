@@ -21,6 +21,7 @@ from kb_assistant.settings import Settings
 from kb_assistant.types import Hit, Locator, Turn
 from tests.evaluate.sets import CORPUS, write_set
 from tests.fakes import HashEmbeddings
+from tests.homes import link_models
 from tests.shell import kb
 
 
@@ -30,6 +31,15 @@ def filled(folder: Path, home: Path) -> tuple[EvalSet, KnowledgeBase]:
     base = open_corpus(data, Settings(home=home), embedder)
     fill(base, data)
     return data, base
+
+
+@pytest.mark.engine
+def test_a_set_is_searched_with_the_homes_models(models_home: Path, tmp_path: Path) -> None:
+    home = link_models(models_home, tmp_path / "home")
+    with open_corpus(read_set(write_set(tmp_path / "set")), Settings(home=home)) as base:
+        assert base.reader is not None
+        base.reader.open()
+        assert base.embedder.fingerprint["name"] == "multilingual-e5-small"
 
 
 def test_documents_are_embedded_once_and_follow_the_set(tmp_path: Path) -> None:
