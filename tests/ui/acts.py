@@ -38,6 +38,7 @@ def answered(page: Any, turns: int = 1) -> Any:
 
 def upload(page: Any, *files: Path) -> None:
     page.get_by_text("Add documents", exact=True).click()
+    at_rest(page)  # a field that is drawn anew forgets the files that it was given meanwhile
     page.locator("input[type=file]:not([webkitdirectory])").first.set_input_files([str(file) for file in files])
     running = page.locator("[class*='st-key-job-']")
     with suppress(NotSeen):  # a quick one may be over before it is seen; an earlier one's report isn't this one's
