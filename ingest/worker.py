@@ -97,11 +97,12 @@ class Worker:
         if not self._table.exists():
             return []
         running = self._table.running()
-        why = next(filter(None, map(self._obstacle, running)), "")
+        obstacles = {one.id: self._obstacle(one) for one in running}
+        why = next(filter(None, obstacles.values()), "")
         if why and why != self._said:
             self._say(why)
         self._said = why
-        return [one.id for one in running if not self._obstacle(one)]
+        return [id_ for id_, obstacle in obstacles.items() if not obstacle]
 
     def _obstacle(self, ingest: RunningIngest) -> str:
         if ingest.recipe != self._recipe:

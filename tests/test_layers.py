@@ -14,7 +14,7 @@ from tests.samples import ROOT
 LAYERS = (
     "messages",
     "types errors once deprecation",
-    "lock telemetry openmp priority",
+    "lock telemetry openmp priority processor",
     "small_file text torch_runtime",
     "model_folder",
     "chatglm2 settings store embedding",

@@ -13,9 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from kb_assistant import priority
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.priority import NICENESS, load_per_core, lower_priority, usable_cores
+from kb_assistant.priority import NICENESS, lower_priority
 from tests.shell import KB, kb_here
 from tests.waiting import until
 
@@ -97,30 +96,3 @@ def test_a_busy_machine_is_told_on_a_terminal(
     done = kb_here(monkeypatch, tmp_path / "home", "ingest", tmp_path / "a.md", *flags)
     assert ("machine is busy" in done.stderr) is said
     assert done.returncode == 0
-
-
-def test_a_system_that_tells_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("os.getloadavg")
-    assert load_per_core() == 0.0
-
-
-@linux
-def test_threads_are_as_many_as_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("psutil.cpu_count", lambda logical=True: 16 if logical else 8)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(16)))
-    monkeypatch.setattr(priority, "_QUOTA", tmp_path / "cpu.max")
-    assert usable_cores() == 8
-    for quota, cores in (
-        ("max 100000", 8),
-        ("250000 100000", 3),
-        ("20000 100000", 1),
-        ("", 8),
-        ("1 0", 8),
-        ("x", 8),
-    ):
-        (tmp_path / "cpu.max").write_text(quota)
-        assert usable_cores() == cores, quota
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3, 4})
-    assert usable_cores() == 2
-    monkeypatch.setattr("psutil.cpu_count", lambda **_: None)
-    assert usable_cores() == 2

@@ -140,7 +140,8 @@ def ingest(
 
 def _step_back(gentle: bool) -> int | None:
     """How many threads to take, if that is chosen. On a terminal, says when the machine is busy."""
-    from kb_assistant.priority import load_per_core, lower_priority
+    from kb_assistant.priority import lower_priority
+    from kb_assistant.processor import load_per_core
 
     if gentle:
         lower_priority()

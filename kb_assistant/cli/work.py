@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -78,7 +77,9 @@ def worker(
     until: Until = "empty" if until_empty else "once" if once else "stopped"
     with (
         stopping(stopped.set),
-        _opened(lambda: open_kb(kb, home, embedder=embedder, threads=1 if gentle else None), until, note) as base,
+        _opened(
+            lambda: open_kb(kb, home, embedder=embedder, threads=1 if gentle else None), until, stopped, note
+        ) as base,
     ):
         total = base.shared_work.work(
             until, passwords=asked, lease_seconds=lease, stop=stopped.is_set, on_share=told, on_message=note,
@@ -97,16 +98,20 @@ def on_ray(address: str | None, base: KnowledgeBase) -> AbstractContextManager[o
     return ray_workers(address, base.settings, show.note)
 
 
-def _opened(open_base: Callable[[], KnowledgeBase], until: Until, say: Callable[[str], None]) -> KnowledgeBase:
-    """The knowledge base. Who stays until stopped waits for the server."""
+def _opened(
+    open_base: Callable[[], KnowledgeBase], until: Until, stopped: threading.Event, say: Callable[[str], None]
+) -> KnowledgeBase:
+    """The knowledge base. Who stays until stopped waits for the server, until then."""
     while True:
         try:
             return open_base()
         except LostConnection as error:
             if until != "stopped":
                 raise
+            if stopped.is_set():
+                raise typer.Exit from error
             say(error.message)
-            time.sleep(1)
+            stopped.wait(1)
 
 
 def _share(share: Share) -> str:

@@ -29,7 +29,7 @@ from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.model_folder import INT8, Model, embedding_dimension
 from kb_assistant.once import once, one_at_a_time
-from kb_assistant.priority import usable_cores
+from kb_assistant.processor import usable_cores
 from kb_assistant.torch_runtime import Device, import_torch, no_gpu_in_a_fork, torch_device
 
 if TYPE_CHECKING:

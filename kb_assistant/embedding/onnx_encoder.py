@@ -5,7 +5,6 @@ Both compute in float32 (see `kb_assistant.embedding.local.COSINE_TOLERANCE`), u
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
 from kb_assistant.embedding.onnx_int8 import PassageGraph
+from kb_assistant.processor import cpu_flags
 from kb_assistant.torch_runtime import is_installed, torch_device
 
 if TYPE_CHECKING:
@@ -82,14 +82,9 @@ def open_session(graph: EncoderGraph, folder: Path, threads: int) -> InferenceSe
     )
 
 
-@cache
 def multiplies_int8() -> bool:
     """Whether the processor has instructions for sums of 8-bit products; False where it doesn't tell."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text("utf-8").partition("flags")[2].partition("\n")[0].split())
-    except OSError:
-        return False
-    return bool(flags & {"avx512_vnni", "avx_vnni", "amx_int8"})
+    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def better_in_int8(model: Model, device: str) -> bool:

@@ -24,7 +24,7 @@ from kb_assistant.llm.gguf_header import is_large, read_gguf_header
 from kb_assistant.llm.llama_server import LlamaServer, lora_at, open_server
 from kb_assistant.llm.streaming import Delta, usage_of
 from kb_assistant.models.adapters import Adapter
-from kb_assistant.priority import usable_cores
+from kb_assistant.processor import usable_cores
 
 
 class LlamaCppChat(LocalChat):

@@ -21,8 +21,9 @@ from kb_assistant.llm.open import best_installed, chosen, is_provider
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model, ModelKind
 from kb_assistant.models.home import ModelHome
-from kb_assistant.models.native_engine import cpu_flags, import_engine, prefer
+from kb_assistant.models.native_engine import import_engine, prefer
 from kb_assistant.openmp import waiting_asleep
+from kb_assistant.processor import cpu_flags
 from kb_assistant.settings import Settings, home_option
 
 _SERVER_S = 5.0

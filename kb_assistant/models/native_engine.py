@@ -31,7 +31,8 @@ from types import ModuleType
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
-from kb_assistant.priority import lower_priority, usable_cores
+from kb_assistant.priority import lower_priority
+from kb_assistant.processor import cpu_flags, usable_cores
 
 _log = logging.getLogger(__name__)
 
@@ -62,16 +63,6 @@ class Built:
     path: Path
     seconds: float
     system: str
-
-
-def cpu_flags() -> set[str]:
-    """The processor's features by Linux's names; empty on other systems."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    found = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
-    return set(next(found, "").split())
 
 
 def engine_folder(home: Path) -> Path:

@@ -21,7 +21,7 @@ from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _
 from kb_assistant.once import once, one_at_a_time
-from kb_assistant.priority import usable_cores
+from kb_assistant.processor import usable_cores
 from kb_assistant.reader.graph import ReaderGraph
 from kb_assistant.reader.inputs import InputEncoder, ReaderInput
 

@@ -59,9 +59,6 @@ _NO_SPAN = -2.0
 """A passage whose best span scores less, against there being none, gets no mark."""
 
 
-_ITEM_SECONDS = 1.0
-"""Most time for reading an item again."""
-
 _DOUBTFUL = 0.2
 """A mark with a lower score is no answer. Of the answered questions of public sets 0 to 8 % have none better, most
 often those for which no right passage is among the first (docs/evaluation.md)."""
@@ -128,7 +125,10 @@ def read_hits(
     ranked = sorted(read, key=lambda one: -_score(one[0], one[2]) - gains.get(one[1].source, 0.0))
     most = max((gains.get(hit.source, 0.0) for _, hit, _ in ranked), default=0.0)
     ordered = [
-        *(_marked(reader, views, hit, reading, most - gains.get(hit.source, 0.0)) for _, hit, reading in ranked),
+        *(
+            _marked(reader, views, hit, reading, most - gains.get(hit.source, 0.0), deadline)
+            for _, hit, reading in ranked
+        ),
         *unread,
         *hits[READ:],
     ]
@@ -207,19 +207,24 @@ def _score(rank: int, reading: Reading) -> float:
     return -_RANK * math.log1p(rank) + _RELEVANCE * reading.relevance + _ANSWER * reading.answer
 
 
-def _within(reader: PassageReader, views: QueryViews, hit: Hit, span: tuple[int, int]) -> tuple[int, int]:
+def _within(
+    reader: PassageReader, views: QueryViews, hit: Hit, span: tuple[int, int], seconds: float
+) -> tuple[int, int]:
     """Where an item of several sentences answers."""
     told = (hit.locator.heading or "", hit.text[slice(*span)])
-    (again,) = reader.read(views.question, [told], views.earlier, _ITEM_SECONDS)
+    (again,) = reader.read(views.question, [told], views.earlier, seconds)
     return (span[0] + again.span[0], span[0] + again.span[1]) if again else span
 
 
-def _marked(reader: PassageReader, views: QueryViews, hit: Hit, reading: Reading, elsewhere: float) -> Hit:
+def _marked(
+    reader: PassageReader, views: QueryViews, hit: Hit, reading: Reading, elsewhere: float, deadline: float
+) -> Hit:
     if reading.span_score < _NO_SPAN + elsewhere:
         return hit
     span, *others = asked_rows(views.question, hit.text, reading.span, views.texts.get("question 1", ""))
-    if span != reading.span and len(sentences(hit.text[slice(*span)])) > 1:
-        span = _within(reader, views, hit, span)
+    left = deadline - time.monotonic()
+    if left > 0 and span != reading.span and len(sentences(hit.text[slice(*span)])) > 1:
+        span = _within(reader, views, hit, span, left)
     also = reading.also if reading.also and not in_rows(hit.text, reading.also[0]) else None
     also = others[0] if others else also
     return replace(hit, answer=AnswerSpan(*span, _sigmoid(reading.answer - _ELSEWHERE * elsewhere), also))
