@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.messages import Message
-from kb_assistant.store.records import DOCUMENT_PREFIX
 
 MOST_FILES = 5
 """Most files of one cause that are listed, and named in its command."""
@@ -36,6 +35,8 @@ class Cause:
     @property
     def command(self) -> str:
         """The command that reads them once the cause is mended; before it one that mends it, if there is one."""
+        from kb_assistant.store.records import DOCUMENT_PREFIX
+
         home = "" if self.home is None else f" --home {shlex.quote(str(self.home))}"
         options = home if self.kb is None else f" --kb {shlex.quote(self.kb)}{home}"
         password = " --password -" if "--password" in self.reason else ""

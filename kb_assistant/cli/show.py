@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 from kb_assistant.cli.causes import MOST_FILES, Cause
-from kb_assistant.text.marks import unmarked
 from kb_assistant.types import Citation, Hit, MissingFiles, Report, Status
 
 if TYPE_CHECKING:
@@ -88,6 +87,8 @@ def hits(found: Sequence[Hit], width: int = 300) -> None:
 
 def citations(cited: Sequence[Citation], answer: str) -> None:
     """The places that an answer cites, with what answers there, unless the answer quotes something else of it."""
+    from kb_assistant.text.marks import unmarked
+
     lines = [plain(unmarked(line)).strip() for line in answer.splitlines()]
     for citation in cited:
         passage = plain(citation.hit.text)

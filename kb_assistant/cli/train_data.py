@@ -13,7 +13,6 @@ from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Kb, Model
 from kb_assistant.errors import DatasetError, ModelError
 from kb_assistant.messages import _, join
-from kb_assistant.workspace.access import LOCAL
 
 if TYPE_CHECKING:
     from kb_assistant.models.home import ModelHome
@@ -98,6 +97,7 @@ def data(
     from kb_assistant.training.formats import Fields, read_file
     from kb_assistant.training.prepare import prepare, write_folder
     from kb_assistant.training.recipe import Recipe
+    from kb_assistant.workspace.access import LOCAL
 
     if not (files or from_kb or write_questions or from_chats):
         raise typer.BadParameter("give a file with questions and answers, or --from-kb, or --from-chats")
