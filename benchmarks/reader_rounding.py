@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from kb_assistant.embedding import onnx_encoder
+from kb_assistant.embedding import onnx_int8
 from kb_assistant.embedding.onnx_encoder import open_session
 from kb_assistant.embedding.onnx_graph import Shape
 from kb_assistant.reader.graph import ReaderGraph
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--avx2", action="store_true", help="the processor doesn't multiply 8-bit integers")
     options = parser.parse_args()
     if options.avx2:
-        onnx_encoder.multiplies_int8 = lambda: False  # type: ignore[assignment]
+        onnx_int8.multiplies_int8 = lambda: False  # type: ignore[assignment]
     reader, shape = Reader(options.model, threads=1), Shape.read(options.model)
     if shape is None:
         parser.error("another kind of encoder")

@@ -22,6 +22,11 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(next(found, "").split())
 
 
+def multiplies_int8() -> bool:
+    """Whether the processor has instructions for sums of 8-bit products; False where it doesn't tell."""
+    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
 def load_per_core() -> float:
     """Programs that compute or wait to, for each core, over the last minute; 0.0 where the system doesn't tell."""
     try:

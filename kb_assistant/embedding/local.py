@@ -181,15 +181,28 @@ class LocalEmbeddings(TextEmbeddings):
     @once
     def _encoder(self) -> OnnxEncoder | None:
         """Embeds without torch, in half its time; None for kinds of models that it can't run."""
-        return None if self._by_torch else self._opened(int8=False)
+        if self._by_torch:
+            return None
+        try:
+            return self._opened(int8=False)
+        except Exception as error:  # of many classes; torch reports better what is wrong with a folder
+            _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
+            return None
 
     @once
     def _int8_encoder(self) -> OnnxEncoder:
-        found = self._opened(int8=True)
+        without = _("Name it without {suffix}.", suffix=INT8)
+        try:
+            found = self._opened(int8=True)
+        except Exception as error:
+            reason, name, path = str(error).partition("\n")[0], self.model.name, self.model.path
+            raise ModelError(
+                _("{name} can't be loaded from {path}: {reason}", name=name, path=path, reason=reason), without
+            ) from error
         if found is None:
             raise ModelError(
                 _("{name} can't compute in 8-bit integers: only BERT and XLM-RoBERTa can.", name=self.model.name),
-                _("Name it without {suffix}.", suffix=INT8),
+                without,
             )
         return found
 
@@ -197,12 +210,8 @@ class LocalEmbeddings(TextEmbeddings):
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder
         from kb_assistant.embedding.onnx_graph import Shape
 
-        try:
-            shape = Shape.read(self.model.path)
-            return OnnxEncoder(self.model.path, shape, 1 if int8 else self._threads, int8) if shape else None
-        except Exception as error:  # of many classes; torch reports better what is wrong with a folder
-            _log.debug("ONNX Runtime can't run %s: %s", self.model.name, error)
-            return None
+        shape = Shape.read(self.model.path)
+        return OnnxEncoder(self.model.path, shape, 1 if int8 else self._threads, int8) if shape else None
 
     def _batches(self, lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
         """Positions of texts, given by the tokens of each, batch by batch."""

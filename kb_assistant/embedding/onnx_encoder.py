@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
 from kb_assistant.embedding.onnx_int8 import PassageGraph
-from kb_assistant.processor import cpu_flags
+from kb_assistant.processor import multiplies_int8
 from kb_assistant.torch_runtime import is_installed, torch_device
 
 if TYPE_CHECKING:
@@ -73,18 +73,10 @@ def open_session(graph: EncoderGraph, folder: Path, threads: int) -> InferenceSe
     options.log_severity_level = 3
     # Beside other programs a spinning thread takes the processor from the one that it waits for.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not multiplies_int8():
-        # Of sums of 8-bit products AVX2's instructions lose what is too large; this option's slower ones don't.
-        options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return onnxruntime.InferenceSession(
         graph.serialized(), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW
     )
-
-
-def multiplies_int8() -> bool:
-    """Whether the processor has instructions for sums of 8-bit products; False where it doesn't tell."""
-    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def better_in_int8(model: Model, device: str) -> bool:

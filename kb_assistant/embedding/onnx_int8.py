@@ -3,7 +3,8 @@ such numbers (VNNI, AMX).
 
 Weights are rounded once for each output, activations on the way for each token. So a vector doesn't depend on what
 else is in the batch, and one large number costs only its own token's precision. Sums are exact integers. What is
-between the products, attention among it, stays float32.
+between the products, attention among it, stays float32. Where the processor has no such instructions the weights are
+unsigned: of sums of signed 8-bit products AVX2's instructions lose what is too large.
 
 The queries, keys and values of attention lose the most by rounding what they are made of. For vectors that is kept
 in two bytes, the second for what the first leaves: a third of the whole error less for a tenth of the time
@@ -12,10 +13,13 @@ in two bytes, the second for what the first leaves: a third of the whole error l
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.embedding.onnx_graph import EncoderGraph
+from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
+from kb_assistant.processor import multiplies_int8
 
 _CONTRIBUTED = "com.microsoft"
 _LARGEST, _ZERO = 127, 128
@@ -43,9 +47,15 @@ class Int8Graph(EncoderGraph):
     two_bytes = ""
     _scaled: tuple[str, tuple[str, str, str]] = ("", ("", "", ""))
 
+    def __init__(self, folder: Path, shape: Shape) -> None:
+        super().__init__(folder, shape)
+        self._signed = multiplies_int8()
+
     def _linear(self, hidden: str, name: str) -> str:
         whole, rest, scales = self._rounded_tokens(hidden)
         matrix, scale = rounded(self._matrix(name))
+        if not self._signed:
+            matrix = matrix.view(np.uint8) ^ _ZERO
         right = [self._constant(f"{name} 8 bit", matrix), self._constant(f"{name} scale", scale)]
         product = self._product(whole, self._number("one", 1), *right)
         if self.two_bytes and self.two_bytes in name:
@@ -58,7 +68,7 @@ class Int8Graph(EncoderGraph):
         return self._values(f"{name}.weight")
 
     def _product(self, left: str, scale: str, matrix: str, scales: str) -> str:
-        inputs = [left, matrix, scale, scales, self._zero()]
+        inputs = [left, matrix, scale, scales, self._zero(), *([] if self._signed else [self._zero()])]
         return self._node("MatMulIntegerToFloat", inputs, domain=_CONTRIBUTED)
 
     def _rounded_tokens(self, hidden: str) -> tuple[str, str, str]:

@@ -14,12 +14,14 @@ from kb_assistant.embedding.onnx_encoder import better_in_int8
 from kb_assistant.errors import EmbedderMismatch, ModelError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.models.home import ModelHome
+from kb_assistant.processor import multiplies_int8
 from kb_assistant.settings import Settings
 from tests.embedding.encoders import random_encoder
 
 pytestmark = pytest.mark.engine
 
 E5 = "multilingual-e5-small"
+instructions = pytest.mark.skipif(not multiplies_int8(), reason="a processor with VNNI or AMX")
 TEXTS = [
     "Who maintains the pump?",
     "水泵由谁维护？",
@@ -31,7 +33,11 @@ TEXTS = [
 ]
 
 
-def test_vectors_are_near_those_in_float32_and_do_not_depend_on_the_batch(models_home: Path) -> None:
+@pytest.mark.parametrize("signed", [pytest.param(True, marks=instructions), False])
+def test_vectors_are_near_those_in_float32_and_do_not_depend_on_the_batch(
+    models_home: Path, monkeypatch: pytest.MonkeyPatch, signed: bool
+) -> None:
+    monkeypatch.setattr("kb_assistant.embedding.onnx_int8.multiplies_int8", lambda: signed)
     home = ModelHome(models_home / "models")
     plain, small = (LocalEmbeddings(home.get(name, "embedder"), "cpu") for name in (E5, f"{E5}:int8"))
     together = small.encode_passages(TEXTS)
@@ -109,5 +115,16 @@ def test_what_it_cannot_run_is_said_and_not_computed_otherwise(models_home: Path
     made = random_encoder(tmp_path / "m", home.get(E5, "embedder"), "mpnet", {"pooling_mode_mean_tokens": True})
     embedder = LocalEmbeddings(home.get(f"{made.path}:int8", "embedder"), "cpu")
     with pytest.raises(ModelError, match="8-bit integers") as caught:
+        embedder.encode_passages(["x"])
+    assert ":int8" in caught.value.hint
+
+
+def test_weights_that_the_runtime_refuses_are_the_reason(models_home: Path, tmp_path: Path) -> None:
+    home = ModelHome(models_home / "models")
+    made = random_encoder(tmp_path / "m", home.get(E5, "embedder"), "bert", {"pooling_mode_mean_tokens": True})
+    weights = made.path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4096])
+    embedder = LocalEmbeddings(home.get(f"{made.path}:int8", "embedder"), "cpu")
+    with pytest.raises(ModelError, match="can't be loaded") as caught:
         embedder.encode_passages(["x"])
     assert ":int8" in caught.value.hint
