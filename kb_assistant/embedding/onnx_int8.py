@@ -3,8 +3,8 @@ such numbers (VNNI, AMX).
 
 Weights are rounded once for each output, activations on the way for each token. So a vector doesn't depend on what
 else is in the batch, and one large number costs only its own token's precision. Sums are exact integers. What is
-between the products, attention among it, stays float32. Where the processor has no such instructions the weights are
-unsigned: of sums of signed 8-bit products AVX2's instructions lose what is too large.
+between the products, attention among it, stays float32. Where the processor has no such instructions the weights
+are unsigned: of sums of signed 8-bit products AVX2's instructions lose what is too large.
 
 The queries, keys and values of attention lose the most by rounding what they are made of. For vectors that is kept
 in two bytes, the second for what the first leaves: a third of the whole error less for a tenth of the time
