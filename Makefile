@@ -59,6 +59,7 @@ POT    := $(VENV)/messages.pot
 LOCALE := kb_assistant/locale
 messages: $(DEV)  ## bring the catalogues in step with the source, and compile them
 	$(BIN)/pybabel -q extract --no-default-keywords -k _ --no-location --sort-output -o $(POT) kb_assistant ingest ui
+	$(BIN)/python docs/help_messages.py $(POT)
 	$(BIN)/pybabel -q update -i $(POT) -d $(LOCALE) -D kb_assistant -w 115 --no-fuzzy-matching --ignore-obsolete \
 		--ignore-pot-creation-date
 	$(BIN)/pybabel -q compile -d $(LOCALE) -D kb_assistant

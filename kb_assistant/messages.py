@@ -6,6 +6,7 @@ language: it looks the template up in that language's gettext catalogue.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -63,7 +64,8 @@ def _(template: str, /, **values: object) -> Message:
 
 
 def join(messages: Iterable[str], between: str = " ") -> str:
-    """The messages joined, without empty ones. `between` is " ", or "; ", which drops a full stop before it."""
+    """The messages joined, without empty ones. `between` is " ", or one of "; " and ", ", which drop a full stop
+    before them."""
     parts = tuple(message for message in messages if message)
     if len(parts) < 2:
         return parts[0] if parts else ""
@@ -99,6 +101,26 @@ def translate(text: str, language: str) -> str:
         return template.format(**values)
     except (KeyError, ValueError):  # values from an older version
         return text
+
+
+def translate_words(text: str, language: str) -> str:
+    """A text without values, such as the help of a command, in another language; as it is where there is none."""
+    return _catalogue(language).gettext(text) if text else text
+
+
+def language_here() -> str:
+    """The language of the environment, such as "zh": the first of LANGUAGE, or else that of LC_ALL, LC_MESSAGES or
+    LANG; "en" where these say nothing, or C."""
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "C")
+    name = re.split(r"[._@]", locale)[0]
+    if name in ("C", "POSIX"):
+        return "en"
+    return re.split(r"[:._@]", os.environ.get("LANGUAGE", ""))[0] or name
+
+
+def here(text: str) -> str:
+    """A message in the language of the environment; other texts stay as they are."""
+    return translate(text, language_here()) if isinstance(text, Message) else text
 
 
 def without_folders(text: str) -> str:
@@ -181,6 +203,7 @@ _SYSTEM = {
     str(message): message
     for message in (
         _("; "),
+        _(", "),
         _("Permission denied"),
         _("Operation not permitted"),
         _("No such file or directory"),

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from kb_assistant.messages import _
+
 Status = Literal["added", "updated", "unchanged", "duplicate", "removed", "failed"]
 
 FileState = Literal["there", "gone", "unreachable"]
@@ -60,21 +62,32 @@ class Locator:
             value.get("attachment"),
         )
 
-    def __str__(self) -> str:
+    @property
+    def parts(self) -> list[str]:
+        """What it says, part by part: messages, and names of the document's own."""
         parts = [self.attachment] if self.attachment else []
         if self.page is not None:
-            parts.append(f"p. {self.page}")
+            parts.append(_("p. {page}", page=self.page))
         if self.slide is not None:
-            parts.append(f"slide {self.slide}")
+            parts.append(_("slide {slide}", slide=self.slide))
         if self.sheet is not None:
-            parts.append(f"sheet {self.sheet}")
+            parts.append(_("sheet {sheet}", sheet=self.sheet))
         if self.lines is not None:
-            first, last = self.lines
-            what = "line" if self.sheet is None else "row"
-            parts.append(f"{what} {first}" if first == last else f"{what}s {first}–{last}")
+            parts.append(_lines(*self.lines) if self.sheet is None else _rows(*self.lines))
         if self.heading:
             parts.append(self.heading)
-        return ", ".join(parts)
+        return parts
+
+    def __str__(self) -> str:
+        return ", ".join(self.parts)
+
+
+def _lines(first: int, last: int) -> str:
+    return _("line {n}", n=first) if first == last else _("lines {first}–{last}", first=first, last=last)
+
+
+def _rows(first: int, last: int) -> str:
+    return _("row {n}", n=first) if first == last else _("rows {first}–{last}", first=first, last=last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +413,7 @@ class IngestRequest:
     dry_run: bool = False
     passwords: Sequence[str] = ()
     changed: Sequence[Path] | None = None
-    on_progress: Callable[[Progress], None] = lambda _: None
+    on_progress: Callable[[Progress], None] = lambda _now: None
     stop: Callable[[], bool] = lambda: False
     left_out: Collection[Path] = ()
 

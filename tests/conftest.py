@@ -24,6 +24,10 @@ from tests.postgres_server import PostgresServer
 from tests.real import RememberedEmbeddings
 from tests.samples import SAMPLE_DOCS
 
+for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+    os.environ.pop(name, None)
+os.environ["LANG"] = "C.UTF-8"  # what commands print is compared in English, wherever the tests run
+
 settings.register_profile("untimed", deadline=None)  # the first example may load a dictionary
 settings.load_profile("untimed")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+import typer
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
@@ -23,8 +24,11 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kb_assistant.cli import app
+from kb_assistant.cli.help import help_texts
 from kb_assistant.errors import KBError
 from kb_assistant.messages import LOCALE, Message, _, from_json, join, reason_of, to_json, translate
+from kb_assistant.settings import meanings
 from kb_assistant.store.records import read_reason, written_reason
 from tests.samples import ROOT
 
@@ -40,13 +44,15 @@ def catalogue(language: str) -> Catalog:
 @cache
 def templates() -> dict[str, str]:
     """All that the source says, each with a place where it does."""
-    return {
+    marked = {
         str(message): f"{package}/{file}:{line}"
         for package in PACKAGES
         for file, line, message, _comments, _context in extract_from_dir(
             ROOT / package, method_map=[("**.py", "python")], keywords={"_": None}
         )
     }
+    helped = dict.fromkeys(help_texts(typer.main.get_command(app)), "the help of the commands")
+    return marked | helped | dict.fromkeys(meanings().values(), "the meanings of the settings")
 
 
 def placeholders(template: str) -> list[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kb_assistant import Access
+from kb_assistant.messages import _, here
 from kb_assistant.workspace.listening import Listening
 from ui.options import MOST_MEGABYTES, Options, set_options
 
@@ -92,8 +93,8 @@ def app(access: Access, at: Listening, browser: bool, beside: Beside | None = No
     from ui.gate import AuthMiddleware
 
     @asynccontextmanager
-    async def told(_: Any) -> AsyncGenerator[None]:
-        print(f"The page is at {at.address} (Ctrl-C ends it).", flush=True)
+    async def told(_app: Any) -> AsyncGenerator[None]:
+        print(here(_("The page is at {address} (Ctrl-C ends it).", address=at.address)), flush=True)
         if browser and at.is_local:
             webbrowser.open(at.address)
         threading.Thread(target=_warm, name="warm", daemon=True).start()

@@ -9,12 +9,12 @@ import streamlit as st
 
 from kb_assistant import Settings
 from kb_assistant.base_settings import OWN
+from kb_assistant.messages import translate_words
 from kb_assistant.settings import CHOICES, LENGTHS, TYPES, defaults, meanings, origins
 from ui.app_state import admin, installed_models, kb_name, view
 from ui.errors import attempt
 from ui.options import options
 from ui.sanitize import escaped
-from ui.settings_zh import MEANINGS
 from ui.strings import language, say
 
 _PLACES = ("home", "kb", "base_url", "store", "uploads")
@@ -215,4 +215,4 @@ def use_model(setting: str, model: str) -> None:
 
 
 def _meaning(name: str) -> str:
-    return escaped(MEANINGS[name] if language() == "zh" else meanings()[name])
+    return escaped(translate_words(meanings()[name], language()))

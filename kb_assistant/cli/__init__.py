@@ -30,6 +30,7 @@ from kb_assistant.cli import (
     work,
 )
 from kb_assistant.errors import KBError
+from kb_assistant.messages import here, language_here
 
 app = typer.Typer(
     name="kb",
@@ -95,14 +96,19 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Chinese shows escapes, not a traceback
             stream.reconfigure(errors="backslashreplace")
+    command = typer.main.get_command(app)
+    if (language := language_here()) != "en":
+        from kb_assistant.cli.help import translate_help
+
+        translate_help(command, language)
     try:
-        app(prog_name="kb")
+        command(prog_name="kb")
     except KBError as error:
         if "--json" in sys.argv:
             show.as_json(error.to_json())
-        show.note(f"kb: {error.message}")
+        show.note(f"kb: {here(error.message)}")
         if error.hint:
-            show.note(f"    {error.hint}")
+            show.note(f"    {here(error.hint)}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -9,6 +9,7 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
+from kb_assistant.messages import _, here
 
 if TYPE_CHECKING:
     from kb_assistant.models.adapters import Adapter, AdapterHome
@@ -53,9 +54,10 @@ def list_adapters(home: Home = None, json: Json = False) -> None:
         kind = "reader" if one.method == "reader" else one.style
         typer.echo(f"{one.name:<24} on {one.base:<24} {kind:<14} {_told(one):<12} {one.facts.get('created', '')}")
     for name in unfinished:
-        typer.echo(f"{name:<24} unfinished: repeat its `kb train` to go on, or: kb train rm {name}")
+        go_on = _("unfinished: repeat its `kb train` to go on, or: kb train rm {name}", name=name)
+        show.line(f"{name:<24} {here(go_on)}")
     if not trained and not unfinished:
-        show.note("None yet: kb train MODEL DATA --name NAME")
+        show.note(_("None yet: kb train MODEL DATA --name NAME"))
 
 
 def _told(adapter: Adapter) -> str:
@@ -92,7 +94,7 @@ def export(
             raise typer.BadParameter("give a folder, or --gguf")
         return
     export_adapter(adapter, folder)
-    typer.echo(f"written: {folder}")
+    show.line(_("written: {folder}", folder=folder))
 
 
 def merge(
@@ -108,6 +110,6 @@ def merge(
     adapter, models = _adapters(home).get(name), _models(home)
     adapter.require("lora", "prefix")
     base = trainable(models, adapter.base)
-    with show.share("writing") as progress:
+    with show.share(_("writing")) as progress:
         model = merged(adapter, base, models, as_name, precision, show.note, progress)
-    typer.echo(f"{model.name} is installed: {model.path}")
+    show.line(_("{name} is installed: {path}", name=model.name, path=model.path))

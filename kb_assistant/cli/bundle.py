@@ -9,6 +9,7 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
+from kb_assistant.messages import _
 
 
 def bundle(
@@ -40,7 +41,7 @@ def bundle(
     kinds = {} if no_models else {model.name: model.kind for model in models.installed()}
     wanted = () if no_models else dict.fromkeys(names or kinds)
     chosen = [models.get(name, kinds.get(name, "chat")) for name in wanted]
-    with show.share("bundle") as progress:
+    with show.share(_("bundle")) as progress:
         made = make_bundle(
             folder,
             chosen,
@@ -53,9 +54,16 @@ def bundle(
     if json:
         show.as_json(made.to_json())
         return
-    parts = ", ".join(made.models) or "no models"
-    typer.echo(
-        f"{made.folder}: kb-assistant {made.version} [{','.join(made.extras)}], {made.wheels} wheels, {parts}"
+    show.line(
+        _(
+            "{folder}: kb-assistant {version} [{extras}], {wheels} wheels, {models}",
+            folder=made.folder,
+            version=made.version,
+            extras=",".join(made.extras),
+            wheels=made.wheels,
+            models=", ".join(made.models) or _("no models"),
+        )
     )
-    typer.echo(f"{made.bytes / 1e6:,.0f} MB, for {made.system}, Python {made.python}")
-    typer.echo(f"SHA-256 of its list: {made.sha256}")
+    size = _("{megabytes:,.0f} MB", megabytes=made.bytes / 1e6)
+    show.line(_("{size}, for {system}, Python {python}", size=size, system=made.system, python=made.python))
+    show.line(_("SHA-256 of its list: {sum}", sum=made.sha256))

@@ -16,7 +16,7 @@ from kb_assistant.cli.causes import Cause, causes
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
 from kb_assistant.cli.work import on_ray
 from kb_assistant.errors import KBError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, join
 from kb_assistant.types import MissingFiles, Report
 
 if TYPE_CHECKING:
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 
 _BUSY = 2.0
 """Programs that compute, for each core, from which on an ingest says that the machine is busy."""
+
+_STATUS = {
+    "kb": _("kb"),
+    "folder": _("folder"),
+    "sources": _("sources"),
+    "chunks": _("chunks"),
+    "texts": _("texts"),
+    "failed": _("failed"),
+    "megabytes": _("megabytes"),
+    "index": _("index"),
+    "embedder": _("embedder"),
+    "floors": _("floors"),
+    "model": _("model"),
+}
+"""What a status is called on a terminal."""
 
 
 def ingest(
@@ -103,9 +118,9 @@ def ingest(
 
     def stop() -> None:
         if workers and not ray:
-            show.note("The workers go on; `kb jobs` shows how far they are, `kb jobs --cancel` ends it.")
+            show.note(_("The workers go on; `kb jobs` shows how far they are, `kb jobs --cancel` ends it."))
         elif not watch:
-            show.note("Stopping after the files in work; Ctrl-C again breaks off at once.")
+            show.note(_("Stopping after the files in work; Ctrl-C again breaks off at once."))
         stopped.set()
 
     threads = _step_back(gentle)
@@ -147,7 +162,7 @@ def _step_back(gentle: bool) -> int | None:
         lower_priority()
         return 1
     if sys.stderr.isatty() and load_per_core() >= _BUSY:
-        show.note("This machine is busy with other programs: this takes longer. --gentle lets them go first.")
+        show.note(_("This machine is busy with other programs: this takes longer. --gentle lets them go first."))
     return None
 
 
@@ -175,7 +190,7 @@ def _watch(reports: Iterator[Report], json: bool, kb: str | None, home: Path | N
             show.as_json_line(report.to_json())
         elif number == 0:
             show.report(report, _causes(report, kb, home))
-            show.note("Watching; Ctrl-C ends it.")
+            show.note(_("Watching; Ctrl-C ends it."))
         else:
             show.changes(report)
     return 130 if stopped else 0
@@ -203,7 +218,7 @@ def search(
     elif hits:
         show.hits(hits)
     else:
-        show.note("Nothing found.")
+        show.note(_("Nothing found."))
 
 
 def sources(
@@ -234,8 +249,8 @@ def sources(
 
 def _list(known: Sequence[Source]) -> None:
     for source in known:
-        mark = "failed" if source.failed else f"{source.chunks} chunks"
-        typer.echo(f"{mark:>12}  {show.place(source.path, source.reason)}")
+        mark = _("failed") if source.failed else _("{count} chunks", count=source.chunks)
+        typer.echo(f"{show.right(mark, 12)}  {show.place(source.path, source.reason)}")
 
 
 def rm(
@@ -262,9 +277,10 @@ def rm(
     if json:
         show.as_json({"removed": gone})
     else:
-        typer.echo(f"{len(gone)} forgotten")
+        show.line(_("{count} forgotten", count=len(gone)))
     if not gone:
-        show.note("No source lies there; `kb sources` lists them." if paths else "Every source has its file.")
+        none = _("No source lies there; `kb sources` lists them.")
+        show.note(none if paths else _("Every source has its file."))
         raise typer.Exit(int(bool(paths)))
 
 
@@ -277,9 +293,9 @@ def status(kb: Kb = None, home: Home = None, json: Json = False) -> None:
     else:
         shown = state | {"index": show.facts(state["index"]), "floors": show.floors(state["floors"])}
         for name, value in shown.items():
-            typer.echo(f"{name:>10}: {value}")
+            show.row(_STATUS.get(name, name), value)
         if work.summary:
-            typer.echo(f"{'work':>10}: {work.summary}")
+            show.row(_("work"), work.summary)
         show.missing(lost)
 
 
@@ -296,17 +312,18 @@ def verify(
         show.as_json(verdict.to_json())
     else:
         for fault in verdict.faults:
-            typer.echo(show.plain(fault))
+            show.line(fault)
         for part in verdict.unchecked:
-            typer.echo(f"not checked now: {show.plain(part)}")
+            show.line(_("not checked now: {part}", part=part))
         for path in verdict.to_reingest:
-            typer.echo(f"to be read again: {show.plain(path)}")
+            show.line(_("to be read again: {path}", path=path))
         show.missing(verdict.missing)
-        typer.echo("repaired" if verdict.repaired else "all agrees" if verdict.sound else "faults found")
+        unsound = _("all agrees") if verdict.sound else _("faults found")
+        show.line(_("repaired") if verdict.repaired else unsound)
     if verdict.repaired:
-        show.note("Run `kb ingest` on your folders again: it reads what was lost, and only that.")
+        show.note(_("Run `kb ingest` on your folders again: it reads what was lost, and only that."))
     elif not verdict.sound:
-        show.note("Run `kb verify --repair`.")
+        show.note(_("Run `kb verify --repair`."))
     raise typer.Exit(0 if verdict.sound else 1)
 
 
@@ -317,14 +334,15 @@ def rebuild(embedder: Embedder = None, kb: Kb = None, home: Home = None) -> None
     """
     stopped = threading.Event()
     with open_kb(kb, home, embedder=embedder) as base, stopping(stopped.set):
-        done = base.rebuild(lambda now, total: show.note(f"{now}/{total} texts"), stopped.is_set)
+        done = base.rebuild(lambda now, total: show.note(_("{n}/{all} texts", n=now, all=total)), stopped.is_set)
         name = base.embedder.fingerprint["name"]
     if not done:
-        show.note("Stopped; the old index is in use. Run it again to go on.")
+        show.note(_("Stopped; the old index is in use. Run it again to go on."))
         raise typer.Exit(130)
-    typer.echo(f"The index uses {name} now.")
+    show.line(_("The index uses {name} now.", name=name))
     if embedder:
-        show.note(f"Keep it: kb settings embedder {shlex.quote(embedder)}   (or pass --embedder from now on)")
+        keep = f"kb settings embedder {shlex.quote(embedder)}"
+        show.note(_("Keep it: {command}   (or pass --embedder from now on)", command=keep))
 
 
 def copy(
@@ -344,16 +362,17 @@ def copy(
     Nothing is embedded anew. Stopped or killed, it goes on where it was; run again, it brings what has changed.
     """
     stopped = threading.Event()
-    with open_kb(kb, home) as base, stopping(stopped.set), show.share("copying") as progress:
+    with open_kb(kb, home) as base, stopping(stopped.set), show.share(_("copying")) as progress:
         done = base.copy(
             to, replace=replace, on_progress=lambda now, total: progress(now / total), stop=stopped.is_set
         )
     if json:
         show.as_json(done.to_json())
     elif not done.stopped:
-        there = f", {done.removed} removed there" if done.removed else ""
-        typer.echo(f"{done.copied} of {done.sources} sources copied{there}; the others were there already.")
-        show.note(f"Use it: kb settings store {shlex.quote(to)}")
+        copied = _("{n} of {all} sources copied; the others were there already.", n=done.copied, all=done.sources)
+        show.line(join([copied, _("{n} removed there.", n=done.removed) if done.removed else ""]))
+        use = f"kb settings store {shlex.quote(to)}"
+        show.note(_("Use it: {command}", command=use))
     if done.stopped:
-        show.note("Stopped. Run it again to go on.")
+        show.note(_("Stopped. Run it again to go on."))
         raise typer.Exit(130)

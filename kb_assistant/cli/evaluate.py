@@ -131,9 +131,15 @@ def _keep_floor(base: KnowledgeBase, found: Evaluation) -> None:
     thresholds = found.refusal.thresholds()
     base.keep_thresholds(thresholds)
     refuse, uncertain = thresholds.refuse_below, thresholds.uncertain_below
-    show.note(f"Kept with the index: refused below {refuse:.2f}, uncertain below {uncertain:.2f}.")
+    show.note(
+        _(
+            "Kept with the index: refused below {refuse:.2f}, uncertain below {uncertain:.2f}.",
+            refuse=refuse,
+            uncertain=uncertain,
+        )
+    )
     if base.thresholds != thresholds:
-        show.note("The settings name others, which win.")
+        show.note(_("The settings name others, which win."))
 
 
 def _check(base: KnowledgeBase, models: Sequence[str]) -> None:

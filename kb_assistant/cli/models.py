@@ -9,10 +9,14 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Model
+from kb_assistant.messages import _, here
 
 if TYPE_CHECKING:
     from kb_assistant.model_folder import Model as Described
     from kb_assistant.models.home import ModelHome
+
+_STATES = {"ok": _("ok"), "missing": _("missing"), "broken": _("broken")}
+"""What findings on the machine are, on a terminal."""
 
 app = typer.Typer(help="Models: what is installed, what can be.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -47,15 +51,17 @@ def list_models(home: Home = None, json: Json = False) -> None:
         (offer.model, False) for offer in CATALOGUE.values() if offer.model.name not in names
     ]
     if json:
-        show.as_json([_row(model, installed=here) for model, here in rows])
+        show.as_json([_row(model, installed=there) for model, there in rows])
         return
-    for model, here in rows:
-        state = "installed" if here else f"kb models pull {model.name}"
+    for model, there in rows:
+        state = _("installed") if there else f"kb models pull {model.name}"
         languages = ",".join(model.languages) or "?"
-        typer.echo(f"{model.name:<26} {model.kind:<9} {languages:<6} {model.licence or '?':<21} {state}")
+        show.line(f"{model.name:<26} {model.kind:<9} {languages:<6} {model.licence or '?':<21} {here(state)}")
     for name in _models(home).unfinished():
-        typer.echo(f"{name:<26} unfinished: repeat its `kb models add` to go on, or: kb models rm {name}")
-    typer.echo(f"{'extract':<26} {'chat':<9} {'any':<6} {'-':<21} built in: quotes passages, no language model")
+        unfinished = _("unfinished: repeat its `kb models add` to go on, or: kb models rm {name}", name=name)
+        show.line(f"{name:<26} {here(unfinished)}")
+    built_in = here(_("built in: quotes passages, no language model"))
+    show.line(f"{'extract':<26} {'chat':<9} {'any':<6} {'-':<21} {built_in}")
 
 
 @app.command()
@@ -92,7 +98,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Make a model on this machine known by a name; a ChatGLM2 folder is made ready for its engine."""
-    with show.share("writing") as progress:
+    with show.share(_("writing")) as progress:
         model = _models(home).add(
             path,
             name,
@@ -111,7 +117,7 @@ def add(
 def rm(name: Annotated[str, typer.Argument(help="Its name.")], home: Home = None) -> None:
     """Remove a model; one that was added stays where it lies."""
     _models(home).remove(name)
-    typer.echo(f"{name} removed")
+    show.line(_("{name} removed", name=name))
 
 
 @app.command("build-engine")
@@ -127,7 +133,7 @@ def build_engine(
     from kb_assistant.models.native_engine import build_engine
     from kb_assistant.settings import Settings
 
-    with show.share("building") as progress:
+    with show.share(_("building")) as progress:
         built = build_engine(Settings.load(home=home).home, progress, again)
     if json:
         show.as_json({"path": str(built.path), "seconds": round(built.seconds, 1), "system": built.system})
@@ -151,7 +157,8 @@ def doctor(
         show.as_json([finding.to_json() for finding in findings])
     else:
         for finding in findings:
-            typer.echo(f"{finding.state:>7}  {finding.subject}: {finding.detail}")
+            state = show.right(_STATES.get(finding.state, finding.state), 7)
+            show.line(f"{state}  {here(finding.subject)}: {here(finding.detail)}")
             if finding.advice:
-                typer.echo(f"         → {finding.advice}")
+                show.line(f"         → {here(finding.advice)}")
     raise typer.Exit(int(any(finding.state == "broken" for finding in findings)))

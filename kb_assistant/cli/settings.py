@@ -10,7 +10,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
 from kb_assistant.errors import KBError, NotFoundError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, here, language_here, translate_words
 
 if TYPE_CHECKING:
     from kb_assistant.settings import Settings
@@ -47,10 +47,16 @@ def settings(
         show.as_json(rows)
         return
     for row in rows:
-        usual = "" if row["from"] == "default" else f"   (from {row['from']}; default {_shown(row['default'])})"
-        typer.echo(show.plain(f"{row['name']} = {_shown(row['value'])}{usual}\n    {row['meaning']}"))
+        usual = "" if row["from"] == "default" else "   " + here(_origin(row))
+        meaning = translate_words(row["meaning"], language_here())
+        show.line(f"{row['name']} = {_shown(row['value'])}{usual}\n    {meaning}")
     if (value is not None or unset) and rows[0]["from"] in ("environment", "arguments"):
-        show.note(f"KB_{rows[0]['name'].upper()} is set in the environment and counts for more.")
+        name = rows[0]["name"].upper()
+        show.note(_("KB_{name} is set in the environment and counts for more.", name=name))
+
+
+def _origin(row: dict[str, Any]) -> str:
+    return _("(from {origin}; default {default})", origin=row["from"], default=_shown(row["default"]))
 
 
 def _keep_own(kb: str, home: Path | None, name: str, value: str | None) -> None:

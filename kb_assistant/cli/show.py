@@ -1,4 +1,5 @@
-"""What the commands print. Results go to stdout, notes and progress to stderr."""
+"""What the commands print, in the language of the environment. Results go to stdout, notes and progress to
+stderr."""
 
 from __future__ import annotations
 
@@ -7,15 +8,17 @@ import os
 import re
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from kb_assistant.cli.causes import MOST_FILES, Cause
-from kb_assistant.types import Citation, Hit, MissingFiles, Report, Status
+from kb_assistant.messages import _, here, join
+from kb_assistant.types import Citation, Hit, Locator, MissingFiles, Report, Status
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.run import Evaluation
@@ -25,6 +28,15 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 _ESCAPED = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")
 _SECONDS_BETWEEN_LINES = 10.0
 _ANSWER_WIDTH = 80
+_ORIGINS = {"usual": _("usual"), "none": _("none")}
+_STATUS: dict[Status, str] = {
+    "added": _("added"),
+    "updated": _("updated"),
+    "unchanged": _("unchanged"),
+    "duplicate": _("duplicate"),
+    "removed": _("removed"),
+    "failed": _("failed"),
+}
 
 
 def plain(text: str) -> str:
@@ -48,23 +60,51 @@ def _escaped(text: str) -> str:
 
 
 def note(text: str) -> None:
-    typer.echo(plain(text), err=True)
+    typer.echo(plain(here(text)), err=True)
 
 
-def place(source: str, locator: object) -> str:
+def line(text: str) -> None:
+    """A line of a result."""
+    typer.echo(plain(here(text)))
+
+
+def right(text: str, width: int) -> str:
+    """A text at the right of a column."""
+    said = here(text)
+    return " " * (width - columns(said)) + said
+
+
+def left(text: str, width: int) -> str:
+    """A text at the left of a column."""
+    said = here(text)
+    return said + " " * (width - columns(said))
+
+
+def columns(text: str) -> int:
+    """How wide a text is on a terminal: letters of Chinese are two wide."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
+
+
+def row(name: str, value: object) -> None:
+    """A name in a column of its own, and its value."""
+    typer.echo(plain(f"{right(name, 10)}: {here(value) if isinstance(value, str) else value}"))
+
+
+def place(source: str, locator: Locator | str) -> str:
     """`docs/a.md, lines 3–9, Heading`: the path as short as it can be typed here."""
     try:
         path = os.path.relpath(source)
     except ValueError:  # another drive on Windows
         path = source
     shown = source if path.startswith("..") or source.startswith(("document:", "s3://")) else path
-    return plain(", ".join(part for part in (shown, str(locator)) if part))
+    parts = locator.parts if isinstance(locator, Locator) else [locator]
+    return plain(here(_(", ")).join(here(part) for part in (shown, *parts) if part))
 
 
 def facts(index: Mapping[str, object] | None) -> str:
     """`ivf-int8, vectors 300000, recall@10 0.985, …`"""
     if index is None:
-        return "built at the next search"
+        return _("built at the next search")
     return ", ".join(
         str(value) if name == "kind" else f"{name.replace('_', ' ')} {value}" for name, value in index.items()
     )
@@ -72,7 +112,12 @@ def facts(index: Mapping[str, object] | None) -> str:
 
 def floors(chosen: Mapping[str, Any]) -> str:
     """`refused below 0.50, uncertain below 0.75 (usual)`"""
-    return f"refused below {chosen['refuse']:.2f}, uncertain below {chosen['certain']:.2f} ({chosen['from']})"
+    return _(
+        "refused below {refuse:.2f}, uncertain below {certain:.2f} ({origin})",
+        refuse=chosen["refuse"],
+        certain=chosen["certain"],
+        origin=_ORIGINS.get(chosen["from"], chosen["from"]),
+    )
 
 
 def hits(found: Sequence[Hit], width: int = 300) -> None:
@@ -80,9 +125,10 @@ def hits(found: Sequence[Hit], width: int = 300) -> None:
         typer.echo(f"{number}. {place(hit.source, hit.locator)}{_missing(hit)}")
         text = " ".join(plain(hit.text).split())
         typer.echo(f"   {text[:width]}{'…' if len(text) > width else ''}")
-        for name, paths in (("also in", hit.also_in), ("nearly the same in", hit.near_in)):
-            if paths:
-                typer.echo(f"   {name}: {', '.join(plain(path) for path in paths)}")
+        if hit.also_in:
+            line("   " + here(_("also in: {paths}", paths=", ".join(hit.also_in))))
+        if hit.near_in:
+            line("   " + here(_("nearly the same in: {paths}", paths=", ".join(hit.near_in))))
 
 
 def citations(cited: Sequence[Citation], answer: str) -> None:
@@ -93,15 +139,16 @@ def citations(cited: Sequence[Citation], answer: str) -> None:
     for citation in cited:
         passage = plain(citation.hit.text)
         quotes = " ".join(line for line in lines if line and line in passage)
-        doubt = "" if citation.supported else "  (the passage doesn't plainly say so)"
+        doubt = "" if citation.supported else "  " + here(_("(the passage doesn't plainly say so)"))
         where = place(citation.hit.source, citation.hit.locator)
         typer.echo(f"  [{citation.n}] {where}{_answer(citation.hit, quotes)}{doubt}{_missing(citation.hit)}")
 
 
 def _missing(hit: Hit) -> str:
-    return {"there": "", "gone": "  (the file is gone)", "unreachable": "  (the file can't be reached now)"}[
-        hit.file
-    ]
+    if hit.file == "there":
+        return ""
+    gone = _("(the file is gone)") if hit.file == "gone" else _("(the file can't be reached now)")
+    return "  " + here(gone)
 
 
 def _answer(hit: Hit, quotes: str) -> str:
@@ -119,47 +166,56 @@ def report(done: Report, failed: Sequence[Cause]) -> None:
     """Files that want attention, the counts, then what failed, by its cause, and what has no file."""
     for row in done:
         if row.status not in ("unchanged", "failed") and (row.reason or done.dry_run):
-            typer.echo(f"{row.status:>9}  {place(row.path, row.reason)}")
-    counts = ", ".join(f"{done.count(name)} {name}" for name in get_args(Status) if done.count(name))
-    typer.echo(
-        f"{counts or 'nothing to do'}: {done.chunks} chunks, {done.embedded} embedded in {done.seconds:.1f} s"
-        + (" (dry run: nothing written)" if done.dry_run else "")
-        + (" (stopped; run it again to go on)" if done.stopped else "")
-    )
+            typer.echo(f"{right(_STATUS[row.status], 9)}  {place(row.path, row.reason)}")
+    line(_outcome(done))
     if rate := done.ocr_pages_per_s:
-        typer.echo(f"OCR: {done.ocr_pages} pages, {rate:.2f} pages/s in each reader")
+        line(_("OCR: {pages} pages, {rate:.2f} pages/s in each reader", pages=done.ocr_pages, rate=rate))
     if done.skipped:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in done.skipped.items())
-        typer.echo(f"not documents, left out: {kinds}")
+        line(_("not documents, left out: {kinds}", kinds=kinds))
     failures(failed)
     missing(done.missing)
+
+
+def _outcome(done: Report) -> str:
+    """`2 added, 1 failed: 12 chunks, 8 embedded in 0.3 s`"""
+    counted = [(done.count(status), word) for status, word in _STATUS.items()]
+    counts = [_("{count} {status}", count=count, status=word) for count, word in counted if count]
+    did = _(
+        "{counts}: {chunks} chunks, {embedded} embedded in {seconds:.1f} s",
+        counts=join(counts, ", ") or _("nothing to do"),
+        chunks=done.chunks,
+        embedded=done.embedded,
+        seconds=done.seconds,
+    )
+    dry = _("(dry run: nothing written)") if done.dry_run else ""
+    return join([did, dry, _("(stopped; run it again to go on)") if done.stopped else ""])
 
 
 def failures(found: Sequence[Cause]) -> None:
     """Each cause with its files and the command that reads them."""
     for cause in found:
-        count = len(cause.paths)
-        typer.echo(plain(f"{count} failed: {cause.reason}"))
+        line(_("{count} failed: {reason}", count=len(cause.paths), reason=cause.reason))
         _some(cause.paths)
         typer.echo(plain(f"      {cause.command}"))
     if found:
-        note("The next `kb ingest` of their folder reads them, too. `kb sources --failed` lists them again.")
+        note(_("The next `kb ingest` of their folder reads them, too. `kb sources --failed` lists them again."))
 
 
 def missing(files: MissingFiles) -> None:
     """Sources without a file, and what can be done."""
     if files.gone:
-        typer.echo(f"no file any more: {_counted(files.gone)}; answers from them say so")
+        line(_("no file any more: {sources}; answers from them say so", sources=_counted(files.gone)))
         _some(files.gone)
-        note("If they moved, `kb ingest` the new place; `kb rm --missing` forgets them.")
+        note(_("If they moved, `kb ingest` the new place; `kb rm --missing` forgets them."))
     if files.unreachable:
-        typer.echo(f"file not reachable now: {_counted(files.unreachable)}; they stay")
+        line(_("file not reachable now: {sources}; they stay", sources=_counted(files.unreachable)))
         _some(files.unreachable)
-        note("Mount the drive, or mend the link. `kb rm PATH`, or `kb ingest --prune PATH`, forgets them.")
+        note(_("Mount the drive, or mend the link. `kb rm PATH`, or `kb ingest --prune PATH`, forgets them."))
 
 
 def _counted(paths: Sequence[str]) -> str:
-    return "1 source" if len(paths) == 1 else f"{len(paths):,} sources"
+    return _("1 source") if len(paths) == 1 else _("{count:,} sources", count=len(paths))
 
 
 def _some(paths: Sequence[str]) -> None:
@@ -167,14 +223,14 @@ def _some(paths: Sequence[str]) -> None:
     for path in paths[:MOST_FILES]:
         typer.echo(f"      {place(path, '')}")
     if len(paths) > MOST_FILES:
-        typer.echo(f"      and {len(paths) - MOST_FILES:,} more")
+        line("      " + here(_("and {count:,} more", count=len(paths) - MOST_FILES)))
 
 
 def changes(done: Report) -> None:
     """One line a file, as it happens."""
     for row in done:
-        what = row.reason or ("" if row.status == "removed" else f"{row.chunks} chunks")
-        typer.echo(f"{time.strftime('%H:%M:%S')} {row.status:>9}  {place(row.path, what)}")
+        what = row.reason or ("" if row.status == "removed" else _("{count} chunks", count=row.chunks))
+        typer.echo(f"{time.strftime('%H:%M:%S')} {right(_STATUS[row.status], 9)}  {place(row.path, what)}")
     sys.stdout.flush()
 
 
@@ -242,15 +298,15 @@ def ingest_progress() -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"),
         console=Console(stderr=True), transient=True,
     ) as bar:  # fmt: skip
-        task = bar.add_task("reading", total=None, speed="")
+        task = bar.add_task(here(_("reading")), total=None, speed="")
 
         def tell(now: Progress) -> None:
             bar.update(
                 task,
                 total=now.all_bytes or None,
                 completed=now.bytes,
-                description=f"{now.files}/{now.all_files} files",
-                speed=_speed(now),
+                description=here(_("{n}/{all} files", n=now.files, all=now.all_files)),
+                speed=here(_speed(now)),
             )
 
         yield tell
@@ -266,7 +322,7 @@ def share(doing: str) -> Iterator[Callable[[float], None]]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=1.0, visible=False)
+        task = bar.add_task(here(doing), total=1.0, visible=False)
         yield lambda done: bar.update(task, completed=done, visible=True)
 
 
@@ -277,7 +333,7 @@ class _Shares:
     def tell(self, done: float) -> None:
         if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            note(f"{self._doing}: {done:.0%}")
+            note(f"{here(self._doing)}: {done:.0%}")
 
 
 class _Lines:
@@ -287,11 +343,16 @@ class _Lines:
     def tell(self, now: Progress) -> None:
         if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            name = f" {plain(Path(now.path).name)}" if now.path else ""
-            note(f"{now.files}/{now.all_files} files, {_speed(now)}{name}")
+            files = _("{n}/{all} files", n=now.files, all=now.all_files)
+            note(f"{here(join([files, _speed(now)], ', '))} {Path(now.path).name}".rstrip())
 
 
 def _speed(now: Progress) -> str:
-    rate = f"{now.embedded:,} chunks embedded, {now.embedded / now.seconds:.1f}/s" if now.seconds else ""
-    left = now.seconds_left
-    return rate if left is None else f"{rate}, about {left:.0f} s left"
+    """How fast it goes, and how long it may take."""
+    said = []
+    if now.seconds:
+        rate = now.embedded / now.seconds
+        said.append(_("{count:,} chunks embedded, {rate:.1f}/s", count=now.embedded, rate=rate))
+    if (left := now.seconds_left) is not None:
+        said.append(_("about {seconds:.0f} s left", seconds=left))
+    return join(said, ", ")

@@ -15,9 +15,9 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Adapter, Answers, Home, Json, K, Kb, Model, Where, open_kb, stopping
 from kb_assistant.errors import KBError, QuestionError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, join
 from kb_assistant.small_file import decode_text
-from kb_assistant.types import Turn
+from kb_assistant.types import Dropped, Turn
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from kb_assistant.answering.reply import Reply
     from kb_assistant.knowledge import KnowledgeBase
 
-_HELP = "/sources shows the passages of the last answer, /new starts over, /quit leaves; Ctrl-C stops an answer."
+_HELP = _(
+    "/sources shows the passages of the last answer, /new starts over, /quit leaves; Ctrl-C stops an answer."
+)
 
 
 def ask(
@@ -75,7 +77,7 @@ def chat(
 ) -> None:
     """Talk with the documents. Follow-up questions keep the thread."""
     with open_kb(kb, home, model=model, adapter=adapter, k=k, answers=answers) as base:
-        _ = base.store  # a missing knowledge base is said before the first question
+        base.store  # noqa: B018 - a missing knowledge base is said before the first question
         turns: list[Turn] = []
         last: Reply | None = None
         for line in _lines(base):
@@ -83,7 +85,7 @@ def chat(
                 break
             if line == "/new":
                 turns, last = [], None
-                show.note("A new conversation.")
+                show.note(_("A new conversation."))
             elif line == "/sources":
                 _show_sources(last)
             elif line.startswith("/"):
@@ -101,11 +103,11 @@ def _turn(base: KnowledgeBase, question: str, turns: list[Turn], where: Sequence
         try:
             reply = base.ask(question, turns, where=where)
             if hurried.is_set():
-                show.note("Stopped before the answer.")
+                show.note(_("Stopped before the answer."))
                 return None
             _stream(reply)
         except KBError as error:
-            show.note(f"{error.message} {error.hint}")
+            show.note(error.full_message)
             return None
         turns.append(reply.turn)
     return reply
@@ -113,7 +115,7 @@ def _turn(base: KnowledgeBase, question: str, turns: list[Turn], where: Sequence
 
 def _show_prompt(messages: Sequence[BaseMessage], json: bool) -> None:
     if not messages:
-        show.note("No chat model would be asked: nothing relevant is found, or the answer is quoted.")
+        show.note(_("No chat model would be asked: nothing relevant is found, or the answer is quoted."))
     told = [
         {"role": "assistant" if message.type == "ai" else "user", "text": str(message.text)}
         for message in messages
@@ -131,28 +133,35 @@ def _stream(reply: Reply) -> None:
     with stopping(reply.stop), suppress(KeyboardInterrupt):  # a second Ctrl-C doesn't await the next token
         for piece in reply:
             typer.echo(show.plain(piece), nl=False)
-    typer.echo(" … (stopped)" if reply.stopped else "")
+    show.line(_(" … (stopped)") if reply.stopped else "")
     if reply.cut:
-        show.note('The answer is cut: it is as long as may be. "continue" goes on; max_tokens allows more.')
+        show.note(_('The answer is cut: it is as long as may be. "continue" goes on; max_tokens allows more.'))
     if reply.refused:
         show.hits(reply.hits, width=120)
     else:
         show.citations(reply.citations, reply.answer)
     if reply.uncertain:
-        show.note("Uncertain: the passages may not be about this. Look at them before you rely on the answer.")
+        show.note(_("Uncertain: the passages may not be about this. Look at them before you rely on the answer."))
     if reply.dropped:
-        left = reply.dropped
-        shortened = f"; {left.shortened} earlier answers shortened" if left.shortened else ""
-        show.note(f"Left out for want of room: {left.turns} earlier turns, {left.passages} passages{shortened}.")
+        show.note(_left_out(reply.dropped))
+
+
+def _left_out(left: Dropped) -> str:
+    out = _(
+        "Left out for want of room: {turns} earlier turns, {passages} passages.",
+        turns=left.turns,
+        passages=left.passages,
+    )
+    return join([out, _("{count} earlier answers are shortened.", count=left.shortened) if left.shortened else ""])
 
 
 def _show_sources(last: Reply | None) -> None:
     if last is None:
-        show.note("No answer yet.")
+        show.note(_("No answer yet."))
     elif not last.hits:
-        show.note("Nothing was searched for the last answer.")
+        show.note(_("Nothing was searched for the last answer."))
     else:
-        show.note(f"Searched: {show.plain(last.query)}")
+        show.note(_("Searched: {query}", query=last.query))
         show.hits(last.hits, width=1000)
 
 

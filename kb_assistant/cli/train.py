@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from kb_assistant.cli import adapters, show, train_data, train_eval, train_reader, train_run
+from kb_assistant.messages import _
 
 
 class _Train(TyperGroup):
@@ -46,4 +47,4 @@ def init(
     if file.exists() and not force:
         raise typer.BadParameter(f"{file} is there already: give another name, or --force")
     Recipe().write(file)
-    show.note(f"{file} written. Use it with: kb train MODEL DATA --name NAME --recipe {file}")
+    show.note(_("{file} written. Use it with: kb train MODEL DATA --name NAME --recipe {file}", file=file))

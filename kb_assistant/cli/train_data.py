@@ -156,7 +156,7 @@ def _mined(
             with _put_off(nothing):
                 made.append(_read("documents", from_documents(base, seed)))
         if questions:
-            with _put_off(nothing), show.share("writing questions") as progress:
+            with _put_off(nothing), show.share(_("writing questions")) as progress:
                 made.append(_read("the model's questions", from_model(base, questions, seed, progress)))
         if owners:
             with _put_off(nothing):
@@ -164,11 +164,17 @@ def _mined(
                 made.append(_read("chats", found.good))
                 wrong = found.wrong
                 for reason, count in found.left_out.items():
-                    show.note(f"answers with a thumb up that can't be learned: {count}: {reason}")
+                    show.note(
+                        _(
+                            "answers with a thumb up that can't be learned: {count}: {reason}",
+                            count=count,
+                            reason=reason,
+                        )
+                    )
     if nothing and alone and not any(one.conversations for one in made):
         raise nothing[0]
     for error in nothing:
-        show.note(str(error))
+        show.note(error.full_message)
     return made, wrong
 
 
@@ -202,9 +208,9 @@ def _general(
     chat = open_chat_model(settings.but(adapter=""), ModelHome(settings.models_dir), None) if encoder else None
     if encoder is None or not isinstance(chat, LocalChat):
         raise typer.BadParameter("--replay asks the model that is to be trained: name it with --model")
-    with show.share("replaying") as progress:
+    with show.share(_("replaying")) as progress:
         own = replayed(chat, neutral_prompts(replay), encoder, progress, style)
-    show.note(f"{len(own)} of {replay} neutral prompts were answered to the end.")
+    show.note(_("{n} of {all} neutral prompts were answered to the end.", n=len(own), all=replay))
     return _together([*([mixed] if mixed else []), Read(own)]) if mixed or own else None
 
 
@@ -226,7 +232,7 @@ def _encoder(settings: Settings, limit: int, writes: bool) -> Encoder | None:
     known = [one for one in models.installed() if one.template and one.path.exists()]
     if known:
         return encoder_of(known[0], settings, limit)
-    show.note("Tokens aren't counted: name the model that is to be trained with --model.")
+    show.note(_("Tokens aren't counted: name the model that is to be trained with --model."))
     return None
 
 
@@ -283,7 +289,7 @@ def _tell(prepared: Prepared, folder: Path, planned: Plan | None, recipe: Recipe
     if planned:
         for line in plan_lines(planned, recipe):
             typer.echo(line)
-    typer.echo(f"written: {folder}")
+    show.line(_("written: {folder}", folder=folder))
     show.note(_HONEST)
 
 

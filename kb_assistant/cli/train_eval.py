@@ -11,6 +11,7 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, Kb, Model, open_kb
+from kb_assistant.messages import _
 
 if TYPE_CHECKING:
     from kb_assistant.evaluate.answers import Answers
@@ -77,9 +78,10 @@ def evaluate(
         subject = _subject(base, name, data, neutral, questions)
         chosen = subject.held.questions[:limit]
         if subject.held.learned:
-            show.note(f"Left out, because {name} was trained with them: {subject.held.learned:,} questions.")
+            learned = subject.held.learned
+            show.note(_("Left out, because {name} was trained with them: {n:,} questions.", name=name, n=learned))
         encoder = encoder_of(subject.model, base.settings)
-        with show.share("measuring") as progress:
+        with show.share(_("measuring")) as progress:
             style = style_of(subject.adapter)
             compared = compare(
                 subject.chat, encoder, chosen, subject.held.neutral, progress, style, _scorer(subject, base)
@@ -192,8 +194,10 @@ def _tell(subject: _Subject, compared: Compared, grounded: Sequence[Answers], js
             typer.echo(f"{about}: {both}, KL {one.kl:.4f} ({one.tokens:,} tokens)")
     if compared.perplexity is None:
         show.note(
-            "llama.cpp gives no probabilities: perplexity and forgetting are measured with torch, for "
-            "ChatGLM2 with the official folder."
+            _(
+                "llama.cpp gives no probabilities: perplexity and forgetting are measured with torch, for "
+                "ChatGLM2 with the official folder."
+            )
         )
     for answers in grounded:
         row = answers.ways[0]

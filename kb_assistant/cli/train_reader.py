@@ -11,6 +11,7 @@ import typer
 
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, stopping
+from kb_assistant.messages import _, here
 
 if TYPE_CHECKING:
     from kb_assistant.settings import Settings
@@ -58,11 +59,11 @@ def reader(
         for line in (_line("own questions", outcome.own), _line("usual questions", outcome.usual)):
             typer.echo(line)
     if outcome.adapter is None:
-        show.note("Not kept: it gains nothing on your questions, or loses on the usual ones.")
+        show.note(_("Not kept: it gains nothing on your questions, or loses on the usual ones."))
         raise typer.Exit(NOT_KEPT)
     if outcome.own.gain.low <= 0:
-        show.note("So few questions don't prove the gain: its interval reaches 0. More of them would.")
-    show.note(f'Use it: answer_reader = "{name}" in kb.toml, or KB_ANSWER_READER={name}')
+        show.note(_("So few questions don't prove the gain: its interval reaches 0. More of them would."))
+    show.note(_('Use it: answer_reader = "{name}" in kb.toml, or KB_ANSWER_READER={name}', name=name))
 
 
 def _job(settings: Settings, data: Path, name: str, choices: dict[str, Any]) -> ReaderJob:
@@ -91,7 +92,7 @@ def _trained(job: ReaderJob, settings: Settings) -> Outcome:
     with stopping(halted.set):
         outcome = train_reader(job, AdapterHome(settings.home), show.note, halted.is_set)
     if outcome is None:
-        show.note("Stopped. The same command goes on.")
+        show.note(_("Stopped. The same command goes on."))
         raise typer.Exit(130)
     return outcome
 
@@ -104,14 +105,21 @@ def _tell_plan(job: ReaderJob, json: bool) -> None:
         show.as_json({**counts, "seconds": round(job.seconds)})
         return
     show.note(
-        f"{len(job.learned):,} questions to learn ({marked:,} with their answer marked, {refused:,} without an "
-        f"answer), {len(job.held):,} to measure; about {max(1, round(job.seconds / 60))} minutes of one core"
+        _(
+            "{learned:,} questions to learn ({marked:,} with their answer marked, {refused:,} without an answer), "
+            "{held:,} to measure; about {minutes} minutes of one core",
+            learned=len(job.learned),
+            marked=marked,
+            refused=refused,
+            held=len(job.held),
+            minutes=max(1, round(job.seconds / 60)),
+        )
     )
 
 
 def _show_examples(learned: Sequence[Asked]) -> None:
     for number, one in enumerate(learned[:_EXAMPLES], start=1):
-        typer.echo(f"--- example {number}: what stands between ⟦ and ⟧ answers")
+        show.line("--- " + here(_("example {n}: what stands between ⟦ and ⟧ answers", n=number)))
         typer.echo(show.plain("\n".join([*one.earlier, one.question])))
         for place, (heading, body) in enumerate(one.passages):
             answer = one.answers[0] if place == one.right and one.answers else ""

@@ -15,7 +15,7 @@ from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json, stopping
 from kb_assistant.cli.train_data import plan_lines
 from kb_assistant.errors import DatasetError, ModelError, SettingsError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, here
 
 if TYPE_CHECKING:
     from kb_assistant.model_folder import Model
@@ -107,8 +107,8 @@ def run(
     if adapter and json:
         show.as_json({"name": adapter.name, "folder": str(adapter.folder), **adapter.facts})
     elif adapter:
-        typer.echo(f"{adapter.name} is trained: {adapter.folder}")
-        show.note(f"Measure it: kb train eval {name}    Use it: kb chat --adapter {name}")
+        show.line(_("{name} is trained: {folder}", name=adapter.name, folder=adapter.folder))
+        show.note(_("Measure it: kb train eval {name}    Use it: kb chat --adapter {name}", name=name))
 
 
 def _job(
@@ -153,7 +153,7 @@ def _trained(job: Job, adapters: AdapterHome) -> Adapter | None:
     with stopping(halted.set):
         adapter = train(job, adapters, show.note if _is_first() else lambda _line: None, halted.is_set)
     if halted.is_set() and adapter is None:
-        show.note("Stopped. The same command goes on.")
+        show.note(_("Stopped. The same command goes on."))
         raise typer.Exit(130)
     return adapter
 
@@ -186,7 +186,14 @@ def _examples(rows: Any, encoder: Encoder) -> list[Example]:
     kept, long = encoded(rows, encoder)
     if long and _is_first():
         places = ", ".join(one.source for one in long[:_EXAMPLES])
-        show.note(f"Left out, longer than {encoder.limit} tokens: {len(long)} ({places} …)")
+        show.note(
+            _(
+                "Left out, longer than {tokens} tokens: {count} ({places} …)",
+                tokens=encoder.limit,
+                count=len(long),
+                places=places,
+            )
+        )
     return kept
 
 
@@ -210,7 +217,10 @@ def _show_examples(train: Sequence[Example], encoder: Encoder) -> None:
     from kb_assistant.training.encode import marked
 
     for number, example in enumerate(train[:_EXAMPLES], start=1):
-        typer.echo(f"--- example {number} ({example.source}): what stands between ⟦ and ⟧ is learned")
+        learned = _(
+            "example {n} ({source}): what stands between ⟦ and ⟧ is learned", n=number, source=example.source
+        )
+        show.line(f"--- {here(learned)}")
         typer.echo(show.plain(marked(example, encoder.template)))
 
 

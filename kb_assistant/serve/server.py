@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kb_assistant import telemetry
 from kb_assistant.base_settings import given
 from kb_assistant.errors import KBError
+from kb_assistant.messages import _, here
 from kb_assistant.settings import Settings
 from kb_assistant.workspace import bases
 from kb_assistant.workspace.access import Access
@@ -80,7 +81,7 @@ def _alone(options: ServeOptions, settings: Settings) -> None:
     service = _service(options, lambda: workspace)
     api = Api(service, options, warm=lambda: _warm(workspace))
     at = options.listening
-    print(f"The API is at {at.address} (Ctrl-C ends it).", flush=True)
+    print(here(_("The API is at {address} (Ctrl-C ends it).", address=at.address)), flush=True)
     uvicorn.run(
         api,
         host=at.host,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from kb_assistant.messages import _
+
 Kind = Literal["file", "rest"]
 """A file to read; or what an ingest does once all its files are read."""
 
@@ -157,7 +159,12 @@ class SharedWorkState:
         if not (running or workers or self.parked):
             return ""
         left = sum(one.waiting + one.reading for one in running)
-        return f"{left} files to read, {workers} workers, {len(self.parked)} files parked"
+        return _(
+            "{left} files to read, {workers} workers, {parked} files parked",
+            left=left,
+            workers=workers,
+            parked=len(self.parked),
+        )
 
     def to_json(self) -> dict[str, list[dict[str, Any]]]:
         return {

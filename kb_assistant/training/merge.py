@@ -121,7 +121,13 @@ def merge(
         adapter.path(file)
     weights = MergedWeights(checkpoint, adapter.folder)
     share = weights.lost(precision)
-    say(f"In the first layer, rounding to {precision.upper()} takes {share:.1%} of the update's norm away.")
+    say(
+        _(
+            "In the first layer, rounding to {precision} takes {share:.1%} of the update's norm away.",
+            precision=precision.upper(),
+            share=share,
+        )
+    )
     with installing(models.folder, name) as work:
         whole, folder = replace(checkpoint, bits=16), work / "model"
         model = prepare(whole, folder, rounded, weights_digest, on_progress, weights, adapter.sha256)

@@ -44,7 +44,7 @@ def published(
             shutil.copy2(Path(best or run) / file, work / file)
         shutil.copy2(run / LOG, work / LOG)
         if not plot(rows, work / PLOT):
-            say('There is no plot of the losses: pip install "kb-assistant[eval]"')
+            say(_('There is no plot of the losses: pip install "kb-assistant[eval]"'))
         add_gguf(work, network_of(job.base), say)
         described(job, work, _facts(job, finished["steps"], rows))
         checkpoints.seal(work)  # flushed to the disk
@@ -80,7 +80,12 @@ def add_gguf(folder: Path, network: Network, say: Callable[[str], None]) -> None
     if is_installed("gguf"):
         write_gguf_adapter(folder, network, folder / GGUF)
     else:
-        say('There is no file for llama.cpp: pip install "kb-assistant[llama]"; then: kb train export NAME --gguf')
+        say(
+            _(
+                'There is no file for llama.cpp: pip install "kb-assistant[llama]"; '
+                "then: kb train export NAME --gguf"
+            )
+        )
 
 
 def _facts(job: Job, steps: int, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb_assistant.answering.citations import marks
-from kb_assistant.settings import defaults
 from kb_assistant.types import Hit, Locator
 from ui import strings
 from ui.components import utf16
 from ui.markdown_tree import tree
 from ui.sanitize import escaped, short, strip_all_invisible, strip_invisible, wide
-from ui.settings_zh import MEANINGS
 from ui.strings import say_in
 
 HITS = [Hit(str(n), "The pump is red.", "/a.md", Locator(), 1) for n in range(3)]
@@ -154,7 +152,3 @@ def test_one_of_something_is_told_in_the_singular() -> None:
         "1 passage", "2 passages", "1 passage", "0 passages",
     ]  # fmt: skip
     assert say_in("zh", "passages", n=1) == "1 个段落"
-
-
-def test_every_setting_has_a_meaning_in_chinese() -> None:
-    assert list(MEANINGS) == list(defaults())

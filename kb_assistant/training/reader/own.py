@@ -191,7 +191,7 @@ def train_reader(
         weights = run / WEIGHTS
         if not _trained(job, run, weights, say, stopped):
             return None
-        say("measuring")
+        say(_("measuring"))
         own, usual = _changes(job, weights)
         kept = own.gain.mean > 0 and usual.gain.mean >= -_LOST
         adapter = _published(job, weights, Outcome(None, own, usual), home) if kept else None
