@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from kb_assistant.text.code_mask import code_blocks
 from kb_assistant.workspace.tables import grids
 from ui.sanitize import strip_all_invisible
 from ui.strings import say
@@ -63,14 +64,21 @@ def _links() -> Any:
     return st.components.v2.component("kb_links", js=_read("links.js"))
 
 
-def tables(text: str) -> list[dict[str, Any]]:
-    """The tables of a passage: where they stand, the names of their columns, and where their cells are."""
-    return [
+def blocks(text: str) -> list[dict[str, Any]]:
+    """The tables and the code of a passage in their order: where they stand; of a table the names of its columns
+    and where its cells are, of code where its lines are."""
+    tables = [
         {"start": start, "end": end, "names": list(table.names), "label": say("tab_table"),
          "rows": [utf16(text, row) for row in table.rows]}
         for table in grids(text)
         for start, end in utf16(text, [(table.start, table.end)])
     ]  # fmt: skip
+    code = [
+        {"start": start, "end": end, "label": say("code"), "code": inside}
+        for block in code_blocks(text)
+        for (start, end), inside in [utf16(text, [(block.start, block.end), block.inside])]
+    ]
+    return sorted([*tables, *code], key=lambda block: block["start"])
 
 
 def utf16(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

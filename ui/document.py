@@ -170,7 +170,7 @@ def _piece(piece: PreviewChunk, spans: Sequence[tuple[int, int]]) -> dict[str, A
     return {
         "place": piece.locator.heading or "",
         "text": piece.text,
-        "tables": components.tables(piece.text),
+        "blocks": components.blocks(piece.text),
         "spans": components.utf16(piece.text, spans),
     }
 

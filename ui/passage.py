@@ -75,7 +75,7 @@ def _data(
         "after": without_bars(around.after) if around else "",
         "text": hit.text,
         "page_first": _shows_page(hit) and around is not None,
-        "tables": components.tables(hit.text),
+        "blocks": components.blocks(hit.text),
         "spans": components.utf16(hit.text, spans),
         "answer": components.utf16(hit.text, [answer])[0] if (answer := _answer(hit, spans)) else None,
         "notes": notes,

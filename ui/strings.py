@@ -284,6 +284,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "tab_page": ("Page", "页面"),
     "tab_text": ("Text", "文本"),
     "tab_table": ("Table", "表格"),
+    "code": ("Code", "代码"),
     "tab_overview": ("Overview", "概览"),
     "open_document": ("Open the document", "打开文档"),
     "download": ("Download", "下载"),

@@ -7,6 +7,8 @@ paragraph (CommonMark 0.31, sections 4.5 and 6.1). Indented code is not recognis
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 FENCED, INLINE = "\x00", "\x01"
 """Mask values for characters of fenced and of inline code."""
@@ -84,6 +86,38 @@ class CodeMask:
 def _closes(line: str, fence: str) -> bool:
     """Whether a line ends a fenced block."""
     return line.strip().startswith(fence) and not line.strip().strip(fence[0])
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """Code between fences.
+
+    Attributes:
+        start, end: Its place in the text, fences included.
+        inside: Start and end of its lines without the fences.
+    """
+
+    start: int
+    end: int
+    inside: tuple[int, int]
+
+
+def code_blocks(text: str) -> Iterator[CodeBlock]:
+    """The code between fences. Of a part of a document: a fence with a language begins a block, so one without
+    before it has ended what the part doesn't show; and only such a block may lack its end."""
+    start = inner = at = 0
+    fence, named = "", False
+    for line in text.splitlines(keepends=True) if "```" in text or "~~~" in text else ():
+        opening = _OPENING.match(line)
+        names = opening is not None and bool(line.strip().strip("`~"))
+        if fence and _closes(line, fence):
+            yield CodeBlock(start, at + len(line), (inner, at))
+            fence = ""
+        elif opening and (not fence or (names and not named)):
+            start, inner, fence, named = at, at + len(line), opening["fence"], names
+        at += len(line)
+    if fence and named:
+        yield CodeBlock(start, at, (inner, at))
 
 
 def masked(text: str) -> str:

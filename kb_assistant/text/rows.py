@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from kb_assistant.text.code_mask import code_blocks
+
 _IN_A_RULE = frozenset(" \t|:+-")
 _ITEM = re.compile(r"\s*(?:[-*+•·‣▪]|\d{1,3}[.)、])\s")
 _LABELLED = re.compile(r"\s*[^\s:：|。，,.]{1,24}(?: [^\s:：|。，,.]{1,24}){0,3}\s?[:：](?!//)\s*\S")
@@ -90,10 +92,14 @@ def tables_and_lists(passage: str) -> Iterator[list[Row]]:
 
 
 def _lines(passage: str) -> Iterator[Row]:
-    start = 0
+    start, code = 0, code_blocks(passage)
+    block = next(code, None)
     for whole in passage.splitlines(keepends=True):
         text = whole.rstrip("\r\n")
-        yield Row(_kind(text), text, start)
+        while block and block.end <= start:
+            block = next(code, None)
+        in_code = block is not None and block.start <= start
+        yield Row("" if in_code else _kind(text), text, start)
         start += len(whole)
 
 

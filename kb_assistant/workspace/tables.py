@@ -54,8 +54,9 @@ def _with_head(grid: Grid, passage: str) -> Grid:
 
 
 def without_bars(passage: str) -> str:
-    """A passage for a short look: rows without their bars, rules not at all."""
-    lines = [line for line in map(row_of, passage.splitlines()) if line.kind != "rule"]
+    """A passage for a short look: rows without their bars, rules and the fences of code not at all."""
+    lines = [row_of(line) for line in passage.splitlines() if not _FENCE.match(line)]
+    lines = [line for line in lines if line.kind != "rule"]
     return "\n".join(" · ".join(line.texts) if line.kind in ("row", "named") else line.text for line in lines)
 
 

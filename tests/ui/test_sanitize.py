@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kb_assistant.answering.citations import marks
 from kb_assistant.types import Hit, Locator
 from ui import strings
-from ui.components import utf16
+from ui.components import blocks, utf16
 from ui.markdown_tree import tree
 from ui.sanitize import escaped, short, strip_all_invisible, strip_invisible, wide
 from ui.strings import say_in
@@ -100,6 +100,14 @@ def test_rows_that_name_their_cells_become_tables() -> None:
     (bare,) = tree("Lyon | 130 | abroad\nRennes | 801 | abroad")
     assert [text_of(row[1:]) for row in bare[2][1:]] == ["Lyon130abroad", "Rennes801abroad"]
     assert tree("either a | or b") == [["p", "either a | or b"]]
+
+
+def test_tables_and_code_of_a_passage_are_shown_in_their_order() -> None:
+    passage = "😀\n```sh\nls | wc\n```\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    code, table = blocks(passage)
+    assert (code["start"], code["code"]) == (3, (9, 17)), "in a browser's units"
+    assert code["end"] == table["start"]
+    assert table["names"] == ["a", "b"]
 
 
 @given(st.text(alphabet=string.printable + "，。你好[]()!<>*_`\u202e\ue000\ue001", max_size=200))

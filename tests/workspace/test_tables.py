@@ -44,6 +44,13 @@ def test_sentences_and_lists_are_no_tables() -> None:
     assert row_of("Only: one").named == []
 
 
+def test_code_holds_no_tables() -> None:
+    piped = "Count:\n```sh\ncat a | sort | uniq\ncat b | sort | uniq\n```\n"
+    assert list(grids(piped)) == []
+    assert [grid.names for grid in grids(piped + MARKDOWN)] == [("Bed", "Price")]
+    assert "```" not in without_bars(piped)
+
+
 def test_a_short_look_has_no_bars_and_no_rules() -> None:
     assert without_bars(MARKDOWN).splitlines()[2:4] == ["Bed · Price", "hall · 60"]
     assert "Day: Monday · Main: closed" in without_bars(NAMED)

@@ -7,7 +7,7 @@ export default function (component) {
   root.shown = key;
   frame.lang = data.lang;
   const parts = data.pieces.flatMap((piece) => [
-    ...(piece.place ? [make("p", "heading", piece.place)] : []), ...texts(piece.text, piece.tables, [["mark", piece.spans]])]);
+    ...(piece.place ? [make("p", "heading", piece.place)] : []), ...texts(piece.text, piece.blocks, [["mark", piece.spans]])]);
   frame.replaceChildren(...parts);
   frame.querySelector("mark")?.scrollIntoView({ block: "nearest" });
 }

@@ -33,7 +33,7 @@ export default function (component) {
   if (data.warning) parts.push(make("p", "warning", data.warning));
   if (data.before && !data.page_first) parts.push(make("p", "neighbour", data.before));
   const layers = [["mark", data.spans], ["strong", data.answer ? [data.answer] : []]];
-  if (!data.page_first) parts.push(...texts(data.text, data.tables, layers));
+  if (!data.page_first) parts.push(...texts(data.text, data.blocks, layers));
   if (data.after && !data.page_first) parts.push(make("p", "neighbour", data.after));
   for (const line of data.notes) parts.push(make("p", "place", line));
   frame.replaceChildren(...parts);

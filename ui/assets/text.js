@@ -46,8 +46,19 @@ function tableOf(text, table, layers) {
   return frame;
 }
 
-// A passage as paragraphs and tables.
-function texts(text, tables, layers) {
+function codeOf(text, { code: [start, end], label }, layers) {
+  const frame = make("pre", "scroll");
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "group");
+  frame.setAttribute("aria-label", label);
+  const lines = make("code");
+  put(lines, text, start, end, layers);
+  frame.append(lines);
+  return frame;
+}
+
+// A passage as paragraphs, tables and code.
+function texts(text, blocks, layers) {
   const parts = [];
   const say = (start, end) => {
     while (start < end && text[start] === "\n") start += 1;
@@ -58,10 +69,10 @@ function texts(text, tables, layers) {
     parts.push(paragraph);
   };
   let at = 0;
-  for (const table of tables) {
-    say(at, table.start);
-    parts.push(tableOf(text, table, layers));
-    at = table.end;
+  for (const block of blocks) {
+    say(at, block.start);
+    parts.push(block.code ? codeOf(text, block, layers) : tableOf(text, block, layers));
+    at = block.end;
   }
   say(at, text.length);
   return parts;

@@ -13,6 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from pydantic import Field
 
+from kb_assistant.llm.extract.code_lines import block_of, prose_of, told
 from kb_assistant.llm.extract.marked import (
     naming_fully,
     naming_what_is_asked,
@@ -101,10 +102,19 @@ class ExtractChat(StreamingChat):
         found = self._with_rows(question, found, passages)
         language = values.get("language") or language_of(question)
         foreign = [sentence for sentence in found if _is_foreign(sentence, passages, language)]
-        lines = [_line(sentence) for sentence in found if sentence not in foreign]
+        lines = self._lines([sentence for sentence in found if sentence not in foreign], passages)
         if foreign:
-            lines += [quoted(language, language_of(foreign[0].text)), *map(_line, foreign)]
+            lines += [quoted(language, language_of(foreign[0].text)), *self._lines(foreign, passages)]
         return "\n".join(lines)
+
+    def _lines(self, found: Sequence[Sentence], passages: Sequence[str]) -> list[str]:
+        """The quotes with their marks, code as code."""
+        lines: list[str] = []
+        for one in found:
+            passage = passages[one.passage - 1]
+            block = block_of(one, passage)
+            lines += told(one, block, passage, lines, 2 * self.characters) if block else [_line(one)]
+        return lines
 
     def _answering(
         self, question: str, earlier: str, passages: Sequence[str], values: Mapping[str, Any], quoting: Quoting
@@ -156,7 +166,8 @@ def _line(sentence: Sentence) -> str:
 def _is_foreign(sentence: Sentence, passages: Sequence[str], language: Language) -> bool:
     """Whether a quote is in another language; not if a passage in the question's language contains it, as code
     or a name."""
-    return language not in (language_of(sentence.text), language_of(passages[sentence.passage - 1]))
+    said = prose_of(passages[sentence.passage - 1])
+    return bool(said.strip()) and language not in (language_of(sentence.text), language_of(said))
 
 
 def _asked(message: BaseMessage) -> tuple[str, list[str]]:
