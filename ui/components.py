@@ -9,8 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from kb_assistant.text.code_mask import code_blocks
-from kb_assistant.workspace.tables import grids
+from kb_assistant.workspace.tables import code_blocks, grids
 from ui.sanitize import strip_all_invisible
 from ui.strings import say
 

@@ -7,6 +7,7 @@ kept (kb train reader); 130 stopped.
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import io
 import os
@@ -30,7 +31,7 @@ from kb_assistant.cli import (
     work,
 )
 from kb_assistant.errors import KBError
-from kb_assistant.messages import here, language_here
+from kb_assistant.messages import _, here, language_here
 
 app = typer.Typer(
     name="kb",
@@ -93,6 +94,7 @@ def main() -> None:
     # Loading makes a million objects that stay: to look through them took 5 % of a search, and at its end 15 %.
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Chinese shows escapes, not a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -113,5 +115,28 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _UNWRITTEN:
+            raise
+        _say_no_more()
+        message = _("The output or a file can't be written: {reason}.", reason=error)
+        show.note(f"kb: {here(message)}")
+        show.note(f"    {here(_('Make room on the disk, or send the output elsewhere.'))}")
+        sys.exit(2)
+
+
+_UNWRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that the caller closed are empty, or lead nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _say_no_more() -> None:
+    """What is still to be written out at the end is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

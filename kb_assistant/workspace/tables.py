@@ -1,4 +1,4 @@
-"""Tables as people look at them: of a passage, of an answer's rows, and without bars where there is no room."""
+"""Tables and code as people look at them: of a passage, of an answer's rows, or short, without bars."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from kb_assistant.text.code_mask import code_blocks
 from kb_assistant.text.rows import Row, Span, row_of, tables_and_lists
+
+__all__ = ["Grid", "code_blocks", "grids", "with_tables", "without_bars"]
 
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
 _NARROW = 3
