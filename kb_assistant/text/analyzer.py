@@ -16,6 +16,8 @@ from collections.abc import Collection
 from functools import cache, lru_cache
 from itertools import pairwise
 
+from Stemmer import Stemmer
+
 from kb_assistant.text.dates import date_spans
 from kb_assistant.text.quantities import quantities
 
@@ -31,6 +33,8 @@ _TOKEN = re.compile(
     rf"|(?<!{_LETTER})(?<![.,])(?P<grouped>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?)(?![.,]?\d)"
     rf"|(?P<word>(?:(?<!{_LETTER})(?<!\.)\.(?={_LETTER}))?{_LETTER}+(?:[-.'’/:@]{_LETTER}+)*(?:[+#]+(?!{_LETTER}))?)"
 )
+_STRETCH = re.compile(r"[\w.,\-'’/:@+#]+")  # no token goes beyond it, or depends on what stands around it
+_BEHIND_WORDS = ".,-'’/:@"  # signs of a stretch that end no token
 _SEGMENT = re.compile(r"[^/:@]+")
 _RUN = re.compile(r"[^\W_]+")
 _JOINED_RUNS = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)*")
@@ -143,7 +147,20 @@ def _without_quantities(folded: str) -> tuple[str, list[str]]:
 
 def _tokens(folded: str) -> list[str]:
     found: list[str] = []
-    for match in _TOKEN.finditer(folded):
+    for stretch in _STRETCH.findall(folded):
+        within = stretch.rstrip(_BEHIND_WORDS)
+        found += _ascii_tokens(within) if within.isascii() else _tokens_within(within)
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def _ascii_tokens(stretch: str) -> tuple[str, ...]:
+    return tuple(_tokens_within(stretch))
+
+
+def _tokens_within(stretch: str) -> list[str]:
+    found: list[str] = []
+    for match in _TOKEN.finditer(stretch):
         if cjk := match["cjk"]:
             found += _cjk_tokens(cjk)
         elif grouped := match["grouped"]:
@@ -226,6 +243,8 @@ def _cjk_tokens(run: str) -> list[str]:
 @lru_cache(maxsize=100_000)
 def _word_tokens(word: str) -> tuple[str, ...]:
     """The whole word, and its parts that users may search for, each once."""
+    if word.isascii() and word.isalpha() and not _EDGE.search(word):
+        return (_stem(word.casefold()),)
     whole = word.replace("’", "'").strip("_").removesuffix("'s").removesuffix("'S")
     found = [whole]
     for segment in _SEGMENT.findall(whole):
@@ -263,8 +282,6 @@ def _stem(token: str) -> str:
     """The stem of an English word; anything but plain letters stays unchanged."""
     if not (token.isascii() and token.isalpha()):
         return token
-    from Stemmer import Stemmer
-
     # A stemmer for each word: threads mustn't share one, and creating one takes less than a microsecond.
     stem = str(Stemmer("english", 0).stemWord(token))
-    return token if STOPWORDS & {token, stem} else stem  # "doe" isn't "does", nor "cans" "can"
+    return token if token in STOPWORDS or stem in STOPWORDS else stem  # "doe" isn't "does", nor "cans" "can"

@@ -45,7 +45,9 @@ _PATTERNS = (
     rf"(?<![a-z\d])(?P<n8>{_NAME})(?:\s+(?:the\s+)?(?P<d8>{_DAY}){_TH}(?:{_TO}(?P<e8>{_DAY}){_TH})?(?!\.\d|:\d))?"
     rf"(?:(?:,?\s+|,?\s+of\s+)(?P<y8>{_YEAR})(?!\d))?",
 )
-_FIRST = rf"(?=[\d〇零○{_HAN}民]|(?<![a-z\d])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))"  # saves time
+# Without these a search takes three times as long.
+_FIRST_SIGN = rf"(?-i:(?=[\d〇零○{_HAN}民JFMASONDjfmasond]))"
+_FIRST = rf"{_FIRST_SIGN}(?=[\d〇零○{_HAN}民]|(?<![a-z\d])(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))"
 _DATE = re.compile(f"{_FIRST}(?:{'|'.join(_PATTERNS)})", re.IGNORECASE)
 _THIS_CENTURY = 70
 """Two figures of a year below this are of the years from 2000."""

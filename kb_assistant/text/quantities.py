@@ -6,7 +6,7 @@ Nothing is converted: 1000 g isn't 1 kg. Chinese numerals are read, English numb
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -48,12 +48,20 @@ def _names() -> dict[str, str]:
 _SYMBOL_OF = _names()
 
 
-def _any(names: list[str]) -> str:
+def _any(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
-_CHINESE = _any([name for name in _SYMBOL_OF if "\u4e00" <= name[0] <= "\u9fff"])
-_LATIN = _any([name for name in _SYMBOL_OF if not "\u4e00" <= name[0] <= "\u9fff"])
+def _any_by_letter(names: Iterable[str]) -> str:
+    """The same by first letters: a search that ignores case tries all of a plain list, and takes twice as long."""
+    rests: dict[str, list[str]] = {}
+    for name in names:
+        rests.setdefault(f"[{name[0].lower()}{name[0].upper()}]", []).append(name[1:])
+    return "|".join(f"(?-i:{letter})(?:{_any(rest)})" for letter, rest in rests.items())
+
+
+_CHINESE = _any(name for name in _SYMBOL_OF if "\u4e00" <= name[0] <= "\u9fff")
+_LATIN = _any_by_letter(name for name in _SYMBOL_OF if not "\u4e00" <= name[0] <= "\u9fff")
 _HAN = "零〇一二两三四五六七八九十百千万亿"
 _FIRST = rf"(?-i:(?=[-−$€¥£\d{_HAN}]))"  # halves the time
 _QUANTITY = re.compile(
@@ -99,8 +107,7 @@ def quantities(text: str) -> Iterator[Quantity]:
         text: Folded text: see kb_assistant.text.analyzer.fold.
     """
     for match in _QUANTITY.finditer(text):
-        unit, number = _unit(match), _number(match)
-        if unit and number and not (match["chinese"] == "年" and len(number) == 4):  # 2026年 is a year
+        if (unit := _unit(match)) and (number := _number(match)) and not (match["chinese"] == "年" and len(number) == 4):  # 2026年 is a year
             together = bool(match["latin"]) and not match["gap"]
             yield Quantity(match.start(), match.end(), f"{'-' if match['minus'] else ''}{number}", unit, together)
 
