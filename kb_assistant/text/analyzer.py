@@ -50,7 +50,7 @@ _NUMBERED = re.compile(
 )
 _BEFORE, _BEHIND = re.compile(rf"{_LETTER}[-_.'/:@]?\Z|[A-Za-z0-9_]\Z"), re.compile(r"[-_.'/:@]?[A-Za-z0-9_]")
 _DAY = re.compile(
-    r"(?:(?<![一二两三四五六七八九十几数\d])周|礼拜|星期)([一二三四五六日天])(?![次回遍趟个天本篇场])"
+    r"(?:周(?<![一二两三四五六七八九十几数\d]周)|礼拜|星期)([一二三四五六日天])(?![次回遍趟个天本篇场])"
 )
 _MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)")
 
@@ -81,7 +81,8 @@ def fold(text: str) -> str:
     """NFKC and simplified characters: other widths, ligatures and traditional forms become the plain ones."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", text).translate(_simplified())
+    normal = unicodedata.normalize("NFKC", text)
+    return normal.translate(_simplified()) if _may_be_traditional().search(normal) else normal
 
 
 def analyze(text: str) -> list[str]:
@@ -219,6 +220,13 @@ def numbers(text: str) -> set[str]:
 def is_cjk(text: str) -> bool:
     """Whether it consists only of Han characters, kana and Hangul, as in text written without blanks."""
     return _CJK_RUN.fullmatch(text) is not None
+
+
+@cache
+def _may_be_traditional() -> re.Pattern[str]:
+    """Finds texts that str.translate, which takes long, may change: all rare characters are searched as one range."""
+    common = "".join(chr(sign) for sign in _simplified() if sign <= 0xFFFF)
+    return re.compile(f"[{common}\U00010000-\U0010ffff]")
 
 
 @cache
