@@ -24,6 +24,7 @@ class Text:
 
     heading: str
     body: str
+    _hash: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("heading", "body"):
@@ -35,12 +36,15 @@ class Text:
         text = object.__new__(cls)
         object.__setattr__(text, "heading", heading)
         object.__setattr__(text, "body", body)
+        object.__setattr__(text, "_hash", b"")
         return text
 
     @property
     def hash(self) -> bytes:
         """SHA-256 of heading and body, 32 bytes: equal texts share it, a damaged one no longer matches."""
-        return hashlib.sha256(f"{self.heading}\x00{self.body}".encode()).digest()
+        if not self._hash:  # an ingest asks for it five times
+            object.__setattr__(self, "_hash", hashlib.sha256(f"{self.heading}\x00{self.body}".encode()).digest())
+        return self._hash
 
     @property
     def embedded(self) -> str:

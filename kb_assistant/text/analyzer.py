@@ -224,7 +224,7 @@ def is_cjk(text: str) -> bool:
 
 @cache
 def _may_be_traditional() -> re.Pattern[str]:
-    """Finds texts that str.translate, which takes long, may change: all rare characters are searched as one range."""
+    """Finds texts that str.translate, which takes long, may change. Rare characters are searched as one range."""
     common = "".join(chr(sign) for sign in _simplified() if sign <= 0xFFFF)
     return re.compile(f"[{common}\U00010000-\U0010ffff]")
 

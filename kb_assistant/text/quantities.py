@@ -107,7 +107,9 @@ def quantities(text: str) -> Iterator[Quantity]:
         text: Folded text: see kb_assistant.text.analyzer.fold.
     """
     for match in _QUANTITY.finditer(text):
-        if (unit := _unit(match)) and (number := _number(match)) and not (match["chinese"] == "年" and len(number) == 4):  # 2026年 is a year
+        unit = _unit(match)
+        number = _number(match) if unit else ""
+        if number and not (match["chinese"] == "年" and len(number) == 4):  # 2026年 is a year
             together = bool(match["latin"]) and not match["gap"]
             yield Quantity(match.start(), match.end(), f"{'-' if match['minus'] else ''}{number}", unit, together)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from kb_assistant.store.sqlite_database import TOKENIZER
+from kb_assistant.text import analyzer
 from kb_assistant.text.analyzer import (
     ANALYZER_VERSION,
     analyze,
@@ -309,3 +310,8 @@ def test_the_names_of_a_day_are_one_but_a_week_is_none() -> None:
     assert set(analyze("星期天")) == set(analyze("周日"))
     for text in ("一周三次", "每周三次", "两周一次"):
         assert not {"期一", "期三"} & set(analyze(text)), text
+
+
+@given(st.text(alphabet="aB9_.,-'’/:@+#水泵ガé \n|", max_size=40))
+def test_what_is_looked_at_piece_by_piece_gives_the_tokens_of_the_whole(text: str) -> None:
+    assert analyzer._tokens(text) == analyzer._tokens_within(text)
