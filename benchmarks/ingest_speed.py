@@ -92,8 +92,7 @@ class Ours:
         with store.write(self.embedder.fingerprint) as transaction:
             transaction.put_meta("embedder", dict(self.embedder.fingerprint))
             transaction.put_source(Source("all", "", "", "", "", False, ""), self.chunks, vectors)
-        with store.read() as snapshot:
-            VectorIndex(self.folder / "index.cache").save(snapshot)
+        VectorIndex(self.folder / "index.cache").save(store)
         store.close()
         self.cpu.append(time.process_time() - started)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_assistant import telemetry
 from kb_assistant.errors import BusyError, KBError, StoreError
-from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.index.dense_index import DenseIndex
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
 from kb_assistant.store import KnowledgeStore, NewChunk, Source, Text
@@ -43,15 +43,19 @@ class DocumentWriter:
         settings: Settings,
         open_store: Callable[[], KnowledgeStore],
         embedder: Callable[[], TextEmbeddings],
-        index: VectorIndex,
+        index: DenseIndex,
     ) -> None:
         self._settings, self._open_store, self._index = settings, open_store, index
         self._embedder = embedder
 
-    def writing(self) -> AbstractContextManager[KnowledgeStore]:
+    @contextmanager
+    def writing(self) -> Iterator[KnowledgeStore]:
         """The store for this embedder, created if missing; nobody else writes meanwhile. Errors: see
         `open_for_writing`."""
-        return open_for_writing(self._open_store(), self._settings.lock_seconds, self._embedder().fingerprint)
+        fingerprint, patience = self._embedder().fingerprint, self._settings.lock_seconds
+        with open_for_writing(self._open_store(), patience, fingerprint) as store:
+            self._index.prepare(store)
+            yield store
 
     def ingest(self, request: IngestRequest) -> Report:
         """See KnowledgeBase.ingest."""
@@ -144,9 +148,8 @@ class DocumentWriter:
         return gone
 
     def save_index(self, store: KnowledgeStore) -> None:
-        """Update the cache file of the index to the store's state."""
-        with store.read() as snapshot:
-            self._index.save(snapshot)
+        """Bring what is kept of the index to the store's state."""
+        self._index.save(store)
 
     def _pool(self, request: IngestRequest) -> Any:
         return import_ingest("sync").open_pool(self._settings, request.passwords)

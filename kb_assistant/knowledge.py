@@ -18,7 +18,8 @@ from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.base_settings import given, with_own
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.errors import KBError, QuestionError, StoreError
-from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.index.dense_index import open_index
+from kb_assistant.index.server_index import ServerIndex
 from kb_assistant.ingestion import DocumentWriter, object_addresses
 from kb_assistant.maintenance.rebuild import rebuild
 from kb_assistant.maintenance.sqlite_check import SQLiteCheck
@@ -97,15 +98,13 @@ class KnowledgeBase:
         self.model_settings = models or self.settings
         self._open = OpenModels(self.model_settings, self._kept_fingerprints, embedder, chat_model)
         self.models, self.adapters = self._open.home, self._open.adapters
-        self._index = VectorIndex(self.settings.kb_dir / "index.cache")
+        self._index = open_index(self.settings.index, self.settings.kb_dir / "index.cache")
         self._postings = PostingsCache()
         self._sights = Sights(lambda: self.reader_rules)
         self._documents = DocumentWriter(
             self.settings, self._held.create, lambda: self._open.embedder, self._index
         )
-        self.shared_work = SharedWork(
-            self.settings, self._held, lambda: self._open.embedder, self._documents.save_index
-        )
+        self.shared_work = SharedWork(self.settings, self._held, lambda: self._open.embedder, self._index)
 
     @classmethod
     @renamed_arguments(**OLD_NAMES)
@@ -568,7 +567,7 @@ class KnowledgeBase:
             self._index.refresh(snapshot)
 
     def status(self) -> dict[str, Any]:
-        """Counts, sizes, index (see `VectorIndex.describe`) and models, as JSON values. Loads no model."""
+        """Counts, sizes, index (see `DenseIndex.describe`) and models, as JSON values. Loads no model."""
         with self.store.read() as snapshot:
             counts, embedder = snapshot.counts(), snapshot.meta("embedder")
             failed = snapshot.count_sources(failed=True)
@@ -652,11 +651,15 @@ class KnowledgeBase:
         """
         from kb_assistant.maintenance.copying import copy_into
 
-        settings = self.settings.but(store=store)
+        index = self.settings.index if is_on_server(store) else "local"
+        settings = self.settings.but(store=store, index=index)
         source = self.store
         target = open_store(settings.store, settings.kb_dir, settings.kb, create=True)
         try:
-            return copy_into(target, source, settings.kb_dir, settings.lock_seconds, replace, on_progress, stop)
+            done = copy_into(target, source, settings.kb_dir, settings.lock_seconds, replace, on_progress, stop)
+            if settings.index == "server" and not done.stopped:
+                ServerIndex().save(target)
+            return done
         finally:
             target.close()
 

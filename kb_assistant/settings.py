@@ -28,6 +28,7 @@ CHOICES = {
     "rewrite": ("off", "model"),
     "device": ("auto", "cpu", "cuda"),
     "quantize": ("auto", "none", "int4", "nf4"),
+    "index": ("local", "server"),
 }
 """Settings that take one of a few words."""
 
@@ -145,6 +146,8 @@ class Settings:
         store: `sqlite`: a file for each knowledge base in the home. `postgresql://USER@HOST/DATABASE`: a schema
             for each in that database, which several machines may fill and search. A password isn't part of it:
             name a file with `?passfile=FILE`, or by PGPASSFILE.
+        index: Where vectors are searched. `local`: each machine that answers holds an index of all of them.
+            `server`: pgvector on the PostgreSQL server of `store` does it, where they don't fit a machine.
         uploads: Folder of the uploaded files; unset, `uploads` in the home. Machines that share a `store` on a
             server share this folder, too, under the same path.
         telemetry: Address of an OpenTelemetry receiver (OTLP over HTTP) that is told what takes how long, such as
@@ -193,6 +196,7 @@ class Settings:
     archive_members: int = 10_000
     lock_seconds: float = 10.0
     store: str = "sqlite"
+    index: str = "local"
     uploads: str = ""
     telemetry: str = ""
 
@@ -260,6 +264,16 @@ class Settings:
             )
         address = re.fullmatch(r"postgres(ql)?://[^\s#]*", self.store) is not None
         self._require("store", self.store == "sqlite" or address, _("sqlite, or postgresql://USER@HOST/DATABASE"))
+        if self.index == "server" and not address:
+            raise SettingsError(
+                _(
+                    "index = 'server' needs a store on a PostgreSQL server, and store is {store!r}.",
+                    store=self.store,
+                ),
+                _(
+                    "Set `kb settings index local`, or name the server: `kb settings store postgresql://USER@HOST/DATABASE`."
+                ),
+            )
         whole = not self.uploads or Path(self.uploads).expanduser().is_absolute()
         self._require("uploads", whole and "\0" not in self.uploads, _("the whole path of a folder"))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kb_assistant import telemetry
 from kb_assistant.errors import BusyError, KBError, LostConnection, StoreError
+from kb_assistant.index.dense_index import DenseIndex
 from kb_assistant.ingestion import import_ingest, object_addresses
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
@@ -49,7 +50,7 @@ class SharedWork:
 
     Args:
         embedder: Returns the embedding model.
-        save_index: Updates this machine's index.
+        index: The index, saved after a change.
     """
 
     def __init__(
@@ -57,9 +58,9 @@ class SharedWork:
         settings: Settings,
         held: HeldStore,
         embedder: Callable[[], TextEmbeddings],
-        save_index: Callable[[PostgresStore], None],
+        index: DenseIndex,
     ) -> None:
-        self._settings, self._held, self._embedder, self._save_index = settings, held, embedder, save_index
+        self._settings, self._held, self._embedder, self._index = settings, held, embedder, index
 
     def ingest(self, request: IngestRequest, say: Callable[[str], None] = lambda _: None) -> Report:
         """Have workers bring the knowledge base in step with files and folders, or with objects, and wait for
@@ -77,11 +78,12 @@ class SharedWork:
         ordering = import_ingest("ordering")
         with self._pool() as pool, store.writing_beside_others(self._settings.lock_seconds):
             prepare_beside_others(store, self._embedder().fingerprint)
+            self._index.prepare(store)
             addresses = object_addresses(request.paths)
             ordered = ordering.order(store, self._embedder(), self._settings, request, addresses, pool)
         report: Report = ordering.follow(store, ordered, request, say)
         if not report.stopped:
-            self._save_index(store)
+            self._index.save(store)
         return report
 
     def work(

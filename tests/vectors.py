@@ -38,6 +38,16 @@ class Vectors:
                 source = Source(f"/{name}", "", "", "", "", False, "", 1)
                 transaction.put_source(source, [NewChunk(text)], {text.hash: vector.astype("<f4").tobytes()})
 
+    def add_together(self, names: range) -> None:
+        """As `add`, in one source, which is quicker on a server."""
+        texts = [Text("", f"text {name}") for name in names]
+        for text, vector in zip(texts, self.unit(len(names)), strict=True):
+            self.by_hash[text.hash] = self.ever.setdefault(text.hash, vector)
+        vectors = {text.hash: self.by_hash[text.hash].astype("<f4").tobytes() for text in texts}
+        source = Source(f"/from {names.start}", "", "", "", "", False, "", len(texts))
+        with self.store.write(MODEL) as transaction:
+            transaction.put_source(source, [NewChunk(text) for text in texts], vectors)
+
     def remove(self, names: range) -> None:
         with self.store.write() as transaction:
             for name in names:

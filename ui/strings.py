@@ -492,6 +492,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "kind_exact": ("exact", "精确"),
     "kind_ivf-int8": ("approximate (IVF, 8 bits)", "近似（IVF，8 位）"),
     "kind_ivf-pq": ("approximate (IVF-PQ)", "近似（IVF-PQ）"),
+    "kind_pgvector-exact": ("exact, on the server", "精确，在服务器上"),
+    "kind_pgvector-hnsw": ("approximate, on the server (HNSW)", "近似，在服务器上（HNSW）"),
     "index_none": ("built at the next search", "下次检索时建立"),
     "settings": ("Settings", "设置"),
     "settings_hint": (

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.errors import ModelError
+from kb_assistant.errors import EmbedderMismatch, ModelError
 from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
 from kb_assistant.openmp import waiting_asleep
@@ -199,6 +199,23 @@ def ranked(
     cosines = vectors @ query
     best = np.argsort(-cosines, kind="stable")[:k]
     return list(zip(ids[best].tolist(), cosines[best].tolist(), strict=True))
+
+
+def require_dimension(dimension: int, queries: NDArray[np.float32]) -> None:
+    """Check that questions have the length of an index's vectors.
+
+    Raises:
+        EmbedderMismatch: they were made with a model of another dimension.
+    """
+    if queries.shape[1] != dimension:
+        raise EmbedderMismatch(
+            _(
+                "This index holds vectors of {dimension} numbers; the question has {given}.",
+                dimension=dimension,
+                given=queries.shape[1],
+            ),
+            _("Use the embedder that the index was built with, or run `kb rebuild`."),
+        )
 
 
 def selector(numbers: NDArray[np.int64]) -> Any:

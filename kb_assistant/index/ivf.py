@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.index.flat import FEW, batches, import_faiss, ranked, selector
+from kb_assistant.index.recall import DEPTH, REMEASURE, SEED, TARGET, questions_near, recall_of, truly_nearest
 from kb_assistant.messages import _
 from kb_assistant.store import Snapshot
 
@@ -33,30 +34,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TARGET = 0.98
-"""Target of the recall at DEPTH: .97 is required, and the sample errs by half a percent."""
-
-DEPTH = 10
-QUESTIONS = 256
-NOISE = 0.5
-"""Length of the random vector added to a stored one to make a query: their cosine is then 0.89."""
-
 LEAST_LISTS = 8
 """Fewest lists that a search reads. Synthetic queries lie near stored vectors; real ones don't always."""
 
 CODES_OF_FREE_MEMORY = 0.25
 """Largest share of free memory for 8-bit codes: an update briefly holds two copies."""
 
-REMEASURE = 0.1
-"""Share of the texts that may change before the recall is measured again."""
-
 RETRAIN = 0.5
 """Share of the texts of the lists that may change before the lists are rebuilt."""
 
 _CANDIDATES = {"ivf-int8": 2, "ivf-pq": 10}
 """Candidates per requested neighbour, by kind: coarse codes need more."""
-
-_SEED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +200,11 @@ class IVFIndex:
     def _measured(self, snapshot: Snapshot) -> IVFIndex:
         """The index with as many lists to read as the target needs, and the resulting recall."""
         ivf = self.index
-        questions = _questions(snapshot, self.ids)
-        nearest = _nearest(snapshot, self.ids, questions)
+        questions = questions_near(snapshot, self.ids)
+        nearest = truly_nearest(snapshot, self.ids, questions)
         ivf.nprobe = min(max(LEAST_LISTS, _lists_to_read(ivf, snapshot, questions, nearest)), ivf.nlist)
         while True:
-            found = self.search(snapshot, questions, DEPTH)
-            hits = sum(len({i for i, _ in row} & set(near)) for row, near in zip(found, nearest, strict=True))
-            recall = hits / sum(map(len, nearest))
+            recall = recall_of(self.search(snapshot, questions, DEPTH), nearest)
             if recall >= TARGET or ivf.nprobe == ivf.nlist:
                 return replace(self, recall=recall, unmeasured=0)
             ivf.nprobe = min(ivf.nprobe + ivf.nprobe // 4 + 1, ivf.nlist)  # the codes cost some recall, too
@@ -246,9 +232,9 @@ def _trained(kind: str, snapshot: Snapshot, ids: NDArray[np.int64]) -> Any:
         parts = next(parts for parts in range(max(1, dimension // 4), 0, -1) if dimension % parts == 0)
         ivf = faiss.IndexIVFPQ(faiss.IndexFlatIP(dimension), dimension, lists, parts, 8, metric)
         ivf.pq.cp.niter = 10
-    ivf.cp.niter, ivf.cp.seed, ivf.cp.spherical = 10, _SEED, True
+    ivf.cp.niter, ivf.cp.seed, ivf.cp.spherical = 10, SEED, True
     size = min(len(ids), 50 * lists)
-    sample = np.sort(np.random.default_rng(_SEED).choice(ids, size, replace=False))
+    sample = np.sort(np.random.default_rng(SEED).choice(ids, size, replace=False))
     ivf.train(snapshot.vectors(sample.tolist()))
     return ivf
 
@@ -258,50 +244,18 @@ def _add(ivf: Any, snapshot: Snapshot, ids: NDArray[np.int64]) -> None:
         ivf.add_with_ids(vectors, part)
 
 
-def _questions(snapshot: Snapshot, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Unit vectors near stored ones, shape (n, d), float32: always the same."""
-    import numpy as np
-
-    draw = np.random.default_rng(_SEED)
-    stored = snapshot.vectors(draw.choice(ids, min(QUESTIONS, len(ids)), replace=False).tolist())
-    noise = draw.standard_normal(stored.shape, np.float32)
-    noisy = stored + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
-    return unit
-
-
-def _nearest(snapshot: Snapshot, ids: NDArray[np.int64], questions: NDArray[np.float32]) -> list[list[int]]:
-    """Ids of the DEPTH texts truly nearest to each query, by the products with all vectors."""
-    import numpy as np
-
-    ids_best, scores_best = [], []
-    for part, vectors in batches(snapshot, ids):
-        scores = questions @ vectors.T
-        top = _largest(scores)
-        ids_best.append(part[top])
-        scores_best.append(np.take_along_axis(scores, top, axis=1))
-    best = np.take_along_axis(np.hstack(ids_best), _largest(np.hstack(scores_best)), axis=1)
-    return [row.tolist() for row in best]
-
-
-def _lists_to_read(ivf: Any, snapshot: Snapshot, questions: NDArray[np.float32], nearest: list[list[int]]) -> int:
+def _lists_to_read(
+    ivf: Any, snapshot: Snapshot, questions: NDArray[np.float32], nearest: list[list[tuple[int, float]]]
+) -> int:
     """How many lists, nearest first, contain TARGET of the true nearest neighbours of the queries."""
     import numpy as np
 
     _, near_first = ivf.quantizer.search(questions, ivf.nlist)
     ranks = []
-    for order, ids in zip(near_first, nearest, strict=True):
-        _, home = ivf.quantizer.search(snapshot.vectors(ids), 1)
+    for order, near in zip(near_first, nearest, strict=True):
+        _, home = ivf.quantizer.search(snapshot.vectors([text_id for text_id, _ in near]), 1)
         ranks.append(np.argsort(order)[home[:, 0]])
     return int(np.quantile(np.concatenate(ranks), TARGET, method="higher")) + 1
-
-
-def _largest(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Positions of the DEPTH largest of each row, in any order; of all if there are fewer."""
-    import numpy as np
-
-    count = min(DEPTH, scores.shape[1])
-    return np.argpartition(scores, -count, axis=1)[:, -count:]
 
 
 def _keys(ids: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np.int64]:

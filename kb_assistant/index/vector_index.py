@@ -9,67 +9,29 @@ approximate index of another state, which takes long to build, is reused as far 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_assistant.errors import EmbedderMismatch
 from kb_assistant.index.cache_file import BuiltIndex, clear_leftovers, read_header, read_index, write_index
-from kb_assistant.index.flat import GPU_MOST, FlatIndex, import_faiss
+from kb_assistant.index.flat import GPU_MOST, FlatIndex, import_faiss, require_dimension
 from kb_assistant.index.ivf import IVFIndex
+from kb_assistant.index.sample import SAMPLE, Sample
 from kb_assistant.lock import survive_forks
-from kb_assistant.messages import _
-from kb_assistant.store import Snapshot
-from kb_assistant.text.language import Language, language_of
+from kb_assistant.store import KnowledgeStore, Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EXACT_MOST", "GPU_MOST", "Sample", "VectorIndex", "import_faiss"]
+__all__ = ["EXACT_MOST", "GPU_MOST", "VectorIndex", "import_faiss"]
 
 EXACT_MOST = 200_000
 """Most texts for exact searches; beyond, they would take tens of milliseconds on two cores."""
 
-SAMPLE = 512
-SPOKEN = 128
-"""Of so many of these the language is looked at."""
-
-"""A sample of texts that represents an index."""
-
-
-@dataclass(frozen=True, slots=True)
-class Centre:
-    """How many vectors there are of one sort, and their mean, shape (d,), float32."""
-
-    count: int
-    mean: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Texts that stand for all of an index.
-
-    Attributes:
-        vectors: Their vectors, shape (m, d), float32.
-        has_headings: Whether at least half of them have a heading.
-        centres: Of some of them by their language.
-    """
-
-    vectors: NDArray[np.float32]
-    has_headings: bool
-    centres: Mapping[Language, Centre] = field(default_factory=dict)
-
-
-def _centres(vectors: NDArray[np.float32], languages: Sequence[Language]) -> dict[Language, Centre]:
-    """The centre of each language's vectors."""
-    places = {name: [place for place, one in enumerate(languages) if one == name] for name in set(languages)}
-    return {name: Centre(len(rows), vectors[rows].mean(axis=0)) for name, rows in places.items()}
-
 
 class VectorIndex:
-    """Search over all live texts of the requested revision, or a later one.
+    """Search over all live texts of the requested revision, or a later one, on this machine; see DenseIndex.
 
     Args:
         cache: The cache file. If missing, stale or damaged, it is replaced; it is never trusted.
@@ -96,47 +58,20 @@ class VectorIndex:
         k: int,
         allowed: NDArray[np.int64] | None = None,
     ) -> list[list[tuple[int, float]]]:
-        """The k texts nearest to each query.
-
-        Args:
-            snapshot: The view of the store to search.
-            queries: Unit vectors, shape (n, d), float32.
-            k: How many for each query; fewer are returned if there are fewer.
-            allowed: Ids of the only texts to be found, shape (m,), int64, ascending, each once; None for all.
-                Unknown ids are ignored.
-
-        Returns:
-            For each query (text id, cosine) pairs, nearest first. The cosines are exact even if the search is
-            approximate.
-
-        Raises:
-            EmbedderMismatch: the queries were made with a model of another dimension.
-            StoreError: a vector is missing or damaged.
-        """
+        """See DenseIndex."""
         import numpy as np
 
         built = self._at(snapshot)
         held = built.held
-        if len(held.ids) and queries.shape[1] != held.dimension:
-            raise EmbedderMismatch(
-                _(
-                    "This index holds vectors of {dimension} numbers; the question has {given}.",
-                    dimension=held.dimension,
-                    given=queries.shape[1],
-                ),
-                _("Use the embedder that the index was built with, or run `kb rebuild`."),
-            )
+        if len(held.ids):
+            require_dimension(held.dimension, queries)
         if built.revision_id != snapshot.revision_id:  # a later one may contain texts new to this view
             live = snapshot.live_ids()
             allowed = live if allowed is None else np.intersect1d(live, allowed, assume_unique=True)
         return held.search(snapshot, queries, k, allowed)
 
     def vectors(self, snapshot: Snapshot, text_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Vectors of texts of the snapshot in the given order, shape (n, d), float32; from memory if possible.
-
-        Raises:
-            StoreError: a vector is missing or damaged.
-        """
+        """See DenseIndex. From memory if possible."""
         built = self._at(snapshot)
         known = None  # also if a damaged keyword index names texts that the store doesn't have
         if isinstance(built.held, FlatIndex) and built.revision_id == snapshot.revision_id:
@@ -144,62 +79,52 @@ class VectorIndex:
         return snapshot.vectors(text_ids) if known is None else known
 
     def sample(self, snapshot: Snapshot) -> Sample:
-        """Up to SAMPLE texts, evenly spread.
-
-        Raises:
-            StoreError: a vector is missing or damaged.
-        """
+        """See DenseIndex."""
         built = self._at(snapshot)
         kept = self._sample
         if kept is None or kept[0] is not built:
             ids = built.held.ids if built.revision_id == snapshot.revision_id else snapshot.live_ids()
-            spread = ids[:: -(-len(ids) // SAMPLE) or 1].tolist()
-            titled = sum(map(bool, snapshot.headings(spread)))
-            vectors = snapshot.vectors(spread)
-            step = -(-len(spread) // SPOKEN) or 1
-            languages = [language_of(text.body) for text in snapshot.texts(spread[::step])]
-            sample = Sample(vectors, 2 * titled >= len(spread), _centres(vectors[::step], languages))
+            sample = Sample.of(snapshot, ids[:: -(-len(ids) // SAMPLE) or 1].tolist())
             kept = self._sample = (built, sample)
         return kept[1]
 
     def load(self, snapshot: Snapshot) -> int:
-        """Prepare the index before the first search. Returns its number of vectors."""
+        """See DenseIndex."""
         return len(self._at(snapshot).held.ids)
 
     def refresh(self, snapshot: Snapshot) -> None:
-        """Follow the snapshot, if the index was needed before."""
+        """See DenseIndex."""
         if self._built is not None:
             self._at(snapshot)
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Update the cache file to the snapshot's revision."""
+    def prepare(self, store: KnowledgeStore) -> None:
+        """See DenseIndex. The index is derived after the change."""
+
+    def save(self, store: KnowledgeStore) -> None:
+        """See DenseIndex. Updates the cache file."""
         clear_leftovers(self._cache)
-        if self._read_facts(snapshot) is None:
-            write_index(self._cache, self._at(snapshot))
+        with store.read() as snapshot:
+            if self._read_facts(snapshot) is None:
+                write_index(self._cache, self._at(snapshot))
 
     def describe(self, snapshot: Snapshot) -> dict[str, Any] | None:
-        """The description of the index of this state, as JSON values; None if the next search has to build it.
-
-        Reads a few lines of the cache file and loads neither FAISS nor an index. The values: "kind" is "exact",
-        "ivf-int8" or "ivf-pq"; "vectors" is their number. For an approximate index also "recall@10", measured
-        against the exact ten; "lists", and "lists_read" by a search; "trained_on", the number of vectors the lists
-        were built from; "changed", the number of texts added and removed since; and "unmeasured", the same since
-        the recall was measured.
-        """
+        """See DenseIndex. Reads a few lines of the cache file and loads neither FAISS nor an index. For an
+        approximate index also "lists", and "lists_read" by a search; "trained_on", the number of vectors the lists
+        were built from; and "changed", the number of texts added and removed since."""
         built = self._built
         if built is not None and built.revision_id == snapshot.revision_id:
             return built.held.facts
         return self._read_facts(snapshot)
 
     def check(self, snapshot: Snapshot) -> list[str]:
-        """Faults of the index against the store, in words."""
+        """See DenseIndex."""
         built = self._at(snapshot)
         if built.revision_id != snapshot.revision_id:  # a later one, which this view can't check
             return []
         return built.held.faults(snapshot)
 
     def forget(self) -> None:
-        """Drop what is in memory and on disk; the next search builds it again."""
+        """See DenseIndex. The next search builds it again."""
         with self._lock:
             self._built = None
             self._cache.unlink(missing_ok=True)

@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from kb_assistant.errors import CorruptStore
-from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.index.dense_index import DenseIndex
 from kb_assistant.maintenance.soundness import content_faults, is_whole, meta_faults, sound_parts
 from kb_assistant.maintenance.verify import VerifyReport
 from kb_assistant.messages import _
 from kb_assistant.store import Database, KnowledgeStore, Transaction, chunk_id
 from kb_assistant.store.faults import CorruptRow
 from kb_assistant.store.postgres_schema import keys_of
+from kb_assistant.store.postgres_vectors import HalfVectors
 from kb_assistant.store.shared_rules import RULES
 
 
@@ -29,7 +30,7 @@ class PostgresCheck:
         """See Checkable."""
         return self._open().writing(patience)
 
-    def check(self, index: VectorIndex) -> VerifyReport:
+    def check(self, index: DenseIndex) -> VerifyReport:
         """See Checkable."""
         try:
             with self._open().read() as snapshot:
@@ -55,6 +56,7 @@ class PostgresCheck:
             transaction.purge_orphaned()
             for source in transaction.sources():
                 _derive(db, source.path, source.title)
+            _mend_half_vectors(transaction)
             transaction.delete_meta("keywords")
             transaction.renew_keywords()
             transaction.begin_vector_epoch()
@@ -87,6 +89,20 @@ def _derived_faults(db: Database) -> Iterator[str]:
         yield _("sources: {count} are listed under other names than theirs", count=wrong)
     if any(keys_of(line) != tokens for line, tokens in db.rows("SELECT line, tokens FROM keywords")):
         yield _("keywords: the index disagrees with its text")
+    if altered := _half_vectors(db).altered():
+        yield _("vectors: {count} are others in the server's index", count=len(altered))
+
+
+def _mend_half_vectors(transaction: Transaction) -> None:
+    held = _half_vectors(transaction.database)
+    wrong = held.altered()
+    held.delete(wrong)
+    held.put({text_id: row.tobytes() for text_id, row in zip(wrong, transaction.vectors(wrong), strict=True)})
+
+
+def _half_vectors(db: Any) -> HalfVectors:
+    held: HalfVectors = db.half_vectors
+    return held
 
 
 def _derive(db: Database, path: str, title: str) -> None:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kb_assistant.errors import CorruptStore, EmbedderMismatch, StoreError
-from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.index.dense_index import DenseIndex
 from kb_assistant.lock import writing
 from kb_assistant.maintenance.soundness import content_faults, is_whole, meta_faults, sound_parts
 from kb_assistant.maintenance.verify import VerifyReport
@@ -49,7 +49,7 @@ class SQLiteCheck:
         """See Checkable."""
         return writing(self._path.parent, patience)
 
-    def check(self, index: VectorIndex) -> VerifyReport:
+    def check(self, index: DenseIndex) -> VerifyReport:
         """See Checkable."""
         return _check(self._path, self._open, index)
 
@@ -60,7 +60,7 @@ class SQLiteCheck:
         return _repair(self._path)
 
 
-def _check(path: Path, open_store: Callable[[], KnowledgeStore], index: VectorIndex) -> VerifyReport:
+def _check(path: Path, open_store: Callable[[], KnowledgeStore], index: DenseIndex) -> VerifyReport:
     """All disagreements.
 
     Raises:

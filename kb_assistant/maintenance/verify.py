@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kb_assistant.deprecation import renamed_attribute
-from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.index.dense_index import DenseIndex
 from kb_assistant.types import MissingFiles
 
 
@@ -51,7 +51,7 @@ class VerifyReport:
 class Checkable(Protocol):
     """A store of one engine, as it is checked and repaired."""
 
-    def check(self, index: VectorIndex) -> VerifyReport:
+    def check(self, index: DenseIndex) -> VerifyReport:
         """All disagreements.
 
         Raises:
@@ -71,7 +71,7 @@ class Checkable(Protocol):
         """
 
 
-def verify(store: Checkable, index: VectorIndex, patience: float, repair: bool) -> VerifyReport:
+def verify(store: Checkable, index: DenseIndex, patience: float, repair: bool) -> VerifyReport:
     """See KnowledgeBase.verify.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kb_assistant.index.vector_index import Sample
+from kb_assistant.index.sample import Sample
 from kb_assistant.text.language import Language
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from kb_assistant.index.vector_index import Sample, VectorIndex
+from kb_assistant.index.dense_index import DenseIndex
+from kb_assistant.index.sample import Sample
 from kb_assistant.retrieval.across import moved
 from kb_assistant.retrieval.bm25 import PostingsCache, WordIndex
 from kb_assistant.retrieval.clock import Clock
@@ -64,7 +65,7 @@ class CandidateSearch:
 
     def __init__(
         self,
-        index: VectorIndex,
+        index: DenseIndex,
         embedder: QueryEmbedder,
         background_cosines: tuple[float, float] | None,
         postings: PostingsCache,

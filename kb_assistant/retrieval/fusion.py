@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from kb_assistant.index.vector_index import Sample
+from kb_assistant.index.sample import Sample
 from kb_assistant.retrieval.bm25 import WordIndex, WordTable
 from kb_assistant.retrieval.query_views import QUESTION, REWRITTEN, QueryViews
 from kb_assistant.store import Snapshot

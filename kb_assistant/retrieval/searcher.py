@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kb_assistant import telemetry
 from kb_assistant.embedding.reranker import RERANKED
 from kb_assistant.errors import QuestionError
-from kb_assistant.index.vector_index import VectorIndex
+from kb_assistant.index.dense_index import DenseIndex
 from kb_assistant.messages import _
 from kb_assistant.retrieval.across import ACROSS
 from kb_assistant.retrieval.bm25 import PostingsCache
@@ -81,7 +81,7 @@ class Searcher:
     def __init__(
         self,
         store: KnowledgeStore,
-        index: VectorIndex,
+        index: DenseIndex,
         embedder: QueryEmbedder,
         thresholds: Callable[[Snapshot], Thresholds] = lambda _: NO_THRESHOLDS,
         background_cosines: tuple[float, float] | None = None,

@@ -106,6 +106,9 @@ class Database(Statements, Protocol):
     def delete_token_lines(self, text_ids: Iterable[int] | None) -> None:
         """Take texts out of the keyword index; None for all."""
 
+    def index_vectors(self, vectors: Mapping[int, bytes]) -> None:
+        """Add stored vectors, by text id, to the index that the engine itself keeps of them, if it keeps one."""
+
     def clear_new_vectors(self) -> None:
         """Make the second table of vectors, `new_vectors`, empty."""
 

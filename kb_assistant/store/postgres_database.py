@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kb_assistant.store.database import Counting, Holders, Row, SourceFact, Value
 from kb_assistant.store.faults import expect_type
 from kb_assistant.store.postgres_schema import key_of, keys_of
+from kb_assistant.store.postgres_vectors import HalfVectors
 from kb_assistant.store.source_query import folder_of, kind_of, name_of
 
 if TYPE_CHECKING:
@@ -141,6 +142,14 @@ class PostgresDatabase:
             self.run("DELETE FROM keywords")
         elif here := list(text_ids):
             self._db.execute("DELETE FROM keywords WHERE text_id = ANY(%s::bigint[])", (here,))
+
+    def index_vectors(self, vectors: Mapping[int, bytes]) -> None:
+        self.half_vectors.put(vectors)
+
+    @property
+    def half_vectors(self) -> HalfVectors:
+        """What pgvector searches, if the knowledge base has it."""
+        return HalfVectors(str(self.place), self._db)
 
     def clear_new_vectors(self) -> None:
         self.run("DELETE FROM new_vectors")

@@ -107,6 +107,9 @@ class SQLiteDatabase:
         else:
             self.run_many("DELETE FROM keywords WHERE rowid = ?", ((text_id,) for text_id in text_ids))
 
+    def index_vectors(self, vectors: Mapping[int, bytes]) -> None:
+        pass  # it keeps none
+
     def clear_new_vectors(self) -> None:
         self.run("DROP TABLE IF EXISTS new_vectors")
         self.run(

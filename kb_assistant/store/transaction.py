@@ -205,6 +205,7 @@ class Transaction(Snapshot):
             "INSERT INTO vectors VALUES (?, ?, ?)",
             [(ids[key], vectors[key], zlib.crc32(vectors[key])) for key in new],
         )
+        self._db.index_vectors({ids[key]: vectors[key] for key in new})
         return known | ids
 
     def _sync_keywords(self, touched: Collection[int], path: str) -> None:

@@ -96,8 +96,7 @@ def facts(vectors: Vectors, index: VectorIndex) -> dict[str, object]:
 
 
 def save(vectors: Vectors, cache: Path) -> bytes:
-    with vectors.store.read() as snapshot:
-        VectorIndex(cache).save(snapshot)
+    VectorIndex(cache).save(vectors.store)
     return cache.read_bytes()
 
 
@@ -253,7 +252,7 @@ def test_vectors_of_lost_commits_are_not_taken_over(vectors: Vectors, tmp_path: 
 
 
 def test_a_damaged_file_changes_nothing(vectors: Vectors, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb_assistant.index.ivf.QUESTIONS", 16)  # to build it quickly, again and again
+    monkeypatch.setattr("kb_assistant.index.recall.QUESTIONS", 16)  # to build it quickly, again and again
     vectors.add(range(LARGE + 1))
     good = save(vectors, cache)
     queries = vectors.unit(3)

@@ -36,8 +36,7 @@ def check_through_changes(vectors: Vectors, cache: Path) -> None:
     vectors.add(range(20, 40))
     vectors.remove(range(200, 210))
     vectors.check(index)
-    with vectors.store.read() as snapshot:
-        index.save(snapshot)
+    index.save(vectors.store)
     vectors.check(VectorIndex(cache))
     vectors.check(index, k=1000)
     vectors.remove(range(20, 21))
@@ -76,8 +75,7 @@ def test_the_file_is_read_and_not_only_written(
     vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors.add(range(50))
-    with vectors.store.read() as snapshot:
-        VectorIndex(tmp_path / "index.cache").save(snapshot)
+    VectorIndex(tmp_path / "index.cache").save(vectors.store)
     monkeypatch.setattr("kb_assistant.index.vector_index._fresh", lambda _: pytest.fail("built from the store"))
     vectors.check(VectorIndex(tmp_path / "index.cache"))
 
@@ -87,7 +85,7 @@ def test_an_index_from_nothing_grows_and_empties(vectors: Vectors, tmp_path: Pat
     queries = vectors.unit(2)
     with vectors.store.read() as snapshot:
         assert index.search(snapshot, queries, 5) == [[], []]
-        index.save(snapshot)
+    index.save(vectors.store)
     vectors.add(range(3))
     vectors.check(index)
     vectors.remove(range(3))
@@ -133,8 +131,7 @@ def test_a_text_that_is_nowhere_is_damage_and_no_other_text(vectors: Vectors, tm
 def test_leftovers_of_killed_processes_are_cleared(vectors: Vectors, tmp_path: Path) -> None:
     vectors.add(range(5))
     (tmp_path / "index.cache.4711.140").write_bytes(hashlib.sha256(b"half").digest())
-    with vectors.store.read() as snapshot:
-        VectorIndex(tmp_path / "index.cache").save(snapshot)
+    VectorIndex(tmp_path / "index.cache").save(vectors.store)
     assert sorted(path.name for path in tmp_path.glob("index*")) == ["index.cache"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kb_assistant.embedding.base import TextEmbeddings
-from kb_assistant.index.vector_index import Centre, Sample
+from kb_assistant.index.sample import Centre, Sample
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.retrieval.across import moved
 from kb_assistant.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kb_assistant.index.vector_index import Sample
+from kb_assistant.index.sample import Sample
 from kb_assistant.retrieval import fusion
 from kb_assistant.retrieval.bm25 import WordIndex
 from kb_assistant.retrieval.fusion import MATCH, MEASURES, TYPICAL, Background, Pool, features, fuse
