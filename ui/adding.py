@@ -101,9 +101,9 @@ def _keep(base: View, given: str) -> None:
     read_again(base, [base.watch_folder(given)])
 
 
-def read_again(base: View, paths: Sequence[str | Path]) -> None:
+def read_again(base: View, paths: Sequence[str | Path], passwords: Sequence[str] = ()) -> None:
     """Read files and folders, and what has changed in those that are known.
 
     Those that are gone don't keep the others from being read; if all are gone, the report says so.
     """
-    base.ingest([path for path in paths if Path(path).exists()] or paths)
+    base.ingest([path for path in paths if Path(path).exists()] or paths, passwords)

@@ -132,7 +132,7 @@ def answerers() -> list[str]:
 
 def model_name(model: str) -> str:
     """As it is shown: of a model that is named by its path, without the folders."""
-    return model.rsplit("/", 1)[-1]
+    return say(f"model_{model}") if model in ("auto", "extract") else model.rsplit("/", 1)[-1]
 
 
 def _other_than_settings(model: str) -> str:

@@ -15,7 +15,7 @@ from ui.app_state import admin, chosen, installed_models, is_admin
 from ui.errors import attempt
 from ui.options import options
 from ui.sanitize import escaped, short, size
-from ui.strings import localized, say
+from ui.strings import languages, localized, say
 from ui.uploads import drop_zone
 
 LOOKS_EVERY_S = 1.0
@@ -79,7 +79,7 @@ def _offered() -> None:
 def _offer(offer: Installable) -> None:
     last = admin().installs.last(offer.name)
     with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{offer.name}"):
-        facts = [size(offer.download_bytes), offer.licence, ", ".join(offer.languages)]
+        facts = [size(offer.download_bytes), offer.licence, languages(offer.languages)]
         st.markdown(
             f"**{say(f'use_{offer.kind}')}**  \n{escaped(offer.name)} · {escaped(' · '.join(facts))}",
             width="stretch",

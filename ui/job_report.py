@@ -56,7 +56,7 @@ def _progress(base: View, job: Job) -> None:
 
 def _finished(base: View, job: Job) -> None:
     with st.container(border=True, key="last-job"):
-        said = f"{say('ingest' if job.kind == 'ingest' else job.kind)}: {say(f'state_{job.state}')}"
+        said = f"{say('ingest' if job.kind == 'ingest' else job.kind)} · {say(f'state_{job.state}')}"
         st.markdown(f"**{escaped(said)}** · {escaped(said_when(job.asked_at))}")
         if job.error:
             st.error(f"{escaped(localized(job.error))}  \n{escaped(localized(job.hint))}")

@@ -10,7 +10,7 @@ from ui.errors import attempt, show_error
 from ui.first_steps import models_to_install
 from ui.sanitize import escaped
 from ui.settings import model_setting, use_model
-from ui.strings import say
+from ui.strings import languages, say
 
 
 def models_section(settings: Settings) -> None:
@@ -22,11 +22,11 @@ def models_section(settings: Settings) -> None:
         show_error(error)
         answers, engine = settings.model, "–"
     said = say("engine_quotes") if engine == "quotes" else f"{escaped(answers)} · {engine}"
-    st.markdown(f"**{say('model')}**: {said}")
+    st.markdown(f"**{say('model')}** · {said}")
     in_use = {settings.embedder, answers.partition("+")[0], settings.reranker}
     with st.container(key="models", gap="xsmall"):
         for model in home.installed():
-            facts = [say(f"kind_{model.kind}"), model.licence, ", ".join(model.languages)]
+            facts = [say(f"kind_{model.kind}"), model.licence, languages(model.languages)]
             _model(model.name, model.kind, " · ".join(filter(None, facts)), in_use=model.name in in_use)
     more = st.expander(say("more_models"), icon=":material/download:", key="more-models", on_change="rerun")
     if more.open:

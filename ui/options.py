@@ -9,7 +9,7 @@ from typing import Any
 MEGABYTE = 1024 * 1024
 """In Streamlit's unit."""
 
-MOST_FILES = 200
+MOST_FILES = 500
 """Most files in one upload."""
 
 MOST_MEGABYTES = 100

@@ -64,9 +64,25 @@ def _failed(base: View, count: int) -> None:
             st.markdown(f":material/error: **{escaped(say('failed_count', n=count))}**", width="stretch")
             if may:
                 paths = [source.path for source in failed]
+                _password(base, [source.path for source in failed if "--password" in source.reason])
                 st.button(say("try_again"), key="retry-all", on_click=attempt, args=(read_again, base, paths))
         for reason, times in reasons if may else ():
             st.caption(escaped(f"{times} × {short(reason, 200)}"))
+
+
+def _password(base: View, locked: Sequence[str]) -> None:
+    """Another try at the files that need a password, with one."""
+    if not locked:
+        return
+    with st.popover(say("with_password"), icon=":material/key:"), st.form("password-form", border=False):
+        st.text_input(say("password"), type="password", key="password", help=say("password_help"))
+        st.form_submit_button(say("try_again"), on_click=attempt, args=(_with_password, base, locked))
+
+
+def _with_password(base: View, locked: Sequence[str]) -> None:
+    password, st.session_state["password"] = st.session_state["password"], ""
+    if password:
+        read_again(base, locked, [password])
 
 
 def _query(base: View) -> SourceQuery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,6 +58,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "formats": (
         "PDF, Word, Excel, PowerPoint, OpenDocument, HTML, Markdown, text, mail, pictures, archives.",
         "PDF、Word、Excel、PowerPoint、OpenDocument、HTML、Markdown、文本、邮件、图片、压缩包。",
+    ),
+    "upload_limits": (
+        " At most {n:,} files and {megabytes} MB at once; of more, name the folder.",
+        "一次最多 {n:,} 个文件、共 {megabytes} MB；更多时请填写文件夹路径。",
     ),
     "reading_looks": ("Looking at the files …", "正在查看文件……"),
     "reading_files": ("Reading {n} of {all} files", "正在读取 {n}/{all} 个文件"),
@@ -462,6 +467,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "report_files": ("Report by file", "逐文件报告"),
     "retry_failed": ("Read the failed ones again", "重试失败的文件"),
+    "with_password": ("With a password", "输入密码"),
+    "password": ("Password of these files", "这些文件的密码"),
+    "password_help": (
+        "It is tried on all that need one, and kept nowhere.",
+        "对所有需要密码的文件尝试，不会保存。",
+    ),
     "try_again": ("Try again", "重试"),
     "go_on": ("Go on", "继续"),
     "skipped": ("Skipped, not documents: {kinds}", "非文档，已略过：{kinds}"),
@@ -477,6 +488,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "models": ("Installed models", "已安装的模型"),
     "model": ("Answers by", "回答模型"),
     "engine_quotes": ("quotes from the passages, no language model", "摘录段落原文，不用语言模型"),
+    "language_en": ("English", "英文"),
+    "language_zh": ("Chinese", "中文"),
     "kind_embedder": ("embeds texts", "向量模型"),
     "kind_chat": ("answers", "回答模型"),
     "kind_reranker": ("orders passages", "重排模型"),
@@ -582,6 +595,12 @@ def language() -> str:
 def say(key: str, **values: object) -> str:
     """A text in the session's language. The values are inserted unchanged: make them safe first."""
     return say_in(language(), key, **values)
+
+
+def languages(codes: Sequence[str]) -> str:
+    """What languages are called, of those that the page speaks."""
+    told = [say(f"language_{code}") if code in LANGUAGES else code for code in codes]
+    return ("、" if language() == "zh" else ", ").join(told)
 
 
 def say_in(lang: str, key: str, **values: object) -> str:

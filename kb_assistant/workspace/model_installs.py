@@ -145,7 +145,7 @@ def _for_this_machine(offer: Offer, folder: Path, installed: bool) -> Installabl
         model.kind,
         model.licence,
         model.languages,
-        offer.source.size,
+        offer.source.wheel_bytes,
         offer.memory_bytes,
         installed,
         "" if installed else _too_big(offer, folder),

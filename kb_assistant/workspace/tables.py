@@ -60,7 +60,9 @@ def without_bars(passage: str) -> str:
     """A passage for a short look: rows without their bars, rules and the fences of code not at all."""
     lines = [row_of(line) for line in passage.splitlines() if not _FENCE.match(line)]
     lines = [line for line in lines if line.kind != "rule"]
-    return "\n".join(" · ".join(line.texts) if line.kind in ("row", "named") else line.text for line in lines)
+    return "\n".join(
+        " · ".join(line.texts).rstrip(" ·") if line.kind in ("row", "named") else line.text for line in lines
+    )
 
 
 def _grid(lines: list[Row]) -> Grid:

@@ -99,14 +99,14 @@ class View(ReadView):
         there = removals.bring_back(self._base, done)
         return self.ingest(there) if there else None
 
-    def ingest(self, paths: Sequence[str | Path]) -> Job:
+    def ingest(self, paths: Sequence[str | Path], passwords: Sequence[str] = ()) -> Job:
         """Begin to read files and folders of this machine, which the caller allows; see Jobs.ingest.
 
         Raises:
             ForbiddenError: the principal may not write.
         """
         self.expect("write")
-        return self._workspace.jobs.ingest(self._base, paths)
+        return self._workspace.jobs.ingest(self._base, paths, passwords=passwords)
 
     def upload(self, files: Iterable[tuple[str, bytes]]) -> Job:
         """Save files, by name, and begin to read them.

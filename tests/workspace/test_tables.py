@@ -55,6 +55,7 @@ def test_a_short_look_has_no_bars_and_no_rules() -> None:
     assert without_bars(MARKDOWN).splitlines()[2:4] == ["Bed · Price", "hall · 60"]
     assert "Day: Monday · Main: closed" in without_bars(NAMED)
     assert "---" not in without_bars(MARKDOWN)
+    assert without_bars("| tent | 25 | |") == "tent · 25", "a last cell that is empty"
 
 
 @pytest.mark.parametrize("line", ["| a " * 20_000, "a: b | " * 20_000, "(" * 50_000 + "a: b)", ": | " * 20_000])

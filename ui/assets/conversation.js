@@ -28,6 +28,7 @@ function fill(parent, nodes, chip) {
     else if (ELEMENTS.has(node[0])) {
       const shown = /^h[1-6]$/.test(node[0]) ? "h4" : node[0];
       const element = make(shown);
+      if (shown === "pre") element.tabIndex = 0;
       fill(element, node.slice(1), chip);
       if (shown === "thead" && !element.textContent.trim()) continue;
       if (shown === "table") {
