@@ -114,15 +114,16 @@ def _choose_answerer() -> None:
     """Who answers this session's next questions, and from what."""
     known = CHOICES["answers"]
     names = {one: say(f"answers_{one}") for one in known}
-    models = answerers()
+    models = {one: model_name(one) for one in answerers()}
     with st.popover(say("answering_by"), icon=":material/smart_toy:", type="tertiary", key="answer-box"):
         st.selectbox(
             say("answers"), known, index=known.index(chosen().answers), key="answers",
             format_func=names.__getitem__,
         )  # fmt: skip
         st.selectbox(
-            say("model_kind"), models, index=models.index(chosen().model), key="model", format_func=model_name
-        )
+            say("model_kind"), list(models), index=list(models).index(chosen().model), key="model",
+            format_func=models.__getitem__,
+        )  # fmt: skip
 
 
 def answerers() -> list[str]:
