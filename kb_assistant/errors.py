@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
-from kb_assistant.messages import Message, join, to_json
+from kb_assistant.messages import Message, _, join, to_json
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def hint_for(error: OSError, otherwise: str) -> str:
+    """What to do where something can't be written: make room if the disk is full, else `otherwise`."""
+    return _("Free some space and run the command again.") if error.errno in _FULL else otherwise
 
 
 class KBError(Exception):

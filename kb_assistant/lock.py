@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 from weakref import WeakSet, WeakValueDictionary
 
-from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.errors import BusyError, StoreError, hint_for
 from kb_assistant.messages import _
 
 _POLL_S = 0.02
@@ -128,7 +128,7 @@ def _file_lock(path: Path, patience: float, what: str) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             _("{path} can't be written: {reason}.", path=folder, reason=error),
-            _("Check the folder's permissions, or choose another --home."),
+            hint_for(error, _("Check the folder's permissions, or choose another --home.")),
         ) from error
     process = os.getpid()
     try:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import StoreError, hint_for
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
 
@@ -134,7 +134,7 @@ def unwritable(path: Path, error: OSError) -> StoreError:
     """The error for a file or folder that can't be written."""
     return StoreError(
         _("{path} can't be written: {reason}.", path=path, reason=error),
-        _("Check the folder's permissions."),
+        hint_for(error, _("Check the folder's permissions.")),
     )
 
 

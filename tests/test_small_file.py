@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -107,3 +109,18 @@ def test_a_place_that_refuses_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="can't be written"):
         write_whole(tmp_path / "file" / "a", "b")
+
+
+def test_a_full_disk_is_told_as_one_and_keeps_the_old_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "kb.toml").write_text("k = 5")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError) as told:
+        write_whole(tmp_path / "kb.toml", "k = 6")
+    assert told.value.hint == "Free some space and run the command again."
+    assert (tmp_path / "kb.toml").read_text() == "k = 5"
+    assert [path.name for path in tmp_path.iterdir()] == ["kb.toml"]

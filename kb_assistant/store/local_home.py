@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kb_assistant.errors import StoreError
+from kb_assistant.errors import StoreError, hint_for
 from kb_assistant.messages import _
 from kb_assistant.small_file import update_text
 from kb_assistant.store.database import Statements
@@ -103,7 +103,7 @@ class LocalHome:
         except OSError as error:
             raise StoreError(
                 _("{path} can't be made: {reason}.", path=self.folder, reason=error),
-                _("Check the folder's permissions."),
+                hint_for(error, _("Check the folder's permissions.")),
             ) from error
         try:
             held = self._take()

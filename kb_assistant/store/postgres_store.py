@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import Connection, sql
 
-from kb_assistant.errors import BusyError, StoreError
+from kb_assistant.errors import BusyError, StoreError, hint_for
 from kb_assistant.lock import survive_forks, writing
 from kb_assistant.messages import _
 from kb_assistant.store.database import Row
@@ -68,7 +68,7 @@ class PostgresStore:
         except OSError as error:
             raise StoreError(
                 _("{path} can't be made: {reason}.", path=folder, reason=error),
-                _("Check the folder's permissions, or choose another --home."),
+                hint_for(error, _("Check the folder's permissions, or choose another --home.")),
             ) from error
 
     def require(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from kb_assistant.errors import CorruptStore, StoreError
+from kb_assistant.errors import CorruptStore, StoreError, hint_for
 from kb_assistant.lock import no_fork, survive_forks, writing
 from kb_assistant.messages import _
 from kb_assistant.store.faults import map_sqlite_errors
@@ -152,7 +152,7 @@ class SQLiteStore:
             except OSError as error:
                 raise StoreError(
                     _("{path} can't be made: {reason}.", path=path.parent, reason=error),
-                    _("Check the folder's permissions, or choose another --home."),
+                    hint_for(error, _("Check the folder's permissions, or choose another --home.")),
                 ) from error
         with map_sqlite_errors(path):
             self._prepare(self._held(create).connection, create)

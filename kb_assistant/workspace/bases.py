@@ -7,7 +7,7 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-from kb_assistant.errors import SettingsError, StoreError
+from kb_assistant.errors import SettingsError, StoreError, hint_for
 from kb_assistant.lock import writing
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
@@ -134,5 +134,5 @@ def _move(old: Path, new: Path) -> None:
     except OSError as error:
         raise StoreError(
             _("{path} can't be moved: {reason}.", path=old, reason=error),
-            _("Check the folder's permissions."),
+            hint_for(error, _("Check the folder's permissions.")),
         ) from error
