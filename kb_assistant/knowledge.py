@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kb_assistant import telemetry
 from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
-from kb_assistant.base_settings import given, with_own
+from kb_assistant.base_settings import OWN, given, with_own
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
 from kb_assistant.errors import KBError, QuestionError, StoreError
 from kb_assistant.index.dense_index import open_index
@@ -121,6 +121,13 @@ class KnowledgeBase:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def take_over(self, settings: Settings) -> None:
+        """Answer with what these settings say of OWN (see base_settings) from now on. Nothing is opened anew but
+        the chat models, whose longest answer goes with the length; an answer in progress ends as it began."""
+        own = {name: getattr(settings, name) for name in OWN}
+        self.settings, self.model_settings = self.settings.but(**own), self.model_settings.but(**own)
+        self._open.take_over(self.model_settings)
 
     def close(self) -> None:
         """Close the store. Models stay loaded for other knowledge bases of this process."""

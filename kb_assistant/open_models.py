@@ -67,6 +67,13 @@ class OpenModels:
         """Create a new lock in a forked child."""
         self._lock = threading.RLock()
 
+    def take_over(self, settings: Settings) -> None:
+        """Open chat models by these settings from now on; see KnowledgeBase.take_over."""
+        with self._lock:
+            self._settings = settings
+            self._others.clear()
+            self.__dict__.pop("chat_models", None)
+
     @once
     def embedder(self) -> TextEmbeddings:
         """See KnowledgeBase.embedder."""

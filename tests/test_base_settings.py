@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from kb_assistant.base_settings import OWN, own_settings, with_own, write_own
 from kb_assistant.errors import SettingsError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
+from tests.fakes import HashEmbeddings
 from tests.stores import home_of, store_of
 
 pytestmark = pytest.mark.usefixtures("either_store")
@@ -63,3 +65,15 @@ def test_other_settings_in_its_file_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="base_url") as caught:
         own_settings(settings)
     assert all(name in caught.value.hint for name in OWN)
+
+
+def test_taken_over_the_length_goes_with_the_longest_answer(tmp_path: Path) -> None:
+    settings = own(tmp_path, "tea", "").but(model="openai:any", base_url="http://127.0.0.1:9/v1")
+    embedder: Any = HashEmbeddings()
+    with KnowledgeBase(settings, embedder=embedder) as kb:
+        models = [kb.chat_model, kb.another_model("openai:other")]
+        write_own(settings, "answer_length", "long")
+        kb.take_over(with_own(settings))
+        longer = [kb.chat_model, kb.another_model("openai:other")]
+    limits = [[one.max_tokens for one in each] for each in (models, longer)]  # type: ignore[attr-defined]
+    assert all(short < long for short, long in zip(*limits, strict=True)), limits

@@ -101,7 +101,8 @@ class ReadView(SeenBase):
         from kb_assistant.answering.reply import Reply
 
         searchers = [view._base.searcher(view._audience) for view in (self, *beside)]
-        chain = self._base.chain_over(searchers, self._base.another_model(model) if model else None)
+        base = self._workspace.answering(self.name)
+        chain = base.chain_over(searchers, base.another_model(model) if model else None)
         return Reply(chain, question, history, self._conditions(where, beside), answers, k, stop)
 
     def sources(

@@ -242,9 +242,9 @@ class View(ReadView):
         return base_settings.own_settings(self._workspace.named(self.name))
 
     def change_own(self, setting: str, value: str | None) -> None:
-        """See Workspace.change_own; raises as `verify`, too."""
+        """See base_settings.write_own; it holds for the next answer, on any machine. Raises as `verify`, too."""
         self.expect("manage")
-        self._workspace.change_own(self.name, setting, value)
+        base_settings.write_own(self._workspace.named(self.name), setting, value)
 
     def rename(self, name: str) -> None:
         """See Workspace.rename_base; raises as `verify`, too."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from kb_assistant.base_settings import with_own, write_own
+from kb_assistant.base_settings import with_own
 from kb_assistant.errors import BusyError, KBError, SettingsError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.messages import _
@@ -82,6 +82,18 @@ class Workspace:
             base.close()  # a caller that still reads it opens it again
         return found
 
+    def answering(self, name: str) -> KnowledgeBase:
+        """The same for an answer: with what it has of its own as it is now, whichever process or machine changed
+        that.
+
+        Raises:
+            SettingsError: as for `base_settings.with_own`.
+        """
+        base, wanted = self.base(name), with_own(self.named(name), self._fixed)
+        if base.settings != wanted:
+            base.take_over(wanted)
+        return base
+
     def opened(self) -> dict[str, KnowledgeBase]:
         """The knowledge bases that are open now, by name."""
         with self._lock:
@@ -127,20 +139,6 @@ class Workspace:
                 base = self.base(name)
                 if paths := unread_paths(self.jobs.of(base)):
                     self.jobs.ingest(base, paths)
-
-    def change_own(self, base: str, setting: str, value: str | None) -> None:
-        """Change what a knowledge base has of its own, None for what holds for all; and reopen everything with it.
-
-        Raises:
-            BusyError: as for `change`.
-            SettingsError, StoreError: as for `base_settings.write_own`.
-        """
-
-        def load() -> Settings:
-            write_own(self.named(base), setting, value)
-            return self.settings
-
-        self.change(load)
 
     def close(self, name: str) -> None:
         """Close a knowledge base before it is renamed or deleted."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kb_assistant.base_settings import write_own
 from kb_assistant.errors import BusyError, StoreError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.workspace import bases, folders
 from kb_assistant.workspace import workspace as workspaces
+from kb_assistant.workspace.desk import Desk
+from kb_assistant.workspace.rights import LOCAL_USER
 from kb_assistant.workspace.workspace import Workspace
-from tests.fakes import HashEmbeddings
-from tests.processes import another_writer
+from tests.fakes import HashEmbeddings, ScriptedChat
+from tests.processes import Command, another_writer
 from tests.stores import settings_of
 from tests.waiting import until
 
@@ -184,9 +188,36 @@ def test_odd_names_are_not_listed_but_said(workspace: Workspace) -> None:
 def test_what_a_knowledge_base_has_of_its_own_holds_for_it_alone(workspace: Workspace) -> None:
     workspace.create_base("tea")
     workspace.create_base("boats")
-    workspace.change_own("tea", "role", "You are a gardener.")
+    write_own(workspace.named("tea"), "role", "You are a gardener.")
     assert [workspace.base(name).settings.role for name in ("tea", "boats")] == ["You are a gardener.", ""]
     workspace.rename_base("tea", "herbs")
     assert workspace.base("herbs").settings.role == "You are a gardener."
-    workspace.change_own("herbs", "role", None)
-    assert workspace.base("herbs").settings.role == ""
+    write_own(workspace.named("herbs"), "role", None)
+    assert workspace.answering("herbs").settings.role == ""
+
+
+def test_what_another_process_changes_holds_for_the_next_answer(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer in progress ends as it began, and what is open stays open."""
+    embedder: Any = HashEmbeddings()
+    model = ScriptedChat(pieces=["The pump is red [1]."])
+    opening = partial(KnowledgeBase, embedder=embedder, chat_model=model)
+    monkeypatch.setattr(workspaces, "KnowledgeBase", opening)
+    monkeypatch.setenv("KB_STORE", workspace.settings.store)
+    other = Command(tmp_path / "home", tmp_path / "other")
+    view = Desk(workspace, lambda: LOCAL_USER).base("default")
+    opened = workspace.base("default")
+    opened.add(["The pump is red."])
+    begun = view.ask("Which colour is the pump?")
+    done = other.run("settings", "role", "You are a gardener.", "--kb", "default")
+    assert done.returncode == 0, done.stderr
+    for reply in (begun, view.ask("Is the pump red?")):
+        "".join(reply)
+    before, after = map(str, model.prompts)
+    assert "You are a gardener." not in before
+    assert "You are a gardener." in after
+    assert workspace.base("default") is opened
+    assert other.run("settings", "role", "--unset", "--kb", "default").returncode == 0
+    "".join(view.ask("Is the pump red?"))
+    assert "You are a gardener." not in str(model.prompts[2])
