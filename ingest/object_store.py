@@ -97,6 +97,22 @@ class Bucket:
         except Exception as error:
             raise self._refused(error) from error
 
+    def require(self) -> None:
+        """Look whether what lies here may be listed and read; that nothing does is no fault.
+
+        Raises:
+            KBError: as for `objects`.
+        """
+        import obstore
+
+        if first := next(self.objects(), None):
+            try:
+                obstore.head(self._store, first.key)
+            except FileNotFoundError:
+                pass
+            except Exception as error:
+                raise self._refused(error) from error
+
     def read(self, one: Found, megabytes: int) -> bytes:
         """An object's bytes.
 

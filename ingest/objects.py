@@ -46,6 +46,8 @@ class ObjectSync:
         self.plan = Plan()  # of all; each window of objects has one of its own
         self.fetch: list[tuple[Bucket, Found, str]] = []
         self.may_commit: Callable[[Transaction, FileResult], bool] = lambda _transaction, _row: True  # as in Run
+        self.is_left: Callable[[str], bool] = lambda _source: False  # for another try, where it can't be read
+        self.left = set[str]()
         self.embedded, self.started = 0, time.monotonic()
 
     def look_at(self, snapshot: Snapshot | None, bucket: Bucket) -> None:
@@ -132,7 +134,7 @@ class ObjectSync:
         return False
 
     def _bytes(self, wanted: tuple[Bucket, Found]) -> bytes | None:
-        """An object's content; None where there is none, which the report says."""
+        """An object's content; None where there is none, which the report says unless it is left."""
         bucket, one = wanted
         try:
             return bucket.read(one, self.settings.file_megabytes)
@@ -141,6 +143,9 @@ class ObjectSync:
         except FileNotFoundError:
             reason = _("vanished while it was being read")
         except KBError as error:
+            if self.is_left(one.source):
+                self.left.add(one.source)
+                return None
             reason = error.message
         with self.store.read() as snapshot:  # type: ignore[union-attr]
             self._fail(one.source, reason, snapshot.source(one.source))
@@ -156,7 +161,8 @@ class ObjectSync:
         for one in found:
             if one.source in plan.rows:
                 with store.write() as transaction:
-                    if known := transaction.source(one.source):
+                    known = transaction.source(one.source)
+                    if known and self.may_commit(transaction, plan.rows[one.source]):
                         metadata = {**known.metadata, **one.facts}
                         transaction.update_source(replace(known, metadata=metadata))
         run = Run(store, self.embedder, self.splitter, self.recipe, plan, self.request, self.started)

@@ -82,7 +82,7 @@ def row_of(path: str, outcome: Mapping[str, Any]) -> FileResult:
 
 
 def sees(paths: Sequence[str]) -> bool:
-    """Whether this machine has all of the paths; of addresses nobody knows before they are asked."""
+    """Whether this machine has all of the paths; addresses of objects aren't looked at."""
     return all(path.startswith("s3://") or os.path.exists(path) for path in paths)  # noqa: PTH110 - may be odd
 
 

@@ -11,24 +11,24 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ingest.buckets import Buckets
 from ingest.finish import note_archives, now, purge_if_alone, remove_moved
-from ingest.object_store import Bucket
 from ingest.objects import ObjectSync
 from ingest.orders import object_of, outcome_of, rest_of, sees, task_of
 from ingest.plan import Plan
 from ingest.run import PassageEmbedder, Run
-from ingest.sandbox.pool import Item, Outcome, ReaderPool
+from ingest.sandbox.pool import ReaderPool
+from ingest.share import Careful, Settling, SteppingBack
 from ingest.sync import recipe_of
 from kb_assistant.errors import LostConnection
 from kb_assistant.messages import _
 from kb_assistant.settings import Settings
-from kb_assistant.store import Source, Transaction, persistently
+from kb_assistant.store import Source, persistently
 from kb_assistant.store.compatibility import prepare_beside_others
-from kb_assistant.store.work import MOST_ATTEMPTS, RunningIngest, Share, WorkItem
+from kb_assistant.store.work import RunningIngest, Share, WorkItem
 from kb_assistant.types import FileResult, IngestRequest
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Worker:
         self._store, self._table, self._embedder, self._settings = store, store.work, embedder, settings
         self._pool, self._stop, self._say = pool, stop, say
         self._said, self.forgiven = "", False
+        self._buckets, self._addresses = Buckets(), dict[int, Sequence[str]]()
         self._splitter, self._recipe = recipe_of(embedder, settings)
 
     def share(self) -> Share | None:
@@ -97,6 +98,7 @@ class Worker:
         if not self._table.exists():
             return []
         running = self._table.running()
+        self._addresses = {one.id: one.paths for one in running}
         obstacles = {one.id: self._obstacle(one) for one in running}
         why = next(filter(None, obstacles.values()), "")
         if why and why != self._said:
@@ -115,7 +117,7 @@ class Worker:
             return _(
                 "This machine doesn't see {paths}; mount it under the same path.", paths=", ".join(ingest.paths)
             )
-        return ""
+        return self._buckets.obstacle(ingest.paths)
 
     def _park(self, ingests: Sequence[int]) -> None:
         for item in self._table.lost(ingests):
@@ -137,37 +139,50 @@ class Worker:
                 transaction.put_source(source, [], {})
 
     def _do_files(self, items: Sequence[WorkItem]) -> Share:
-        began, careful = time.monotonic(), _Careful(self._pool, {item.path: item for item in items})
-        settling = _Settling(self.id, {item.path: item for item in items}, careful)
-        request = IngestRequest(stop=self._stop)
+        began, careful = time.monotonic(), Careful(self._pool, {item.path: item for item in items})
+        settling = Settling(self.id, {item.path: item for item in items}, careful)
+        stepping_back = SteppingBack(self._store, self._stop, settling)
         plan = Plan(tasks={item.path: task_of(item) for item in items if object_of(item) is None})
+        request = IngestRequest(stop=stepping_back)
         run = Run(self._store, self._embedder, self._splitter, self._recipe, plan, request, began)
         run.may_commit, settling.cut = settling.settle, run.cut
         run.read_and_commit(careful)
         embedded = run.embedded
-        objects = [(item, found) for item in items if (found := object_of(item))]
-        if objects and not self._stop():
-            fetched = ObjectSync(self._store, self._embedder, self._settings, request)
-            fetched.may_commit = settling.settle
-            fetched.fetch = [(Bucket(item.path), one, status) for item, (one, status) in objects]
-            fetched.run(self._store, careful)
+        left = set[str]()
+        if (objects := [item for item in items if object_of(item)]) and not stepping_back():
+            fetched = self._fetched(objects, settling, careful, request)
             plan.rows |= fetched.plan.rows
-            embedded += fetched.embedded
+            embedded, left = embedded + fetched.embedded, fetched.left
         for path, row in plan.rows.items():
             if path not in settling.settled:
                 persistently(lambda row=row: self._settle_alone(settling, row))  # type: ignore[misc]
         settled = list(settling.settled.values())
         persistently(lambda: self._table.count(self.id, items[0].ingest, len(settled), embedded))
+        if left or stepping_back():
+            persistently(lambda: self._table.give_back(self.id))
         return Share(
             len(settled),
             sum(row.status == "failed" for row in settled),
             sum(row.chunks for row in settled),
             embedded,
-            len(careful.given_back),
+            len(careful.given_back | left),
             time.monotonic() - began,
         )
 
-    def _settle_alone(self, settling: _Settling, row: FileResult) -> None:
+    def _fetched(
+        self, items: Sequence[WorkItem], settling: Settling, careful: Careful, request: IngestRequest
+    ) -> ObjectSync:
+        """Objects fetched, read and committed; but for those left because their bucket can't be read here now."""
+        addresses = {item.path: self._addresses[item.ingest] for item in items}
+        fetched = ObjectSync(self._store, self._embedder, self._settings, request)
+        fetched.may_commit = settling.settle
+        fetched.is_left = lambda source: bool(self._buckets.obstacle(addresses[source], known_s=1.0))
+        found = [(item.path, one) for item in items if (one := object_of(item))]
+        fetched.fetch = [(self._buckets.holding(path, addresses[path]), *one) for path, one in found]
+        fetched.run(self._store, careful)
+        return fetched
+
+    def _settle_alone(self, settling: Settling, row: FileResult) -> None:
         """Settle a file of which nothing was stored."""
         with self._store.write() as transaction:
             settling.settle(transaction, row)
@@ -182,53 +197,3 @@ class Worker:
         outcome = {"rows": rows, "kept": list(plan.missing.gone)}
         persistently(lambda: self._table.end(item, self.id, outcome))
         return Share(seconds=time.monotonic() - began)
-
-
-class _Settling:
-    """Settles the files of a worker, each in the transaction that stores its source.
-
-    Attributes:
-        settled: What became of those that were settled.
-        cut: Sources of which OCR left pages.
-    """
-
-    def __init__(self, worker: str, items: Mapping[str, WorkItem], careful: _Careful) -> None:
-        self._worker, self._items, self._careful = worker, items, careful
-        self.settled: dict[str, FileResult] = {}
-        self.cut: set[str] = set()
-
-    def settle(self, transaction: Transaction, row: FileResult) -> bool:
-        """Returns False if another worker has the file now: then nothing may be stored."""
-        from kb_assistant.store.postgres_work import settle
-
-        state = "parked" if row.path in self._careful.hopeless else "done"
-        outcome = outcome_of(row, row.path in self.cut)
-        mine = settle(transaction.database, self._items[row.path], self._worker, state, outcome)
-        if mine:
-            self.settled[row.path] = row
-        return mine
-
-
-class _Careful:
-    """Readers as a worker uses them: a file whose reader ended is tried again, elsewhere or later; and one that
-    isn't there isn't taken for deleted, as it may be this machine that doesn't see it.
-
-    Attributes:
-        given_back: Files to be tried again.
-        hopeless: Files whose readers ended at each attempt.
-    """
-
-    def __init__(self, pool: ReaderPool, items: Mapping[str, WorkItem]) -> None:
-        self._pool, self._items = pool, items
-        self.given_back: set[str] = set()
-        self.hopeless: set[str] = set()
-
-    def read(self, items: Iterable[Item]) -> Iterator[Outcome]:
-        """See Reading."""
-        for outcome in self._pool.read(items):
-            if outcome.lost and self._items[outcome.source].attempts < MOST_ATTEMPTS:
-                self.given_back.add(outcome.source)
-                continue
-            if outcome.lost:
-                self.hopeless.add(outcome.source)
-            yield replace(outcome, gone=False)

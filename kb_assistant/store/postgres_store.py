@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from kb_assistant.errors import BusyError, StoreError, hint_for
 from kb_assistant.lock import survive_forks, writing
@@ -33,10 +32,15 @@ BUSY_SECONDS = 30
 IDLE_SECONDS = 300
 """How long a writer's transaction may stand still, as in a stopped process, before the server ends it."""
 
-_POLL_S = 0.1
-
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _FOUND = "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s"
+_OF_LOCK: LiteralString = (
+    "l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND l.classid::bigint = %s AND l.objid::bigint = %s"
+)
+_WAITING: LiteralString = (
+    f"SELECT 1 FROM pg_locks l WHERE NOT l.granted AND l.mode = 'ExclusiveLock' AND {_OF_LOCK}"
+)
 
 
 class PostgresStore:
@@ -109,13 +113,13 @@ class PostgresStore:
     @contextmanager
     def writing_beside_others(self, patience: float) -> Iterator[None]:
         """Hold the writer's lock as one of several that each store sources of their own; whoever holds it alone
-        waits for all of them, and they for it.
+        waits for all of them, and they for it: the server gives it in the order of the requests.
 
         Raises:
             BusyError: somebody still holds it alone after that time.
         """
         with self._errors(), closing(self._connections.open()) as connection:
-            self._take_lock(connection, patience, "pg_try_advisory_lock_shared")
+            self._take_lock(connection, patience, "pg_advisory_lock_shared")
             try:
                 yield
             finally:
@@ -138,6 +142,12 @@ class PostgresStore:
                     if os.getpid() == process:
                         self._held = None
                         _unlock(connection)
+
+    def is_awaited(self) -> bool:
+        """Whether somebody waits to write alone: then those who write beside others let it."""
+        with self._errors(), self._connections.begun(_READ) as connection:
+            waiting = connection.execute(_WAITING, _halves(lock_of(self.schema, "writer"))).fetchone()
+            return waiting is not None
 
     def close(self) -> None:
         self._connections.close()
@@ -165,19 +175,17 @@ class PostgresStore:
             self._local.current = before
 
     def _take_lock(
-        self, connection: Connection[Row], patience: float, take: LiteralString = "pg_try_advisory_lock"
+        self, connection: Connection[Row], patience: float, take: LiteralString = "pg_advisory_lock"
     ) -> None:
-        number, deadline = lock_of(self.schema, "writer"), time.monotonic() + patience
-        while connection.execute(f"SELECT {take}(%s)", (number,)).fetchone() != (True,):
-            if time.monotonic() > deadline:
-                raise BusyError(
-                    _(
-                        "Another machine is writing to this knowledge base: {who}.",
-                        who=_holder(connection, number),
-                    ),
-                    _("Wait until it is done, or stop it; searching works meanwhile."),
-                )
-            time.sleep(_POLL_S)
+        number = lock_of(self.schema, "writer")
+        try:
+            connection.execute(f"SET lock_timeout = {max(1, round(1000 * patience))}".encode())
+            connection.execute(f"SELECT {take}(%s)", (number,))
+        except errors.LockNotAvailable as error:
+            raise BusyError(
+                _("Another machine is writing to this knowledge base: {who}.", who=_holder(connection, number)),
+                _("Wait until it is done, or stop it; searching works meanwhile."),
+            ) from error
 
     def _prepare(self, create: bool) -> None:
         with self._connections.begun(_READ) as connection:
@@ -231,12 +239,14 @@ def _holder(connection: Connection[Row], number: int) -> str:
     """The address of the client that holds an advisory lock, and since when it is connected."""
     query = (
         "SELECT coalesce(host(a.client_addr), 'localhost'), a.backend_start::time(0)::text FROM pg_locks l"
-        " JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted"
-        " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND l.classid::bigint = %s AND l.objid::bigint = %s"
+        f" JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND {_OF_LOCK}"
     )
-    halves = divmod(number % 2**64, 2**32)
     with suppress(psycopg.Error):
-        if row := connection.execute(query, halves).fetchone():
+        if row := connection.execute(query, _halves(number)).fetchone():
             return f"{row[0]}, {row[1]}"
     return "?"
+
+
+def _halves(number: int) -> tuple[int, int]:
+    """The number of an advisory lock as pg_locks shows it."""
+    return divmod(number % 2**64, 2**32)

@@ -135,6 +135,11 @@ class WorkTable:
             db.execute("DELETE FROM workers WHERE id = %s", (worker,))
             db.execute("DELETE FROM workers WHERE lease_until < clock_timestamp() - interval '1 day'")
 
+    def give_back(self, worker: str) -> None:
+        """Free what a worker still has, through no fault of the files: it doesn't count as an attempt."""
+        with self.changing() as db:
+            _release(db, worker, forgive=True)
+
     def take(self, worker: str, ingests: Sequence[int], forgive: bool = False) -> list[WorkItem]:
         """Take files of these ingests that nobody has: a share of those left, the largest first. What a worker was
         lost with comes last, and alone, so that it costs no others; then the rest of an ingest whose files are all

