@@ -19,7 +19,7 @@ from kb_assistant.store.opening import is_on_server, open_home
 OWN = ("role", "answer_language", "answer_length")
 """The settings that may be a knowledge base's own."""
 
-_FILE = "kb.toml"
+FILE = "kb.toml"
 _LOCK_S = 10.0
 
 
@@ -102,9 +102,9 @@ def write_own(settings: Settings, name: str, value: str | None) -> None:
 def _place_of(settings: Settings) -> Path | str:
     """The file with what the knowledge base has of its own, or where it lies on a server."""
     if not is_on_server(settings.store):
-        return settings.kb_dir / _FILE
+        return settings.kb_dir / FILE
     return open_home(settings.store, settings.home).place_of(_name(settings))
 
 
 def _name(settings: Settings) -> str:
-    return f"kbs/{settings.kb}/{_FILE}"
+    return f"kbs/{settings.kb}/{FILE}"

@@ -18,6 +18,7 @@ import typer
 
 from kb_assistant.cli import (
     bundle,
+    copying,
     documents,
     evaluate,
     grants,
@@ -51,7 +52,7 @@ for command in (
     documents.status,
     documents.verify,
     documents.rebuild,
-    documents.copy,
+    copying.copy,
     work.worker,
     work.jobs,
     settings.settings,

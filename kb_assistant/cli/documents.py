@@ -16,7 +16,7 @@ from kb_assistant.cli.causes import Cause, causes
 from kb_assistant.cli.options import Embedder, Home, Json, K, Kb, Where, open_kb, stopping
 from kb_assistant.cli.work import on_ray
 from kb_assistant.errors import KBError
-from kb_assistant.messages import _, join
+from kb_assistant.messages import _
 from kb_assistant.types import MissingFiles, Report
 
 if TYPE_CHECKING:
@@ -343,36 +343,3 @@ def rebuild(embedder: Embedder = None, kb: Kb = None, home: Home = None) -> None
     if embedder:
         keep = f"kb settings embedder {shlex.quote(embedder)}"
         show.note(_("Keep it: {command}   (or pass --embedder from now on)", command=keep))
-
-
-def copy(
-    to: Annotated[
-        str, typer.Option(help="Where to: sqlite, or postgresql://USER@HOST/DATABASE.", metavar="STORE")
-    ],
-    replace: Annotated[
-        bool,
-        typer.Option("--replace", help="Also where another knowledge base of this name is: its documents go."),
-    ] = False,
-    kb: Kb = None,
-    home: Home = None,
-    json: Json = False,
-) -> None:
-    """Copy the knowledge base into another store: from its file to a PostgreSQL server, or back.
-
-    Nothing is embedded anew. Stopped or killed, it goes on where it was; run again, it brings what has changed.
-    """
-    stopped = threading.Event()
-    with open_kb(kb, home) as base, stopping(stopped.set), show.share(_("copying")) as progress:
-        done = base.copy(
-            to, replace=replace, on_progress=lambda now, total: progress(now / total), stop=stopped.is_set
-        )
-    if json:
-        show.as_json(done.to_json())
-    elif not done.stopped:
-        copied = _("{n} of {all} sources copied; the others were there already.", n=done.copied, all=done.sources)
-        show.line(join([copied, _("{n} removed there.", n=done.removed) if done.removed else ""]))
-        use = f"kb settings store {shlex.quote(to)}"
-        show.note(_("Use it: {command}", command=use))
-    if done.stopped:
-        show.note(_("Stopped. Run it again to go on."))
-        raise typer.Exit(130)

@@ -44,8 +44,8 @@ ID_CHARACTERS = 8
 USES_EVERY = timedelta(minutes=1)
 """How precisely the last use of a token is kept."""
 
-_FILE = "access.json"
-_USES = "token-uses.json"
+FILE = "access.json"
+USES = "token-uses.json"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no characters that are read for another
 
 
@@ -86,7 +86,7 @@ class Access:
     @property
     def file(self) -> Path | str:
         """Where they lie: a file, or an address without a password."""
-        return self._home.place_of(_FILE)
+        return self._home.place_of(FILE)
 
     def register(self) -> Register:
         """The current state. The file is read again once it is another one: each change replaces it.
@@ -96,7 +96,7 @@ class Access:
         """
         read = self._read
         try:
-            now = self._home.text(_FILE, read and read[0])
+            now = self._home.text(FILE, read and read[0])
             if now is None:
                 return Register()
             if read is None or now is not read[0]:
@@ -253,7 +253,7 @@ class Access:
     def last_uses(self) -> dict[str, str]:
         """When tokens were last used, by id: ISO 8601 in UTC, to the minute."""
         try:
-            uses = self._home.text(_USES)
+            uses = self._home.text(USES)
             found = json.loads(uses.text) if uses else {}
             return {str(id_): str(when) for id_, when in found.items()}
         except (KBError, OSError, ValueError, AttributeError):
@@ -326,14 +326,14 @@ class Access:
         with suppress(KBError, ValueError):
             update_json(
                 self._home,
-                _USES,
+                USES,
                 lambda before: {**(before or {}), token: when.isoformat(timespec="minutes")},
                 what=_("the list of tokens' uses"),
                 mode=0o600,
             )
 
     def _update_if_any(self, change: Callable[[Register], Register]) -> None:
-        if self._home.text(_FILE) is not None:
+        if self._home.text(FILE) is not None:
             self._update(change)
 
     def _update(self, change: Callable[[Register], Register]) -> None:
@@ -341,7 +341,7 @@ class Access:
             return change(Register() if value is None else Register.from_json(value)).to_json()
 
         try:
-            update_json(self._home, _FILE, changed, what=_("the list of users"), mode=0o600, indent=1)
+            update_json(self._home, FILE, changed, what=_("the list of users"), mode=0o600, indent=1)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(error) from error
 

@@ -296,7 +296,8 @@ class ChatStore:
         """The answers about a knowledge base with a thumb down, of all owners, latest first."""
         query = (
             "SELECT owner, asked_at, question, reason FROM turns JOIN chats ON chats.id = chat"
-            " WHERE kb = ? AND rating < 0 AND replaced = 0 AND deleted_at = '' ORDER BY turns.id DESC LIMIT ?"
+            " WHERE kb = ? AND rating < 0 AND replaced = 0 AND deleted_at = ''"
+            " ORDER BY asked_at DESC, turns.id DESC LIMIT ?"
         )
         with self._home.read() as db:
             rows = list(db.rows(query, (kb, limit))) if db else []

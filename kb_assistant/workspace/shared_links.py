@@ -13,7 +13,7 @@ from kb_assistant.store.home import HomeStore, update_json
 from kb_assistant.workspace.chats import Chat
 from kb_assistant.workspace.register import now
 
-_FILE = "shared-links.json"
+FILE = "shared-links.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class SharedLinks:
 
     def _all(self) -> list[SharedLink]:
         try:
-            written = self._home.text(_FILE)
+            written = self._home.text(FILE)
             return _links(json.loads(written.text)) if written else []
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
@@ -75,13 +75,13 @@ class SharedLinks:
             return [asdict(one) for one in (*kept, *made)]
 
         try:
-            update_json(self._home, _FILE, changed, what=_("the list of shared links"), mode=0o600, indent=1)
+            update_json(self._home, FILE, changed, what=_("the list of shared links"), mode=0o600, indent=1)
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> StoreError:
         return StoreError(
-            _("{path} can't be read: {reason}.", path=self._home.place_of(_FILE), reason=error),
+            _("{path} can't be read: {reason}.", path=self._home.place_of(FILE), reason=error),
             _("Delete it and share the conversations again."),
         )
 

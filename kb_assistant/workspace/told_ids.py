@@ -21,7 +21,7 @@ from kb_assistant.store.home import HomeStore
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import Cipher
 
-_FILE = "ids.json"
+FILE = "ids.json"
 _BYTES = 16
 """Of the key, and of a passage's id: one block of the cipher."""
 
@@ -60,7 +60,7 @@ class ToldIds:
             found[:] = [secrets.token_bytes(_BYTES) if kept is None else self._read(kept)]
             return json.dumps({"key": found[0].hex()}) if kept is None else None
 
-        self._home.update(_FILE, choose, what=_("the key of ids"), mode=0o600)
+        self._home.update(FILE, choose, what=_("the key of ids"), mode=0o600)
         return found[0]
 
     def _read(self, kept: str) -> bytes:
@@ -69,7 +69,7 @@ class ToldIds:
             block = _block(json.loads(kept)["key"])
         if not block:
             raise StoreError(
-                _("{path} is damaged.", path=self._home.place_of(_FILE)),
+                _("{path} is damaged.", path=self._home.place_of(FILE)),
                 _("Move it away: links to passages that were given then lead nowhere."),
             )
         return block
