@@ -30,6 +30,7 @@ from kb_assistant.workspace.attempts import Attempts, address_of
 from kb_assistant.workspace.rights import Principal
 from kb_assistant.workspace.shared_sessions import SharedSessions
 from ui.options import MEGABYTE, MOST_HELD_MEGABYTES
+from ui.stray_uploads import UPLOAD
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,7 +43,6 @@ _CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/script-health-check",
 """Files at /media open to everybody who is signed in, by a hash of what is in them: pictures and downloads of the
 page go other ways (ui/pictures.py, ui/downloads.py)."""
 _SHARED = "/shared/"
-_UPLOAD = "/_stcore/upload_file"
 _LONGEST_LOGIN = 4096
 _WRONG = "That token isn't valid, or has expired. 令牌无效或已过期。"
 _NOTHING = """That token is valid, but may not read any knowledge base yet. Ask whoever manages them.
@@ -145,7 +145,7 @@ class AuthMiddleware:
             await self.app(scope, receive, self._with_headers(send))  # it asks itself who may see what
         elif self.access and (user := sessions.signed_in(asked.cookies)) is None:
             await self._reject(scope, receive, send)
-        elif self.access and user and not user.may_write_any and scope["path"].startswith(_UPLOAD):
+        elif self.access and user and not user.may_write_any and scope["path"].startswith(UPLOAD):
             await _refuse(scope, receive, send, 403, "You may read only.")
         elif scope["type"] == "http" and (problem := self._too_much(asked)):
             await _refuse(scope, receive, send, 413, problem)
@@ -166,7 +166,7 @@ class AuthMiddleware:
 
     def _too_much(self, asked: Any) -> str:
         """Why an upload is refused, before any of it is read; else ""."""
-        if asked.scope["method"] != "PUT" or not asked.scope["path"].startswith(_UPLOAD):
+        if asked.scope["method"] != "PUT" or not asked.scope["path"].startswith(UPLOAD):
             return ""
         length = asked.headers.get("content-length", "")
         if not length.isdecimal() or len(length) > _LONGEST_LENGTH:

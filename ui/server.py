@@ -11,10 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from kb_assistant import Access
+from kb_assistant import Access, Settings
 from kb_assistant.messages import _, here
 from kb_assistant.workspace.listening import Listening
 from ui.options import MOST_MEGABYTES, Options, set_options
+from ui.stray_uploads import FOLDER, StrayMiddleware, StrayUploads
 
 SCRIPT = Path(__file__).with_name("app.py")
 PAGES = ("/", "/chat", "/library", "/people", "/system")
@@ -49,7 +50,7 @@ def serve(
     settings = config(at.host, at.port)
     if at.certificate and at.key:
         settings |= {"server.sslCertFile": str(at.certificate), "server.sslKeyFile": str(at.key)}
-    app(access, at, browser, beside).run(config=settings)
+    app(access, at, browser, beside, _strays(options, access)).run(config=settings)
 
 
 def config(host: str, port: int) -> dict[str, Any]:
@@ -84,8 +85,14 @@ def config(host: str, port: int) -> dict[str, Any]:
     }
 
 
-def app(access: Access, at: Listening, browser: bool, beside: Beside | None = None) -> Any:
-    """The ASGI application."""
+def app(
+    access: Access, at: Listening, browser: bool, beside: Beside | None = None, strays: StrayUploads | None = None
+) -> Any:
+    """The ASGI application.
+
+    Args:
+        strays: Where uploads for sessions of other machines wait, if there are others.
+    """
     import streamlit as st
     from starlette.middleware import Middleware
 
@@ -98,6 +105,8 @@ def app(access: Access, at: Listening, browser: bool, beside: Beside | None = No
         if browser and at.is_local:
             webbrowser.open(at.address)
         threading.Thread(target=_warm, name="warm", daemon=True).start()
+        if strays:
+            strays.deliver_to(_uploads())
         async with AsyncExitStack() as stack:
             if beside:
                 await stack.enter_async_context(beside.lifespan())
@@ -108,19 +117,29 @@ def app(access: Access, at: Listening, browser: bool, beside: Beside | None = No
         access=access if at.needs_token else None,
         secure=at.certificate is not None,
         any_host=at.needs_token,  # a proxy on this machine passes its own name
-        held=_held,
+        held=lambda: _held() + (strays.held() if strays else 0),
     )
+    behind = [Middleware(StrayMiddleware, strays=strays)] if strays else []
     front = [Middleware(beside.over)] if beside else []
     routes = [*splash.routes(PAGES), *downloads.routes(), *shared_page.routes()]
-    return st.App(str(SCRIPT), routes=routes, middleware=[*front, auth], lifespan=told)
+    return st.App(str(SCRIPT), routes=routes, middleware=[*front, auth, *behind], lifespan=told)
+
+
+def _strays(options: Options, access: Access) -> StrayUploads | None:
+    """Where uploads wait for sessions of other machines; None if there are none, or they share no folder."""
+    settings = Settings.load(**options.flags)
+    return StrayUploads(settings.uploads_dir / FOLDER) if access.sessions and settings.uploads else None
+
+
+def _uploads() -> Any:
+    from streamlit import runtime
+
+    return runtime.get_instance().uploaded_file_mgr
 
 
 def _held() -> int:
     """Bytes of uploads that Streamlit keeps until they are processed, or their session ends."""
-    from streamlit import runtime
-
-    uploads: Any = runtime.get_instance().uploaded_file_mgr
-    return sum(stat.byte_length for stats in uploads.get_stats().values() for stat in stats)
+    return sum(stat.byte_length for stats in _uploads().get_stats().values() for stat in stats)
 
 
 def _warm() -> None:
