@@ -115,16 +115,20 @@ class StrayMiddleware:
         """Returns the status of the answer."""
         from starlette.concurrency import run_in_threadpool
         from starlette.datastructures import UploadFile
+        from starlette.exceptions import HTTPException
         from starlette.requests import Request
 
         request = Request(scope, receive)
         if int(request.headers["content-length"]) > MOST_MEGABYTES * MEGABYTE + _AROUND:  # the gate requires it
             return 413
-        async with request.form(max_fields=0) as form:
-            sent = [one for one in form.values() if isinstance(one, UploadFile)]
-            if len(sent) != 1:
-                return 400
-            name, kind, data = sent[0].filename or "", sent[0].content_type or _ANY, await sent[0].read()
+        try:
+            async with request.form() as form:
+                sent = [one for one in form.values() if isinstance(one, UploadFile)]
+                if len(sent) != 1:
+                    return 400
+                name, kind, data = sent[0].filename or "", sent[0].content_type or _ANY, await sent[0].read()
+        except HTTPException as refused:  # it is no form
+            return refused.status_code
         await run_in_threadpool(self.strays.put, session, file, name, kind, data)
         return 204
 
