@@ -1,8 +1,9 @@
-"""A running ingest: files are read, their new texts embedded in windows, and each source is committed in its own
-transaction."""
+"""A running ingest: files are read, their new texts embedded in windows, and the sources of a window are committed
+in one transaction, each as a whole."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from ingest.readers.blocks import Content, nest, says_title, title_above
 from ingest.sandbox.pool import Item, Outcome, hash_file
 from ingest.split import Piece, Splitter
 from kb_assistant import telemetry
+from kb_assistant.errors import KBError, LostConnection
 from kb_assistant.messages import _, join
 from kb_assistant.store import Chunk, KnowledgeStore, NewChunk, Source, Text, Transaction, persistently
 from kb_assistant.types import FileResult, IngestRequest, Progress, Report, Status
@@ -187,9 +189,8 @@ class Run:
                 recipe = cut_recipe(recipe, content.ocr.most, content.ocr.most_seconds)
                 self.cut.add(path)
         failed = content is None
-        source = Source(
-            path, digest, recipe, _without_surrogates(title), lasting, failed, now(), len(chunks), metadata
-        )
+        title, metadata = _without_surrogates(title), _written_anew(metadata)
+        source = Source(path, digest, recipe, title, lasting, failed, now(), len(chunks), metadata)
         status: Status = "failed" if failed else task.status
         self.waiting.append(_Ready(source, chunks, status, lasting or task.reason, task.size, watched))
         self._note_missing(chunks)
@@ -204,12 +205,12 @@ class Run:
             return snapshot.known_vectors(keys)
 
     def _flush(self) -> None:
-        """Embed missing texts, then commit every waiting source whose texts all have vectors."""
+        """Embed missing texts, then commit the waiting sources whose texts all have vectors."""
         vectors = self._embed()
-        for ready in self.waiting:
-            keys = {chunk.text.hash for chunk in ready.chunks}
-            if keys & self.missing.keys() <= vectors.keys():
-                self._commit(ready, vectors)
+        left = self.missing.keys() - vectors.keys()
+        ready = [one for one in self.waiting if left.isdisjoint(chunk.text.hash for chunk in one.chunks)]
+        if ready:
+            self._commit(ready, vectors)
         self.waiting, self.missing = [], {}
 
     def _embed(self) -> dict[bytes, bytes]:
@@ -227,32 +228,44 @@ class Run:
                         break
         return vectors
 
-    def _commit(self, ready: _Ready, vectors: dict[bytes, bytes]) -> None:
-        path, began = ready.source.path, time.monotonic()
-        status = persistently(lambda: self._put(ready, vectors))
-        if status is None:
+    def _commit(self, ready: Sequence[_Ready], vectors: Mapping[bytes, bytes]) -> None:
+        """Store sources together or, where one of them can't be stored, one after the other up to that one."""
+        began = time.monotonic()
+        try:
+            done = persistently(lambda: self._put(ready, vectors))
+        except LostConnection:
+            raise
+        except (KBError, ValueError, TypeError):
+            if len(ready) == 1:
+                raise
+            for one in ready:
+                self._commit([one], vectors)
             return
-        ready.watched.step("commit", time.monotonic() - began)
-        ready.watched.became(status, len(ready.chunks))
-        self._done(FileResult(path, status, len(ready.chunks), ready.reason), ready.size)
+        for one, status in done:
+            one.watched.step("commit", (time.monotonic() - began) / len(done))
+            one.watched.became(status, len(one.chunks))
+            self._done(FileResult(one.source.path, status, len(one.chunks), one.reason), one.size)
 
-    def _put(self, ready: _Ready, vectors: dict[bytes, bytes]) -> Status | None:
-        """Store a source in one transaction. Returns what became of it; None if it may not be stored."""
-        path = ready.source.path
+    def _put(self, ready: Sequence[_Ready], vectors: Mapping[bytes, bytes]) -> list[tuple[_Ready, Status]]:
+        """Store sources in one transaction. Returns what became of those that may be stored."""
+        done, changed = list[tuple[_Ready, Status]](), list[tuple[Source, list[NewChunk]]]()
         with self.store.write(self.embedder.fingerprint) as transaction:
-            old = transaction.source(path)
-            before = [_as_it_was(chunk) for chunk in transaction.chunks_of_source(path)]
-            alike = old and old.digest == ready.source.digest and old.metadata == ready.source.metadata
-            same = alike and before == ready.chunks
-            status: Status = "unchanged" if same and not ready.source.failed else ready.status
-            row = FileResult(path, status, len(ready.chunks), ready.reason)
-            if not self.may_commit(transaction, row):
-                return None
-            if same:
-                transaction.update_source(ready.source)
-            else:
-                transaction.put_source(ready.source, ready.chunks, vectors)
-            return status
+            known = transaction.known_sources(one.source.path for one in ready)
+            for one in ready:
+                path = one.source.path
+                same = _is_alike(known.get(path), one.source) and one.chunks == [
+                    _as_it_was(chunk) for chunk in transaction.chunks_of_source(path)
+                ]
+                status: Status = "unchanged" if same and not one.source.failed else one.status
+                if not self.may_commit(transaction, FileResult(path, status, len(one.chunks), one.reason)):
+                    continue
+                done.append((one, status))
+                if same:
+                    transaction.update_source(one.source)
+                else:
+                    changed.append((one.source, one.chunks))
+            transaction.put_sources(changed, vectors)
+        return done
 
     def _done(self, row: FileResult, size: int) -> None:
         self.plan.rows[row.path] = row
@@ -288,6 +301,11 @@ def _new_chunk(piece: Piece, title: str) -> NewChunk:
     return NewChunk(text, piece.page, piece.lines, piece.slide, sheet, attachment)
 
 
+def _is_alike(known: Source | None, source: Source) -> bool:
+    """Whether a known source had the same bytes and metadata."""
+    return known is not None and (known.digest, known.metadata) == (source.digest, source.metadata)
+
+
 def _as_it_was(chunk: Chunk) -> NewChunk:
     place = chunk.locator
     return NewChunk(chunk.text, place.page, place.lines, place.slide, place.sheet, place.attachment)
@@ -299,6 +317,12 @@ def _hash_now(path: str) -> str:
         return hash_file(Path(path))[0]
     except OSError:
         return ""
+
+
+def _written_anew(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as they are stored: JSON values without lone surrogates."""
+    stored: dict[str, Any] = json.loads(_without_surrogates(json.dumps(dict(metadata), ensure_ascii=False)))
+    return stored
 
 
 def _without_surrogates(text: str) -> str:

@@ -126,9 +126,9 @@ class DocumentWriter:
             new = {text.hash: text.embedded for _, text in sources if text.hash not in known}
             rows = self._embedder().encode_passages(list(new.values()))
             vectors = {key: row.astype("<f4").tobytes() for key, row in zip(new, rows, strict=True)}
+            last = {source.path: (source, [NewChunk(text)]) for source, text in sources}
             with store.write(self._embedder().fingerprint) as transaction:
-                for source, text in sources:
-                    transaction.put_source(source, [NewChunk(text)], vectors)
+                transaction.put_sources(list(last.values()), vectors)
 
     def remove(self, store: KnowledgeStore, choose: Callable[[list[str]], Sequence[str]]) -> list[str]:
         """Remove sources in one transaction. Returns their paths.

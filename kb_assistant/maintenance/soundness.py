@@ -51,7 +51,7 @@ def content_faults(db: Database, snapshot: Snapshot) -> Iterator[str]:
             vectors += not (isinstance(vector, bytes) and len(vector) == size and is_whole(vector, crc))
         if fit:
             lines = db.token_lines(known)
-            entries += sum(lines[text_id] != line for text_id, line in snapshot.keyword_lines(known).items())
+            entries += sum(lines[text_id] != line for text_id, line in snapshot.keyword_lines(known))
     if texts:
         yield _("texts: {count} differ from their hash", count=texts)
     if vectors:

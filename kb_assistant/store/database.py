@@ -22,8 +22,8 @@ class Counting(NamedTuple):
     """How the texts that contain a token are counted.
 
     Attributes:
-        few: Most that are counted, those with the smallest ids. For a more common token the number of the others
-            is inferred from samples.
+        few: Most that must be counted, those with the smallest ids. For a more common token the number of the
+            others may be inferred from samples.
         samples: Number of samples, evenly spread over the ids of the others.
         size: Most ids in each.
     """
@@ -45,7 +45,7 @@ class Holders(NamedTuple):
     """The texts that contain a token.
 
     Attributes:
-        number: How many there are, partly inferred for a common token.
+        number: How many there are, for a common token perhaps partly inferred.
         text_ids: Their ids, ascending, int64, where they come along; see Database.postings.
     """
 
@@ -100,8 +100,8 @@ class Database(Statements, Protocol):
     def indexed_ids(self) -> Iterator[int]:
         """The ids of the texts in the keyword index."""
 
-    def put_token_lines(self, lines: Mapping[int, str]) -> None:
-        """Index texts that aren't indexed, by id."""
+    def put_token_lines(self, lines: Iterable[tuple[int, str]]) -> None:
+        """Index texts that aren't indexed: each with its id, taken one after the other."""
 
     def delete_token_lines(self, text_ids: Iterable[int] | None) -> None:
         """Take texts out of the keyword index; None for all."""

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,32 +25,19 @@ _TOGETHER = 5_000
 """Most members of one statement: the client keeps all rows of one."""
 
 _HOLDERS = """
-SELECT asked.place, found.* FROM unnest(?::text[]) WITH ORDINALITY AS asked (token, place),
- (SELECT coalesce(max(id), 0) + 1 AS beyond FROM texts) AS texts, LATERAL (
- WITH holding AS MATERIALIZED (SELECT text_id FROM keywords WHERE tokens @> ARRAY[asked.token]),
- number AS MATERIALIZED (SELECT count(*) AS count FROM holding),
- few AS MATERIALIZED (SELECT text_id AS last FROM holding WHERE (SELECT count FROM number) >= ?::bigint
-  ORDER BY text_id OFFSET ?::bigint - 1 LIMIT 1),
- sampling AS (SELECT last, greatest(1, ceil((beyond - last - 1) / ?::numeric))::bigint AS step FROM few)
- SELECT (SELECT count FROM number), (SELECT last FROM few), beyond,
-  (SELECT count(*) FROM holding, sampling
-   WHERE text_id > last AND (text_id - last - 1) %% step < least(step, ?::bigint)),
-  (SELECT string_agg(int8send(text_id), '') FROM holding WHERE (SELECT count FROM number) < ?::bigint)) AS found
+SELECT asked.place, found.* FROM unnest(?::text[]) WITH ORDINALITY AS asked (token, place), LATERAL (
+ SELECT count(*), CASE WHEN count(*) <= ?::bigint THEN string_agg(int8send(text_id), '') END
+ FROM keywords WHERE tokens @> ARRAY[asked.token]) AS found
 """
-"""Whole lists of holders are apart (MATERIALIZED), or the planner walks along the key and reads the tokens of
-every text. Samples are what `Counting` says, of the same lists."""
+"""Ids have no order here: the planner would walk along the key, and read the tokens of every text."""
 
-_POSTINGS = """
-SELECT asked.place, found.ids FROM unnest(?::text[]) WITH ORDINALITY AS asked (token, place), LATERAL (
- WITH holding AS MATERIALIZED (SELECT text_id FROM keywords WHERE tokens @> ARRAY[asked.token])
- SELECT string_agg(int8send(text_id), '') AS ids FROM holding) AS found
-"""
+_LARGEST = 2**63 - 1
 
 _ROWS = 500
 """Most rows of one statement; it takes 65,535 values."""
 
 _VALUES = re.compile(r"VALUES (\(.*?\))(?: ON CONFLICT|$)")
-_PLAIN = re.compile(r"INSERT INTO (\w+) VALUES \([?, ]+\)")
+_PLAIN = re.compile(r"INSERT INTO (\w+(?: \([\w, ]+\))?) VALUES \([?, ]+\)")
 """Rows that go into a table as they are: COPY takes them several times as fast."""
 
 _ARRAYS = {int: "bigint", str: "text", bytes: "bytea"}
@@ -88,14 +75,19 @@ class PostgresDatabase:
         return self._db.execute(_translated(statement), _cleaned(values)).rowcount
 
     def run_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
-        if plain := _PLAIN.fullmatch(statement):
-            with self._db.cursor() as cursor, cursor.copy(f"COPY {plain[1]} FROM STDIN".encode()) as copy:
-                for row in rows:
-                    copy.write_row(_cleaned(row))
-            return
         left = iter(rows)
+        if plain := _PLAIN.fullmatch(statement):
+            self._copy(plain[1], left)
         while part := list(islice(left, _ROWS)):
             self._db.execute(_with_rows(statement, len(part)), [value for row in part for value in _cleaned(row)])
+
+    def _copy(self, table: str, rows: Iterator[Sequence[Value]]) -> None:
+        """Add rows to a table. The server takes one while the next is worked out."""
+        if (first := next(rows, None)) is None:
+            return
+        with self._db.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
+            for row in chain([first], rows):
+                copy.write_row(_cleaned(row))
 
     def derived(self, path: str, title: str) -> dict[str, Value]:
         return {
@@ -107,21 +99,21 @@ class PostgresDatabase:
         }
 
     def postings(self, tokens: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        rows = self._db.execute(_translated(_POSTINGS), [_keys(tokens)], binary=True)
-        return {tokens[place - 1]: _numbers(ids) for place, ids in rows}
+        return {token: _numbers(ids) for token, (_count, ids) in self._holding(tokens, _LARGEST).items()}
 
     def holders(self, tokens: Sequence[str], counting: Counting) -> dict[str, Holders]:
-        few, samples, size = counting
-        values = [_keys(tokens), few, few, samples, size, few]
-        found: dict[str, Holders] = {}
-        for place, count, last, beyond, sampled, ids in self._db.execute(
-            _translated(_HOLDERS), values, binary=True
-        ):
-            number = float(count)
-            if last is not None:
-                number = few + counting.inferred(sampled, counting.step(last + 1, beyond))
-            found[tokens[place - 1]] = Holders(number, _numbers(ids) if last is None else None)
-        return found
+        """All are counted: the index gives no part of a list."""
+        found = self._holding(tokens, counting.few - 1)
+        return {
+            token: Holders(count, None if count and ids is None else _numbers(ids))
+            for token, (count, ids) in found.items()
+        }
+
+    def _holding(self, tokens: Sequence[str], most: int) -> dict[str, tuple[int, bytes | None]]:
+        """How many texts contain each token, and the ids of those of which there are so many at most."""
+        values = [_cleaned([key_of(token) for token in tokens]), most]
+        rows = self._db.execute(_translated(_HOLDERS), values, binary=True)
+        return {tokens[place - 1]: (count, ids) for place, count, ids in rows}
 
     def token_lines(self, text_ids: Iterable[int]) -> dict[int, str]:
         rows = self.rows_among("SELECT text_id, line FROM keywords WHERE text_id {among}", text_ids)
@@ -130,12 +122,11 @@ class PostgresDatabase:
     def indexed_ids(self) -> Iterator[int]:
         return (row[0] for row in self.rows("SELECT text_id FROM keywords"))
 
-    def put_token_lines(self, lines: Mapping[int, str]) -> None:
-        statement = "INSERT INTO keywords (text_id, line, tokens) VALUES (?, ?, string_to_array(?, chr(10)))"
-        left = iter(lines.items())
-        while part := list(islice(left, _ROWS)):
-            values = [value for text_id, line in part for value in (text_id, line, "\n".join(keys_of(line)))]
-            self._db.execute(_with_rows(statement, len(part)), values)
+    def put_token_lines(self, lines: Iterable[tuple[int, str]]) -> None:
+        self.run_many(
+            "INSERT INTO keywords (text_id, line, tokens) VALUES (?, ?, ?)",
+            ((text_id, line, _written(keys_of(line))) for text_id, line in lines),
+        )
 
     def delete_token_lines(self, text_ids: Iterable[int] | None) -> None:
         if text_ids is None:
@@ -161,9 +152,10 @@ class PostgresDatabase:
         self.run("DELETE FROM new_vectors")
 
 
-def _keys(tokens: Sequence[str]) -> list[Any]:
-    """Tokens as they are indexed."""
-    return _cleaned([key_of(token) for token in tokens])
+def _written(tokens: Iterable[str]) -> str:
+    """Tokens as the server reads an array."""
+    quoted = (token.replace("\\", r"\\").replace('"', r"\"") for token in tokens)
+    return "{" + ",".join(f'"{token}"' for token in quoted) + "}"
 
 
 def _numbers(ids: bytes | None) -> NDArray[np.int64]:

@@ -15,6 +15,9 @@ _MOST_BYTES = 63
 _LONGEST_KEY = 600
 """Longest token, in bytes, that is indexed as it is; an entry of a GIN index has at most 2.7 kB."""
 
+_MOST_BYTES_EACH = 4
+"""Bytes of a character."""
+
 PREFIX = "kb_"
 
 HOME = "kbhome"
@@ -44,12 +47,17 @@ CREATE TABLE chunks (
     page bigint, first_line bigint, last_line bigint, part text);
 CREATE INDEX chunks_source ON chunks (source_id, seq);
 CREATE INDEX chunks_text ON chunks (text_id);
-CREATE TABLE keywords (text_id bigint PRIMARY KEY, line text NOT NULL, tokens text[] COLLATE "C" NOT NULL);
-CREATE INDEX keywords_tokens ON keywords USING gin (tokens) WITH (gin_pending_list_limit = 64);
+CREATE TABLE keywords (text_id bigint PRIMARY KEY, line text NOT NULL, tokens text[] COLLATE "C" NOT NULL)
+    WITH (toast_tuple_target = 128);
+ALTER TABLE keywords ALTER COLUMN line SET STORAGE EXTERNAL, ALTER COLUMN tokens SET STORAGE EXTERNAL,
+    ALTER COLUMN line SET STATISTICS 0, ALTER COLUMN tokens SET STATISTICS 0;
+CREATE INDEX keywords_tokens ON keywords USING gin (tokens) WITH (gin_pending_list_limit = 256);
 """
 """Paths and tokens have the order of their bytes, as in SQLite. A path of any length is found by its hash, and
 those under a folder by a prefix tree: an entry of a B-tree has at most 2.7 kB. Tokens wait to be sorted into their
-index in a list that every search reads, so it is short."""
+index in a list that every search reads, so it is short; a writer empties it at its end. Lines and tokens lie apart
+from the ids (TOAST), so that those of the many texts with a token are on few pages; and the server doesn't count
+them for its planner, which would take longer than storing them."""
 
 
 def schema_of(name: str) -> str:
@@ -75,7 +83,10 @@ def key_of(token: str) -> str:
 
 def keys_of(line: str) -> list[str]:
     """What is indexed of a line of tokens: each once, in order."""
-    return sorted({key_of(token) for token in line.split()})
+    tokens = set(line.split())
+    if _MOST_BYTES_EACH * max(map(len, tokens), default=0) > _LONGEST_KEY:
+        tokens = set(map(key_of, tokens))
+    return sorted(tokens)
 
 
 def described(comment: str | None) -> dict[str, Any] | None:

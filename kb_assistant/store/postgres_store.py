@@ -123,7 +123,7 @@ class PostgresStore:
             try:
                 yield
             finally:
-                _unlock(connection)
+                _end_writing(connection)
 
     @contextmanager
     def writing(self, patience: float) -> Iterator[None]:
@@ -141,7 +141,7 @@ class PostgresStore:
                 finally:
                     if os.getpid() == process:
                         self._held = None
-                        _unlock(connection)
+                        _end_writing(connection)
 
     def is_awaited(self) -> bool:
         """Whether somebody waits to write alone: then those who write beside others let it."""
@@ -229,10 +229,12 @@ class PostgresStore:
         )
 
 
-def _unlock(connection: Connection[Row]) -> None:
-    """Free its locks at once: the server sees that a connection was closed a little later."""
-    with suppress(psycopg.Error):
-        connection.execute("SELECT pg_advisory_unlock_all()")
+def _end_writing(connection: Connection[Row]) -> None:
+    """Sort the last tokens into their index, so that searches needn't read them one by one, and free the locks at
+    once: the server sees that a connection was closed a little later."""
+    for statement in ("SELECT gin_clean_pending_list('keywords_tokens')", "SELECT pg_advisory_unlock_all()"):
+        with suppress(psycopg.Error):
+            connection.execute(statement)
 
 
 def _holder(connection: Connection[Row], number: int) -> str:

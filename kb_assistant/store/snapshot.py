@@ -270,17 +270,17 @@ class Snapshot:
         names = self._names([text_id for text_id in text_ids if not found.get(text_id)])
         return [found.get(text_id) or " ".join(names.get(text_id, ())) for text_id in text_ids]
 
-    def keyword_lines(self, texts: Mapping[int, Text]) -> dict[int, str]:
-        """What the keyword index keeps of texts, by id: their tokens, and those of the names of their files and
-        folders."""
+    def keyword_lines(self, texts: Mapping[int, Text]) -> Iterator[tuple[int, str]]:
+        """What the keyword index keeps of texts, with their ids: their tokens, and those of the names of their
+        files and folders. Each is worked out when it is asked for, without reading the store."""
         names = self._names(texts)
-        return {
-            text_id: " ".join(keywords.analyze("\n".join([text.embedded, *names.get(text_id, ())])))
+        return (
+            (text_id, " ".join(keywords.analyze("\n".join([text.embedded, *names.get(text_id, ())]))))
             for text_id, text in texts.items()
-        }
+        )
 
     def named_by(self, text_ids: Iterable[int], path: str) -> set[int]:
-        """The texts in whose keyword line the name of a file with this path is, or would be."""
+        """The texts in whose keyword line the name of a file with this path, or a later one, is or would be."""
         before = (
             "SELECT count(*) FROM (SELECT DISTINCT s.path FROM chunks c JOIN sources s ON s.id = c.source_id"
             " WHERE c.text_id = t.id AND s.path < ? LIMIT ?) few"

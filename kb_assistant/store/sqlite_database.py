@@ -98,8 +98,8 @@ class SQLiteDatabase:
     def indexed_ids(self) -> Iterator[int]:
         return (row[0] for row in self.rows("SELECT rowid FROM keywords"))
 
-    def put_token_lines(self, lines: Mapping[int, str]) -> None:
-        self.run_many("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", lines.items())
+    def put_token_lines(self, lines: Iterable[tuple[int, str]]) -> None:
+        self.run_many("INSERT INTO keywords (rowid, tokens) VALUES (?, ?)", lines)
 
     def delete_token_lines(self, text_ids: Iterable[int] | None) -> None:
         if text_ids is None:

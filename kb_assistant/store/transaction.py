@@ -6,6 +6,7 @@ import json
 import secrets
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from kb_assistant.errors import EmbedderMismatch, StoreError
@@ -60,31 +61,54 @@ class Transaction(Snapshot):
             self._db.put_token_lines(self.keyword_lines(texts))
         self.put_meta("keywords", keywords.analyzer_version())
 
-    def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: dict[bytes, bytes]) -> None:
-        """Replace everything stored for `source.path`.
+    def put_source(self, source: Source, chunks: Sequence[NewChunk], vectors: Mapping[bytes, bytes]) -> None:
+        """Replace everything stored for `source.path`; see put_sources."""
+        self.put_sources([(source, chunks)], vectors)
+
+    def put_sources(
+        self, sources: Sequence[tuple[Source, Sequence[NewChunk]]], vectors: Mapping[bytes, bytes]
+    ) -> None:
+        """Replace everything stored for the paths of these sources, each of another path. Together they need as
+        many statements as one.
 
         Args:
-            chunks: Its chunks in reading order.
+            sources: With their chunks in reading order.
             vectors: float32 vectors as little-endian bytes, by text hash, for texts without a stored one.
 
         Raises:
             EmbedderMismatch: `vectors` come from another model than the index.
             StoreError: a text has neither a stored vector nor one in `vectors`.
         """
+        if not sources:
+            return
         self._check_vectors(vectors)
-        before = self._texts_of(source.path)
-        text_ids = self._put_texts({chunk.text.hash: chunk.text for chunk in chunks}, vectors)
-        self._db.run("DELETE FROM sources WHERE path = ?", (source.path,))
-        rows = list(_chunk_rows(source.path, chunks, text_ids))
-        source_id = self._put_row(source, rows)
+        paths = [source.path for source, _chunks in sources]
+        before = self._texts_of(paths)
+        texts = {chunk.text.hash: chunk.text for _source, chunks in sources for chunk in chunks}
+        text_ids = self._put_texts(texts, vectors)
+        self._delete_sources(paths)
+        self._put_rows([(source, list(_chunk_rows(source.path, chunks, text_ids))) for source, chunks in sources])
+        self._sync_keywords(before | set(text_ids.values()), paths)
+
+    def _delete_sources(self, paths: Sequence[str]) -> None:
+        list(self._db.rows_among("DELETE FROM sources WHERE path {among} RETURNING id", paths))
+
+    def _put_rows(self, sources: Sequence[tuple[Source, Sequence[Row]]]) -> None:
+        """Insert the rows of sources and of their chunks."""
+        rows = [self._row(source, chunks) for source, chunks in sources]
+        columns, marks = ", ".join(rows[0]), ", ".join("?" * len(rows[0]))
+        self._db.run_many(
+            f"INSERT INTO sources ({columns}) VALUES ({marks})", [list(row.values()) for row in rows]
+        )
+        paths = [source.path for source, _chunks in sources]
+        ids: dict[str, int] = dict(self._db.rows_among("SELECT path, id FROM sources WHERE path {among}", paths))
         self._db.run_many(
             "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row[0], source_id, *row[1:]) for row in rows],
+            [(row[0], ids[source.path], *row[1:]) for source, chunks in sources for row in chunks],
         )
-        self._sync_keywords(before | set(text_ids.values()), source.path)
 
-    def _put_row(self, source: Source, chunks: Sequence[Row]) -> int:
-        """Insert the row of a source with the rows of these chunks. Returns its id."""
+    def _row(self, source: Source, chunks: Sequence[Row]) -> dict[str, Value]:
+        """What is stored of a source with the rows of these chunks, by column."""
         row: dict[str, Value] = {
             "path": source.path,
             "digest": source.digest,
@@ -96,13 +120,8 @@ class Transaction(Snapshot):
             "metadata": json.dumps(dict(source.metadata), ensure_ascii=False),
             "chunks": len(chunks),
         }
-        row |= {
-            "seal": rows_checksum(tuple(row.values()), chunks),
-            **self._db.derived(source.path, source.title),
-        }
-        marks = ", ".join("?" * len(row))
-        inserted = f"INSERT INTO sources ({', '.join(row)}) VALUES ({marks}) RETURNING id"
-        return int(self._one(inserted, list(row.values()))[0])
+        seal = rows_checksum(tuple(row.values()), chunks)
+        return row | {"seal": seal, **self._db.derived(source.path, source.title)}
 
     def _check_vectors(self, vectors: Mapping[bytes, bytes]) -> None:
         if not vectors:
@@ -130,9 +149,9 @@ class Transaction(Snapshot):
             )
 
     def remove_source(self, path: str) -> None:
-        before = self._texts_of(path)
-        self._db.run("DELETE FROM sources WHERE path = ?", (path,))
-        self._sync_keywords(before, path)
+        before = self._texts_of([path])
+        self._delete_sources([path])
+        self._sync_keywords(before, [path])
 
     def update_source(self, source: Source) -> None:
         """Record a new recipe, title and reason for a source whose chunks stay as they are."""
@@ -182,45 +201,48 @@ class Transaction(Snapshot):
         self.purge_orphaned()
         self.begin_vector_epoch()
 
-    def _texts_of(self, path: str) -> set[int]:
-        rows = self._db.rows(
-            "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path = ?", (path,)
-        )
-        return {row[0] for row in rows}
+    def _texts_of(self, paths: Sequence[str]) -> set[int]:
+        query = "SELECT c.text_id FROM chunks c JOIN sources s ON s.id = c.source_id WHERE s.path {among}"
+        return {row[0] for row in self._db.rows_among(query, paths)}
 
     def _put_texts(self, texts: Mapping[bytes, Text], vectors: Mapping[bytes, bytes]) -> dict[bytes, int]:
         """Store texts, by hash, that have no vector yet, each with its own. Returns the ids of all."""
-        known: dict[bytes, int] = dict(self._db.rows_among(
-            "SELECT t.hash, t.id FROM texts t JOIN vectors v ON v.text_id = t.id WHERE t.hash {among}", texts
-        ))  # fmt: skip
-        new = [key for key in texts if key not in known]
-        if any(key not in vectors for key in new):
+        query = (
+            "SELECT t.hash, t.id, v.crc FROM texts t LEFT JOIN vectors v ON v.text_id = t.id WHERE t.hash {among}"
+        )
+        stored = list(self._db.rows_among(query, texts))
+        ids: dict[bytes, int] = {row[0]: row[1] for row in stored}
+        embedded = {row[0] for row in stored if row[2] is not None}
+        bare = [key for key in texts if key not in embedded]
+        if any(key not in vectors for key in bare):
             raise StoreError(_("A text came without its vector."), _("Run the ingest again."))
+        new = [key for key in bare if key not in ids]
         self._db.run_many(
-            "INSERT INTO texts (hash, heading, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING",
+            "INSERT INTO texts (hash, heading, body) VALUES (?, ?, ?)",
             [(key, texts[key].heading, texts[key].body) for key in new],
         )
-        ids: dict[bytes, int] = dict(self._db.rows_among("SELECT hash, id FROM texts WHERE hash {among}", new))
+        ids.update(self._db.rows_among("SELECT hash, id FROM texts WHERE hash {among}", new))
         self._db.run_many(
             "INSERT INTO vectors VALUES (?, ?, ?)",
-            [(ids[key], vectors[key], zlib.crc32(vectors[key])) for key in new],
+            [(ids[key], vectors[key], zlib.crc32(vectors[key])) for key in bare],
         )
-        self._db.index_vectors({ids[key]: vectors[key] for key in new})
-        return known | ids
+        self._db.index_vectors({ids[key]: vectors[key] for key in bare})
+        return ids
 
-    def _sync_keywords(self, touched: Collection[int], path: str) -> None:
-        """Update the keyword index for the texts that a source had or has, and increment the generation."""
+    def _sync_keywords(self, touched: Collection[int], paths: Sequence[str]) -> None:
+        """Update the keyword index for the texts that these sources had or have, and increment the generation."""
         self.renew_keywords()  # words of two sets of rules never mix
         here = sorted(touched)
         used = "EXISTS (SELECT 1 FROM chunks c WHERE c.text_id = t.id)"
         rows = self._db.rows_among(f"SELECT t.id FROM texts t WHERE t.id {{among}} AND {used}", here)
         live = {row[0] for row in rows}
         indexed = self._db.token_lines(here)
-        named = self.named_by([text_id for text_id in here if text_id in indexed], path)
-        lines = self.keyword_lines(self.texts_by_id(sorted(live - (indexed.keys() - named))))
-        changed = {text_id: line for text_id, line in lines.items() if indexed.get(text_id) != line}
+        named = self.named_by([text_id for text_id in here if text_id in indexed], min(paths))
+        known = self.keyword_lines(self.texts_by_id(sorted(live & named)))
+        changed = {text_id: line for text_id, line in known if indexed[text_id] != line}
         self._db.delete_token_lines([text_id for text_id in indexed if text_id not in live or text_id in changed])
-        self._db.put_token_lines(changed)
+        new = self.keyword_lines(self.texts_by_id(sorted(live - indexed.keys())))
+        self._db.put_token_lines(chain(changed.items(), new))
         self._count_revision()
 
     def _count_revision(self) -> None:

@@ -137,11 +137,13 @@ def test_nul_characters_and_lone_surrogates_are_taken_out(tmp_path: Path) -> Non
     with small_kb(tmp_path) as kb:
         kb.add([odd, ("a.txt", b"The heron\0 nests.")])
         kb.as_vectorstore().add_texts([odd + "\0"], ids=["odd"])
+        kb.add([Document(odd, id="by", metadata={"author \ud800": ["\ud800"]})])
         for source in kb.sources():
             assert "\0" not in source.title
         texts = {hit.text for hit in kb.search("heron pump red", 9)}
         assert texts == {"The pump? is red.", "The heron nests."}
         assert kb.as_vectorstore().get_by_ids(["odd"])[0].page_content == "The pump? is red."
+        assert kb.sources("by")[0].metadata == {"author ?": ["?"]}
         assert kb.verify().faults == ()
 
 

@@ -671,3 +671,41 @@ def test_pages_beyond_the_limit_of_ocr_are_named_and_read_when_it_is_raised(
         assert rows(raised) == {"station.md": "unchanged", "pump.txt": "unchanged", "plan.tif": "updated"}
         assert (reason(raised, "plan.tif"), raised.ocr_pages) == ("", 3)
         assert rows(base.ingest(docs))["plan.tif"] == "unchanged"
+
+
+REFUSAL = {
+    "sqlite": (
+        "CREATE TRIGGER refusal BEFORE INSERT ON sources WHEN NEW.path LIKE '%/m.txt'"
+        " BEGIN SELECT RAISE (ABORT, 'refused'); END",
+        "DROP TRIGGER refusal",
+    ),
+    "postgresql": (
+        "ALTER TABLE sources ADD CONSTRAINT refusal CHECK (right(path, 6) <> '/m.txt')",
+        "ALTER TABLE sources DROP CONSTRAINT refusal",
+    ),
+}
+
+
+def test_a_file_that_the_store_refuses_takes_none_before_it_along(
+    kb: KnowledgeBase, tmp_path: Path, either_store: str
+) -> None:
+    """They are committed together, yet each as a whole."""
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for name in "bcmxz":
+        (folder / f"{name}.txt").write_text(f"Valve {name} belongs to circuit {name * 3}.")
+    refuse, accept = REFUSAL[either_store]
+    with kb.writing_documents() as store, store.write() as transaction:
+        transaction.database.run(refuse)
+    with pytest.raises(StoreError, match="refus"):
+        kb.ingest(folder)
+    stored = {Path(source.path).name for source in kb.sources()}
+    assert {"b.txt", "c.txt"} <= stored
+    assert "m.txt" not in stored
+    assert kb.verify().faults == ()
+    with kb.store.write() as transaction:
+        transaction.database.run(accept)
+    kb.ingest(folder)
+    with small_kb(tmp_path / "fresh") as fresh:
+        fresh.ingest(folder)
+        assert contents(kb) == contents(fresh)

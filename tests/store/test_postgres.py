@@ -25,6 +25,8 @@ from tests.waiting import PATIENCE
 
 MODEL = {"name": "none", "dimension": 4}
 CHUNKS = 20
+GROUP = 3
+"""Sources that are written together."""
 
 
 @pytest.fixture
@@ -42,22 +44,25 @@ def store(server: PostgresServer, tmp_path: Path) -> KnowledgeStore:  # noqa: AR
     return made
 
 
-def put(store: KnowledgeStore, path: str, version: int = 0) -> None:
-    """A source of CHUNKS chunks that name its version; one text is in all sources."""
-    texts = [Text("", f"{path} {version} {number}") for number in range(CHUNKS - 1)] + [Text("", "shared")]
-    vectors = {text.hash: bytes(16) for text in texts}
+def put(store: KnowledgeStore, *paths: str, version: int = 0) -> None:
+    """Sources of CHUNKS chunks that name their version, in one transaction; one text is in all sources."""
+    sources, texts = list[tuple[Source, list[NewChunk]]](), list[Text]()
+    for path in paths:
+        own = [Text("", f"{path} {version} {number}") for number in range(CHUNKS - 1)] + [Text("", "shared")]
+        source = Source(path, "d", "r", str(version), "", False, "now", CHUNKS)
+        sources.append((source, [NewChunk(text) for text in own]))
+        texts += own
     with store.write(MODEL) as transaction:
-        transaction.put_source(
-            Source(path, "d", "r", str(version), "", False, "now", CHUNKS),
-            [NewChunk(text) for text in texts],
-            vectors,
-        )
+        transaction.put_sources(sources, {text.hash: bytes(16) for text in texts})
 
 
 def check_whole(store: KnowledgeStore) -> tuple[int, int]:
-    """Every source in the view is complete and of one version. Returns their number and the generation."""
+    """Every source in the view is complete and of one version, as are those written together. Returns their number
+    and the generation."""
     with store.read() as snapshot:
         sources = snapshot.sources()
+        groups = {source.path.rpartition("/")[0]: source.title for source in sources}
+        assert all(source.title == groups[source.path.rpartition("/")[0]] for source in sources)
         for source in sources:
             bodies = [chunk.text.body for chunk in snapshot.chunks_of_source(source.path)]
             assert len(bodies) == CHUNKS
@@ -163,15 +168,15 @@ def test_a_second_machine_is_told_who_writes(store: KnowledgeStore, tmp_path: Pa
         pass
 
 
-# Writes sources for ever; says each after its commit.
+# Writes sources, some in each transaction, for ever; says each after its commit.
 WRITER = """
 import itertools, sys
 from pathlib import Path
 from tests import stores
-from tests.store.test_postgres import put
+from tests.store.test_postgres import GROUP, put
 store = stores.opened(Path(sys.argv[1]))
 for version in itertools.count(1):
-    put(store, f"/{sys.argv[2]}/{version % 5}", version)
+    put(store, *(f"/{sys.argv[2]}/{version % 5}/{number}" for number in range(GROUP)), version=version)
     print(version, flush=True)
 """
 
@@ -207,7 +212,7 @@ def test_killed_writers_leave_whole_sources_and_no_lock(store: KnowledgeStore, t
         reader.join(PATIENCE)
     put(store, "/last")  # nobody holds the lock
     sources, revision = check_whole(store)
-    assert sources == 16
+    assert sources == 15 * GROUP + 1
     assert seen == sorted(seen)
     assert revision >= committed
 
@@ -215,16 +220,16 @@ def test_killed_writers_leave_whole_sources_and_no_lock(store: KnowledgeStore, t
 def test_a_killed_backend_and_a_server_started_again_undo_one_transaction(
     server: PostgresServer, store: KnowledgeStore
 ) -> None:
-    put(store, "/a", 1)
+    put(store, "/a", version=1)
     for lose in (server.kill_backends, server.restart):
         with pytest.raises(LostConnection), store.write(MODEL) as transaction:  # noqa: PT012
             transaction.remove_source("/a")
             lose()
             transaction.counts()
         assert check_whole(store)[0] == 1  # the next one waits until the server is back
-        put(store, "/a", 2)
+        put(store, "/a", version=2)
     server.kill_backends()
-    put(store, "/b", 1)
+    put(store, "/b/b", version=1)
     assert check_whole(store)[0] == 2
 
 

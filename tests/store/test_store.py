@@ -279,8 +279,8 @@ def test_the_words_of_a_shared_text_are_those_of_its_first_files(store: Knowledg
     def require_fit() -> None:
         with store.read() as snapshot:
             [text_id] = snapshot._db.indexed_ids()
-            line = snapshot.keyword_lines(snapshot.texts_by_id([text_id]))
-            assert snapshot.document_terms([text_id]) == {text_id: line[text_id].split()}
+            [(_, line)] = snapshot.keyword_lines(snapshot.texts_by_id([text_id]))
+            assert snapshot.document_terms([text_id]) == {text_id: line.split()}
 
     for name in names[::order]:
         put(store, f"/docs/{name}.md", "The same words stand everywhere.")
@@ -289,3 +289,30 @@ def test_the_words_of_a_shared_text_are_those_of_its_first_files(store: Knowledg
         with store.write() as transaction:
             transaction.remove_source(f"/docs/{name}.md")
         require_fit()
+
+
+def test_sources_put_together_are_as_those_put_one_by_one(tmp_path: Path) -> None:
+    """With texts that several share, new ones and those that were there, and sources that are replaced."""
+
+    def parts(version: int) -> list[tuple[Source, list[NewChunk]]]:
+        names = ("amber", "birch", "cedar", "daisy", "elder", "fern", "grape", "hazel", "ivy", "juniper")
+        return [
+            (source(f"/docs/{name}.md", 3), [NewChunk(Text("", body)) for body in ("shared", "shared", own)])
+            for number, name in enumerate(names[version : version + 9])
+            for own in [f"{name} {version if number % 2 else 0}"]
+        ]
+
+    with small_kb(tmp_path / "a") as alone, small_kb(tmp_path / "b") as together:
+        for kb in (alone, together):
+            with kb.writing_documents():
+                pass
+        for version in (0, 1):
+            here = parts(version)
+            vectors = {chunk.text.hash: b"\0" * 256 for _, chunks in here for chunk in chunks}
+            for one, chunks in here:
+                with alone.store.write(alone.embedder.fingerprint) as transaction:
+                    transaction.put_source(one, chunks, vectors)
+            with together.store.write(together.embedder.fingerprint) as transaction:
+                transaction.put_sources(here[::-1], vectors)
+            assert contents(alone) == contents(together)
+            assert together.verify().faults == ()
