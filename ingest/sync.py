@@ -25,7 +25,7 @@ from kb_assistant.store.readers import ANYONE
 from kb_assistant.store.shared_rules import rules_at, set_rules_at
 from kb_assistant.types import FileResult, IngestRequest, Report
 
-READERS_VERSION = 9
+READERS_VERSION = 10
 """Incremented when a reader gives other text for the same bytes, so that files are read again."""
 
 

@@ -1,7 +1,7 @@
 """PDF: the text layer page by page, tables with ruling lines row by row, scanned pages by OCR if it is installed.
 Then form fields and comments, at the end attachments.
 
-Bookmarks become headings. Repeated page headers and footers are kept at their first occurrence. Text in invisible
+Bookmarks become headings; without any, lines in larger letters do. Repeated page headers and footers are kept at their first occurrence. Text in invisible
 mode is read, because scanners store recognised text that way.
 """
 
@@ -24,6 +24,7 @@ from ingest.readers.pdf import legible as pdf_legible
 from ingest.readers.pdf import text as pdf_text
 from ingest.readers.pdf.aligned import aligned_tables
 from ingest.readers.pdf.annotations import annotations_of, attachments_of, with_stamps
+from ingest.readers.pdf.headings import Line, headings, sized_lines
 from ingest.readers.pdf.spacing import join_set_apart
 from ingest.readers.pdf.tables import Table, carry_names, tables_of
 from ingest.readers.pdf.vertical import vertical_text
@@ -54,6 +55,7 @@ class _Page:
     text: str
     tables: list[Table] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
+    sized: list[Line] = field(default_factory=list)
     is_scan: bool = False
     lost: float = 0.0  # share of its characters that mean nothing
     problem: bool = False
@@ -210,7 +212,7 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
             raw_text = pdf_legible.characters(layer)
             text, lost = pdf_legible.legible(layer, raw_text)
             share = lost / max(sum(not mark.isspace() for mark in raw_text), 1)
-            text = join_set_apart(layer, text, page.get_rotation())
+            text = indexed = join_set_apart(layer, text, page.get_rotation())
             columns = vertical_text(layer, text, page.get_rotation())
             tables = tables_of(page, layer, text) if text.strip() and columns is None else []
             if text.strip():
@@ -229,17 +231,19 @@ def _page(document: pdfium.PdfDocument, number: int, notes: list[str]) -> _Page:
                 else:
                     taken = frozenset(line for table in tables for line in table.lines)
                     tables += aligned_tables(layer, text, page.get_rotation(), taken)
+            in_tables = {line for table in tables for line in table.lines}
+            sized = sized_lines(layer, indexed, page.get_rotation(), in_tables) if columns is None else []
         finally:
             layer.close()
         means = pdf_legible.readable(text)
         is_garbled = lost >= _SCAN_CHARS and share > _GARBLED_SHARE
         is_scan = is_garbled or (len(means) < _SCAN_CHARS and _is_drawn(page, not text.strip()))
         if is_scan:
-            text, tables = means, []
+            text, tables, sized = means, [], []
         for one in beside:
             notes += hidden_note(_("a comment, p. {number}", number=number), one.comment)
         lines = [one.line for one in beside if not one.comment or not pdf_text.holds(text, one.comment)]
-        return _Page(number, text, tables, lines, is_scan, share if lost >= _SCAN_CHARS else 0.0)
+        return _Page(number, text, tables, lines, sized, is_scan, share if lost >= _SCAN_CHARS else 0.0)
     except pdfium.PdfiumError:
         return _Page(number, "", problem=True)
     finally:
@@ -291,13 +295,14 @@ def _bookmarks(document: pdfium.PdfDocument) -> dict[int, list[tuple[int, str]]]
 
 
 def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> tuple[Block, ...]:
-    """The parts of the pages, each under the bookmarks in force at its start."""
+    """The parts of the pages, each under the bookmarks in force at its start, or the headings that are shown."""
     repeated = pdf_text.Repeated([page.text for page in pages])
     words = words_of(page.text for page in pages)
     blocks: list[Block] = []
     above: list[tuple[int, str]] = []
-    for page in pages:
-        marks = bookmarks.get(page.number, [])
+    large = [[] for _ in pages] if bookmarks else headings([page.sized for page in pages])
+    for page, shown in zip(pages, large, strict=True):
+        marks = bookmarks.get(page.number, shown)
         for part in pdf_text.parts(page.text, page.tables, repeated, words):
             for text, mark in pdf_text.parted(part.text, marks) if part.kind == "prose" else ((part.text, None),):
                 if mark:
@@ -308,7 +313,7 @@ def _blocks(pages: list[_Page], bookmarks: dict[int, list[tuple[int, str]]]) -> 
         if page.beside:
             heading = nest(title for _, title in above)
             blocks.append(Block("\n".join(page.beside), page=page.number, heading=heading))
-        for mark in marks:  # bookmarks whose words aren't on the page apply from its end on
+        for mark in bookmarks.get(page.number, ()):  # those whose words aren't on the page apply from its end on
             if mark not in above and mark[1] not in (title for _, title in above):
                 above = [*(one for one in above if one[0] < mark[0]), mark]
     return tuple(blocks)
