@@ -1,7 +1,8 @@
 """Plain text, in blocks with exact lines, under its headings. The splitter finds its paragraphs.
 
 Nothing marks a heading in plain text, so only what can hardly be anything else counts: short lines of capitals, or
-such as 一、总则 and 第二章 入学, that stand behind a blank line, where the file has two of the kind.
+such as 一、总则 and 第二章 入学, that stand behind a blank line, where the file has two of the kind; and above these
+a short first line that stands alone, which is the title.
 """
 
 from __future__ import annotations
@@ -25,13 +26,21 @@ def read(data: bytes, context: Context) -> Content:
     """Blocks from the first line with text to the last one."""
     lines = decode(data).split("\n")
     outline, headings, begun = Outline(), _headings(lines), 0
-    for number in [*headings, len(lines)]:
+    title = _title(lines) if headings else None
+    for number in [*sorted({*headings, *([] if title is None else [title])}), len(lines)]:
         _add(outline, lines, begun, number)
         if number < len(lines):
-            title = not any(map(str.strip, lines[:number]))
-            outline.heading(1 if title else 2, lines[number].strip(), (number + 1, number + 1))
+            outline.heading(1 if number == title else 2, lines[number].strip(), (number + 1, number + 1))
         begun = number + 1
-    return Content("", tuple(outline.finish()))
+    return Content("" if title is None else lines[title].strip(), tuple(outline.finish()))
+
+
+def _title(lines: Sequence[str]) -> int | None:
+    """The place of the first line, if it is short, without a number and stands alone."""
+    first = next((place for place, line in enumerate(lines) if line.strip()), 0)
+    line, alone = lines[first].strip(), not any(map(str.strip, lines[first + 1 : first + 2]))
+    other = len(line) > _LONGEST or _ENDS.search(line) or _NUMBERED.match(line)
+    return first if alone and not other else None
 
 
 def _add(outline: Outline, lines: Sequence[str], first: int, end: int) -> None:

@@ -127,11 +127,12 @@ RULES = """游泳馆须知
         (
             RULES,
             [
-                ("", "游泳馆须知", (1, 1)),
-                ("一、开放时间", "每天七点到九点。", (4, 4)),
-                ("二、收费", "次票三十元。\n三、这一行前面没有空行\n\n四、请带泳帽。", (7, 10)),
+                ("游泳馆须知 > 一、开放时间", "每天七点到九点。", (4, 4)),
+                ("游泳馆须知 > 二、收费", "次票三十元。\n三、这一行前面没有空行\n\n四、请带泳帽。", (7, 10)),
             ],
         ),
+        ("一、开门\n\n七点。\n\n二、关门\n\n九点。", [("一、开门", "七点。", (3, 3)), ("二、关门", "九点。", (7, 7))]),
+        ("The shed\n\nIt is red.", [("", "The shed\n\nIt is red.", (1, 3))]),
         ("NOTE\nThe pump is loud.\n\nIt runs.", [("", "NOTE\nThe pump is loud.\n\nIt runs.", (1, 4))]),
         ("ERROR 1\nERROR 2\n\nFATAL\nERROR 3", [("", "ERROR 1\nERROR 2\n\nFATAL\nERROR 3", (1, 5))]),
     ],
@@ -139,3 +140,8 @@ RULES = """游泳馆须知
 def test_what_can_only_be_a_heading_is_one(text: str, found: list[tuple[str, str, tuple[int, int]]]) -> None:
     blocks = read("a.txt", text.encode()).blocks
     assert [(block.heading, block.text, block.lines) for block in blocks] == found
+
+
+def test_what_stands_above_headings_is_the_title() -> None:
+    assert read("a.txt", RULES.encode()).title == "游泳馆须知"
+    assert read("a.txt", b"The shed\n\nIt is red.").title == ""
