@@ -1,8 +1,8 @@
 """Splits documents into pieces of limited length so that a small change of the text changes few pieces.
 
 A run of blocks under one heading and on one page is a section. It consists of units (sentences of prose, lines of
-code and tables) with boundaries between them. A boundary's rank is its kind (paragraphs before sentences before
-lines before clauses) and then a hash of the text around it. A section too long for one piece is cut at its
+code and tables) with boundaries between them. A boundary's rank is its kind (paragraphs before entries before
+sentences before lines before clauses) and then a hash of the text around it. A section too long for one piece is cut at its
 boundary of the lowest rank that leaves no scrap, and each half again.
 
 The rank depends only on nearby text, so cuts stay where they are when text is added elsewhere, as in the
@@ -36,7 +36,7 @@ from kb_assistant.text.boundaries import (
     word_cuts,
 )
 
-_VERSION = "blocks-4"
+_VERSION = "blocks-5"
 _LONGEST_TOKEN = 8  # characters; only a first guess for cutting text without any boundary
 _CONTEXT = 64  # characters on each side of a boundary that its hash sees
 _SHARE = 4  # divisor of a piece: each side of a cut has at least this part, and an overlap at most

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from kb_assistant.types import BlockKind
 
-PARAGRAPH, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(6)
-"""Kinds of cut: between blocks and paragraphs, sentences or list items, lines of code and tables; and, if a single
-sentence or line is too long, between clauses, words, and anywhere."""
+PARAGRAPH, ENTRY, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(7)
+"""Kinds of cut: between blocks and paragraphs, between lines of which the first ends a sentence or the second begins
+an item or a dated entry, between sentences of a line, lines of code and tables; and, if a single sentence or line is
+too long, between clauses, words, and anywhere."""
 
 _CLOSERS = r"[\"'”’»」』）】》〉\)\]]"
 WIDE_STOPS = "。！？；…．"
@@ -30,6 +31,10 @@ _STOPS = re.compile(
     r"|\n[^\S\n]*+\n\s*+"  # blank line
     rf"|\n{_ITEM}"  # list item
 )
+_DATED = re.compile(
+    r"[\[(（]?(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)|\d{4}\s?年\s?\d{1,2}\s?月(?:\s?\d{1,2}\s?[日号])?|\d{1,2}[./]\d{1,2}[./]\d{2,4}(?!\d))"
+)
+_LINE_START = re.compile(r"^[^\S\n]*", re.MULTILINE)
 _SENTENCE_END = re.compile(rf"{_STOP}\Z")
 _LIST_ITEM = re.compile(_ITEM)
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
@@ -56,6 +61,11 @@ def cuts_of(text: str, kind: BlockKind) -> list[tuple[int, int]]:
 def is_list_item(text: str) -> bool:
     """Whether it begins with a list marker."""
     return bool(_LIST_ITEM.match(text.lstrip("\n")))
+
+
+def is_dated(line: str) -> bool:
+    """Whether it begins with a date, as an entry of a log does."""
+    return bool(_DATED.match(line.lstrip()))
 
 
 def ends_sentence(text: str) -> bool:
@@ -110,13 +120,21 @@ def goes_on(before: str, stop: str, after: str) -> bool:
 
 
 def _prose_cuts(text: str) -> Iterator[tuple[int, int]]:
+    cuts = dict.fromkeys(_entries(text), ENTRY)
     for match in _STOPS.finditer(text):
         if _BLANK_LINE.search(match[0]):
-            yield match.end(), PARAGRAPH
+            cuts[match.end()] = PARAGRAPH
         elif not goes_on(
             text[max(0, match.start() - LOOK_BACK) : match.start()], match[0], text[match.end() : match.end() + 1]
         ):
-            yield match.end(), SENTENCE
+            cuts[match.end()] = ENTRY if "\n" in match[0] else SENTENCE
+    return iter(sorted(cuts.items()))
+
+
+def _entries(text: str) -> list[int]:
+    """Where lines begin with a date, if several do: one alone may be the rest of a sentence."""
+    dated = [match.end() for match in _LINE_START.finditer(text) if _DATED.match(text, match.end())]
+    return dated if len(dated) > 1 else []
 
 
 def _whole(text: str, cut: int) -> int:

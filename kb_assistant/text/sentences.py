@@ -9,7 +9,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-from kb_assistant.text.boundaries import SENTENCE, cuts_of
+from kb_assistant.text.boundaries import ENTRY, SENTENCE, cuts_of, is_dated
 
 _OWN_LINE = re.compile(
     r"\s*(?:[-*+•·‣▪]\s|\d{1,3}[.)、]\s*\D|[（(]?[一二三四五六七八九十]{1,3}[)）、]|#{1,6}\s|.*\|\s)"
@@ -26,7 +26,8 @@ _WRAPPED_COLUMNS = 40
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text` in order. List items, table rows, lines of code and headings count as sentences.
+    """The sentences of `text` in order. List items, dated entries, table rows, lines of code and headings count as
+    sentences.
 
     >>> sentences("The pump\\nfailed. 水泵坏了。换新的！")
     ['The pump failed.', '水泵坏了。', '换新的！']
@@ -55,7 +56,8 @@ def _units(text: str) -> list[tuple[str, bool]]:
             units.append((line, True))
             open_end = False
         elif not _TABLE_RULE.fullmatch(line):
-            if open_end and not _OWN_LINE.match(line):
+            entry = _OWN_LINE.match(line) or (open_end and is_dated(line) and is_dated(units[-1][0]))
+            if open_end and not entry:
                 units[-1] = (_join(units[-1][0], line), False)
             else:
                 units.append((line, False))
@@ -72,7 +74,7 @@ def _join(before: str, after: str) -> str:
 
 
 def _split(paragraph: str) -> list[str]:
-    cuts = [0, *(offset for offset, rank in cuts_of(paragraph, "prose") if rank == SENTENCE), len(paragraph)]
+    cuts = [0, *(offset for offset, rank in cuts_of(paragraph, "prose") if rank in (ENTRY, SENTENCE)), len(paragraph)]
     return [sentence for start, end in pairwise(cuts) if (sentence := paragraph[start:end].strip())]
 
 

@@ -14,7 +14,7 @@ from ingest.readers import read
 from ingest.readers.blocks import Block, Content
 from ingest.split import Piece, Splitter
 from kb_assistant.retrieval.passages import repeated
-from kb_assistant.text.boundaries import PARAGRAPH, SENTENCE, cuts_of, forced_cuts
+from kb_assistant.text.boundaries import ENTRY, PARAGRAPH, SENTENCE, cuts_of, forced_cuts
 from kb_assistant.types import BlockKind
 from tests.waiting import ProcessorTime
 
@@ -290,8 +290,8 @@ def test_kinds_of_cut() -> None:
     assert [(text[:offset], kind) for offset, kind in cuts_of(text, "prose")] == [
         ("一。", SENTENCE),
         ("一。二。\n\n", PARAGRAPH),
-        ("一。二。\n\n三\n", SENTENCE),
-        ("一。二。\n\n三\n- 四\n", SENTENCE),
+        ("一。二。\n\n三\n", ENTRY),
+        ("一。二。\n\n三\n- 四\n", ENTRY),
     ]
 
 
@@ -309,6 +309,20 @@ def test_indentation_of_code_is_kept() -> None:
 def test_a_paragraph_break_is_preferred_to_a_sentence() -> None:
     first, second = "水泵停了。再等一等。" * 3, "阀门开着。没有人看。" * 3
     assert [piece.text for piece in split(f"{first}\n\n{second}", 40)] == [first, second]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [f"2025-03-{day:02} The pump was oiled. It ran on. It costs {day} euros." for day in range(1, 13)],
+        [f"2025-03-{day:02} oiled, ran on. Seen by Olga" for day in range(1, 13)],
+        [f"{day}. 水泵加了油。费用{day}元。" for day in range(1, 13)],
+        [f"王工看了{'水' * day}泵。都好。花了{day}元。" for day in range(1, 13)],
+    ],
+)
+def test_entries_and_items_stay_whole_where_there_is_a_cut_between_them(entries: list[str]) -> None:
+    for piece in split("\n".join(entries), 60):
+        assert set(piece.text.split("\n")) <= set(entries)
 
 
 def test_one_sentence_too_long_is_cut_at_its_clauses() -> None:
@@ -357,7 +371,7 @@ def test_tokens_of_different_texts_are_counted_in_one_batch() -> None:
 
 
 def test_fingerprint_tells_the_size_and_the_overlap() -> None:
-    assert Splitter(count, 64).fingerprint == "blocks-4:64", "another one has all files read again"
+    assert Splitter(count, 64).fingerprint == "blocks-5:64", "another one has all files read again"
     told = {Splitter(count, size, overlap).fingerprint for size in (64, 65) for overlap in range(4)}
     assert len(told) == 8
 

@@ -68,3 +68,12 @@ It is an old pump, and nobody repairs it
         "at all.",
     ]
     assert sentences(">> The pump is loud.\n> > 泵很响。\n> Why?") == ["The pump is loud.", "泵很响。", "Why?"]
+
+
+def test_dated_entries_are_sentences_of_their_own() -> None:
+    log = """2025-02-11 Filter of the upper pump changed by Olga, pressure is back at 2 bar
+2025-03-04 Valve 3 leaks again, Petr ordered a seal from the yard next door
+(2025/3/9) Seal fitted"""
+    assert sentences(log) == log.splitlines()
+    wrapped = "The upper pump was taken out, cleaned and measured by Olga and Petr on\n2025-02-11 in the yard."
+    assert sentences(wrapped) == [wrapped.replace("\n", " ")]
