@@ -2,8 +2,8 @@
 
 A run of blocks under one heading and on one page is a section. It consists of units (sentences of prose, lines of
 code and tables) with boundaries between them. A boundary's rank is its kind (paragraphs before entries before
-sentences before lines before clauses) and then a hash of the text around it. A section too long for one piece is cut at its
-boundary of the lowest rank that leaves no scrap, and each half again.
+sentences before lines before clauses) and then a hash of the text around it. A section too long for one piece is
+cut at its boundary of the lowest rank that leaves no scrap, and each half again.
 
 The rank depends only on nearby text, so cuts stay where they are when text is added elsewhere, as in the
 content-defined chunking of Muthitacharoen et al. (A Low-bandwidth Network File System, 2001). Cutting at lowest

@@ -74,7 +74,11 @@ def _join(before: str, after: str) -> str:
 
 
 def _split(paragraph: str) -> list[str]:
-    cuts = [0, *(offset for offset, rank in cuts_of(paragraph, "prose") if rank in (ENTRY, SENTENCE)), len(paragraph)]
+    cuts = [
+        0,
+        *(offset for offset, rank in cuts_of(paragraph, "prose") if rank in (ENTRY, SENTENCE)),
+        len(paragraph),
+    ]
     return [sentence for start, end in pairwise(cuts) if (sentence := paragraph[start:end].strip())]
 
 

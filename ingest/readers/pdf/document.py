@@ -1,8 +1,8 @@
 """PDF: the text layer page by page, tables with ruling lines row by row, scanned pages by OCR if it is installed.
 Then form fields and comments, at the end attachments.
 
-Bookmarks become headings; without any, lines in larger letters do. Repeated page headers and footers are kept at their first occurrence. Text in invisible
-mode is read, because scanners store recognised text that way.
+Bookmarks become headings; without any, lines in larger letters do. Repeated page headers and footers are kept at
+their first occurrence. Text in invisible mode is read, because scanners store recognised text that way.
 """
 
 from __future__ import annotations

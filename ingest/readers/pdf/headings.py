@@ -89,7 +89,11 @@ def _headings(page: Sequence[Line], least: float) -> list[Line]:
             runs.append([line])
     large = [run for run in runs if run[0].size >= least and len(run) <= _MOST_LINES]
     joined = [Line(_title([line.text for line in run]), run[0].size) for run in large]
-    return [one for one in joined if _WORD.search(one.text) and len(one.text) <= _MOST_CHARS and not _ENDS.search(one.text)]
+    return [
+        one
+        for one in joined
+        if _WORD.search(one.text) and len(one.text) <= _MOST_CHARS and not _ENDS.search(one.text)
+    ]
 
 
 def _title(lines: Sequence[str]) -> str:

@@ -131,7 +131,10 @@ RULES = """游泳馆须知
                 ("游泳馆须知 > 二、收费", "次票三十元。\n三、这一行前面没有空行\n\n四、请带泳帽。", (7, 10)),
             ],
         ),
-        ("一、开门\n\n七点。\n\n二、关门\n\n九点。", [("一、开门", "七点。", (3, 3)), ("二、关门", "九点。", (7, 7))]),
+        (
+            "一、开门\n\n七点。\n\n二、关门\n\n九点。",
+            [("一、开门", "七点。", (3, 3)), ("二、关门", "九点。", (7, 7))],
+        ),
         ("The shed\n\nIt is red.", [("", "The shed\n\nIt is red.", (1, 3))]),
         ("NOTE\nThe pump is loud.\n\nIt runs.", [("", "NOTE\nThe pump is loud.\n\nIt runs.", (1, 4))]),
         ("ERROR 1\nERROR 2\n\nFATAL\nERROR 3", [("", "ERROR 1\nERROR 2\n\nFATAL\nERROR 3", (1, 5))]),
