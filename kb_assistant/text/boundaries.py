@@ -14,8 +14,8 @@ from kb_assistant.types import BlockKind
 
 PARAGRAPH, ENTRY, SENTENCE, LINE, CLAUSE, WORD, FORCED = range(7)
 """Kinds of cut: between blocks and paragraphs; between lines, where the first ends a sentence or the second begins
-an item or a dated entry; between sentences of a line; between lines of code and tables; and, if a single sentence or
-line is too long, between clauses, words, and anywhere."""
+an item or a dated entry; between sentences of a line; between lines of code and tables; and, if a single sentence
+or line is too long, between clauses, words, and anywhere."""
 
 _CLOSERS = r"[\"'”’»」』）】》〉\)\]]"
 WIDE_STOPS = "。！？；…．"

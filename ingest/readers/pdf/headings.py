@@ -37,8 +37,8 @@ _ENDS = re.compile(r"[。；，、,;]\s*\Z|[^.]{30,}\.\s*\Z")
 
 
 class Line(NamedTuple):
-    """A line of a page, and the size of its letters in points, rounded to halves; 0 if they are of several or turned
-    to another side than the page."""
+    """A line of a page, and the size of its letters in points, rounded to halves; 0 if they are of several, or
+    turned to another side than the page."""
 
     text: str
     size: float

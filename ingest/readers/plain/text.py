@@ -1,8 +1,8 @@
 """Plain text, in blocks with exact lines, under its headings. The splitter finds its paragraphs.
 
 Nothing marks a heading in plain text, so only what can hardly be anything else counts: short lines of capitals, or
-such as 一、总则 and 第二章 入学, that stand behind a blank line, where the file has two of the kind; and above them
-a short first line that stands alone, the title.
+such as 一、总则 and 第二章 入学, that stand behind a blank line, where the file has two of the kind; and above
+them a short first line that stands alone, the title.
 """
 
 from __future__ import annotations
