@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kb_assistant.retrieval.relevance import NAMED
 from kb_assistant.text.file_names import file_names, on_another
 from kb_assistant.text.mentions import mentioned_above, mentions
-from kb_assistant.text.numbered_parts import Part, PartsAround, asked_parts, count_met
+from kb_assistant.text.numbered_parts import VERSION, Part, PartsAround, asked_parts, count_met
 from kb_assistant.types import Hit
 
 OTHERWISE_NAMED = 0.6
@@ -53,7 +53,8 @@ def _parts_first(asked: Sequence[Part], hits: Sequence[Hit], evidence: float) ->
     if any(met):
         order = sorted(range(len(hits)), key=lambda place: -met[place])
         return [hits[place] for place in order], max(evidence, NAMED)
-    return list(hits), min(evidence, OTHERWISE_NAMED) if any(around) else evidence
+    others = any(around) and not all(part.kind == VERSION for part in asked)  # a version may be named in passing
+    return list(hits), min(evidence, OTHERWISE_NAMED) if others else evidence
 
 
 def _parts_of(hit: Hit) -> list[Part]:

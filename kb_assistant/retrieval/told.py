@@ -113,7 +113,7 @@ def read_told(
     told = [(headings[line.hit], line.text) for line in lines]
     readings = [*read(question, told, earlier, seconds)]
     nothing = names_nothing(question)
-    if not nothing and not points_back(question):  # it may stand for itself
+    if not points_back(question):  # it may stand for itself, or ask about the line alone
         readings += read(question, told, (), seconds)
     found = [(reading, line) for reading, line in zip(readings, [*lines, *lines], strict=False) if reading]
     reading, line = max(found, key=lambda one: one[0].answer)

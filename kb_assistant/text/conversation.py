@@ -17,7 +17,14 @@ from kb_assistant.types import Turn
 _PRONOUNS = (
     (re.compile(r"\b(?:he|him|his|she|her|hers|them|their)\b|[他她它]们?", re.IGNORECASE), 2),
     (re.compile(r"\b(?:it|its)\b", re.IGNORECASE), 1),
-    (re.compile(r"\b(?:this|that|these|those|they|one)\b|[这那](?:个|些|里|儿|么)?", re.IGNORECASE), 0),
+    (
+        re.compile(
+            r"\b(?:this|that|these|those|they|one)\b|[这那](?:个|些|里|儿|么)?"
+            r"|(?<!\bis )(?<!\bare )(?<!\bwas )(?<!\bwere )\bthere\b(?!\s*\w)",
+            re.IGNORECASE,
+        ),
+        0,
+    ),
 )
 _CLAUSE = re.compile(r"[,;.!?，；。！？]+")
 _HAN = re.compile(r"[\u3400-\u9fff]")

@@ -28,6 +28,26 @@ _QUOTED_SHARE = 3
 """Chinese that quotes Japanese words has less than one in this many."""
 
 
+_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
+_LEAST_WORDS, _LEAST_SHARE = 4, 0.25
+"""So many words, and this share of all, are in each language of a text in two: terms and names alone are fewer."""
+
+
+def is_in(text: str, language: Language) -> bool:
+    """Whether a text is in a language, or in two of which this is one, such as a price list in Chinese and
+    English.
+
+    >>> row = "项目 Item: 精装 Hardcover | 工期 Lead time: 三个工作日 three working days"
+    >>> is_in(row, "zh"), is_in(row, "en"), is_in("请先在服务器上用 Docker Compose 部署", "en")
+    (True, True, False)
+    """
+    words = {"zh": len(_HAN.findall(text)) / 2, "en": len(_LATIN_WORD.findall(text))}
+    fewer = min(words.values())
+    return language_of(text) == language or (
+        language in words and fewer >= _LEAST_WORDS and fewer >= _LEAST_SHARE * sum(words.values())
+    )
+
+
 @lru_cache(maxsize=1024)
 def language_of(text: str) -> Language:
     """The language of a text; "en" without letters.

@@ -1,5 +1,5 @@
-"""References to numbered parts of a document, such as "clause 3.2", "Article IV" or 第二条, and the numbers that
-such parts begin with.
+"""References to numbered parts of a document, such as "clause 3.2", "Article IV" or 第二条, or to versions, such
+as "Halden 3.2", and the numbers that such parts begin with.
 
 Not told apart here: whether a plain number, such as the 3.2 of "3.2 Breach", counts clauses or sections. Tables,
 figures and pages aren't parts.
@@ -12,17 +12,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kb_assistant.text.analyzer import fold
-from kb_assistant.text.quantities import han_number
+from kb_assistant.text.quantities import han_number, quantities
 
 _ANY = ""
 """The kind of a part where a text doesn't say it."""
+
+VERSION = "version"
+"""The kind of a dotted number behind a word: a version, if a part begins with it, as in a list of changes."""
 
 _ENGLISH = {
     "chapter": "chapter", "ch": "chapter", "chap": "chapter", "section": "section", "sect": "section",
     "sec": "section", "subsection": "section", "article": "article", "art": "article", "clause": "article",
     "paragraph": "paragraph", "para": "paragraph", "part": "part", "item": "item", "point": "item",
     "step": "item", "rule": "article", "regulation": "article", "annex": "annex", "appendix": "annex",
-    "schedule": "annex", "exhibit": "annex",
+    "schedule": "annex", "exhibit": "annex", "version": VERSION, "release": VERSION,
 }  # fmt: skip
 _CHINESE = {
     "条": "article", "章": "chapter", "节": "section", "款": "paragraph", "项": "item", "编": "part", "篇": "part",
@@ -42,13 +45,14 @@ _REFERENCE = re.compile(
     rf"|(?<![\d.])(?P<levels>\d{{1,3}}(?:\.\d{{1,3}})+)\s?(?P<kind>[条章节款项])"
     rf"|(?P<name>条款|条文|章节|附件|附录|附表|步骤)\s?(?P<named>{_FIGURES}|{_HAN}|[A-Z](?![A-Za-z]))"
 )
+_DOTTED = re.compile(r"(?:[A-Za-z]{3}\s|\bv|[一-鿿]\s?)(?P<number>\d{1,3}(?:\.\d{1,3}){1,3})(?!\.?\d)")
 _ONE_NUMBER = re.compile(_NUMBER)
 _DOES = re.compile(r"\b(?:i|to|we|you|they|please|can|could|shall|should|must|may|will)\s+\Z", re.I)
 _LABEL = re.compile(
-    rf"[\s#*_-]*(?:(?P<unit>{_UNIT})\s{{1,3}}(?P<number>{_NUMBER})"
+    rf"[\s#*_\[-]*(?:(?P<unit>{_UNIT})\s{{1,3}}(?P<number>{_NUMBER})"
     rf"|(?:[^\s:|\d]{{1,12}}:\s?)?第\s?(?P<counted>{_FIGURES}|{_HAN})\s?(?P<counter>[条章节款项编篇部点步])"
     rf"|(?P<name>附件|附录|附表|步骤)\s?(?P<named>{_FIGURES}|{_HAN}|[A-Z](?![A-Za-z]))"
-    r"|(?P<plain>\d{1,3}(?:\.\d{1,3}){1,6}(?=[\s.、:]|[^\x00-\x7f])|\d{1,3}(?=[.)、:](?!\d)|\s+[A-Z一-鿿])"
+    r"|v?(?P<plain>\d{1,3}(?:\.\d{1,3}){1,6}(?=[\s.、:\]]|[^\x00-\x7f]|\Z)|\d{1,3}(?=[.)、:](?!\d)|\s+[A-Z一-鿿])"
     rf"|[IVXLC]{{1,7}}(?=[.)、:]\s)|[A-Za-z](?=[.)]\s)|{_HAN}(?=[、.)]))"
     rf"|\((?P<inner>\d{{1,3}}|[a-z]{{1,4}}|[A-Z]{{1,4}}|{_HAN})\))"
 )
@@ -70,7 +74,7 @@ class Part(NamedTuple):
 
 
 def asked_parts(question: str) -> list[Part]:
-    """The parts that a question refers to.
+    """The parts that a question refers to, or else the versions that it may name.
 
     >>> [sorted(part.numbers) for part in asked_parts("What do clause 3.2 and 第十二条 say?")]
     [['3.2'], ['12']]
@@ -86,7 +90,16 @@ def asked_parts(question: str) -> list[Part]:
             found += [Part(_ANY, _forms(match["sub"]))] if match["sub"] else []
         else:
             found.append(_chinese(match) or Part(_CHINESE[match["kind"]], _forms(match["levels"])))
-    return found
+    return found or _asked_versions(asked)
+
+
+def _asked_versions(asked: str) -> list[Part]:
+    """The dotted numbers behind words that measure nothing."""
+    measured = [range(one.start, one.end) for one in quantities(asked)]
+    numbers = (
+        match for match in _DOTTED.finditer(asked) if not any(match.start("number") in one for one in measured)
+    )
+    return [Part(VERSION, frozenset((match["number"],))) for match in numbers]
 
 
 def part_at(text: str) -> Part | None:

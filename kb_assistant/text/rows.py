@@ -25,7 +25,7 @@ class Row:
     """A line of a table or a list.
 
     Attributes:
-        kind: "row" of a Markdown table, "names" of its columns, "rule" below them, "named" for a row that repeats
+        kind: "row" of a table, "names" of its columns, "rule" below them, "named" for a row that repeats
             the names of its columns, "item" of a list, "label" for a line that begins with some words and a colon,
             or "" for any other line.
         start: Its place in the passage.
@@ -85,10 +85,16 @@ def tables_and_lists(passage: str) -> Iterator[list[Row]]:
     """Each as its lines; the names of a table's columns come first where it has them, and its rules not at all."""
     for kind, group in groupby(_lines(passage), key=lambda line: "row" if line.kind == "rule" else line.kind):
         lines = list(group)
-        if kind == "row" and len(lines) > 1 and lines[1].kind == "rule":
-            lines = [Row("names", lines[0].text, lines[0].start), *lines[2:]]
+        if kind == "row" and len(lines) > 1 and (lines[1].kind == "rule" or _names(lines[0], lines[1])):
+            lines = [Row("names", lines[0].text, lines[0].start), *lines[1 + (lines[1].kind == "rule") :]]
         if kind and (kind != "label" or len(lines) > 1):  # a single one is a sentence like any other
             yield [line for line in lines if line.kind != "rule"]
+
+
+def _names(line: Row, row: Row) -> bool:
+    """Whether a line holds the names that the row below it repeats."""
+    names = [name for name, _ in row.named if name]
+    return bool(names) and not line.named and set(names) <= set(line.texts)
 
 
 def _lines(passage: str) -> Iterator[Row]:

@@ -21,8 +21,10 @@ _FENCE = re.compile(r"\s*(?:```|~~~)")
 _STANDS_ALONE = re.compile(r"\s*[|#]|.* \| |.*[;{}]\s*$")
 # What PDF readers leave where a word was broken at a line's end.
 _SOFT_HYPHENS = ("\xad", "\x02", "\ufffe")
-# Narrower lines count as separate lines, not as wrapped prose.
+# Narrower lines count as separate lines, not as wrapped prose; so do those that would be narrower than this share
+# of the next line even with its first word.
 _WRAPPED_COLUMNS = 40
+_WRAPPED_SHARE = 0.75
 
 
 def sentences(text: str) -> list[str]:
@@ -42,6 +44,7 @@ def _units(text: str) -> list[tuple[str, bool]]:
     """Paragraphs, list items, rows and lines of code; wrapped lines are joined."""
     units: list[tuple[str, bool]] = []
     fenced = open_end = False
+    before = ""  # the line before
     depth = 0  # of quotes, as of a mail in its answer
     for whole in text.expandtabs(4).splitlines():
         quoted = None if fenced else _QUOTED.match(whole)
@@ -56,13 +59,25 @@ def _units(text: str) -> list[tuple[str, bool]]:
             units.append((line, True))
             open_end = False
         elif not _TABLE_RULE.fullmatch(line):
-            entry = _OWN_LINE.match(line) or (open_end and is_dated(line) and is_dated(units[-1][0]))
-            if open_end and not entry:
+            if open_end and not _OWN_LINE.match(line) and _goes_on(before, line) and not _are_entries(units, line):
                 units[-1] = (_join(units[-1][0], line), False)
             else:
                 units.append((line, False))
             open_end = _columns(line) >= _WRAPPED_COLUMNS and not _STANDS_ALONE.match(line)
+            before = line
     return units
+
+
+def _are_entries(units: list[tuple[str, bool]], line: str) -> bool:
+    """Whether a line and the unit before it are entries of a log."""
+    return is_dated(line) and is_dated(units[-1][0])
+
+
+def _goes_on(before: str, line: str) -> bool:
+    """Whether a line was broken because the first word of the next one didn't fit."""
+    first = line.split(maxsplit=1)[0]
+    first = first[0] if _is_wide(first[0]) else first
+    return _columns(before) + 1 + _columns(first) >= _WRAPPED_SHARE * _columns(line)
 
 
 def _join(before: str, after: str) -> str:

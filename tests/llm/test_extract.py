@@ -249,3 +249,9 @@ def test_what_only_looks_like_a_mark_is_quoted() -> None:
         [asked("Where is the file's name?", ["The file's name is sys.argv[1], see [404]."])]
     )
     assert answer.text == "The file's name is sys.argv[1], see [404]. [1]"
+
+
+def test_a_row_in_two_languages_is_foreign_to_neither() -> None:
+    row = "船 Boat: 白鹭号 White Heron | 价格 Fare per hour: 三十元 thirty yuan | 座位 Seats: 六个 six"
+    for question in ("白鹭号多少钱？", "What does the White Heron cost?"):
+        assert ExtractChat().invoke([asked(question, [row])]).text.startswith(row[:6])

@@ -12,6 +12,7 @@ from kb_assistant.llm.extract.marked import (
     naming_fully,
     naming_what_is_asked,
     quote_answers,
+    with_the_list,
     with_what_is_announced,
     with_what_it_is_about,
 )
@@ -251,3 +252,33 @@ def test_a_mark_on_another_thing_than_is_meant_is_not_quoted() -> None:
         },
     )
     assert ExtractChat().invoke([asked]).text == "2. Weaving: Fridays, 140 euros. [1]"
+
+
+NEWS = "New:\n- Boats may be hired by the hour.\n- The café opens at seven.\n\nGone:\n- The night ferry."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is new in May?", "Boats may be hired by the hour. [1]\nThe café opens at seven. [1]"),
+        ("Which changes are there?", "Boats may be hired by the hour. [1]\nThe café opens at seven. [1]"),
+        ("五月有哪些变化？", "Boats may be hired by the hour. [1]\nThe café opens at seven. [1]"),
+        ("When does the café open?", "The café opens at seven. [1]"),
+    ],
+)
+def test_a_list_that_is_asked_for_is_quoted_whole(question: str, answer: str) -> None:
+    values = {"question": question, "passages": [NEWS], "answers": [marked(NEWS, "at seven")], "language": "en"}
+    assert ExtractChat().invoke([HumanMessage(question, additional_kwargs=values)]).text == answer
+
+
+def test_a_list_that_is_too_long_is_answered_by_its_item() -> None:
+    long = "\n".join(f"- Boat number {number} may be hired by the hour." for number in range(30))
+    found = [Sentence("Boat number 7 may be hired by the hour.", 1)]
+    assert with_the_list(found, [long], 600) == found
+
+
+def test_words_of_the_headings_tell_no_sentence_from_another() -> None:
+    passage = "Loom 44 of the yard\nWool and silk are woven on it, flax tears."
+    question = "May flax be woven on the Loom 44?"
+    found = quote(question, [passage], headings=["Loom 44 of the yard"], most=1)
+    assert [one.text for one in found] == ["Wool and silk are woven on it, flax tears."]

@@ -118,3 +118,9 @@ def test_what_stands_under_a_version_is_quoted_not_what_names_it_in_passing() ->
     names = [f"docs > news > News > {version}" for version in ("5.3.0 (May)", "5.2.4 (March)")]
     marks = [(25, 53, 0.9), (0, 33, 0.3)]
     assert quoted("and in 5.2.4?", passages, names, marks) == f"{passages[1]} [2]"
+
+
+def test_of_versions_the_one_that_is_asked_for_is_quoted() -> None:
+    passages = ["Dark colours. Use the keyboard until 3.5.1.", "Import of old files was removed."]
+    names = ["docs > halden > 3.5 (May)", "docs > halden > 3.4 (March)"]
+    assert quoted("What was removed in Halden 3.4?", passages, names) == "Import of old files was removed. [2]"

@@ -100,3 +100,10 @@ def test_the_names_of_columns_are_no_answer_but_the_rows_are() -> None:
 def test_a_row_that_repeats_its_columns_is_told_once() -> None:
     row = "Friday\t10:00\tclosed (Day: Friday | Main: 10:00 | Branch: closed)"
     assert row_told(row, row, "friday", 300) == ["Day: Friday | Main: 10:00 | Branch: closed"]
+
+
+def test_names_above_rows_that_repeat_them_are_told_by_a_row() -> None:
+    fares = "船 | 价格\n船: 白鹭号 | 价格: 30元\n船: 海鸥号 | 价格: 45元"
+    assert row_told("船 | 价格", fares, "海鸥号价格", 300) == ["船: 海鸥号 | 价格: 45元"]
+    assert row_told("船 | 价格", fares, "价格", 300) == ["船: 白鹭号 | 价格: 30元", "船: 海鸥号 | 价格: 45元"]
+    assert row_told("船: 海鸥号 | 价格: 45元", fares, "", 300) == ["船: 海鸥号 | 价格: 45元"]

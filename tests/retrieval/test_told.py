@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from kb_assistant.embedding.base import TextEmbeddings
 from kb_assistant.knowledge import KnowledgeBase
-from kb_assistant.retrieval.told import told_lines
+from kb_assistant.reader.reader import Reading
+from kb_assistant.retrieval.told import Line, read_told, told_lines
 from kb_assistant.settings import Settings
 from kb_assistant.types import Hit, Locator
 from tests.homes import link_models
@@ -130,3 +131,16 @@ def test_a_quote_is_found_in_its_line_and_a_told_row_in_its_table() -> None:
         (0, "One. Two, and\nthree. Four.", "One. Two, and\nthree. Four."),
         (1, "| v | w |", "A: v | B: w"),
     ]
+
+
+def test_a_question_that_names_nothing_is_also_read_alone() -> None:
+    """Beside the turns before, "when?" may have no answer that the reader sees; of the line alone it has one."""
+    line = Line(0, 0, 30, "The inner quay was dredged in May.")
+
+    def read(_question: str, told: object, earlier: Sequence[str], _seconds: float) -> list[Reading | None]:
+        del told
+        return [Reading(0.0, -2.0 if earlier else -1.0, (26, 32), -6.0 if earlier else 2.0)]
+
+    answered = read_told(read, "when?", ["what was done at the quay"], [line], [""], -0.5, 1.0)
+    assert answered
+    assert answered.span == (26, 32)

@@ -39,7 +39,7 @@ def test_a_wish_about_an_answer_keeps_what_was_answered() -> None:
     "question",
     [
         "When did he start?", "How much is it?", "and for members?", "Why?", "What about her?", "the second one", "Who is her husband?",
-        "它多少钱？", "他什麼時候開始的？", "那个呢？", "为什么？", "最后一个", "那里几点关门", "它的购买链接是什么",
+        "它多少钱？", "他什麼時候開始的？", "那个呢？", "为什么？", "最后一个", "那里几点关门", "Can I eat there?", "who works there?", "它的购买链接是什么",
     ],
 )  # fmt: skip
 def test_a_question_without_its_subject_is_unclear(question: str) -> None:
@@ -50,7 +50,7 @@ def test_a_question_without_its_subject_is_unclear(question: str) -> None:
     "question",
     [
         "When did Raul start?", "Is it safe to swim at the pier?", "How does a pump work when it is cold?", "Do they sell tea?",
-        "What does the manager do when he is ill?", "Who runs the station?", "opening hours",
+        "What does the manager do when he is ill?", "Who runs the station?", "opening hours", "How many boats are there?", "Is there a café?",
         "水泵多少钱？", "馆长是谁，他什么时候开始的？", "其他费用怎么算？", "这台机器多重？", "几点开门",
     ],
 )  # fmt: skip

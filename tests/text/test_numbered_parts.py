@@ -33,6 +33,12 @@ from kb_assistant.text.numbered_parts import PartsAround, asked_parts, count_met
         ("第三章讲什么", "三、加班"),
         ("第二项", "（二）病假"),
         ("附件一有什么？", "附件一 价目表"),
+        ("What was fixed in Halden 2.4?", "2.4 (May 2025)"),
+        ("what changed in halden 2.4", "## [2.4] - 2025-05-02"),
+        ("what's new in v2.4", "v2.4"),
+        ("What is new in version 2.4 of the rules?", "Version 2.4"),
+        ("What is new in version 2.4 of the rules?", "2.4\tMay 2025\tGuests added"),
+        ("海登2.4有什么新功能？", "2.4 新功能"),
     ],
 )
 def test_a_reference_means_the_part_with_its_number(question: str, heading: str) -> None:
@@ -51,6 +57,8 @@ def test_a_reference_means_the_part_with_its_number(question: str, heading: str)
         ("第二条", "第二章 考勤"),
         ("第二条", "第十二条 考勤"),
         ("Article IV", "Section IV. Scope"),
+        ("What was fixed in Halden 2.4?", "2.4.1 (June 2025)"),
+        ("What was fixed in Halden 2.4?", "Section 2.4"),
     ],
 )
 def test_other_parts_are_not_meant(question: str, heading: str) -> None:

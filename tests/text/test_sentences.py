@@ -77,3 +77,12 @@ def test_dated_entries_are_sentences_of_their_own() -> None:
     assert sentences(log) == log.splitlines()
     wrapped = "The upper pump was taken out, cleaned and measured by Olga and Petr on\n2025-02-11 in the yard."
     assert sentences(wrapped) == [wrapped.replace("\n", " ")]
+
+
+def test_a_line_that_had_room_for_the_next_word_is_no_wrapped_one() -> None:
+    note = """Subject: The upper gate in the yard is stuck
+It opens a hand wide and then stops, so that nobody can bring the carts into the shed behind it."""
+    assert sentences(note) == note.splitlines()
+    wrapped = """The upper gate in the yard opens a hand wide
+and then it stops with a noise"""
+    assert sentences(wrapped) == [wrapped.replace("\n", " ")]

@@ -18,16 +18,23 @@ from kb_assistant.llm.extract.marked import (
     naming_fully,
     naming_what_is_asked,
     quote_answers,
+    with_the_list,
     with_what_is_announced,
     with_what_it_is_about,
 )
 from kb_assistant.llm.extract.narrowed import on_focus, on_the_topic, on_what_is_named, with_code
-from kb_assistant.llm.extract.question_forms import is_open, is_yes_or_no, name_asked, two_questions
+from kb_assistant.llm.extract.question_forms import (
+    asks_for_several,
+    is_open,
+    is_yes_or_no,
+    name_asked,
+    two_questions,
+)
 from kb_assistant.llm.extract.ranked import quote
 from kb_assistant.llm.extract.sentence import Sentence
 from kb_assistant.llm.extract.table_rows import row_told, rows_under
 from kb_assistant.llm.streaming import Delta, StreamingChat
-from kb_assistant.text.language import Language, language_of
+from kb_assistant.text.language import Language, is_in, language_of
 from kb_assistant.text.wording import quoted
 
 Quoting = Callable[..., list[Sentence]]
@@ -129,6 +136,8 @@ class ExtractChat(StreamingChat):
         most, characters = self.sentences * (1 + wide), self.characters * (1 + wide)
         found = quote_answers(passages, answers, values.get("also", ()), on=wide, most=most, characters=characters)
         found = on_the_topic(question, earlier, found, passages, values.get("headings", ()))
+        if asks_for_several(question):
+            found = with_the_list(found, passages, 2 * self.characters)
         if is_yes_or_no(question):
             found = naming_what_is_asked(question, found, passages, values.get("headings", ()))
         if name := name_asked(question):
@@ -167,7 +176,7 @@ def _is_foreign(sentence: Sentence, passages: Sequence[str], language: Language)
     """Whether a quote is in another language; not if a passage in the question's language contains it, as code
     or a name."""
     said = prose_of(passages[sentence.passage - 1])
-    return bool(said.strip()) and language not in (language_of(sentence.text), language_of(said))
+    return bool(said.strip()) and not any(is_in(text, language) for text in (sentence.text, said))
 
 
 def _asked(message: BaseMessage) -> tuple[str, list[str]]:

@@ -9,6 +9,7 @@ from kb_assistant.llm.extract.narrowed import GOES_ON
 from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
 from kb_assistant.text.analyzer import analyze, analyze_query
 from kb_assistant.text.marks import unmarked
+from kb_assistant.text.rows import tables_and_lists
 
 # How much less a marked answer counts for each passage before its own, and how much less sure than the best one a
 # further one may be; both in logits.
@@ -78,6 +79,18 @@ def with_what_it_is_about(
             count, room = count + 1, room - len(before.text)
         told.append(one)
     return told
+
+
+def with_the_list(found: Sequence[Sentence], passages: Sequence[str], characters: int) -> list[Sentence]:
+    """The sentences; for one in an item of a list all items of the list, if there is room."""
+    told: list[Sentence] = []
+    for one in found:
+        lists = (rows for rows in tables_and_lists(passages[one.passage - 1]) if rows[0].kind == "item")
+        every = ([text for row in rows for text in unmarked_sentences(row.text)] for rows in lists)
+        items = next((texts for texts in every if one.text in texts), [])
+        fits = sum(map(len, items)) <= characters
+        told += [Sentence(text, one.passage) for text in items] if items and fits else [one]
+    return list(dict.fromkeys(told))
 
 
 def naming_what_is_asked(

@@ -29,8 +29,8 @@ def on_what_is_named(
             name, its file's, its headings.
         answered: Whether each passage holds an answer, if known.
     """
-    if parts := asked_parts(question):
-        return _in_parts(parts, passages, names)
+    if (parts := asked_parts(question)) and (inside := _in_parts(parts, passages, names)):
+        return inside
     asked = mentions(question)
     others = _on_other_files(question, passages, names, answered) if names else set()
     if not asked and not others:

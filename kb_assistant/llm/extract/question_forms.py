@@ -39,6 +39,13 @@ _ASKS = re.compile(
     re.I,
 )
 
+_SEVERAL = re.compile(
+    r"\bwhat(?:['’]s| is| are| was| were| has been| have been)?"
+    r" (?:new|changed|added|removed|fixed|included|excluded)\b"
+    r"|\bwhat are\b|\bwhich (?!is\b|was\b|\w*ss\b)\w+s\b|\b(?:list|name) (?:all|the|every)\b"
+    r"|哪些|哪几[个种条项样]|有什么新|都有[什谁哪]",
+    re.I,
+)
 _YES_OR_NO = re.compile(
     r"\A\W*(?:is|are|was|were|do|does|did|can|could|may|should|will|would|must|has|have|had)\b"
     r"|[吗么][？?]?\s*\Z|有没有|是否|是不是|能不能|可不可以|会不会|要不要",
@@ -47,7 +54,8 @@ _YES_OR_NO = re.compile(
 
 _ROLE_ENDS = "长员师者人生任理事席主管家手位们方导板么"
 _NAME_ASKED = re.compile(
-    r"\A\W*(?:who|what)(?:'s|\s+is|\s+was|\s+are|\s+were)\s+(?!(?:the|a|an|your|my|our|their|his|her|its|in|on|at|it|this|that)\b)"
+    r"\A\W*(?:who|what)(?:'s|\s+is|\s+was|\s+are|\s+were)\s+(?!(?:the|a|an|your|my|our|their|his|her|its|in|on|at|it|this|that"
+    r"|new|changed|added|removed|fixed|included|excluded)\b)"
     r"(?P<english>[\w .'’-]{2,60}?)[\s?？!.]*\Z"
     rf"|\A(?:请问|那|那么)?(?P<chinese>[^\s，,。？?]{{2,12}})(?<![{_ROLE_ENDS}])(?:是谁|是什么人|是哪位|是干什么的|是做什么的|是干嘛的)"
     r"[呀啊呢？?。\s]*\Z",
@@ -63,6 +71,15 @@ def is_open(question: str) -> bool:
     """
     narrow = any(asked.search(question) for asked, _ in KINDS) or _WHICH.search(question)
     return not narrow and _ASKS.search(question) is not None
+
+
+def asks_for_several(question: str) -> bool:
+    """Whether a question wants all of a list.
+
+    >>> [asks_for_several(one) for one in ("What is new in June?", "Which keys?", "Which key?", "有哪些假期")]
+    [True, True, False, True]
+    """
+    return _SEVERAL.search(question) is not None
 
 
 def is_yes_or_no(question: str) -> bool:

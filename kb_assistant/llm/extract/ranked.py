@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kb_assistant.llm.extract.narrowed import places_on
 from kb_assistant.llm.extract.question_forms import KINDS
 from kb_assistant.llm.extract.sentence import Sentence, answer_to, are_same, unmarked_sentences
-from kb_assistant.text.analyzer import analyze_query
+from kb_assistant.text.analyzer import analyze, analyze_query
 
 Vectors = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
@@ -77,7 +77,8 @@ def quote(
         found += _telling([Sentence(text, number) for text in unmarked_sentences(passage)])
     if not found:
         return []
-    scores = _scores(question, earlier, found, embeddings)
+    above = {number: frozenset(analyze(heading)) for number, heading in enumerate(headings, start=1)}
+    scores = _scores(question, earlier, found, above, embeddings)
     places: Sequence[int] = places_on(focus, found, headings) or range(len(found))
     places = [place for place in places if found[place] in among] or places
     picked: list[int] = []
@@ -102,7 +103,17 @@ def _telling(found: list[Sentence]) -> list[Sentence]:
     return [one for one in found if not any(one.terms < other.terms for other in found)]
 
 
-def _scores(question: str, earlier: str, found: list[Sentence], embeddings: SentenceEmbeddings | None) -> Scores:
+def _scores(
+    question: str,
+    earlier: str,
+    found: list[Sentence],
+    above: Mapping[int, frozenset[str]],
+    embeddings: SentenceEmbeddings | None,
+) -> Scores:
+    """
+    Args:
+        above: The words of the headings by passage: all sentences below them have these.
+    """
     spread = Counter(term for sentence in found for term in sentence.terms)
     idf = {term: math.log(1 + len(found) / count) for term, count in spread.items()}
     wanted = {term: _CODE if any(map(str.isdigit, term)) else 1.0 for term in analyze_query(question)}
@@ -120,7 +131,7 @@ def _scores(question: str, earlier: str, found: list[Sentence], embeddings: Sent
     signs = [sign for asked, sign in KINDS if asked.search(question)]
     scores = np.array(
         [
-            _overlap(weights, sentence.terms)
+            _overlap(weights, sentence.terms | above.get(sentence.passage, frozenset()))
             + _CARRY * _overlap(weights, earlier_terms)
             + _PASSAGE * _overlap(weights, of_passage[sentence.passage])
             + _RANK * (1 - (sentence.passage - 1) / last)

@@ -1,4 +1,4 @@
-"""Rows of a passage's Markdown tables as quotes: with the names of their columns; and which row is asked for."""
+"""Rows of a passage's tables as quotes: with the names of their columns; and which row is asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from kb_assistant.text.analyzer import analyze, analyze_query
-from kb_assistant.text.rows import row_of, tables_and_lists
+from kb_assistant.text.rows import Row, row_of, tables_and_lists
 
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINALS = dict(
@@ -42,12 +42,18 @@ class Table:
 
 
 def tables(passage: str) -> list[Table]:
-    """The Markdown tables with a row of names."""
+    """The tables with a row of names."""
     return [
-        Table(first.texts, [row.texts for row in rows], first.start)
+        Table(first.texts, [_values(row, first.texts) for row in rows], first.start)
         for first, *rows in tables_and_lists(passage)
         if first.kind == "names"
     ]
+
+
+def _values(row: Row, names: Sequence[str]) -> Sequence[str]:
+    """The cells of a row, without names that it repeats."""
+    named = {name: row.text[start - row.start : end - row.start] for name, (start, end) in row.named}
+    return [named.get(name, "") for name in names] if named else row.texts
 
 
 def row_told(sentence: str, passage: str, question: str, characters: int) -> list[str]:
