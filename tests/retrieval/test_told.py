@@ -14,6 +14,7 @@ from kb_assistant.retrieval.told import Line, read_told, told_lines
 from kb_assistant.settings import Settings
 from kb_assistant.types import Hit, Locator
 from tests.homes import link_models
+from tests.waiting import PATIENCE
 
 FEES = """# Mooring fees
 
@@ -79,7 +80,9 @@ def harbour(
     documents.mkdir()
     for name, text in ({"fees.md": FEES, "harbour.md": HARBOUR, "砂锅.md": DISHES} | OTHERS).items():
         (documents / name).write_text(text, "utf-8")
-    with KnowledgeBase(Settings(home=home, model="extract"), embedder=real_embedder) as base:
+    with KnowledgeBase(
+        Settings(home=home, model="extract", answer_reader_seconds=PATIENCE), embedder=real_embedder
+    ) as base:
         base.ingest([documents])
         yield base
 
