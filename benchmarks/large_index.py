@@ -17,7 +17,7 @@ import itertools
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,6 @@ from kb_assistant.store.opening import open_store
 from tests.postgres_server import PostgresServer
 
 CHUNKS_A_SOURCE = 1000
-KINDS = ("exact", "approximate")
 K = 50
 
 
@@ -46,16 +45,14 @@ class Place:
 
     Attributes:
         store: The setting.
+        kinds: Of the indexes.
         server: The process of the server, if there is one.
     """
 
     home: Path
+    kinds: Sequence[str]
     store: str = "sqlite"
     server: int | None = None
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        return KINDS if self.server is None else (*KINDS, "server")
 
     def opened(self, create: bool = False) -> KnowledgeStore:
         return open_store(self.store, self.home, "large", create)
@@ -191,11 +188,12 @@ def main() -> None:
     arguments = parse()
     with tempfile.TemporaryDirectory(prefix="kb-large-") as home:
         if not arguments.server:
-            run(arguments, Place(Path(home)))
+            run(arguments, Place(Path(home), arguments.kinds.split(",")))
             return
         server = PostgresServer.start(durable=True, pgvector=True)
         try:
-            run(arguments, Place(Path(home), server.address, server.process))
+            kinds = [*arguments.kinds.split(","), "server"]
+            run(arguments, Place(Path(home), kinds, server.address, server.process))
         finally:
             server.remove()
 
@@ -211,19 +209,28 @@ def run(arguments: argparse.Namespace, place: Place) -> None:
     noisy = stored + 0.5 * unit_vectors(len(stored), seed=1)
     questions = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
     rows = list(rows_of("built", place, questions))
-    fifth = total // 5
-    remove(store, range(fifth))
-    rows += rows_of("a fifth deleted", place, questions)
-    add(store, range(total, total + fifth))
-    rows += rows_of("a fifth added", place, questions)
+    if not arguments.built:
+        rows += rows_after_changes(place, store, total, questions)
     store.close()
     report(f"Search for {K} of vectors of {DIMENSION} numbers, {len(questions)} questions", rows, arguments.json)
+
+
+def rows_after_changes(
+    place: Place, store: KnowledgeStore, total: int, questions: NDArray[np.float32]
+) -> Iterator[dict[str, object]]:
+    fifth = total // 5
+    remove(store, range(fifth))
+    yield from rows_of("a fifth deleted", place, questions)
+    add(store, range(total, total + fifth))
+    yield from rows_of("a fifth added", place, questions)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=int, default=300_000, help="how many (default %(default)s)")
     parser.add_argument("--questions", type=int, default=200, help="how many, at most 1000 (default %(default)s)")
+    parser.add_argument("--kinds", default="exact,approximate", help="of indexes (default %(default)s)")
+    parser.add_argument("--built", action="store_true", help="leave out the changes")
     parser.add_argument("--server", action="store_true", help="on a PostgreSQL server with pgvector")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
