@@ -36,6 +36,12 @@ def asked(question: str, passages: list[str]) -> HumanMessage:
     )
 
 
+def test_a_picture_alone_is_not_quoted() -> None:
+    passage = "The regions are spread over three data centres.\n\n![three-regions-map](/three-regions.png)"
+    answer = ExtractChat().invoke([asked("Where is the three regions map?", [passage])]).text
+    assert answer == "The regions are spread over three data centres. [1]"
+
+
 @pytest.mark.parametrize(
     ("question", "passages", "answer"),
     [

@@ -13,6 +13,7 @@ from kb_assistant.text.sentences import sentences
 
 _SAME = 0.9
 _NUMBERED = re.compile(r"[(（]?(?:\d{1,3}|[一二三四五六七八九十]{1,3})[.)）、]")
+_PICTURE = re.compile(r"!\[[^\]]*\]\([^()\s]*\)")
 _QUESTION = re.compile(r"[?？][*_\"'”’」）)\s]*\Z")
 
 
@@ -34,8 +35,9 @@ class Sentence:
 
 def unmarked_sentences(passage: str) -> list[str]:
     """The sentences of a passage without anything that reads as a citation, such as footnotes; also in lines of
-    code, which are quoted without their fence."""
-    return [text for one in sentences(unmarked(passage)) if (text := unmarked(one).strip())]
+    code, which are quoted without their fence. A picture alone says nothing."""
+    texts = (unmarked(one).strip() for one in sentences(unmarked(passage)))
+    return [text for text in texts if text and not _PICTURE.fullmatch(text)]
 
 
 def answer_to(texts: Sequence[str], place: int) -> str:
