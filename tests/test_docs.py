@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from kb_assistant.cli import app
 from tests.samples import ROOT, SAMPLE_DOCS
 from tests.waiting import PATIENCE
 
@@ -100,6 +103,7 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert done.returncode == 0, f"run `make docs`: {done.stdout}{done.stderr}"
 
 
+COMMAND = re.compile(r"`kb ([a-z][^`\n]*)`|^(?:\$ )?kb ([a-z][^\n#|&]*)|&& kb ([a-z][^\n#|&]*)", re.MULTILINE)
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 
 
@@ -108,3 +112,19 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
     file = ROOT / document
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", file.read_text(encoding="utf-8")):
         assert (file.parent / target).exists(), f"{document} points to {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_in_documents_exist_with_their_options(document: str) -> None:
+    for found in COMMAND.finditer((ROOT / document).read_text(encoding="utf-8")):
+        for told in re.split(r"; kb ", next(filter(None, found.groups()))):
+            words = [word.strip("[](),。") for word in told.split()]
+            command: Any = typer.main.get_command(app)
+            while words and words[0] in getattr(command, "commands", {}):
+                command = command.commands[words.pop(0)]
+            if "run" in getattr(command, "commands", {}):  # `kb train MODEL DATA`
+                command = command.commands["run"]
+            assert command.name != "kb", f"{document} names `kb {told}`"
+            known = {"--help", *(option for one in command.params for option in (*one.opts, *one.secondary_opts))}
+            options = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
+            assert options <= known, f"{document} names {options - known} of `kb {told}`"
