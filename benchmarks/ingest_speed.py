@@ -39,6 +39,7 @@ from kb_assistant.embedding.onnx_encoder import better_in_int8
 from kb_assistant.index.vector_index import VectorIndex
 from kb_assistant.model_folder import INT8, Model
 from kb_assistant.models.home import ModelHome
+from kb_assistant.packed_weights import with_weights
 from kb_assistant.store import NewChunk, Source, SQLiteStore
 
 BATCH = 32
@@ -123,13 +124,13 @@ def main() -> None:
     model = ModelHome(arguments.models or Settings.load().models_dir).get(arguments.embedder, "embedder")
     files = chosen(arguments.folder, arguments.files)
     order = {
-        "model": str(model.path),
         "dtype": arguments.peer_dtype,
         "prompt": model.passage_prefix,
         "threads": arguments.threads,
     }
-    with tempfile.TemporaryDirectory(prefix="kb-ingest-") as name:
+    with tempfile.TemporaryDirectory(prefix="kb-ingest-") as name, with_weights(model.path) as folder:
         work = Path(name)
+        order["model"] = str(folder)
         copies = [copied(file, arguments.folder, work / "docs") for file in files]
         chunks = chunks_of(work, model, arguments)
         texts = [chunk.text.embedded for chunk in chunks]

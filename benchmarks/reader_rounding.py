@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 from kb_assistant.embedding import onnx_int8
 from kb_assistant.embedding.onnx_encoder import open_session
-from kb_assistant.embedding.onnx_graph import Shape
+from kb_assistant.embedding.shape import Shape
 from kb_assistant.reader.graph import ReaderGraph
 from kb_assistant.reader.reader import WEIGHTS, Reader, _logits
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
+from kb_assistant.packed_weights import PACKED, WEIGHTS, unpacked_digest
 
 ModelKind = Literal["embedder", "chat", "reranker"]
 
@@ -89,7 +90,23 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def weights_digest(path: Path, of_file: Callable[[Path], str] = file_digest) -> str:
+def deciding_digest(path: Path) -> str:
+    """SHA-256 of one file that affects a model's results; of a packed one that of the weights it stands for.
+
+    Raises:
+        ModelError: the packed file is damaged.
+    """
+    if path.name != PACKED:
+        return file_digest(path)
+    try:
+        return unpacked_digest(path)
+    except Exception as error:  # of many classes
+        raise ModelError(
+            _("{path} can't be read: {reason}.", path=path, reason=error), _("Download the model again.")
+        ) from error
+
+
+def weights_digest(path: Path, of_file: Callable[[Path], str] = deciding_digest) -> str:
     """SHA-256 over all files of a model that affect its results: weights, tokenizer, configuration.
 
     Args:
@@ -101,7 +118,8 @@ def weights_digest(path: Path, of_file: Callable[[Path], str] = file_digest) -> 
         return of_file(path)
     whole = hashlib.sha256()
     for file in sorted(_deciding_files(path), key=lambda file: file.relative_to(path).as_posix()):
-        whole.update(f"{file.relative_to(path).as_posix()}\0{of_file(file)}\n".encode())
+        named = file.with_name(WEIGHTS) if file.name == PACKED else file
+        whole.update(f"{named.relative_to(path).as_posix()}\0{of_file(file)}\n".encode())
     return whole.hexdigest()
 
 

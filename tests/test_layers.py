@@ -15,7 +15,7 @@ LAYERS = (
     "messages",
     "types errors once deprecation",
     "lock telemetry openmp priority processor",
-    "small_file text torch_runtime",
+    "packed_weights small_file text torch_runtime",
     "model_folder",
     "chatglm2 settings store embedding",
     "models index reader base_settings",

@@ -208,7 +208,7 @@ class LocalEmbeddings(TextEmbeddings):
 
     def _opened(self, int8: bool) -> OnnxEncoder | None:
         from kb_assistant.embedding.onnx_encoder import OnnxEncoder
-        from kb_assistant.embedding.onnx_graph import Shape
+        from kb_assistant.embedding.shape import Shape
 
         shape = Shape.read(self.model.path)
         return OnnxEncoder(self.model.path, shape, 1 if int8 else self._threads, int8) if shape else None

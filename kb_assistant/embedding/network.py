@@ -11,6 +11,7 @@ from typing import Any
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
 from kb_assistant.model_folder import Model
+from kb_assistant.packed_weights import with_weights
 from kb_assistant.torch_runtime import gpu_errors, import_torch, torch_device
 
 
@@ -31,13 +32,14 @@ def load_network(kind: str, model: Model, device: str, hint: str) -> Any:
         with gpu_errors(), _quiet():
             import sentence_transformers
 
-            return getattr(sentence_transformers, kind)(
-                str(model.path),
-                device=place,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-            )
+            with with_weights(model.path) as folder:
+                return getattr(sentence_transformers, kind)(
+                    str(folder),
+                    device=place,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+                )
     except ModelError:
         raise
     except Exception as error:  # transformers, safetensors and torch have no common error class

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.embedding.onnx_graph import EncoderGraph, Shape
+from kb_assistant.embedding.onnx_graph import EncoderGraph
+from kb_assistant.embedding.shape import Shape
 from kb_assistant.processor import multiplies_int8
 
 _CONTRIBUTED = "com.microsoft"

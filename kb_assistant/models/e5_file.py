@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from kb_assistant.errors import ModelError
 from kb_assistant.messages import _
+from kb_assistant.packed_weights import BLOCK, SCALES
 
 _HEADER = struct.Struct("<4sI7ifi")
 _VOCABULARY = struct.Struct("<5iQ")
 _TENSOR = struct.Struct("<BIQQ")
-_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
+_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
 _LAYER_NAMES = {
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -119,8 +120,9 @@ class E5File:
     removed: str
     _rest: _Bytes
 
-    def tensors(self) -> Iterator[tuple[str, NDArray[np.float16]]]:
-        """Every tensor under its name in BertModel, as float16 in BertModel's shape. Call it once."""
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float16] | NDArray[np.uint8]]]:
+        """Every tensor under its name in BertModel: float16 in BertModel's shape, or integers and then scales (see
+        `kb_assistant.packed_weights`). Call it once."""
         return _tensors(self._rest, self.header)
 
 
@@ -149,7 +151,7 @@ def _read_header(source: _Bytes) -> E5Header:
         )
     # The float with fewest digits: 1e-12 is stored as 9.999999960041972e-13.
     header = E5Header(*[*numbers, float(str(np.float32(eps)))])
-    if block != 32 or min(numbers) < 1 or header.hidden_size % header.num_attention_heads:
+    if block != BLOCK or min(numbers) < 1 or header.hidden_size % header.num_attention_heads:
         raise source.damaged(
             _("a model of shape {numbers} in blocks of {block} is not possible", numbers=numbers, block=block)
         )
@@ -201,7 +203,7 @@ def _read_replacements(source: _Bytes) -> tuple[str, str]:
     return spaces, removed
 
 
-def _tensors(source: _Bytes, header: E5Header) -> Iterator[tuple[str, NDArray[np.float16]]]:
+def _tensors(source: _Bytes, header: E5Header) -> Iterator[tuple[str, NDArray[np.float16] | NDArray[np.uint8]]]:
     wanted = _tensor_shapes(header)
     (count,) = source.unpack(struct.Struct("<i"))
     if count != len(wanted):
@@ -215,8 +217,8 @@ def _tensors(source: _Bytes, header: E5Header) -> Iterator[tuple[str, NDArray[np
                 _("tensor {name!r} of kind {kind} is unknown or there twice", name=name, kind=kind)
             )
         target, dimensions = wanted.pop(name)
-        expected = elements * 4 if kind == 0 else elements // 32 * _BLOCK.itemsize
-        if elements != np.prod(dimensions) or size != expected or (kind == 1 and elements % 32):
+        expected = elements * 4 if kind == 0 else elements // BLOCK * _BLOCK.itemsize
+        if elements != np.prod(dimensions) or size != expected or (kind == 1 and dimensions[-1] % BLOCK):
             raise source.damaged(
                 _(
                     "tensor {name!r} has {elements} elements in {size} bytes",
@@ -226,8 +228,12 @@ def _tensors(source: _Bytes, header: E5Header) -> Iterator[tuple[str, NDArray[np
                 )
             )
         raw = source.at(offset, size)
-        values = _dequantise(raw.view(_BLOCK)) if kind else raw.view("<f4").astype(np.float16)
-        yield target, values.reshape(dimensions)
+        if kind == 0:
+            yield target, raw.view("<f4").astype(np.float16).reshape(dimensions)
+            continue
+        blocks = raw.view(_BLOCK)
+        yield target, _integers(blocks).reshape(*dimensions[:-1], -1)
+        yield f"{target}{SCALES}", blocks["scale"].copy().reshape(*dimensions[:-1], -1)
 
 
 def _tensor_shapes(header: E5Header) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -250,11 +256,11 @@ def _tensor_shapes(header: E5Header) -> dict[str, tuple[str, tuple[int, ...]]]:
     return names
 
 
-def _dequantise(blocks: NDArray[Any], at_once: int = 1 << 16) -> NDArray[np.float16]:
-    """Q4_0 (ggml): element i of 32 is nibble i, low nibbles first; its value is (nibble − 8) · scale."""
-    values = np.empty((len(blocks), 32), np.float16)
+def _integers(blocks: NDArray[Any], at_once: int = 1 << 16) -> NDArray[np.uint8]:
+    """For `unpacked`, from Q4_0 (ggml): number i of 32 is nibble i less 8, low nibbles first."""
+    packed = np.empty((len(blocks), BLOCK // 2), np.uint8)
     for start in range(0, len(blocks), at_once):
-        part = blocks[start : start + at_once]
-        nibbles = np.concatenate((part["nibbles"] & 15, part["nibbles"] >> 4), axis=1).astype(np.int8) - 8
-        values[start : start + at_once] = nibbles * part["scale"].astype(np.float32)[:, None]
-    return values
+        nibbles = blocks["nibbles"][start : start + at_once]
+        signed = np.concatenate((nibbles & 15, nibbles >> 4), axis=1) ^ 8
+        packed[start : start + at_once] = signed[:, 0::2] | signed[:, 1::2] << 4
+    return packed

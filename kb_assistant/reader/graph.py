@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_assistant.embedding.onnx_graph import Shape
 from kb_assistant.embedding.onnx_int8 import Int8Graph
+from kb_assistant.embedding.shape import Shape
 
 HEADS = ("relevance", "answer", "first", "last")
 """What the four columns of the logits stand for; the first two are read at the first token."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_assistant.embedding.onnx_encoder import open_session
-from kb_assistant.embedding.onnx_graph import Shape
+from kb_assistant.embedding.shape import Shape
 from kb_assistant.errors import ModelError
 from kb_assistant.lock import survive_forks
 from kb_assistant.messages import _

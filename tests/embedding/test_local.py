@@ -185,8 +185,9 @@ def test_a_damaged_folder_is_a_model_error(models_home: Path, tmp_path: Path) ->
     source = models_home / "models" / E5
     for file in source.iterdir():
         (tmp_path / file.name).symlink_to(file)
-    (tmp_path / "model.safetensors").unlink()
-    (tmp_path / "model.safetensors").write_bytes((source / "model.safetensors").read_bytes()[:100_000])
+    (weights,) = source.glob("*.safetensors")
+    (tmp_path / weights.name).unlink()
+    (tmp_path / weights.name).write_bytes(weights.read_bytes()[:100_000])
     model = replace(ModelHome(source.parent).get(E5, "embedder"), path=tmp_path)
     with pytest.raises(ModelError, match="can't be loaded"):
         LocalEmbeddings(model, device="cpu").embed_query("x")

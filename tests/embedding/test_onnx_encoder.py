@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kb_assistant.embedding.local import LocalEmbeddings
-from kb_assistant.embedding.onnx_graph import Shape
+from kb_assistant.embedding.shape import Shape
 from kb_assistant.errors import ModelError
 from kb_assistant.model_folder import Model
 from kb_assistant.models.home import ModelHome

@@ -133,7 +133,7 @@ def test_a_full_disk_is_noticed_before_the_download(
     models_dir: ModelHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-    with pytest.raises(ModelError, match=r"420 MB are needed in .*, 1 MB are free"):
+    with pytest.raises(ModelError, match=r"250 MB are needed in .*, 1 MB are free"):
         models_dir.pull(E5, lambda _: None)
 
 
@@ -304,7 +304,7 @@ def test_a_name_is_no_path(models_dir: ModelHome, tmp_path: Path, name: str) -> 
 def test_removing_a_link_leaves_what_it_points_to(home: Path, models_home: Path) -> None:
     ModelHome(home / "models").remove(E5)
     assert [model.name for model in ModelHome(home / "models").installed()] == [CHAT]
-    assert (models_home / "models" / E5 / "model.safetensors").is_file()
+    assert list((models_home / "models" / E5).glob("*.safetensors"))
 
 
 def test_a_damaged_description_is_reported_and_can_be_removed(models_dir: ModelHome, tmp_path: Path) -> None:
@@ -466,7 +466,7 @@ def test_a_damaged_weights_file_is_a_model_error(weights: bytes, tmp_path: Path,
     file.write_bytes(damage(weights))  # type: ignore[operator]
     with pytest.raises(ModelError, match=r"e5\.bin is damaged"):
         write_folder(file, tmp_path)
-    assert not (tmp_path / "model.safetensors").exists()
+    assert not list(tmp_path.glob("*.safetensors"))
 
 
 def test_importing_loads_no_heavy_library() -> None:

@@ -170,7 +170,7 @@ def test_the_graph_is_the_same_whatever_the_number_of_threads(folder: Path) -> N
     decide."""
     code = (
         "import hashlib, sys; from pathlib import Path; from safetensors.numpy import load_file;"
-        "from kb_assistant.embedding.onnx_graph import Shape; from kb_assistant.reader.graph import ReaderGraph;"
+        "from kb_assistant.embedding.shape import Shape; from kb_assistant.reader.graph import ReaderGraph;"
         "from kb_assistant.reader.reader import WEIGHTS; folder = Path(sys.argv[1]);"
         "graph = ReaderGraph(folder, Shape.read(folder), load_file(WEIGHTS));"
         "print(hashlib.sha256(graph.serialized()).hexdigest())"

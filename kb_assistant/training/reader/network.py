@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kb_assistant.packed_weights import with_weights
+
 RANK = 32
 FROZEN = 4
 """Lower layers without adapters: they are the same for all uses of the encoder, and need no backward pass."""
@@ -53,9 +55,10 @@ class ReaderNetwork(nn.Module):
         super().__init__()
         from transformers import AutoModel
 
-        self.encoder: Any = AutoModel.from_pretrained(
-            str(folder), dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-        )
+        with with_weights(folder) as whole:
+            self.encoder: Any = AutoModel.from_pretrained(
+                str(whole), dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+            )
         self.encoder.pooler = None
         for part in self.encoder.modules():
             if isinstance(part, nn.Dropout):
