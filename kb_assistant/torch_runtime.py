@@ -47,7 +47,7 @@ def import_torch() -> Any:
             import torch
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
         raise ModelError(
-            _("torch, which runs this model, can't be loaded: {reason}", reason=error),
+            _("torch, which this model needs, can't be loaded: {reason}", reason=error),
             _('pip install "kb-assistant[torch]"'),
         ) from error
     _make_fork_safe(torch)

