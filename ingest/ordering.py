@@ -86,7 +86,6 @@ def order(
     else:
         persistently(lambda: note_archives(store, plan, ()))
         persistently(lambda: remove_moved(store, plan))
-        purge_if_alone(store)
     return ordered
 
 
@@ -96,6 +95,8 @@ def follow(store: PostgresStore, ordered: Ordered, request: IngestRequest, say: 
     Args:
         say: Called with what the user should know.
     """
+    if ordered.number is None:  # not before: who orders is writing, too
+        purge_if_alone(store)
     alone, told = time.monotonic(), False
     while ordered.number is not None:
         began = time.monotonic()

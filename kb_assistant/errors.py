@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,3 +97,10 @@ class ForbiddenError(KBError):
 
 class DatasetError(KBError):
     """A set of questions and documents has the wrong form."""
+
+
+def how_to_make(name: str) -> str:
+    """The hint for a knowledge base that isn't there."""
+    if name == "default":
+        return _("Make it with `kb ingest FOLDER`.")
+    return _("Make it with `kb ingest FOLDER --kb {name}`.", name=shlex.quote(name))

@@ -17,7 +17,7 @@ from kb_assistant.answering.history import History, asked, turns
 from kb_assistant.answering.rewrite import rewritten
 from kb_assistant.base_settings import OWN, given, with_own
 from kb_assistant.deprecation import renamed_arguments, renamed_attribute
-from kb_assistant.errors import KBError, QuestionError, StoreError
+from kb_assistant.errors import KBError, QuestionError, StoreError, how_to_make
 from kb_assistant.index.dense_index import open_index
 from kb_assistant.index.server_index import ServerIndex
 from kb_assistant.ingestion import DocumentWriter, object_addresses
@@ -606,7 +606,7 @@ class KnowledgeBase:
         if not self._held.exists:
             raise StoreError(
                 _("There is no knowledge base at {folder}.", folder=self.settings.kb_dir),
-                _("Make it with `kb ingest FOLDER`."),
+                how_to_make(self.settings.kb),
             )
         report = verify(self._checkable(), self._index, self.settings.lock_seconds, repair)
         return replace(report, missing=self.missing_files()) if report.sound else report

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import Connection, errors, sql
 
-from kb_assistant.errors import BusyError, StoreError, hint_for
+from kb_assistant.errors import BusyError, StoreError, hint_for, how_to_make
 from kb_assistant.lock import survive_forks, writing
 from kb_assistant.messages import _
 from kb_assistant.store.database import Row
@@ -224,9 +224,7 @@ class PostgresStore:
         return described(row[0]) if row else None
 
     def _missing(self) -> StoreError:
-        return StoreError(
-            _("There is no knowledge base at {path}.", path=self.place), _("Make it with `kb ingest FOLDER`.")
-        )
+        return StoreError(_("There is no knowledge base at {path}.", path=self.place), how_to_make(self.name))
 
 
 def _end_writing(connection: Connection[Row]) -> None:

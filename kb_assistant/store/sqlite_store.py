@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from kb_assistant.errors import CorruptStore, StoreError, hint_for
+from kb_assistant.errors import CorruptStore, StoreError, hint_for, how_to_make
 from kb_assistant.lock import no_fork, survive_forks, writing
 from kb_assistant.messages import _
 from kb_assistant.store.faults import map_sqlite_errors
@@ -166,7 +166,7 @@ class SQLiteStore:
         if not self.path.exists():
             raise StoreError(
                 _("There is no knowledge base at {path}.", path=self.path.parent),
-                _("Make it with `kb ingest FOLDER`."),
+                how_to_make(self.path.parent.name),
             )
 
     def _held(self, create: bool = False) -> _Held:

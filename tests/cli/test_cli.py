@@ -506,7 +506,9 @@ def test_an_unknown_setting_in_the_file(tmp_path: Path) -> None:
     "command", [("search", "x"), ("ask", "x"), ("sources",), ("status",), ("verify",), ("rm", "x")]
 )
 def test_a_missing_knowledge_base(tmp_path: Path, command: tuple[str, ...]) -> None:
-    is_error(kb(*command, "--kb", "none", home=tmp_path), "There is no knowledge base", "kb ingest FOLDER")
+    is_error(
+        kb(*command, "--kb", "none", home=tmp_path), "There is no knowledge base", "kb ingest FOLDER --kb none"
+    )
     is_error(kb(*command, "--json", home=tmp_path), "There is no knowledge base", "kb ingest FOLDER")
     assert not (tmp_path / "kbs").exists(), "asking makes nothing"
 

@@ -125,6 +125,16 @@ def test_a_worker_waits_where_nothing_was_ever_ordered(kb: KnowledgeBase, docs: 
         assert kb.ingest(docs, workers=True).added == 12
 
 
+def test_texts_of_removed_files_go_where_no_worker_has_anything_to_read(kb: KnowledgeBase, docs: Path) -> None:
+    with worker(kb):
+        kb.ingest(docs, workers=True)
+    (docs / "0.md").unlink()
+    assert kb.ingest(docs, workers=True).removed == 1
+    with kb.store.read() as snapshot:
+        kept, live = snapshot.last_text_id, snapshot.live_ids()
+        assert len(snapshot.texts_by_id(range(1, kept + 1))) == len(live)
+
+
 def test_a_file_that_changes_before_it_is_read_is_read_as_it_is_then(kb: KnowledgeBase, docs: Path) -> None:
     ordered(kb, docs)
     (docs / "0.md").write_text("It says something else.")
