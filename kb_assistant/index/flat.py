@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: all vectors in memory, and a half-precision copy that finds the candidates.
+"""Exact nearest neighbours: all vectors in memory, and 4-bit codes that find the candidates (`coarse.py`).
 
 If faiss sees a GPU, the search for up to GPU_MOST neighbours runs there, with the same exact inner products; a
 search limited to some texts runs on the CPU.
@@ -13,8 +13,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kb_assistant.errors import EmbedderMismatch, ModelError
+from kb_assistant.index.coarse import CANDIDATES, CoarseCodes
 from kb_assistant.lock import in_forked_child
 from kb_assistant.messages import _
+from kb_assistant.once import once
 from kb_assistant.openmp import waiting_asleep
 from kb_assistant.store import Snapshot
 
@@ -27,10 +29,6 @@ GPU_MOST = 2048
 
 FEW = 4096
 """A search limited to at most this many texts computes all products, whatever the index."""
-
-CANDIDATES = 4
-"""Texts for each one wanted that 8-bit codes choose. With 2 they lost none of the 50 nearest of 100,000 clustered
-vectors."""
 
 _BLOCK = 1024
 """Vectors that are read from the store at once."""
@@ -78,7 +76,7 @@ class FlatIndex:
         import numpy as np
 
         self.ids, self.index = ids, index
-        self._quick = _coarse(index)
+        self._searched = False
         self._ascending = np.argsort(ids)
         self._gpu: Any = None
         self._lock = threading.Lock()
@@ -171,17 +169,30 @@ class FlatIndex:
     def _best(
         self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Cosines and positions of the k nearest, among the positions `inside` if given: CANDIDATES times as many
-        by 8-bit codes, ordered by the exact product."""
+        """Cosines and positions of the k nearest, among the positions `inside` if given."""
         import numpy as np
 
-        count = len(self.ids) if inside is None else len(inside)
-        only = None if inside is None else import_faiss().SearchParameters(sel=selector(inside))
-        _, near = self._quick.search(queries, min(CANDIDATES * k, count), params=only)
+        near = self._candidates(queries, k, inside)
         near.sort(axis=1)
         scores = np.einsum("qd,qkd->qk", queries, vectors_in(self.index)[near])
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, order, axis=1), np.take_along_axis(near, order, axis=1)
+
+    def _candidates(
+        self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        """Positions of at least the k nearest. Codes are made for the second search of many vectors: a process
+        that makes only one has its answer before they are there."""
+        if inside is None and self._searched and len(self.ids) > FEW:
+            return self._codes.nearest(queries, CANDIDATES * k)
+        self._searched = self._searched or inside is None
+        only = None if inside is None else import_faiss().SearchParameters(sel=selector(inside))
+        _, near = self.index.search(queries, k, params=only)
+        return near  # type: ignore[no-any-return]
+
+    @once
+    def _codes(self) -> CoarseCodes:
+        return CoarseCodes(vectors_in(self.index))
 
 
 def ranked(
@@ -256,20 +267,3 @@ def _flat(blocks: Iterable[NDArray[np.float32]], count: int, dimension: int) -> 
         rows[done : done + len(block)] = block
         done += len(block)
     return index
-
-
-def _coarse(index: Any) -> Any:
-    """The vectors of an exact index in 8-bit codes, each number between the least and the largest of its place: a
-    quarter of the memory, several times as fast."""
-    faiss = import_faiss()
-    coarse = faiss.IndexScalarQuantizer(index.d, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
-    if index.ntotal:
-        rows = vectors_in(index)
-        coarse.train(rows)
-        coarse.codes.resize(index.ntotal * coarse.code_size)
-        coarse.ntotal = index.ntotal
-        codes = faiss.rev_swig_ptr(coarse.codes.data(), index.ntotal * coarse.code_size)
-        places = codes.reshape(index.ntotal, coarse.code_size)
-        for start in range(0, index.ntotal, _BLOCK):  # where they stay: FAISS's own `add` would hold them twice
-            places[start : start + _BLOCK] = coarse.sq.compute_codes(rows[start : start + _BLOCK])
-    return coarse

@@ -138,8 +138,10 @@ class WordIndex:
             weights.append(np.full(len(postings), self._rarity(word)))
         if not lists:
             return []
-        ids, places = np.unique(np.concatenate(lists), return_inverse=True)
-        sums = np.bincount(places, np.concatenate(weights), minlength=len(ids))
+        ids, sums = _summed(np.concatenate(lists), np.concatenate(weights))
+        if len(ids) > limit:  # a sort of all of them takes longer than the rest
+            among = sums >= np.partition(sums, -limit)[-limit]
+            ids, sums = ids[among], sums[among]
         best = np.lexsort((ids, -sums))[:limit]
         return [int(text_id) for text_id in ids[best]]
 
@@ -187,6 +189,17 @@ class WordIndex:
             return
         lines = self._snapshot.document_terms(unread)
         self._lines.update((text_id, lines.get(text_id, ())) for text_id in unread)
+
+
+def _summed(ids: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Each of the ids once, ascending, and the sum of its weights. `ids` are several ascending lists, one behind
+    another, which a stable sort merges in a third of the time of another."""
+    import numpy as np
+
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    return ordered[first], np.bincount(np.cumsum(first) - 1, weights[order])
 
 
 def _score(rarities: Mapping[str, float], line: Sequence[str], mean: float) -> float:

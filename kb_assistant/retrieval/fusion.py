@@ -201,7 +201,8 @@ def fuse(
     if not pool.text_ids:
         return Fused((), (), ())
     chosen = weights.of(pool)
-    measured = features(views, pool, chosen)
+    headed = [name for name, shares in chosen.items() if shares[MEASURES.index("heading")]]
+    measured = features(views, pool, chosen, headed)
     if len(sides) == 1:
         scores = measured[QUESTION][:, MEASURES.index("distance" if "dense" in sides else "match")]
     else:
@@ -215,22 +216,30 @@ def fuse(
     )
 
 
-def features(views: QueryViews, pool: Pool, names: Collection[str]) -> dict[str, NDArray[np.float64]]:
+def features(
+    views: QueryViews, pool: Pool, names: Collection[str], headed: Collection[str] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """The features of each text against those of the named views that there are, shape (n, len(MEASURES)).
 
     "distance" is Pool.distances, 0 for a view that isn't embedded; "share" is the BM25 of the view's words over
     its limit, from 0 to 1; "match" is the BM25 itself, over MATCH; "heading" is the share of the heading's words
     in the view, weighted by rarity.
+
+    Args:
+        headed: The views against which headings are measured, which takes as long as the rest; None for all. For
+            others "heading" is 0.
     """
     import numpy as np
 
-    headings = _Headings(pool.headings)
+    chosen = [name for name in views.texts if name in names]
+    against = [name for name in chosen if headed is None or name in headed]
+    headings = _Headings(pool.headings if against else ())
     measured: dict[str, NDArray[np.float64]] = {}
-    for name in filter(names.__contains__, views.texts):
+    for name in chosen:
         words = views.words[name]
         scores, most = pool.table.scores(words), pool.table.max_score(words)
         shares = scores / most if most else scores
-        named = headings.held_by(set(analyze(views.texts[name])))
+        named = headings.held_by(set(analyze(views.texts[name]))) if name in against else np.zeros(len(scores))
         distances = pool.distances.get(name, np.zeros(len(scores)))
         measured[name] = np.stack([distances, shares, scores / MATCH, named], axis=1).astype(np.float64)
     return measured
