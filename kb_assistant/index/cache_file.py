@@ -1,17 +1,19 @@
-"""The cache file of an index: written and read in blocks, checked before use.
+"""The cache file of an index: written in blocks, read where it lies, checked before use.
 
 It contains a line with the id of the store's revision, a line of JSON with the facts, the CRC-32 of both and of
 the whole (4 bytes each, little-endian); then the text ids, for an approximate index the checksums of their
-vectors, and FAISS's own bytes. It uses blocks because a second copy of a large index may not fit into memory.
+vectors, and FAISS's own bytes. An approximate index stays in the file, mapped into memory: processes share it, and
+the system may drop what no search reads. So the file is never changed, only replaced.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,6 @@ from kb_assistant.store import Snapshot
 
 _MAGIC = "kb-index-3"
 _LINE = 1000
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +117,24 @@ def _read_header(file: BinaryIO) -> Header | None:
 def _read_body(file: BinaryIO, header: Header) -> FlatIndex | IVFIndex | None:
     import numpy as np
 
-    start, crc = file.tell(), header.crc
-    for block in _blocks(file):
-        crc = zlib.crc32(block, crc)
-    if crc != header.body_crc:
-        return None
-    file.seek(start)
     faiss = import_faiss()
-    count = 8 * header.facts["vectors"]
-    ids = np.frombuffer(file.read(count), dtype="<i8")
+    start, count = file.tell(), header.facts["vectors"]
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mmap, "MADV_WILLNEED"):
+        mapped.madvise(mmap.MADV_WILLNEED)
+    if zlib.crc32(memoryview(mapped)[start:], header.crc) != header.body_crc:
+        return None
     exact = header.facts["kind"] == FlatIndex.kind
-    sums = None if exact else np.frombuffer(file.read(count), dtype="<i8")
-    index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
-    return FlatIndex(ids, index) if sums is None else IVFIndex.from_facts(header.facts, ids, sums, index)
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_BLOCK):
-        yield block
+    numbers = 1 if exact else 2
+    ids, *sums = np.frombuffer(mapped, "<i8", numbers * count, start).reshape(numbers, count).copy()
+    start += ids.nbytes * numbers
+    if exact:
+        mapped.close()
+        file.seek(start)
+        return FlatIndex(ids, faiss.read_index(faiss.PyCallbackIOReader(file.read)))
+    own = np.frombuffer(mapped, np.uint8, offset=start)
+    index = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(own), len(own)))
+    return IVFIndex.from_facts(header.facts, ids, sums[0], index, own)
 
 
 def _write(file: BinaryIO, built: BuiltIndex) -> None:

@@ -22,6 +22,7 @@ All of this runs on the CPU, even with a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class IVFIndex:
         trained: Number of vectors when the lists were built.
         changed: Texts added and removed since then.
         unmeasured: Texts added and removed since the recall was measured.
+        mapped: FAISS's bytes in a mapped file, where the codes lie; None if they are in memory.
     """
 
     kind: str
@@ -71,6 +73,7 @@ class IVFIndex:
     trained: int
     changed: int = 0
     unmeasured: int = 0
+    mapped: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> IVFIndex:
@@ -105,11 +108,16 @@ class IVFIndex:
 
     @classmethod
     def from_facts(
-        cls, facts: dict[str, Any], ids: NDArray[np.int64], sums: NDArray[np.int64], ivf: Any
+        cls,
+        facts: dict[str, Any],
+        ids: NDArray[np.int64],
+        sums: NDArray[np.int64],
+        ivf: Any,
+        mapped: NDArray[np.uint8],
     ) -> IVFIndex:
         """The index that had these facts."""
         counts = (facts[name] for name in ("trained_on", "changed", "unmeasured"))
-        return cls(facts["kind"], ids, sums, ivf, facts[f"recall@{DEPTH}"], *counts)
+        return cls(facts["kind"], ids, sums, ivf, facts[f"recall@{DEPTH}"], *counts, mapped=mapped)
 
     def updated(self, snapshot: Snapshot) -> IVFIndex:
         """The index for another state of the store, reusing all codes whose vectors are unchanged.
@@ -127,12 +135,12 @@ class IVFIndex:
         if changed > RETRAIN * self.trained:
             return IVFIndex.of(snapshot)
         faiss = import_faiss()
-        ivf = faiss.clone_index(self.index)
+        ivf = self._copied()
         if len(gone):
             ivf.remove_ids(faiss.IDSelectorBatch(gone))
         _add(ivf, snapshot, new)
         unmeasured = self.unmeasured + len(gone) + len(new)
-        later = replace(self, ids=live, sums=sums, index=ivf, changed=changed, unmeasured=unmeasured)
+        later = replace(self, ids=live, sums=sums, index=ivf, changed=changed, unmeasured=unmeasured, mapped=None)
         return later._measured(snapshot) if unmeasured > REMEASURE * len(live) else later
 
     def search(
@@ -182,6 +190,13 @@ class IVFIndex:
             if len(ids) and (codes.reshape(wanted.shape) == wanted).mean(axis=1).min() < 0.8:
                 return [_("the FAISS index holds other vectors than the store")]
         return []
+
+    def _copied(self) -> Any:
+        """FAISS's index, in memory of its own: what is mapped can't be changed, nor does a clone copy it."""
+        faiss = import_faiss()
+        if self.mapped is None:
+            return faiss.clone_index(self.index)
+        return faiss.read_index(faiss.PyCallbackIOReader(_in_turn(self.mapped)))
 
     def _candidates(self, queries: NDArray[np.float32], k: int, inside: NDArray[np.int64]) -> NDArray[np.int64]:
         """Text ids near each query, at least k, padded with -1."""
@@ -256,6 +271,19 @@ def _lists_to_read(
         _, home = ivf.quantizer.search(snapshot.vectors([text_id for text_id, _ in near]), 1)
         ranks.append(np.argsort(order)[home[:, 0]])
     return int(np.quantile(np.concatenate(ranks), TARGET, method="higher")) + 1
+
+
+def _in_turn(data: NDArray[np.uint8]) -> Callable[[int], bytes]:
+    """A function that reads so many of the bytes, from where the last call ended."""
+    place = 0
+
+    def read(size: int) -> bytes:
+        nonlocal place
+        part = data[place : place + size].tobytes()
+        place += len(part)
+        return part
+
+    return read
 
 
 def _keys(ids: NDArray[np.int64], sums: NDArray[np.int64]) -> NDArray[np.int64]:

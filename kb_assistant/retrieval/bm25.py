@@ -199,7 +199,8 @@ def _summed(ids: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[NDArr
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    return ordered[first], np.bincount(np.cumsum(first) - 1, weights[order])
+    sums: NDArray[np.float64] = np.bincount(np.cumsum(first) - 1, weights[order]).astype(np.float64)
+    return ordered[first], sums
 
 
 def _score(rarities: Mapping[str, float], line: Sequence[str], mean: float) -> float:

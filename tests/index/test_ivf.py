@@ -230,6 +230,22 @@ def test_a_file_of_an_earlier_state_is_updated_and_written(
     assert facts(vectors, VectorIndex(cache)) == facts(vectors, index)
 
 
+def test_an_index_that_lies_in_its_file_follows_changes(
+    vectors: Vectors, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors.add(range(600))
+    save(vectors, cache)
+    index = VectorIndex(cache)
+    assert recall(vectors, index) >= 0.9
+    cache.unlink()  # what is mapped stays
+    monkeypatch.setattr(IVFIndex, "of", fail)
+    for kept in (range(600, 640), range(640, 650)):
+        vectors.add(kept)
+        vectors.remove(range(kept.start - 600, kept.stop - 600))
+        assert recall(vectors, index) >= 0.9
+        assert faults(vectors, index) == []
+
+
 def test_vectors_of_lost_commits_are_not_taken_over(vectors: Vectors, tmp_path: Path, cache: Path) -> None:
     """A power cut takes the last commits back; counted again, the same text ids stand for other vectors."""
     vectors.add(range(600))
