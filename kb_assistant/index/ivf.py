@@ -116,8 +116,17 @@ class IVFIndex:
         mapped: NDArray[np.uint8],
     ) -> IVFIndex:
         """The index that had these facts."""
-        counts = (facts[name] for name in ("trained_on", "changed", "unmeasured"))
-        return cls(facts["kind"], ids, sums, ivf, facts[f"recall@{DEPTH}"], *counts, mapped=mapped)
+        return cls(
+            facts["kind"],
+            ids,
+            sums,
+            ivf,
+            recall=facts[f"recall@{DEPTH}"],
+            trained=facts["trained_on"],
+            changed=facts["changed"],
+            unmeasured=facts["unmeasured"],
+            mapped=mapped,
+        )
 
     def updated(self, snapshot: Snapshot) -> IVFIndex:
         """The index for another state of the store, reusing all codes whose vectors are unchanged.

@@ -198,7 +198,8 @@ def _summed(ids: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[NDArr
 
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
-    first = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    first = np.ones(len(ordered), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
     sums: NDArray[np.float64] = np.bincount(np.cumsum(first) - 1, weights[order]).astype(np.float64)
     return ordered[first], sums
 

@@ -157,10 +157,10 @@ def relevance(
 
 
 def _within(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
-    joined = _joined(views, pool, best, embed)
     if views.fresh is None or not pool.background.prior:
-        return joined
-    return min(joined, probability(FOLLOW_UP, follow_up_features(views, pool, best, embed)))
+        return _joined(views, pool, best, embed)
+    alone = probability(FOLLOW_UP, follow_up_features(views, pool, best, embed))
+    return min(alone, _joined(views, pool, best, embed, alone))
 
 
 def _across(views: QueryViews, pool: Pool, foreign: Sequence[int], embed: Embed) -> float:
@@ -173,11 +173,16 @@ def _across(views: QueryViews, pool: Pool, foreign: Sequence[int], embed: Embed)
     return min(joined, probability({**CROSS_LINGUAL, "always": CROSS_LINGUAL["always"] + OWN_GAP}, alone))
 
 
-def _joined(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed) -> float:
-    """The probability by the question with the turns before."""
+def _joined(views: QueryViews, pool: Pool, best: Sequence[int], embed: Embed, most: float = 1.0) -> float:
+    """The probability by the question with the turns before.
+
+    Args:
+        most: The probability by something else; the lesser one is wanted. Below the range of doubt it is the
+            lesser of the two, whatever the doubt.
+    """
     if not views.is_first and WITH_ANSWERS not in pool.cosines:
         guess = probability(GUESS, relevance_features(views, pool, best))
-        if not UNCERTAIN_RANGE[0] <= guess <= UNCERTAIN_RANGE[1]:
+        if most < UNCERTAIN_RANGE[0] or not UNCERTAIN_RANGE[0] <= guess <= UNCERTAIN_RANGE[1]:
             return guess
         pool = pool.with_view(WITH_ANSWERS, embed([views.texts[WITH_ANSWERS]])[0])
     return probability(EVIDENCE, relevance_features(views, pool, best))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,25 @@ def test_what_was_told_is_embedded_where_the_rest_leaves_a_doubt(
     if times:
         whole = pool.with_view(WITH_ANSWERS, HashEmbeddings().encode_queries([views.texts[WITH_ANSWERS]])[0])
         assert found == pytest.approx(relevance(views, whole, best, unasked))
+
+
+@pytest.mark.parametrize(("alone", "times"), [(-8.0, 0), (8.0, 1)])
+def test_what_was_told_is_not_embedded_where_the_question_by_itself_is_refused(
+    base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, alone: float, times: int
+) -> None:
+    monkeypatch.setattr(judging, "GUESS", {"always": 0.0})  # as likely as not
+    monkeypatch.setattr(judging, "FOLLOW_UP", {"always": alone})
+    views, pool = base.searcher().measure("Is there lentil soup?", HISTORY, headed=True)
+    pool = replace(pool, background=replace(pool.background, prior=(0.1, 0.1)))
+    asked: list[str] = []
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        asked.extend(texts)
+        return HashEmbeddings().encode_queries(texts)
+
+    found = relevance(views, pool, fuse(views, pool).text_ids, embed)
+    assert asked == [views.texts[WITH_ANSWERS]] * times
+    assert found <= probability({"always": alone}, {"always": 1.0})
 
 
 @given(st.fixed_dictionaries(dict.fromkeys({**EVIDENCE, **GUESS, **CROSS_LINGUAL}, st.floats(-3000, 3000))))
