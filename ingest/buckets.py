@@ -3,6 +3,7 @@ keys expire, and a network goes."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -21,18 +22,19 @@ class Buckets:
         self._open: dict[str, Bucket] = {}
         self._told: dict[str, tuple[float, str]] = {}
 
-    def obstacle(self, addresses: Sequence[str], known_s: float = _KNOWN_S) -> str:
+    def obstacle(self, addresses: Sequence[str], known_s: float = _KNOWN_S, readable_s: float = _KNOWN_S) -> str:
         """Why one of the addresses can't be read here, or "". Paths of files are left out.
 
         Args:
-            known_s: For so many seconds what was found out holds.
+            known_s: For so many seconds an obstacle that was found holds.
+            readable_s: For so many seconds it holds that there was none.
         """
-        return next(filter(None, (self._obstacle(one, known_s) for one in _objects(addresses))), "")
+        return next(filter(None, (self._obstacle(one, known_s, readable_s) for one in _objects(addresses))), "")
 
-    def _obstacle(self, address: str, known_s: float) -> str:
+    def _obstacle(self, address: str, known_s: float, readable_s: float) -> str:
         with self._lock:
-            when, why = self._told.get(address, (-known_s, ""))
-            if time.monotonic() - when >= known_s:
+            when, why = self._told.get(address, (-math.inf, ""))
+            if time.monotonic() - when >= (known_s if why else readable_s):
                 why = ""
                 try:
                     self._opened(address).require()

@@ -176,7 +176,7 @@ class Worker:
         addresses = {item.path: self._addresses[item.ingest] for item in items}
         fetched = ObjectSync(self._store, self._embedder, self._settings, request)
         fetched.may_commit = settling.settle
-        fetched.is_left = lambda source: bool(self._buckets.obstacle(addresses[source], known_s=1.0))
+        fetched.is_left = lambda source: bool(self._buckets.obstacle(addresses[source], 1.0, readable_s=0))
         found = [(item.path, one) for item in items if (one := object_of(item))]
         fetched.fetch = [(self._buckets.holding(path, addresses[path]), *one) for path, one in found]
         fetched.run(self._store, careful)

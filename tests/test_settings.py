@@ -47,6 +47,7 @@ def test_every_setting_can_be_set_in_each_place(tmp_path: Path, monkeypatch: pyt
         "prompt_template": "{passages} {question}",
         "store": "postgresql://kb@db.example/team",
         "uploads": "/srv/kb/uploads",
+        "index": "server",
         "telemetry": "https://watch.example:4318/otlp",
     }
     values: dict[str, Any] = {

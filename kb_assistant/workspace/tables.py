@@ -67,9 +67,9 @@ def without_bars(passage: str) -> str:
 
 def _grid(lines: list[Row]) -> Grid:
     start, end = lines[0].start, lines[-1].end
-    if lines[0].kind == "names":
-        return Grid(start, end, tuple(lines[0].texts), tuple(tuple(line.cells) for line in lines[1:]))
     named = [line.named for line in lines]
+    if lines[0].kind == "names" and not any(named):
+        return Grid(start, end, tuple(lines[0].texts), tuple(tuple(line.cells) for line in lines[1:]))
     told = named if named[0] else named[1:]  # the names alone may come first
     names = tuple(name for name, _ in told[0]) if told else ()
     if names and all(tuple(name for name, _ in one) == names for one in told):

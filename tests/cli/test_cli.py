@@ -253,7 +253,7 @@ def test_an_error_ends_the_turn_not_the_chat(tmp_path: Path, docs: Path, monkeyp
     home = tmp_path / "home"
     kb("ingest", docs, home=home)
     model = script(monkeypatch, ConnectionError("server gone"))
-    done = kb("chat", home=home, stdin="How high is the tower?\nStill there?\n")
+    done = kb("chat", home=home, stdin="How high is the tower?\nHow high is the tower?\n")
     assert done.code == 0
     assert done.stderr.count("The chat model failed: server gone") == 2
     assert [len(prompt) for prompt in model.prompts] == [1, 1], "a failed turn is no history"
