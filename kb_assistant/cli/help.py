@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gettext
 import shutil
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from kb_assistant.cli.show import columns
 from kb_assistant.messages import DOMAIN, LOCALE, translate_words
 
 Command = Any
@@ -76,7 +76,7 @@ def _set(text: str, width: int) -> str:
 def _lines(paragraph: str, width: int) -> Iterator[str]:
     line, used = "", 0
     for piece in _pieces(" ".join(paragraph.split("\n"))):
-        wide = sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in piece)
+        wide = columns(piece)
         if used + wide > width and line.strip():
             yield line.rstrip()
             line, used = "", 0
@@ -90,7 +90,7 @@ def _pieces(text: str) -> Iterator[str]:
     """What no line is broken within: a wide letter with the stops behind it, a space, a word of others."""
     piece = ""
     for letter in text:
-        wide = unicodedata.east_asian_width(letter) in "WF"
+        wide = columns(letter) > 1
         if piece and not (letter in _CLOSING or (not wide and _goes_on(piece, letter))):
             yield piece
             piece = ""
@@ -101,4 +101,4 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _goes_on(piece: str, letter: str) -> bool:
     """Whether a narrow letter belongs to the word before it."""
-    return letter != " " and piece[-1] != " " and unicodedata.east_asian_width(piece[-1]) not in "WF"
+    return letter != " " and piece[-1] != " " and columns(piece[-1]) == 1
