@@ -1,7 +1,8 @@
 """Nearest neighbours: a FAISS index derived from the store's vectors, never the source of truth.
 
-Up to EXACT_MOST texts every search is exact; beyond, an approximate index finds the candidates, with a measured
-recall (`ivf.py`). The index is read from a cache file (`cache_file.py`) that records the state of the store it was
+Up to EXACT_MOST texts codes of all find the candidates (`coarse.py`), which exact products order; beyond, an
+approximate index finds the candidates, with a measured recall
+(`ivf.py`). The index is read from a cache file (`cache_file.py`) that records the state of the store it was
 built from. If the file is truncated, altered, or of another state, the index is rebuilt from the store. Only an
 approximate index of another state, which takes long to build, is reused as far as the store proves it unchanged.
 """
